@@ -1,0 +1,55 @@
+#include "base/bytes.hpp"
+
+#include "base/error.hpp"
+
+#include <algorithm>
+
+namespace sshtpm {
+
+ByteView bytes_of(std::string_view text) noexcept {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+std::string_view text_of(ByteView bytes) noexcept {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Bytes copy_of(ByteView bytes) {
+    return {bytes.begin(), bytes.end()};
+}
+
+void append(Bytes& to, ByteView bytes) {
+    to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
+bool equal(ByteView a, ByteView b) noexcept {
+    return std::ranges::equal(a, b);
+}
+
+std::string hex(ByteView bytes) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string out;
+    out.reserve(bytes.size() * 2);
+    for (const auto byte : bytes) {
+        out += digits[byte >> 4U];
+        out += digits[byte & 0x0FU];
+    }
+    return out;
+}
+
+ByteView without_leading_zeros(ByteView integer) noexcept {
+    while (!integer.empty() && integer.front() == 0)
+        integer = integer.subspan(1);
+    return integer;
+}
+
+Bytes fixed_width(ByteView integer, std::size_t width) {
+    const auto digits = without_leading_zeros(integer);
+    if (digits.size() > width)
+        throw Error(Errc::malformed, "an integer is longer than its field");
+    Bytes out(width - digits.size());
+    append(out, digits);
+    return out;
+}
+
+} // namespace sshtpm

@@ -1,0 +1,28 @@
+#pragma once
+// Files, read with a ceiling and written whole or not at all.
+
+#include "base/bytes.hpp"
+#include "base/unique_fd.hpp"
+
+#include <filesystem>
+#include <sys/types.h>
+
+namespace sshtpm {
+
+/// The content of a regular file of at most `ceiling` bytes. Never waits on a FIFO or a device.
+/// @throws Error(not_found | permission | io | malformed)
+Bytes read_file(const std::filesystem::path& path, std::size_t ceiling);
+
+enum class Existing { keep, replace };
+
+/// Writes the file under a temporary name, syncs it, gives it its name and syncs the folder, so that at
+/// any moment the old or the new content is there and nothing between. `mode` is the file's mode whatever
+/// the umask. With `Existing::keep` a file that has appeared meanwhile is left alone.
+/// @throws Error(exists | not_found | permission | io)
+void write_file(const std::filesystem::path& path, ByteView content, mode_t mode, Existing existing);
+
+/// Makes a folder with this mode, whatever the umask, unless it is there.
+/// @returns true when it was made.
+bool make_folder(const std::filesystem::path& path, mode_t mode);
+
+} // namespace sshtpm
