@@ -1,0 +1,75 @@
+#include "wire/reader.hpp"
+
+#include "base/error.hpp"
+
+namespace sshtpm::wire {
+
+namespace {
+
+[[noreturn]] void malformed(const char* message) {
+    throw Error(Errc::malformed, message);
+}
+
+template <class Unsigned>
+Unsigned big_endian(ByteView bytes) {
+    Unsigned value = 0;
+    for (const auto byte : bytes)
+        value = static_cast<Unsigned>(value << 8U | byte);
+    return value;
+}
+
+} // namespace
+
+ByteView Reader::take(std::size_t count) {
+    if (count > rest_.size())
+        malformed("a field is longer than the message");
+    const auto field = rest_.first(count);
+    rest_ = rest_.subspan(count);
+    return field;
+}
+
+std::uint8_t Reader::byte() {
+    return take(1).front();
+}
+
+bool Reader::boolean() {
+    return byte() != 0;
+}
+
+std::uint32_t Reader::uint32() {
+    return big_endian<std::uint32_t>(take(4));
+}
+
+std::uint64_t Reader::uint64() {
+    return big_endian<std::uint64_t>(take(8));
+}
+
+ByteView Reader::string() {
+    return take(uint32());
+}
+
+std::string_view Reader::text() {
+    return text_of(string());
+}
+
+ByteView Reader::unsigned_mpint() {
+    auto digits = string();
+    if (digits.empty())
+        return digits;
+    if ((digits.front() & 0x80U) != 0)
+        malformed("a negative mpint");
+    if (digits.front() == 0) {
+        // RFC 4251 section 5: needless leading zero bytes must not be there.
+        if (digits.size() == 1 || (digits[1] & 0x80U) == 0)
+            malformed("an mpint with needless zero bytes");
+        digits = digits.subspan(1);
+    }
+    return digits;
+}
+
+void Reader::expect_end() const {
+    if (!rest_.empty())
+        malformed("bytes after the end of the message");
+}
+
+} // namespace sshtpm::wire

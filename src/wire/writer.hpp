@@ -1,0 +1,28 @@
+#pragma once
+// Writes the data types of RFC 4251 section 5.
+
+#include "base/bytes.hpp"
+
+namespace sshtpm::wire {
+
+class Writer {
+  public:
+    Writer& byte(std::uint8_t value);
+    Writer& boolean(bool value);
+    Writer& uint32(std::uint32_t value);
+    Writer& uint64(std::uint64_t value);
+    /// @throws Error(malformed) for more than 2^32-1 bytes.
+    Writer& string(ByteView value);
+    Writer& text(std::string_view value);
+    /// A big-endian unsigned integer of any width, zero bytes in front allowed, as the shortest mpint.
+    Writer& mpint(ByteView value);
+    Writer& raw(ByteView value);
+
+    const Bytes& bytes() const& noexcept { return bytes_; }
+    Bytes bytes() && noexcept { return std::move(bytes_); }
+
+  private:
+    Bytes bytes_;
+};
+
+} // namespace sshtpm::wire
