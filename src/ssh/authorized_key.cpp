@@ -1,0 +1,73 @@
+#include "ssh/authorized_key.hpp"
+
+#include "base/base64.hpp"
+#include "base/error.hpp"
+#include "wire/reader.hpp"
+
+#include <algorithm>
+
+namespace sshtpm::ssh {
+
+namespace {
+
+constexpr std::string_view blanks = " \t";
+/// What would end the line for some reader of it.
+constexpr std::string_view line_ends("\r\n\0", 3);
+
+void skip_blanks(std::string_view& text) {
+    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+}
+
+/// Takes what stands in front of the next blank.
+std::string_view take_word(std::string_view& text) {
+    const auto word = text.substr(0, text.find_first_of(blanks));
+    text.remove_prefix(word.size());
+    skip_blanks(text);
+    return word;
+}
+
+/// Takes a line without its end, LF or CR LF.
+std::string_view take_line(std::string_view& text) {
+    auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (line.ends_with('\r'))
+        line.remove_suffix(1);
+    return line;
+}
+
+void require_one_line(std::string_view text) {
+    if (text.find_first_of(line_ends) != std::string_view::npos)
+        throw Error(Errc::malformed, "the end of a line within the comment of a public key");
+}
+
+std::string_view first_key_line(std::string_view text) {
+    while (!text.empty()) {
+        auto line = take_line(text);
+        skip_blanks(line);
+        if (!line.empty() && line.front() != '#')
+            return line;
+    }
+    throw Error(Errc::malformed, "no public key in the text");
+}
+
+} // namespace
+
+AuthorizedKey AuthorizedKey::parse(std::string_view text) {
+    auto rest = first_key_line(text);
+    require_one_line(rest);
+    const auto type = take_word(rest);
+    auto blob = base64_decode(take_word(rest));
+    if (wire::Reader(blob).text() != type)
+        throw Error(Errc::malformed, "the type in front of a public key is not the one inside it");
+    return {std::string(type), std::move(blob), std::string(rest)};
+}
+
+std::string AuthorizedKey::line() const {
+    require_one_line(comment);
+    auto text = type + " " + base64_encode(blob);
+    if (!comment.empty())
+        text += " " + comment;
+    return text + "\n";
+}
+
+} // namespace sshtpm::ssh

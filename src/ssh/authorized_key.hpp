@@ -1,0 +1,25 @@
+#pragma once
+// The one-line text form of a public key or certificate, as in .pub files: "type base64 comment".
+
+#include "base/bytes.hpp"
+
+#include <string>
+
+namespace sshtpm::ssh {
+
+struct AuthorizedKey {
+    std::string type; ///< equals the name inside the blob
+    Bytes blob;
+    std::string comment; ///< may be empty
+
+    /// Parses the first line of the text that is neither blank nor a comment ('#'); options in front of the
+    /// type are not taken. The blob itself is not looked into, beyond its type name.
+    /// @throws Error(malformed)
+    static AuthorizedKey parse(std::string_view text);
+
+    /// The line, with its newline.
+    /// @throws Error(malformed) when the comment has a CR, LF or NUL.
+    std::string line() const;
+};
+
+} // namespace sshtpm::ssh

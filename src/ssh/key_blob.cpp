@@ -1,0 +1,181 @@
+#include "ssh/key_blob.hpp"
+
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "wire/writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace sshtpm::ssh {
+
+namespace {
+
+constexpr std::array<KeyFormat, 8> formats{{
+    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com", "ECDSA", KeyFields::held,
+     KeyType::ecdsa_p256},
+    {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384-cert-v01@openssh.com", "ECDSA", KeyFields::held,
+     KeyType::ecdsa_p384},
+    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com", "ECDSA", KeyFields::held,
+     KeyType::ecdsa_p521},
+    {"ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "RSA", KeyFields::held, KeyType::rsa},
+    {"ssh-dss", "ssh-dss-cert-v01@openssh.com", "DSA", KeyFields::dsa},
+    {"ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com", "ED25519", KeyFields::ed25519},
+    {.name = "sk-ecdsa-sha2-nistp256@openssh.com",
+     .certificate_name = "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+     .label = "ECDSA-SK",
+     .fields = KeyFields::held,
+     .held = KeyType::ecdsa_p256,
+     .has_application = true},
+    {.name = "sk-ssh-ed25519@openssh.com",
+     .certificate_name = "sk-ssh-ed25519-cert-v01@openssh.com",
+     .label = "ED25519-SK",
+     .fields = KeyFields::ed25519,
+     .has_application = true},
+}};
+
+constexpr std::size_t most_principals = 256; // SSHKEY_CERT_MAX_PRINCIPALS of OpenSSH
+constexpr std::size_t ed25519_size = 32;
+constexpr unsigned ed25519_bits = 256; // what ssh-keygen says, although the field has 255
+constexpr std::size_t most_dsa_bytes = 16384 / 8;
+
+[[noreturn]] void malformed(const char* message) {
+    throw Error(Errc::malformed, message);
+}
+
+const KeyFormat* find(std::string_view KeyFormat::*member, std::string_view name) {
+    const auto found = std::ranges::find(formats, name, member);
+    return found == formats.end() ? nullptr : &*found;
+}
+
+unsigned read_dsa(wire::Reader& reader) {
+    const auto p = reader.unsigned_mpint();
+    if (p.empty() || p.size() > most_dsa_bytes)
+        malformed("the size of a DSA key is out of range");
+    for (int field = 0; field < 3; ++field) { // q, g and y
+        const auto number = reader.unsigned_mpint();
+        if (number.empty() || number.size() > p.size())
+            malformed("a number of a DSA key is out of range");
+    }
+    return static_cast<unsigned>((p.size() - 1) * 8 + static_cast<std::size_t>(std::bit_width(p.front())));
+}
+
+unsigned read_ed25519(wire::Reader& reader) {
+    if (reader.string().size() != ed25519_size)
+        malformed("an Ed25519 key that is not of 32 bytes");
+    return ed25519_bits;
+}
+
+unsigned read_numbers(wire::Reader& reader, const KeyFormat& format) {
+    switch (format.fields) {
+    case KeyFields::held:
+        return PublicKey::read_fields(reader, format.held).bits();
+    case KeyFields::dsa:
+        return read_dsa(reader);
+    case KeyFields::ed25519:
+        return read_ed25519(reader);
+    }
+    return 0;
+}
+
+/// A certificate field that C programs take as a C string: OpenSSH refuses a NUL in the middle.
+std::string_view c_text(wire::Reader& reader) {
+    const auto text = reader.text();
+    if (text.find('\0') != std::string_view::npos)
+        malformed("a NUL in a text of a certificate");
+    return text;
+}
+
+std::vector<std::string_view> read_principals(ByteView list) {
+    std::vector<std::string_view> principals;
+    for (wire::Reader reader(list); !reader.empty();) {
+        if (principals.size() == most_principals)
+            malformed("a certificate with more than 256 principals");
+        principals.push_back(c_text(reader));
+    }
+    return principals;
+}
+
+/// Critical options or extensions: pairs of a name and its data. What they mean is the server's business.
+void check_options(ByteView list) {
+    for (wire::Reader reader(list); !reader.empty();) {
+        if (reader.text().empty())
+            malformed("an option without a name in a certificate");
+        reader.string();
+    }
+}
+
+/// The CA's key may be of any type but a certificate.
+void check_signature_key(ByteView blob) {
+    wire::Reader reader(blob);
+    const auto name = reader.text();
+    if (key_format_of_certificate(name) != nullptr)
+        malformed("a certificate that is signed by a certificate");
+    const auto* format = key_format_named(name);
+    if (format == nullptr)
+        throw Error(Errc::unsupported, "a certificate by a CA key of type \"" + printable(name, 64) + "\"");
+    read_key_fields(reader, *format);
+    reader.expect_end();
+}
+
+void check_signature(ByteView blob) {
+    wire::Reader reader(blob);
+    reader.text();
+    reader.string(); // the sk- types have a flags byte and a counter behind it
+}
+
+CertificateTerms read_terms(wire::Reader& reader) {
+    CertificateTerms terms;
+    terms.serial = reader.uint64();
+    terms.role = reader.uint32();
+    if (terms.role != 1 && terms.role != 2)
+        malformed("a certificate that is neither a user's nor a host's");
+    terms.key_id = c_text(reader);
+    terms.principals = read_principals(reader.string());
+    terms.valid_after = reader.uint64();
+    terms.valid_before = reader.uint64();
+    check_options(reader.string()); // critical
+    check_options(reader.string()); // extensions
+    reader.string();                // reserved: "ignored in this version of the protocol"
+    terms.signature_key = reader.string();
+    check_signature_key(terms.signature_key);
+    check_signature(reader.string());
+    reader.expect_end();
+    return terms;
+}
+
+} // namespace
+
+const KeyFormat* key_format_named(std::string_view name) {
+    return find(&KeyFormat::name, name);
+}
+
+const KeyFormat* key_format_of_certificate(std::string_view name) {
+    return find(&KeyFormat::certificate_name, name);
+}
+
+unsigned read_key_fields(wire::Reader& reader, const KeyFormat& format) {
+    const auto bits = read_numbers(reader, format);
+    if (format.has_application)
+        reader.string();
+    return bits;
+}
+
+CertificateBlob read_certificate(ByteView blob) {
+    wire::Reader reader(blob);
+    const auto name = reader.text();
+    CertificateBlob certificate;
+    certificate.format = key_format_of_certificate(name);
+    if (certificate.format == nullptr)
+        throw Error(Errc::unsupported, "\"" + printable(name, 64) + "\" is no known type of certificate");
+    reader.string(); // nonce
+    const auto from_fields = reader.rest();
+    certificate.bits = read_key_fields(reader, *certificate.format);
+    const auto fields = from_fields.first(from_fields.size() - reader.rest().size());
+    certificate.plain_blob = wire::Writer().text(certificate.format->name).raw(fields).bytes();
+    certificate.terms = read_terms(reader);
+    return certificate;
+}
+
+} // namespace sshtpm::ssh

@@ -1,0 +1,139 @@
+#include "ssh/public_key.hpp"
+
+#include "base/printable.hpp"
+#include "ssh/openssl.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include <openssl/obj_mac.h>
+
+namespace sshtpm::ssh {
+
+namespace {
+
+// As OpenSSH: SSH_RSA_MINIMUM_MODULUS_SIZE, and the largest bignum that its parser takes.
+constexpr unsigned least_rsa_bits = 1024;
+constexpr unsigned most_rsa_bits = 16384;
+
+// SEC 1 section 2.3.3: the first byte of a point with both coordinates.
+constexpr std::uint8_t uncompressed = 0x04;
+
+Bytes sec1_point(const EcdsaPoint& point) {
+    Bytes out{uncompressed};
+    append(out, point.x);
+    append(out, point.y);
+    return out;
+}
+
+const EC_GROUP* group_of(KeyType curve) {
+    static const std::array<openssl::EcGroup, 3> groups{
+        openssl::EcGroup(EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1)),
+        openssl::EcGroup(EC_GROUP_new_by_curve_name(NID_secp384r1)),
+        openssl::EcGroup(EC_GROUP_new_by_curve_name(NID_secp521r1)),
+    };
+    const auto* group = groups.at(static_cast<std::size_t>(curve)).get();
+    openssl::require(group != nullptr, Errc::unsupported, "OpenSSL does not have the curve of this key");
+    return group;
+}
+
+/// EC_POINT_oct2point refuses coordinates outside the field and points off the curve. The three curves have
+/// cofactor 1: every such point is in the group, and the point at infinity has no uncompressed form.
+void require_on_curve(KeyType curve, const EcdsaPoint& point) {
+    const auto* group = group_of(curve);
+    const openssl::EcPoint parsed(EC_POINT_new(group));
+    const auto octets = sec1_point(point);
+    openssl::require(parsed &&
+                         EC_POINT_oct2point(group, parsed.get(), octets.data(), octets.size(), nullptr) == 1,
+                     Errc::malformed, "the point of an ECDSA key is not on its curve");
+}
+
+unsigned bit_length(ByteView integer) {
+    return integer.empty() ? 0
+                           : static_cast<unsigned>((integer.size() - 1) * 8 +
+                                                   static_cast<std::size_t>(std::bit_width(integer.front())));
+}
+
+bool is_odd(ByteView integer) {
+    return !integer.empty() && (integer.back() & 1U) != 0;
+}
+
+bool is_less(ByteView a, ByteView b) {
+    return a.size() != b.size() ? a.size() < b.size() : std::ranges::lexicographical_compare(a, b);
+}
+
+void require_sound(const RsaNumbers& numbers) {
+    const auto bits = bit_length(numbers.n);
+    if (bits < least_rsa_bits || bits > most_rsa_bits)
+        throw Error(Errc::malformed, "an RSA modulus of " + std::to_string(bits) + " bits");
+    if (!is_odd(numbers.n))
+        throw Error(Errc::malformed, "an even RSA modulus");
+    if (!is_odd(numbers.e) || bit_length(numbers.e) < 2 || !is_less(numbers.e, numbers.n))
+        throw Error(Errc::malformed, "an RSA exponent that is even, 1 or larger than the modulus");
+}
+
+Bytes encode(KeyType type, const std::variant<EcdsaPoint, RsaNumbers>& numbers) {
+    wire::Writer writer;
+    writer.text(info(type).name);
+    if (const auto* point = std::get_if<EcdsaPoint>(&numbers))
+        writer.text(info(type).curve).string(sec1_point(*point));
+    else
+        writer.mpint(std::get<RsaNumbers>(numbers).e).mpint(std::get<RsaNumbers>(numbers).n);
+    return std::move(writer).bytes();
+}
+
+} // namespace
+
+PublicKey::PublicKey(KeyType type, std::variant<EcdsaPoint, RsaNumbers> numbers)
+    : type_(type), numbers_(std::move(numbers)), blob_(encode(type_, numbers_)) {}
+
+PublicKey PublicKey::from_blob(ByteView blob) {
+    wire::Reader reader(blob);
+    const auto name = reader.text();
+    const auto type = key_type_named(name);
+    if (!type)
+        throw Error(Errc::unsupported, "a key of type \"" + printable(name, 64) + "\" cannot be used here");
+    auto key = read_fields(reader, *type);
+    reader.expect_end();
+    return key;
+}
+
+PublicKey PublicKey::read_fields(wire::Reader& reader, KeyType type) {
+    if (type == KeyType::rsa) {
+        const auto e = reader.unsigned_mpint();
+        const auto n = reader.unsigned_mpint();
+        return rsa(n, e);
+    }
+    if (reader.text() != info(type).curve)
+        throw Error(Errc::malformed, "the curve of an ECDSA key is not the one that its type names");
+    const auto point = reader.string();
+    const auto width = info(type).coordinate_size;
+    if (point.size() != 1 + 2 * width || point.front() != uncompressed)
+        throw Error(Errc::malformed, "the point of an ECDSA key is not in the uncompressed form");
+    return ecdsa(type, point.subspan(1, width), point.subspan(1 + width));
+}
+
+PublicKey PublicKey::ecdsa(KeyType type, ByteView x, ByteView y) {
+    if (type == KeyType::rsa)
+        throw Error(Errc::malformed, "a point is given for an RSA key");
+    const auto width = info(type).coordinate_size;
+    EcdsaPoint point{fixed_width(x, width), fixed_width(y, width)};
+    require_on_curve(type, point);
+    return {type, std::move(point)};
+}
+
+PublicKey PublicKey::rsa(ByteView n, ByteView e) {
+    RsaNumbers numbers{copy_of(without_leading_zeros(n)), copy_of(without_leading_zeros(e))};
+    require_sound(numbers);
+    return {KeyType::rsa, std::move(numbers)};
+}
+
+unsigned PublicKey::bits() const {
+    const auto* numbers = std::get_if<RsaNumbers>(&numbers_);
+    return numbers != nullptr ? bit_length(numbers->n) : info(type_).bits;
+}
+
+} // namespace sshtpm::ssh

@@ -1,0 +1,159 @@
+#include "ssh/signature.hpp"
+
+#include "ssh/openssl.hpp"
+#include "wire/writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include <openssl/core_names.h>
+#include <openssl/rsa.h>
+
+namespace sshtpm::ssh {
+
+namespace {
+
+constexpr auto refused_key = "OpenSSL does not take this public key";
+
+openssl::Bignum bignum(ByteView integer) {
+    openssl::Bignum number(BN_bin2bn(integer.data(), static_cast<int>(integer.size()), nullptr));
+    openssl::require(number != nullptr, Errc::io, "OpenSSL has no memory for a number");
+    return number;
+}
+
+const char* group_name(KeyType type) {
+    switch (type) {
+    case KeyType::ecdsa_p256:
+        return "P-256";
+    case KeyType::ecdsa_p384:
+        return "P-384";
+    default:
+        return "P-521";
+    }
+}
+
+openssl::Pkey from_data(const char* algorithm, OSSL_PARAM_BLD* builder) {
+    const openssl::Params params(OSSL_PARAM_BLD_to_param(builder));
+    const openssl::PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, algorithm, nullptr));
+    EVP_PKEY* key = nullptr;
+    openssl::require(params && context && EVP_PKEY_fromdata_init(context.get()) == 1 &&
+                         EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) == 1,
+                     Errc::malformed, refused_key);
+    return openssl::Pkey(key);
+}
+
+openssl::Pkey make_key(const PublicKey& key) {
+    const openssl::ParamsBuilder builder(OSSL_PARAM_BLD_new());
+    openssl::require(builder != nullptr, Errc::io, "OpenSSL has no memory for a key");
+    if (const auto* numbers = std::get_if<RsaNumbers>(&key.numbers())) {
+        const auto n = bignum(numbers->n);
+        const auto e = bignum(numbers->e);
+        openssl::require(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
+                             OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1,
+                         Errc::malformed, refused_key);
+        return from_data("RSA", builder.get());
+    }
+    const auto& [x, y] = std::get<EcdsaPoint>(key.numbers());
+    Bytes point{POINT_CONVERSION_UNCOMPRESSED};
+    append(point, x);
+    append(point, y);
+    openssl::require(OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME,
+                                                     group_name(key.type()), 0) == 1 &&
+                         OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY,
+                                                          point.data(), point.size()) == 1,
+                     Errc::malformed, refused_key);
+    return from_data("EC", builder.get());
+}
+
+/// A context that checks signatures over digests of this hash, as often as one likes.
+openssl::PkeyContext make_context(EVP_PKEY* key, Hash hash) {
+    openssl::PkeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+    openssl::require(context && EVP_PKEY_verify_init(context.get()) == 1 &&
+                         EVP_PKEY_CTX_set_signature_md(context.get(), openssl::fetched(hash)) == 1,
+                     Errc::malformed, refused_key);
+    return context; // for RSA, OpenSSL's default padding is that of RSASSA-PKCS1-v1_5
+}
+
+/// Ecdsa-Sig-Value of RFC 3279 section 2.2.3, which is how OpenSSL takes the pair.
+Bytes der(ByteView r, ByteView s) {
+    const openssl::EcdsaSig pair(ECDSA_SIG_new());
+    auto r_number = bignum(r);
+    auto s_number = bignum(s);
+    openssl::require(pair && ECDSA_SIG_set0(pair.get(), r_number.get(), s_number.get()) == 1, Errc::io,
+                     "OpenSSL has no memory for a signature");
+    static_cast<void>(r_number.release()); // the pair owns them from here on
+    static_cast<void>(s_number.release());
+    Bytes out(static_cast<std::size_t>(std::max(i2d_ECDSA_SIG(pair.get(), nullptr), 0)));
+    auto* end = out.data();
+    i2d_ECDSA_SIG(pair.get(), &end);
+    return out;
+}
+
+/// A number of the signature without leading zeros; nothing when it is zero or wider than its field.
+std::optional<ByteView> in_range(ByteView integer, std::size_t width) {
+    const auto digits = without_leading_zeros(integer);
+    return digits.empty() || digits.size() > width ? std::nullopt : std::optional(digits);
+}
+
+/// What OpenSSL checks; nothing when the numbers cannot be a signature of such a key.
+std::optional<Bytes> for_openssl(const PublicKey& key, const RawSignature& signature) {
+    if (key.type() == KeyType::rsa) {
+        const auto* rsa = std::get_if<RsaSignature>(&signature);
+        const auto width = std::get<RsaNumbers>(key.numbers()).n.size();
+        if (rsa == nullptr || !in_range(rsa->s, width))
+            return std::nullopt;
+        return fixed_width(rsa->s, width);
+    }
+    const auto* pair = std::get_if<EcdsaSignature>(&signature);
+    if (pair == nullptr)
+        return std::nullopt;
+    const auto width = info(key.type()).coordinate_size;
+    const auto r = in_range(pair->r, width);
+    const auto s = in_range(pair->s, width);
+    return r && s ? std::optional(der(*r, *s)) : std::nullopt;
+}
+
+} // namespace
+
+Bytes encode_signature(const PublicKey& key, const SignatureAlgorithm& algorithm,
+                       const RawSignature& signature) {
+    wire::Writer value;
+    if (key.type() == KeyType::rsa && std::holds_alternative<RsaSignature>(signature)) {
+        value.raw(
+            fixed_width(std::get<RsaSignature>(signature).s, std::get<RsaNumbers>(key.numbers()).n.size()));
+    } else if (key.type() != KeyType::rsa && std::holds_alternative<EcdsaSignature>(signature)) {
+        const auto& [r, s] = std::get<EcdsaSignature>(signature);
+        value.mpint(r).mpint(s);
+    } else {
+        throw Error(Errc::malformed, "a signature of another kind than its key");
+    }
+    return wire::Writer().text(algorithm.name).string(value.bytes()).bytes();
+}
+
+struct Verifier::Key {
+    PublicKey public_key;
+    openssl::Pkey pkey;
+    std::array<openssl::PkeyContext, 3> contexts; ///< by hash, each made when it is first wanted
+};
+
+Verifier::Verifier(const PublicKey& key) : key_(std::make_unique<Key>(Key{key, make_key(key), {}})) {}
+
+Verifier::Verifier(Verifier&&) noexcept = default;
+Verifier& Verifier::operator=(Verifier&&) noexcept = default;
+Verifier::~Verifier() = default;
+
+bool Verifier::verify(Hash hash, ByteView digest, const RawSignature& signature) const {
+    const auto encoded = for_openssl(key_->public_key, signature);
+    if (!encoded || digest.size() != digest_size(hash))
+        return false;
+    auto& context = key_->contexts.at(static_cast<std::size_t>(hash));
+    if (!context)
+        context = make_context(key_->pkey.get(), hash);
+    if (EVP_PKEY_verify(context.get(), encoded->data(), encoded->size(), digest.data(), digest.size()) == 1)
+        return true;
+    ERR_clear_error();
+    return false;
+}
+
+} // namespace sshtpm::ssh

@@ -1,0 +1,46 @@
+#pragma once
+// Signatures: as numbers, as the blobs of the wire, and checked.
+
+#include "ssh/public_key.hpp"
+
+#include <memory>
+
+namespace sshtpm::ssh {
+
+/// r and s, big-endian, any width.
+struct EcdsaSignature {
+    Bytes r, s;
+};
+
+/// RSASSA-PKCS1-v1_5, big-endian.
+struct RsaSignature {
+    Bytes s;
+};
+
+using RawSignature = std::variant<EcdsaSignature, RsaSignature>;
+
+/// The signature blob: string algorithm, string value (RFC 5656 section 3.1.2: mpint r, mpint s; RFC 8332:
+/// the integer in the modulus' width).
+Bytes encode_signature(const PublicKey& key, const SignatureAlgorithm& algorithm,
+                       const RawSignature& signature);
+
+/// Checks signatures of one key. Made once per key: building an OpenSSL key costs more than a check.
+/// Checks may run on any thread, one at a time.
+class Verifier {
+  public:
+    /// @throws Error(malformed) when OpenSSL does not take the key.
+    explicit Verifier(const PublicKey& key);
+    Verifier(Verifier&&) noexcept;
+    Verifier& operator=(Verifier&&) noexcept;
+    ~Verifier();
+
+    /// True when `signature` is this key's over `digest`, a digest of `hash`. A signature of the other kind
+    /// of key, or numbers out of range, is just false.
+    bool verify(Hash hash, ByteView digest, const RawSignature& signature) const;
+
+  private:
+    struct Key;
+    std::unique_ptr<Key> key_;
+};
+
+} // namespace sshtpm::ssh
