@@ -1,0 +1,125 @@
+#include "keyfile/public_area.hpp"
+
+#include "base/error.hpp"
+#include "keyfile/names.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <string>
+
+namespace sshtpm::keyfile {
+
+namespace {
+
+[[noreturn]] void malformed(const std::string& message) {
+    throw Error(Errc::malformed, message);
+}
+
+struct Hash {
+    TPMI_ALG_HASH algorithm;
+    std::size_t digest_size;
+};
+
+constexpr std::array<Hash, 8> hashes{{
+    {TPM2_ALG_SHA1, 20},
+    {TPM2_ALG_SHA256, 32},
+    {TPM2_ALG_SHA384, 48},
+    {TPM2_ALG_SHA512, 64},
+    {TPM2_ALG_SM3_256, 32},
+    {TPM2_ALG_SHA3_256, 32},
+    {TPM2_ALG_SHA3_384, 48},
+    {TPM2_ALG_SHA3_512, 64},
+}};
+
+/// Part 2 section 8.3.2; bits 8 and 9 are firmwareLimited and svnLimited since revision 1.83.
+constexpr TPMA_OBJECT known_attributes =
+    TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_STCLEAR | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+    TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_ADMINWITHPOLICY | 0x00000300 | TPMA_OBJECT_NODA |
+    TPMA_OBJECT_ENCRYPTEDDUPLICATION | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT |
+    TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_X509SIGN;
+
+template <class Number>
+bool is_one_of(Number number, std::initializer_list<Number> numbers) {
+    return std::ranges::find(numbers, number) != numbers.end();
+}
+
+const Hash& require_hash(TPMI_ALG_HASH algorithm, const char* place) {
+    const auto found = std::ranges::find(hashes, algorithm, &Hash::algorithm);
+    if (found == hashes.end())
+        malformed(std::string(place) + " is " + algorithm_name(algorithm) + ", not a hash");
+    return *found;
+}
+
+void check_symmetric(const TPMT_SYM_DEF_OBJECT& symmetric) {
+    if (symmetric.algorithm == TPM2_ALG_NULL)
+        return;
+    if (!is_one_of<TPM2_ALG_ID>(symmetric.algorithm, {TPM2_ALG_AES, TPM2_ALG_SM4, TPM2_ALG_CAMELLIA}))
+        malformed("unknown symmetric algorithm " + algorithm_name(symmetric.algorithm));
+    if (!is_one_of<UINT16>(symmetric.keyBits.sym, {128, 192, 256}))
+        malformed("symmetric key of " + std::to_string(symmetric.keyBits.sym) + " bits");
+    if (!is_one_of<TPM2_ALG_ID>(symmetric.mode.sym, {TPM2_ALG_NULL, TPM2_ALG_CTR, TPM2_ALG_OFB, TPM2_ALG_CBC,
+                                                     TPM2_ALG_CFB, TPM2_ALG_ECB}))
+        malformed("unknown symmetric mode " + algorithm_name(symmetric.mode.sym));
+}
+
+void check_scheme(TPM2_ALG_ID scheme, const TPMU_ASYM_SCHEME& details,
+                  std::initializer_list<TPM2_ALG_ID> known) {
+    if (scheme == TPM2_ALG_NULL)
+        return;
+    if (!is_one_of(scheme, known))
+        malformed("unknown scheme " + algorithm_name(scheme));
+    if (scheme != TPM2_ALG_RSAES) // every other one begins with its hash
+        require_hash(details.anySig.hashAlg, "the hash of the scheme");
+}
+
+void check_rsa(const TPMS_RSA_PARMS& rsa) {
+    check_symmetric(rsa.symmetric);
+    check_scheme(rsa.scheme.scheme, rsa.scheme.details,
+                 {TPM2_ALG_RSASSA, TPM2_ALG_RSAPSS, TPM2_ALG_RSAES, TPM2_ALG_OAEP});
+}
+
+void check_ecc(const TPMS_ECC_PARMS& ecc) {
+    check_symmetric(ecc.symmetric);
+    check_scheme(
+        ecc.scheme.scheme, ecc.scheme.details,
+        {TPM2_ALG_ECDSA, TPM2_ALG_ECDH, TPM2_ALG_ECDAA, TPM2_ALG_SM2, TPM2_ALG_ECSCHNORR, TPM2_ALG_ECMQV});
+    if (!is_one_of<TPM2_ECC_CURVE>(ecc.curveID, {TPM2_ECC_NIST_P192, TPM2_ECC_NIST_P224, TPM2_ECC_NIST_P256,
+                                                 TPM2_ECC_NIST_P384, TPM2_ECC_NIST_P521, TPM2_ECC_BN_P256,
+                                                 TPM2_ECC_BN_P638, TPM2_ECC_SM2_P256}))
+        malformed("unknown curve " + curve_name(ecc.curveID));
+    if (ecc.kdf.scheme != TPM2_ALG_NULL)
+        require_hash(ecc.kdf.details.mgf1.hashAlg, "the hash of the KDF");
+}
+
+void check_keyed_hash(const TPMT_KEYEDHASH_SCHEME& keyed_hash) {
+    if (keyed_hash.scheme == TPM2_ALG_HMAC)
+        require_hash(keyed_hash.details.hmac.hashAlg, "the hash of the scheme");
+    else if (keyed_hash.scheme == TPM2_ALG_XOR)
+        require_hash(keyed_hash.details.exclusiveOr.hashAlg, "the hash of the scheme");
+}
+
+} // namespace
+
+void check_public_area(const TPMT_PUBLIC& area) {
+    const auto name_hash = require_hash(area.nameAlg, "nameAlg");
+    if ((area.objectAttributes & ~known_attributes) != 0)
+        malformed("reserved attributes are set: " + handle_name(area.objectAttributes & ~known_attributes));
+    if (area.authPolicy.size != 0 && area.authPolicy.size != name_hash.digest_size)
+        malformed("an authPolicy of " + std::to_string(area.authPolicy.size) + " bytes with nameAlg " +
+                  algorithm_name(area.nameAlg));
+    switch (area.type) {
+    case TPM2_ALG_RSA:
+        return check_rsa(area.parameters.rsaDetail);
+    case TPM2_ALG_ECC:
+        return check_ecc(area.parameters.eccDetail);
+    case TPM2_ALG_KEYEDHASH:
+        return check_keyed_hash(area.parameters.keyedHashDetail.scheme);
+    case TPM2_ALG_SYMCIPHER:
+        return check_symmetric(area.parameters.symDetail.sym);
+    default: // tss2-mu takes TPM2_ALG_NULL
+        malformed("unknown object type " + algorithm_name(area.type));
+    }
+}
+
+} // namespace sshtpm::keyfile

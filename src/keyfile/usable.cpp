@@ -1,0 +1,140 @@
+#include "keyfile/usable.hpp"
+
+#include "base/error.hpp"
+#include "keyfile/names.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace sshtpm::keyfile {
+
+namespace {
+
+struct Curve {
+    TPM2_ECC_CURVE id;
+    std::size_t width;  ///< of a coordinate, in bytes
+    TPMI_ALG_HASH hash; ///< the one that RFC 5656 section 6.2.1 has the curve sign with
+};
+
+constexpr std::array<Curve, 3> curves{{
+    {TPM2_ECC_NIST_P256, 32, TPM2_ALG_SHA256},
+    {TPM2_ECC_NIST_P384, 48, TPM2_ALG_SHA384},
+    {TPM2_ECC_NIST_P521, 66, TPM2_ALG_SHA512},
+}};
+
+[[noreturn]] void unsupported(const std::string& message, std::string hint = {}) {
+    throw Error(Errc::unsupported, message, std::move(hint));
+}
+
+[[noreturn]] void malformed(const std::string& message) {
+    throw Error(Errc::malformed, message);
+}
+
+void require_loadable(KeyKind kind) {
+    switch (kind) {
+    case KeyKind::loadable:
+        return;
+    case KeyKind::importable:
+        unsupported("a wrapped key, which the TPM has to import first", "ssh-tpm keygen --import FILE");
+    case KeyKind::sealed:
+        unsupported("sealed data, not a key");
+    }
+}
+
+void require_asymmetric(TPMI_ALG_PUBLIC type) {
+    if (type != TPM2_ALG_ECC && type != TPM2_ALG_RSA)
+        unsupported("an object of type " + algorithm_name(type) + ", where SSH needs an ECC or RSA key");
+}
+
+void require_free_signing(TPMA_OBJECT attributes) {
+    if ((attributes & TPMA_OBJECT_SIGN_ENCRYPT) == 0)
+        unsupported("not a signing key: its sign attribute is clear");
+    if ((attributes & TPMA_OBJECT_RESTRICTED) != 0)
+        unsupported("a restricted key, which signs only what the TPM itself made");
+    if ((attributes & TPMA_OBJECT_X509SIGN) != 0)
+        unsupported("a key that signs X.509 certificates only: its x509sign attribute is set");
+}
+
+std::string commands_of(const KeyFile& key) {
+    std::string names;
+    const auto add = [&](const std::vector<PolicyCommand>& policy) {
+        for (const auto& command : policy) {
+            const auto name = policy_command_name(command.command_code);
+            if (names.find(name) == std::string::npos)
+                names += (names.empty() ? "" : ", ") + name;
+        }
+    };
+    add(key.policy);
+    for (const auto& auth_policy : key.auth_policies)
+        add(auth_policy.policy);
+    return names;
+}
+
+/// With userWithAuth the PIN is enough whatever policy there is beside it (part 1, "Authorization Roles").
+void require_use_by_pin(const KeyFile& key) {
+    if ((key.public_area.objectAttributes & TPMA_OBJECT_USERWITHAUTH) != 0)
+        return;
+    const auto names = commands_of(key);
+    if (!names.empty())
+        unsupported("a key that is used under a policy only (" + names + ")");
+    if (key.public_area.authPolicy.size != 0)
+        unsupported("a key that is used under a policy only, which the file does not say");
+    unsupported("a key that nothing can authorise: it has neither userWithAuth nor a policy");
+}
+
+void require_ecdsa(const TPMT_PUBLIC& area) {
+    const auto& parameters = area.parameters.eccDetail;
+    const auto curve = std::ranges::find(curves, parameters.curveID, &Curve::id);
+    if (curve == curves.end())
+        unsupported("the curve " + curve_name(parameters.curveID) +
+                    ", where SSH has NIST P-256, P-384 and P-521");
+    const auto scheme = parameters.scheme.scheme;
+    const auto hash = parameters.scheme.details.anySig.hashAlg;
+    if (scheme != TPM2_ALG_NULL && scheme != TPM2_ALG_ECDSA)
+        unsupported("a key of the scheme " + algorithm_name(scheme) + ", where SSH needs ECDSA");
+    if (scheme == TPM2_ALG_ECDSA && hash != curve->hash)
+        unsupported("a key that signs with " + algorithm_name(hash) + ", where SSH needs " +
+                    algorithm_name(curve->hash) + " for " + curve_name(curve->id));
+    for (const auto* coordinate : {&area.unique.ecc.x, &area.unique.ecc.y}) {
+        // Some writers strip the zero bytes in front.
+        if (coordinate->size == 0 || coordinate->size > curve->width)
+            malformed("a coordinate of " + std::to_string(coordinate->size) + " bytes on " +
+                      curve_name(curve->id));
+    }
+}
+
+void require_rsa_sha2(const TPMT_PUBLIC& area) {
+    const auto& parameters = area.parameters.rsaDetail;
+    if (parameters.keyBits != 2048 && parameters.keyBits != 3072 && parameters.keyBits != 4096)
+        unsupported("an RSA key of " + std::to_string(parameters.keyBits) +
+                    " bits, where 2048, 3072 and 4096 are supported");
+    const auto scheme = parameters.scheme.scheme;
+    const auto hash = parameters.scheme.details.anySig.hashAlg;
+    if (scheme != TPM2_ALG_NULL && scheme != TPM2_ALG_RSASSA)
+        unsupported("a key of the scheme " + algorithm_name(scheme) + ", where SSH needs RSASSA");
+    if (scheme == TPM2_ALG_RSASSA && hash != TPM2_ALG_SHA256 && hash != TPM2_ALG_SHA512)
+        unsupported("a key that signs with " + algorithm_name(hash) + ", where SSH needs SHA-256 or SHA-512");
+    if (parameters.exponent != 0 &&
+        parameters.exponent != 65537) // 0 stands for 65537: part 2, section 12.2.3.5
+        unsupported("an RSA key with the public exponent " + std::to_string(parameters.exponent));
+    const auto& modulus = area.unique.rsa;
+    if (modulus.size * 8U != parameters.keyBits || (modulus.buffer[0] & 0x80U) == 0)
+        malformed("a modulus that is not of " + std::to_string(parameters.keyBits) + " bits");
+}
+
+} // namespace
+
+void require_signing_key(const KeyFile& key) {
+    require_loadable(key.kind);
+    const auto& area = key.public_area;
+    require_asymmetric(area.type);
+    require_free_signing(area.objectAttributes);
+    require_use_by_pin(key);
+    if (area.type == TPM2_ALG_ECC)
+        require_ecdsa(area);
+    else
+        require_rsa_sha2(area);
+}
+
+} // namespace sshtpm::keyfile
