@@ -1,0 +1,115 @@
+#include "os/child.hpp"
+
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string_view>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace sshtpm::os {
+
+namespace {
+
+/// The file actions and attributes of posix_spawn, destroyed with it.
+struct SpawnPlan {
+    posix_spawn_file_actions_t actions{};
+    posix_spawnattr_t attributes{};
+
+    SpawnPlan() {
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+    }
+    SpawnPlan(const SpawnPlan&) = delete;
+    SpawnPlan& operator=(const SpawnPlan&) = delete;
+    ~SpawnPlan() {
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+    }
+};
+
+std::string_view name_of(std::string_view entry) {
+    return entry.substr(0, entry.find('='));
+}
+
+std::vector<std::string> environment_with(const std::vector<std::string>& extra) {
+    std::vector<std::string> out(extra);
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view inherited = *entry;
+        const bool replaced =
+            std::ranges::any_of(extra, [&](const auto& e) { return name_of(e) == name_of(inherited); });
+        if (!replaced)
+            out.emplace_back(inherited);
+    }
+    return out;
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& strings) {
+    std::vector<char*> out;
+    for (auto& string : strings)
+        out.push_back(string.data());
+    out.push_back(nullptr);
+    return out;
+}
+
+int open_pidfd(pid_t pid) {
+    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
+}
+
+} // namespace
+
+Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& extra_environment) {
+    std::array<int, 2> pipe{};
+    if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
+        throw Error::from_errno(errno, arguments.at(0));
+    output_.reset(pipe[0]);
+    const UniqueFd writing(pipe[1]);
+
+    SpawnPlan plan;
+    posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&plan.actions, writing.value(), STDOUT_FILENO);
+    sigset_t none, defaults;
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE); // ignored here, but a child expects it
+    posix_spawnattr_setsigmask(&plan.attributes, &none);
+    posix_spawnattr_setsigdefault(&plan.attributes, &defaults);
+    posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+
+    auto argument_strings = arguments;
+    auto environment_strings = environment_with(extra_environment);
+    const auto argument_pointers = pointers_to(argument_strings);
+    const auto environment_pointers = pointers_to(environment_strings);
+    const int failure = ::posix_spawnp(&pid_, arguments.at(0).c_str(), &plan.actions, &plan.attributes,
+                                       argument_pointers.data(), environment_pointers.data());
+    if (failure != 0) {
+        pid_ = -1;
+        throw Error::from_errno(failure, arguments[0]);
+    }
+    pidfd_.reset(open_pidfd(pid_));
+}
+
+Child::~Child() {
+    if (pid_ < 0)
+        return;
+    // Not SIGTERM: whoever destroys this must not wait for a child that ignores it. The child is not reaped
+    // yet, so the number is still its own.
+    ::kill(pid_, SIGKILL);
+    wait();
+}
+
+int Child::wait() noexcept {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+} // namespace sshtpm::os

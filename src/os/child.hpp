@@ -1,0 +1,35 @@
+#pragma once
+// A child program whose answer is read from a pipe; never through a shell.
+
+#include "base/unique_fd.hpp"
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace sshtpm::os {
+
+/// A running child. Destroying it kills the child, if it still runs, and reaps it.
+class Child {
+  public:
+    /// Starts `arguments[0]` (searched in PATH when it has no slash) with stdin from /dev/null, stdout into
+    /// a pipe and stderr shared. `extra_environment` holds "NAME=value" entries that replace inherited ones.
+    /// @throws Error(not_found | permission | io) when it cannot be started.
+    Child(const std::vector<std::string>& arguments, const std::vector<std::string>& extra_environment);
+    Child(Child&&) = delete;
+    ~Child();
+
+    /// The reading end of its stdout.
+    int output() const noexcept { return output_.value(); }
+    /// Becomes readable when the child has ended.
+    int pidfd() const noexcept { return pidfd_.value(); }
+    /// Waits for the end. @returns its exit status, or 128 + the number of the signal that ended it.
+    int wait() noexcept;
+
+  private:
+    pid_t pid_ = -1;
+    UniqueFd pidfd_;
+    UniqueFd output_;
+};
+
+} // namespace sshtpm::os

@@ -1,0 +1,21 @@
+#include "os/harden.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+namespace sshtpm::os {
+
+void harden_process() {
+    ::prctl(PR_SET_DUMPABLE, 0);
+    const rlimit no_core{};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    ::umask(077);
+    ::signal(SIGPIPE, SIG_IGN);
+    ::unsetenv("TSS2_LOGFILE");
+    ::setenv("TSS2_LOG", "all+none", 1); // read once, at tpm2-tss' first message
+}
+
+} // namespace sshtpm::os

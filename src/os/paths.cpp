@@ -1,0 +1,66 @@
+#include "os/paths.hpp"
+
+#include "base/error.hpp"
+#include "os/environment.hpp"
+
+#include <array>
+#include <pwd.h>
+#include <unistd.h>
+
+namespace sshtpm::os {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* socket_name = "ssh-tpm-agent.sock";
+
+std::optional<fs::path> folder_variable(const char* name) {
+    const auto value = variable(name);
+    // The XDG base directory specification has relative paths ignored.
+    return value && value->starts_with('/') ? std::optional<fs::path>(*value) : std::nullopt;
+}
+
+} // namespace
+
+fs::path home() {
+    if (const auto folder = folder_variable("HOME"))
+        return *folder;
+    if (const passwd* entry = ::getpwuid(::getuid()); entry != nullptr && entry->pw_dir != nullptr)
+        return entry->pw_dir;
+    throw Error(Errc::not_found, "no home folder", "set HOME");
+}
+
+fs::path ssh_folder() {
+    return home() / ".ssh";
+}
+
+fs::path default_socket() {
+    if (const auto path = variable("SSH_TPM_AUTH_SOCK"); path && !path->empty())
+        return *path;
+    if (const auto folder = folder_variable("XDG_RUNTIME_DIR"))
+        return *folder / socket_name;
+    const auto run = fs::path("/run/user") / std::to_string(::getuid());
+    std::error_code ignored;
+    if (fs::is_directory(run, ignored))
+        return run / socket_name;
+    return ssh_folder() / "agent" / socket_name;
+}
+
+fs::path emulator_state() {
+    if (const auto path = variable("SSH_TPM_SWTPM_STATE"); path && !path->empty())
+        return *path;
+    const auto state = folder_variable("XDG_STATE_HOME");
+    return (state ? *state : home() / ".local" / "state") / "ssh-tpm" / "swtpm";
+}
+
+std::string user_at_host() {
+    const passwd* entry = ::getpwuid(::getuid());
+    std::array<char, 256> host{};
+    if (::gethostname(host.data(), host.size() - 1) != 0)
+        host.fill('\0');
+    return std::string(entry != nullptr ? entry->pw_name : std::to_string(::getuid()).c_str()) + "@" +
+           host.data();
+}
+
+} // namespace sshtpm::os
