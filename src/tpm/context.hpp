@@ -1,0 +1,27 @@
+#pragma once
+// A connection to a TPM: the TCTI and the ESYS context above it.
+
+#include <string>
+
+#include <tss2/tss2_esys.h>
+
+namespace sshtpm::tpm {
+
+/// Not movable: handles and sessions point back at it and must go before it does.
+class Context {
+  public:
+    /// @param tcti a string for the TCTI loader, such as "device:/dev/tpmrm0" or "swtpm:path=/run/x".
+    /// @throws Error(not_found) for no TPM, Error(permission) for no access, each with its hint; Error(tpm).
+    explicit Context(const std::string& tcti);
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+    ~Context();
+
+    ESYS_CONTEXT* esys() const noexcept { return esys_; }
+
+  private:
+    TSS2_TCTI_CONTEXT* tcti_ = nullptr;
+    ESYS_CONTEXT* esys_ = nullptr;
+};
+
+} // namespace sshtpm::tpm

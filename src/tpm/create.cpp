@@ -1,0 +1,72 @@
+#include "tpm/create.hpp"
+
+#include "tpm/capability.hpp"
+#include "tpm/device.hpp"
+#include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
+#include "tpm/tpm2b.hpp"
+
+namespace sshtpm::tpm {
+
+namespace {
+
+unsigned curve_bits(TPMI_ECC_CURVE curve) {
+    return curve == TPM2_ECC_NIST_P521 ? 521 : curve == TPM2_ECC_NIST_P384 ? 384 : 256;
+}
+
+} // namespace
+
+std::string describe(const KeyAlgorithm& algorithm) {
+    return algorithm.type == TPM2_ALG_ECC ? "ECDSA " + std::to_string(curve_bits(algorithm.curve))
+                                          : "RSA " + std::to_string(algorithm.bits);
+}
+
+void require_support(const Context& context, const KeyAlgorithm& algorithm) {
+    if (supports(context, algorithm))
+        return;
+    std::string available;
+    for (const auto& other : supported_algorithms(context))
+        available += (available.empty() ? "" : ", ") + describe(other);
+    throw Error(Errc::unsupported, "this TPM cannot make " + describe(algorithm) + " keys",
+                "it has " + (available.empty() ? "no key type that SSH can use" : available));
+}
+
+keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const Auth& auth) {
+    const auto& context = device.context();
+    Wiped<TPM2B_SENSITIVE_CREATE> sensitive;
+    if (auth)
+        sensitive->sensitive.userAuth = tpm2b_of<TPM2B_AUTH>(auth->view());
+    const auto in_public =
+        signing_key(algorithm, auth ? DictionaryAttack::guarded : DictionaryAttack::exempt);
+
+    return with_retries(
+        [&] {
+            const auto parent = device.keys().parents().open_for_creation();
+            Handle session;
+            if (auth) {
+                session = start_hmac_session(context, parent.tr);
+                prepare_session(context, session, Encryption::command);
+            }
+            const TPM2B_DATA no_outside_info{};
+            const TPML_PCR_SELECTION no_pcrs{};
+            TPM2B_PRIVATE* private_area = nullptr;
+            TPM2B_PUBLIC* public_area = nullptr;
+            const auto rc =
+                Esys_Create(context.esys(), parent.tr, auth ? session.tr() : ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                            ESYS_TR_NONE, sensitive.get(), &in_public, &no_outside_info, &no_pcrs,
+                            &private_area, &public_area, nullptr, nullptr, nullptr);
+            const EsysOutput<TPM2B_PRIVATE> private_owner(private_area);
+            const EsysOutput<TPM2B_PUBLIC> public_owner(public_area);
+            check("Esys_Create", rc);
+
+            keyfile::KeyFile key;
+            key.empty_auth = auth == nullptr;
+            key.parent = TPM2_RH_OWNER;
+            key.public_area = public_owner->publicArea;
+            key.private_area = *private_owner;
+            return key;
+        },
+        [&] { device.keys().flush(); });
+}
+
+} // namespace sshtpm::tpm

@@ -1,0 +1,24 @@
+#pragma once
+// Making a key in the TPM.
+
+#include "keyfile/key_file.hpp"
+#include "tpm/session.hpp"
+#include "tpm/templates.hpp"
+
+namespace sshtpm::tpm {
+
+class Context;
+class Device;
+
+/// Makes a signing key under the owner's storage key (TPM2_Create). With an auth value the command goes
+/// through a salted session that encrypts it; keys without one are exempt from dictionary-attack protection.
+/// The key file has no description yet.
+keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const Auth& auth);
+
+/// @throws Error(unsupported), with the list of what the TPM has, for an algorithm that it lacks.
+void require_support(const Context& context, const KeyAlgorithm& algorithm);
+
+/// "ECDSA 256", "RSA 2048".
+std::string describe(const KeyAlgorithm& algorithm);
+
+} // namespace sshtpm::tpm

@@ -1,0 +1,99 @@
+#include "tpm/emulator.hpp"
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "tpm/context.hpp"
+#include "tpm/emulator_process.hpp"
+#include "tpm/provision.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sshtpm::tpm {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string tcti_through(const UniqueFd& folder) {
+    return "swtpm:path=" + emulator_socket(folder.value());
+}
+
+UniqueFd open_folder(const fs::path& path) {
+    std::error_code failure;
+    fs::create_directories(path, failure);
+    UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder)
+        throw Error::from_errno(errno, path.string());
+    struct stat status {};
+    if (::fstat(folder.value(), &status) != 0 || ::fchmod(folder.value(), 0700) != 0)
+        throw Error::from_errno(errno, path.string()); // somebody else's folder, too
+    return folder;
+}
+
+UniqueFd open_lock(const UniqueFd& folder, const char* name) {
+    UniqueFd lock(::openat(folder.value(), name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock)
+        throw Error::from_errno(errno, std::string("the emulator's lock ") + name);
+    return lock;
+}
+
+void lock(const UniqueFd& file, int operation) {
+    while (::flock(file.value(), operation) != 0)
+        if (errno != EINTR)
+            throw Error::from_errno(errno, "locking the emulator");
+}
+
+/// Returns when the emulator runs. The caller is one of its users, so no supervisor ends it meanwhile.
+void ensure_running(const UniqueFd& folder) {
+    const auto start = open_lock(folder, "start.lock");
+    lock(start, LOCK_EX);
+    if (emulator_answers(folder.value()))
+        return;
+    if (start_emulator(folder.value()) == EmulatorState::fresh)
+        log::info("this is an emulator, for trying things out: it protects nothing");
+    provision(Context(tcti_through(folder)));
+}
+
+/// The turn's lock file has a byte in it while somebody has the turn; one that is there before is of a user
+/// that did not come to its end.
+bool mark_begun(const UniqueFd& turn) {
+    struct stat status {};
+    const bool cut_short = ::fstat(turn.value(), &status) == 0 && status.st_size > 0;
+    if (::pwrite(turn.value(), "1", 1, 0) != 1)
+        throw Error::from_errno(errno, "the emulator's turn");
+    return cut_short;
+}
+
+} // namespace
+
+Emulator Emulator::join(const fs::path& state_folder) {
+    auto folder = open_folder(state_folder);
+    auto users = open_lock(folder, "users.lock");
+    lock(users, LOCK_SH);
+    ensure_running(folder);
+    return {std::move(folder), std::move(users)};
+}
+
+Emulator::Turn Emulator::take_turn() const {
+    auto turn = open_lock(folder_, "turn.lock");
+    lock(turn, LOCK_EX);
+    ensure_running(folder_);
+    if (mark_begun(turn))
+        flush_leftovers(Context(tcti()));
+    return Turn(std::move(turn));
+}
+
+Emulator::Turn::~Turn() {
+    if (lock_)
+        (void)!::ftruncate(lock_.value(), 0);
+}
+
+std::string Emulator::tcti() const {
+    return tcti_through(folder_);
+}
+
+} // namespace sshtpm::tpm

@@ -1,0 +1,39 @@
+#include "tpm/handle.hpp"
+
+#include "base/log.hpp"
+#include "tpm/context.hpp"
+#include "tpm/rc.hpp"
+
+namespace sshtpm::tpm {
+
+Handle Handle::transient(const Context& context, ESYS_TR tr) noexcept {
+    return {context.esys(), tr, true};
+}
+
+Handle Handle::persistent(const Context& context, ESYS_TR tr) noexcept {
+    return {context.esys(), tr, false};
+}
+
+Handle& Handle::operator=(Handle&& other) noexcept {
+    if (this != &other) {
+        release();
+        esys_ = other.esys_;
+        tr_ = std::exchange(other.tr_, ESYS_TR_NONE);
+        flush_ = other.flush_;
+    }
+    return *this;
+}
+
+void Handle::release() noexcept {
+    if (tr_ == ESYS_TR_NONE)
+        return;
+    const auto rc = flush_ ? Esys_FlushContext(esys_, tr_) : Esys_TR_Close(esys_, &tr_);
+    if (rc != TSS2_RC_SUCCESS) {
+        log::debug("a TPM handle was not released: ", error_of("Esys_FlushContext", rc).what());
+        if (flush_) // ESYS forgets a flushed object by itself, and this one was not flushed
+            (void)Esys_TR_Close(esys_, &tr_);
+    }
+    tr_ = ESYS_TR_NONE;
+}
+
+} // namespace sshtpm::tpm

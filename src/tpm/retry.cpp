@@ -1,0 +1,57 @@
+#include "tpm/retry.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <tss2/tss2_tpm2_types.h>
+
+namespace sshtpm::tpm {
+
+namespace {
+
+struct Rule {
+    TSS2_RC code;
+    Remedy remedy;
+};
+
+constexpr std::array rules{
+    Rule{TPM2_RC_RETRY, Remedy::wait},
+    Rule{TPM2_RC_TESTING, Remedy::wait},
+    Rule{TPM2_RC_YIELDED, Remedy::wait},
+    Rule{TPM2_RC_OBJECT_MEMORY, Remedy::make_room},
+    Rule{TPM2_RC_SESSION_MEMORY, Remedy::make_room},
+    Rule{TPM2_RC_CONTEXT_GAP, Remedy::make_room},
+    Rule{TPM2_RC_NV_RATE, Remedy::make_room},
+    Rule{TPM2_RC_NV_UNAVAILABLE, Remedy::make_room},
+    Rule{TPM2_RC_REFERENCE_H0, Remedy::reload},
+    Rule{TPM2_RC_REFERENCE_S0, Remedy::reload},
+};
+
+constexpr std::chrono::milliseconds longest_pause{1000};
+constexpr std::chrono::milliseconds longest_wait{30'000};
+constexpr int most_rooms = 3;
+constexpr int most_reloads = 1;
+
+} // namespace
+
+Remedy remedy_for(TSS2_RC base_code) noexcept {
+    const auto rule = std::ranges::find(rules, base_code, &Rule::code);
+    return rule == rules.end() ? Remedy::none : rule->remedy;
+}
+
+RetryPlan::Step RetryPlan::next(TSS2_RC base_code) noexcept {
+    const auto remedy = remedy_for(base_code);
+    const bool give_up = (remedy == Remedy::wait && waited_ >= longest_wait) ||
+                         (remedy == Remedy::make_room && rooms_made_++ == most_rooms) ||
+                         (remedy == Remedy::reload && reloads_++ == most_reloads);
+    if (remedy == Remedy::none || give_up)
+        return {Remedy::none, {}};
+    if (remedy == Remedy::reload)
+        return {remedy, {}};
+    const auto pause = pause_;
+    waited_ += pause;
+    pause_ = std::min(pause_ * 2, longest_pause);
+    return {remedy, pause};
+}
+
+} // namespace sshtpm::tpm

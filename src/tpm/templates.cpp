@@ -1,0 +1,102 @@
+#include "tpm/templates.hpp"
+
+namespace sshtpm::tpm {
+
+namespace {
+
+constexpr TPMA_OBJECT storage_attributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                           TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                                           TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
+static_assert(storage_attributes == 0x30472);
+
+constexpr TPMT_SYM_DEF_OBJECT aes_128_cfb{
+    .algorithm = TPM2_ALG_AES, .keyBits = {.aes = 128}, .mode = {.aes = TPM2_ALG_CFB}};
+
+TPMT_PUBLIC area(TPMI_ALG_PUBLIC type, TPMA_OBJECT attributes) {
+    TPMT_PUBLIC out{};
+    out.type = type;
+    out.nameAlg = TPM2_ALG_SHA256;
+    out.objectAttributes = attributes;
+    return out;
+}
+
+TPMS_ECC_PARMS ecc_parameters(TPMI_ECC_CURVE curve, const TPMT_SYM_DEF_OBJECT& symmetric) {
+    TPMS_ECC_PARMS out{};
+    out.symmetric = symmetric;
+    out.scheme.scheme = TPM2_ALG_NULL;
+    out.curveID = curve;
+    out.kdf.scheme = TPM2_ALG_NULL;
+    return out;
+}
+
+TPMS_RSA_PARMS rsa_parameters(TPMI_RSA_KEY_BITS bits, const TPMT_SYM_DEF_OBJECT& symmetric) {
+    TPMS_RSA_PARMS out{};
+    out.symmetric = symmetric;
+    out.scheme.scheme = TPM2_ALG_NULL;
+    out.keyBits = bits;
+    out.exponent = 0; // the TPM's default, 65537
+    return out;
+}
+
+bool same_symmetric(const TPMT_SYM_DEF_OBJECT& a, const TPMT_SYM_DEF_OBJECT& b) {
+    return a.algorithm == b.algorithm && a.keyBits.aes == b.keyBits.aes && a.mode.aes == b.mode.aes;
+}
+
+} // namespace
+
+TPMI_ALG_HASH usual_hash(const KeyAlgorithm& algorithm) {
+    if (algorithm.type == TPM2_ALG_ECC && algorithm.curve == TPM2_ECC_NIST_P384)
+        return TPM2_ALG_SHA384;
+    if (algorithm.type == TPM2_ALG_ECC && algorithm.curve == TPM2_ECC_NIST_P521)
+        return TPM2_ALG_SHA512;
+    return TPM2_ALG_SHA256;
+}
+
+TPM2B_PUBLIC ecc_storage_key() {
+    TPM2B_PUBLIC out{};
+    out.publicArea = area(TPM2_ALG_ECC, storage_attributes);
+    out.publicArea.parameters.eccDetail = ecc_parameters(TPM2_ECC_NIST_P256, aes_128_cfb);
+    return out;
+}
+
+TPM2B_PUBLIC rsa_storage_key() {
+    TPM2B_PUBLIC out{};
+    out.publicArea = area(TPM2_ALG_RSA, storage_attributes);
+    out.publicArea.parameters.rsaDetail = rsa_parameters(2048, aes_128_cfb);
+    return out;
+}
+
+bool made_from(const TPMT_PUBLIC& object, const TPMT_PUBLIC& storage_key) {
+    if (object.type != storage_key.type || object.nameAlg != storage_key.nameAlg ||
+        object.objectAttributes != storage_key.objectAttributes ||
+        object.authPolicy.size != storage_key.authPolicy.size)
+        return false;
+    if (object.type == TPM2_ALG_ECC) {
+        const auto& a = object.parameters.eccDetail;
+        const auto& b = storage_key.parameters.eccDetail;
+        return same_symmetric(a.symmetric, b.symmetric) && a.scheme.scheme == b.scheme.scheme &&
+               a.curveID == b.curveID && a.kdf.scheme == b.kdf.scheme;
+    }
+    const auto& a = object.parameters.rsaDetail;
+    const auto& b = storage_key.parameters.rsaDetail;
+    return same_symmetric(a.symmetric, b.symmetric) && a.scheme.scheme == b.scheme.scheme &&
+           a.keyBits == b.keyBits && a.exponent == b.exponent;
+}
+
+TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack dictionary_attack) {
+    constexpr TPMT_SYM_DEF_OBJECT no_symmetric{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
+    TPMA_OBJECT attributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                             TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                             TPMA_OBJECT_SIGN_ENCRYPT;
+    if (dictionary_attack == DictionaryAttack::exempt)
+        attributes |= TPMA_OBJECT_NODA;
+    TPM2B_PUBLIC out{};
+    out.publicArea = area(algorithm.type, attributes);
+    if (algorithm.type == TPM2_ALG_ECC)
+        out.publicArea.parameters.eccDetail = ecc_parameters(algorithm.curve, no_symmetric);
+    else
+        out.publicArea.parameters.rsaDetail = rsa_parameters(algorithm.bits, no_symmetric);
+    return out;
+}
+
+} // namespace sshtpm::tpm

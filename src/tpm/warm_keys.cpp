@@ -1,0 +1,81 @@
+#include "tpm/warm_keys.hpp"
+
+#include "tpm/context.hpp"
+#include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace sshtpm::tpm {
+
+namespace {
+
+/// Nothing when the private area does not fit this parent.
+std::optional<Handle> try_load(const Context& context, const Parent& parent, const keyfile::KeyFile& key) {
+    const TPM2B_PUBLIC public_area{.size = 0, .publicArea = key.public_area};
+    ESYS_TR tr = ESYS_TR_NONE;
+    const auto rc = Esys_Load(context.esys(), parent.tr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                              &key.private_area, &public_area, &tr);
+    if (check_expecting("Esys_Load", rc, {TPM2_RC_INTEGRITY}) == TPM2_RC_INTEGRITY)
+        return std::nullopt;
+    return Handle::transient(context, tr);
+}
+
+} // namespace
+
+Handle load_key(const Context& context, Parents& parents, Parent& parent, const keyfile::KeyFile& key) {
+    if (auto handle = try_load(context, parent, key))
+        return std::move(*handle);
+    if (auto replacement = parents.replace_impostor(parent)) {
+        parent = std::move(*replacement);
+        if (auto handle = try_load(context, parent, key))
+            return std::move(*handle);
+    }
+    throw error_of("Esys_Load", TPM2_RC_INTEGRITY);
+}
+
+WarmKeys::WarmKeys(const Context& context) : context_(context), parents_(context) {}
+
+SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, const Auth& auth,
+                          TPMI_ALG_HASH hash, ByteView digest) {
+    return with_retries(
+        [&]() -> SignResult {
+            const auto handle = loaded(key, auth != nullptr);
+            const AuthInUse in_use(context_, handle, auth);
+            if (auth)
+                prepare_session(context_, session_, Encryption::none);
+            return tpm::sign(context_, handle, key->public_area.type, auth ? session_.tr() : ESYS_TR_PASSWORD,
+                             hash, digest);
+        },
+        [this] { flush(); });
+}
+
+void WarmKeys::flush() noexcept {
+    warm_.clear();
+    session_ = {};
+}
+
+/// Makes sure that the key is loaded, at the front, and that there is a session when one is needed.
+ESYS_TR WarmKeys::loaded(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session) {
+    const auto found = std::ranges::find(warm_, key, &Warm::key);
+    if (found == warm_.end())
+        load(key, with_session);
+    else
+        std::rotate(warm_.begin(), found, found + 1);
+    if (with_session && !session_)
+        session_ = start_hmac_session(context_, parents_.open(*key).tr);
+    return warm_.front().handle.tr();
+}
+
+void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session) {
+    while (warm_.size() >= capacity) // before the parent needs a slot
+        warm_.pop_back();
+    auto parent = parents_.open(*key);
+    auto handle = load_key(context_, parents_, parent, *key);
+    warm_.insert(warm_.begin(), Warm{key, std::move(handle)});
+    if (with_session && !session_) // now, while the parent is there to salt it
+        session_ = start_hmac_session(context_, parent.tr);
+}
+
+} // namespace sshtpm::tpm

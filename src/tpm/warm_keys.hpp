@@ -1,0 +1,53 @@
+#pragma once
+// Keys kept loaded between signatures, so that one signature costs one TPM command.
+
+#include "keyfile/key_file.hpp"
+#include "tpm/parent.hpp"
+#include "tpm/session.hpp"
+#include "tpm/sign.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace sshtpm::tpm {
+
+class WarmKeys {
+  public:
+    /// The kernel's resource manager gives a descriptor three objects; with the parent of a key being
+    /// loaded, two may stay.
+    static constexpr std::size_t capacity = 2;
+
+    explicit WarmKeys(const Context& context);
+
+    /// Signs a digest of `hash`. A warm key costs TPM2_Sign alone; a cold one TPM2_Load and TPM2_Sign under
+    /// the persistent storage key, with TPM2_CreatePrimary in front where there is none; the first use with a
+    /// PIN one TPM2_StartAuthSession. Busy, full and forgetful TPMs are retried as retry.hpp says.
+    /// @param auth the key's auth value; null for a key without one.
+    SignResult sign(const std::shared_ptr<const keyfile::KeyFile>& key, const Auth& auth, TPMI_ALG_HASH hash,
+                    ByteView digest);
+
+    /// Gives back everything in the TPM: for an idle agent, and before it ends.
+    void flush() noexcept;
+    bool holds_nothing() const noexcept { return warm_.empty() && !session_; }
+
+    Parents& parents() noexcept { return parents_; }
+
+  private:
+    struct Warm {
+        std::shared_ptr<const keyfile::KeyFile> key;
+        Handle handle;
+    };
+
+    ESYS_TR loaded(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
+    void load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
+
+    const Context& context_;
+    Parents parents_;
+    Handle session_;
+    std::vector<Warm> warm_; ///< the last used one in front
+};
+
+/// Loads a key under its parent (TPM2_Load). @throws Error(foreign_key) when it is another TPM's.
+Handle load_key(const Context& context, Parents& parents, Parent& parent, const keyfile::KeyFile& key);
+
+} // namespace sshtpm::tpm
