@@ -1,0 +1,69 @@
+#include "identity/convert.hpp"
+
+#include "base/error.hpp"
+#include "tpm/tpm2b.hpp"
+
+#include <array>
+
+namespace sshtpm::identity {
+
+namespace {
+
+ssh::KeyType key_type(TPMI_ECC_CURVE curve) {
+    switch (curve) {
+    case TPM2_ECC_NIST_P256:
+        return ssh::KeyType::ecdsa_p256;
+    case TPM2_ECC_NIST_P384:
+        return ssh::KeyType::ecdsa_p384;
+    case TPM2_ECC_NIST_P521:
+        return ssh::KeyType::ecdsa_p521;
+    default:
+        throw Error(Errc::unsupported, "an elliptic curve that SSH does not have");
+    }
+}
+
+constexpr std::array<std::uint8_t, 3> default_exponent{0x01, 0x00,
+                                                       0x01}; // what 0 stands for in TPMS_RSA_PARMS
+
+Bytes exponent(UINT32 value) {
+    if (value == 0)
+        return copy_of(default_exponent);
+    const Bytes bytes{static_cast<std::uint8_t>(value >> 24U), static_cast<std::uint8_t>(value >> 16U),
+                      static_cast<std::uint8_t>(value >> 8U), static_cast<std::uint8_t>(value)};
+    return copy_of(without_leading_zeros(bytes));
+}
+
+} // namespace
+
+ssh::PublicKey to_public_key(const TPMT_PUBLIC& area) {
+    if (area.type == TPM2_ALG_ECC)
+        return ssh::PublicKey::ecdsa(key_type(area.parameters.eccDetail.curveID),
+                                     tpm::view_of(area.unique.ecc.x), tpm::view_of(area.unique.ecc.y));
+    if (area.type == TPM2_ALG_RSA)
+        return ssh::PublicKey::rsa(tpm::view_of(area.unique.rsa),
+                                   exponent(area.parameters.rsaDetail.exponent));
+    throw Error(Errc::unsupported, "a key that is neither RSA nor elliptic curve");
+}
+
+ssh::RawSignature to_signature(const TPMT_SIGNATURE& signature) {
+    if (signature.sigAlg == TPM2_ALG_ECDSA)
+        return ssh::EcdsaSignature{.r = copy_of(tpm::view_of(signature.signature.ecdsa.signatureR)),
+                                   .s = copy_of(tpm::view_of(signature.signature.ecdsa.signatureS))};
+    if (signature.sigAlg == TPM2_ALG_RSASSA)
+        return ssh::RsaSignature{.s = copy_of(tpm::view_of(signature.signature.rsassa.sig))};
+    throw Error(Errc::malformed, "the TPM answered with a signature of another kind than asked for");
+}
+
+TPMI_ALG_HASH to_tpm(ssh::Hash hash) {
+    switch (hash) {
+    case ssh::Hash::sha256:
+        return TPM2_ALG_SHA256;
+    case ssh::Hash::sha384:
+        return TPM2_ALG_SHA384;
+    case ssh::Hash::sha512:
+        break;
+    }
+    return TPM2_ALG_SHA512;
+}
+
+} // namespace sshtpm::identity

@@ -1,0 +1,21 @@
+#pragma once
+// Between the TPM's structures and SSH's.
+
+#include "ssh/public_key.hpp"
+#include "ssh/signature.hpp"
+#include "tpm/templates.hpp"
+
+#include <tss2/tss2_tpm2_types.h>
+
+namespace sshtpm::identity {
+
+/// Coordinates narrower than the curve are widened: other programs strip leading zero bytes.
+/// @throws Error(unsupported | malformed)
+ssh::PublicKey to_public_key(const TPMT_PUBLIC& area);
+
+/// @throws Error(malformed) for a signature of neither kind: the TPM's reply is not trusted to be right.
+ssh::RawSignature to_signature(const TPMT_SIGNATURE& signature);
+
+TPMI_ALG_HASH to_tpm(ssh::Hash hash);
+
+} // namespace sshtpm::identity

@@ -1,0 +1,78 @@
+#include "identity/identity.hpp"
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "identity/convert.hpp"
+#include "keyfile/usable.hpp"
+#include "ssh/authorized_key.hpp"
+
+namespace sshtpm::identity {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t max_certificate_file = 64 * 1024;
+
+fs::path certificate_file(fs::path file) {
+    file.replace_extension();
+    file += "-cert.pub";
+    return file;
+}
+
+/// Nothing, with a line in the log, for a certificate that is broken or another key's: the key itself is
+/// still good.
+std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const ssh::PublicKey& key) {
+    const auto path = certificate_file(file);
+    std::error_code ignored;
+    if (!fs::exists(fs::symlink_status(path, ignored)))
+        return std::nullopt;
+    try { // caught to go on without it
+        const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, max_certificate_file)));
+        auto certificate = ssh::Certificate::from_blob(line.blob);
+        if (certificate.public_key == key)
+            return certificate;
+        log::error(printable(path.string()), ": certifies another key than the one beside it; skipped");
+    } catch (const Error& error) {
+        log::error(printable(error.about(path.string()).what()), "; skipped");
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment) {
+    keyfile::require_signing_key(key);
+    auto public_key = to_public_key(key.public_area);
+    ssh::Verifier verifier(public_key);
+    auto comment = printable(key.description.empty() ? fallback_comment : key.description, 1024);
+    return {.public_key = std::move(public_key),
+            .verifier = std::move(verifier),
+            .certificate = std::nullopt,
+            .comment = std::move(comment),
+            .key = std::make_shared<const keyfile::KeyFile>(std::move(key))};
+}
+
+keyfile::KeyFile load_key_file(const fs::path& file) {
+    const auto content = read_file(file, keyfile::max_file_size);
+    try { // caught to say which file it was
+        return keyfile::parse_pem(text_of(content));
+    } catch (const Error& error) {
+        throw error.about(file.string());
+    }
+}
+
+Identity load_identity(const fs::path& file) {
+    auto key = load_key_file(file);
+    try { // caught to say which file it was
+        auto identity = make_identity(std::move(key), file.string());
+        identity.certificate = certificate_beside(file, identity.public_key);
+        return identity;
+    } catch (const Error& error) {
+        throw error.about(file.string());
+    }
+}
+
+} // namespace sshtpm::identity
