@@ -1,0 +1,92 @@
+#include "prompt/ask.hpp"
+
+#include "prompt/askpass.hpp"
+#include "prompt/terminal.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <unistd.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+namespace sshtpm::prompt {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// A line from standard input, a byte at a time, so that the next question finds the next line.
+std::optional<Secret> ask_standard_input(const std::string& question) {
+    std::cerr << question << std::flush;
+    Secret answer(max_answer);
+    std::array<std::uint8_t, 1> byte{};
+    for (;;) {
+        const auto got = ::read(STDIN_FILENO, byte.data(), 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0 && answer.empty())
+            return std::nullopt;
+        if (got <= 0 || byte[0] == '\n')
+            return answer;
+        if (!answer.append(byte))
+            return std::nullopt;
+    }
+}
+
+} // namespace
+
+asio::awaitable<std::optional<Secret>> ask(std::string question, Program program) {
+    switch (choose_asker(current_circumstances(), program)) {
+    case Asker::askpass:
+        co_return co_await ask_askpass(askpass_program(), std::move(question));
+    case Asker::terminal:
+        co_return co_await ask_terminal(std::move(question));
+    case Asker::standard_input: // only `ask_and_wait` may block
+    case Asker::nobody:
+        break;
+    }
+    co_return std::nullopt;
+}
+
+std::optional<Secret> ask_and_wait(const std::string& question, Program program) {
+    if (choose_asker(current_circumstances(), program) == Asker::standard_input)
+        return ask_standard_input(question);
+    asio::io_context loop(1);
+    asio::cancellation_signal cancel;
+    asio::signal_set signals(loop, SIGINT, SIGTERM);
+    signals.add(SIGHUP);
+    signals.add(SIGQUIT);
+    int caught = 0;
+    signals.async_wait([&](const boost::system::error_code& failure, int number) {
+        if (failure)
+            return;
+        caught = number;
+        cancel.emit(asio::cancellation_type::terminal);
+    });
+
+    std::optional<Secret> answer;
+    std::exception_ptr thrown;
+    asio::co_spawn(
+        loop, ask(question, program),
+        asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, std::optional<Secret> a) {
+            thrown = error;
+            answer = std::move(a);
+            signals.cancel();
+        }));
+    loop.run();
+    signals.clear(); // puts the default handling back
+    if (caught != 0)
+        ::raise(caught);
+    if (thrown)
+        std::rethrow_exception(thrown);
+    return answer;
+}
+
+} // namespace sshtpm::prompt

@@ -1,0 +1,47 @@
+#include "prompt/policy.hpp"
+
+#include "os/environment.hpp"
+#include "prompt/terminal.hpp"
+
+#include <strings.h>
+#include <unistd.h>
+
+namespace sshtpm::prompt {
+
+namespace {
+
+enum class Require { nothing, never, prefer, force };
+
+Require parse_require(const std::optional<std::string>& word) {
+    const auto is = [&](const char* other) { return word && ::strcasecmp(word->c_str(), other) == 0; };
+    return is("force")    ? Require::force
+           : is("prefer") ? Require::prefer
+           : is("never")  ? Require::never
+                          : Require::nothing;
+}
+
+} // namespace
+
+Asker choose_asker(const Circumstances& circumstances, Program program) {
+    const auto require = parse_require(circumstances.askpass_require);
+    const bool askpass_allowed =
+        require == Require::force || (circumstances.display && require != Require::never);
+    if (askpass_allowed && (require == Require::force || require == Require::prefer))
+        return Asker::askpass;
+    if (program == Program::tool && !circumstances.stdin_terminal && askpass_allowed)
+        return Asker::askpass;
+    if (circumstances.terminal)
+        return Asker::terminal;
+    if (program == Program::tool)
+        return Asker::standard_input;
+    return askpass_allowed ? Asker::askpass : Asker::nobody;
+}
+
+Circumstances current_circumstances() {
+    return {.display = os::has_variable("DISPLAY") || os::has_variable("WAYLAND_DISPLAY"),
+            .askpass_require = os::variable("SSH_ASKPASS_REQUIRE"),
+            .terminal = terminal_available(),
+            .stdin_terminal = ::isatty(STDIN_FILENO) == 1};
+}
+
+} // namespace sshtpm::prompt
