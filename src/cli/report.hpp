@@ -1,0 +1,12 @@
+#pragma once
+// How a failure is told to the person at the command line.
+
+#include "base/error.hpp"
+
+namespace sshtpm::cli {
+
+/// "PROGRAM: error: …" and, when there is one, "hint: …", on stderr, made printable.
+/// @returns the exit status: 2 for a usage error, else 1.
+int report(std::string_view program, const Error& error);
+
+} // namespace sshtpm::cli
