@@ -1,0 +1,81 @@
+#include "agent/connection.hpp"
+
+#include "agent/frame.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+namespace sshtpm::agent {
+
+namespace asio = boost::asio;
+using Socket = asio::local::stream_protocol::socket;
+
+namespace {
+
+asio::mutable_buffer buffer(std::span<std::uint8_t> bytes) {
+    return {bytes.data(), bytes.size()};
+}
+
+/// Reads what there is. @returns false at the end of the stream.
+asio::awaitable<bool> read_some(Socket& socket, FrameBuffer& frames) {
+    boost::system::error_code failure;
+    const auto got = co_await socket.async_read_some(buffer(frames.writable()),
+                                                     asio::redirect_error(asio::use_awaitable, failure));
+    frames.wrote(got);
+    co_return !failure;
+}
+
+/// Reads on until the begun frame is whole or its time is over.
+asio::awaitable<std::optional<ByteView>> finish_frame(Socket& socket, FrameBuffer& frames) {
+    using namespace asio::experimental::awaitable_operators;
+    asio::steady_timer deadline(co_await asio::this_coro::executor, frame_deadline);
+    for (;;) {
+        const auto outcome = co_await (read_some(socket, frames) || deadline.async_wait(asio::use_awaitable));
+        const bool* more = std::get_if<0>(&outcome);
+        if (more == nullptr)
+            log::debug("a client did not finish its frame in time");
+        if (more == nullptr || !*more)
+            co_return std::nullopt;
+        if (const auto message = frames.next())
+            co_return message;
+    }
+}
+
+/// The next message; nothing when the client has gone or is to go.
+asio::awaitable<std::optional<ByteView>> next_message(Socket& socket, FrameBuffer& frames) {
+    for (;;) {
+        if (const auto message = frames.next())
+            co_return message;
+        if (frames.begun())
+            co_return co_await finish_frame(socket, frames);
+        if (!co_await read_some(socket, frames))
+            co_return std::nullopt;
+    }
+}
+
+} // namespace
+
+asio::awaitable<void> serve(Socket socket, std::shared_ptr<Dispatcher> dispatcher) {
+    try { // one of the three places that catch: this client goes, the others stay
+        FrameBuffer frames;
+        while (const auto message = co_await next_message(socket, frames)) {
+            auto reply = dispatcher->handle_at_once(*message);
+            if (!reply)
+                reply = co_await dispatcher->handle(copy_of(*message));
+            co_await asio::async_write(socket, asio::buffer(*reply), asio::use_awaitable);
+        }
+    } catch (const Error& error) {
+        log::debug("a client was dropped: ", error.what());
+    } catch (const boost::system::system_error& error) {
+        log::debug("a client went away: ", error.code().message());
+    }
+}
+
+} // namespace sshtpm::agent

@@ -1,0 +1,19 @@
+#pragma once
+// One client.
+
+#include "agent/dispatcher.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+
+namespace sshtpm::agent {
+
+/// A frame once begun must be whole within this time.
+inline constexpr std::chrono::seconds frame_deadline{30};
+
+/// Serves a client until it goes: one reply per request, in order. While a reply is unsent nothing is read,
+/// so what waits for a client that does not read is one reply. A framing error ends this connection alone.
+boost::asio::awaitable<void> serve(boost::asio::local::stream_protocol::socket socket,
+                                   std::shared_ptr<Dispatcher> dispatcher);
+
+} // namespace sshtpm::agent

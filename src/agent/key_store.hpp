@@ -1,0 +1,27 @@
+#pragma once
+// The keys that the agent holds.
+
+#include "identity/identity.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace sshtpm::agent {
+
+class KeyStore {
+  public:
+    explicit KeyStore(std::vector<std::shared_ptr<const identity::Identity>> identities);
+
+    /// By the blob of a key or of its certificate; null when there is none.
+    std::shared_ptr<const identity::Identity> find(ByteView blob) const;
+
+    /// The answer to SSH_AGENTC_REQUEST_IDENTITIES, framed; made when the keys change, not when it is asked
+    /// for.
+    std::shared_ptr<const Bytes> listing() const noexcept { return listing_; }
+
+  private:
+    std::vector<std::shared_ptr<const identity::Identity>> identities_;
+    std::shared_ptr<const Bytes> listing_;
+};
+
+} // namespace sshtpm::agent

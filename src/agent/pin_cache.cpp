@@ -1,0 +1,26 @@
+#include "agent/pin_cache.hpp"
+
+namespace sshtpm::agent {
+
+namespace {
+
+std::string name(const ssh::PublicKey& key) {
+    return std::string(text_of(key.blob()));
+}
+
+} // namespace
+
+std::optional<tpm::Auth> PinCache::find(const ssh::PublicKey& key) const {
+    const auto found = pins_.find(name(key));
+    return found == pins_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth) {
+    pins_.insert_or_assign(name(key), auth);
+}
+
+void PinCache::forget(const ssh::PublicKey& key) {
+    pins_.erase(name(key));
+}
+
+} // namespace sshtpm::agent

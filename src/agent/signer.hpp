@@ -1,0 +1,35 @@
+#pragma once
+// The story of one signature.
+
+#include "agent/auth_source.hpp"
+#include "agent/key_store.hpp"
+#include "agent/message.hpp"
+#include "agent/tpm_lane.hpp"
+
+#include <optional>
+
+#include <boost/asio/awaitable.hpp>
+
+namespace sshtpm::agent {
+
+class Signer {
+  public:
+    Signer(const KeyStore& keys, TpmLane& lane) : keys_(keys), lane_(lane) {}
+
+    /// The signature blob, checked with the public key; nothing when the request is refused: an unknown key,
+    /// an algorithm that must not be made, a PIN that nobody gave or the TPM did not take three times.
+    /// @throws Error when the TPM fails.
+    boost::asio::awaitable<std::optional<Bytes>> sign(SignRequest request);
+
+  private:
+    boost::asio::awaitable<std::optional<ssh::RawSignature>>
+    sign_digest(std::shared_ptr<const identity::Identity> identity, ssh::Hash hash, Bytes digest);
+
+    boost::asio::awaitable<bool> may_ask_again(std::shared_ptr<const identity::Identity> identity);
+
+    const KeyStore& keys_;
+    TpmLane& lane_;
+    AuthSource auth_source_;
+};
+
+} // namespace sshtpm::agent

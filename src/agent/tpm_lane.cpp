@@ -1,0 +1,80 @@
+#include "agent/tpm_lane.hpp"
+
+#include <csignal>
+#include <future>
+
+namespace sshtpm::agent {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Blocks all signals in this thread, and so in those it starts meanwhile: a signal must not interrupt a
+/// read from the TPM, whose answer would be lost.
+class SignalsBlocked {
+  public:
+    SignalsBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  private:
+    sigset_t before_{};
+};
+
+} // namespace
+
+TpmLane::TpmLane(asio::any_io_executor loop, const tpm::Target& target)
+    : loop_(loop), idle_timer_(loop), lane_stays_(lane_.get_executor()) {
+    std::promise<void> opened;
+    {
+        const SignalsBlocked blocked;
+        thread_ = std::thread([this] { lane_.run(); });
+    }
+    asio::post(lane_, [this, &opened, &target] {
+        try { // caught to be thrown again by the constructor
+            device_.emplace(target);
+            opened.set_value();
+        } catch (...) {
+            opened.set_exception(std::current_exception());
+        }
+    });
+    try { // caught to end the thread first
+        opened.get_future().get();
+    } catch (...) {
+        lane_stays_.reset();
+        thread_.join();
+        throw;
+    }
+}
+
+TpmLane::~TpmLane() {
+    asio::post(lane_, [this] { device_.reset(); });
+    lane_stays_.reset();
+    thread_.join();
+}
+
+void TpmLane::watch_idleness() {
+    if (idle_timer_set_)
+        return; // it looks at last_use_ when it rings; setting it anew for every job would cost more
+    idle_timer_set_ = true;
+    idle_timer_.expires_at(last_use_ + idle_limit);
+    idle_timer_.async_wait([this](const boost::system::error_code& failure) {
+        if (!failure)
+            idle_timer_rang();
+    });
+}
+
+void TpmLane::idle_timer_rang() {
+    idle_timer_set_ = false;
+    if (std::chrono::steady_clock::now() < last_use_ + idle_limit)
+        watch_idleness();
+    else
+        asio::post(lane_, [this] { device_->keys().flush(); });
+}
+
+} // namespace sshtpm::agent

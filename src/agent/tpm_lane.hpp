@@ -1,0 +1,84 @@
+#pragma once
+// The one thread that owns the TPM. Jobs go there by value, results come back to the loop; a TPM handle never
+// leaves it.
+
+#include "tpm/device.hpp"
+
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <thread>
+#include <type_traits>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sshtpm::agent {
+
+class TpmLane {
+  public:
+    /// An agent that nobody has asked for this long holds nothing in the TPM.
+    static constexpr std::chrono::seconds idle_limit{5};
+
+    /// Opens the TPM on the new thread and waits for it. @throws Error when it cannot be opened.
+    TpmLane(boost::asio::any_io_executor loop, const tpm::Target& target);
+    TpmLane(const TpmLane&) = delete;
+    TpmLane& operator=(const TpmLane&) = delete;
+    /// Waits for the job under way, gives everything in the TPM back and closes it.
+    ~TpmLane();
+
+    /// Runs `job(tpm::Device&)` on the lane, after the jobs before it, and gives its result, or throws what
+    /// it threw, on the loop.
+    template <class Job>
+    boost::asio::awaitable<std::invoke_result_t<Job, tpm::Device&>> run(Job job) {
+        using Result = std::invoke_result_t<Job, tpm::Device&>;
+        last_use_ = std::chrono::steady_clock::now();
+        watch_idleness();
+        co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>,
+                                                       void(std::exception_ptr, Result)>(
+            [this](auto handler, Job started) { start<Result>(std::move(started), std::move(handler)); },
+            boost::asio::use_awaitable, std::move(job));
+    }
+
+  private:
+    template <class Result, class Job, class Handler>
+    void start(Job job, Handler handler) {
+        boost::asio::post(lane_, [this, job = std::move(job), handler = std::move(handler),
+                                  loop_stays = boost::asio::make_work_guard(loop_)]() mutable {
+            std::exception_ptr failure;
+            Result result{};
+            try { // caught to be thrown again on the loop
+                const auto turn = device_->take_turn();
+                result = job(*device_);
+            } catch (...) {
+                failure = std::current_exception();
+            }
+            boost::asio::post(loop_,
+                              [handler = std::move(handler), failure, result = std::move(result)]() mutable {
+                                  std::move(handler)(failure, std::move(result));
+                              });
+        });
+    }
+
+    void watch_idleness();
+    void idle_timer_rang();
+
+    boost::asio::any_io_executor loop_;
+    boost::asio::steady_timer idle_timer_;
+    bool idle_timer_set_ = false;
+    std::chrono::steady_clock::time_point last_use_;
+
+    boost::asio::io_context lane_{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> lane_stays_;
+    std::optional<tpm::Device> device_; ///< touched on the lane only
+    std::thread thread_;
+};
+
+} // namespace sshtpm::agent
