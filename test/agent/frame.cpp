@@ -1,0 +1,78 @@
+#include "agent/frame.hpp"
+
+#include "base/error.hpp"
+#include "support/catch.hpp"
+
+#include <algorithm>
+
+using namespace sshtpm;
+using agent::FrameBuffer;
+
+namespace {
+
+/// Feeds bytes as a socket would, in pieces of at most `piece`, and gives back the messages.
+std::vector<Bytes> messages_of(FrameBuffer& frames, ByteView stream, std::size_t piece) {
+    std::vector<Bytes> out;
+    while (!stream.empty()) {
+        const auto room = frames.writable();
+        const auto count = std::min({room.size(), stream.size(), piece});
+        std::copy_n(stream.begin(), count, room.begin());
+        frames.wrote(count);
+        stream = stream.subspan(count);
+        while (const auto message = frames.next())
+            out.push_back(copy_of(*message));
+    }
+    return out;
+}
+
+Bytes header(std::uint32_t length) {
+    return {static_cast<std::uint8_t>(length >> 24U), static_cast<std::uint8_t>(length >> 16U),
+            static_cast<std::uint8_t>(length >> 8U), static_cast<std::uint8_t>(length)};
+}
+
+} // namespace
+
+TEST_CASE("messages come out as they were framed, however the stream is cut") {
+    std::vector<Bytes> sent{{11}, Bytes(5000, 7), {13, 1, 2, 3}, Bytes(agent::max_message, 9), {5}};
+    Bytes stream;
+    for (const auto& message : sent)
+        append(stream, agent::framed(message));
+    for (const std::size_t piece : {1U, 3U, 1024U, 1000000U}) {
+        FrameBuffer frames;
+        CHECK(messages_of(frames, stream, piece) == sent);
+        CHECK_FALSE(frames.begun());
+    }
+}
+
+TEST_CASE("the longest message is 256 KiB, and one byte more is refused") {
+    FrameBuffer longest;
+    CHECK(messages_of(longest, header(agent::max_message), 4).empty());
+    FrameBuffer longer;
+    CHECK_THROWS_AS(messages_of(longer, header(agent::max_message + 1), 4), Error);
+    FrameBuffer endless;
+    CHECK_THROWS_AS(messages_of(endless, header(0xFFFFFFFF), 4), Error);
+}
+
+TEST_CASE("an empty message is refused") {
+    FrameBuffer frames;
+    CHECK_THROWS_AS(messages_of(frames, header(0), 4), Error);
+}
+
+TEST_CASE("a frame has begun with its first byte") {
+    FrameBuffer frames;
+    CHECK_FALSE(frames.begun());
+    CHECK(messages_of(frames, Bytes{0}, 1).empty());
+    CHECK(frames.begun());
+}
+
+TEST_CASE("memory follows the bytes that came, not the length that was claimed") {
+    FrameBuffer frames;
+    CHECK(messages_of(frames, header(agent::max_message), 4).empty());
+    CHECK(frames.writable().size() <= 4096);
+}
+
+TEST_CASE("after a large message the memory is given back") {
+    FrameBuffer frames;
+    CHECK(messages_of(frames, agent::framed(Bytes(200000, 1)), 65536).size() == 1);
+    CHECK(frames.writable().size() <= 4096);
+}

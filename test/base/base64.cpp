@@ -1,0 +1,87 @@
+#include "base/base64.hpp"
+
+#include "support/catch.hpp"
+#include "support/refusal.hpp"
+
+using namespace sshtpm;
+using support::refusal;
+
+namespace {
+
+struct Vector {
+    std::string_view plain, encoded;
+};
+
+/// RFC 4648 section 10.
+constexpr Vector rfc4648[] = {
+    {"", ""},
+    {"f", "Zg=="},
+    {"fo", "Zm8="},
+    {"foo", "Zm9v"},
+    {"foob", "Zm9vYg=="},
+    {"fooba", "Zm9vYmE="},
+    {"foobar", "Zm9vYmFy"},
+};
+
+} // namespace
+
+TEST_CASE("the vectors of RFC 4648 are encoded and decoded") {
+    for (const auto& [plain, encoded] : rfc4648) {
+        CHECK(base64_encode(bytes_of(plain)) == encoded);
+        CHECK(text_of(base64_decode(encoded)) == plain);
+    }
+}
+
+TEST_CASE("the padding can be left out when encoding") {
+    CHECK(base64_encode(bytes_of("f"), Base64Padding::without) == "Zg");
+    CHECK(base64_encode(bytes_of("fo"), Base64Padding::without) == "Zm8");
+    CHECK(base64_encode(bytes_of("foo"), Base64Padding::without) == "Zm9v");
+    CHECK(base64_encode({}, Base64Padding::without).empty());
+}
+
+TEST_CASE("every byte value survives both ways") {
+    Bytes all;
+    for (unsigned value = 0; value < 256; ++value)
+        all.push_back(static_cast<std::uint8_t>(value));
+    const auto text = base64_encode(all);
+    CHECK(text.find_first_of("+/") != std::string::npos);
+    CHECK(base64_decode(text) == all);
+}
+
+TEST_CASE("base64 in any form but the canonical one is refused") {
+    for (const std::string_view text : {
+             "Zg",             // padding missing
+             "Zg=",            // half of it
+             "Zg===",          // too much
+             "Zm9v====",       // where none belongs
+             "Z",              // six bits are no byte
+             "Zh==",           // unused bits that are not zero
+             "Zm9=",           // the same, with two bits
+             "Zm 9v",          // a blank
+             "Zm9v\n",         // a newline
+             " Zm9v",          //
+             "Zm-v", "Zm_v",   // the alphabet for URLs
+             "Zg==Zg==",       // two encodings in a row
+             "=", "====",      //
+             "Zm9v\xc3\xa9==", // not the alphabet
+         }) {
+        INFO(text);
+        CHECK(refusal([&] { base64_decode(text); }) == Errc::malformed);
+    }
+    CHECK(refusal([] { base64_decode(std::string_view("Zm9v\0", 5)); }) == Errc::malformed);
+}
+
+TEST_CASE("no byte outside the alphabet is taken, at any place") {
+    constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (unsigned value = 0; value < 256; ++value) {
+        const char c = static_cast<char>(value);
+        if (alphabet.find(c) != std::string_view::npos)
+            continue;
+        for (std::size_t at = 0; at < 8; ++at) {
+            std::string text = "Zm9vYmFy";
+            text[at] = c;
+            INFO(value);
+            CHECK(refusal([&] { base64_decode(text); }) == Errc::malformed);
+        }
+    }
+}

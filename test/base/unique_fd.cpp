@@ -1,0 +1,76 @@
+#include "base/unique_fd.hpp"
+
+#include "support/catch.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+using sshtpm::UniqueFd;
+
+namespace {
+
+UniqueFd open_null() {
+    return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+bool is_open(int fd) {
+    return ::fcntl(fd, F_GETFD) >= 0;
+}
+
+} // namespace
+
+TEST_CASE("a descriptor is closed with its owner") {
+    int number = -1;
+    {
+        const auto fd = open_null();
+        REQUIRE(fd);
+        number = fd.value();
+        CHECK(is_open(number));
+    }
+    CHECK_FALSE(is_open(number));
+}
+
+TEST_CASE("an owner without a descriptor says so") {
+    const UniqueFd none;
+    CHECK_FALSE(none);
+    CHECK(none.value() == -1);
+}
+
+TEST_CASE("a moved descriptor has one owner") {
+    auto a = open_null();
+    const int number = a.value();
+    UniqueFd b(std::move(a));
+    CHECK_FALSE(a); // NOLINT(bugprone-use-after-move): what is left is the matter of this test
+    CHECK(b.value() == number);
+
+    auto c = open_null();
+    const int replaced = c.value();
+    c = std::move(b);
+    CHECK(c.value() == number);
+    CHECK_FALSE(is_open(replaced));
+    CHECK(is_open(number));
+}
+
+TEST_CASE("a descriptor moved to itself stays open") {
+    auto fd = open_null();
+    auto& same = fd;
+    fd = std::move(same);
+    REQUIRE(fd);
+    CHECK(is_open(fd.value()));
+}
+
+TEST_CASE("a released descriptor stays open") {
+    auto fd = open_null();
+    const int number = fd.release();
+    CHECK_FALSE(fd);
+    CHECK(is_open(number));
+    CHECK(::close(number) == 0);
+}
+
+TEST_CASE("a reset owner closes what it had") {
+    auto fd = open_null();
+    const int number = fd.value();
+    fd.reset();
+    CHECK_FALSE(fd);
+    CHECK_FALSE(is_open(number));
+}

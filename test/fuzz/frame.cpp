@@ -1,0 +1,36 @@
+// The stream of a client, cut into messages: the first byte of the input is the size of the pieces it comes
+// in.
+
+#include "agent/frame.hpp"
+
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace sshtpm;
+    ByteView stream(data, size);
+    if (stream.empty())
+        return 0;
+    const std::size_t piece = stream.front() + 1U;
+    stream = stream.subspan(1);
+    agent::FrameBuffer frames;
+    Bytes again; // what came out, framed anew, must be the start of what went in
+    const auto whole = stream;
+    try {
+        while (!stream.empty()) {
+            const auto room = frames.writable();
+            const auto count = std::min({room.size(), stream.size(), piece});
+            std::copy_n(stream.begin(), count, room.begin());
+            frames.wrote(count);
+            stream = stream.subspan(count);
+            while (const auto message = frames.next())
+                append(again, agent::framed(*message));
+        }
+    } catch (const Error&) {
+    }
+    if (again.size() > whole.size() || !equal(again, whole.first(again.size())))
+        std::abort();
+    return 0;
+}

@@ -1,0 +1,60 @@
+// A key file, as PEM or as DER: whatever is taken can be judged, and is the same key when it is written
+// and read again.
+
+#include "keyfile/key_file.hpp"
+
+#include "base/error.hpp"
+#include "keyfile/marshal.hpp"
+#include "keyfile/usable.hpp"
+
+#include <cstdlib>
+#include <tuple>
+
+using namespace sshtpm;
+using keyfile::KeyFile;
+
+namespace {
+
+void require(bool holds) {
+    if (!holds)
+        std::abort();
+}
+
+bool same_but_description(const KeyFile& a, const KeyFile& b) {
+    const auto plain = [](const KeyFile& key) {
+        return std::tie(key.kind, key.empty_auth, key.policy, key.secret, key.auth_policies, key.rsa_parent,
+                        key.parent);
+    };
+    return plain(a) == plain(b) &&
+           keyfile::marshal_public(a.public_area) == keyfile::marshal_public(b.public_area) &&
+           keyfile::marshal_private(a.private_area) == keyfile::marshal_private(b.private_area);
+}
+
+void check(const KeyFile& key) {
+    try {
+        keyfile::require_signing_key(key);
+    } catch (const Error&) {
+    }
+    // Neither of these may throw: what was read can be written, what was written can be read.
+    const auto from_der = keyfile::parse_der(keyfile::to_der(key));
+    require(same_but_description(from_der, key) && from_der.description.empty());
+    const auto from_pem = keyfile::parse_pem(keyfile::to_pem(key));
+    require(same_but_description(from_pem, key) && from_pem.description == key.description);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size > keyfile::max_file_size / 2) // the PEM of a greater DER would be too large to read
+        return 0;
+    const ByteView input(data, size);
+    KeyFile key;
+    try {
+        const bool der = size > 0 && data[0] == 0x30; // SEQUENCE; no seed in PEM begins with '0'
+        key = der ? keyfile::parse_der(input) : keyfile::parse_pem(text_of(input));
+    } catch (const Error&) {
+        return 0;
+    }
+    check(key);
+    return 0;
+}

@@ -1,0 +1,62 @@
+#include "base/error.hpp"
+#include "keyfile/pem.hpp"
+#include "parts.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+
+#include <filesystem>
+
+using namespace sshtpm;
+using keyfile_test::key_from;
+
+TEST_CASE("every vector is the same key when it is written and read again") {
+    std::size_t vectors = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(support::data_path("keyfile"))) {
+        if (entry.path().extension() != ".tpm")
+            continue;
+        ++vectors;
+        INFO(entry.path().filename());
+        const auto key = key_from(entry.path().filename().string());
+        CHECK(keyfile_test::same(keyfile::parse_pem(keyfile::to_pem(key)), key));
+        auto bare = key;
+        bare.description.clear();
+        CHECK(keyfile_test::same(keyfile::parse_der(keyfile::to_der(key)), bare));
+    }
+    CHECK(vectors > 30);
+}
+
+TEST_CASE("files of go-tpm-keyfiles without description come out byte for byte") {
+    for (const auto* vector : {"go-ec-p384.tpm", "go-ec-p521.tpm", "go-rsa-2048-pin.tpm",
+                               "go-ec-p256-policies.tpm", "go-ec-p256-endorsement.tpm", "go-sealed.tpm"}) {
+        INFO(vector);
+        CHECK(keyfile::to_pem(key_from(vector)) == support::data_text("keyfile/" + std::string(vector)));
+    }
+}
+
+TEST_CASE("every optional field but the description is written in the block") {
+    const auto key = keyfile::parse_der(support::data_file("keyfile/all-fields.der"));
+    auto again = keyfile::parse_der(keyfile::to_der(key));
+    CHECK(again.description.empty());
+    again.description = key.description;
+    CHECK(keyfile_test::same(again, key));
+}
+
+TEST_CASE("the description is a line in front of a block that does not have it") {
+    auto key = key_from("openssl-ec-p256.tpm");
+    const auto bare = keyfile::to_pem(key);
+    key.description = "me@host";
+    CHECK(keyfile::to_pem(key) == "Comment: me@host\n" + bare);
+    for (const auto* text : {"Schlüssel 🔑", " spaces ", "Comment: Comment: x", ":", "-----END"}) {
+        key.description = text;
+        CHECK(keyfile::parse_pem(keyfile::to_pem(key)).description == text);
+    }
+}
+
+TEST_CASE("a description that would not be read again is not written") {
+    auto key = key_from("openssl-ec-p256.tpm");
+    for (const auto& text : {std::string("two\nlines"), std::string("\xFF"), std::string(1025, 'x'),
+                             std::string("-----BEGIN TSS2 PRIVATE KEY-----")}) {
+        key.description = text;
+        CHECK_THROWS_AS(keyfile::to_pem(key), Error);
+    }
+}

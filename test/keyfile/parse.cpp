@@ -1,0 +1,185 @@
+// What parse_pem and parse_der make of files that other programs wrote.
+
+#include "base/error.hpp"
+#include "keyfile/key_file.hpp"
+#include "keyfile/pem.hpp"
+#include "parts.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+
+#include <algorithm>
+
+using namespace sshtpm;
+using namespace keyfile_test;
+using keyfile::KeyKind;
+using keyfile::parse_pem;
+using support::contains;
+
+namespace {
+
+template <class Tpm2b>
+ByteView view(const Tpm2b& tpm2b) {
+    return ByteView(tpm2b.buffer).first(tpm2b.size);
+}
+
+bool holds(ByteView whole, ByteView part) {
+    return !std::ranges::search(whole, part).empty();
+}
+
+/// The SubjectPublicKeyInfo that tpm2-openssl told of the key.
+Bytes spki_of(const std::string& vector) {
+    return keyfile::decode_pem(support::data_text("keyfile/" + vector + ".pub"), "PUBLIC KEY").content;
+}
+
+} // namespace
+
+TEST_CASE("ECDSA keys of tpm2-openssl are read as openssl reads them") {
+    const auto [vector, curve, width] = GENERATE(table<std::string, TPM2_ECC_CURVE, std::size_t>({
+        {"openssl-ec-p256", TPM2_ECC_NIST_P256, 32},
+        {"openssl-ec-p384", TPM2_ECC_NIST_P384, 48},
+        {"openssl-ec-p521", TPM2_ECC_NIST_P521, 66},
+    }));
+    const auto key = key_from(vector + ".tpm");
+    CHECK(key.kind == KeyKind::loadable);
+    CHECK(key.empty_auth);
+    CHECK(key.parent == TPM2_RH_OWNER);
+    CHECK_FALSE(key.rsa_parent);
+    CHECK(key.description.empty());
+    CHECK(key.policy.empty());
+    CHECK(key.public_area.type == TPM2_ALG_ECC);
+    CHECK(key.public_area.parameters.eccDetail.curveID == curve);
+    CHECK(key.private_area.size > 100);
+    const auto& point = key.public_area.unique.ecc;
+    CHECK(point.x.size == width);
+    Bytes uncompressed{0x04};
+    append(uncompressed, view(point.x));
+    append(uncompressed, view(point.y));
+    CHECK(holds(spki_of(vector), uncompressed));
+}
+
+TEST_CASE("RSA keys of tpm2-openssl are read as openssl reads them") {
+    const auto [vector, bits] = GENERATE(
+        table<std::string, UINT16>({{"openssl-rsa-2048", UINT16{2048}}, {"openssl-rsa-3072", UINT16{3072}}}));
+    const auto key = key_from(vector + ".tpm");
+    CHECK(key.public_area.type == TPM2_ALG_RSA);
+    CHECK(key.public_area.parameters.rsaDetail.keyBits == bits);
+    CHECK(key.public_area.unique.rsa.size == bits / 8);
+    CHECK(holds(spki_of(vector), view(key.public_area.unique.rsa)));
+}
+
+TEST_CASE("all three states of emptyAuth are read") {
+    CHECK(key_from("openssl-ec-p256.tpm").empty_auth);           // BOOLEAN 01
+    CHECK(key_from("go-ec-p256.tpm").empty_auth);                // BOOLEAN FF
+    CHECK_FALSE(key_from("openssl-ec-p256-pin.tpm").empty_auth); // BOOLEAN 00
+    CHECK_FALSE(key_from("openssl-rsa-2048-pin.tpm").empty_auth);
+    CHECK_FALSE(key_from("go-ec-p256-pin.tpm").empty_auth); // absent
+    CHECK_FALSE(key_from("go-rsa-2048-pin.tpm").empty_auth);
+}
+
+TEST_CASE("parents that are hierarchies and persistent handles are read") {
+    CHECK(key_from("openssl-ec-p256-persistent.tpm").parent == 0x81000001);
+    CHECK(key_from("go-ec-p256-endorsement.tpm").parent == TPM2_RH_ENDORSEMENT);
+    auto parts = keyfile_test::parts_of_a_key();
+    for (const auto& [digits, handle] : {std::pair{"40000001", TPM2_RH_OWNER},
+                                         {"4000000b", TPM2_RH_ENDORSEMENT},
+                                         {"4000000c", TPM2_RH_PLATFORM},
+                                         {"40000007", TPM2_RH_NULL},
+                                         {"0081000000", TPM2_HANDLE{0x81000000}},
+                                         {"0081ffffff", TPM2_HANDLE{0x81FFFFFF}},
+                                         {"00", TPM2_RH_OWNER}}) {
+        parts.parent = keyfile_test::integer(digits);
+        CHECK(keyfile::parse_der(parts.together()).parent == handle);
+    }
+}
+
+TEST_CASE("keys of go-tpm-keyfiles are read") {
+    const auto ecdsa = key_from("go-ec-p256.tpm");
+    CHECK(ecdsa.description == "test@example");
+    CHECK(ecdsa.public_area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P256);
+    CHECK(key_from("go-ec-p384.tpm").public_area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P384);
+    CHECK(key_from("go-ec-p521.tpm").public_area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P521);
+    const auto rsa = key_from("go-rsa-2048.tpm");
+    CHECK(rsa.description == "test@example");
+    CHECK(rsa.public_area.type == TPM2_ALG_RSA);
+    CHECK(key_from("go-ec-p256-narrow.tpm").public_area.unique.ecc.x.size == 31);
+}
+
+TEST_CASE("importable and sealed keys are read as such") {
+    const auto importable = key_from("go-ec-p256-importable.tpm");
+    CHECK(importable.kind == KeyKind::importable);
+    CHECK(importable.secret.size() == 70); // a TPM2B_ENCRYPTED_SECRET with a point on P-256
+    CHECK(importable.secret[1] == 68);
+    const auto sealed = key_from("go-sealed.tpm");
+    CHECK(sealed.kind == KeyKind::sealed);
+    CHECK(sealed.public_area.type == TPM2_ALG_KEYEDHASH);
+    CHECK(sealed.secret.empty());
+}
+
+TEST_CASE("policies are read in their order") {
+    const auto key = key_from("go-ec-p256-policies.tpm");
+    const keyfile::PolicyCommand pcr{TPM2_CC_PolicyPCR, Bytes(6)};
+    const keyfile::PolicyCommand auth_value{TPM2_CC_PolicyAuthValue, {}};
+    CHECK(key.policy == std::vector{pcr, auth_value});
+    REQUIRE(key.auth_policies.size() == 2);
+    CHECK(key.auth_policies[0] == keyfile::AuthPolicy{"kernel 6.1", {pcr}});
+    CHECK(key.auth_policies[1] == keyfile::AuthPolicy{"", {pcr, auth_value}});
+}
+
+TEST_CASE("every optional field of a loadable key is read") {
+    const auto key = keyfile::parse_der(support::data_file("keyfile/all-fields.der"));
+    CHECK_FALSE(key.empty_auth);
+    CHECK(key.policy.size() == 2);
+    CHECK(key.auth_policies.size() == 2);
+    CHECK(key.description == "Schlüssel der Werkstatt");
+    CHECK(key.rsa_parent);
+    CHECK(key.parent == TPM2_RH_OWNER); // written as 0
+}
+
+TEST_CASE("objects that are no SSH keys are read all the same") {
+    CHECK(key_from("tools-hmac.tpm").public_area.type == TPM2_ALG_KEYEDHASH);
+    CHECK(key_from("tools-aes.tpm").public_area.type == TPM2_ALG_SYMCIPHER);
+    CHECK(key_from("tools-storage.tpm").public_area.parameters.eccDetail.symmetric.algorithm == TPM2_ALG_AES);
+    CHECK(key_from("tools-ec-p256-policy.tpm").public_area.authPolicy.size == 32);
+}
+
+TEST_CASE("a comment in front of the block is the description of a block without one") {
+    const auto bare = support::data_text("keyfile/openssl-ec-p256.tpm");
+    const auto described = support::data_text("keyfile/go-ec-p256.tpm");
+    CHECK(parse_pem("Comment: me@host\n" + bare).description == "me@host");
+    CHECK(parse_pem("Comment: me@host\r\n" + bare).description == "me@host");
+    CHECK(parse_pem("Key 7\n\nComment:  two  spaces \nComment: second\n" + bare).description ==
+          " two  spaces ");
+    CHECK(parse_pem("comment: no\nComment\n Comment: no\n" + bare).description.empty());
+    CHECK(parse_pem("Comment: me@host\n" + described).description == "test@example");
+}
+
+TEST_CASE("descriptions that could deceive who reads them are refused") {
+    const auto bare = support::data_text("keyfile/openssl-ec-p256.tpm");
+    const auto parts = keyfile_test::parts_of_a_key();
+    const auto refused = [&](const std::string& text) {
+        auto described = parts;
+        described.optional =
+            described.optional + keyfile_test::element(0xA4, keyfile_test::element(0x0C, bytes_of(text)));
+        auto complaint = keyfile_test::complaint(described.together());
+        if (text.find('\n') == std::string::npos)
+            CHECK_THROWS_WITH(parse_pem("Comment: " + text + "\n" + bare), contains("comment: text"));
+        return complaint;
+    };
+    CHECK_THAT(refused("a\x1B[2Jb"), contains("control or invisible characters: a?[2Jb"));
+    CHECK_THAT(refused("a\nb"), contains("description: text with control"));
+    CHECK_THAT(refused("tab\there"), contains("description: text with control"));
+    CHECK_THAT(refused("del\x7F"), contains("description: text with control"));
+    CHECK_THAT(refused("bidi \u202E"), contains("description: text with control"));
+    CHECK_THAT(refused("latin1 \xFC"), contains("not UTF-8"));
+    CHECK_THAT(refused(std::string(1025, 'x')), contains("1025 bytes"));
+    CHECK_THAT(refused("-----BEGIN TSS2 PRIVATE KEY-----"), contains("-----BEGIN"));
+    CHECK(parse_pem("Comment: " + std::string(1024, 'x') + "\n" + bare).description.size() == 1024);
+    CHECK(parse_pem("Comment: Schlüssel 🔑\n" + bare).description == "Schlüssel 🔑");
+}
+
+TEST_CASE("a file of more than 64 KiB is refused") {
+    const auto block = support::data_text("keyfile/openssl-ec-p256.tpm");
+    const std::string filler(keyfile::max_file_size - block.size() - 1, 'x');
+    CHECK_NOTHROW(parse_pem(filler + "\n" + block));
+    CHECK_THROWS_WITH(parse_pem(filler + "x\n" + block), "larger than 65536 bytes");
+}

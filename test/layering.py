@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Holds the plan of the rooms: who may use whom, and which library lives where.
+
+usage: layering.py [ROOT]     check the tree (default: the one this file is in)
+       layering.py --self-test  show on a made-up tree that each rule can fail
+"""
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+# From user to used. Nothing points back, and what is not named here is refused.
+ROOMS = {
+    "applets": {"cli", "agent", "identity", "prompt", "os", "tpm", "keyfile", "ssh", "base"},
+    "agent": {"identity", "prompt", "tpm", "ssh", "wire", "os", "base"},
+    "identity": {"tpm", "keyfile", "ssh", "base"},
+    "tpm": {"keyfile", "os", "base"},
+    "keyfile": {"der", "base"},
+    "ssh": {"wire", "base"},
+    "prompt": {"os", "base"},
+    "cli": {"base"},
+    "wire": {"base"},
+    "der": {"base"},
+    "os": {"base"},
+    "base": set(),
+}
+
+# The folders that may include headers of a library, by how the header's name begins.
+LIBRARIES = {
+    "boost/": {"agent", "prompt", "applets"},
+    "tss2/": {"keyfile", "tpm", "identity"},
+    "openssl/": {"ssh", "keyfile"},
+    "sodium": {"base"},
+}
+
+LONGEST_FILE = 300
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
+ROOM_DEP = re.compile(r"\b(%s)_dep\b" % "|".join(ROOMS))
+
+
+def room_of(root, path):
+    """'ssh' for src/ssh/…, 'applets' for applets/…"""
+    parts = path.relative_to(root).parts
+    return parts[1] if parts[0] == "src" else parts[0]
+
+
+def sources(root):
+    for folder in ("src", "applets"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in (".hpp", ".cpp"):
+                yield path
+
+
+def faults_of_include(room, header):
+    target = header.split("/")[0]
+    if "/" in header and target in ROOMS and target != room and target not in ROOMS[room]:
+        yield f"{room} must not use {target}: {header}"
+    if header.startswith("../"):
+        yield f'includes are written "room/file.hpp": {header}'
+    for prefix, allowed in LIBRARIES.items():
+        if header.startswith(prefix) and room not in allowed:
+            yield f"{prefix.rstrip('/')} belongs to {', '.join(sorted(allowed))} alone: {header}"
+
+
+def faults_of_source(root, path):
+    room = room_of(root, path)
+    if room not in ROOMS:
+        yield 1, f"{room} is not a room of the plan"
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if len(lines) > LONGEST_FILE:
+        yield LONGEST_FILE + 1, f"longer than {LONGEST_FILE} lines"
+    casts_bytes = path.relative_to(root).parts[:2] == ("src", "base") and path.stem == "bytes"
+    for number, line in enumerate(lines, 1):
+        include = INCLUDE.match(line)
+        if include:
+            for fault in faults_of_include(room, include.group(1)):
+                yield number, fault
+        if "reinterpret_cast" in line and not casts_bytes:
+            yield number, "reinterpret_cast is for src/base/bytes alone"
+
+
+def faults_of_meson(root, path):
+    room = room_of(root, path)
+    if room not in ROOMS:
+        yield 1, f"{room} is not a room of the plan"
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for used in ROOM_DEP.findall(line.split("#")[0]):
+            if used != room and used not in ROOMS[room]:
+                yield number, f"{room} must not link {used}_dep"
+
+
+def faults(root):
+    found = []
+    for path in sources(root):
+        found += [(path, *fault) for fault in faults_of_source(root, path)]
+    for path in sorted([*root.glob("src/*/meson.build"), *root.glob("applets/meson.build")]):
+        found += [(path, *fault) for fault in faults_of_meson(root, path)]
+    return [f"{path.relative_to(root)}:{line}: {text}" for path, line, text in found]
+
+
+# For the self-test: a file of a tree, its content, and whether it must be refused.
+EXAMPLES = [
+    ("src/agent/a.cpp", '#include "wire/reader.hpp"\n#include <boost/asio.hpp>\n', False),
+    ("src/wire/a.cpp", '#include "ssh/public_key.hpp"\n', True),
+    ("src/wire/b.cpp", '#  include <ssh/public_key.hpp>\n', True),
+    ("src/wire/c.cpp", '#include "../base/bytes.hpp"\n', True),
+    ("applets/a.cpp", '#include "agent/listener.hpp"\n#include <boost/asio.hpp>\n', False),
+    ("applets/b.cpp", '#include "wire/reader.hpp"\n', True),
+    ("src/tpm/a.cpp", "#include <tss2/tss2_esys.h>\n#include <sys/socket.h>\n", False),
+    ("src/tpm/b.cpp", "#include <openssl/evp.h>\n", True),
+    ("src/tpm/c.cpp", "#include <boost/asio.hpp>\n", True),
+    ("src/agent/b.cpp", "#include <tss2/tss2_esys.h>\n", True),
+    ("src/ssh/a.cpp", "#include <openssl/evp.h>\n", False),
+    ("src/ssh/b.cpp", "#include <sodium.h>\n", True),
+    ("src/base/bytes.cpp", "auto a = reinterpret_cast<char*>(b);\n", False),
+    ("src/base/file.cpp", "auto a = reinterpret_cast<char*>(b);\n", True),
+    ("src/os/a.cpp", "\n" * LONGEST_FILE, False),
+    ("src/os/b.cpp", "\n" * (LONGEST_FILE + 1), True),
+    ("src/attic/a.cpp", "\n", True),
+    ("src/ssh/meson.build", "ssh_dep = declare_dependency(dependencies: [wire_dep, base_dep])\n", False),
+    ("src/wire/meson.build", "wire_lib = static_library('wire', dependencies: [base_dep, ssh_dep])\n", True),
+    ("applets/meson.build", "executable('ssh-tpm', dependencies: [agent_dep, wire_dep])\n", True),
+]
+
+
+def self_test():
+    wrong = 0
+    for name, content, refused in EXAMPLES:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True)
+            path.write_text(content, encoding="utf-8")
+            if bool(faults(Path(folder))) != refused:
+                wrong += 1
+                print(f"{name} should be {'refused' if refused else 'accepted'}:\n{content}")
+    print(f"{len(EXAMPLES)} examples, {wrong} wrong")
+    return wrong
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        return 1 if self_test() else 0
+    root = Path(arguments[0]) if arguments else Path(__file__).resolve().parent.parent
+    found = faults(root)
+    if not list(sources(root)):
+        found = [f"{root}: no sources"]
+    print("\n".join(found) if found else "every file is where it belongs")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+#include "os/child.hpp"
+
+#include "base/error.hpp"
+#include "support/catch.hpp"
+
+#include <array>
+#include <cerrno>
+#include <poll.h>
+#include <signal.h>
+#include <string>
+#include <unistd.h>
+
+using namespace sshtpm;
+
+namespace {
+
+std::string read_all(int fd) {
+    std::string out;
+    std::array<char, 256> chunk{};
+    for (;;) {
+        const auto got = ::read(fd, chunk.data(), chunk.size());
+        if (got <= 0)
+            return out;
+        out.append(chunk.data(), static_cast<std::size_t>(got));
+    }
+}
+
+} // namespace
+
+TEST_CASE("a child's output is read from its pipe and its exit status is told") {
+    os::Child child({"sh", "-c", "echo \"$GREETING $1\"; exit 3", "sh", "world"}, {"GREETING=hello"});
+    CHECK(read_all(child.output()) == "hello world\n");
+    pollfd ended{.fd = child.pidfd(), .events = POLLIN, .revents = 0};
+    REQUIRE(::poll(&ended, 1, 10'000) == 1);
+    CHECK(child.wait() == 3);
+}
+
+TEST_CASE("arguments reach a child without a shell looking at them") {
+    os::Child child({"printf", "%s", "$(id); *"}, {});
+    CHECK(read_all(child.output()) == "$(id); *");
+    CHECK(child.wait() == 0);
+}
+
+TEST_CASE("a child reads nothing of ours: its standard input is empty") {
+    os::Child child({"cat"}, {});
+    CHECK(read_all(child.output()).empty());
+    CHECK(child.wait() == 0);
+}
+
+TEST_CASE("a child ended by a signal has 128 and the signal as its status") {
+    os::Child child({"sh", "-c", "kill -TERM $$"}, {});
+    CHECK(child.wait() == 128 + SIGTERM);
+}
+
+TEST_CASE("a program that is not there is an error") {
+    CHECK_THROWS_AS(os::Child({"/nonexistent/askpass"}, {}), Error);
+}
+
+TEST_CASE("a child that ignores SIGTERM is gone all the same when its owner goes") {
+    pid_t pid = 0;
+    {
+        os::Child child({"sh", "-c", "trap '' TERM; echo $$; exec sleep 600"}, {});
+        std::array<char, 32> line{};
+        REQUIRE(::read(child.output(), line.data(), line.size() - 1) > 0);
+        pid = static_cast<pid_t>(std::stol(line.data()));
+    }
+    CHECK(::kill(pid, 0) == -1);
+    CHECK(errno == ESRCH);
+}

@@ -1,0 +1,30 @@
+#include "os/peer.hpp"
+
+#include "base/error.hpp"
+#include "support/catch.hpp"
+
+#include <array>
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace sshtpm;
+
+TEST_CASE("the peer of a UNIX socket is the process at its other end") {
+    std::array<int, 2> pair{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) == 0);
+    const auto peer = os::peer_of(pair[0]);
+    CHECK(peer.pid == ::getpid());
+    CHECK(peer.uid == ::geteuid());
+    ::close(pair[0]);
+    ::close(pair[1]);
+}
+
+TEST_CASE("what is no socket has no peer") {
+    CHECK_THROWS_AS(os::peer_of(-1), Error);
+}
+
+TEST_CASE("an agent serves its own user and root, and nobody else") {
+    CHECK(os::may_use_agent({.pid = 1, .uid = ::geteuid()}));
+    CHECK(os::may_use_agent({.pid = 1, .uid = 0}));
+    CHECK_FALSE(os::may_use_agent({.pid = 1, .uid = ::geteuid() + 12345}));
+}

@@ -1,0 +1,111 @@
+"""Our agent as a process, the askpass it asks, and the OpenSSH tools pointed at it."""
+
+import os
+import signal
+
+from lab import read, read_key
+from protocol import Connection
+
+
+class Agent:
+    """ssh-tpm-agent on a socket of its own; it is ready when the constructor returns."""
+
+    def __init__(self, lab, *options, name='agent', tcti=None, key_dir=None, env=None, program=None, **more):
+        self.lab = lab
+        self.socket = lab.path(name + '.sock')
+        choice = ('--tcti', tcti) if tcti else ()
+        self.process = lab.start(program or f'{lab.bin}/ssh-tpm-agent', '-l', self.socket,
+                                 '--key-dir', key_dir or lab.keys, *choice, *options, env=env, **more)
+        self.process.wait_line(f'listening on {self.socket}')
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends the agent and demands that it left cleanly."""
+        self.process.popen.send_signal(how)
+        status = self.process.wait()
+        if status != 0:
+            raise AssertionError(f'the agent ended with {status}:\n{self.process.log()}')
+        if os.path.lexists(self.socket):
+            raise AssertionError('the agent left its socket behind')
+
+    def log(self):
+        return self.process.log()
+
+    def connect(self):
+        return Connection(self.socket)
+
+    def ssh_add(self, *options, **more):
+        return self.lab.run('ssh-add', *options, env={'SSH_AUTH_SOCK': self.socket}, **more)
+
+    def listed(self):
+        """What `ssh-add -L` prints, line by line."""
+        result = self.ssh_add('-L')
+        return result.stdout.splitlines() if result.returncode == 0 else []
+
+    def ssh_keygen_sign(self, key, message='a message', **more):
+        """`ssh-keygen -Y sign` with a public key whose private half the agent has: the completed process."""
+        return self.lab.run('ssh-keygen', '-Y', 'sign', '-q', '-f', key.pub, '-n', 'file', stdin=message,
+                            env={'SSH_AUTH_SOCK': self.socket}, **more)
+
+    def sign_and_check(self, key, message='a message'):
+        """Signs with the agent and has ssh-keygen verify; returns the armoured signature."""
+        armour = self.ssh_keygen_sign(key, message, status=0).stdout
+        signature = self.lab.write('signature', armour)
+        checked = self.lab.run('ssh-keygen', '-Y', 'check-novalidate', '-n', 'file', '-s', signature,
+                               stdin=message, status=0)
+        if self.lab.fingerprint(key) not in checked.stdout:
+            raise AssertionError(f'signed by another key: {checked.stdout}')
+        refused = self.lab.run('ssh-keygen', '-Y', 'check-novalidate', '-n', 'file', '-s', signature,
+                               stdin=message + '!')
+        if refused.returncode == 0:
+            raise AssertionError('the signature fits another message too')
+        return armour
+
+
+class Askpass:
+    """A program that gives its n-th answer to the n-th question, fails without one, and keeps a record."""
+
+    SCRIPT = '''#!/bin/sh
+n=1
+while ! mkdir "{folder}/call.$n" 2>/dev/null; do n=$((n + 1)); done
+env > "{folder}/call.$n/environment"
+printf '%s' "$1" > "{folder}/call.$n/argument"
+[ -e "{folder}/answer.$n" ] || exit 1
+exec cat "{folder}/answer.$n"
+'''
+
+    def __init__(self, lab, *answers):
+        self.lab = lab
+        self.folder = lab.make_folder('askpass')
+        self.program = lab.write('askpass/askpass', self.SCRIPT.format(folder=self.folder), mode=0o755)
+        for number, answer in enumerate(answers, 1):
+            lab.write(f'askpass/answer.{number}', answer + '\n')
+        self.env = {'SSH_ASKPASS': self.program, 'SSH_ASKPASS_REQUIRE': 'force'}
+
+    def answer_later(self, number):
+        """Makes the n-th call wait for an answer; returns the FIFO to write it to."""
+        path = os.path.join(self.folder, f'answer.{number}')
+        os.mkfifo(path)
+        return path
+
+    def questions(self):
+        """The argument of each call so far."""
+        calls = len([name for name in os.listdir(self.folder) if name.startswith('call.')])
+        questions = []
+        for number in range(1, calls + 1):
+            path = os.path.join(self.folder, f'call.{number}', 'argument')
+            if os.path.exists(path):
+                questions.append(read(path))
+        return questions
+
+    def environment(self, number):
+        lines = read(os.path.join(self.folder, f'call.{number}', 'environment')).splitlines()
+        return dict(line.split('=', 1) for line in lines if '=' in line)
+
+
+def certify(lab, key, *options):
+    """A user certificate beside the key; returns the CA's public key file and the certificate as a key."""
+    authority = lab.path('ca')
+    if not os.path.exists(authority):
+        lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', authority)
+    lab.ssh_keygen('-q', '-s', authority, '-I', 'a person', *options, key.pub)
+    return authority + '.pub', read_key(key.path + '-cert')

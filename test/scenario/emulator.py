@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""--swtpm is one lasting emulator that several ssh-tpm processes share and that goes when nobody needs it."""
+
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+from agent import Agent
+from lab import Scenario, read, read_key, wait_until
+
+KEYGEN_RUNS = 100
+LINGER = 60  # seconds; the emulator must be gone by then
+
+
+class Emulator(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.state = self.lab.path('emulator')
+        self.lab.env['SSH_TPM_SWTPM_STATE'] = self.state
+
+    def emulators(self):
+        """The ids of the swtpm processes that have something in the state folder open."""
+        return [int(pid) for pid in os.listdir('/proc') if pid.isdigit() and self.is_ours(f'/proc/{pid}')]
+
+    def is_ours(self, process):
+        try:
+            if read(f'{process}/comm') != 'swtpm\n' or ') Z ' in read(f'{process}/stat'):
+                return False
+            links = [os.readlink(f'{process}/fd/{name}') for name in os.listdir(f'{process}/fd')]
+        except OSError:  # it ended meanwhile, or is somebody else's
+            return False
+        return any(link.startswith(self.state) for link in links)
+
+    def agent(self, **more):
+        return Agent(self.lab, '--swtpm', **more)
+
+    def key(self, name, *options, **more):
+        return self.lab.make_key(name, env={'SSH_TPM_AGENT_SWTPM': '1'}, *options, **more)
+
+    def test_nothing_starts_an_emulator_unless_asked(self):
+        absent = 'device:/nonexistent'
+        for options, env in (((), {'SSH_TPM_TCTI': absent}),
+                             (('--tcti', absent), {'SSH_TPM_AGENT_SWTPM': '1'}),
+                             ((), {'SSH_TPM_TCTI': absent, 'SSH_TPM_AGENT_SWTPM': ''})):
+            self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), *options, env=env, status=1)
+        self.assertFalse(os.path.exists(self.state))
+
+    def test_the_first_use_starts_it_and_says_once_that_it_protects_nothing(self):
+        first = self.lab.keygen('--swtpm', '-N', '', '-f', self.lab.path('keys/x'))
+        self.assertIn('emulator', first.stderr.lower())
+        self.assertEqual(len(self.emulators()), 1)
+        self.assertEqual(os.stat(self.state).st_mode & 0o777, 0o700)
+        key = read_key(self.lab.path('keys/x'))
+        agent = self.agent()
+        agent.sign_and_check(key)
+        self.assertEqual(len(self.emulators()), 1)
+        agent.stop()
+
+    def test_the_state_is_where_the_environment_says(self):
+        for env, place in (({}, self.state),
+                           ({'SSH_TPM_SWTPM_STATE': None}, self.lab.path('state/ssh-tpm/swtpm')),
+                           ({'SSH_TPM_SWTPM_STATE': None, 'XDG_STATE_HOME': None},
+                            self.lab.path('home/.local/state/ssh-tpm/swtpm'))):
+            with self.subTest(place=place):
+                self.assertFalse(os.path.exists(place))
+                path = self.lab.path('keys', str(len(place)))
+                self.lab.keygen('-q', '--swtpm', '-N', '', '-f', path, env=env)
+                self.assertTrue(os.listdir(place))
+
+    def test_it_holds_no_standard_descriptor_of_who_started_it(self):
+        self.key('x')
+        for pid in self.emulators():
+            for descriptor in (0, 1, 2):
+                self.assertNotIn('pipe', os.readlink(f'/proc/{pid}/fd/{descriptor}'))
+
+    def test_two_that_start_at_once_do_not_fight(self):
+        for turn in range(5):
+            self.lab.env['SSH_TPM_SWTPM_STATE'] = self.state = self.lab.path(f'emulator{turn}')
+            started = [self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '--swtpm', '-q', '-N', '', '-f',
+                                      self.lab.path(f'keys/{turn}-{number}')) for number in range(4)]
+            for process in started:
+                self.assertEqual(process.wait(), 0, process.log())
+            self.assertEqual(len(self.emulators()), 1)
+        agent = self.agent()
+        for number in range(4):
+            agent.sign_and_check(read_key(self.lab.path(f'keys/{turn}-{number}')))
+
+    def test_keygen_and_the_signatures_of_an_agent_all_succeed_side_by_side(self):
+        keys = [self.key('a'), self.key('b', 'rsa', 2048)]
+        agent = self.agent()
+        counts, stop = {'signed': 0, 'refused': 0}, threading.Event()
+
+        def sign_on():
+            with agent.connect() as connection:
+                while not stop.is_set():
+                    signed = connection.sign(keys[counts['signed'] % 2].blob, b'data', 2)
+                    counts['signed' if signed else 'refused'] += 1
+
+        signer = threading.Thread(target=sign_on)
+        signer.start()
+        try:
+            for number in range(KEYGEN_RUNS):
+                self.lab.keygen('--swtpm', '-q', '-N', '', '-f', self.lab.path(f'made{number}'))
+        finally:
+            stop.set()
+            signer.join(60)
+        self.assertEqual(counts['refused'], 0)
+        self.assertGreaterEqual(counts['signed'], KEYGEN_RUNS)
+        self.assertEqual(len(self.emulators()), 1)
+        agent.stop()
+
+    def test_two_agents_share_it(self):
+        keys = [self.key('a'), self.key('b', 'rsa', 2048), self.key('c', 'ecdsa', 384)]
+        agents = [self.agent(name=name) for name in ('one', 'two')]
+        results = []
+
+        def sign_on(agent, first):
+            with agent.connect() as connection:
+                for turn in range(60):
+                    results.append(connection.sign(keys[(first + turn) % 3].blob, b'data', 2))
+
+        threads = [threading.Thread(target=sign_on, args=pair) for pair in zip(agents, (0, 1))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        self.assertEqual(len(results), 120)
+        self.assertNotIn(None, results)
+
+    def test_it_goes_when_nobody_has_used_it_for_a_while_and_its_keys_sign_again_later(self):
+        key = self.key('x')
+        agent = self.agent()
+        agent.sign_and_check(key)
+        agent.stop()
+        (emulator,) = self.emulators()
+        ended = os.pidfd_open(emulator)
+        ready, _, _ = select.select([ended], [], [], LINGER)
+        os.close(ended)
+        self.assertTrue(ready, 'the emulator did not go')
+        agent = self.agent()
+        agent.sign_and_check(key)
+        self.assertEqual(len(self.emulators()), 1)
+
+    def test_an_agent_survives_the_end_of_the_emulator(self):
+        key = self.key('x')
+        agent = self.agent()
+        agent.sign_and_check(key)
+        for pid in self.emulators():
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not self.emulators(), 'the end of the emulator', deadline=10)
+        agent.ssh_keygen_sign(key)  # the request that notices may fail
+        agent.sign_and_check(key)
+
+    def test_a_keygen_killed_at_any_point_leaves_no_handle_to_later_users(self):
+        self.key('warm-up')
+        start = time.monotonic()
+        measured = self.key('measured')
+        span = time.monotonic() - start
+        for turn in range(24):
+            process = self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '--swtpm', '-q', '-N', 'pin', '-f',
+                                     self.lab.path(f'killed{turn}'))
+            try:
+                process.wait(span * turn / 24)
+            except subprocess.TimeoutExpired:
+                process.popen.kill()
+                process.wait()
+        key = self.key('after')
+        agent = self.agent()
+        for _ in range(3):
+            agent.sign_and_check(key)
+        agent.sign_and_check(measured)
+
+
+if __name__ == '__main__':
+    unittest.main()

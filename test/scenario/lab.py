@@ -1,0 +1,260 @@
+"""The lab of every scenario: a folder and a home of its own, the tools run in it, and an end for all of it.
+
+A scenario is a black-box run of the built tools together with the real OpenSSH, OpenSSL and tpm2-tools. It
+reads two variables: SSH_TPM_BIN, the folder with `ssh-tpm` and its links, and SSH_TPM_TCTI_PROBE, the
+counting TCTI. Every wait has a deadline, every process is ended by its id, and the home of the person who
+runs it is not touched.
+"""
+
+import base64
+import collections
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+DEADLINE = 60  # seconds; generous, since sanitizer builds on a busy machine are slow
+NOBODY = 65534
+# For Popen, to be another user. LeakSanitizer needs ptrace, which nobody but root has of hardened processes.
+AS_NOBODY = {'user': NOBODY, 'group': NOBODY, 'extra_groups': []}
+NO_LEAK_CHECK = {'ASAN_OPTIONS': 'detect_leaks=0'}
+KINDS = (('ecdsa', 256), ('ecdsa', 384), ('ecdsa', 521), ('rsa', 2048), ('rsa', 3072))
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2): what daemonizes becomes our child, so that the lab can end it
+
+Key = collections.namedtuple('Key', 'path tpm pub line algorithm blob comment')
+
+open_labs = []
+
+needs_root = unittest.skipUnless(os.geteuid() == 0, 'only root can become another user')
+
+
+def wait_until(condition, what, deadline=DEADLINE):
+    """Calls `condition` until it returns something true, which is returned."""
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f'waited {deadline} s in vain: {what}')
+        time.sleep(0.02)
+
+
+def read(path):
+    """The text of a file."""
+    with open(path, encoding='utf-8') as file:
+        return file.read()
+
+
+def read_key(path):
+    """The key whose files are PATH.tpm and PATH.pub."""
+    line = read(path + '.pub').rstrip('\n')
+    algorithm, blob, *comment = line.split(' ', 2)
+    return Key(path, path + '.tpm', path + '.pub', line, algorithm, base64.b64decode(blob), ''.join(comment))
+
+
+class Process:
+    """A running program whose output is read line by line as it comes."""
+
+    def __init__(self, argv, **options):
+        self.argv = argv
+        self.lines = []
+        self._news = threading.Condition()
+        self._ended = False
+        self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, start_new_session=True, **options)
+        self.pid = self.popen.pid
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        with self.popen.stdout as stream:
+            for line in stream:
+                with self._news:
+                    self.lines.append(line.decode(errors='backslashreplace').rstrip('\n'))
+                    self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def wait_line(self, text, deadline=DEADLINE):
+        """Waits for a line with `text` and returns it."""
+        end = time.monotonic() + deadline
+        with self._news:
+            while True:
+                for line in self.lines:
+                    if text in line:
+                        return line
+                if self._ended or not self._news.wait(end - time.monotonic()):
+                    raise AssertionError(f'{self.argv[0]} did not say {text!r}:\n' + self.log())
+
+    def log(self):
+        return '\n'.join(self.lines)
+
+    def wait(self, deadline=DEADLINE):
+        """The exit status, once the process has ended and all its output is read."""
+        status = self.popen.wait(deadline)
+        self._reader.join(deadline)
+        return status
+
+    def end(self):
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            try:
+                self.popen.wait(5)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+        self._reader.join(5)
+
+
+class Lab:
+    """A folder under /tmp (its path is short: a UNIX socket's name has 107 bytes) and what runs in it."""
+
+    def __init__(self):
+        self.bin = os.environ['SSH_TPM_BIN']
+        self.folder = tempfile.mkdtemp(prefix='st-', dir='/tmp')
+        os.chmod(self.folder, 0o711)
+        self.home, self.keys = self.make_folder('home'), self.make_folder('keys')
+        self.processes = []
+        self.env = {'PATH': f'{self.bin}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin',
+                    'HOME': self.home, 'LANG': 'C.UTF-8', 'TERM': 'dumb', 'USER': 'tester',
+                    'XDG_RUNTIME_DIR': self.make_folder('run'), 'XDG_STATE_HOME': self.make_folder('state')}
+        self.env.update({name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')})
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        open_labs.append(self)
+        signal.signal(signal.SIGTERM, leave_at_once)
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def make_folder(self, *names):
+        os.makedirs(self.path(*names), mode=0o700, exist_ok=True)
+        return self.path(*names)
+
+    def write(self, name, content, mode=0o644):
+        """Writes a file of the lab and returns its path."""
+        path = self.path(name)
+        with open(path, 'wb') as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+        os.chmod(path, mode)
+        return path
+
+    def merged(self, env):
+        """The lab's environment with changes; a value of None takes a variable away."""
+        return {name: value for name, value in {**self.env, **(env or {})}.items() if value is not None}
+
+    def run(self, *argv, env=None, stdin=None, status=None, deadline=DEADLINE, **options):
+        """Runs a program to its end, without a terminal; demands an exit status if `status` is given."""
+        feed = {'stdin': subprocess.DEVNULL} if stdin is None else {'input': stdin}
+        options.setdefault('text', True)
+        result = subprocess.run(argv, env=self.merged(env), cwd=self.folder, timeout=deadline,
+                                capture_output=True, start_new_session=True, **feed, **options)
+        if status is not None and result.returncode != status:
+            raise AssertionError(f'{" ".join(argv)}: exit status {result.returncode}, not {status}\n'
+                                 f'{result.stdout}\n{result.stderr}')
+        return result
+
+    def start(self, *argv, env=None, **options):
+        """Starts a program that is ended with the lab at the latest."""
+        process = Process(argv, env=self.merged(env), cwd=self.folder, **options)
+        self.processes.append(process)
+        return process
+
+    def keygen(self, *options, status=0, **more):
+        return self.run(f'{self.bin}/ssh-tpm-keygen', *options, status=status, **more)
+
+    def make_key(self, name='id', kind='ecdsa', bits=256, pin='', comment=None, folder=None, **more):
+        """A key in `folder` (the lab's `keys` unless told otherwise)."""
+        path = os.path.join(folder or self.keys, name)
+        self.keygen('-q', '-t', kind, '-b', str(bits), '-N', pin, '-C', name if comment is None else comment,
+                    '-f', path, **more)
+        return read_key(path)
+
+    def ssh_keygen(self, *options, **more):
+        """What the real ssh-keygen prints; it must succeed."""
+        return self.run('ssh-keygen', *options, status=0, **more).stdout
+
+    def fingerprint(self, key):
+        return self.ssh_keygen('-l', '-f', key.pub).split()[1]
+
+    def public_pem(self, key):
+        """The public key as OpenSSL knows it."""
+        return self.ssh_keygen('-e', '-m', 'PKCS8', '-f', key.pub)
+
+    def program_for_others(self):
+        """A copy of the program that any user may run: the build folder may be out of their reach."""
+        folder = self.path('bin')
+        if not os.path.exists(folder):
+            os.mkdir(folder)
+            shutil.copy(os.path.join(self.bin, 'ssh-tpm'), folder)
+            for applet in ('keygen', 'agent'):
+                os.symlink('ssh-tpm', os.path.join(folder, 'ssh-tpm-' + applet))
+            for path in (folder, os.path.join(folder, 'ssh-tpm')):
+                os.chmod(path, 0o755)
+        return folder
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.end()
+        end_children()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        open_labs.remove(self)
+
+
+def children():
+    """The ids of this process's children, those it inherited included."""
+    ids = []
+    for thread in os.listdir('/proc/self/task'):
+        with open(f'/proc/self/task/{thread}/children', encoding='ascii') as file:
+            ids += map(int, file.read().split())
+    return ids
+
+
+def end_children():
+    """Ends what the lab's processes left behind, generation after generation."""
+    end = time.monotonic() + 10
+    while (left := children()) and time.monotonic() < end:
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+
+
+def leave_at_once(*unused):
+    """What a test runner's time limit sends: nothing may stay behind then either."""
+    end_children()
+    for lab in open_labs:
+        shutil.rmtree(lab.folder, ignore_errors=True)
+    os._exit(1)
+
+
+class Scenario(unittest.TestCase):
+    """One behaviour, with a lab for each of its sentences. A failure shows what the processes said."""
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+
+    def run(self, result=None):
+        bad_before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > bad_before and hasattr(self, 'lab'):
+            for process in self.lab.processes:
+                print(f'--- {" ".join(process.argv)}\n{process.log()}', file=sys.stderr)
+        return result
+
+    def assert_error(self, result, *words, status=1, tool='ssh-tpm-keygen'):
+        """A refusal: the exit status, a line of the form `tool: error: …`, and each of `words`."""
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        self.assertRegex(result.stderr, rf'(?m)^{tool}: error: .')
+        for word in words:
+            self.assertIn(word, result.stderr)

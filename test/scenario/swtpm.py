@@ -1,0 +1,92 @@
+"""A private TPM emulator, and the TCTI that writes down each command on its way there."""
+
+import os
+import socket
+
+from lab import read, wait_until
+
+STORAGE_KEY = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'
+
+
+class Swtpm:
+    """swtpm with its state in the lab. Its sockets listen before it starts, so it can be used at once."""
+
+    def __init__(self, lab, name='tpm'):
+        self.lab = lab
+        self.path = lab.path(name)
+        self.tcti = f'swtpm:path={self.path}'
+        server, control = (self._listen(path) for path in (self.path, self.path + '.ctrl'))
+        with server, control:
+            self.process = lab.start(
+                'swtpm', 'socket', '--tpm2', '--flags', 'startup-clear',
+                '--server', f'type=unixio,fd={server.fileno()}',
+                '--ctrl', f'type=unixio,fd={control.fileno()}',
+                '--tpmstate', f'dir={lab.make_folder(name + ".state")}',
+                pass_fds=(server.fileno(), control.fileno()))
+        lab.env.setdefault('SSH_TPM_TCTI', self.tcti)
+
+    @staticmethod
+    def _listen(path):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(64)
+        return listener
+
+    def tool(self, name, *options):
+        """Runs one of the tpm2-tools and returns what it printed."""
+        return self.lab.run(name, *options, '-T', self.tcti, env={'TSS2_LOG': 'all+none'}, status=0).stdout
+
+    def handles(self):
+        """The transient objects and the sessions that the TPM holds."""
+        kinds = ('handles-transient', 'handles-loaded-session', 'handles-saved-session')
+        return [(kind, handle) for kind in kinds for handle in self.tool('tpm2_getcap', kind).split()
+                if handle != '-']
+
+    def assert_no_handles(self):
+        held = self.handles()
+        if held:
+            raise AssertionError(f'the TPM still holds {held}')
+
+    def make_persistent(self, *options):
+        """A primary key kept at 0x81000001, the owner's ECC storage key unless `options` say otherwise."""
+        context = self.lab.path('primary.ctx')
+        options = options or ('-C', 'o', '-G', 'ecc256:aes128cfb')
+        self.tool('tpm2_createprimary', *options, '-g', 'sha256', '-a', STORAGE_KEY, '-c', context)
+        self.tool('tpm2_evictcontrol', '-C', 'o', '-c', context, '0x81000001')
+        self.tool('tpm2_flushcontext', '-t')
+        os.unlink(context)
+
+
+class Probe:
+    """The TCTI of test/support in front of an emulator: `tcti` is what the tools are given."""
+
+    def __init__(self, tpm, name='probe'):
+        self.file, self.traffic = tpm.lab.path(name + '.log'), tpm.lab.path(name + '.bytes')
+        module = os.environ['SSH_TPM_TCTI_PROBE']
+        self.tcti = f'{module}:log={self.file},record={self.traffic},next={tpm.tcti}'
+        self._taken = 0
+
+    def _lines(self):
+        if not os.path.exists(self.file):
+            return []
+        return read(self.file).splitlines()
+
+    def take(self, refused=()):
+        """The names of the commands since the last `take`. All of them must have succeeded, but for a look at
+        a persistent handle that nothing is kept at, and for the lines in `refused`."""
+        lines = self._lines()[self._taken:]
+        self._taken += len(lines)
+        expected = ('TPM2_ReadPublic 0x0000018b', *refused)
+        failed = [line for line in lines if not line.endswith(' 0x00000000') and line not in expected]
+        if failed:
+            raise AssertionError(f'the TPM refused {failed}')
+        return [line.split()[0] for line in lines]
+
+    def wait_for(self, name, deadline):
+        """Waits until `name` is among the commands that no `take` has returned yet."""
+        wait_until(lambda: any(line.startswith(name + ' ') for line in self._lines()[self._taken:]), name,
+                   deadline)
+
+    def bytes(self):
+        with open(self.traffic, 'rb') as file:
+            return file.read()

@@ -1,0 +1,79 @@
+"""A program on a terminal of its own, and a person who reads what it shows and types."""
+
+import os
+import select
+import subprocess
+import termios
+import time
+
+from lab import DEADLINE, read, wait_until
+
+
+class Terminal:
+    """Runs a program with a pseudo-terminal as its controlling terminal, and talks with it."""
+
+    def __init__(self, lab, *argv, env=None):
+        self.master, self.slave = os.openpty()
+        # setsid(1) makes the terminal the controlling one and then becomes the program: same process id.
+        self.popen = subprocess.Popen(['setsid', '--ctty', *argv], stdin=self.slave, stdout=self.slave,
+                                      stderr=self.slave, env=lab.merged(env), cwd=lab.folder)
+        self.ended = os.pidfd_open(self.popen.pid)
+        self.transcript = ''
+        self._unread = ''
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        if self.popen.poll() is None:
+            self.popen.kill()
+            self.popen.wait()
+        for descriptor in (self.master, self.slave, self.ended):
+            os.close(descriptor)
+
+    def _read(self, end):
+        """Reads once; false when the program has ended and all is read."""
+        ready, _, _ = select.select([self.master, self.ended], [], [], max(0, end - time.monotonic()))
+        if self.master in ready:
+            text = os.read(self.master, 65536).decode(errors='backslashreplace').replace('\r\n', '\n')
+            self.transcript += text
+            self._unread += text
+        elif not ready:
+            raise AssertionError(f'nothing more on the terminal in time:\n{self.transcript}')
+        return self.master in ready
+
+    def read_until(self, *texts, deadline=DEADLINE):
+        """Waits for one of `texts` and returns all up to its end that was not returned before."""
+        end = time.monotonic() + deadline
+        while not any(text in self._unread for text in texts):
+            if not self._read(end):
+                raise AssertionError(f'ended without saying any of {texts}:\n{self.transcript}')
+        cut = min(self._unread.index(text) + len(text) for text in texts if text in self._unread)
+        seen, self._unread = self._unread[:cut], self._unread[cut:]
+        return seen
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def echoes(self):
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
+
+    def interrupt(self):
+        """Types Ctrl-C as a person would: after the program has begun to wait for its input."""
+        wait_until(lambda: read(f'/proc/{self.popen.pid}/stat').split(') ')[1][0] == 'S', 'a waiting program')
+        self.type('\x03')
+
+    def answer(self, prompt, text, deadline=DEADLINE):
+        """Waits for the prompt and types a line; returns whether the terminal was echoing then."""
+        self.read_until(prompt, deadline=deadline)
+        echo = self.echoes()
+        self.type(text + '\n')
+        return echo
+
+    def finish(self, deadline=DEADLINE):
+        """Reads to the end; the exit status."""
+        end = time.monotonic() + deadline
+        while self._read(end):
+            pass
+        return self.popen.wait(deadline)

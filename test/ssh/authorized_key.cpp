@@ -1,0 +1,105 @@
+#include "ssh/authorized_key.hpp"
+
+#include "base/base64.hpp"
+#include "ssh/vectors.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+#include "support/hex.hpp"
+#include "support/refusal.hpp"
+
+using namespace sshtpm;
+using ssh::AuthorizedKey;
+using support::refusal;
+
+namespace {
+
+/// "ssh-rsa" and a byte more: the blob is not looked into.
+const std::string line_of_type = "ssh-rsa " + base64_encode(support::unhex("00000007 7373682d727361 ff"));
+
+std::optional<Errc> refused(std::string_view text) {
+    return refusal([&] { AuthorizedKey::parse(text); });
+}
+
+} // namespace
+
+TEST_CASE("each line that ssh-keygen wrote is parsed and written back") {
+    const auto lines = vectors::lines("all.pub");
+    REQUIRE(lines.size() > 30);
+    for (const auto& line : lines) {
+        const auto key = AuthorizedKey::parse(line);
+        CHECK(line.starts_with(key.type + " "));
+        // ssh-keygen ends the line of a key without comment with a blank.
+        CHECK(key.line() == (key.comment.empty() ? line.substr(0, line.size() - 1) : line) + "\n");
+    }
+}
+
+TEST_CASE("the comment is all that stands behind the key") {
+    CHECK(AuthorizedKey::parse(line_of_type).comment.empty());
+    CHECK(AuthorizedKey::parse(line_of_type + " ").comment.empty());
+    CHECK(AuthorizedKey::parse(line_of_type + " one").comment == "one");
+    CHECK(AuthorizedKey::parse(line_of_type + "  two  words \t").comment == "two  words \t");
+    CHECK(AuthorizedKey::parse(line_of_type + " one\nssh-rsa AAAA two\n").comment == "one");
+}
+
+TEST_CASE("blanks, empty lines and comments in front of the key are passed over") {
+    const auto key =
+        AuthorizedKey::parse("\n\r\n  \t\n# ssh-rsa AAAA\n \t# more\n \t" + line_of_type + "\tc\r\n");
+    CHECK(key.type == "ssh-rsa");
+    CHECK(key.comment == "c");
+    CHECK(hex(key.blob) == "000000077373682d727361ff");
+    CHECK(AuthorizedKey::parse("ssh-rsa \t " + line_of_type.substr(8)).blob == key.blob);
+}
+
+TEST_CASE("a text without a key is refused") {
+    for (const auto* text :
+         {"", "\n\n", "# only a comment", " \t", "ssh-rsa", "ssh-rsa ", "-----BEGIN TSS2 PRIVATE KEY-----"})
+        CHECK(refused(text) == Errc::malformed);
+}
+
+TEST_CASE("the first line that could be a key must be one") {
+    CHECK(refused("garbage\n" + line_of_type) == Errc::malformed);
+}
+
+TEST_CASE("options in front of the type are not taken") {
+    CHECK(refused("no-pty " + line_of_type) == Errc::malformed);
+    CHECK(refused("command=\"true\",no-pty " + line_of_type) == Errc::malformed);
+}
+
+TEST_CASE("the type in front must be the one inside") {
+    const auto base64 = line_of_type.substr(8);
+    CHECK_FALSE(refused("ssh-rsa " + base64));
+    CHECK(refused("ssh-dss " + base64) == Errc::malformed);
+    CHECK(refused("SSH-RSA " + base64) == Errc::malformed);
+    CHECK(refused("ssh-rs " + base64) == Errc::malformed);
+}
+
+TEST_CASE("damaged base64 is refused, and so is a blob that ends within its type") {
+    CHECK(refused("ssh-rsa AAAAB3NzaC1yc2") == Errc::malformed);
+    CHECK(refused("ssh-rsa AAAAB3NzaC1yc2H=") == Errc::malformed);
+    CHECK(refused("ssh-rsa AAAAB3Nz!C1yc2E=") == Errc::malformed);
+    CHECK(refused("ssh-rsa AAAAB3NzaC1yc2E=\x01") == Errc::malformed);
+    CHECK(refused("ssh-rsa AAAA") == Errc::malformed);
+    CHECK_FALSE(refused("ssh-rsa AAAAB3NzaC1yc2E="));
+}
+
+TEST_CASE("a comment that would break its line is refused in both directions") {
+    CHECK(refused(line_of_type + " a\rb") == Errc::malformed);
+    CHECK(refused(line_of_type + std::string(" a\0b", 4)) == Errc::malformed);
+    for (const auto& comment : {std::string("a\nssh-rsa AAAA"), std::string("a\r"), std::string("\0", 1)}) {
+        auto key = AuthorizedKey::parse(line_of_type);
+        key.comment = comment;
+        CHECK(refusal([&] { static_cast<void>(key.line()); }) == Errc::malformed);
+    }
+}
+
+TEST_CASE("every prefix of a line that loses a part of its key is refused") {
+    const auto line = support::data_text("ssh/ecdsa-256.pub");
+    const auto key = AuthorizedKey::parse(line);
+    const auto end_of_key = line.find(' ', line.find(' ') + 1);
+    const auto accepted = support::accepted_prefixes(bytes_of(line).first(end_of_key), [&](ByteView prefix) {
+        // A cut at a multiple of four letters leaves good base64, of a blob that has lost its end.
+        if (AuthorizedKey::parse(text_of(prefix)).blob != key.blob)
+            ssh::PublicKey::from_blob(AuthorizedKey::parse(text_of(prefix)).blob);
+    });
+    CHECK(accepted.empty());
+}

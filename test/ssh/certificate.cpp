@@ -1,0 +1,228 @@
+#include "ssh/certificate.hpp"
+
+#include "ssh/fingerprint.hpp"
+#include "ssh/vectors.hpp"
+#include "support/catch.hpp"
+#include "support/hex.hpp"
+#include "support/refusal.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::ssh;
+using support::refusal;
+
+namespace {
+
+std::optional<Errc> refused(ByteView blob) {
+    return refusal([&] { Certificate::from_blob(blob); });
+}
+
+/// The fields of an ECDSA certificate (PROTOCOL.certkeys), to be changed one at a time.
+struct Fields {
+    std::string name, nonce, curve, point;
+    std::uint64_t serial = 0;
+    std::uint32_t role = 0;
+    std::string key_id, principals;
+    std::uint64_t valid_after = 0, valid_before = 0;
+    std::string critical_options, extensions, reserved, signature_key, signature;
+
+    explicit Fields(ByteView blob) {
+        wire::Reader reader(blob);
+        const auto text = [&] { return std::string(reader.text()); };
+        name = text();
+        nonce = text();
+        curve = text();
+        point = text();
+        serial = reader.uint64();
+        role = reader.uint32();
+        key_id = text();
+        principals = text();
+        valid_after = reader.uint64();
+        valid_before = reader.uint64();
+        critical_options = text();
+        extensions = text();
+        reserved = text();
+        signature_key = text();
+        signature = text();
+        reader.expect_end();
+    }
+
+    Bytes blob() const {
+        wire::Writer writer;
+        writer.text(name).text(nonce).text(curve).text(point).uint64(serial).uint32(role).text(key_id).text(
+            principals);
+        writer.uint64(valid_after)
+            .uint64(valid_before)
+            .text(critical_options)
+            .text(extensions)
+            .text(reserved);
+        return writer.text(signature_key).text(signature).bytes();
+    }
+};
+
+/// The user certificate of the P-256 key after a change.
+template <class Change>
+Bytes changed(Change&& change) {
+    Fields fields(vectors::blob("ecdsa-256-user-cert"));
+    change(fields);
+    return fields.blob();
+}
+
+/// A list of strings, as principals are written.
+std::string list(std::size_t count, const std::string& item) {
+    wire::Writer writer;
+    for (std::size_t i = 0; i < count; ++i)
+        writer.text(item);
+    return std::string(text_of(writer.bytes()));
+}
+
+std::string text(ByteView bytes) {
+    return std::string(text_of(bytes));
+}
+
+constexpr std::string_view curve_keys[] = {"ecdsa-256", "ecdsa-384", "ecdsa-521"};
+
+} // namespace
+
+TEST_CASE("a user certificate of ssh-keygen has the fields it was made with") {
+    for (const auto name : vectors::held_keys) {
+        INFO(name);
+        const auto blob = vectors::blob(std::string(name) + "-user-cert");
+        const auto certificate = Certificate::from_blob(blob);
+        CHECK(certificate.blob == blob);
+        CHECK(certificate.public_key == vectors::key(name));
+        CHECK(certificate.serial == 42);
+        CHECK(certificate.role == Certificate::Role::user);
+        CHECK(certificate.key_id == "user " + std::string(name));
+        CHECK(certificate.principals == std::vector<std::string>{"alpha", "beta"});
+        CHECK(certificate.valid_after == 1577934245);  // 2020-01-02T03:04:05Z
+        CHECK(certificate.valid_before == 1893553445); // 2030-01-02T03:04:05Z
+        CHECK(certificate.signature_key == vectors::blob("ca-ed25519"));
+    }
+}
+
+TEST_CASE("a host certificate of ssh-keygen has the fields it was made with") {
+    for (const auto name : vectors::held_keys) {
+        INFO(name);
+        const auto certificate = Certificate::from_blob(vectors::blob(std::string(name) + "-host-cert"));
+        CHECK(certificate.public_key == vectors::key(name));
+        CHECK(certificate.serial == 18446744073709551615U);
+        CHECK(certificate.role == Certificate::Role::host);
+        CHECK(certificate.key_id == "host " + std::string(name));
+        CHECK(certificate.principals.empty());
+        CHECK(certificate.valid_after == 0);
+        CHECK(certificate.valid_before == 18446744073709551615U);
+        CHECK(certificate.signature_key == vectors::blob("ca-rsa"));
+    }
+}
+
+TEST_CASE("every prefix of a certificate is refused, and so is a byte behind it") {
+    for (const auto name : vectors::held_keys) {
+        for (const auto* role : {"-user-cert", "-host-cert"}) {
+            auto blob = vectors::blob(std::string(name) + role);
+            CHECK(support::accepted_prefixes(blob, Certificate::from_blob).empty());
+            blob.push_back(0);
+            CHECK(refused(blob) == Errc::malformed);
+        }
+    }
+}
+
+TEST_CASE("a certificate of a key that the agent cannot hold is unsupported, and so is a bare key") {
+    CHECK(refused(vectors::blob("ed25519-user-cert")) == Errc::unsupported);
+    CHECK(refused(vectors::blob("ecdsa-256")) == Errc::unsupported);
+    CHECK(refused(vectors::blob("rsa-2048")) == Errc::unsupported);
+    CHECK(refused(wire::Writer().text("rsa-sha2-256-cert-v01@openssh.com").bytes()) == Errc::unsupported);
+}
+
+TEST_CASE("fields that mean nothing to an agent may hold anything") {
+    CHECK_FALSE(refused(changed([](Fields&) {})));
+    CHECK_FALSE(refused(changed([](Fields& fields) { fields.nonce.clear(); })));
+    CHECK_FALSE(refused(changed([](Fields& fields) { fields.reserved = "anything"; })));
+    CHECK_FALSE(refused(changed([](Fields& fields) { fields.key_id.clear(); })));
+    CHECK(Certificate::from_blob(changed([](Fields& fields) { fields.key_id = "a\x1b[2J"; })).key_id ==
+          "a\x1b[2J");
+}
+
+TEST_CASE("a certificate that is neither a user's nor a host's is refused") {
+    for (const std::uint32_t role : {0U, 3U, 0x01000000U, 0xffffffffU})
+        CHECK(refused(changed([&](Fields& fields) { fields.role = role; })) == Errc::malformed);
+}
+
+TEST_CASE("the certified key is checked as any other") {
+    CHECK(refused(changed([](Fields& fields) { fields.curve = "nistp384"; })) == Errc::malformed);
+    CHECK(refused(changed([](Fields& fields) { fields.point.back() ^= 1; })) == Errc::malformed);
+    CHECK(refused(changed([](Fields& fields) { fields.point.clear(); })) == Errc::malformed);
+    for (const auto name : curve_keys)
+        CHECK((refused(changed([&](Fields& fields) {
+                   fields.name = info(vectors::key(name).type()).certificate_name;
+               })).has_value()) == (name != "ecdsa-256"));
+}
+
+TEST_CASE("a certificate has at most 256 principals") {
+    const auto with = [](std::size_t count, const std::string& name) {
+        return changed([&](Fields& fields) { fields.principals = list(count, name); });
+    };
+    CHECK(Certificate::from_blob(with(0, "")).principals.empty());
+    CHECK(Certificate::from_blob(with(256, "p")).principals.size() == 256);
+    CHECK(refused(with(257, "p")) == Errc::malformed);
+    CHECK(refused(with(100000, "")) == Errc::malformed);
+}
+
+TEST_CASE("a list that ends within an item is refused") {
+    const auto cut = text(support::unhex("00000005 61626364"));
+    CHECK(refused(changed([&](Fields& fields) { fields.principals = cut; })) == Errc::malformed);
+    CHECK(refused(changed([&](Fields& fields) { fields.critical_options = cut; })) == Errc::malformed);
+    CHECK(refused(changed([&](Fields& fields) { fields.extensions = cut; })) == Errc::malformed);
+    CHECK(refused(changed([](Fields& fields) { fields.principals += '\0'; })) == Errc::malformed);
+}
+
+TEST_CASE("options and extensions are pairs of a name and its data") {
+    const auto name = list(1, "permit-pty");
+    const auto empty = list(1, "");
+    const auto unknown = list(1, "unknown@example.com").append(list(1, "data"));
+    for (auto field : {&Fields::critical_options, &Fields::extensions}) {
+        const auto with = [&](const std::string& value) {
+            return refused(changed([&](Fields& fields) { fields.*field = value; }));
+        };
+        CHECK_FALSE(with(""));
+        CHECK_FALSE(with(name + empty));
+        CHECK_FALSE(with(name + empty + unknown));
+        CHECK(with(name) == Errc::malformed);
+        CHECK(with(name + empty + name) == Errc::malformed);
+        CHECK(with(empty + empty) == Errc::malformed);
+    }
+}
+
+TEST_CASE("a NUL in a text of a certificate is refused") {
+    CHECK(refused(changed([](Fields& fields) { fields.key_id = std::string("a\0b", 3); })) ==
+          Errc::malformed);
+    CHECK(refused(changed([](Fields& fields) { fields.principals = list(1, std::string("root\0", 5)); })) ==
+          Errc::malformed);
+}
+
+TEST_CASE("the key of the CA is a whole key of a known type and no certificate") {
+    const auto signed_by = [](const Bytes& key) {
+        return refused(changed([&](Fields& fields) { fields.signature_key = text(key); }));
+    };
+    for (const auto* name : {"ecdsa-256", "rsa-2048", "ed25519", "dsa"})
+        CHECK_FALSE(signed_by(vectors::blob(name)));
+    CHECK(signed_by(vectors::blob("ed25519-user-cert")) == Errc::malformed);
+    CHECK(signed_by({}) == Errc::malformed);
+    CHECK(signed_by(wire::Writer().text("ssh-unknown").bytes()) == Errc::unsupported);
+    auto longer = vectors::blob("ed25519");
+    longer.push_back(0);
+    CHECK(signed_by(longer) == Errc::malformed);
+    longer.resize(longer.size() - 2);
+    CHECK(signed_by(longer) == Errc::malformed);
+}
+
+TEST_CASE("a signature that is not even written as one is refused") {
+    CHECK(refused(changed([](Fields& fields) { fields.signature.clear(); })) == Errc::malformed);
+    CHECK(refused(changed([](Fields& fields) { fields.signature.resize(20); })) == Errc::malformed);
+}
+
+TEST_CASE("whether the CA signed it is the server's question") {
+    CHECK_FALSE(refused(changed([](Fields& fields) { fields.signature.back() ^= 1; })));
+    CHECK_FALSE(refused(changed([](Fields& fields) { fields.serial = 7; })));
+}

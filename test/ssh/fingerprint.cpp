@@ -1,0 +1,145 @@
+#include "ssh/fingerprint.hpp"
+
+#include "ssh/authorized_key.hpp"
+#include "ssh/randomart.hpp"
+#include "ssh/vectors.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+#include "support/hex.hpp"
+#include "support/refusal.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::ssh;
+using support::refusal;
+
+namespace {
+
+/// What `ssh-keygen -lv` prints for one key.
+std::string printed(const std::string& line, FingerprintHash hash) {
+    const auto key = AuthorizedKey::parse(line);
+    return fingerprint_line(key.blob, key.comment, hash) + "\n" + randomart(describe(key.blob), hash) + "\n";
+}
+
+void compare_all(const std::string& expected_file, FingerprintHash hash) {
+    constexpr std::size_t lines_of_a_key = 12;
+    const auto keys = vectors::lines("all.pub");
+    const auto expected = vectors::lines(expected_file);
+    REQUIRE(keys.size() > 30);
+    REQUIRE(expected.size() == keys.size() * lines_of_a_key);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        std::string one;
+        for (std::size_t line = 0; line < lines_of_a_key; ++line)
+            one += expected[i * lines_of_a_key + line] + "\n";
+        CHECK(printed(keys[i], hash) == one);
+    }
+}
+
+std::optional<Errc> refused(ByteView blob) {
+    return refusal([&] { describe(blob); });
+}
+
+} // namespace
+
+TEST_CASE("fingerprint and randomart of every type are what ssh-keygen -lv prints") {
+    compare_all("all.sha256", FingerprintHash::sha256);
+}
+
+TEST_CASE("fingerprint and randomart of every type are what ssh-keygen -lv -E md5 prints") {
+    compare_all("all.md5", FingerprintHash::md5);
+}
+
+TEST_CASE("the vectors have every type of OpenSSH 9.2") {
+    const auto text = support::data_text("ssh/all.sha256");
+    for (const auto* label : {"RSA", "DSA", "ECDSA", "ED25519", "ECDSA-SK", "ED25519-SK"}) {
+        CHECK_THAT(text, support::contains("(" + std::string(label) + ")\n"));
+        CHECK_THAT(text, support::contains("(" + std::string(label) + "-CERT)\n"));
+    }
+}
+
+TEST_CASE("a certificate has the fingerprint of its key") {
+    for (const auto name : vectors::held_keys) {
+        const auto plain = vectors::blob(name);
+        const auto certificate = describe(vectors::blob(std::string(name) + "-user-cert"));
+        CHECK(certificate.plain_blob == plain);
+        CHECK(certificate.label == describe(plain).label + "-CERT");
+        CHECK(certificate.bits == describe(plain).bits);
+    }
+}
+
+TEST_CASE("hashes are named as for ssh-keygen -E") {
+    CHECK(fingerprint_hash_named("sha256") == FingerprintHash::sha256);
+    CHECK(fingerprint_hash_named("SHA256") == FingerprintHash::sha256);
+    CHECK(fingerprint_hash_named("md5") == FingerprintHash::md5);
+    CHECK(fingerprint_hash_named("Md5") == FingerprintHash::md5);
+    for (const auto* word : {"", "sha1", "sha512", "sha-256", "md5 ", "md"})
+        CHECK_FALSE(fingerprint_hash_named(word));
+}
+
+TEST_CASE("a key without a comment says so, and a comment cannot steer the terminal") {
+    const auto blob = vectors::blob("ed25519");
+    const auto line = [&](std::string_view comment) {
+        return fingerprint_line(blob, comment, FingerprintHash::md5);
+    };
+    CHECK_THAT(line(""), support::contains(" no comment (ED25519)"));
+    CHECK_THAT(line("a\x1b[2Jb"), support::contains(" a?[2Jb (ED25519)"));
+    CHECK_THAT(line(std::string(1000, 'x')), support::contains(" " + std::string(1000, 'x') + " (ED25519)"));
+}
+
+TEST_CASE("every prefix of every type is refused") {
+    for (const auto& line : vectors::lines("all.pub")) {
+        const auto blob = AuthorizedKey::parse(line).blob;
+        if (blob.size() > 3000)
+            continue; // a 16384 bit modulus adds seconds and no other way to be cut
+        INFO(line);
+        CHECK(support::accepted_prefixes(blob, describe).empty());
+    }
+}
+
+TEST_CASE("a byte behind a key of any type is refused") {
+    for (const auto& line : vectors::lines("all.pub")) {
+        auto blob = AuthorizedKey::parse(line).blob;
+        blob.push_back(0);
+        CHECK(refused(blob) == Errc::malformed);
+    }
+}
+
+TEST_CASE("a type that OpenSSH 9.2 does not have is unsupported") {
+    for (const auto* name : {"", "ssh-ed448", "rsa-sha2-256", "ssh-xmss@openssh.com",
+                             "ssh-rsa-cert-v00@openssh.com", "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"})
+        CHECK(refused(wire::Writer().text(name).string({}).bytes()) == Errc::unsupported);
+}
+
+TEST_CASE("an Ed25519 key that is not of 32 bytes is refused") {
+    for (const std::size_t size : {0U, 31U, 33U, 64U}) {
+        const Bytes key(size, 0x42);
+        CHECK(refused(wire::Writer().text("ssh-ed25519").string(key).bytes()) == Errc::malformed);
+        CHECK(refused(wire::Writer().text("sk-ssh-ed25519@openssh.com").string(key).text("ssh:").bytes()) ==
+              Errc::malformed);
+    }
+    CHECK_FALSE(refused(wire::Writer().text("ssh-ed25519").string(Bytes(32, 0x42)).bytes()));
+}
+
+TEST_CASE("a DSA key with a number that is zero or longer than its prime is refused") {
+    const auto dsa = [](ByteView p, ByteView q, ByteView g, ByteView y) {
+        return refused(wire::Writer().text("ssh-dss").mpint(p).mpint(q).mpint(g).mpint(y).bytes());
+    };
+    const Bytes p(128, 0xf1), longer(129, 0x11), one{1}, huge(2049, 0x11);
+    CHECK_FALSE(dsa(p, one, one, one));
+    CHECK(dsa({}, one, one, one) == Errc::malformed);
+    CHECK(dsa(p, {}, one, one) == Errc::malformed);
+    CHECK(dsa(p, one, longer, one) == Errc::malformed);
+    CHECK(dsa(p, one, one, longer) == Errc::malformed);
+    CHECK(dsa(huge, one, one, one) == Errc::malformed);
+}
+
+TEST_CASE("a point of an sk key is checked as any other") {
+    auto blob = wire::Writer().text("sk-ecdsa-sha2-nistp256@openssh.com").bytes();
+    append(blob,
+           ByteView(vectors::blob("ecdsa-256")).subspan(4 + 19)); // behind the name "ecdsa-sha2-nistp256"
+    append(blob, wire::Writer().text("ssh:").bytes());
+    CHECK_FALSE(refused(blob));
+    blob[blob.size() - 9] ^= 1U; // the last byte of y
+    CHECK(refused(blob) == Errc::malformed);
+}

@@ -1,0 +1,210 @@
+#include "ssh/public_key.hpp"
+
+#include "ssh/authorized_key.hpp"
+#include "ssh/vectors.hpp"
+#include "support/catch.hpp"
+#include "support/hex.hpp"
+#include "support/refusal.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::ssh;
+using support::refusal;
+using support::unhex;
+
+namespace {
+
+std::optional<Errc> refused(ByteView blob) {
+    return refusal([&] { PublicKey::from_blob(blob); });
+}
+
+/// A P-256 blob from its parts.
+Bytes p256(std::string_view name, std::string_view curve, ByteView point) {
+    return wire::Writer().text(name).text(curve).string(point).bytes();
+}
+
+Bytes p256(ByteView point) {
+    return p256("ecdsa-sha2-nistp256", "nistp256", point);
+}
+
+/// The three points of the P-256 curve with this in common: y goes with x = 5 (openssl decompressed it).
+const std::string five(63, '0');
+const std::string y_of_five = "459243b9aa581806fe913bce99817ade11ca503c64d9a3c533415c083248fbcc";
+const std::string p256_prime = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
+const std::string prime_plus_five = "ffffffff00000001000000000000000000000001000000000000000000000004";
+
+Bytes point(const std::string& x, const std::string& y) {
+    return unhex("04" + x + y);
+}
+
+/// An odd number of exactly this many bits.
+Bytes odd_number(unsigned bits) {
+    Bytes number((bits + 7) / 8, 0x55);
+    number.front() = static_cast<std::uint8_t>(1U << ((bits + 7) % 8));
+    return number;
+}
+
+const Bytes f4 = unhex("010001");
+
+Bytes rsa_blob(ByteView e, ByteView n) {
+    return wire::Writer().text("ssh-rsa").mpint(e).mpint(n).bytes();
+}
+
+} // namespace
+
+TEST_CASE("the keys of ssh-keygen are parsed and written back") {
+    std::size_t count = 0;
+    for (const auto& line : vectors::lines("all.pub")) {
+        const auto written = AuthorizedKey::parse(line);
+        if (!key_type_named(written.type))
+            continue;
+        ++count;
+        const auto key = PublicKey::from_blob(written.blob);
+        CHECK(info(key.type()).name == written.type);
+        CHECK(equal(key.blob(), written.blob));
+    }
+    CHECK(count > 30);
+}
+
+TEST_CASE("a key has the size that its name says") {
+    const unsigned bits[] = {256, 384, 521, 2048, 3072, 4096};
+    for (std::size_t i = 0; i < std::size(bits); ++i)
+        CHECK(vectors::key(vectors::held_keys[i]).bits() == bits[i]);
+}
+
+TEST_CASE("keys are equal when their blobs are") {
+    CHECK(vectors::key("ecdsa-256") == vectors::key("ecdsa-256"));
+    CHECK_FALSE(vectors::key("ecdsa-256") == vectors::key("ecdsa-384"));
+}
+
+TEST_CASE("a key is the same from its numbers as from its blob, with zeros in front or without") {
+    for (const auto name : vectors::held_keys) {
+        const auto key = vectors::key(name);
+        if (const auto* point = std::get_if<EcdsaPoint>(&key.numbers())) {
+            CHECK(PublicKey::ecdsa(key.type(), point->x, point->y) == key);
+            CHECK(PublicKey::ecdsa(key.type(), fixed_width(point->x, 80), fixed_width(point->y, 70)) == key);
+        } else {
+            const auto& [n, e] = std::get<RsaNumbers>(key.numbers());
+            CHECK(PublicKey::rsa(n, e) == key);
+            CHECK(PublicKey::rsa(fixed_width(n, 600), fixed_width(e, 8)) == key);
+        }
+    }
+}
+
+TEST_CASE("coordinates that begin with zero bytes keep their width in the blob") {
+    const auto lines = vectors::lines("short-coordinates.pub");
+    REQUIRE(lines.size() == 6);
+    for (const auto& line : lines) {
+        INFO(line);
+        const auto blob = AuthorizedKey::parse(line).blob;
+        const auto key = PublicKey::from_blob(blob);
+        const auto& [x, y] = std::get<EcdsaPoint>(key.numbers());
+        CHECK((x.front() == 0 || y.front() == 0));
+        CHECK(x.size() == info(key.type()).coordinate_size);
+        CHECK(y.size() == info(key.type()).coordinate_size);
+        const auto again = PublicKey::ecdsa(key.type(), without_leading_zeros(x), without_leading_zeros(y));
+        CHECK(equal(again.blob(), blob));
+    }
+}
+
+TEST_CASE("every prefix of a key is refused, and so is a byte behind it") {
+    for (const auto name : vectors::held_keys) {
+        auto blob = vectors::blob(name);
+        CHECK(support::accepted_prefixes(blob, PublicKey::from_blob).empty());
+        blob.push_back(0);
+        CHECK(refused(blob) == Errc::malformed);
+    }
+}
+
+TEST_CASE("a key of a type that the agent cannot hold is unsupported") {
+    CHECK(refused(vectors::blob("ed25519")) == Errc::unsupported);
+    CHECK(refused(vectors::blob("dsa")) == Errc::unsupported);
+    CHECK(refused(vectors::blob("ecdsa-256-user-cert")) == Errc::unsupported);
+    CHECK(refused(wire::Writer().text("rsa-sha2-256").bytes()) == Errc::unsupported);
+}
+
+TEST_CASE("a type that is not text does not reach the message as it is") {
+    CHECK_THROWS_WITH(PublicKey::from_blob(wire::Writer().text("a\x1b]b").bytes()),
+                      support::contains("\"a?]b\""));
+}
+
+TEST_CASE("the curve inside the blob must be the one of the type") {
+    const auto good = point(five + "5", y_of_five);
+    CHECK_FALSE(refused(p256(good)));
+    CHECK(refused(p256("ecdsa-sha2-nistp256", "nistp384", good)) == Errc::malformed);
+    CHECK(refused(p256("ecdsa-sha2-nistp384", "nistp256", good)) == Errc::malformed);
+    CHECK(refused(p256("ecdsa-sha2-nistp384", "nistp384", good)) == Errc::malformed);
+    CHECK(refused(p256("ecdsa-sha2-nistp256", "", good)) == Errc::malformed);
+}
+
+TEST_CASE("a point that is not on the curve is refused") {
+    const std::string zero(64, '0');
+    CHECK_FALSE(refused(p256(point(five + "5", y_of_five))));
+    CHECK(refused(p256(point(five + "6", y_of_five))) == Errc::malformed);
+    CHECK(refused(p256(point(y_of_five, five + "5"))) == Errc::malformed);
+    CHECK(refused(p256(point(zero, zero))) == Errc::malformed);
+}
+
+TEST_CASE("a coordinate outside the field is refused, even of a point on the curve") {
+    CHECK(refused(p256(point(prime_plus_five, y_of_five))) == Errc::malformed);
+    CHECK(refused(p256(point(p256_prime, y_of_five))) == Errc::malformed);
+    CHECK(refused(p256(point(five + "5", std::string(64, 'f')))) == Errc::malformed);
+}
+
+TEST_CASE("compressed and hybrid points, and the point at infinity, are refused") {
+    CHECK(refused(p256(unhex("02" + five + "5"))) == Errc::malformed); // the same point as in the cases above
+    CHECK(refused(p256(unhex("03" + five + "5"))) == Errc::malformed);
+    CHECK(refused(p256(unhex("06" + five + "5" + y_of_five))) == Errc::malformed);
+    CHECK(refused(p256(unhex("00"))) == Errc::malformed);
+    CHECK(refused(p256({})) == Errc::malformed);
+    CHECK(refused(p256(point("00" + five + "5", y_of_five))) == Errc::malformed); // a byte too wide
+}
+
+TEST_CASE("numbers of the wrong kind, or too wide for the curve, make no key") {
+    CHECK(refusal([] { PublicKey::ecdsa(KeyType::rsa, unhex("05"), unhex(y_of_five)); }) == Errc::malformed);
+    CHECK(refusal([] { PublicKey::ecdsa(KeyType::ecdsa_p256, unhex("01" + y_of_five), unhex(y_of_five)); }) ==
+          Errc::malformed);
+    CHECK(refusal([] { PublicKey::ecdsa(KeyType::ecdsa_p256, {}, {}); }) == Errc::malformed);
+    CHECK_NOTHROW(PublicKey::ecdsa(KeyType::ecdsa_p256, unhex("05"), unhex(y_of_five)));
+}
+
+TEST_CASE("an RSA modulus has 1024 to 16384 bits") {
+    const auto of_bits = [](unsigned bits) { return refused(rsa_blob(f4, odd_number(bits))); };
+    CHECK_FALSE(of_bits(1024));
+    CHECK_FALSE(of_bits(2047));
+    CHECK_FALSE(of_bits(16384));
+    CHECK(of_bits(1023) == Errc::malformed);
+    CHECK(of_bits(1) == Errc::malformed);
+    CHECK(of_bits(16385) == Errc::malformed);
+    CHECK(refused(rsa_blob(f4, {})) == Errc::malformed);
+    CHECK(PublicKey::rsa(odd_number(2047), f4).bits() == 2047);
+}
+
+TEST_CASE("an even RSA modulus is refused") {
+    auto n = odd_number(2048);
+    n.back() ^= 1U;
+    CHECK(refused(rsa_blob(f4, n)) == Errc::malformed);
+}
+
+TEST_CASE("an RSA exponent is odd, more than 1 and less than the modulus") {
+    const auto n = odd_number(2048);
+    CHECK_FALSE(refused(rsa_blob(unhex("03"), n)));
+    for (const auto* e : {"", "01", "02", "010000"})
+        CHECK(refused(rsa_blob(unhex(e), n)) == Errc::malformed);
+    CHECK(refused(rsa_blob(n, n)) == Errc::malformed);
+    CHECK(refused(rsa_blob(odd_number(2049), n)) == Errc::malformed);
+    CHECK_FALSE(refused(rsa_blob(odd_number(2047), n)));
+}
+
+TEST_CASE("RSA numbers that are negative or not in their shortest form are refused") {
+    const auto n = odd_number(2048);
+    const auto blob = [](ByteView e, ByteView modulus) {
+        return wire::Writer().text("ssh-rsa").string(e).string(modulus).bytes();
+    };
+    auto padded = fixed_width(n, n.size() + 1);
+    CHECK_FALSE(refused(blob(f4, padded))); // the sign byte, as the top bit is set
+    CHECK(refused(blob(f4, n)) == Errc::malformed);
+    CHECK(refused(blob(f4, fixed_width(n, n.size() + 2))) == Errc::malformed);
+    CHECK(refused(blob(unhex("00010001"), padded)) == Errc::malformed);
+}

@@ -1,0 +1,37 @@
+#pragma once
+// What a function says to input that it must not take.
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+namespace support {
+
+/// The code of the Error that the call throws; nothing when it throws none.
+template <class Call>
+std::optional<sshtpm::Errc> refusal(Call&& call) {
+    try {
+        call();
+    } catch (const sshtpm::Error& error) {
+        return error.code();
+    }
+    return std::nullopt;
+}
+
+/// The lengths of those prefixes of a valid message, itself left out, that `parse` takes: none, of a sound
+/// parser. Each prefix is in memory of its own, so that a sanitizer sees a read behind its end.
+template <class Parse>
+std::vector<std::size_t> accepted_prefixes(sshtpm::ByteView message, Parse&& parse) {
+    std::vector<std::size_t> accepted;
+    for (std::size_t length = 0; length < message.size(); ++length) {
+        const sshtpm::Bytes prefix = sshtpm::copy_of(message.first(length));
+        if (!refusal([&] { parse(sshtpm::ByteView(prefix)); }))
+            accepted.push_back(length);
+    }
+    return accepted;
+}
+
+} // namespace support

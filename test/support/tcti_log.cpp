@@ -1,0 +1,51 @@
+#include "support/tcti_log.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+namespace support {
+
+std::string TctiLog::tcti() const {
+    const char* module = std::getenv("SSH_TPM_TCTI_PROBE");
+    if (module == nullptr)
+        throw std::runtime_error("SSH_TPM_TCTI_PROBE is not set: run the tests with `meson test`");
+    return std::string(module) + ":log=" + (folder_ / "log").string() +
+           ",record=" + (folder_ / "bus").string() + ",next=" + next_;
+}
+
+std::vector<std::string> TctiLog::lines() const {
+    std::vector<std::string> all;
+    std::ifstream file(folder_ / "log");
+    for (std::string line; std::getline(file, line);)
+        all.push_back(line);
+    return all;
+}
+
+std::vector<std::string> TctiLog::commands() const {
+    std::vector<std::string> names = lines();
+    for (std::string& line : names)
+        line.resize(line.find(' '));
+    return names;
+}
+
+std::size_t TctiLog::count(std::string_view command) const {
+    const std::vector<std::string> all = commands();
+    return static_cast<std::size_t>(std::count(all.begin(), all.end(), command));
+}
+
+sshtpm::Bytes TctiLog::bus() const {
+    std::ifstream file(folder_ / "bus", std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void TctiLog::clear() {
+    // Cut, not removed: whoever has the files open goes on appending to them.
+    for (const char* name : {"log", "bus"})
+        if (std::filesystem::exists(folder_ / name))
+            std::filesystem::resize_file(folder_ / name, 0);
+}
+
+} // namespace support

@@ -1,0 +1,36 @@
+#pragma once
+// The probe of tcti_probe.cpp in front of a TPM, and what it wrote down: how tests count TPM commands.
+
+#include "base/bytes.hpp"
+#include "support/temp_folder.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace support {
+
+class TctiLog {
+  public:
+    /// Of all that is sent to this TPM (a TCTI conf string) by way of `tcti()`, from any process.
+    explicit TctiLog(std::string next) : next_(std::move(next)) {}
+
+    /// @throws std::runtime_error when SSH_TPM_TCTI_PROBE, the module's path, is not set.
+    std::string tcti() const;
+
+    /// One entry for each command since the start or the last `clear`: "TPM2_Sign 0x00000000".
+    std::vector<std::string> lines() const;
+    /// Their names alone: "TPM2_Sign".
+    std::vector<std::string> commands() const;
+    std::size_t count(std::string_view command) const;
+    /// Every byte of commands and responses, in order: to look for what must not be on the bus.
+    sshtpm::Bytes bus() const;
+
+    void clear();
+
+  private:
+    std::string next_;
+    TempFolder folder_;
+};
+
+} // namespace support

@@ -1,0 +1,76 @@
+#include "tpm/emulator.hpp"
+
+#include "base/error.hpp"
+#include "support/catch.hpp"
+#include "support/temp_folder.hpp"
+#include "tpm/create.hpp"
+#include "tpm/device.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+using namespace sshtpm;
+
+namespace {
+
+bool signs(tpm::Device& device, const std::shared_ptr<const keyfile::KeyFile>& key) {
+    const Bytes digest(32, 1);
+    const auto turn = device.take_turn();
+    return std::holds_alternative<TPMT_SIGNATURE>(device.keys().sign(key, nullptr, TPM2_ALG_SHA256, digest));
+}
+
+std::shared_ptr<const keyfile::KeyFile> make(tpm::Device& device) {
+    const auto turn = device.take_turn();
+    return std::make_shared<const keyfile::KeyFile>(tpm::create_key(device, {}, nullptr));
+}
+
+} // namespace
+
+SCENARIO("several users share one emulator, and its keys survive them") {
+    const support::TempFolder folder;
+    // A name that would not fit into a socket's address.
+    const tpm::Target target{.tcti = {}, .emulator_state = folder.path() / std::string(150, 'x') / "state"};
+    std::shared_ptr<const keyfile::KeyFile> key;
+    {
+        tpm::Device first(target), second(target);
+        key = make(first);
+        CHECK(signs(second, key));
+        CHECK(signs(first, key));
+    }
+    tpm::Device later(target);
+    CHECK(signs(later, key));
+}
+
+SCENARIO("users that start at once do not fight") {
+    const support::TempFolder folder;
+    const tpm::Target target{.tcti = {}, .emulator_state = folder.path() / "state"};
+    std::vector<std::thread> users;
+    std::vector<int> good(4, 0);
+    for (auto& each : good)
+        users.emplace_back([&each, &target] {
+            try {
+                tpm::Device device(target);
+                each = signs(device, make(device)) ? 1 : 0;
+            } catch (const std::exception&) { // told by the value, on the test's own thread
+                each = 0;
+            }
+        });
+    for (auto& user : users)
+        user.join();
+    CHECK(good == std::vector<int>(4, 1));
+}
+
+SCENARIO("the state folder is for its owner alone") {
+    const support::TempFolder folder;
+    const auto state = folder.path() / "state";
+    const auto emulator = tpm::Emulator::join(state);
+    CHECK(std::filesystem::status(state).permissions() == std::filesystem::perms::owner_all);
+}
+
+SCENARIO("a state folder that cannot be is an error") {
+    const support::TempFolder folder;
+    std::ofstream(folder / "file") << "no folder";
+    CHECK_THROWS_AS(tpm::Emulator::join(folder.path() / "file" / "state"), Error);
+}

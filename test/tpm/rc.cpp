@@ -1,0 +1,81 @@
+#include "tpm/rc.hpp"
+
+#include "support/catch.hpp"
+#include "tpm/retry.hpp"
+
+#include <tss2/tss2_tpm2_types.h>
+
+using namespace sshtpm;
+
+TEST_CASE("layer, session, handle and parameter numbers are taken off a TPM's response code") {
+    CHECK(tpm::base_code(0x98E) == TPM2_RC_AUTH_FAIL);   // session 1
+    CHECK(tpm::base_code(0x9A2) == TPM2_RC_BAD_AUTH);    // session 1
+    CHECK(tpm::base_code(0x1DF) == TPM2_RC_INTEGRITY);   // parameter 1
+    CHECK(tpm::base_code(0xC01DF) == TPM2_RC_INTEGRITY); // by way of a resource manager
+    CHECK(tpm::base_code(TPM2_RC_LOCKOUT) == TPM2_RC_LOCKOUT);
+    CHECK(tpm::base_code(TPM2_RC_RETRY) == TPM2_RC_RETRY);
+    CHECK(tpm::base_code(TPM2_RC_INITIALIZE) == TPM2_RC_INITIALIZE);
+    CHECK(tpm::base_code(TSS2_RC_SUCCESS) == TSS2_RC_SUCCESS);
+}
+
+TEST_CASE("codes of ESYS and the TCTI stay whole") {
+    CHECK(tpm::base_code(TSS2_ESYS_RC_BAD_SEQUENCE) == TSS2_ESYS_RC_BAD_SEQUENCE);
+    CHECK(tpm::base_code(TSS2_TCTI_RC_IO_ERROR) == TSS2_TCTI_RC_IO_ERROR);
+}
+
+TEST_CASE("an error names its cause, its call and a remedy") {
+    const auto foreign = tpm::error_of("Esys_Load", 0x1DF);
+    CHECK(foreign.code() == Errc::foreign_key);
+    CHECK(foreign.tpm_rc() == TPM2_RC_INTEGRITY);
+    CHECK_THAT(foreign.what(), support::contains("another TPM"));
+    CHECK_THAT(foreign.what(), support::contains("Esys_Load"));
+    CHECK_FALSE(foreign.hint().empty());
+
+    CHECK(tpm::error_of("Esys_Sign", 0x98E).code() == Errc::auth);
+    CHECK(tpm::error_of("Esys_Sign", 0x921).code() == Errc::lockout);
+    CHECK(tpm::error_of("Esys_Sign", TSS2_TCTI_RC_IO_ERROR).code() == Errc::tpm);
+}
+
+TEST_CASE("check lets success pass and nothing else") {
+    CHECK_NOTHROW(tpm::check("Esys_Sign", TSS2_RC_SUCCESS));
+    CHECK_THROWS_AS(tpm::check("Esys_Sign", 0x98E), Error);
+}
+
+TEST_CASE("an expected code is handed back, any other one is thrown") {
+    CHECK(tpm::check_expecting("Esys_Sign", 0x98E, {TPM2_RC_AUTH_FAIL}) == TPM2_RC_AUTH_FAIL);
+    CHECK(tpm::check_expecting("Esys_Sign", TSS2_RC_SUCCESS, {TPM2_RC_AUTH_FAIL}) == TSS2_RC_SUCCESS);
+    CHECK_THROWS_AS(tpm::check_expecting("Esys_Sign", 0x9A2, {TPM2_RC_AUTH_FAIL}), Error);
+}
+
+TEST_CASE("a busy TPM is asked again for half a minute, with pauses that grow to a second") {
+    tpm::RetryPlan plan;
+    std::chrono::milliseconds waited{0}, before{0};
+    int tries = 0;
+    for (auto step = plan.next(TPM2_RC_RETRY); step.remedy == tpm::Remedy::wait;
+         step = plan.next(TPM2_RC_RETRY)) {
+        CHECK(step.pause >= before);
+        CHECK(step.pause <= std::chrono::seconds(1));
+        before = step.pause;
+        waited += step.pause;
+        ++tries;
+    }
+    CHECK(tries > 30);
+    CHECK(waited >= std::chrono::seconds(30));
+    CHECK(waited < std::chrono::seconds(32));
+}
+
+TEST_CASE("a full TPM is asked again three times, a lost handle is reloaded once") {
+    tpm::RetryPlan full;
+    for (int i = 0; i < 3; ++i)
+        CHECK(full.next(TPM2_RC_OBJECT_MEMORY).remedy == tpm::Remedy::make_room);
+    CHECK(full.next(TPM2_RC_OBJECT_MEMORY).remedy == tpm::Remedy::none);
+
+    tpm::RetryPlan lost;
+    CHECK(lost.next(TPM2_RC_REFERENCE_H0).remedy == tpm::Remedy::reload);
+    CHECK(lost.next(TPM2_RC_REFERENCE_H0).remedy == tpm::Remedy::none);
+}
+
+TEST_CASE("what is the request's own fault is not tried again") {
+    for (const TSS2_RC code : {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT, TPM2_RC_INTEGRITY})
+        CHECK(tpm::RetryPlan().next(code).remedy == tpm::Remedy::none);
+}
