@@ -74,10 +74,9 @@ void write_all(int fd, ByteView content, const fs::path& path) {
     }
 }
 
-} // namespace
-
-Bytes read_file(const fs::path& path, std::size_t ceiling) {
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+/// Opened without waiting for whatever a FIFO or a device would have one wait for.
+UniqueFd open_regular_file(const fs::path& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!fd)
         throw Error::from_errno(errno, path.string());
     struct stat status {};
@@ -87,23 +86,49 @@ Bytes read_file(const fs::path& path, std::size_t ceiling) {
         throw Error(Errc::malformed, path.string() + ": is a directory");
     if (!S_ISREG(status.st_mode))
         throw Error(Errc::malformed, path.string() + ": not a regular file");
+    return fd;
+}
 
+std::size_t read_some(const UniqueFd& fd, std::span<std::uint8_t> room, const fs::path& path) {
+    for (;;) {
+        const auto got = ::read(fd.value(), room.data(), room.size());
+        if (got >= 0)
+            return static_cast<std::size_t>(got);
+        if (errno != EINTR)
+            throw Error::from_errno(errno, path.string());
+    }
+}
+
+Error too_large(const fs::path& path, std::size_t ceiling) {
+    return {Errc::malformed, path.string() + ": larger than " + std::to_string(ceiling) + " bytes"};
+}
+
+} // namespace
+
+Bytes read_file(const fs::path& path, std::size_t ceiling) {
+    const auto fd = open_regular_file(path);
     Bytes content(ceiling + 1); // one more, to see a file that is longer
     std::size_t length = 0;
     while (length < content.size()) {
-        const auto got = ::read(fd.value(), content.data() + length, content.size() - length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            throw Error::from_errno(errno, path.string());
+        const auto got = read_some(fd, std::span(content).subspan(length), path);
         if (got == 0)
             break;
-        length += static_cast<std::size_t>(got);
+        length += got;
     }
     if (length > ceiling)
-        throw Error(Errc::malformed, path.string() + ": larger than " + std::to_string(ceiling) + " bytes");
+        throw too_large(path, ceiling);
     content.resize(length);
     content.shrink_to_fit();
+    return content;
+}
+
+Secret read_secret_file(const fs::path& path, std::size_t ceiling) {
+    const auto fd = open_regular_file(path);
+    Secret content(ceiling);
+    Wiped<std::array<std::uint8_t, 4096>> chunk;
+    while (const auto got = read_some(fd, *chunk, path))
+        if (!content.append(std::span(*chunk).first(got)))
+            throw too_large(path, ceiling);
     return content;
 }
 
@@ -113,6 +138,17 @@ void write_file(const fs::path& path, ByteView content, mode_t mode, Existing ex
     if (::fchmod(temporary.fd(), mode) != 0 || ::fsync(temporary.fd()) != 0)
         throw Error::from_errno(errno, path.string());
     temporary.become(path, existing);
+}
+
+FileStamp stamp_of(const fs::path& path) noexcept {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0)
+        return {};
+    constexpr std::int64_t nanoseconds = 1'000'000'000;
+    return {.device = status.st_dev,
+            .inode = status.st_ino,
+            .modified = status.st_mtim.tv_sec * nanoseconds + status.st_mtim.tv_nsec,
+            .size = status.st_size};
 }
 
 bool make_folder(const fs::path& path, mode_t mode) {

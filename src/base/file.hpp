@@ -2,6 +2,7 @@
 // Files, read with a ceiling and written whole or not at all.
 
 #include "base/bytes.hpp"
+#include "base/secret.hpp"
 #include "base/unique_fd.hpp"
 
 #include <filesystem>
@@ -13,6 +14,9 @@ namespace sshtpm {
 /// @throws Error(not_found | permission | io | malformed)
 Bytes read_file(const std::filesystem::path& path, std::size_t ceiling);
 
+/// The same into guarded memory, for a file that holds a private key; no copy of it is anywhere else.
+Secret read_secret_file(const std::filesystem::path& path, std::size_t ceiling);
+
 enum class Existing { keep, replace };
 
 /// Writes the file under a temporary name, syncs it, gives it its name and syncs the folder, so that at
@@ -20,6 +24,19 @@ enum class Existing { keep, replace };
 /// the umask. With `Existing::keep` a file that has appeared meanwhile is left alone.
 /// @throws Error(exists | not_found | permission | io)
 void write_file(const std::filesystem::path& path, ByteView content, mode_t mode, Existing existing);
+
+/// What tells one content of a path from another: write_file always makes a new file.
+struct FileStamp {
+    dev_t device = 0;
+    ino_t inode = 0;
+    std::int64_t modified = 0; ///< nanoseconds since 1970
+    off_t size = 0;
+
+    friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+
+/// All zero when there is no file.
+FileStamp stamp_of(const std::filesystem::path& path) noexcept;
 
 /// Makes a folder with this mode, whatever the umask, unless it is there.
 /// @returns true when it was made.

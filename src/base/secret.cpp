@@ -3,6 +3,9 @@
 #include "base/error.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <utility>
 
 #include <sodium.h>
@@ -28,6 +31,14 @@ Secret::Secret(std::size_t capacity) : capacity_(capacity) {
                     "raise the limit on locked memory (ulimit -l)");
     // sodium_malloc succeeds when its mlock fails; locking once more tells whether it held.
     locked_ = sodium_mlock(data_, std::max<std::size_t>(capacity, 1)) == 0;
+    keep_from_children();
+}
+
+/// A child that is forked and does not exec (there is one: the emulator's supervisor) sees zeros.
+void Secret::keep_from_children() noexcept {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    auto* begin = data_ - std::bit_cast<std::uintptr_t>(data_) % page;
+    ::madvise(begin, static_cast<std::size_t>(data_ + capacity_ - begin), MADV_WIPEONFORK);
 }
 
 Secret Secret::copy_of(ByteView bytes) {

@@ -42,6 +42,7 @@ class Secret {
     friend bool operator==(const Secret&, const Secret&) = delete;
 
   private:
+    void keep_from_children() noexcept;
     void release() noexcept;
 
     std::uint8_t* data_ = nullptr;
