@@ -2,64 +2,110 @@
 
 #include "base/error.hpp"
 
-#include <getopt.h>
+#include <algorithm>
 
 namespace sshtpm::cli {
 
 namespace {
 
-constexpr int first_long_value = 0x100; ///< above every character: getopt's values of long options
+const Option help_option{
+    .short_name = 'h', .long_name = "help", .argument = {}, .help = "show this help", .apply = {}};
 
-/// The table in getopt's form. Every option is known by its number there, short names are looked up.
-struct GetoptTable {
-    std::string short_options;
-    std::vector<std::string> names; ///< owns what `long_options` points to
-    std::vector<option> long_options;
+/// The words of the command line, one after the other.
+class Words {
+  public:
+    explicit Words(std::span<char*> words) : rest_(words) {}
+    bool empty() const { return rest_.empty(); }
+    char* next() {
+        auto* word = rest_.front();
+        rest_ = rest_.subspan(1);
+        return word;
+    }
+
+  private:
+    std::span<char*> rest_;
 };
 
-GetoptTable table_for(const std::vector<Option>& options, Operands operands) {
-    GetoptTable table;
-    table.short_options =
-        operands == Operands::end_options ? "+:h" : ":h"; // ':' has it tell a missing argument
-    table.names.reserve(options.size());
-    table.long_options.push_back({.name = "help", .has_arg = no_argument, .flag = nullptr, .val = 'h'});
-    for (std::size_t i = 0; i < options.size(); ++i) {
-        const auto& each = options[i];
-        const bool takes_argument = !each.argument.empty();
-        if (each.short_name != '\0') {
-            table.short_options += each.short_name;
-            if (takes_argument)
-                table.short_options += ':';
-        }
-        if (!each.long_name.empty()) {
-            table.names.emplace_back(each.long_name);
-            table.long_options.push_back({.name = table.names.back().c_str(),
-                                          .has_arg = takes_argument ? required_argument : no_argument,
-                                          .flag = nullptr,
-                                          .val = first_long_value + static_cast<int>(i)});
+[[noreturn]] void unknown(std::string_view name) {
+    throw Error(Errc::usage, "unknown option " + std::string(name), "--help lists the options");
+}
+
+/// An applet's own -h goes before the one for help.
+const Option& short_option(char name, const std::vector<Option>& options) {
+    const auto found = std::ranges::find(options, name, &Option::short_name);
+    if (found != options.end() && name != '\0')
+        return *found;
+    if (name == 'h')
+        return help_option;
+    unknown(std::string("-") + name);
+}
+
+/// By its whole name: an abbreviation that means one option today may mean another tomorrow.
+const Option* long_option(std::string_view name, const std::vector<Option>& options) {
+    const auto found = std::ranges::find(options, name, &Option::long_name);
+    if (found != options.end() && !name.empty())
+        return &*found;
+    return name == help_option.long_name ? &help_option : nullptr;
+}
+
+char* argument_for(std::string_view name, Words& words) {
+    if (words.empty())
+        throw Error(Errc::usage, "option " + std::string(name) + " needs an argument",
+                    "--help lists the options");
+    return words.next();
+}
+
+/// Applies options until one of them asks for help.
+class Application {
+  public:
+    explicit Application(const std::vector<Option>& options) : options_(options) {}
+
+    bool help() const { return help_; }
+
+    /// "--name", "--name=argument", and the same with one dash where the name is a long one.
+    /// @returns false for a word that is none of this.
+    bool apply_long(char* word, Words& words) {
+        const std::string_view whole = word;
+        const std::size_t dashes = whole.starts_with("--") ? 2 : 1;
+        const auto end = std::min(whole.find('='), whole.size());
+        const auto* option = long_option(whole.substr(dashes, end - dashes), options_);
+        if (option == nullptr && dashes == 1)
+            return false;
+        if (option == nullptr)
+            unknown(whole.substr(0, end));
+        const bool attached = end != whole.size();
+        if (attached && option->argument.empty())
+            throw Error(Errc::usage, "option " + std::string(whole.substr(0, end)) + " takes no argument");
+        apply(*option, option->argument.empty() ? nullptr
+                       : attached               ? word + end + 1
+                                                : argument_for(whole, words));
+        return true;
+    }
+
+    /// "-lv", "-lvf FILE", "-lvfFILE".
+    void apply_bundle(char* word, Words& words) {
+        for (char* letter = word + 1; *letter != '\0' && !help_; ++letter) {
+            const auto& option = short_option(*letter, options_);
+            if (option.argument.empty()) {
+                apply(option, nullptr);
+                continue;
+            }
+            apply(option, letter[1] != '\0' ? letter + 1 : argument_for(std::string("-") + *letter, words));
+            return;
         }
     }
-    table.long_options.push_back({});
-    return table;
-}
 
-const Option& option_of(int value, const std::vector<Option>& options) {
-    if (value >= first_long_value)
-        return options.at(static_cast<std::size_t>(value - first_long_value));
-    for (const auto& each : options)
-        if (each.short_name == static_cast<char>(value))
-            return each;
-    throw Error(Errc::usage, "unknown option"); // getopt returns only what the table has
-}
+  private:
+    void apply(const Option& option, char* argument) {
+        if (option.apply)
+            option.apply(argument);
+        else
+            help_ = true;
+    }
 
-/// What getopt has stumbled over: it names a short option by `optopt`, a long one by its place.
-std::string culprit(std::span<char*> arguments) {
-    if (optopt > 0 && optopt < first_long_value)
-        return std::string("-") + static_cast<char>(optopt);
-    return optind > 0 && static_cast<std::size_t>(optind) <= arguments.size()
-               ? arguments[static_cast<std::size_t>(optind) - 1]
-               : "option";
-}
+    const std::vector<Option>& options_;
+    bool help_ = false;
+};
 
 constexpr std::size_t help_column = 30, width = 80;
 
@@ -94,27 +140,24 @@ std::string names_of(const Option& option) {
 } // namespace
 
 Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options, Operands operands) {
-    const auto table = table_for(options, operands);
     Parsed parsed;
-    ::optind = 0; // glibc: start anew
-    for (;;) {
-        const int value = ::getopt_long_only(static_cast<int>(arguments.size()), arguments.data(),
-                                             table.short_options.c_str(), table.long_options.data(), nullptr);
-        if (value == -1)
-            break;
-        if (value == '?')
-            throw Error(Errc::usage, "unknown option " + culprit(arguments), "--help lists the options");
-        if (value == ':')
-            throw Error(Errc::usage, "option " + culprit(arguments) + " needs an argument",
-                        "--help lists the options");
-        if (value == 'h') {
-            parsed.help = true;
-            return parsed;
+    Words words(arguments.subspan(1));
+    Application application(options);
+    bool options_over = false;
+    while (!words.empty()) {
+        auto* word = words.next();
+        const std::string_view text = word;
+        if (options_over || text.size() < 2 || text[0] != '-') {
+            parsed.operands.emplace_back(text);
+            options_over = options_over || operands == Operands::end_options;
+        } else if (text == "--") {
+            options_over = true;
+        } else if (!application.apply_long(word, words)) {
+            application.apply_bundle(word, words);
         }
-        option_of(value, options).apply(::optarg);
+        if (application.help())
+            return {.help = true, .operands = {}};
     }
-    for (const auto* operand : arguments.subspan(static_cast<std::size_t>(::optind)))
-        parsed.operands.emplace_back(operand);
     return parsed;
 }
 
@@ -124,8 +167,7 @@ std::string help_text(std::string_view usage, std::string_view about, const std:
     add_wrapped(out, about, 0);
     out += '\n';
     auto rows = options;
-    rows.push_back(
-        {.short_name = 'h', .long_name = "help", .argument = {}, .help = "show this help", .apply = {}});
+    rows.push_back(help_option);
     for (const auto& each : rows) {
         auto line = names_of(each);
         if (line.size() + 2 > help_column)

@@ -1,6 +1,7 @@
 #pragma once
 // Command-line options from a table, which is also the source of the help text. Long options work with one
-// dash or two, short ones as in OpenSSH's tools, bundled too.
+// dash or two and by their whole name; short ones as in OpenSSH's tools, bundled too. getopt_long_only is no
+// help here: it takes -s for an abbreviation of --swtpm.
 
 #include <functional>
 #include <span>
@@ -33,7 +34,7 @@ struct Parsed {
     std::vector<std::string> operands;
 };
 
-/// @throws Error(usage) for an unknown or ambiguous option or a missing argument.
+/// @throws Error(usage) for an unknown option, a missing argument, or one too many.
 Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options,
                      Operands operands = Operands::anywhere);
 

@@ -84,6 +84,18 @@ TEST_CASE("an unknown option is a usage error that names it") {
     CHECK_THROWS_WITH(Line({"-lx"}), support::contains("-x"));
 }
 
+TEST_CASE("an abbreviation is no option: it would mean something else with the next release") {
+    CHECK_THROWS_WITH(Line({"--key", "a"}), support::contains("--key"));
+    CHECK_THROWS_WITH(Line({"-k", "a"}), support::contains("-k"));
+    CHECK_THROWS_WITH(Line({"-n"}), support::contains("-n"));
+}
+
+TEST_CASE("a word that is an option's argument is not looked at") {
+    CHECK(Line({"-f", "--no-load"}).seen == Words{"f=--no-load"});
+    CHECK(Line({"--key-dir", "-l"}).seen == Words{"key-dir=-l"});
+    CHECK(Line({"--key-dir="}).seen == Words{"key-dir="});
+}
+
 TEST_CASE("a missing argument is a usage error that names the option") {
     CHECK_THROWS_WITH(Line({"-f"}), support::contains("-f needs an argument"));
     CHECK_THROWS_WITH(Line({"--key-dir"}), support::contains("--key-dir needs an argument"));
