@@ -3,9 +3,9 @@
 
 namespace sshtpm::os {
 
-/// Not dumpable (no core file, no ptrace and no /proc/PID/mem for others of the same user), core limit 0,
-/// umask 077, SIGPIPE ignored. TSS2_LOG and TSS2_LOGFILE are dropped and tpm2-tss is told to be silent: at
-/// its debug level it writes PINs.
+/// Standard descriptors that are closed become /dev/null. Not dumpable (no core file, no ptrace and no
+/// /proc/PID/mem for others of the same user), core limit 0, umask 077, SIGPIPE ignored. TSS2_LOG and
+/// TSS2_LOGFILE are dropped and tpm2-tss is told to be silent: at its debug level it writes PINs.
 void harden_process();
 
 } // namespace sshtpm::os

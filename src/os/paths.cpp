@@ -54,13 +54,17 @@ fs::path emulator_state() {
     return (state ? *state : home() / ".local" / "state") / "ssh-tpm" / "swtpm";
 }
 
-std::string user_at_host() {
-    const passwd* entry = ::getpwuid(::getuid());
+std::string host_name() {
     std::array<char, 256> host{};
     if (::gethostname(host.data(), host.size() - 1) != 0)
-        host.fill('\0');
-    return std::string(entry != nullptr ? entry->pw_name : std::to_string(::getuid()).c_str()) + "@" +
-           host.data();
+        return {};
+    return host.data();
+}
+
+std::string user_at_host() {
+    const passwd* entry = ::getpwuid(::getuid());
+    const auto user = entry != nullptr ? std::string(entry->pw_name) : std::to_string(::getuid());
+    return user + "@" + host_name();
 }
 
 } // namespace sshtpm::os

@@ -18,6 +18,9 @@ std::filesystem::path default_socket();
 /// The emulator's state folder: $SSH_TPM_SWTPM_STATE, else under $XDG_STATE_HOME, else under ~/.local/state.
 std::filesystem::path emulator_state();
 
+/// This host's name; empty when it has none.
+std::string host_name();
+
 /// "user@host", the comment that ssh-keygen gives a key by default.
 std::string user_at_host();
 
