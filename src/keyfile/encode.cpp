@@ -48,8 +48,8 @@ Bytes to_der(const KeyFile& key) {
     der::Writer fields;
     fields.object_identifier(oid_of(key.kind));
     // False is left out, as the draft recommends; so is everything that is empty.
-    if (key.empty_auth)
-        fields.explicit_tag(asn1::empty_auth, der::Writer().boolean(true));
+    // Written out when false as well: tpm2-openssl 1.1.1 takes a file without it for one without a PIN.
+    fields.explicit_tag(asn1::empty_auth, der::Writer().boolean(key.empty_auth));
     if (!key.policy.empty())
         fields.explicit_tag(asn1::policy, sequence_of(key.policy));
     if (!key.secret.empty())

@@ -28,7 +28,12 @@ struct AuthPolicy {
 
 enum class KeyKind { loadable, importable, sealed };
 
+/// Releases of ssh-tpm-agent whose files have a format of their own (legacy.hpp) and hang under the storage
+/// keys of the TCG templates with zero-filled unique fields: ECC for ECDSA keys, RSA for RSA keys.
+enum class Legacy { none, release_0_1, release_0_2 };
+
 struct KeyFile {
+    Legacy legacy = Legacy::none;
     KeyKind kind = KeyKind::loadable;
     /// True: no PIN. Files that do not say (the field is optional) mean "has a PIN", by the draft.
     bool empty_auth = false;
@@ -49,12 +54,16 @@ inline constexpr std::size_t max_file_size = std::size_t{64} * 1024;
 /// it explanatory text), which is the description where the block has none.
 /// @throws Error(malformed | unsupported), the message saying what is wrong; never for lack of a TPM.
 KeyFile parse_pem(std::string_view text);
+/// The same for a file of any format that is known: TSS2 PRIVATE KEY, or those of legacy.hpp.
+KeyFile parse_key_file(std::string_view text);
 /// The DER inside.
 KeyFile parse_der(ByteView der);
 
 /// The inverse of parse_pem, description as explanatory text: tpm2-openssl (1.1 to 1.3 at least) cannot
 /// read a block with the description field.
 std::string to_pem(const KeyFile& key);
+/// The inverse of parse_key_file, in the format that the key was read in.
+std::string to_key_file(const KeyFile& key);
 /// DER of all fields but the description.
 Bytes to_der(const KeyFile& key);
 

@@ -22,7 +22,7 @@ constexpr std::size_t written_line = 64;
 }
 
 /// The label of a boundary line that starts with `start`.
-std::optional<std::string_view> label_in(std::string_view line, std::string_view start) {
+std::optional<std::string_view> label_in(std::string_view line, std::string_view start) noexcept {
     if (!line.starts_with(start) || !line.ends_with(dashes) || line.size() < start.size() + dashes.size())
         return std::nullopt;
     return line.substr(start.size(), line.size() - start.size() - dashes.size());
@@ -88,6 +88,13 @@ std::string_view take_line(std::string_view& text) noexcept {
     if (line.ends_with('\r'))
         line.remove_suffix(1);
     return line;
+}
+
+std::optional<std::string_view> first_label(std::string_view text) noexcept {
+    while (!text.empty())
+        if (const auto label = label_in(take_line(text), begin))
+            return label;
+    return std::nullopt;
 }
 
 PemBlock decode_pem(std::string_view text, std::string_view label) {

@@ -3,6 +3,7 @@
 
 #include "base/bytes.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,10 @@ struct PemBlock {
 /// strict base64 (RFC 7468 writes 64, RFC 2045 writes 76).
 /// @throws Error(malformed)
 PemBlock decode_pem(std::string_view text, std::string_view label);
+
+/// The label of the first block that begins in the text, for a reader of several kinds; nothing else is
+/// checked.
+std::optional<std::string_view> first_label(std::string_view text) noexcept;
 
 /// The block with lines of 64 characters (RFC 7468 section 3).
 std::string encode_pem(ByteView content, std::string_view label);

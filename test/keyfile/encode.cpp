@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/data.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 using namespace sshtpm;
@@ -25,12 +26,20 @@ TEST_CASE("every vector is the same key when it is written and read again") {
     CHECK(vectors > 30);
 }
 
-TEST_CASE("files of go-tpm-keyfiles without description come out byte for byte") {
-    for (const auto* vector : {"go-ec-p384.tpm", "go-ec-p521.tpm", "go-rsa-2048-pin.tpm",
-                               "go-ec-p256-policies.tpm", "go-ec-p256-endorsement.tpm", "go-sealed.tpm"}) {
+TEST_CASE("files of go-tpm-keyfiles without description and PIN come out byte for byte") {
+    for (const auto* vector : {"go-ec-p384.tpm", "go-ec-p521.tpm", "go-ec-p256-policies.tpm",
+                               "go-ec-p256-endorsement.tpm", "go-sealed.tpm"}) {
         INFO(vector);
         CHECK(keyfile::to_pem(key_from(vector)) == support::data_text("keyfile/" + std::string(vector)));
     }
+}
+
+TEST_CASE("that there is a PIN is written out, for tpm2-openssl, where others leave the field away") {
+    const auto key = key_from("go-rsa-2048-pin.tpm");
+    const auto ours = keyfile::to_der(key);
+    CHECK_FALSE(keyfile::parse_der(ours).empty_auth);
+    const Bytes field{0xA0, 0x03, 0x01, 0x01, 0x00}; // [0] EXPLICIT BOOLEAN FALSE
+    CHECK(std::search(ours.begin(), ours.end(), field.begin(), field.end()) != ours.end());
 }
 
 TEST_CASE("every optional field but the description is written in the block") {

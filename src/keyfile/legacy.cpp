@@ -1,0 +1,129 @@
+#include "keyfile/legacy.hpp"
+
+#include "base/error.hpp"
+#include "keyfile/description.hpp"
+#include "keyfile/marshal.hpp"
+#include "keyfile/names.hpp"
+#include "keyfile/pem.hpp"
+
+#include <optional>
+
+namespace sshtpm::keyfile {
+
+namespace {
+
+constexpr std::string_view label_0_1 = "TPM EC PRIVATE KEY";
+constexpr std::string_view label_0_2 = "TPM PRIVATE KEY";
+
+constexpr std::uint8_t only_version = 1; ///< both releases wrote this one
+constexpr std::uint8_t no_pin = 0;
+constexpr std::uint8_t has_pin = 1;
+
+[[noreturn]] void malformed(const std::string& message) {
+    throw Error(Errc::malformed, message);
+}
+
+std::optional<Legacy> release_of(std::string_view text) {
+    const auto label = first_label(text);
+    if (label == label_0_1)
+        return Legacy::release_0_1;
+    if (label == label_0_2)
+        return Legacy::release_0_2;
+    return std::nullopt;
+}
+
+std::string_view label_of(Legacy release) {
+    return release == Legacy::release_0_1 ? label_0_1 : label_0_2;
+}
+
+/// Takes the first bytes off `rest`.
+ByteView take(ByteView& rest, std::size_t size, const char* what) {
+    if (rest.size() < size)
+        malformed(std::string("the key is cut short in its ") + what);
+    const auto taken = rest.first(size);
+    rest = rest.subspan(size);
+    return taken;
+}
+
+std::uint16_t take_uint16(ByteView& rest, const char* what) {
+    const auto bytes = take(rest, 2, what);
+    return static_cast<std::uint16_t>(bytes[0] << 8U | bytes[1]);
+}
+
+/// @returns the TPM2B with its size field.
+ByteView take_tpm2b(ByteView& rest, const char* what) {
+    auto ahead = rest;
+    return take(rest, 2 + std::size_t{take_uint16(ahead, what)}, what);
+}
+
+bool take_pin_status(ByteView& rest) {
+    const auto status = take(rest, 1, "PIN status")[0];
+    if (status != no_pin && status != has_pin)
+        malformed("a PIN status of " + std::to_string(status) + ", where 0 and 1 are known");
+    return status == has_pin;
+}
+
+/// What 0.2 writes for "what kind of key" and what the public area says for it.
+TPMI_ALG_PUBLIC take_key_type(ByteView& rest) {
+    const auto algorithm = take_uint16(rest, "algorithm");
+    if (algorithm != TPM2_ALG_ECDSA && algorithm != TPM2_ALG_RSA)
+        throw Error(Errc::unsupported, "a key of the algorithm " + algorithm_name(algorithm) +
+                                           ", where ECDSA and RSA are known");
+    return algorithm == TPM2_ALG_ECDSA ? TPM2_ALG_ECC : TPM2_ALG_RSA;
+}
+
+} // namespace
+
+bool is_legacy(std::string_view text) {
+    return release_of(text).has_value();
+}
+
+KeyFile parse_legacy(std::string_view text) {
+    if (text.size() > max_file_size)
+        malformed("larger than " + std::to_string(max_file_size) + " bytes");
+    KeyFile key;
+    key.legacy = release_of(text).value_or(Legacy::release_0_2);
+    const auto block = decode_pem(text, label_of(key.legacy));
+    ByteView rest = block.content;
+    const auto version = take(rest, 1, "version")[0];
+    if (version != only_version)
+        throw Error(Errc::unsupported,
+                    "version " + std::to_string(version) + " of the format, where 1 is known");
+    key.empty_auth = !take_pin_status(rest);
+    const auto type = key.legacy == Legacy::release_0_2 ? take_key_type(rest) : TPMI_ALG_PUBLIC{TPM2_ALG_ECC};
+    key.public_area = unmarshal_public(take_tpm2b(rest, "public area"));
+    if (key.public_area.type != type)
+        malformed("a public area of type " + algorithm_name(key.public_area.type) + " in a file that says " +
+                  algorithm_name(type));
+    key.private_area = unmarshal_private(take_tpm2b(rest, "private area"));
+    if (key.legacy == Legacy::release_0_1 && !rest.empty())
+        malformed("bytes after the private area (" + std::to_string(rest.size()) + ")");
+    check_description(text_of(rest));
+    key.description = text_of(rest);
+    return key;
+}
+
+std::string to_legacy_pem(const KeyFile& key) {
+    const bool with_comment = key.legacy == Legacy::release_0_2;
+    if (!with_comment && !key.description.empty())
+        throw Error(Errc::unsupported, "a key file of ssh-tpm-agent 0.1 has no place for a comment");
+    check_description(key.description);
+    Bytes content{only_version, key.empty_auth ? no_pin : has_pin};
+    if (with_comment)
+        append(content, key.public_area.type == TPM2_ALG_RSA ? Bytes{0x00, TPM2_ALG_RSA}
+                                                             : Bytes{0x00, TPM2_ALG_ECDSA});
+    append(content, marshal_public(key.public_area));
+    append(content, marshal_private(key.private_area));
+    append(content, bytes_of(key.description));
+    return encode_pem(content, label_of(key.legacy));
+}
+
+KeyFile parse_key_file(std::string_view text) {
+    return is_legacy(text) ? parse_legacy(text) : parse_pem(text);
+}
+
+std::string to_key_file(const KeyFile& key) {
+    return key.legacy == Legacy::none ? to_pem(key) : to_legacy_pem(key);
+}
+
+} // namespace sshtpm::keyfile

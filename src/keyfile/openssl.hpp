@@ -1,0 +1,41 @@
+#pragma once
+// Owners for the OpenSSL objects of this room. Not for other rooms.
+
+#include "base/error.hpp"
+
+#include <memory>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+
+namespace sshtpm::keyfile::openssl {
+
+template <auto free_function>
+struct Free {
+    template <class T>
+    void operator()(T* object) const noexcept {
+        free_function(object);
+    }
+};
+
+template <class T, auto free_function>
+using Owner = std::unique_ptr<T, Free<free_function>>;
+
+using Bio = Owner<BIO, BIO_free>;
+using CipherContext = Owner<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
+using Kdf = Owner<EVP_KDF, EVP_KDF_free>;
+using KdfContext = Owner<EVP_KDF_CTX, EVP_KDF_CTX_free>;
+using Pkey = Owner<EVP_PKEY, EVP_PKEY_free>;
+using PkeyContext = Owner<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
+
+/// Throws when OpenSSL says no, and leaves its error queue empty.
+inline void require(bool success, Errc code, const char* message) {
+    if (success)
+        return;
+    ERR_clear_error();
+    throw Error(code, message);
+}
+
+} // namespace sshtpm::keyfile::openssl

@@ -1,0 +1,24 @@
+#pragma once
+// Seals an outside key for the storage key of some TPM, in software: the duplication of TPM 2.0 Part 1,
+// clause 23.3 (outer wrapper only), as TPM2_Import undoes it.
+
+#include "base/secret.hpp"
+#include "keyfile/key_file.hpp"
+
+namespace sshtpm::keyfile {
+
+/// The public area of a storage key, from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or the SPKI PEM of
+/// an ECC P-256 key (tpm2_createprimary -f pem), which is taken to be the standard storage key's.
+/// @throws Error(malformed | unsupported) for anything but a restricted decryption key, ECC P-256, SHA-256,
+///     AES-128-CFB.
+TPMT_PUBLIC parse_parent(ByteView file);
+
+/// An importable key file.
+/// @param parent a storage key as parse_parent gives it.
+/// @param key the public area of the key, nameAlg SHA-256, neither fixedTPM nor fixedParent.
+/// @param sensitive an ECC scalar in the curve's width, or one RSA prime in half the modulus' width.
+/// @param auth the auth value; empty for none.
+/// The description and the parent handle (owner) are the caller's to change.
+KeyFile wrap(const TPMT_PUBLIC& parent, const TPMT_PUBLIC& key, const Secret& sensitive, ByteView auth);
+
+} // namespace sshtpm::keyfile
