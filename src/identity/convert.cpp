@@ -33,6 +33,31 @@ Bytes exponent(UINT32 value) {
     return copy_of(without_leading_zeros(bytes));
 }
 
+UINT32 exponent_of(ByteView e) {
+    if (equal(e, default_exponent))
+        return 0;
+    if (e.size() > sizeof(UINT32))
+        throw Error(Errc::unsupported, "an RSA exponent that a TPM cannot hold");
+    UINT32 value = 0;
+    for (const auto byte : e)
+        value = value << 8U | byte;
+    return value;
+}
+
+tpm::KeyAlgorithm algorithm_of(const ssh::PublicKey& key) {
+    switch (key.type()) {
+    case ssh::KeyType::ecdsa_p256:
+        return {TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0};
+    case ssh::KeyType::ecdsa_p384:
+        return {TPM2_ALG_ECC, TPM2_ECC_NIST_P384, 0};
+    case ssh::KeyType::ecdsa_p521:
+        return {TPM2_ALG_ECC, TPM2_ECC_NIST_P521, 0};
+    case ssh::KeyType::rsa:
+        break;
+    }
+    return {TPM2_ALG_RSA, 0, static_cast<TPMI_RSA_KEY_BITS>(key.bits())};
+}
+
 } // namespace
 
 ssh::PublicKey to_public_key(const TPMT_PUBLIC& area) {
@@ -43,6 +68,21 @@ ssh::PublicKey to_public_key(const TPMT_PUBLIC& area) {
         return ssh::PublicKey::rsa(tpm::view_of(area.unique.rsa),
                                    exponent(area.parameters.rsaDetail.exponent));
     throw Error(Errc::unsupported, "a key that is neither RSA nor elliptic curve");
+}
+
+TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack) {
+    auto area = tpm::signing_key(algorithm_of(key), dictionary_attack).publicArea;
+    area.objectAttributes &=
+        ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN);
+    if (const auto* point = std::get_if<ssh::EcdsaPoint>(&key.numbers())) {
+        area.unique.ecc.x = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(point->x);
+        area.unique.ecc.y = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(point->y);
+    } else {
+        const auto& numbers = std::get<ssh::RsaNumbers>(key.numbers());
+        area.unique.rsa = tpm::tpm2b_of<TPM2B_PUBLIC_KEY_RSA>(numbers.n);
+        area.parameters.rsaDetail.exponent = exponent_of(numbers.e);
+    }
+    return area;
 }
 
 ssh::RawSignature to_signature(const TPMT_SIGNATURE& signature) {

@@ -13,6 +13,9 @@ namespace sshtpm::identity {
 /// @throws Error(unsupported | malformed)
 ssh::PublicKey to_public_key(const TPMT_PUBLIC& area);
 
+/// The public area for a key that is imported: made elsewhere, so neither fixedTPM nor fixedParent.
+TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack);
+
 /// @throws Error(malformed) for a signature of neither kind: the TPM's reply is not trusted to be right.
 ssh::RawSignature to_signature(const TPMT_SIGNATURE& signature);
 

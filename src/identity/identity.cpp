@@ -58,16 +58,19 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
 keyfile::KeyFile load_key_file(const fs::path& file) {
     const auto content = read_file(file, keyfile::max_file_size);
     try { // caught to say which file it was
-        return keyfile::parse_pem(text_of(content));
+        return keyfile::parse_key_file(text_of(content));
     } catch (const Error& error) {
         throw error.about(file.string());
     }
 }
 
 Identity load_identity(const fs::path& file) {
+    const auto stamp = stamp_of(file); // before reading: a file replaced meanwhile is seen as a new one later
     auto key = load_key_file(file);
     try { // caught to say which file it was
         auto identity = make_identity(std::move(key), file.string());
+        identity.file = file;
+        identity.stamp = stamp;
         identity.certificate = certificate_beside(file, identity.public_key);
         return identity;
     } catch (const Error& error) {

@@ -1,6 +1,7 @@
 #pragma once
 // A key that the agent can sign with: where TPM and SSH meet.
 
+#include "base/file.hpp"
 #include "keyfile/key_file.hpp"
 #include "ssh/certificate.hpp"
 #include "ssh/public_key.hpp"
@@ -19,6 +20,8 @@ struct Identity {
     std::optional<ssh::Certificate> certificate;
     std::string comment; ///< printable; the file's path where the key has none
     std::shared_ptr<const keyfile::KeyFile> key;
+    std::filesystem::path file = {}; ///< that it was loaded from; empty when from none
+    FileStamp stamp = {};            ///< of the file, at that time
 
     bool needs_pin() const noexcept { return !key->empty_auth; }
 };

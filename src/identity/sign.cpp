@@ -19,6 +19,8 @@ void prove(tpm::Device& device, const Identity& identity, const tpm::Auth& auth)
     const auto hash = ssh::info(identity.public_key.type()).hash;
     const auto digest = ssh::digest(hash, identity.public_key.blob());
     const auto result = sign(device, identity, auth, hash, digest);
+    if (std::holds_alternative<tpm::WrongAuth>(result))
+        throw Error(Errc::auth, "the PIN is wrong; the key was not kept");
     const auto* signature = std::get_if<ssh::RawSignature>(&result);
     if (signature == nullptr || !identity.verifier.verify(hash, digest, *signature))
         throw Error(Errc::tpm, "the TPM's first signature with the new key is wrong; the key was not kept");

@@ -31,7 +31,8 @@ void require_support(const Context& context, const KeyAlgorithm& algorithm) {
                 "it has " + (available.empty() ? "no key type that SSH can use" : available));
 }
 
-keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const Auth& auth) {
+keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const Auth& auth,
+                            TPM2_HANDLE parent) {
     const auto& context = device.context();
     Wiped<TPM2B_SENSITIVE_CREATE> sensitive;
     if (auth)
@@ -41,10 +42,10 @@ keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const
 
     return with_retries(
         [&] {
-            const auto parent = device.keys().parents().open_for_creation();
+            const auto storage_key = device.keys().parents().open_for_creation(parent);
             Handle session;
             if (auth) {
-                session = start_hmac_session(context, parent.tr);
+                session = start_hmac_session(context, storage_key.tr);
                 prepare_session(context, session, Encryption::command);
             }
             const TPM2B_DATA no_outside_info{};
@@ -52,16 +53,17 @@ keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const
             TPM2B_PRIVATE* private_area = nullptr;
             TPM2B_PUBLIC* public_area = nullptr;
             const auto rc =
-                Esys_Create(context.esys(), parent.tr, auth ? session.tr() : ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                            ESYS_TR_NONE, sensitive.get(), &in_public, &no_outside_info, &no_pcrs,
-                            &private_area, &public_area, nullptr, nullptr, nullptr);
+                Esys_Create(context.esys(), storage_key.tr, auth ? session.tr() : ESYS_TR_PASSWORD,
+                            ESYS_TR_NONE, ESYS_TR_NONE, sensitive.get(), &in_public, &no_outside_info,
+                            &no_pcrs, &private_area, &public_area, nullptr, nullptr, nullptr);
             const EsysOutput<TPM2B_PRIVATE> private_owner(private_area);
             const EsysOutput<TPM2B_PUBLIC> public_owner(public_area);
-            check("Esys_Create", rc);
+            if (check_expecting("Esys_Create", rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH}) != TSS2_RC_SUCCESS)
+                throw parent_password_error();
 
             keyfile::KeyFile key;
             key.empty_auth = auth == nullptr;
-            key.parent = TPM2_RH_OWNER;
+            key.parent = parent;
             key.public_area = public_owner->publicArea;
             key.private_area = *private_owner;
             return key;

@@ -10,10 +10,11 @@ namespace sshtpm::tpm {
 class Context;
 class Device;
 
-/// Makes a signing key under the owner's storage key (TPM2_Create). With an auth value the command goes
-/// through a salted session that encrypts it; keys without one are exempt from dictionary-attack protection.
-/// The key file has no description yet.
-keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const Auth& auth);
+/// Makes a signing key under a hierarchy's storage key or a persistent one (TPM2_Create). With an auth value
+/// the command goes through a salted session that encrypts it; keys without one are exempt from
+/// dictionary-attack protection. The key file has no description yet.
+keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const Auth& auth,
+                            TPM2_HANDLE parent = TPM2_RH_OWNER);
 
 /// @throws Error(unsupported), with the list of what the TPM has, for an algorithm that it lacks.
 void require_support(const Context& context, const KeyAlgorithm& algorithm);

@@ -1,6 +1,7 @@
 #pragma once
 // An open TPM with all that is kept about it: what keygen and the agent's TPM lane work with.
 
+#include "base/error.hpp"
 #include "tpm/context.hpp"
 #include "tpm/emulator.hpp"
 #include "tpm/target.hpp"
@@ -33,12 +34,35 @@ class Device {
     };
     Turn take_turn() { return Turn(*this); }
 
+    /// Runs `job(*this)` within a turn. When the connection fails in it, that job fails; the next one finds
+    /// the TPM opened anew, because ESYS answers every call after a lost reply with an error.
+    template <class Job>
+    auto run(Job& job) {
+        const auto turn = take_turn();
+        try { // caught to remember, not to report
+            return job(*this);
+        } catch (const Error& error) {
+            broken_ = connection_failed(error);
+            throw;
+        }
+    }
+
+    /// For CreatePrimary in the owner hierarchy; null for none.
+    void use_owner_password(Auth password);
+
     const Context& context() const noexcept { return *context_; }
     WarmKeys& keys() noexcept { return *keys_; }
 
   private:
+    void open();
+    /// True when the error is not the TPM's answer but the lack of one, or the TPM does not know what it
+    /// should.
+    static bool connection_failed(const Error& error);
+
+    std::string tcti_;
     std::optional<Emulator> emulator_;
-    // Optional only because they are made within a turn; there from the end of the constructor on.
+    Auth owner_password_;
+    bool broken_ = true; ///< to be opened by the next turn
     std::optional<Context> context_;
     std::optional<WarmKeys> keys_;
 };

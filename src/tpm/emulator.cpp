@@ -1,6 +1,7 @@
 #include "tpm/emulator.hpp"
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "tpm/context.hpp"
 #include "tpm/emulator_process.hpp"
@@ -22,15 +23,20 @@ std::string tcti_through(const UniqueFd& folder) {
     return "swtpm:path=" + emulator_socket(folder.value());
 }
 
+/// Made 0700 when it is not there; one that is there must be ours and nobody else's to look into.
 UniqueFd open_folder(const fs::path& path) {
     std::error_code failure;
-    fs::create_directories(path, failure);
+    const auto parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    fs::create_directories(parent, failure);
+    make_folder(path, 0700);
     UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder)
-        throw Error::from_errno(errno, path.string());
     struct stat status {};
-    if (::fstat(folder.value(), &status) != 0 || ::fchmod(folder.value(), 0700) != 0)
-        throw Error::from_errno(errno, path.string()); // somebody else's folder, too
+    if (!folder || ::fstat(folder.value(), &status) != 0)
+        throw Error::from_errno(errno, path.string());
+    if (status.st_uid != ::geteuid() || (status.st_mode & 077U) != 0)
+        throw Error(Errc::permission,
+                    path.string() + ": the emulator's state must be in a folder of your own",
+                    "chmod 700 it, or name another with SSH_TPM_SWTPM_STATE");
     return folder;
 }
 

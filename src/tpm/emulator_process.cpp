@@ -125,6 +125,8 @@ bool wait_until_unused(int users, pid_t swtpm, const sigset_t& child_signal) {
 /// @param ready written to when swtpm has been forked; closed unwritten when that failed.
 [[noreturn]] void supervise(const Plan& plan, int ready) {
     ::setsid();
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD})
+        ::signal(number, SIG_DFL); // the caller's handlers write to descriptors that are other files here
     sigset_t child_signal;
     sigemptyset(&child_signal);
     sigaddset(&child_signal, SIGCHLD);

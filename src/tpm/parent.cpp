@@ -1,26 +1,32 @@
 #include "tpm/parent.hpp"
 
 #include "base/log.hpp"
+#include "keyfile/names.hpp"
 #include "tpm/context.hpp"
+#include "tpm/object.hpp"
 #include "tpm/primary.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/templates.hpp"
-#include "tpm/tpm2b.hpp"
 
 namespace sshtpm::tpm {
 
 namespace {
 
-ESYS_TR hierarchy_tr(TPMI_RH_HIERARCHY hierarchy) {
-    switch (hierarchy) {
+struct Hierarchy {
+    ESYS_TR tr;
+    const char* name;
+};
+
+Hierarchy hierarchy_of(TPM2_HANDLE handle) {
+    switch (handle) {
     case TPM2_RH_OWNER:
-        return ESYS_TR_RH_OWNER;
+        return {ESYS_TR_RH_OWNER, "owner"};
     case TPM2_RH_ENDORSEMENT:
-        return ESYS_TR_RH_ENDORSEMENT;
+        return {ESYS_TR_RH_ENDORSEMENT, "endorsement"};
     case TPM2_RH_PLATFORM:
-        return ESYS_TR_RH_PLATFORM;
+        return {ESYS_TR_RH_PLATFORM, "platform"};
     case TPM2_RH_NULL:
-        return ESYS_TR_RH_NULL;
+        return {ESYS_TR_RH_NULL, "null"};
     default:
         throw Error(Errc::unsupported, "a parent that is neither a hierarchy nor a persistent key");
     }
@@ -30,64 +36,61 @@ bool is_persistent(TPM2_HANDLE handle) {
     return handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
 }
 
-Parent primary_parent(const Context& context, TPMI_RH_HIERARCHY hierarchy, const TPM2B_PUBLIC& storage_key) {
-    auto primary = create_primary(context, hierarchy_tr(hierarchy), storage_key);
-    const auto tr = primary.tr();
-    return {.loaded = std::move(primary), .tr = tr};
+Parent loaded_parent(Handle object) {
+    const auto tr = object.tr();
+    return {.loaded = std::move(object), .tr = tr};
 }
 
-/// Empty when there is no object at the handle.
-Handle look_up(const Context& context, TPM2_HANDLE handle) {
-    ESYS_TR tr = ESYS_TR_NONE;
-    const auto rc =
-        Esys_TR_FromTPMPublic(context.esys(), handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &tr);
-    if (check_expecting("Esys_TR_FromTPMPublic", rc, {TPM2_RC_HANDLE, TPM2_RC_VALUE}) != TSS2_RC_SUCCESS)
-        return {};
-    return Handle::persistent(context, tr);
+/// Restricted to decryption: what makes a key a storage parent (TPM 2.0 Part 2, 8.3, TPMA_OBJECT).
+bool is_storage_key(const TPMT_PUBLIC& area) {
+    constexpr TPMA_OBJECT kind = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT | TPMA_OBJECT_SIGN_ENCRYPT;
+    return (area.type == TPM2_ALG_ECC || area.type == TPM2_ALG_RSA) &&
+           (area.objectAttributes & kind) == (TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT);
 }
 
-TPMT_PUBLIC public_area(const Context& context, ESYS_TR object) {
-    TPM2B_PUBLIC* area = nullptr;
-    check("Esys_ReadPublic", Esys_ReadPublic(context.esys(), object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                             &area, nullptr, nullptr));
-    const EsysOutput<TPM2B_PUBLIC> owner(area);
-    return owner->publicArea;
-}
-
-Bytes name(const Context& context, ESYS_TR object) {
-    TPM2B_NAME* name = nullptr;
-    check("Esys_TR_GetName", Esys_TR_GetName(context.esys(), object, &name));
-    const EsysOutput<TPM2B_NAME> owner(name);
-    if (owner->size > sizeof owner->name)
-        throw Error(Errc::malformed, "a TPM name with a size field that lies");
-    return copy_of({owner->name, owner->size});
+TPM2B_PUBLIC storage_key_for(const keyfile::KeyFile& key) {
+    if (key.legacy != keyfile::Legacy::none)
+        return key.public_area.type == TPM2_ALG_RSA ? legacy_rsa_storage_key() : legacy_ecc_storage_key();
+    return key.rsa_parent ? rsa_storage_key() : ecc_storage_key();
 }
 
 } // namespace
 
+ParentName parent_name(const keyfile::KeyFile& key) noexcept {
+    const bool legacy_rsa = key.legacy != keyfile::Legacy::none && key.public_area.type == TPM2_ALG_RSA;
+    return {.handle = key.parent, .rsa = key.rsa_parent || legacy_rsa, .legacy = key.legacy};
+}
+
 Parents::Parents(const Context& context) : context_(context) {
     auto found = look_up(context_, srk_handle);
-    if (found && made_from(public_area(context_, found.tr()), ecc_storage_key().publicArea))
+    if (found && made_from(read_public(context_, found.tr()), ecc_storage_key().publicArea))
         persistent_srk_ = std::move(found);
 }
 
 Parent Parents::open(const keyfile::KeyFile& key) {
+    const bool standard =
+        key.parent == TPM2_RH_OWNER && key.legacy == keyfile::Legacy::none && !key.rsa_parent;
+    if (persistent_srk_ && (standard || key.parent == srk_handle))
+        return {.loaded = {}, .tr = persistent_srk_.tr()};
     if (is_persistent(key.parent))
         return persistent_object(key.parent);
-    if (key.parent == TPM2_RH_OWNER && !key.rsa_parent && persistent_srk_)
-        return {.loaded = {}, .tr = persistent_srk_.tr()};
-    return primary_parent(context_, key.parent, key.rsa_parent ? rsa_storage_key() : ecc_storage_key());
+    return primary(key.parent, storage_key_for(key));
 }
 
-Parent Parents::open_for_creation() {
-    if (!persistent_srk_)
-        return primary_parent(context_, TPM2_RH_OWNER, ecc_storage_key());
+Parent Parents::open_for_creation(TPM2_HANDLE parent) {
+    if (parent == srk_handle && persistent_srk_)
+        return {.loaded = {},
+                .tr = persistent_srk_.tr()}; // ESYS has one handle for it, and closing one closes both
+    if (is_persistent(parent))
+        return persistent_object(parent);
+    if (parent != TPM2_RH_OWNER || !persistent_srk_)
+        return primary(parent, ecc_storage_key());
     try {
-        auto primary = primary_parent(context_, TPM2_RH_OWNER, ecc_storage_key());
-        if (!is_persistent_copy(primary))
-            return primary;
+        auto made = primary(parent, ecc_storage_key());
+        if (!is_persistent_copy(made))
+            return made;
     } catch (const Error& error) { // an owner password: the persistent copy needs none, and is all there is
-        if (error.code() != Errc::auth)
+        if (error.code() != Errc::auth || owner_password_)
             throw;
     }
     return {.loaded = {}, .tr = persistent_srk_.tr()};
@@ -96,29 +99,70 @@ Parent Parents::open_for_creation() {
 std::optional<Parent> Parents::replace_impostor(const Parent& tried) {
     if (!persistent_srk_ || tried.tr != persistent_srk_.tr())
         return std::nullopt;
-    auto primary = primary_parent(context_, TPM2_RH_OWNER, ecc_storage_key());
-    if (is_persistent_copy(primary))
+    try {
+        auto made = primary(TPM2_RH_OWNER, ecc_storage_key());
+        if (is_persistent_copy(made))
+            return std::nullopt;
+        log::info("the key at 0x81000001 is not this TPM's standard storage key; it is not used");
+        persistent_srk_ = {};
+        return made;
+    } catch (const Error& error) { // nothing can be found out without the owner password
+        if (error.code() != Errc::auth || owner_password_)
+            throw;
         return std::nullopt;
-    log::info("the key at 0x81000001 is not this TPM's standard storage key; it is not used");
-    persistent_srk_ = {};
-    return primary;
+    }
+}
+
+Parent Parents::primary(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& storage_key) const {
+    const auto [tr, name] = hierarchy_of(hierarchy);
+    if (hierarchy == TPM2_RH_OWNER && owner_password_)
+        return owner_primary(storage_key);
+    auto made = try_create_primary(context_, tr, ESYS_TR_PASSWORD, storage_key);
+    if (!made)
+        throw Error(Errc::auth, "the " + std::string(name) + " hierarchy has a password",
+                    hierarchy == TPM2_RH_OWNER ? "-o asks for it" : "a key's parent in it cannot be made");
+    return loaded_parent(std::move(made));
+}
+
+Parent Parents::owner_primary(const TPM2B_PUBLIC& storage_key) const {
+    const auto session = start_owner_session();
+    prepare_session(context_, session, Encryption::none); // the new key has no auth value to hide
+    const AuthInUse in_use(context_, ESYS_TR_RH_OWNER, owner_password_);
+    auto made = try_create_primary(context_, ESYS_TR_RH_OWNER, session.tr(), storage_key);
+    if (!made)
+        throw Error(Errc::auth, "the owner password is wrong", "-o asks for it");
+    return loaded_parent(std::move(made));
+}
+
+Handle Parents::start_owner_session() const {
+    if (persistent_srk_)
+        return start_hmac_session(context_, persistent_srk_.tr());
+    // The null hierarchy has never a password. Its key is flushed before the one that it is needed for is
+    // made.
+    const auto salt_key = create_primary(context_, ESYS_TR_RH_NULL, ecc_storage_key());
+    return start_hmac_session(context_, salt_key.tr());
 }
 
 bool Parents::is_persistent_copy(const Parent& primary) const {
-    return equal(name(context_, primary.tr), name(context_, persistent_srk_.tr()));
+    return equal(name_of(context_, primary.tr), name_of(context_, persistent_srk_.tr()));
 }
 
 Parent Parents::persistent_object(TPM2_HANDLE handle) const {
     auto found = look_up(context_, handle);
     if (!found)
-        throw Error(
-            Errc::not_found,
-            "the key's parent, the persistent object 0x" +
-                hex(Bytes{static_cast<std::uint8_t>(handle >> 24U), static_cast<std::uint8_t>(handle >> 16U),
-                          static_cast<std::uint8_t>(handle >> 8U), static_cast<std::uint8_t>(handle)}) +
-                ", is not in this TPM");
-    const auto tr = found.tr();
-    return {.loaded = std::move(found), .tr = tr};
+        throw Error(Errc::not_found, "the parent, the persistent object " + keyfile::handle_name(handle) +
+                                         ", is not in this TPM");
+    if (!is_storage_key(read_public(context_, found.tr())))
+        throw Error(Errc::unsupported,
+                    "the key at " + keyfile::handle_name(handle) +
+                        " cannot be a parent: it is no storage key",
+                    "a parent is a restricted decryption key, as tpm2_createprimary makes it");
+    return loaded_parent(std::move(found));
+}
+
+Error parent_password_error() {
+    return {Errc::unsupported, "the key's parent has a password of its own, which cannot be given here",
+            "use a parent without one; the key's PIN guards it"};
 }
 
 } // namespace sshtpm::tpm

@@ -1,14 +1,27 @@
 #pragma once
 // The storage key that a key file hangs under.
 
+#include "base/error.hpp"
 #include "keyfile/key_file.hpp"
 #include "tpm/handle.hpp"
+#include "tpm/session.hpp"
 
 #include <optional>
 
 namespace sshtpm::tpm {
 
 class Context;
+
+/// Which parent a key file names.
+struct ParentName {
+    TPM2_HANDLE handle = 0;
+    bool rsa = false;
+    keyfile::Legacy legacy = keyfile::Legacy::none;
+
+    friend bool operator==(const ParentName&, const ParentName&) = default;
+};
+
+ParentName parent_name(const keyfile::KeyFile& key) noexcept;
 
 /// A parent ready for use: loaded for this purpose and flushed with it, or persistent.
 struct Parent {
@@ -21,26 +34,45 @@ class Parents {
     /// Looks once whether the TPM keeps the standard ECC storage key persistent (TPM2_ReadPublic).
     explicit Parents(const Context& context);
 
+    /// The owner password, for CreatePrimary where the owner hierarchy has one: it goes through an HMAC
+    /// session salted to the persistent storage key, or to one made in the null hierarchy, and never over the
+    /// bus.
+    void use_owner_password(Auth password) { owner_password_ = std::move(password); }
+
     /// The parent that a key file names: a persistent object, or the storage key of a hierarchy; for the
     /// owner hierarchy's ECC key the persistent copy when there is one (no command), else CreatePrimary.
-    /// @throws Error
+    /// Keys of ssh-tpm-agent 0.1 and 0.2 have the storage keys of those releases, never the persistent one.
+    /// @throws Error(not_found) for a persistent object that is not there, Error(unsupported) for one that is
+    /// no
+    ///     storage key, Error(auth) for a hierarchy with a
+    ///     password that was not given or is wrong.
     Parent open(const keyfile::KeyFile& key);
 
-    /// The owner's ECC storage key for making a new key: made by CreatePrimary, so that it is the right one;
-    /// the persistent copy serves when its Name is the same, or when the owner hierarchy has a password.
-    Parent open_for_creation();
+    /// The ECC storage key of a hierarchy, or a persistent object, for making or importing a key under it.
+    /// The owner's is made by CreatePrimary, so that it is the right one; the persistent copy serves when its
+    /// Name is the same, or when the owner hierarchy has a password that was not given.
+    /// @throws Error as open does.
+    Parent open_for_creation(TPM2_HANDLE parent = TPM2_RH_OWNER);
 
     /// To be called when a Load under the persistent copy failed its integrity check: finds out whether that
     /// copy is the standard storage key at all. If it is not, it is not used any more, and the real one is
-    /// returned; otherwise nothing: the key file is from another TPM.
+    /// returned; otherwise nothing: the key file is from another TPM. Nothing, too, when the owner hierarchy
+    /// has a password that was not given, since then there is no finding out.
     std::optional<Parent> replace_impostor(const Parent& tried);
 
   private:
     Parent persistent_object(TPM2_HANDLE handle) const;
+    Parent primary(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& storage_key) const;
+    Parent owner_primary(const TPM2B_PUBLIC& storage_key) const;
+    Handle start_owner_session() const;
     bool is_persistent_copy(const Parent& primary) const;
 
     const Context& context_;
     Handle persistent_srk_;
+    Auth owner_password_;
 };
+
+/// For a parent that refused the empty auth value in a command under it.
+Error parent_password_error();
 
 } // namespace sshtpm::tpm

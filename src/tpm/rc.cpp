@@ -47,19 +47,24 @@ constexpr TSS2_RC layer_of(TSS2_RC rc) noexcept {
     return rc & TSS2_RC_LAYER_MASK;
 }
 
-bool from_tpm(TSS2_RC rc) noexcept {
+} // namespace
+
+bool is_tpm_code(TSS2_RC rc) noexcept {
     // A resource manager hands the TPM's own codes on under a layer of its own.
     return layer_of(rc) == TSS2_TPM_RC_LAYER || layer_of(rc) == TSS2_RESMGR_TPM_RC_LAYER;
 }
 
-} // namespace
-
 TSS2_RC base_code(TSS2_RC rc) noexcept {
-    if (!from_tpm(rc))
+    if (!is_tpm_code(rc))
         return rc;
     const TSS2_RC code = rc & 0xFFFU;
     constexpr TSS2_RC format_one = 0x080, number_of_format_one = 0x03F;
     return (code & format_one) != 0 ? code & (format_one | number_of_format_one) : code;
+}
+
+bool is_about_parameter(TSS2_RC rc, unsigned number) noexcept {
+    constexpr TSS2_RC parameter = TPM2_RC_FMT1 | TPM2_RC_P;
+    return is_tpm_code(rc) && (rc & (parameter | TPM2_RC_N_MASK)) == (parameter | number << 8U);
 }
 
 Error error_of(const char* call, TSS2_RC rc) {

@@ -14,6 +14,12 @@ namespace sshtpm::tpm {
 /// The code alone: TPM2_RC_AUTH_FAIL for 0x98E. Codes of the layers above the TPM (ESYS, TCTI) stay whole.
 TSS2_RC base_code(TSS2_RC rc) noexcept;
 
+/// True for a TPM's response code that is about this parameter of the command, counted from 1.
+bool is_about_parameter(TSS2_RC rc, unsigned number) noexcept;
+
+/// True for a code that the TPM itself answered with, false for those of ESYS, SYS and the TCTI.
+bool is_tpm_code(TSS2_RC rc) noexcept;
+
 /// @throws Error unless rc is success.
 void check(const char* call, TSS2_RC rc);
 

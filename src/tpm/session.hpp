@@ -29,7 +29,8 @@ enum class Encryption {
 void prepare_session(const Context& context, const Handle& session, Encryption encryption);
 
 /// Sets the auth value that ESYS uses for an object, for as long as this lives: afterwards it is empty.
-/// (ESYS copies it into its own heap; the copy in the object is overwritten here.)
+/// ESYS copies it into its own heap. The copy in the object is overwritten here; the one that it makes in the
+/// session for the length of a command is freed by ESYS without being wiped.
 class AuthInUse {
   public:
     /// @throws Error(malformed) for more than the TPM's 64 bytes.

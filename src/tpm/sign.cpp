@@ -1,6 +1,7 @@
 #include "tpm/sign.hpp"
 
 #include "tpm/context.hpp"
+#include "tpm/lockout.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/tpm2b.hpp"
 
@@ -20,7 +21,11 @@ SignResult sign(const Context& context, ESYS_TR key, TPMI_ALG_PUBLIC type, ESYS_
                               &no_ticket, &signature);
     const EsysOutput<TPMT_SIGNATURE> owner(signature);
     // AUTH_FAIL of a key under dictionary-attack protection, BAD_AUTH of one that is exempt (Part 1, 19.8).
-    if (check_expecting("Esys_Sign", rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH}) != TSS2_RC_SUCCESS)
+    const auto code =
+        check_expecting("Esys_Sign", rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT});
+    if (code == TPM2_RC_LOCKOUT)
+        throw lockout_error(context, "Esys_Sign");
+    if (code != TSS2_RC_SUCCESS)
         return WrongAuth{};
     return *owner;
 }

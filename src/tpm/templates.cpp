@@ -66,6 +66,19 @@ TPM2B_PUBLIC rsa_storage_key() {
     return out;
 }
 
+TPM2B_PUBLIC legacy_ecc_storage_key() {
+    auto out = ecc_storage_key();
+    out.publicArea.unique.ecc.x.size = 32; // the bytes are zero already
+    out.publicArea.unique.ecc.y.size = 32;
+    return out;
+}
+
+TPM2B_PUBLIC legacy_rsa_storage_key() {
+    auto out = rsa_storage_key();
+    out.publicArea.unique.rsa.size = 256;
+    return out;
+}
+
 bool made_from(const TPMT_PUBLIC& object, const TPMT_PUBLIC& storage_key) {
     if (object.type != storage_key.type || object.nameAlg != storage_key.nameAlg ||
         object.objectAttributes != storage_key.objectAttributes ||

@@ -23,6 +23,11 @@ TPM2B_PUBLIC ecc_storage_key();
 /// The same with RSA 2048; for key files with rsaParent.
 TPM2B_PUBLIC rsa_storage_key();
 
+/// The storage keys of ssh-tpm-agent 0.1 and 0.2: the same templates, the unique fields filled with zero
+/// bytes.
+TPM2B_PUBLIC legacy_ecc_storage_key();
+TPM2B_PUBLIC legacy_rsa_storage_key();
+
 /// True when an object was made from this template: all fields but the unique one are the same.
 bool made_from(const TPMT_PUBLIC& object, const TPMT_PUBLIC& storage_key);
 

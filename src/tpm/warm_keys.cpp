@@ -17,8 +17,12 @@ std::optional<Handle> try_load(const Context& context, const Parent& parent, con
     ESYS_TR tr = ESYS_TR_NONE;
     const auto rc = Esys_Load(context.esys(), parent.tr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
                               &key.private_area, &public_area, &tr);
-    if (check_expecting("Esys_Load", rc, {TPM2_RC_INTEGRITY}) == TPM2_RC_INTEGRITY)
+    const auto code =
+        check_expecting("Esys_Load", rc, {TPM2_RC_INTEGRITY, TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH});
+    if (code == TPM2_RC_INTEGRITY)
         return std::nullopt;
+    if (code != TSS2_RC_SUCCESS)
+        throw parent_password_error();
     return Handle::transient(context, tr);
 }
 
@@ -54,6 +58,13 @@ SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, co
 void WarmKeys::flush() noexcept {
     warm_.clear();
     session_ = {};
+    session_parent_.reset();
+}
+
+void WarmKeys::start_session(const keyfile::KeyFile& key, ESYS_TR parent) {
+    session_ = {}; // before the new one needs its slot
+    session_ = start_hmac_session(context_, parent);
+    session_parent_ = parent_name(key);
 }
 
 /// Makes sure that the key is loaded, at the front, and that there is a session when one is needed.
@@ -63,8 +74,8 @@ ESYS_TR WarmKeys::loaded(const std::shared_ptr<const keyfile::KeyFile>& key, boo
         load(key, with_session);
     else
         std::rotate(warm_.begin(), found, found + 1);
-    if (with_session && !session_)
-        session_ = start_hmac_session(context_, parents_.open(*key).tr);
+    if (with_session && (!session_ || session_parent_ != parent_name(*key)))
+        start_session(*key, parents_.open(*key).tr);
     return warm_.front().handle.tr();
 }
 
@@ -74,8 +85,8 @@ void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool wit
     auto parent = parents_.open(*key);
     auto handle = load_key(context_, parents_, parent, *key);
     warm_.insert(warm_.begin(), Warm{key, std::move(handle)});
-    if (with_session && !session_) // now, while the parent is there to salt it
-        session_ = start_hmac_session(context_, parent.tr);
+    if (with_session && (!session_ || session_parent_ != parent_name(*key)))
+        start_session(*key, parent.tr); // now, while the parent is there to salt it
 }
 
 } // namespace sshtpm::tpm

@@ -7,6 +7,7 @@
 #include "tpm/sign.hpp"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace sshtpm::tpm {
@@ -39,11 +40,15 @@ class WarmKeys {
     };
 
     ESYS_TR loaded(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
+    void start_session(const keyfile::KeyFile& key, ESYS_TR parent);
     void load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
 
     const Context& context_;
     Parents parents_;
     Handle session_;
+    /// Whose storage key the session is salted to. A key's PIN is used only in a session of its own parent's:
+    /// the parent that another key file names may be somebody's who knows its private half.
+    std::optional<ParentName> session_parent_;
     std::vector<Warm> warm_; ///< the last used one in front
 };
 

@@ -18,6 +18,17 @@ TEST_CASE("layer, session, handle and parameter numbers are taken off a TPM's re
     CHECK(tpm::base_code(TSS2_RC_SUCCESS) == TSS2_RC_SUCCESS);
 }
 
+TEST_CASE("a response code tells which parameter it is about") {
+    CHECK(tpm::is_about_parameter(0x4D5, 4)); // TPM_RC_SIZE
+    CHECK(tpm::is_about_parameter(0xC04D5, 4));
+    CHECK_FALSE(tpm::is_about_parameter(0x3DF, 4));
+    CHECK_FALSE(tpm::is_about_parameter(0x484, 4)); // of a handle
+    CHECK_FALSE(tpm::is_about_parameter(0xC8E, 4)); // of a session
+    CHECK_FALSE(tpm::is_about_parameter(TPM2_RC_FAILURE, 4));
+    CHECK_FALSE(tpm::is_about_parameter(0xA04D5, 4)); // another layer's
+    CHECK_FALSE(tpm::is_about_parameter(TSS2_RC_SUCCESS, 0));
+}
+
 TEST_CASE("codes of ESYS and the TCTI stay whole") {
     CHECK(tpm::base_code(TSS2_ESYS_RC_BAD_SEQUENCE) == TSS2_ESYS_RC_BAD_SEQUENCE);
     CHECK(tpm::base_code(TSS2_TCTI_RC_IO_ERROR) == TSS2_TCTI_RC_IO_ERROR);

@@ -1,0 +1,20 @@
+#pragma once
+// What the TPM says about an object that it holds.
+
+#include "base/bytes.hpp"
+#include "tpm/handle.hpp"
+
+namespace sshtpm::tpm {
+
+class Context;
+
+/// The persistent object at a handle (TPM2_ReadPublic); empty when there is none.
+Handle look_up(const Context& context, TPM2_HANDLE handle);
+
+/// TPM2_ReadPublic.
+TPMT_PUBLIC read_public(const Context& context, ESYS_TR object);
+
+/// An object's Name, as ESYS has it: no command.
+Bytes name_of(const Context& context, ESYS_TR object);
+
+} // namespace sshtpm::tpm

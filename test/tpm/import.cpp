@@ -1,0 +1,204 @@
+// Wrapped keys on their way into a TPM: wrapped by another TPM (TPM2_Duplicate), and in software.
+
+#include "tpm/import.hpp"
+
+#include "bus.hpp"
+#include "keyfile/wrap.hpp"
+#include "lab.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+#include "support/hex.hpp"
+#include "support/refusal.hpp"
+#include "tpm/object.hpp"
+#include "tpm/primary.hpp"
+#include "tpm/rc.hpp"
+#include "tpm/templates.hpp"
+#include "tpm/tpm2b.hpp"
+
+using namespace sshtpm;
+using namespace tpm_test;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+constexpr std::string_view key_pin = "the PIN of a wrapped key";
+
+tpm::Handle policy_session(const tpm::Context& context, TPM2_SE type) {
+    const TPMT_SYM_DEF no_symmetric{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
+    ESYS_TR session = ESYS_TR_NONE;
+    tpm::check("Esys_StartAuthSession",
+               Esys_StartAuthSession(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                     ESYS_TR_NONE, nullptr, type, &no_symmetric, TPM2_ALG_SHA256, &session));
+    auto handle = tpm::Handle::transient(context, session);
+    tpm::check("Esys_PolicyCommandCode",
+               Esys_PolicyCommandCode(context.esys(), session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                      TPM2_CC_Duplicate));
+    return handle;
+}
+
+/// Of "TPM2_Duplicate is allowed", which TPM2_Duplicate demands.
+TPM2B_DIGEST duplication_policy(const tpm::Context& context) {
+    const auto trial = policy_session(context, TPM2_SE_TRIAL);
+    TPM2B_DIGEST* digest = nullptr;
+    tpm::check("Esys_PolicyGetDigest", Esys_PolicyGetDigest(context.esys(), trial.tr(), ESYS_TR_NONE,
+                                                            ESYS_TR_NONE, ESYS_TR_NONE, &digest));
+    const tpm::EsysOutput<TPM2B_DIGEST> owner(digest);
+    return *owner;
+}
+
+TPM2B_PUBLIC movable_key(const tpm::Context& context, TPMI_ALG_PUBLIC type) {
+    auto out = tpm::signing_key({type, TPM2_ECC_NIST_P256, 2048}, tpm::DictionaryAttack::guarded);
+    out.publicArea.objectAttributes &= ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT);
+    out.publicArea.authPolicy = duplication_policy(context);
+    return out;
+}
+
+/// A key made in one TPM, wrapped for the parent with this public area.
+keyfile::KeyFile wrapped(const tpm::Context& context, const TPMT_PUBLIC& parent,
+                         TPMI_ALG_PUBLIC type = TPM2_ALG_ECC) {
+    auto key = create_under(context, tpm::ecc_storage_key(), movable_key(context, type), key_pin);
+    tpm::Parents parents(context);
+    auto old_parent = parents.open(key);
+    const auto object = tpm::load_key(context, parents, old_parent, key);
+    old_parent.loaded = {};
+    const TPM2B_PUBLIC area{.size = 0, .publicArea = parent};
+    ESYS_TR new_parent_tr = ESYS_TR_NONE;
+    tpm::check("Esys_LoadExternal",
+               Esys_LoadExternal(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &area,
+                                 ESYS_TR_RH_NULL, &new_parent_tr));
+    const auto new_parent = tpm::Handle::transient(context, new_parent_tr);
+    const auto session = policy_session(context, TPM2_SE_POLICY);
+    const TPMT_SYM_DEF_OBJECT no_inner_wrapper{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
+    TPM2B_DATA* inner_key = nullptr;
+    TPM2B_PRIVATE* duplicate = nullptr;
+    TPM2B_ENCRYPTED_SECRET* seed = nullptr;
+    tpm::check("Esys_Duplicate",
+               Esys_Duplicate(context.esys(), object.tr(), new_parent.tr(), session.tr(), ESYS_TR_NONE,
+                              ESYS_TR_NONE, nullptr, &no_inner_wrapper, &inner_key, &duplicate, &seed));
+    const tpm::EsysOutput<TPM2B_DATA> inner_owner(inner_key);
+    const tpm::EsysOutput<TPM2B_PRIVATE> duplicate_owner(duplicate);
+    const tpm::EsysOutput<TPM2B_ENCRYPTED_SECRET> seed_owner(seed);
+    key.kind = keyfile::KeyKind::importable;
+    key.description = "moved";
+    key.private_area = *duplicate_owner;
+    key.secret = {static_cast<std::uint8_t>(seed_owner->size >> 8U),
+                  static_cast<std::uint8_t>(seed_owner->size)};
+    append(key.secret, {seed_owner->secret, seed_owner->size});
+    return key;
+}
+
+} // namespace
+
+SCENARIO("a key wrapped for this TPM's parent is imported and signs") {
+    Lab there(Srk::absent), here(GENERATE(Srk::absent, Srk::persistent));
+    const TPMI_ALG_PUBLIC type = GENERATE(TPM2_ALG_ECC, TPM2_ALG_RSA);
+    const TPM2_HANDLE parent = GENERATE(TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT);
+    auto importable = wrapped(there.unseen, tpm::storage_key_area(*here.device, parent), type);
+    importable.parent = parent;
+    // As it travels: in its file.
+    importable = keyfile::parse_key_file(keyfile::to_key_file(importable));
+    const auto key = tpm::import_key(*here.device, importable);
+    CHECK(key.kind == keyfile::KeyKind::loadable);
+    CHECK(key.secret.empty());
+    CHECK(key.parent == parent);
+    CHECK(key.description == "moved");
+    const auto again = keyfile::parse_key_file(keyfile::to_key_file(key));
+    CHECK(signs(*here.device, again, pin(key_pin)));
+    CHECK_FALSE(signs(*here.device, again, pin("wrong")));
+    CHECK(never_on_bus(here.log, key_pin));
+    CHECK(sessions_are_safe(here.log));
+    CHECK(here.close() == 0);
+    CHECK(there.close() == 0);
+}
+
+SCENARIO("a key wrapped in software is imported with its PIN and signs") {
+    Lab here(GENERATE(Srk::absent, Srk::persistent));
+    const TPM2_HANDLE parent = GENERATE(TPM2_RH_OWNER, TPM2_RH_PLATFORM);
+    const auto auth = GENERATE(std::string_view(""), key_pin);
+    // The private key 1: its public point is the generator of P-256 (FIPS 186-4, D.1.2.3).
+    auto scalar = Bytes(32);
+    scalar.back() = 1;
+    auto area = tpm::signing_key({}, tpm::DictionaryAttack::guarded).publicArea;
+    area.objectAttributes &=
+        ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN);
+    area.unique.ecc.x = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(
+        support::unhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"));
+    area.unique.ecc.y = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(
+        support::unhex("4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"));
+    auto importable = keyfile::wrap(tpm::storage_key_area(*here.device, parent), area,
+                                    Secret::copy_of(scalar), bytes_of(auth));
+    importable.parent = parent;
+    const auto key = tpm::import_key(*here.device, importable);
+    CHECK(key.empty_auth == auth.empty());
+    CHECK(signs(*here.device, key, pin(auth)));
+    CHECK_FALSE(signs(*here.device, key, pin("wrong")));
+    CHECK(never_on_bus(here.log, key_pin));
+    CHECK(never_on_bus(here.log, text_of(scalar)));
+    CHECK(sessions_are_safe(here.log));
+    CHECK(here.close() == 0);
+}
+
+SCENARIO("an import costs three commands under the persistent storage key") {
+    Lab there(Srk::absent), here(Srk::persistent);
+    const auto importable = wrapped(there.unseen, tpm::storage_key_area(*here.device, TPM2_RH_OWNER));
+    here.log.clear();
+    tpm::import_key(*here.device, importable);
+    CHECK(here.log.commands() == Names{"TPM2_StartAuthSession", "TPM2_Import", "TPM2_FlushContext"});
+    CHECK(here.close() == 0);
+}
+
+SCENARIO("a key wrapped for another parent is refused as such") {
+    Lab there(Srk::absent), here(GENERATE(Srk::absent, Srk::persistent));
+    const auto refused = [&](const keyfile::KeyFile& key) {
+        return support::refusal([&] { tpm::import_key(*here.device, key); });
+    };
+    SECTION("another TPM's ECC storage key") {
+        CHECK(refused(wrapped(there.unseen, tpm::storage_key_area(*there.device, TPM2_RH_OWNER))) ==
+              Errc::foreign_key);
+    }
+    SECTION("another TPM's RSA storage key, where the file names the ECC one") {
+        make_persistent(there.unseen, tpm::rsa_storage_key(), 0x81000002);
+        CHECK(refused(wrapped(there.unseen, tpm::storage_key_area(*there.device, 0x81000002))) ==
+              Errc::foreign_key);
+    }
+    SECTION("another TPM's RSA storage key") {
+        make_persistent(there.unseen, tpm::rsa_storage_key(), 0x81000002);
+        auto key = wrapped(there.unseen, tpm::storage_key_area(*there.device, 0x81000002));
+        key.rsa_parent = true;
+        CHECK(refused(key) == Errc::foreign_key);
+    }
+    SECTION("an ECC storage key, where the file names the RSA one") {
+        auto key = wrapped(there.unseen, tpm::storage_key_area(*there.device, TPM2_RH_OWNER));
+        key.rsa_parent = true;
+        CHECK(refused(key) == Errc::foreign_key);
+    }
+    SECTION("another hierarchy's storage key of this TPM") {
+        auto key = wrapped(there.unseen, tpm::storage_key_area(*here.device, TPM2_RH_ENDORSEMENT));
+        CHECK(refused(key) == Errc::foreign_key);
+        key.parent = TPM2_RH_ENDORSEMENT;
+        CHECK_FALSE(refused(key));
+    }
+    SECTION("a TPM of the past") {
+        CHECK(refused(keyfile::parse_key_file(support::data_text("keyfile/go-ec-p256-importable.tpm"))) ==
+              Errc::foreign_key);
+    }
+    CHECK(signs(*here.device, tpm::create_key(*here.device, {}, nullptr))); // the TPM works on
+    CHECK(here.close() == 0);
+}
+
+SCENARIO("what is not wrapped, or broken, is not imported") {
+    Lab lab(Srk::persistent);
+    const auto key = tpm::create_key(*lab.device, {}, nullptr);
+    CHECK(support::refusal([&] { tpm::import_key(*lab.device, key); }) == Errc::unsupported);
+    auto importable = wrapped(lab.unseen, tpm::storage_key_area(*lab.device, TPM2_RH_OWNER));
+    REQUIRE_NOTHROW(tpm::import_key(*lab.device, importable));
+    importable.private_area.buffer[40] ^= 1U;
+    CHECK(support::refusal([&] { tpm::import_key(*lab.device, importable); }) == Errc::foreign_key);
+    importable.private_area.buffer[40] ^= 1U;
+    importable.public_area.unique.ecc.x.buffer[0] ^= 1U;
+    CHECK(support::refusal([&] { tpm::import_key(*lab.device, importable); }).has_value());
+    importable.secret = Bytes(2);
+    CHECK(support::refusal([&] { tpm::import_key(*lab.device, importable); }) == Errc::malformed);
+    CHECK(lab.close() == 0);
+}

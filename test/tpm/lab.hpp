@@ -1,0 +1,50 @@
+#pragma once
+// A private swtpm with a device on it whose commands are recorded, and what tests do with keys there.
+
+#include "support/swtpm.hpp"
+#include "support/tcti_log.hpp"
+#include "tpm/create.hpp"
+#include "tpm/device.hpp"
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace tpm_test {
+
+enum class Srk { absent, persistent };
+
+class Lab {
+  public:
+    explicit Lab(Srk srk);
+
+    support::Swtpm swtpm;
+    support::TctiLog log;
+    /// A context that the log does not see: for making things ready.
+    sshtpm::tpm::Context unseen;
+    std::optional<sshtpm::tpm::Device> device; ///< recorded; gone after `close`
+
+    /// Ends the device. @returns the handles that are left in the TPM: to be zero.
+    std::size_t close();
+    /// A new device, as another process would open it: nothing warm.
+    sshtpm::tpm::Device& reopen();
+};
+
+sshtpm::tpm::Auth pin(std::string_view text);
+
+/// True for a signature, false for a refused PIN.
+bool signs(sshtpm::tpm::Device& device, const sshtpm::keyfile::KeyFile& key,
+           const sshtpm::tpm::Auth& auth = nullptr);
+
+/// Makes a key under a primary of the owner hierarchy, with a public area of the caller's.
+sshtpm::keyfile::KeyFile create_under(const sshtpm::tpm::Context& context, const TPM2B_PUBLIC& storage_key,
+                                      const TPM2B_PUBLIC& key_template, std::string_view auth = "");
+
+/// A persistent object made from this template in the owner hierarchy.
+void make_persistent(const sshtpm::tpm::Context& context, const TPM2B_PUBLIC& key_template,
+                     TPM2_HANDLE handle);
+
+void set_hierarchy_password(const sshtpm::tpm::Context& context, ESYS_TR hierarchy,
+                            std::string_view password);
+
+} // namespace tpm_test
