@@ -4,6 +4,8 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 
+#include <optional>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -60,6 +62,23 @@ asio::awaitable<std::optional<ByteView>> next_message(Socket& socket, FrameBuffe
     }
 }
 
+/// Returns when the client has closed its end.
+asio::awaitable<void> hung_up(Socket& socket) {
+    boost::system::error_code ignored;
+    co_await socket.async_wait(Socket::wait_error, asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+/// The reply to a request that takes its time; null when the client has gone meanwhile: nobody is to be asked
+/// for a PIN on behalf of somebody who does not wait for it.
+asio::awaitable<std::shared_ptr<const Bytes>> reply_while_connected(Socket& socket, Dispatcher& dispatcher,
+                                                                    Bytes message) {
+    using namespace asio::experimental::awaitable_operators;
+    auto outcome = co_await (dispatcher.handle(std::move(message)) || hung_up(socket));
+    if (auto* reply = std::get_if<0>(&outcome))
+        co_return std::move(*reply);
+    co_return nullptr;
+}
+
 } // namespace
 
 asio::awaitable<void> serve(Socket socket, std::shared_ptr<Dispatcher> dispatcher) {
@@ -68,13 +87,17 @@ asio::awaitable<void> serve(Socket socket, std::shared_ptr<Dispatcher> dispatche
         while (const auto message = co_await next_message(socket, frames)) {
             auto reply = dispatcher->handle_at_once(*message);
             if (!reply)
-                reply = co_await dispatcher->handle(copy_of(*message));
+                reply = co_await reply_while_connected(socket, *dispatcher, copy_of(*message));
+            if (!reply)
+                co_return;
             co_await asio::async_write(socket, asio::buffer(*reply), asio::use_awaitable);
         }
     } catch (const Error& error) {
         log::debug("a client was dropped: ", error.what());
     } catch (const boost::system::system_error& error) {
         log::debug("a client went away: ", error.code().message());
+    } catch (const std::exception& error) { // no memory, say
+        log::error("a client was dropped: ", error.what());
     }
 }
 

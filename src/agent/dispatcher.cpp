@@ -6,11 +6,13 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 
+#include <boost/asio/error.hpp>
+
 namespace sshtpm::agent {
 
 namespace asio = boost::asio;
 
-Dispatcher::Dispatcher(const KeyStore& keys, TpmLane& lane)
+Dispatcher::Dispatcher(KeyStore& keys, TpmLane& lane)
     : keys_(keys), signer_(keys, lane), failure_(std::make_shared<const Bytes>(failure_reply())) {}
 
 std::shared_ptr<const Bytes> Dispatcher::handle_at_once(ByteView message) const {
@@ -20,15 +22,20 @@ std::shared_ptr<const Bytes> Dispatcher::handle_at_once(ByteView message) const 
 asio::awaitable<std::shared_ptr<const Bytes>> Dispatcher::handle(Bytes message) {
     try { // one of the three places that catch: the request fails, the connection lives on
         auto request = parse_request(message);
-        if (std::holds_alternative<RequestIdentities>(request))
-            co_return keys_.listing();
         if (auto* sign = std::get_if<SignRequest>(&request))
             co_return co_await handle_sign(std::move(*sign));
-        log::debug("message ", std::get<Unsupported>(request).number, " is not supported");
+        if (const auto* unsupported = std::get_if<Unsupported>(&request))
+            log::debug("message ", unsupported->number, " is not supported");
     } catch (const Error& error) {
         log::error(printable(error.what(), 1000));
         if (!error.hint().empty())
             log::info("hint: ", error.hint());
+    } catch (const boost::system::system_error& error) {
+        if (error.code() == asio::error::operation_aborted)
+            throw; // the client has gone: nobody to answer
+        log::error(error.code().message());
+    } catch (const std::exception& error) {
+        log::error(error.what());
     }
     co_return failure_;
 }

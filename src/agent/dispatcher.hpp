@@ -11,9 +11,10 @@ namespace sshtpm::agent {
 
 class Dispatcher {
   public:
-    Dispatcher(const KeyStore& keys, TpmLane& lane);
+    Dispatcher(KeyStore& keys, TpmLane& lane);
 
-    /// The framed reply to a message; SSH_AGENT_FAILURE for whatever goes wrong with it, which is logged.
+    /// The framed reply to a message that `handle_at_once` has none for; SSH_AGENT_FAILURE for whatever goes
+    /// wrong with it, which is logged.
     boost::asio::awaitable<std::shared_ptr<const Bytes>> handle(Bytes message);
 
     /// The reply, where it is known without waiting for anything; else null, and `handle` is to be asked.

@@ -7,6 +7,8 @@
 #include "os/peer.hpp"
 
 #include <cerrno>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -54,32 +56,59 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
         throw Error(Errc::exists, path.string() + ": exists and is not a socket",
                     "choose another path with -a");
     const auto probe = unix_socket();
-    if (::connect(probe.value(), generic(address), sizeof address) == 0 || errno == EAGAIN)
+    const int result = ::connect(probe.value(), generic(address), sizeof address);
+    const int reason = result == 0 ? 0 : errno;
+    if (reason != 0 && reason != ECONNREFUSED && reason != EAGAIN) // of another kind, or not ours to look at
+        throw Error::from_errno(reason, path.string());
+    if (reason != ECONNREFUSED)
         throw Error(Errc::exists, path.string() + ": an agent listens here already",
                     "use it (SSH_AUTH_SOCK=" + path.string() + "), or choose another path with -a");
     if (::unlink(path.c_str()) != 0)
         throw Error::from_errno(errno, path.string());
 }
 
+/// Held while a stale socket is looked at, removed and replaced: of two agents that start at once, the second
+/// finds the first one listening.
+UniqueFd lock_folder(const fs::path& socket) {
+    UniqueFd fd(::open(socket.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        throw Error::from_errno(errno, socket.string());
+    while (::flock(fd.value(), LOCK_EX) != 0)
+        if (errno != EINTR)
+            throw Error::from_errno(errno, socket.string());
+    return fd;
+}
+
 void make_parent(const fs::path& path) {
     const auto folder = path.parent_path();
-    if (folder.empty() || fs::exists(folder))
+    std::error_code ignored;
+    if (folder.empty() || fs::exists(folder, ignored))
         return;
     make_parent(folder);
     make_folder(folder, 0700);
 }
 
-bool out_of_descriptors(const boost::system::error_code& failure) {
-    return failure == asio::error::no_descriptors ||
-           failure == boost::system::errc::too_many_files_open_in_system ||
-           failure == asio::error::no_buffer_space || failure == asio::error::no_memory;
+bool may_be_served(asio::local::stream_protocol::socket& socket) {
+    try { // caught because this client's fault is not the others'
+        const auto peer = os::peer_of(socket.native_handle());
+        if (os::may_use_agent(peer))
+            return true;
+        log::error("refused user ", peer.uid, " (process ", peer.pid, ")");
+    } catch (const Error& error) {
+        log::error(error.what());
+    }
+    return false;
 }
 
 } // namespace
 
-ListeningSocket::ListeningSocket(fs::path path) : path_(fs::absolute(std::move(path))) {
+ListeningSocket::ListeningSocket(fs::path path) {
+    if (path.empty())
+        throw Error(Errc::usage, "an empty path for the socket");
+    path_ = fs::absolute(path);
     const auto address = address_of(path_);
     make_parent(path_);
+    const auto lock = lock_folder(path_);
     remove_stale(path_, address);
     fd_ = unix_socket();
     const auto before = ::umask(0177); // the file is 0600 from its first moment
@@ -95,10 +124,14 @@ ListeningSocket::ListeningSocket(fs::path path) : path_(fs::absolute(std::move(p
     inode_ = status.st_ino;
 }
 
-ListeningSocket::~ListeningSocket() {
+void ListeningSocket::remove() noexcept {
     struct stat status {};
     if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
         ::unlink(path_.c_str());
+}
+
+ListeningSocket::~ListeningSocket() {
+    remove();
 }
 
 asio::awaitable<void> accept_clients(UniqueFd listening,
@@ -112,17 +145,13 @@ asio::awaitable<void> accept_clients(UniqueFd listening,
         auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (failure == asio::error::operation_aborted)
             co_return;
-        if (failure) {
+        if (failure) { // out of descriptors, mostly: clients wait in the backlog until one has gone
             log::error("accepting a client: ", failure.message());
-            if (out_of_descriptors(failure))
-                co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);
+            co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);
             continue;
         }
-        const auto peer = os::peer_of(socket.native_handle());
-        if (os::may_use_agent(peer))
+        if (may_be_served(socket))
             client(std::move(socket));
-        else
-            log::error("refused user ", peer.uid, " (process ", peer.pid, ")");
     }
 }
 

@@ -22,6 +22,9 @@ class ListeningSocket {
     ListeningSocket& operator=(const ListeningSocket&) = delete;
     ~ListeningSocket();
 
+    /// Removes the file before its time.
+    void remove() noexcept;
+
     const std::filesystem::path& path() const noexcept { return path_; }
     int fd() const noexcept { return fd_.value(); }
 

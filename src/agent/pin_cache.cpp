@@ -1,5 +1,7 @@
 #include "agent/pin_cache.hpp"
 
+#include "base/log.hpp"
+
 namespace sshtpm::agent {
 
 namespace {
@@ -16,6 +18,10 @@ std::optional<tpm::Auth> PinCache::find(const ssh::PublicKey& key) const {
 }
 
 void PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth) {
+    if (auth && !auth->locked()) {
+        log::error("a PIN was not kept: its memory cannot be locked (raise the limit: ulimit -l)");
+        return;
+    }
     pins_.insert_or_assign(name(key), auth);
 }
 

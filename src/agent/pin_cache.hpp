@@ -14,6 +14,7 @@ class PinCache {
   public:
     /// Nothing when the key's PIN is not known; null when it is known to be empty.
     std::optional<tpm::Auth> find(const ssh::PublicKey& key) const;
+    /// A PIN whose memory the system would not lock is not kept: it could reach swap.
     void remember(const ssh::PublicKey& key, const tpm::Auth& auth);
     /// Wiped when the last signature that uses it is done.
     void forget(const ssh::PublicKey& key);

@@ -8,7 +8,9 @@
 #include "identity/key_dir.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -20,6 +22,8 @@ namespace sshtpm::agent {
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr std::chrono::seconds end_limit{5};
 
 KeyStore load_keys(const std::filesystem::path& key_dir) {
     if (key_dir.empty())
@@ -48,11 +52,11 @@ UniqueFd duplicate(int fd) {
 void run_server(const ServerOptions& options, const std::function<void()>& listening) {
     // The socket first: it tells a second agent off before that touches the TPM. Clients that connect from
     // here on wait in its backlog. It goes last, after the lane has given everything back.
-    const ListeningSocket socket(options.socket);
+    ListeningSocket socket(options.socket);
     asio::io_context loop(1);
     asio::signal_set signals(loop, SIGTERM, SIGINT);
-    TpmLane lane(loop.get_executor(), options.target);
-    const auto keys = load_keys(options.key_dir);
+    TpmLane lane(loop.get_executor(), options.target, options.owner_password);
+    auto keys = load_keys(options.key_dir);
     const auto dispatcher = std::make_shared<Dispatcher>(keys, lane);
 
     const auto spawn_client = [&loop, dispatcher](asio::local::stream_protocol::socket client) {
@@ -68,6 +72,13 @@ void run_server(const ServerOptions& options, const std::function<void()>& liste
     log::info("listening on ", printable(socket.path().string()));
     listening();
     loop.run();
+
+    signals.clear(); // a second signal ends the process at once
+    if (lane.end_within(end_limit))
+        return;
+    log::error("the TPM does not answer; ending without it");
+    socket.remove();
+    std::_Exit(0);
 }
 
 } // namespace sshtpm::agent

@@ -1,6 +1,7 @@
 #pragma once
 // The agent as a whole: loop, lane, keys, socket, signals.
 
+#include "tpm/session.hpp"
 #include "tpm/target.hpp"
 
 #include <filesystem>
@@ -10,6 +11,7 @@ namespace sshtpm::agent {
 
 struct ServerOptions {
     tpm::Target target;
+    tpm::Auth owner_password; ///< null when none is given
     std::filesystem::path socket;
     std::filesystem::path key_dir; ///< empty: load no keys
 };

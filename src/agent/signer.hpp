@@ -14,7 +14,7 @@ namespace sshtpm::agent {
 
 class Signer {
   public:
-    Signer(const KeyStore& keys, TpmLane& lane) : keys_(keys), lane_(lane) {}
+    Signer(KeyStore& keys, TpmLane& lane) : keys_(keys), lane_(lane), auth_source_(lane.loop()) {}
 
     /// The signature blob, checked with the public key; nothing when the request is refused: an unknown key,
     /// an algorithm that must not be made, a PIN that nobody gave or the TPM did not take three times.
@@ -25,11 +25,13 @@ class Signer {
     boost::asio::awaitable<std::optional<ssh::RawSignature>>
     sign_digest(std::shared_ptr<const identity::Identity> identity, ssh::Hash hash, Bytes digest);
 
-    boost::asio::awaitable<bool> may_ask_again(std::shared_ptr<const identity::Identity> identity);
+    boost::asio::awaitable<std::optional<std::uint32_t>>
+    tries_left(std::shared_ptr<const identity::Identity> identity);
 
-    const KeyStore& keys_;
+    KeyStore& keys_;
     TpmLane& lane_;
     AuthSource auth_source_;
+    bool refusal_seen_ = false; ///< of a PIN, since the agent started
 };
 
 } // namespace sshtpm::agent

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <future>
+#include <memory>
 
 namespace sshtpm::agent {
 
@@ -28,16 +29,17 @@ class SignalsBlocked {
 
 } // namespace
 
-TpmLane::TpmLane(asio::any_io_executor loop, const tpm::Target& target)
+TpmLane::TpmLane(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password)
     : loop_(loop), idle_timer_(loop), lane_stays_(lane_.get_executor()) {
     std::promise<void> opened;
     {
         const SignalsBlocked blocked;
         thread_ = std::thread([this] { lane_.run(); });
     }
-    asio::post(lane_, [this, &opened, &target] {
+    asio::post(lane_, [this, &opened, &target, &owner_password] {
         try { // caught to be thrown again by the constructor
             device_.emplace(target);
+            device_->use_owner_password(owner_password);
             opened.set_value();
         } catch (...) {
             opened.set_exception(std::current_exception());
@@ -53,9 +55,25 @@ TpmLane::TpmLane(asio::any_io_executor loop, const tpm::Target& target)
 }
 
 TpmLane::~TpmLane() {
-    asio::post(lane_, [this] { device_.reset(); });
+    if (thread_.joinable())
+        end_within(std::chrono::seconds(0));
+    if (thread_.joinable())
+        thread_.join();
+}
+
+bool TpmLane::end_within(std::chrono::seconds limit) {
+    ending_ = true;
+    const auto closed = std::make_shared<std::promise<void>>();
+    auto end = closed->get_future();
+    asio::post(lane_, [this, closed] {
+        device_.reset();
+        closed->set_value();
+    });
     lane_stays_.reset();
+    if (end.wait_for(limit) != std::future_status::ready)
+        return false;
     thread_.join();
+    return true;
 }
 
 void TpmLane::watch_idleness() {

@@ -4,6 +4,7 @@
 
 #include "tpm/device.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <optional>
@@ -28,11 +29,17 @@ class TpmLane {
     static constexpr std::chrono::seconds idle_limit{5};
 
     /// Opens the TPM on the new thread and waits for it. @throws Error when it cannot be opened.
-    TpmLane(boost::asio::any_io_executor loop, const tpm::Target& target);
+    TpmLane(boost::asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password);
     TpmLane(const TpmLane&) = delete;
     TpmLane& operator=(const TpmLane&) = delete;
-    /// Waits for the job under way, gives everything in the TPM back and closes it.
     ~TpmLane();
+
+    /// Drops the jobs that have not begun, waits for the one under way, gives everything in the TPM back and
+    /// closes it.
+    /// @returns false when that takes longer: the TPM hangs, and so would the destructor.
+    bool end_within(std::chrono::seconds limit);
+
+    const boost::asio::any_io_executor& loop() const noexcept { return loop_; }
 
     /// Runs `job(tpm::Device&)` on the lane, after the jobs before it, and gives its result, or throws what
     /// it threw, on the loop.
@@ -54,9 +61,10 @@ class TpmLane {
                                   loop_stays = boost::asio::make_work_guard(loop_)]() mutable {
             std::exception_ptr failure;
             Result result{};
-            try { // caught to be thrown again on the loop
-                const auto turn = device_->take_turn();
-                result = job(*device_);
+            if (ending_)
+                return; // nobody waits for the result any more
+            try {       // caught to be thrown again on the loop
+                result = device_->run(job);
             } catch (...) {
                 failure = std::current_exception();
             }
@@ -78,6 +86,7 @@ class TpmLane {
     boost::asio::io_context lane_{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> lane_stays_;
     std::optional<tpm::Device> device_; ///< touched on the lane only
+    std::atomic<bool> ending_ = false;
     std::thread thread_;
 };
 

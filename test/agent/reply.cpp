@@ -2,8 +2,10 @@
 
 #include "agent/frame.hpp"
 #include "agent/key_store.hpp"
+#include "base/file.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/temp_folder.hpp"
 #include "wire/reader.hpp"
 
 using namespace sshtpm;
@@ -63,6 +65,28 @@ TEST_CASE("a list stays below the longest message") {
     const auto reply = agent::identities_reply(identities);
     CHECK(reply.size() <= 4 + agent::max_message);
     CHECK(read_listing(reply).count > 200);
+}
+
+TEST_CASE("a key whose file was replaced is read again, and one whose file is gone or broken stays") {
+    const support::TempFolder folder;
+    const auto file = folder / "key.tpm";
+    const auto text = support::data_text("keyfile/openssl-ec-p256.tpm");
+    write_file(file, bytes_of(text), 0600, Existing::keep);
+    const auto first = std::make_shared<const identity::Identity>(identity::load_identity(file));
+    agent::KeyStore store({first});
+    CHECK(store.refresh(first) == first);
+
+    write_file(file, bytes_of("Comment: new\n" + text), 0600, Existing::replace);
+    const auto second = store.refresh(first);
+    CHECK(second != first);
+    CHECK(second->comment == "new");
+    CHECK(store.find(second->public_key.blob()) == second);
+    CHECK(read_listing(*store.listing()).comments == std::vector<std::string>{"new"});
+
+    write_file(file, bytes_of("broken"), 0600, Existing::replace);
+    CHECK(store.refresh(second) == second);
+    std::filesystem::remove(file);
+    CHECK(store.refresh(second) == second);
 }
 
 TEST_CASE("a key is found by its own blob, and nothing else is") {
