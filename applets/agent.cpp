@@ -54,9 +54,21 @@ std::vector<cli::Option> option_table(CommandLine& line) {
     return table;
 }
 
+/// For a Bourne shell to read back, whatever characters it has.
+std::string quoted(const std::string& text) {
+    std::string out = "'";
+    for (const char c : text)
+        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
 /// What ssh-agent -D prints: for a shell to evaluate.
 void print_environment(const std::filesystem::path& socket) {
-    std::cout << "SSH_AUTH_SOCK=" << std::filesystem::absolute(socket).string() << "; export SSH_AUTH_SOCK;\n"
+    const auto path = std::filesystem::absolute(socket).string();
+    const bool plain =
+        path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:") ==
+        std::string::npos;
+    std::cout << "SSH_AUTH_SOCK=" << (plain ? path : quoted(path)) << "; export SSH_AUTH_SOCK;\n"
               << "echo Agent pid " << ::getpid() << ";\n"
               << std::flush;
 }
@@ -81,6 +93,7 @@ int run_agent(std::span<char*> arguments) {
     if (line.load && line.key_dir.empty())
         line.key_dir = os::ssh_folder();
     agent::run_server({.target = line.tpm.target(),
+                       .owner_password = line.tpm.owner_password(),
                        .socket = line.socket,
                        .key_dir = line.load ? line.key_dir : std::filesystem::path()},
                       [&line] { print_environment(line.socket); });

@@ -17,16 +17,21 @@ namespace {
 
 constexpr std::string_view usage =
     R"(usage: ssh-tpm-keygen [-q] [-t ecdsa|rsa] [-b bits] [-C comment] [-f file] [-N pin]
+       ssh-tpm-keygen -p [-f file] [-P old_pin] [-N new_pin]
+       ssh-tpm-keygen -c [-f file] [-C comment]
        ssh-tpm-keygen -l [-v] [-E sha256|md5] [-f file]
-       ssh-tpm-keygen -y [-f file]
-       ssh-tpm-keygen --print-pubkey file)";
+       ssh-tpm-keygen -y [-f file] | --print-pubkey file
+       ssh-tpm-keygen --import file [-f file] [-C comment] [-P passphrase] [-N pin]
+       ssh-tpm-keygen --wrap key --wrap-with parent -f file [-P passphrase] [-N pin]
+       ssh-tpm-keygen -A [-f prefix]
+       ssh-tpm-keygen --supported)";
 
 constexpr std::string_view about =
     "Makes a key in the TPM and writes it, sealed, to FILE.tpm, with the public key in FILE.pub. "
     "The private key never leaves the TPM; a PIN, where there is one, is guarded by the TPM's "
     "dictionary-attack protection.";
 
-enum class Mode { create, fingerprint, print_public };
+using Mode = int (*)(const KeygenOptions&);
 
 unsigned parse_bits(std::string_view text) {
     unsigned bits = 0;
@@ -50,20 +55,68 @@ Secret take_secret(char* argument) {
 }
 
 struct CommandLine {
-    Mode mode = Mode::create;
+    Mode mode = nullptr; ///< null: keygen_create
     KeygenOptions options;
     TpmOptions tpm;
 
     void choose(Mode chosen) {
-        if (mode != Mode::create && mode != chosen)
+        if (mode != nullptr && mode != chosen)
             throw Error(Errc::usage, "two options that ask for different things");
         mode = chosen;
     }
 };
 
-std::vector<cli::Option> option_table(CommandLine& line) {
-    auto& o = line.options;
-    std::vector<cli::Option> table{
+/// The options that say what to do; without one of them a key is made.
+std::vector<cli::Option> mode_options(CommandLine& line) {
+    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.choose(chosen); }; };
+    const auto mode_of = [&line](Mode chosen) {
+        return [&line, chosen](char* file) {
+            line.choose(chosen);
+            line.options.source = file;
+        };
+    };
+    return {
+        {.short_name = 'p', .help = "change the PIN of a key file", .apply = mode(keygen_change_pin)},
+        {.short_name = 'c', .help = "change the comment of a key file", .apply = mode(keygen_change_comment)},
+        {.short_name = 'l',
+         .help = "show the fingerprint of a .tpm or .pub file; -f - is standard input",
+         .apply = mode(keygen_fingerprint)},
+        {.short_name = 'y', .help = "print the public key of a key file", .apply = mode(keygen_print_public)},
+        {.long_name = "print-pubkey",
+         .argument = "FILE",
+         .help = "the same, of FILE",
+         .apply =
+             [&line](char* file) {
+                 line.choose(keygen_print_public);
+                 line.options.file = file;
+             }},
+        {.short_name = 'A',
+         .help = "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are not there yet; the "
+                 "prefix is given with -f",
+         .apply = mode(keygen_host_keys)},
+        {.short_name = 'I',
+         .long_name = "import",
+         .argument = "FILE",
+         .help = "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file usable; "
+                 "written to FILE.tpm unless -f says otherwise",
+         .apply = mode_of(keygen_import)},
+        {.long_name = "wrap",
+         .argument = "KEY",
+         .help = "wrap a private key for the TPM of another machine; needs no TPM",
+         .apply = mode_of(keygen_wrap)},
+        {.long_name = "wrap-with",
+         .argument = "PARENT",
+         .help = "its storage key's public area: PEM (tpm2_createprimary -f pem) or TPM2B_PUBLIC "
+                 "(tpm2_readpublic -f tss)",
+         .apply = [&line](char* file) { line.options.wrap_with = file; }},
+        {.long_name = "supported",
+         .help = "list the key types and sizes that this TPM makes",
+         .apply = mode(keygen_supported)},
+    };
+}
+
+std::vector<cli::Option> key_options(KeygenOptions& o) {
+    return {
         {.short_name = 't',
          .argument = "TYPE",
          .help = "ecdsa (default) or rsa",
@@ -82,12 +135,13 @@ std::vector<cli::Option> option_table(CommandLine& line) {
          .apply = [&o](char* file) { o.file = file; }},
         {.short_name = 'N',
          .argument = "PIN",
-         .help = "the PIN, at most 32 bytes; an empty one means none, and nobody is asked",
+         .help = "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked",
          .apply = [&o](char* pin) { o.pin = take_secret(pin); }},
+        {.short_name = 'P',
+         .argument = "PIN",
+         .help = "the old PIN, or the passphrase of a key to import",
+         .apply = [&o](char* pin) { o.old_pin = take_secret(pin); }},
         {.short_name = 'q', .help = "say nothing", .apply = [&o](char*) { o.quiet = true; }},
-        {.short_name = 'l',
-         .help = "show the fingerprint of a key file",
-         .apply = [&line](char*) { line.choose(Mode::fingerprint); }},
         {.short_name = 'v',
          .help = "with -l: the randomart too",
          .apply = [&o](char*) { o.randomart = true; }},
@@ -95,18 +149,18 @@ std::vector<cli::Option> option_table(CommandLine& line) {
          .argument = "HASH",
          .help = "with -l: sha256 (default) or md5",
          .apply = [&o](char* word) { o.hash = parse_hash(word); }},
-        {.short_name = 'y',
-         .help = "print the public key of a key file",
-         .apply = [&line](char*) { line.choose(Mode::print_public); }},
-        {.long_name = "print-pubkey",
-         .argument = "FILE",
-         .help = "the same, of FILE",
-         .apply =
-             [&line, &o](char* file) {
-                 line.choose(Mode::print_public);
-                 o.file = file;
-             }},
+        {.long_name = "parent-handle",
+         .argument = "HANDLE",
+         .help = "what a new or imported key hangs under: owner (default), endorsement, platform, null, or a "
+                 "persistent storage key, 0x81…",
+         .apply = [&o](char* word) { o.parent = parse_parent_handle(word); }},
     };
+}
+
+std::vector<cli::Option> option_table(CommandLine& line) {
+    auto table = key_options(line.options);
+    for (auto& option : mode_options(line))
+        table.push_back(std::move(option));
     line.tpm.add_to(table);
     return table;
 }
@@ -116,7 +170,7 @@ std::vector<cli::Option> option_table(CommandLine& line) {
 int run_keygen(std::span<char*> arguments) {
     log::configure("ssh-tpm-keygen", log::Level::info);
     CommandLine line;
-    line.options.target = [&line] { return line.tpm.target(); };
+    line.options.open_device = [&line] { return line.tpm.open_device(); };
     const auto table = option_table(line);
     const auto parsed = cli::parse_options(arguments, table);
     if (parsed.help) {
@@ -126,16 +180,9 @@ int run_keygen(std::span<char*> arguments) {
     if (!parsed.operands.empty())
         throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"",
                     "a file is named with -f");
-
-    switch (line.mode) {
-    case Mode::fingerprint:
-        return keygen_fingerprint(line.options);
-    case Mode::print_public:
-        return keygen_print_public(line.options);
-    case Mode::create:
-        break;
-    }
-    return keygen_create(line.options);
+    if (!line.options.wrap_with.empty() && line.mode != keygen_wrap)
+        throw Error(Errc::usage, "--wrap-with goes with --wrap KEY");
+    return line.mode == nullptr ? keygen_create(line.options) : line.mode(line.options);
 }
 
 } // namespace sshtpm::applets

@@ -1,12 +1,12 @@
 #pragma once
-// What the modes of keygen share: the options, as they were given.
+// What the modes of keygen share: the options, as they were given, and the entry of each mode.
 
 #include "base/secret.hpp"
 #include "ssh/fingerprint.hpp"
-#include "tpm/target.hpp"
+#include "tpm/device.hpp"
 
-#include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,27 +18,26 @@ struct KeygenOptions {
     std::optional<std::string> file;                          ///< -f
     std::optional<std::string> comment;                       ///< -C
     std::optional<Secret> pin;                                ///< -N
+    std::optional<Secret> old_pin;                            ///< -P
     bool quiet = false;                                       ///< -q
     bool randomart = false;                                   ///< -v
     ssh::FingerprintHash hash = ssh::FingerprintHash::sha256; ///< -E
-    std::function<tpm::Target()> target;                      ///< asked for only by modes that need a TPM
+    std::string source;                                       ///< --import FILE, --wrap KEY
+    std::string wrap_with;                                    ///< --wrap-with PARENT
+    TPM2_HANDLE parent = TPM2_RH_OWNER;                       ///< --parent-handle
+    /// Opens the TPM, with the owner password where -o asks for it: called only by modes that need one.
+    std::function<std::unique_ptr<tpm::Device>()> open_device;
 };
 
-/// Makes a key and writes PATH.tpm and PATH.pub. @returns the exit status.
+// Each @returns the exit status.
 int keygen_create(const KeygenOptions& options);
-/// -l
-int keygen_fingerprint(const KeygenOptions& options);
-/// -y
-int keygen_print_public(const KeygenOptions& options);
-
-/// The comment and public key of a .tpm file. @throws Error
-struct PublicHalf {
-    Bytes blob;
-    std::string comment;
-};
-PublicHalf read_public_half(const std::filesystem::path& file);
-
-/// ~ of the default: where -f does not say. For modes that read an existing key.
-std::filesystem::path key_file_of(const KeygenOptions& options);
+int keygen_fingerprint(const KeygenOptions& options);    ///< -l
+int keygen_print_public(const KeygenOptions& options);   ///< -y
+int keygen_change_pin(const KeygenOptions& options);     ///< -p
+int keygen_change_comment(const KeygenOptions& options); ///< -c
+int keygen_host_keys(const KeygenOptions& options);      ///< -A
+int keygen_import(const KeygenOptions& options);         ///< --import
+int keygen_wrap(const KeygenOptions& options);           ///< --wrap
+int keygen_supported(const KeygenOptions& options);      ///< --supported
 
 } // namespace sshtpm::applets

@@ -1,17 +1,16 @@
-// keygen's modes that only read: fingerprints and public keys.
+// keygen's modes that only read: fingerprints and public keys, of .tpm files, .pub files and standard input.
 
-#include "applets/keygen.hpp"
+#include "applets/keygen_files.hpp"
+#include "applets/keygen_text.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "identity/convert.hpp"
-#include "identity/identity.hpp"
 #include "keyfile/usable.hpp"
-#include "os/paths.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/randomart.hpp"
 
-#include <array>
+#include <algorithm>
 #include <iostream>
+#include <optional>
 
 namespace sshtpm::applets {
 
@@ -19,63 +18,67 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t max_public_file = 64 * 1024;
-
-bool is_key_file(std::string_view text) {
-    return text.find("-----BEGIN ") != std::string_view::npos;
+ssh::AuthorizedKey public_half(const keyfile::KeyFile& key) {
+    const auto public_key = identity::to_public_key(key.public_area);
+    return {.type = std::string(ssh::info(public_key.type()).name),
+            .blob = copy_of(public_key.blob()),
+            .comment = key.description};
 }
 
-PublicHalf public_half(const keyfile::KeyFile& key) {
-    return {.blob = copy_of(identity::to_public_key(key.public_area).blob()), .comment = key.description};
+/// A line of a .pub file, or of an authorized_keys or known_hosts file, where options or names stand in front
+/// of the key. Nothing when there is no key in it.
+std::optional<ssh::AuthorizedKey> find_key(std::string_view line) {
+    constexpr std::string_view blank = " \t";
+    for (auto rest = line; !rest.empty();) {
+        rest.remove_prefix(std::min(rest.find_first_not_of(blank), rest.size()));
+        try { // caught to look behind the next word
+            return ssh::AuthorizedKey::parse(rest);
+        } catch (const Error&) {
+            rest.remove_prefix(std::min(rest.find_first_of(blank), rest.size()));
+        }
+    }
+    return std::nullopt;
 }
 
-/// The file as it was named, else with the ending that keygen gives it.
-fs::path existing(const fs::path& path) {
-    std::error_code ignored;
-    if (fs::exists(path, ignored))
-        return path;
-    auto with_ending = path;
-    with_ending += ".tpm";
-    return fs::exists(with_ending, ignored) ? with_ending : path;
+/// The keys of a text: of a .tpm file one, of a .pub or authorized_keys file one a line.
+std::vector<ssh::AuthorizedKey> public_halves(std::string_view text, const fs::path& file) {
+    if (is_key_file(text))
+        return {public_half(parse_key(text, file))};
+    std::vector<ssh::AuthorizedKey> keys;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size());
+        const auto line = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        if (line.starts_with('#'))
+            continue;
+        if (auto key = find_key(line))
+            keys.push_back(std::move(*key));
+    }
+    if (keys.empty())
+        throw Error(Errc::malformed, file.string() + " is not a public key file");
+    return keys;
+}
+
+std::vector<ssh::AuthorizedKey> read_public_halves(const KeygenOptions& options) {
+    const auto file = existing_key(options);
+    const auto content = read_text(file);
+    return public_halves(text_of(content), file);
 }
 
 } // namespace
 
-fs::path key_file_of(const KeygenOptions& options) {
-    if (options.file)
-        return existing(*options.file);
-    for (const auto* name : {"id_ecdsa.tpm", "id_rsa.tpm"})
-        if (auto path = os::ssh_folder() / name; fs::exists(path))
-            return path;
-    throw Error(Errc::not_found, "no key file in " + os::ssh_folder().string(), "name one with -f");
-}
-
-PublicHalf read_public_half(const fs::path& file) {
-    const auto content = read_file(file, max_public_file);
-    try { // caught to say which file it was
-        if (is_key_file(text_of(content)))
-            return public_half(keyfile::parse_pem(text_of(content)));
-        auto line = ssh::AuthorizedKey::parse(text_of(content));
-        return {.blob = std::move(line.blob), .comment = std::move(line.comment)};
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
-}
-
 int keygen_fingerprint(const KeygenOptions& options) {
-    const auto key = read_public_half(key_file_of(options));
-    std::cout << ssh::fingerprint_line(key.blob, key.comment, options.hash) << '\n';
-    if (options.randomart)
-        std::cout << ssh::randomart(ssh::describe(key.blob), options.hash) << '\n';
+    for (const auto& key : read_public_halves(options)) {
+        std::cout << ssh::fingerprint_line(key.blob, key.comment, options.hash) << '\n';
+        if (options.randomart)
+            std::cout << ssh::randomart(ssh::describe(key.blob), options.hash) << '\n';
+    }
     return 0;
 }
 
 int keygen_print_public(const KeygenOptions& options) {
-    const auto file = key_file_of(options);
-    const auto key = public_half(identity::load_key_file(file));
-    const auto type = ssh::info(ssh::PublicKey::from_blob(key.blob).type()).name;
-    std::cout
-        << ssh::AuthorizedKey{.type = std::string(type), .blob = key.blob, .comment = key.comment}.line();
+    for (const auto& key : read_public_halves(options))
+        std::cout << key.line();
     return 0;
 }
 

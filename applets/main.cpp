@@ -37,7 +37,10 @@ void show_help(std::ostream& out) {
 int run_applet(const Applet& applet, std::span<char*> arguments) {
     const auto name = std::string(link_prefix) + std::string(applet.name);
     try { // the last catch
-        return applet.run(arguments);
+        const int status = applet.run(arguments);
+        if (!std::cout.flush())
+            throw Error(Errc::io, "what was to be printed could not be written");
+        return status;
     } catch (const Error& error) {
         return cli::report(name, error);
     } catch (const std::exception& error) {

@@ -1,9 +1,62 @@
 #include "applets/tpm_options.hpp"
 
+#include "base/error.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
+#include "prompt/ask.hpp"
+#include "tpm/pin.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 
 namespace sshtpm::applets {
+
+namespace {
+
+constexpr const char* owner_password_variable = "SSH_TPM_AGENT_OWNER_PASSWORD";
+
+struct Hierarchy {
+    std::string_view word, letter;
+    TPM2_HANDLE handle;
+};
+
+constexpr std::array hierarchies{
+    Hierarchy{"owner", "o", TPM2_RH_OWNER},
+    Hierarchy{"endorsement", "e", TPM2_RH_ENDORSEMENT},
+    Hierarchy{"platform", "p", TPM2_RH_PLATFORM},
+    Hierarchy{"null", "n", TPM2_RH_NULL},
+};
+
+/// The variable's value, wiped from the environment: children should not inherit it.
+std::optional<Secret> take_variable(const char* name) {
+    char* value = ::getenv(name);
+    if (value == nullptr)
+        return std::nullopt;
+    auto secret = Secret::copy_of(bytes_of(value));
+    std::memset(value, 'x', std::strlen(value));
+    ::unsetenv(name);
+    return secret;
+}
+
+} // namespace
+
+TPM2_HANDLE parse_parent_handle(std::string_view word) {
+    for (const auto& hierarchy : hierarchies)
+        if (word == hierarchy.word || word == hierarchy.letter)
+            return hierarchy.handle;
+    TPM2_HANDLE handle = 0;
+    if (word.starts_with("0x")) {
+        const auto* end = word.data() + word.size();
+        const auto [stopped, failure] = std::from_chars(word.data() + 2, end, handle, 16);
+        if (failure == std::errc{} && stopped == end && handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT)
+            return handle;
+    }
+    throw Error(
+        Errc::usage, "--parent-handle " + std::string(word) + ": no such parent",
+        "owner (o), endorsement (e), platform (p), null (n), or a persistent handle from 0x81000000 on");
+}
 
 void TpmOptions::add_to(std::vector<cli::Option>& options) {
     options.push_back(
@@ -14,6 +67,10 @@ void TpmOptions::add_to(std::vector<cli::Option>& options) {
     options.push_back({.long_name = "swtpm",
                        .help = "an emulator instead of the TPM, for trying things out (SSH_TPM_AGENT_SWTPM)",
                        .apply = [this](char*) { swtpm_ = true; }});
+    options.push_back({.short_name = 'o',
+                       .long_name = "owner-password",
+                       .help = "ask for the owner password of the TPM (SSH_TPM_AGENT_OWNER_PASSWORD)",
+                       .apply = [this](char*) { ask_owner_password_ = true; }});
 }
 
 tpm::Target TpmOptions::target() const {
@@ -22,6 +79,22 @@ tpm::Target TpmOptions::target() const {
                                .swtpm_option = swtpm_,
                                .swtpm_variable = os::variable("SSH_TPM_AGENT_SWTPM"),
                                .default_emulator_state = os::emulator_state()});
+}
+
+tpm::Auth TpmOptions::owner_password() const {
+    auto password = take_variable(owner_password_variable);
+    if (!password && ask_owner_password_) {
+        password = prompt::ask_and_wait("Enter owner password: ", prompt::Program::tool);
+        if (!password)
+            throw Error(Errc::refused, "no owner password was given");
+    }
+    return password ? tpm::to_auth(std::move(*password)) : nullptr;
+}
+
+std::unique_ptr<tpm::Device> TpmOptions::open_device() const {
+    auto device = std::make_unique<tpm::Device>(target());
+    device->use_owner_password(owner_password());
+    return device;
 }
 
 } // namespace sshtpm::applets

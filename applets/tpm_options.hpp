@@ -2,20 +2,33 @@
 // The options and variables that say which TPM, the same for every applet.
 
 #include "cli/options.hpp"
-#include "tpm/target.hpp"
+#include "tpm/device.hpp"
+
+#include <memory>
 
 namespace sshtpm::applets {
 
 class TpmOptions {
   public:
-    /// Adds --tcti and --swtpm to an applet's table. This object must outlive the parsing.
+    /// Adds --tcti, --swtpm and -o to an applet's table. This object must outlive the parsing.
     void add_to(std::vector<cli::Option>& options);
+
     /// @throws Error(usage)
     tpm::Target target() const;
+    /// Null unless -o or SSH_TPM_AGENT_OWNER_PASSWORD says that there is one; -o asks for it. The variable is
+    /// taken out of the environment.
+    tpm::Auth owner_password() const;
+    /// Opens the target with the owner password.
+    std::unique_ptr<tpm::Device> open_device() const;
 
   private:
     std::optional<std::string> tcti_;
     bool swtpm_ = false;
+    bool ask_owner_password_ = false;
 };
+
+/// owner/o, endorsement/e, platform/p, null/n, or a persistent handle 0x81000000..0x81FFFFFF.
+/// @throws Error(usage), listing them.
+TPM2_HANDLE parse_parent_handle(std::string_view word);
 
 } // namespace sshtpm::applets

@@ -1,0 +1,177 @@
+// keygen -p and -c: another PIN or another comment for a key that is there.
+
+#include "applets/keygen_create.hpp"
+#include "applets/keygen_dialogue.hpp"
+#include "applets/keygen_files.hpp"
+#include "applets/keygen_text.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "identity/sign.hpp"
+#include "ssh/authorized_key.hpp"
+#include "ssh/digest.hpp"
+#include "tpm/change_auth.hpp"
+#include "tpm/lockout.hpp"
+#include "tpm/pin.hpp"
+
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_exempt(const keyfile::KeyFile& key) {
+    return (key.public_area.objectAttributes & TPMA_OBJECT_NODA) != 0;
+}
+
+tpm::Auth old_pin(const KeygenOptions& options, const identity::Identity& identity) {
+    if (!identity.needs_pin())
+        return nullptr;
+    if (options.old_pin)
+        return tpm::to_auth(Secret::copy_of(options.old_pin->view()));
+    return tpm::to_auth(ask_secret("Enter old passphrase: "));
+}
+
+[[noreturn]] void refuse_pin(const tpm::Device& device, const keyfile::KeyFile& key, const fs::path& file) {
+    throw Error(Errc::auth, file.string() + ": the PIN is wrong; nothing was changed",
+                is_exempt(key) ? "the TPM does not count wrong tries for this key"
+                               : tpm::lockout_text(tpm::read_lockout(device.context())));
+}
+
+/// One signature, so that a wrong PIN is known before the new one is asked for.
+void require_pin(tpm::Device& device, const identity::Identity& identity, const tpm::Auth& auth,
+                 const fs::path& file) {
+    const auto turn = device.take_turn();
+    const auto hash = ssh::info(identity.public_key.type()).hash;
+    const auto digest = ssh::digest(hash, identity.public_key.blob());
+    if (std::holds_alternative<tpm::WrongAuth>(identity::sign(device, identity, auth, hash, digest)))
+        refuse_pin(device, *identity.key, file);
+    device.keys().flush(); // the person may take their time with the new PIN, or leave with Ctrl-C
+}
+
+/// The key with its new PIN, tried with one signature.
+identity::Identity change_pin(tpm::Device& device, const identity::Identity& identity,
+                              const tpm::Auth& before, const tpm::Auth& after, const fs::path& file) {
+    const auto turn = device.take_turn();
+    auto changed = tpm::change_auth(device, *identity.key, before, after);
+    if (!changed)
+        refuse_pin(device, *identity.key, file);
+    auto out = identity::make_identity(std::move(*changed), identity.comment);
+    identity::prove(device, out, after);
+    return out;
+}
+
+void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
+    if (is_exempt(key) && after)
+        log::info(
+            "this key was made without a PIN: the TPM does not count wrong tries of the one it has now; "
+            "a new key made with a PIN is safer");
+    if (!is_exempt(key) && !after)
+        log::info("this key was made with a PIN: wrong PINs of other keys can still lock it out");
+}
+
+std::string ask_comment(const KeygenOptions& options, const std::string& before) {
+    if (before.empty())
+        std::cout << "No existing comment\n";
+    else
+        std::cout << "Old comment: " << before << '\n';
+    if (options.comment)
+        return *options.comment;
+    const auto answer = ask_line("New comment: ");
+    if (!answer)
+        throw Error(Errc::refused, "no comment was given", "-C gives one");
+    return *answer;
+}
+
+void tell_comment(const std::string& comment) {
+    if (comment.empty())
+        std::cout << "Comment removed\n";
+    else
+        std::cout << "Comment '" << comment << "' applied\n";
+}
+
+/// The public half beside a key file, when it is this key's.
+void rewrite_public_half(const fs::path& key_file, const identity::Identity& identity) {
+    const auto pub = paths_for(key_file.string()).pub;
+    std::error_code ignored;
+    if (!fs::exists(pub, ignored))
+        return;
+    try { // caught because a file that is no public key is none of ours
+        const auto line = ssh::AuthorizedKey::parse(text_of(read_text(pub)));
+        if (equal(line.blob, identity.public_key.blob()))
+            write_public_half(pub, identity, Existing::replace);
+    } catch (const Error& error) {
+        log::info(printable(error.about(pub.string()).what()), "; left as it is");
+    }
+}
+
+/// A .pub file, or standard input, whose result goes to standard output.
+int change_comment_of_public(const KeygenOptions& options, const fs::path& file, std::string_view text) {
+    auto line = ssh::AuthorizedKey::parse(text);
+    if (file == "-") {
+        if (!options.comment)
+            throw Error(Errc::usage, "-c with -f - needs the comment with -C");
+        line.comment = *options.comment;
+        std::cout << line.line();
+        return 0;
+    }
+    line.comment = ask_comment(options, line.comment);
+    require_comment(line.comment);
+    write_file(file, bytes_of(line.line()), 0644, Existing::replace);
+    tell_comment(line.comment);
+    return 0;
+}
+
+} // namespace
+
+int keygen_change_pin(const KeygenOptions& options) {
+    const auto file = existing_key(options);
+    const auto identity = read_identity(file);
+    const auto device = options.open_device();
+    const auto before = old_pin(options, identity);
+    require_pin(*device, identity, before, file);
+    if (!options.quiet)
+        std::cout << "Key has comment '" << identity.key->description << "'\n";
+    const auto after = changed_pin(options.pin);
+    if (!after)
+        return 1;
+    const auto changed = change_pin(*device, identity, before, *after, file);
+    write_file(file, bytes_of(keyfile::to_key_file(*changed.key)), 0600, Existing::replace);
+    warn_of_protection(*changed.key, *after);
+    if (!options.quiet)
+        std::cout << "Your identification has been saved with the new passphrase.\n";
+    return 0;
+}
+
+int keygen_change_comment(const KeygenOptions& options) {
+    const auto file = existing_key(options);
+    if (options.comment)
+        require_comment(*options.comment);
+    const auto content = read_text(file);
+    if (!is_key_file(text_of(content)))
+        return change_comment_of_public(options, file, text_of(content));
+    auto key = parse_key(text_of(content), file);
+    if (file == "-") {
+        if (!options.comment)
+            throw Error(Errc::usage, "-c with -f - needs the comment with -C");
+        key.description = *options.comment;
+        std::cout << keyfile::to_key_file(key);
+        return 0;
+    }
+    const auto before = key.description;
+    key.description = ask_comment(options, before);
+    require_comment(key.description);
+    if (key.description == before) {
+        std::cout << "No change to comment\n";
+        return 0;
+    }
+    const auto identity = identity_of(std::move(key), file);
+    write_file(file, bytes_of(keyfile::to_key_file(*identity.key)), 0600, Existing::replace);
+    rewrite_public_half(file, identity);
+    tell_comment(identity.key->description);
+    return 0;
+}
+
+} // namespace sshtpm::applets

@@ -1,0 +1,132 @@
+#include "applets/keygen_files.hpp"
+
+#include "applets/keygen_dialogue.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "keyfile/legacy.hpp"
+#include "os/paths.hpp"
+#include "ssh/authorized_key.hpp"
+#include "ssh/randomart.hpp"
+
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view ending = ".tpm";
+
+/// The file as it was named, else with the ending that keygen gives it.
+fs::path with_ending_if_needed(const fs::path& path) {
+    std::error_code ignored;
+    if (fs::exists(path, ignored))
+        return path;
+    auto longer = path;
+    longer += ending;
+    return fs::exists(longer, ignored) ? longer : path;
+}
+
+fs::path default_key() {
+    const auto folder = os::ssh_folder();
+    const auto ecdsa = folder / "id_ecdsa.tpm", rsa = folder / "id_rsa.tpm";
+    std::error_code ignored;
+    return !fs::exists(ecdsa, ignored) && fs::exists(rsa, ignored) ? rsa : ecdsa;
+}
+
+} // namespace
+
+KeyPaths paths_for(std::string path) {
+    if (path.size() > ending.size() && path.ends_with(ending))
+        path.resize(path.size() - ending.size());
+    if (path.empty() || path.back() == '/')
+        throw Error(Errc::usage, "\"" + path + "\" names no file");
+    return {.key = path + std::string(ending), .pub = path + ".pub"};
+}
+
+fs::path existing_key(const KeygenOptions& options) {
+    if (options.file)
+        return *options.file == "-" ? fs::path("-") : with_ending_if_needed(*options.file);
+    const auto usual = default_key();
+    if (options.quiet || !interactive())
+        return usual;
+    const auto answer = ask_line("Enter file in which the key is (" + usual.string() + "): ");
+    if (!answer)
+        throw Error(Errc::refused, "no file was named");
+    return answer->empty() ? usual : with_ending_if_needed(*answer);
+}
+
+void make_ssh_folder(const KeyPaths& paths, bool quiet) {
+    const auto folder = os::ssh_folder();
+    if (paths.key.parent_path() == folder && make_folder(folder, 0700) && !quiet)
+        std::cout << "Created directory '" << folder.string() << "'.\n";
+}
+
+std::optional<Existing> may_write(const KeyPaths& paths) {
+    std::error_code ignored;
+    for (const auto& path : {paths.key, paths.pub})
+        if (fs::exists(fs::symlink_status(path, ignored)))
+            return confirm_overwrite(path.string()) ? std::optional(Existing::replace) : std::nullopt;
+    return Existing::keep;
+}
+
+void write_public_half(const fs::path& path, const identity::Identity& identity, Existing existing) {
+    const auto& key = identity.public_key;
+    const ssh::AuthorizedKey line{.type = std::string(ssh::info(key.type()).name),
+                                  .blob = copy_of(key.blob()),
+                                  .comment = identity.key->description};
+    write_file(path, bytes_of(line.line()), 0644, existing);
+}
+
+void write_key(const KeyPaths& paths, const identity::Identity& identity, Existing existing) {
+    write_file(paths.key, bytes_of(keyfile::to_key_file(*identity.key)), 0600, existing);
+    write_public_half(paths.pub, identity, existing);
+}
+
+void show_key(const KeyPaths& paths, const identity::Identity& identity) {
+    const auto blob = identity.public_key.blob();
+    std::cout << "Your identification has been saved in " << paths.key.string() << '\n'
+              << "Your public key has been saved in " << paths.pub.string() << '\n'
+              << "The key fingerprint is:\n"
+              << ssh::fingerprint(blob) << ' ' << identity.key->description << '\n'
+              << "The key's randomart image is:\n"
+              << ssh::randomart(ssh::describe(blob)) << '\n';
+}
+
+keyfile::KeyFile read_key(const fs::path& file) {
+    return parse_key(text_of(read_file(file, keyfile::max_file_size)), file);
+}
+
+keyfile::KeyFile parse_key(std::string_view text, const fs::path& file) {
+    try { // caught to say which file it was
+        auto key = keyfile::parse_key_file(text);
+        if (key.legacy != keyfile::Legacy::none)
+            log::info(
+                printable(file.string()), ": made by ssh-tpm-agent ",
+                key.legacy == keyfile::Legacy::release_0_1 ? "0.1" : "0.2",
+                "; it cannot be moved to the standard parent (fixedParent): make a new key to replace it");
+        return key;
+    } catch (const Error& error) {
+        throw error.about(file.string());
+    }
+}
+
+identity::Identity identity_of(keyfile::KeyFile key, const fs::path& file) {
+    try { // caught to say which file it was
+        return identity::make_identity(std::move(key), file.string());
+    } catch (const Error& error) {
+        throw error.about(file.string());
+    }
+}
+
+identity::Identity read_identity(const fs::path& file) {
+    return identity_of(read_key(file), file);
+}
+
+bool is_key_file(std::string_view text) {
+    return text.find("-----BEGIN ") != std::string_view::npos;
+}
+
+} // namespace sshtpm::applets

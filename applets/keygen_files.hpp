@@ -1,0 +1,54 @@
+#pragma once
+// The files of keygen: which ones an option means, reading and writing them.
+
+#include "applets/keygen.hpp"
+#include "base/file.hpp"
+#include "identity/identity.hpp"
+
+#include <filesystem>
+
+namespace sshtpm::applets {
+
+/// The names of the two files of a key.
+struct KeyPaths {
+    std::filesystem::path key, pub;
+};
+
+/// PATH.tpm and PATH.pub; a .tpm that is there already is not doubled. @throws Error(usage)
+KeyPaths paths_for(std::string path);
+
+/// The file that a mode for existing keys works on: -f, with ".tpm" behind it where only that exists; asked
+/// for at the terminal; else the first of ~/.ssh/id_ecdsa.tpm and id_rsa.tpm that is there.
+std::filesystem::path existing_key(const KeygenOptions& options);
+
+/// Makes ~/.ssh when the key is to be in it, and says so.
+void make_ssh_folder(const KeyPaths& paths, bool quiet);
+
+/// What may happen to the files that are there; nothing when a person at the terminal says no.
+/// @throws Error(exists) when there is no terminal.
+std::optional<Existing> may_write(const KeyPaths& paths);
+
+/// Writes the private half, 0600, then the public half, 0644.
+void write_key(const KeyPaths& paths, const identity::Identity& identity, Existing existing);
+
+/// The .pub file with the identity's description as its comment.
+void write_public_half(const std::filesystem::path& path, const identity::Identity& identity,
+                       Existing existing);
+
+/// "Your identification has been saved in …", fingerprint and randomart, in ssh-keygen's words.
+void show_key(const KeyPaths& paths, const identity::Identity& identity);
+
+/// A key file, with a word on stderr when it is of a format that has had its day. @throws Error naming it
+keyfile::KeyFile read_key(const std::filesystem::path& file);
+
+/// The same for a text that has been read. @throws Error naming `file`
+keyfile::KeyFile parse_key(std::string_view text, const std::filesystem::path& file);
+
+/// A key that can sign. @throws Error naming the file
+identity::Identity identity_of(keyfile::KeyFile key, const std::filesystem::path& file);
+identity::Identity read_identity(const std::filesystem::path& file);
+
+/// True for the text of a file with a PEM block, false for that of a .pub file.
+bool is_key_file(std::string_view text);
+
+} // namespace sshtpm::applets

@@ -1,0 +1,221 @@
+// keygen --import and --wrap: keys that were made outside the TPM.
+
+#include "applets/keygen_create.hpp"
+#include "applets/keygen_dialogue.hpp"
+#include "applets/keygen_files.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "identity/convert.hpp"
+#include "identity/sign.hpp"
+#include "keyfile/wrap.hpp"
+#include "ssh/authorized_key.hpp"
+#include "ssh/private_key.hpp"
+#include "tpm/import.hpp"
+#include "tpm/pin.hpp"
+
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int most_tries = 3;
+
+/// Opens an outside key, asking for its passphrase as often as ssh-add would.
+ssh::PrivateKey open_outside_key(const fs::path& file, const Secret& content,
+                                 const std::optional<Secret>& given) {
+    auto opened = ssh::open_private_key(content, given ? &*given : nullptr);
+    for (int tries = 0; !std::holds_alternative<ssh::PrivateKey>(opened); ++tries) {
+        if (tries == most_tries || given)
+            throw Error(Errc::auth, file.string() + ": the passphrase is wrong");
+        const auto passphrase =
+            ask_secret(tries == 0 ? "Enter passphrase for " + file.string() + ": "
+                                  : "Bad passphrase, try again for " + file.string() + ": ");
+        opened = ssh::open_private_key(content, &passphrase);
+    }
+    return std::get<ssh::PrivateKey>(std::move(opened));
+}
+
+/// The key's own comment, else that of the .pub file beside it.
+std::string comment_of(const ssh::PrivateKey& key, const fs::path& file) {
+    if (!key.comment.empty())
+        return printable(key.comment);
+    auto pub = file;
+    pub += ".pub";
+    std::error_code ignored;
+    if (!fs::exists(pub, ignored))
+        return {};
+    try { // caught because a comment is not worth failing for
+        const auto line = ssh::AuthorizedKey::parse(text_of(read_file(pub, ssh::max_private_key_file)));
+        return equal(line.blob, key.public_key.blob()) ? printable(line.comment) : std::string();
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+struct OutsideKey {
+    ssh::PrivateKey key;
+    std::string comment;
+};
+
+OutsideKey read_outside_key(const KeygenOptions& options, const Secret& content) {
+    const fs::path file = options.source;
+    try { // caught to say which file it was
+        auto key = open_outside_key(file, content, options.old_pin);
+        auto comment = options.comment ? *options.comment : comment_of(key, file);
+        require_comment(comment);
+        return {.key = std::move(key), .comment = std::move(comment)};
+    } catch (const Error& error) {
+        throw std::string_view(error.what()).starts_with(options.source) ? error
+                                                                         : error.about(options.source);
+    }
+}
+
+TPMT_PUBLIC read_parent(const fs::path& file) {
+    const auto content = read_file(file, keyfile::max_file_size);
+    try { // caught to say which file it was
+        return keyfile::parse_parent(content);
+    } catch (const Error& error) {
+        throw error.about(file.string());
+    }
+}
+
+keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const OutsideKey& outside, const tpm::Auth& auth) {
+    const auto area = identity::to_public_area(outside.key.public_key, auth ? tpm::DictionaryAttack::guarded
+                                                                            : tpm::DictionaryAttack::exempt);
+    auto wrapped = keyfile::wrap(storage_key, area, outside.key.sensitive, auth ? auth->view() : ByteView());
+    wrapped.description = outside.comment;
+    return wrapped;
+}
+
+/// Where the result goes. The public half of an outside key often stands where ours would: it is left alone
+/// when it is this key's, and the import refused when it is another's.
+struct Destination {
+    KeyPaths paths;
+    Existing existing = Existing::keep;
+    bool write_pub = true;
+};
+
+std::optional<Destination> choose_destination(const KeygenOptions& options, const ssh::PublicKey& key) {
+    Destination out{.paths = paths_for(options.file.value_or(options.source))};
+    std::error_code ignored;
+    if (fs::exists(fs::symlink_status(out.paths.pub, ignored))) {
+        const auto line =
+            ssh::AuthorizedKey::parse(text_of(read_file(out.paths.pub, ssh::max_private_key_file)));
+        if (!equal(line.blob, key.blob()))
+            throw Error(Errc::exists, out.paths.pub.string() + ": is another key's public half",
+                        "choose another name with -f");
+        out.write_pub = false;
+    }
+    if (!fs::exists(fs::symlink_status(out.paths.key, ignored)))
+        return out;
+    if (!confirm_overwrite(out.paths.key.string()))
+        return std::nullopt;
+    out.existing = Existing::replace;
+    return out;
+}
+
+void write_imported(const Destination& destination, const identity::Identity& identity) {
+    write_file(destination.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), 0600,
+               destination.existing);
+    if (destination.write_pub)
+        write_public_half(destination.paths.pub, identity, Existing::keep);
+}
+
+/// From an importable key file to a loadable one, under the parent that it names.
+identity::Identity load_wrapped(tpm::Device& device, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
+                                const std::string& comment) {
+    const auto turn = device.take_turn();
+    auto identity = identity::make_identity(tpm::import_key(device, wrapped), comment);
+    identity::prove(device, identity, auth);
+    return identity;
+}
+
+int import_outside_key(const KeygenOptions& options, const Secret& content) {
+    const auto device = options.open_device();
+    const auto outside = read_outside_key(options, content);
+    const auto destination = choose_destination(options, outside.key.public_key);
+    if (!destination)
+        return 1;
+    const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
+    TPMT_PUBLIC storage_key{};
+    {
+        const auto turn = device->take_turn();
+        storage_key = tpm::storage_key_area(*device, options.parent);
+    }
+    auto wrapped = wrap_for(storage_key, outside, auth);
+    wrapped.parent = options.parent;
+    const auto identity = load_wrapped(*device, wrapped, auth, outside.comment);
+    write_imported(*destination, identity);
+    if (!options.quiet)
+        show_key(destination->paths, identity);
+    log::info("the plaintext private key is still in ", printable(options.source),
+              ": remove it, and its backups, when you no longer need it");
+    return 0;
+}
+
+int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
+    if (wrapped.kind != keyfile::KeyKind::importable)
+        throw Error(Errc::unsupported, options.source + ": is not an importable key", "it is used as it is");
+    const auto public_key = identity::to_public_key(wrapped.public_area);
+    const auto destination = choose_destination(options, public_key);
+    if (!destination)
+        return 1;
+    const auto device = options.open_device();
+    // The PIN went into the wrapping; it is asked for only to try the key.
+    const auto auth = wrapped.empty_auth ? nullptr
+                      : options.old_pin  ? tpm::to_auth(Secret::copy_of(options.old_pin->view()))
+                                         : tpm::to_auth(ask_secret("Enter passphrase: "));
+    auto to_import = wrapped;
+    if (options.comment)
+        to_import.description = *options.comment;
+    const auto identity = load_wrapped(*device, to_import, auth, to_import.description);
+    write_imported(*destination, identity);
+    if (!options.quiet)
+        show_key(destination->paths, identity);
+    return 0;
+}
+
+} // namespace
+
+int keygen_import(const KeygenOptions& options) {
+    const auto content = read_secret_file(options.source, ssh::max_private_key_file);
+    const auto text = text_of(content.view());
+    if (text.find("-----BEGIN TSS2 PRIVATE KEY-----") == std::string_view::npos)
+        return import_outside_key(options, content);
+    try { // caught to say which file it was
+        return import_wrapped_key(options, keyfile::parse_pem(text));
+    } catch (const Error& error) {
+        throw std::string_view(error.what()).starts_with(options.source) ? error
+                                                                         : error.about(options.source);
+    }
+}
+
+int keygen_wrap(const KeygenOptions& options) {
+    if (options.wrap_with.empty() || !options.file)
+        throw Error(Errc::usage, "--wrap needs --wrap-with PARENT and -f OUT");
+    const auto content = read_secret_file(options.source, ssh::max_private_key_file);
+    const auto outside = read_outside_key(options, content);
+    const auto storage_key = read_parent(options.wrap_with);
+    const auto paths = paths_for(*options.file);
+    const auto existing = may_write(paths);
+    if (!existing)
+        return 1;
+    const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
+    auto wrapped = wrap_for(storage_key, outside, auth);
+    wrapped.parent = options.parent;
+    write_file(paths.key, bytes_of(keyfile::to_key_file(wrapped)), 0600, *existing);
+    const ssh::AuthorizedKey line{.type = std::string(ssh::info(outside.key.public_key.type()).name),
+                                  .blob = copy_of(outside.key.public_key.blob()),
+                                  .comment = outside.comment};
+    write_file(paths.pub, bytes_of(line.line()), 0644, *existing);
+    if (!options.quiet)
+        std::cout << "The wrapped key has been saved in " << paths.key.string() << '\n'
+                  << "On the machine that it is for, ssh-tpm keygen --import makes it usable.\n";
+    return 0;
+}
+
+} // namespace sshtpm::applets
