@@ -28,6 +28,7 @@ ROOMS = {
 
 # The folders that may include headers of a library, by how the header's name begins.
 LIBRARIES = {
+    "botan/": {"ssh"},
     "boost/": {"agent", "prompt", "applets"},
     "tss2/": {"keyfile", "tpm", "identity"},
     "openssl/": {"ssh", "keyfile"},
@@ -115,6 +116,8 @@ EXAMPLES = [
     ("src/agent/b.cpp", "#include <tss2/tss2_esys.h>\n", True),
     ("src/ssh/a.cpp", "#include <openssl/evp.h>\n", False),
     ("src/ssh/b.cpp", "#include <sodium.h>\n", True),
+    ("src/ssh/c.cpp", "#include <botan/ffi.h>\n", False),
+    ("src/keyfile/a.cpp", "#include <botan/ffi.h>\n", True),
     ("src/base/bytes.cpp", "auto a = reinterpret_cast<char*>(b);\n", False),
     ("src/base/file.cpp", "auto a = reinterpret_cast<char*>(b);\n", True),
     ("src/os/a.cpp", "\n" * LONGEST_FILE, False),

@@ -3,8 +3,12 @@
 import os
 import signal
 
+import keyfile
 from lab import read, read_key
 from protocol import Connection
+
+HASHES = {'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512', 'ecdsa-sha2-nistp256': 'sha256',
+          'ecdsa-sha2-nistp384': 'sha384', 'ecdsa-sha2-nistp521': 'sha512'}
 
 
 class Agent:
@@ -73,12 +77,12 @@ printf '%s' "$1" > "{folder}/call.$n/argument"
 exec cat "{folder}/answer.$n"
 '''
 
-    def __init__(self, lab, *answers):
+    def __init__(self, lab, *answers, name='askpass'):
         self.lab = lab
-        self.folder = lab.make_folder('askpass')
-        self.program = lab.write('askpass/askpass', self.SCRIPT.format(folder=self.folder), mode=0o755)
+        self.folder = lab.make_folder(name)
+        self.program = lab.write(f'{name}/askpass', self.SCRIPT.format(folder=self.folder), mode=0o755)
         for number, answer in enumerate(answers, 1):
-            lab.write(f'askpass/answer.{number}', answer + '\n')
+            lab.write(f'{name}/answer.{number}', answer + '\n')
         self.env = {'SSH_ASKPASS': self.program, 'SSH_ASKPASS_REQUIRE': 'force'}
 
     def answer_later(self, number):
@@ -100,6 +104,15 @@ exec cat "{folder}/answer.$n"
     def environment(self, number):
         lines = read(os.path.join(self.folder, f'call.{number}', 'environment')).splitlines()
         return dict(line.split('=', 1) for line in lines if '=' in line)
+
+
+def verify(lab, key, algorithm, signature, data):
+    """Has openssl check a raw signature."""
+    public = lab.write('public.pem', lab.public_pem(key))
+    if not algorithm.startswith('rsa'):
+        signature = keyfile.ecdsa_der(signature)
+    lab.run('openssl', 'dgst', '-' + HASHES[algorithm], '-verify', public, '-signature',
+            lab.write('raw', signature), lab.write('data', data), status=0)
 
 
 def certify(lab, key, *options):

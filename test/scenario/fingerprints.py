@@ -5,6 +5,7 @@ import unittest
 
 from lab import KINDS, Scenario, read
 from swtpm import Swtpm
+from terminal import talk
 
 FORMS = (('-l',), ('-l', '-v'), ('-lv',), ('-l', '-E', 'md5'), ('-lv', '-E', 'md5'), ('-l', '-E', 'sha256'))
 
@@ -29,6 +30,61 @@ class Fingerprints(Scenario):
         self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-C', 'soft', '-f', path)
         for form in FORMS:
             self.expect(form, path + '.pub', path + '.pub')
+
+    def test_certificates_are_shown_as_certificates(self):
+        Swtpm(self.lab)
+        authority = self.lab.path('ca')
+        self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', authority)
+        keys = [self.lab.make_key('ecdsa', 'ecdsa', 384, comment='two words').path,
+                self.lab.make_key('rsa', 'rsa', 2048).path, authority]
+        for path in keys:
+            self.lab.ssh_keygen('-q', '-s', authority, '-I', 'a person', path + '.pub')
+            for form in FORMS:
+                with self.subTest(path=path, form=form):
+                    self.expect(form, path + '-cert.pub', path + '-cert.pub')
+
+    def test_a_file_of_several_keys_is_shown_line_by_line(self):
+        lines = []
+        for kind, bits in (('ed25519', 256), ('ecdsa', 521), ('rsa', 2048)):
+            path = self.lab.path(kind)
+            self.lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', '', '-C', 'a b', '-f', path)
+            lines.append(read(path + '.pub'))
+        without_comment = ' '.join(lines[1].split()[:2]) + '\n'
+        lists = {'several': ''.join(lines), 'with remarks': '# remark\n\n' + lines[0] + '\n' + lines[1],
+                 'no comment': without_comment, 'without its newline': lines[2].rstrip('\n'),
+                 'options': 'command="a b",no-pty ' + lines[0], 'hosts': 'one,two ' + lines[1],
+                 'blanks': '   ' + lines[0].replace(' ', '\t', 1)}
+        for name, text in lists.items():
+            path = self.lab.write('list', text)
+            for form in (('-l',), ('-lv',)):
+                with self.subTest(name=name, form=form):
+                    self.expect(form, path, path)
+
+    def test_standard_input_is_a_file_named_dash(self):
+        Swtpm(self.lab)
+        key = self.lab.make_key('x', 'rsa', 2048, comment='two words')
+        for form in FORMS:
+            with self.subTest(form=form):
+                theirs = self.lab.ssh_keygen(*form, '-f', '-', stdin=read(key.pub))
+                for text in (read(key.pub), read(key.tpm)):
+                    ours = self.lab.keygen(*form, '-f', '-', stdin=text)
+                    self.assertEqual((ours.stdout, ours.stderr), (theirs, ''))
+        for command in (('-y', '-f', '-'), ('--print-pubkey', '-')):
+            self.assertEqual(self.lab.keygen(*command, stdin=read(key.tpm)).stdout, read(key.pub))
+        for command in (('-l', '-f', '-'), ('-y', '-f', '-')):
+            for text in ('', 'no key\n', read(key.tpm)[:200]):
+                self.assert_error(self.lab.keygen(*command, stdin=text, status=None))
+
+    def test_the_file_is_asked_for_as_ssh_keygen_does(self):
+        Swtpm(self.lab)
+        key = self.lab.make_key('x', comment='two words')
+        question = 'Enter file in which the key is ('
+        for option, expected in (('-l', self.lab.ssh_keygen('-l', '-f', key.pub)), ('-y', read(key.pub))):
+            with self.subTest(option=option):
+                status, shown = talk(self.lab, f'{self.lab.bin}/ssh-tpm-keygen', option,
+                                     answers=[(question, key.tpm)])
+                self.assertEqual(status, 0, shown)
+                self.assertTrue(shown.endswith(f'): {key.tpm}\n{expected}'), shown)
 
     def test_a_file_without_its_suffix_is_found(self):
         Swtpm(self.lab)

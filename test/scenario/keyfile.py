@@ -8,9 +8,10 @@ from protocol import take_string
 
 BEGIN, END = '-----BEGIN TSS2 PRIVATE KEY-----', '-----END TSS2 PRIVATE KEY-----'
 SEQUENCE, INTEGER, BOOLEAN, OCTETS, OID, UTF8 = 0x30, 0x02, 0x01, 0x04, 0x06, 0x0c
-EMPTY_AUTH, DESCRIPTION = 0xa0, 0xa4  # explicit tags of draft-bottomley-tpm2-keys
+# Explicit tags of draft-bottomley-tpm2-keys.
+EMPTY_AUTH, POLICY, SECRET, DESCRIPTION, RSA_PARENT = 0xa0, 0xa1, 0xa2, 0xa4, 0xa5
 OWNER = 0x40000001
-SIGN_ENCRYPT = 0x00040000  # TPMA_OBJECT
+SIGN_ENCRYPT, NO_DA = 0x00040000, 0x00000400  # TPMA_OBJECT
 NIST_P256, NO_SUCH_CURVE = 0x0003, 0x7777
 
 

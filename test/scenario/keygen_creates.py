@@ -6,32 +6,19 @@ import pwd
 import re
 import shutil
 import socket
-import stat
 import unittest
 
 import keyfile
-from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, Scenario, needs_root, read_key
+from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read_key
 from swtpm import Probe, Swtpm
 
 CURVES = {256: 'ecdsa-sha2-nistp256', 384: 'ecdsa-sha2-nistp384', 521: 'ecdsa-sha2-nistp521'}
-
-
-def mode(path):
-    return stat.S_IMODE(os.stat(path).st_mode)
 
 
 class KeygenCreates(Scenario):
     def setUp(self):
         super().setUp()
         self.tpm = Swtpm(self.lab)
-
-    def everything_in(self, folder):
-        """Names and contents: to show that nothing changed."""
-        found = {}
-        for name in sorted(os.listdir(folder)):
-            with open(os.path.join(folder, name), 'rb') as file:
-                found[name] = file.read()
-        return found
 
     def refuse(self, *options, status, words=()):
         """Demands a refusal that leaves no file behind."""
@@ -134,17 +121,17 @@ class KeygenCreates(Scenario):
 
     def test_an_existing_file_is_refused_without_a_terminal_and_nothing_changes(self):
         self.lab.make_key('x')
-        before = self.everything_in(self.lab.keys)
+        before = contents(self.lab.keys)
         for stdin in (None, '', 'n\n', 'y\n'):
             result = self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), stdin=stdin, status=1)
             self.assertIn('already exists', result.stdout + result.stderr)
-            self.assertEqual(self.everything_in(self.lab.keys), before)
+            self.assertEqual(contents(self.lab.keys), before)
 
     def test_a_lone_public_file_of_that_name_is_not_overwritten_either(self):
         self.lab.write('keys/x.pub', 'the public half of something else\n')
-        before = self.everything_in(self.lab.keys)
+        before = contents(self.lab.keys)
         self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), status=1)
-        self.assertEqual(self.everything_in(self.lab.keys), before)
+        self.assertEqual(contents(self.lab.keys), before)
 
     def test_a_folder_that_does_not_exist_is_an_error(self):
         result = self.lab.keygen('-N', '', '-f', self.lab.path('nowhere/x'), status=None)

@@ -8,7 +8,7 @@ import unittest
 
 from lab import Scenario, read, read_key
 from swtpm import Swtpm
-from terminal import Terminal
+from terminal import Terminal, talk
 
 FILE = 'Enter file in which to save the key ('
 FIRST, SECOND = 'Enter passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
@@ -32,12 +32,7 @@ class KeygenDialogue(Scenario):
         return os.path.join(self.lab.home, '.ssh', 'id_' + kind)
 
     def talk(self, *argv, answers):
-        """Runs a program through a dialogue of (prompt, answer); its status and what the terminal showed."""
-        with Terminal(self.lab, *argv) as terminal:
-            for prompt, answer in answers:
-                terminal.answer(prompt, answer)
-            status = terminal.finish()
-            return status, terminal.transcript
+        return talk(self.lab, *argv, answers=answers)
 
     def compare(self, options, passphrases):
         """Plays the same dialogue with both programs and compares what they show."""

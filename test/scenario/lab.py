@@ -12,6 +12,7 @@ import ctypes
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,22 @@ def read(path):
     """The text of a file."""
     with open(path, encoding='utf-8') as file:
         return file.read()
+
+
+def contents(folder):
+    """What lies in a folder and below it, by name: to show that nothing changed."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        for path in (os.path.join(place, name) for name in folders + names):
+            found[path] = None
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                with open(path, 'rb') as file:
+                    found[path] = file.read()
+    return found
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
 
 
 def read_key(path):
@@ -123,6 +140,7 @@ class Lab:
         os.chmod(self.folder, 0o711)
         self.home, self.keys = self.make_folder('home'), self.make_folder('keys')
         self.processes = []
+        self.no_tpm = {'SSH_TPM_TCTI': f'device:{self.folder}/no-such-device'}
         self.env = {'PATH': f'{self.bin}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin',
                     'HOME': self.home, 'LANG': 'C.UTF-8', 'TERM': 'dumb', 'USER': 'tester',
                     'XDG_RUNTIME_DIR': self.make_folder('run'), 'XDG_STATE_HOME': self.make_folder('state')}

@@ -1,6 +1,7 @@
 """A private TPM emulator, and the TCTI that writes down each command on its way there."""
 
 import os
+import re
 import socket
 
 from lab import read, wait_until
@@ -35,6 +36,23 @@ class Swtpm:
     def tool(self, name, *options):
         """Runs one of the tpm2-tools and returns what it printed."""
         return self.lab.run(name, *options, '-T', self.tcti, env={'TSS2_LOG': 'all+none'}, status=0).stdout
+
+    def craft(self, name, *options):
+        """The same for tools that load things: nothing stays behind, since a TPM has few slots."""
+        printed = self.tool(name, *options)
+        for kind in ('-t', '-l', '-s'):
+            self.tool('tpm2_flushcontext', kind)
+        return printed
+
+    def reset(self):
+        """Off and on again."""
+        self.lab.run('swtpm_ioctl', '-i', '--unix', self.path + '.ctrl', status=0)
+        self.tool('tpm2_startup', '-c')
+
+    def wrong_tries(self):
+        """The dictionary-attack counter."""
+        printed = self.tool('tpm2_getcap', 'properties-variable')
+        return int(re.search(r'LOCKOUT_COUNTER: (\w+)', printed)[1], 16)
 
     def handles(self):
         """The transient objects and the sessions that the TPM holds."""

@@ -77,3 +77,12 @@ class Terminal:
         while self._read(end):
             pass
         return self.popen.wait(deadline)
+
+
+def talk(lab, *argv, answers=(), env=None):
+    """Runs a program through a dialogue of (prompt, answer); its status and what the terminal showed."""
+    with Terminal(lab, *argv, env=env) as terminal:
+        for prompt, answer in answers:
+            terminal.answer(prompt, answer)
+        status = terminal.finish()
+        return status, terminal.transcript

@@ -1,0 +1,61 @@
+// A key file of ssh-tpm-agent 0.1 or 0.2: its PEM text, or '1' or '2' for the release and the content of the
+// block, which a fuzzer changes more easily than base64.
+
+#include "keyfile/legacy.hpp"
+
+#include "base/error.hpp"
+#include "keyfile/marshal.hpp"
+#include "keyfile/pem.hpp"
+#include "keyfile/usable.hpp"
+
+#include <cstdlib>
+#include <tuple>
+
+using namespace sshtpm;
+using keyfile::KeyFile;
+
+namespace {
+
+void require(bool holds) {
+    if (!holds)
+        std::abort();
+}
+
+bool same(const KeyFile& a, const KeyFile& b) {
+    const auto plain = [](const KeyFile& key) {
+        return std::tie(key.legacy, key.kind, key.empty_auth, key.description, key.rsa_parent, key.parent);
+    };
+    return plain(a) == plain(b) &&
+           keyfile::marshal_public(a.public_area) == keyfile::marshal_public(b.public_area) &&
+           keyfile::marshal_private(a.private_area) == keyfile::marshal_private(b.private_area);
+}
+
+std::string text_for(ByteView input) {
+    if (!input.empty() && input[0] == '1')
+        return keyfile::encode_pem(input.subspan(1), "TPM EC PRIVATE KEY");
+    if (!input.empty() && input[0] == '2')
+        return keyfile::encode_pem(input.subspan(1), "TPM PRIVATE KEY");
+    return std::string(text_of(input));
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size > keyfile::max_file_size / 2) // the PEM of a greater content would be too large to read
+        return 0;
+    const auto text = text_for({data, size});
+    KeyFile key;
+    try {
+        key = keyfile::parse_key_file(text);
+    } catch (const Error&) {
+        return 0;
+    }
+    require((key.legacy != keyfile::Legacy::none) == keyfile::is_legacy(text));
+    try {
+        keyfile::require_signing_key(key);
+    } catch (const Error&) {
+    }
+    // This may not throw: what was read can be written, what was written can be read.
+    require(same(keyfile::parse_key_file(keyfile::to_key_file(key)), key));
+    return 0;
+}

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Whatever goes wrong, keygen says what, exits 1 and leaves every file as it was."""
+
+import os
+import signal
+import unittest
+
+from agent import Agent
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Scenario, contents, needs_root, read, read_key
+from softkey import SoftKey
+from swtpm import Swtpm
+from terminal import Terminal
+
+PIN, OTHER = 'a pin 31415', 'another 27182'
+NO_MOUNT = 77  # exit status of the script below when it may not mount
+# Runs a program ($3…) in a namespace of its own where the folder $1 is a file system of 1 MiB with the files
+# of $2 in it, full but for $ROOM bytes; what lies there afterwards is copied back to $2.
+ON_A_FULL_DISK = f'''
+folder=$1 files=$2; shift 2
+mount -t tmpfs -o size=1m none "$folder" 2>/dev/null || exit {NO_MOUNT}
+cp -p "$files"/* "$folder" 2>/dev/null
+head -c "$ROOM" /dev/zero > "$folder/.room"
+cat /dev/zero > "$folder/.ballast" 2>/dev/null
+rm "$folder/.room"
+"$@"; status=$?
+rm "$folder/.ballast" "$files"/* 2>/dev/null
+cp -pR "$folder/." "$files" || exit 99
+exit $status'''
+
+
+class BadLuck(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.ours = f'{self.lab.bin}/ssh-tpm-keygen'
+
+    def refuse(self, *options, words=(), status=1, **more):
+        """Demands an error, and that nothing in the lab changed but the TPM's state."""
+        before = self.everything()
+        result = self.lab.keygen(*options, status=None, **more)
+        self.assert_error(result, *words, status=status)
+        self.assertEqual(self.everything(), before)
+        return result
+
+    def everything(self):
+        return {path: content for path, content in contents(self.lab.folder).items()
+                if not path.startswith(self.tpm.path + '.state')}
+
+    def modes_on(self, path):
+        """Every mode that reads a file, applied to this one."""
+        parent = self.lab.write('parent.pem', 'never read\n')
+        out = self.lab.path('keys/out')
+        return (('-p', '-f', path, '-P', '', '-N', PIN), ('-c', '-f', path, '-C', 'new'), ('-y', '-f', path),
+                ('-l', '-f', path), ('--print-pubkey', path), ('--import', path, '-N', '', '-f', out),
+                ('--wrap', path, '--wrap-with', parent, '-N', '', '-f', out))
+
+    def test_a_missing_file_a_folder_and_a_loop_are_named(self):
+        loop = self.lab.path('loop')
+        os.symlink(loop, loop)
+        for path in (self.lab.path('absent.tpm'), self.lab.make_folder('folder'), loop,
+                     self.lab.path('folder/../absent/x.tpm')):
+            for options in self.modes_on(path):
+                with self.subTest(options=options):
+                    self.refuse(*options, words=(path,))
+
+    def test_a_fifo_and_a_huge_file_do_not_hold_it_up(self):
+        fifo, huge = self.lab.path('fifo'), self.lab.path('huge')
+        os.mkfifo(fifo)
+        with open(huge, 'wb') as file:
+            file.truncate(1 << 34)
+        for path in (fifo, huge):
+            for options in self.modes_on(path):
+                with self.subTest(options=options):
+                    self.assert_error(self.lab.keygen(*options, status=None, deadline=20), path)
+
+    @needs_root
+    def test_an_unreadable_file_and_an_unwritable_folder_are_named(self):
+        key, soft = self.lab.make_key('x'), SoftKey(self.lab, self.lab.path('keys/soft'))
+        program = self.lab.program_for_others() + '/ssh-tpm-keygen'
+        for path in (key.tpm, soft.path):
+            os.chmod(path, 0)
+        os.chmod(self.lab.keys, 0o755)
+        for path in (self.tpm.path, self.tpm.path + '.ctrl'):
+            os.chown(path, NOBODY, NOBODY)
+        attempts = [(options, key.tpm) for options in self.modes_on(key.tpm)]
+        attempts += [(('--import', soft.path, '-N', ''), soft.path),
+                     (('-N', '', '-f', self.lab.path('keys/y')), self.lab.path('keys'))]
+        before = self.everything()
+        for options, path in attempts:
+            with self.subTest(options=options):
+                result = self.lab.run(program, *options, **AS_NOBODY,
+                                      env={'HOME': self.lab.home, **NO_LEAK_CHECK})
+                self.assert_error(result, path)
+                self.assertRegex(result.stderr, r'(?i)permission')
+                self.assertEqual(self.everything(), before)
+
+    def test_without_a_tpm_every_mode_that_needs_one_says_so(self):
+        key, locked = self.lab.make_key('x'), self.lab.make_key('y', pin=PIN)
+        soft = SoftKey(self.lab, self.lab.path('soft'))
+        for options in (('-N', '', '-f', self.lab.path('keys/z')), ('-p', '-f', key.tpm, '-N', PIN),
+                        ('--supported',), ('-p', '-f', locked.tpm, '-P', PIN, '-N', ''),
+                        ('--import', soft.path, '-N', '')):
+            with self.subTest(options=options):
+                self.refuse(*options, env=self.lab.no_tpm, words=('hint: ', '--swtpm'))
+
+    def test_a_tpm_that_has_gone_away_is_an_error(self):
+        key = self.lab.make_key('x', pin=PIN)
+        self.tpm.process.end()
+        for options in (('-N', '', '-f', self.lab.path('keys/z')),
+                        ('-p', '-f', key.tpm, '-P', PIN, '-N', '')):
+            self.refuse(*options)
+
+    def test_a_tpm_in_lockout_says_how_long_it_refuses_the_right_pin_too(self):
+        key, free = self.lab.make_key('x', pin=PIN), self.lab.make_key('free')
+        other = self.lab.make_key('y', pin=OTHER)
+        agent = Agent(self.lab)
+        for _ in range(3):
+            self.lab.keygen('-p', '-f', other.tpm, '-P', 'wrong', '-N', PIN, status=1)
+        result = self.refuse('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
+        self.assertRegex(result.stderr, r'(?i)lock')
+        self.assertRegex(result.stderr, r'\b(1000|1,000|16|17)\b')  # seconds or minutes: swtpm's interval
+        agent.sign_and_check(free)
+        self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/new'))
+        self.tpm.tool('tpm2_dictionarylockout', '-c')
+        self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def full_disk(self, *options, files, room):
+        """The outcome of keygen on a full disk, and what was there before and afterwards."""
+        folder = self.lab.make_folder('full')
+        result = self.lab.run('unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', folder, files, self.ours,
+                              *options, env={'ROOM': str(room)})
+        if result.returncode == NO_MOUNT or 'unshare' in result.stderr:
+            self.skipTest('mounting is not permitted here')
+        return result
+
+    @needs_root
+    def test_a_full_disk_changes_nothing_and_is_named(self):
+        soft = SoftKey(self.lab, self.lab.path('soft'), 'rsa', 2048)
+        full = self.lab.path('full')
+        for options, room in ((('-N', '', '-f', full + '/new'), 0),
+                              (('-t', 'rsa', '-N', '', '-f', full + '/new'), 0),
+                              (('-p', '-f', full + '/x.tpm', '-P', PIN, '-N', OTHER), 0),
+                              (('-c', '-f', full + '/x.tpm', '-C', 'a new comment'), 0),
+                              (('--import', soft.path, '-N', '', '-f', full + '/new'), 0),
+                              (('-A', '-f', full), 0), (('-A', '-f', full), 4096),
+                              (('-N', '', '-f', full + '/new'), 4096)):
+            with self.subTest(options=options, room=room):
+                files = self.lab.make_folder(f'files{len(os.listdir(self.lab.folder))}')
+                key = self.lab.make_key('x', pin=PIN, folder=files)
+                before = contents(files)
+                result = self.full_disk(*options, files=files, room=room)
+                self.assert_error(result, 'o space left on device', full)
+                after = contents(files)
+                self.assertEqual({path: after.get(path) for path in before}, before)
+                for path in set(after) - set(before):  # whole, or a folder of -A
+                    if not os.path.isdir(path):
+                        self.assertTrue(path.endswith('.tpm'), path)
+                        self.lab.keygen('-y', '-f', path)
+                self.assertEqual(read_key(key.path), key)
+        self.tpm.assert_no_handles()
+
+    def test_control_c_at_any_question_brings_echo_back_and_changes_nothing(self):
+        key = self.lab.make_key('x', pin=PIN)
+        soft = SoftKey(self.lab, self.lab.path('soft'), passphrase=PIN)
+        old, first = ('Enter old passphrase: ', PIN), ('new passphrase (empty for no passphrase): ', OTHER)
+        again, file = ('same passphrase again: ', OTHER), ('Enter file in which the key is (', key.tpm)
+        change, load = ('-p', '-f', key.tpm), ('--import', soft.path)
+        talks = ((change, (old,)), (change, (old, first)), (change, (old, first, again)), (('-p',), (file,)),
+                 (('-c', '-f', key.tpm), (('New comment: ', ''),)), (('-l',), (file,)),
+                 (load, ((f'passphrase for {soft.path}: ', PIN),)),
+                 (load, ((f'passphrase for {soft.path}: ', PIN), ('(empty for no passphrase): ', OTHER))),
+                 (('-o', '-f', self.lab.path('keys/y')), (('wner password', ''),)),
+                 (('-N', '', '-f', key.path), (('Overwrite (y/n)? ', ''),)))
+        before = self.everything()
+        for options, answers in talks:
+            with self.subTest(options=options, at=answers[-1][0]):
+                with Terminal(self.lab, self.ours, *options) as terminal:
+                    for prompt, answer in answers[:-1]:
+                        terminal.answer(prompt, answer)
+                    terminal.read_until(answers[-1][0])
+                    terminal.interrupt()
+                    self.assertIn(terminal.finish(), (1, 128 + signal.SIGINT, -signal.SIGINT))
+                    self.assertTrue(terminal.echoes())
+                self.assertEqual(self.everything(), before)
+                held = self.tpm.handles()
+                self.tpm.craft('tpm2_getcap', 'handles-transient')  # flushes, for the others' sake
+                self.assertEqual(held, [])
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        key = self.lab.make_key('x')
+        for options in (('-y', '-f', key.tpm), ('-l', '-f', key.tpm), ('-lv', '-f', key.tpm),
+                        ('--supported',), ('-c', '-f', '-', '-C', 'new')):
+            with self.subTest(options=options):
+                result = self.lab.run('sh', '-c', '"$@" > /dev/full', 'sh', self.ours, *options,
+                                      stdin=read(key.tpm))
+                self.assert_error(result)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""ssh-tpm-keygen -c gives a key another comment, in its file and in the public file beside it."""
+
+import os
+import re
+import unittest
+
+from agent import Agent, Askpass
+from lab import Scenario, contents, mode, read, read_key
+from swtpm import Swtpm
+from terminal import talk
+
+FILE, COMMENT = 'Enter file in which the key is (', 'New comment: '
+PIN = 'a pin 1234'
+PROVIDERS = ('-provider', 'tpm2', '-provider', 'default')
+
+
+class KeygenComment(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.ours = f'{self.lab.bin}/ssh-tpm-keygen'
+
+    def change(self, key, comment, **more):
+        return self.lab.keygen('-c', '-f', key.tpm, '-C', comment, **more)
+
+    def shown(self, path):
+        """The comment that each way of looking at the key file gives."""
+        printed = self.lab.keygen('-y', '-f', path).stdout.rstrip('\n').split(' ', 2)
+        line = self.lab.keygen('-l', '-f', path).stdout
+        return printed[2] if len(printed) > 2 else '', re.fullmatch(r'\d+ \S+ (.*) \(\w+\)\n', line)[1]
+
+    def test_the_comment_changes_in_both_files_and_nothing_else_does(self):
+        for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
+            key = self.lab.make_key(kind, kind, bits, comment='the old one')
+            result = self.change(key, 'a new one, with ünïcode')
+            self.assertEqual(result.stdout, "Old comment: the old one\n"
+                             "Comment 'a new one, with ünïcode' applied\n")
+            self.assertEqual(self.shown(key.tpm), ('a new one, with ünïcode',) * 2)
+            self.assertEqual(read(key.pub), key.line.replace('the old one', 'a new one, with ünïcode') + '\n')
+            self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
+            self.assertEqual(self.lab.ssh_keygen('-l', '-f', key.pub),
+                             self.lab.keygen('-l', '-f', key.tpm).stdout)
+        self.assertEqual(len(os.listdir(self.lab.keys)), 4)
+        agent = Agent(self.lab)
+        agent.sign_and_check(read_key(key.path))
+        self.assertIn(read(key.pub).rstrip('\n'), agent.listed())
+
+    def test_neither_a_tpm_nor_a_pin_is_needed(self):
+        key = self.lab.make_key('x', pin=PIN)
+        self.change(key, 'new', env=self.lab.no_tpm)
+        self.assertEqual(self.shown(key.tpm), ('new', 'new'))
+        askpass = Askpass(self.lab, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        agent.sign_and_check(read_key(key.path))
+        self.assertIn('new', askpass.questions()[0])
+
+    def test_an_empty_comment_removes_it(self):
+        key = self.lab.make_key('x', comment='old')
+        self.assertEqual(self.change(key, '').stdout, 'Old comment: old\nComment removed\n')
+        self.assertEqual(self.lab.keygen('-y', '-f', key.tpm).stdout.split(), key.line.split()[:2])
+        self.assertNotIn('old', read(key.tpm) + read(key.pub))
+        self.assertEqual(self.lab.keygen('-l', '-f', key.tpm).stdout,
+                         self.lab.ssh_keygen('-l', '-f', key.pub))
+
+    def test_the_same_comment_changes_nothing(self):
+        key = self.lab.make_key('x', comment='old')
+        before, times = contents(self.lab.keys), os.stat(key.tpm).st_mtime_ns
+        self.assertEqual(self.change(key, 'old').stdout, 'Old comment: old\nNo change to comment\n')
+        self.assertEqual((contents(self.lab.keys), os.stat(key.tpm).st_mtime_ns), (before, times))
+
+    def test_the_dialogue_is_the_one_of_ssh_keygen(self):
+        for answers, options in ((((FILE, None), (COMMENT, 'a new one')), ()),
+                                 (((COMMENT, 'a new one'),), ('-f', None)),
+                                 (((COMMENT, ''),), ('-f', None)),
+                                 (((COMMENT, 'the old one'),), ('-f', None)),
+                                 ((), ('-f', None, '-C', 'a new one'))):
+            with self.subTest(answers=answers, options=options):
+                number = len(os.listdir(self.lab.keys))
+                key = self.lab.make_key(f'{number}ours', comment='the old one')
+                theirs = self.lab.path(f'keys/{number}theirs')
+                self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-C', 'the old one', '-f', theirs)
+                played = []
+                for program, file in ((self.ours, key.tpm), ('ssh-keygen', theirs)):
+                    status, shown = talk(
+                        self.lab, program, '-c', *[file if option is None else option for option in options],
+                        answers=[(prompt, file if text is None else text) for prompt, text in answers])
+                    shown = re.sub(r'\(/[^)]*/id_[\w.]+\)', '(default)', shown)
+                    played.append((status, shown.replace(file, 'FILE')))
+                self.assertEqual(*played)
+                self.assertEqual(*(read(path).split()[2:]
+                                   for path in (key.pub, theirs + '.pub')))
+
+    def test_a_public_file_of_another_key_is_left_alone(self):
+        key, other = self.lab.make_key('x'), self.lab.make_key('y')
+        self.lab.write('keys/x.pub', read(other.pub))
+        self.change(key, 'new')
+        self.assertEqual(read(key.pub), read(other.pub))
+        self.assertEqual(self.shown(key.tpm), ('new', 'new'))
+
+    def test_a_public_file_that_is_missing_or_no_key_is_no_obstacle(self):
+        for name, text in (('x', None), ('y', 'no key at all\n')):
+            key = self.lab.make_key(name)
+            os.unlink(key.pub)
+            if text is not None:
+                self.lab.write(f'keys/{name}.pub', text)
+            self.change(key, 'new')
+            self.assertEqual(self.shown(key.tpm), ('new', 'new'))
+            if text is not None:
+                self.assertEqual(read(key.pub), text)
+
+    def test_a_comment_with_control_characters_is_refused(self):
+        key = self.lab.make_key('x')
+        before = contents(self.lab.keys)
+        for comment in ('two\nlines', 'a\ttab', 'a \x1b[31mcolour',
+                        b'not utf-8 \xff'.decode(errors='surrogateescape')):
+            with self.subTest(comment=comment):
+                self.assertNotEqual(self.change(key, comment, status=None).returncode, 0)
+                self.assertEqual(contents(self.lab.keys), before)
+
+    def test_end_of_file_instead_of_a_comment_changes_nothing(self):
+        key = self.lab.make_key('x', comment='old')
+        before = contents(self.lab.keys)
+        self.lab.keygen('-c', '-f', key.tpm, status=1)
+        self.assertEqual(contents(self.lab.keys), before)
+
+    def test_tpm2_openssl_still_reads_the_file(self):
+        key = self.lab.make_key('x')
+        self.change(key, 'new')
+        found = self.lab.run('openssl', 'pkey', *PROVIDERS, '-in', key.tpm, '-pubout', status=0,
+                             env={'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'})
+        self.assertEqual(found.stdout, self.lab.public_pem(key))
+
+    def test_a_key_file_of_somebody_else_gets_a_comment(self):
+        path = self.lab.path('keys/foreign.tpm')
+        self.lab.run('openssl', 'genpkey', *PROVIDERS, '-algorithm', 'EC', '-pkeyopt', 'group:P-256', '-out',
+                     path, env={'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'}, status=0)
+        self.lab.keygen('-c', '-f', path, '-C', 'mine now')
+        self.assertEqual(self.shown(path), ('mine now', 'mine now'))
+
+    def test_a_public_file_gets_a_comment_too(self):
+        key = self.lab.make_key('x', comment='old')
+        private = read(key.tpm)
+        self.lab.keygen('-c', '-f', key.pub, '-C', 'two words')
+        self.assertEqual(read(key.pub), key.line.replace(' old', ' two words') + '\n')
+        self.assertEqual((read(key.tpm), mode(key.pub)), (private, 0o644))
+
+    def test_from_standard_input_the_key_goes_to_standard_output(self):
+        key = self.lab.make_key('x', comment='old')
+        before = contents(self.lab.keys)
+        result = self.lab.keygen('-c', '-f', '-', '-C', 'new', stdin=read(key.tpm))
+        other = self.lab.write('other.tpm', result.stdout, mode=0o600)
+        self.assertEqual(self.shown(other), ('new', 'new'))
+        result = self.lab.keygen('-c', '-f', '-', '-C', 'new', stdin=read(key.pub))
+        self.assertEqual(result.stdout, key.line.replace(' old', ' new') + '\n')
+        self.assertEqual(contents(self.lab.keys), before)
+
+    def test_a_broken_file_is_refused(self):
+        key = self.lab.make_key('x')
+        for path in (self.lab.write('broken.tpm', read(key.tpm)[:150]), self.lab.path('absent')):
+            with self.subTest(path=path):
+                before = os.path.exists(path) and read(path)
+                self.assert_error(self.lab.keygen('-c', '-f', path, '-C', 'new', status=None), path)
+                self.assertEqual(os.path.exists(path) and read(path), before)
+
+
+if __name__ == '__main__':
+    unittest.main()

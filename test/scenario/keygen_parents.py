@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""--parent-handle chooses what a key hangs under, and an owner password opens what the owner has locked."""
+
+import os
+import unittest
+
+import keyfile
+from agent import Agent, Askpass
+from lab import Scenario, read_key
+from swtpm import Probe, Swtpm
+
+HANDLES = {'owner': 0x40000001, 'endorsement': 0x4000000b, 'platform': 0x4000000c, 'null': 0x40000007}
+PASSWORD, WRONG, PIN = 'owner password 5', 'wrong password', 'a pin 4321'
+VARIABLE = 'SSH_TPM_AGENT_OWNER_PASSWORD'
+
+
+def named_parent(key):
+    """The parent handle in the key file."""
+    return int.from_bytes(dict(keyfile.fields(key.tpm))[keyfile.INTEGER], 'big')
+
+
+class KeygenParents(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+
+    def make_under(self, parent, name, *options, status=0, **more):
+        result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys', name), '--parent-handle', parent,
+                                 *options, status=status, **more)
+        return result if status != 0 else read_key(self.lab.path('keys', name))
+
+    def test_a_key_under_each_hierarchy_signs(self):
+        keys = []
+        for word, handle in HANDLES.items():
+            for name in (word, word[0]):
+                key = self.make_under(name, name)
+                self.assertEqual(named_parent(key), handle)
+                keys.append(key)
+        keys.append(self.make_under('endorsement', 'rsa', '-t', 'rsa'))
+        agent = Agent(self.lab)
+        for key in keys:
+            with self.subTest(key=key.comment):
+                agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_key_with_a_pin_under_another_hierarchy_signs(self):
+        key = self.make_under('endorsement', 'x', '-N', PIN)
+        askpass = Askpass(self.lab, PIN)
+        Agent(self.lab, env=askpass.env).sign_and_check(key)
+        self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', '')
+        Agent(self.lab, name='second').sign_and_check(key)
+        self.assertEqual(named_parent(key), HANDLES['endorsement'])
+
+    def test_a_key_in_the_null_hierarchy_ends_with_the_power(self):
+        key, lasting = self.make_under('null', 'x'), self.make_under('owner', 'y')
+        agent = Agent(self.lab)
+        agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.reset()
+        agent = Agent(self.lab)
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        agent.sign_and_check(lasting)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_key_under_a_persistent_key_signs(self):
+        self.tpm.make_persistent()
+        other = self.lab.path('other.ctx')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'rsa2048:aes128cfb', '-g', 'sha256', '-c',
+                       other)
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', other, '0x81000055')
+        keys = [self.make_under(handle, handle) for handle in ('0x81000001', '0x81000055')]
+        self.assertEqual([named_parent(key) for key in keys], [0x81000001, 0x81000055])
+        agent = Agent(self.lab)
+        for key in keys:
+            agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_persistent_handle_with_nothing_behind_it_is_an_error(self):
+        self.assert_error(self.make_under('0x81000055', 'x', status=None), '81000055')
+        self.assertEqual(os.listdir(self.lab.keys), [])
+
+    def test_a_persistent_key_that_is_no_parent_is_an_error(self):
+        context = self.lab.path('signing.ctx')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256', '-g', 'sha256', '-c', context, '-a',
+                       'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign')
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', context, '0x81000055')
+        self.assert_error(self.make_under('0x81000055', 'x', status=None), '81000055')
+        self.assertEqual(os.listdir(self.lab.keys), [])
+        self.tpm.assert_no_handles()
+
+    def test_a_wrong_word_lists_the_right_ones(self):
+        for word in ('', 'ownr', 'Owner', 'lockout', 'l', 'oe', '0x40000001', '0x80000001', '0x81',
+                     '0x8100000g', '0x181000001', '0x', '2164260865', '-1', '0x81000001 '):
+            with self.subTest(word=word):
+                self.assert_error(self.make_under(word, 'x', status=None), 'owner', 'endorsement', 'platform',
+                                  'null', '0x81', status=2)
+        self.assertEqual(os.listdir(self.lab.keys), [])
+
+    def lock_owner(self):
+        self.tpm.craft('tpm2_changeauth', '-c', 'o', PASSWORD)
+
+    def test_the_owner_password_is_taken_from_askpass_or_the_environment(self):
+        self.lock_owner()
+        asked = Askpass(self.lab, PASSWORD)
+        self.lab.keygen('-q', '-o', '-N', '', '-f', self.lab.path('keys/asked'), env=asked.env)
+        self.assertRegex(asked.questions()[0], r'(?i)owner password')
+        self.lab.keygen('-q', '--owner-password', '-N', PIN, '-f', self.lab.path('keys/named'),
+                        env={VARIABLE: PASSWORD})
+        self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/unasked'), env={VARIABLE: PASSWORD})
+        keys = [read_key(self.lab.path('keys', name)) for name in ('asked', 'named', 'unasked')]
+        askpass = Askpass(self.lab, PIN, name='pin')
+        agent = Agent(self.lab, env={VARIABLE: PASSWORD, **askpass.env})
+        for key in keys:
+            agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_wrong_or_missing_owner_password_is_an_error_that_says_so(self):
+        self.lock_owner()
+        for env in ({}, {VARIABLE: WRONG}, {VARIABLE: ''}):
+            with self.subTest(env=env):
+                result = self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), env=env, status=None)
+                self.assert_error(result, 'hint: ', '-o')
+                self.assertRegex(result.stderr, r'(?i)owner')
+                self.assertRegex(result.stderr, r'(?i)password')
+                self.assertEqual(os.listdir(self.lab.keys), [])
+        asked = Askpass(self.lab)
+        self.assert_error(self.lab.keygen('-o', '-N', '', '-f', self.lab.path('keys/x'), env=asked.env,
+                                          status=None))
+        self.assertEqual(len(asked.questions()), 1)
+        self.assertEqual(os.listdir(self.lab.keys), [])
+        self.tpm.assert_no_handles()
+
+    def test_with_the_persistent_storage_key_no_password_is_needed(self):
+        self.tpm.make_persistent()
+        self.lock_owner()
+        key = self.lab.make_key('x')
+        Agent(self.lab).sign_and_check(key)
+
+    def test_a_pin_changes_and_a_key_comes_in_under_the_owner_password(self):
+        self.lock_owner()
+        self.lab.env[VARIABLE] = PASSWORD
+        key = self.lab.make_key('x', pin=PIN)
+        self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', '')
+        soft = self.lab.path('soft')
+        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', soft)
+        self.lab.keygen('--import', soft, '-N', '', '-f', self.lab.path('keys/y'))
+        agent = Agent(self.lab)
+        for name in ('x', 'y'):
+            agent.sign_and_check(read_key(self.lab.path('keys', name)))
+
+    def test_the_password_is_nowhere_on_the_bus_and_not_handed_on(self):
+        self.lock_owner()
+        probe = Probe(self.tpm)
+        for name, env in (('x', {VARIABLE: PASSWORD}), ('y', {VARIABLE: WRONG})):
+            self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys', name),
+                            env={'SSH_TPM_TCTI': probe.tcti, **env}, status=None)
+        askpass = Askpass(self.lab, PIN)
+        self.lab.keygen('-q', '-f', self.lab.path('keys/z'), env={VARIABLE: PASSWORD, **askpass.env},
+                        status=None)
+        self.assertNotIn(PASSWORD, str(askpass.environment(1)))
+        self.assertIn(read_key(self.lab.path('keys/x')).blob[-32:], probe.bytes())
+        for secret in (PASSWORD, WRONG):
+            self.assertNotIn(secret.encode(), probe.bytes())
+
+
+if __name__ == '__main__':
+    unittest.main()

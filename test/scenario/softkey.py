@@ -1,0 +1,48 @@
+"""Private keys outside the TPM: every container that OpenSSH and OpenSSL write, and the numbers inside."""
+
+import base64
+import os
+import re
+import shutil
+
+import keyfile
+
+CONTAINERS = {'openssh': 'RFC4716', 'pem': 'PEM', 'pkcs8': 'PKCS8'}  # the words of ssh-keygen -m
+BEGINNINGS = {('openssh', 'ecdsa'): 'OPENSSH PRIVATE KEY', ('openssh', 'rsa'): 'OPENSSH PRIVATE KEY',
+              ('pem', 'ecdsa'): 'EC PRIVATE KEY', ('pem', 'rsa'): 'RSA PRIVATE KEY',
+              ('pkcs8', 'ecdsa'): 'PRIVATE KEY', ('pkcs8', 'rsa'): 'PRIVATE KEY'}
+
+
+class SoftKey:
+    """A key made by ssh-keygen at `path`, its public half beside it."""
+
+    def __init__(self, lab, path, kind='ecdsa', bits=256, comment='a soft key', passphrase=''):
+        self.lab, self.path, self.pub = lab, path, path + '.pub'
+        self.kind, self.passphrase = kind, passphrase
+        lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', passphrase, '-C', comment, '-f', path)
+
+    def copy(self, path, container='openssh', passphrase=''):
+        """The same key in another file; it has no public half beside it."""
+        shutil.copyfile(self.path, path)
+        os.chmod(path, 0o600)
+        self.lab.ssh_keygen('-q', '-p', '-m', CONTAINERS[container], '-P', self.passphrase, '-N', passphrase,
+                            '-f', path)
+        with open(path, encoding='ascii') as file:
+            first = file.readline()
+        begin = BEGINNINGS[container, self.kind]
+        if passphrase and container == 'pkcs8':
+            begin = 'ENCRYPTED ' + begin
+        if first != f'-----BEGIN {begin}-----\n':
+            raise AssertionError(f'{path} is no {container}: {first}')
+        return path
+
+    def numbers(self):
+        """What must stay secret, as bytes: the scalar, or the private exponent and both primes."""
+        plain = self.copy(self.path + '.numbers', 'pem')
+        with open(plain, encoding='ascii') as file:
+            body = re.fullmatch(r'-----BEGIN .*-----\n([^-]*)-----END .*-----\n', file.read())[1]
+        os.unlink(plain)
+        ((_, content),) = keyfile.elements(base64.b64decode(body))
+        parts = [value for _, value in keyfile.elements(content)]
+        chosen = parts[1:2] if self.kind == 'ecdsa' else parts[3:6]  # SEC1; PKCS#1
+        return [part.lstrip(b'\0') for part in chosen]
