@@ -16,18 +16,29 @@ class Swtpm:
         self.lab = lab
         self.path = lab.path(name)
         self.tcti = f'swtpm:path={self.path}'
+        self.state = lab.make_folder(name + '.state')
+        self.start()
+        lab.env.setdefault('SSH_TPM_TCTI', self.tcti)
+
+    def start(self):
         server, control = (self._listen(path) for path in (self.path, self.path + '.ctrl'))
         with server, control:
-            self.process = lab.start(
+            self.process = self.lab.start(
                 'swtpm', 'socket', '--tpm2', '--flags', 'startup-clear',
                 '--server', f'type=unixio,fd={server.fileno()}',
                 '--ctrl', f'type=unixio,fd={control.fileno()}',
-                '--tpmstate', f'dir={lab.make_folder(name + ".state")}',
+                '--tpmstate', f'dir={self.state}',
                 pass_fds=(server.fileno(), control.fileno()))
-        lab.env.setdefault('SSH_TPM_TCTI', self.tcti)
+
+    def kill(self):
+        """At once, in whatever it does. `start` gives it its state back."""
+        self.process.popen.kill()
+        self.process.wait()
 
     @staticmethod
     def _listen(path):
+        if os.path.lexists(path):
+            os.unlink(path)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen(64)
