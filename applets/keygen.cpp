@@ -6,6 +6,7 @@
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "ssh/openssl_memory.hpp"
 
 #include <charconv>
 #include <cstring>
@@ -169,6 +170,8 @@ std::vector<cli::Option> option_table(CommandLine& line) {
 
 int run_keygen(std::span<char*> arguments) {
     log::configure("ssh-tpm-keygen", log::Level::info);
+    if (!ssh::wipe_what_openssl_frees()) // before its first use: it reads the private keys that are imported
+        throw Error(Errc::io, "OpenSSL was used before its memory could be made to be wiped");
     CommandLine line;
     line.options.open_device = [&line] { return line.tpm.open_device(); };
     const auto table = option_table(line);

@@ -82,7 +82,7 @@ asio::awaitable<std::shared_ptr<const Bytes>> reply_while_connected(Socket& sock
 } // namespace
 
 asio::awaitable<void> serve(Socket socket, std::shared_ptr<Dispatcher> dispatcher) {
-    try { // one of the three places that catch: this client goes, the others stay
+    try { // caught so that this client goes and the others stay
         FrameBuffer frames;
         while (const auto message = co_await next_message(socket, frames)) {
             auto reply = dispatcher->handle_at_once(*message);

@@ -20,7 +20,7 @@ std::shared_ptr<const Bytes> Dispatcher::handle_at_once(ByteView message) const 
 }
 
 asio::awaitable<std::shared_ptr<const Bytes>> Dispatcher::handle(Bytes message) {
-    try { // one of the three places that catch: the request fails, the connection lives on
+    try { // caught so that the request fails and the connection lives on
         auto request = parse_request(message);
         if (auto* sign = std::get_if<SignRequest>(&request))
             co_return co_await handle_sign(std::move(*sign));

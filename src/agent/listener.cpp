@@ -5,13 +5,13 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "os/peer.hpp"
+#include "os/unix_socket.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio/redirect_error.hpp>
@@ -25,21 +25,6 @@ namespace asio = boost::asio;
 namespace fs = std::filesystem;
 
 namespace {
-
-sockaddr_un address_of(const fs::path& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const auto& name = path.native();
-    if (name.size() >= sizeof address.sun_path)
-        throw Error(Errc::usage, path.string() + ": longer than a socket's path may be (107 bytes)");
-    name.copy(address.sun_path, sizeof address.sun_path - 1);
-    return address;
-}
-
-/// connect(2) and bind(2) take the address of any family through this one type.
-const sockaddr* generic(const sockaddr_un& address) {
-    return static_cast<const sockaddr*>(static_cast<const void*>(&address));
-}
 
 UniqueFd unix_socket() {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -56,7 +41,7 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
         throw Error(Errc::exists, path.string() + ": exists and is not a socket",
                     "choose another path with -a");
     const auto probe = unix_socket();
-    const int result = ::connect(probe.value(), generic(address), sizeof address);
+    const int result = ::connect(probe.value(), os::generic(address), sizeof address);
     const int reason = result == 0 ? 0 : errno;
     if (reason != 0 && reason != ECONNREFUSED && reason != EAGAIN) // of another kind, or not ours to look at
         throw Error::from_errno(reason, path.string());
@@ -104,15 +89,15 @@ bool may_be_served(asio::local::stream_protocol::socket& socket) {
 
 ListeningSocket::ListeningSocket(fs::path path) {
     if (path.empty())
-        throw Error(Errc::usage, "an empty path for the socket");
+        throw Error(Errc::usage, "an empty path for the socket"); // absolute() would throw words of its own
     path_ = fs::absolute(path);
-    const auto address = address_of(path_);
+    const auto address = os::unix_address(path_.native());
     make_parent(path_);
     const auto lock = lock_folder(path_);
     remove_stale(path_, address);
     fd_ = unix_socket();
     const auto before = ::umask(0177); // the file is 0600 from its first moment
-    const int bound = ::bind(fd_.value(), generic(address), sizeof address);
+    const int bound = ::bind(fd_.value(), os::generic(address), sizeof address);
     const int reason = errno;
     ::umask(before);
     if (bound != 0)

@@ -9,7 +9,6 @@ namespace sshtpm::agent {
 
 enum MessageNumber : std::uint8_t {
     SSH_AGENT_FAILURE = 5,
-    SSH_AGENT_SUCCESS = 6,
     SSH_AGENTC_REQUEST_IDENTITIES = 11,
     SSH_AGENT_IDENTITIES_ANSWER = 12,
     SSH_AGENTC_SIGN_REQUEST = 13,

@@ -33,17 +33,6 @@ Bytes exponent(UINT32 value) {
     return copy_of(without_leading_zeros(bytes));
 }
 
-UINT32 exponent_of(ByteView e) {
-    if (equal(e, default_exponent))
-        return 0;
-    if (e.size() > sizeof(UINT32))
-        throw Error(Errc::unsupported, "an RSA exponent that a TPM cannot hold");
-    UINT32 value = 0;
-    for (const auto byte : e)
-        value = value << 8U | byte;
-    return value;
-}
-
 tpm::KeyAlgorithm algorithm_of(const ssh::PublicKey& key) {
     switch (key.type()) {
     case ssh::KeyType::ecdsa_p256:
@@ -80,7 +69,8 @@ TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dict
     } else {
         const auto& numbers = std::get<ssh::RsaNumbers>(key.numbers());
         area.unique.rsa = tpm::tpm2b_of<TPM2B_PUBLIC_KEY_RSA>(numbers.n);
-        area.parameters.rsaDetail.exponent = exponent_of(numbers.e);
+        if (!equal(numbers.e, default_exponent)) // few TPMs take another, and require_signing_key takes none
+            throw Error(Errc::unsupported, "an RSA key whose public exponent is not 65537");
     }
     return area;
 }

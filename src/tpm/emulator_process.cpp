@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
+#include "os/unix_socket.hpp"
 
 #include <array>
 #include <cerrno>
@@ -16,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,24 +26,12 @@ namespace {
 
 constexpr time_t linger_seconds = 10;
 
-sockaddr_un address_of(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    return address;
-}
-
-/// connect(2) and bind(2) take the address of any family through this one type.
-const sockaddr* generic(const sockaddr_un& address) {
-    return static_cast<const sockaddr*>(static_cast<const void*>(&address));
-}
-
 UniqueFd listen_at(const std::string& path) {
     (void)::unlink(path.c_str()); // what a killed emulator has left; nobody listens there, by "start.lock"
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto address = address_of(path);
+    const auto address = os::unix_address(path);
     // The folder is 0700: nobody else comes near the socket before its mode is set.
-    if (!socket || ::bind(socket.value(), generic(address), sizeof address) != 0 ||
+    if (!socket || ::bind(socket.value(), os::generic(address), sizeof address) != 0 ||
         ::chmod(path.c_str(), 0600) != 0 || ::listen(socket.value(), SOMAXCONN) != 0)
         throw Error::from_errno(errno, "the emulator's socket " + path);
     return socket;
@@ -97,7 +85,7 @@ void shut_down(const Plan& plan) {
     constexpr std::array<unsigned char, 12> command{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x45, 0, 0};
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     std::array<unsigned char, 64> reply{};
-    if (::connect(fd, generic(plan.address), sizeof plan.address) == 0 &&
+    if (::connect(fd, os::generic(plan.address), sizeof plan.address) == 0 &&
         ::write(fd, command.data(), command.size()) == static_cast<ssize_t>(command.size()))
         (void)!::read(fd, reply.data(), reply.size());
     ::close(fd);
@@ -185,8 +173,8 @@ std::string emulator_socket(int folder) {
 
 bool emulator_answers(int folder) {
     const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto address = address_of(emulator_socket(folder));
-    return socket && ::connect(socket.value(), generic(address), sizeof address) == 0;
+    const auto address = os::unix_address(emulator_socket(folder));
+    return socket && ::connect(socket.value(), os::generic(address), sizeof address) == 0;
 }
 
 EmulatorState start_emulator(int folder) {
@@ -200,7 +188,7 @@ EmulatorState start_emulator(int folder) {
               .folder = UniqueFd(::fcntl(folder, F_DUPFD_CLOEXEC, 0)),
               .socket = listen_at(emulator_socket(folder)),
               .control = listen_at(emulator_socket(folder) + ".ctrl")};
-    plan.address = address_of(plan.socket_path);
+    plan.address = os::unix_address(plan.socket_path);
 
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0)

@@ -27,9 +27,6 @@ class Handle {
     ESYS_TR tr() const noexcept { return tr_; }
     explicit operator bool() const noexcept { return tr_ != ESYS_TR_NONE; }
 
-    /// Forgets an object that the TPM is known to have lost.
-    void abandon() noexcept { tr_ = ESYS_TR_NONE; }
-
   private:
     Handle(ESYS_CONTEXT* esys, ESYS_TR tr, bool flush) noexcept : esys_(esys), tr_(tr), flush_(flush) {}
     void release() noexcept;

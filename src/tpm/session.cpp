@@ -20,8 +20,6 @@ void prepare_session(const Context& context, const Handle& session, Encryption e
     TPMA_SESSION attributes = TPMA_SESSION_CONTINUESESSION;
     if (encryption == Encryption::command)
         attributes |= TPMA_SESSION_DECRYPT; // named from the TPM's side: it decrypts what we send
-    if (encryption == Encryption::response)
-        attributes |= TPMA_SESSION_ENCRYPT;
     check("Esys_TRSess_SetAttributes",
           Esys_TRSess_SetAttributes(context.esys(), session.tr(), attributes,
                                     TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_DECRYPT |

@@ -21,8 +21,7 @@ Handle start_hmac_session(const Context& context, ESYS_TR salt_key);
 
 enum class Encryption {
     none,
-    command,  ///< the first parameter of the command is encrypted (a new auth value, a sensitive area)
-    response, ///< that of the response is
+    command, ///< the first parameter of the command is encrypted (a new auth value, a sensitive area)
 };
 
 /// Sets what the next command through the session is to do; the session stays open after it.

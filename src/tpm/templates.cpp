@@ -44,14 +44,6 @@ bool same_symmetric(const TPMT_SYM_DEF_OBJECT& a, const TPMT_SYM_DEF_OBJECT& b) 
 
 } // namespace
 
-TPMI_ALG_HASH usual_hash(const KeyAlgorithm& algorithm) {
-    if (algorithm.type == TPM2_ALG_ECC && algorithm.curve == TPM2_ECC_NIST_P384)
-        return TPM2_ALG_SHA384;
-    if (algorithm.type == TPM2_ALG_ECC && algorithm.curve == TPM2_ECC_NIST_P521)
-        return TPM2_ALG_SHA512;
-    return TPM2_ALG_SHA256;
-}
-
 TPM2B_PUBLIC ecc_storage_key() {
     TPM2B_PUBLIC out{};
     out.publicArea = area(TPM2_ALG_ECC, storage_attributes);

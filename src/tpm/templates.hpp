@@ -14,9 +14,6 @@ struct KeyAlgorithm {
     friend bool operator==(const KeyAlgorithm&, const KeyAlgorithm&) = default;
 };
 
-/// The hash that a key of this curve signs with (RFC 5656 section 6.2.1); SHA-256 for RSA.
-TPMI_ALG_HASH usual_hash(const KeyAlgorithm& algorithm);
-
 /// The ECC P-256 storage key of the TCG ("TCG TPM v2.0 Provisioning Guidance", SRK), unique field empty: the
 /// parent of every key file that names a hierarchy.
 TPM2B_PUBLIC ecc_storage_key();
