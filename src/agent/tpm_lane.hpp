@@ -50,7 +50,9 @@ class TpmLane {
         watch_idleness();
         co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>,
                                                        void(std::exception_ptr, Result)>(
-            [this](auto handler, Job started) { start<Result>(std::move(started), std::move(handler)); },
+            [this](auto handler, Job started) {
+                this->start<Result>(std::move(started), std::move(handler));
+            },
             boost::asio::use_awaitable, std::move(job));
     }
 
