@@ -32,6 +32,26 @@ constexpr std::string_view about =
     "The private key never leaves the TPM; a PIN, where there is one, is guarded by the TPM's "
     "dictionary-attack protection.";
 
+constexpr std::string_view closing = R"(
+Files
+  ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    the private key, sealed to this TPM (TSS2 PRIVATE KEY format), mode 0600
+  ~/.ssh/id_ecdsa.pub, id_rsa.pub    the public key, as ssh-keygen writes it
+
+Environment
+  SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM  which TPM; SSH_TPM_SWTPM_STATE: where the emulator keeps its state
+  SSH_TPM_AGENT_OWNER_PASSWORD       the owner password
+  SSH_ASKPASS, SSH_ASKPASS_REQUIRE   who asks for PINs, as for ssh-keygen
+
+Exit status
+  0 success, 1 failure (nothing half-written is left), 2 wrong usage
+
+Examples
+  ssh-tpm keygen                               a key for this user, with the questions of ssh-keygen
+  ssh-tpm keygen -t rsa -b 3072 -f ~/.ssh/work
+  ssh-tpm keygen -p -f ~/.ssh/id_ecdsa         another PIN
+  ssh-tpm keygen --import ~/.ssh/id_rsa        seal a key that exists
+)";
+
 using Mode = int (*)(const KeygenOptions&);
 
 unsigned parse_bits(std::string_view text) {
@@ -177,7 +197,7 @@ int run_keygen(std::span<char*> arguments) {
     const auto table = option_table(line);
     const auto parsed = cli::parse_options(arguments, table);
     if (parsed.help) {
-        std::cout << cli::help_text(usage, about, table);
+        std::cout << cli::help_text(usage, about, table) << closing;
         return 0;
     }
     if (!parsed.operands.empty())
