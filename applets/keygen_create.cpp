@@ -116,7 +116,7 @@ int keygen_supported(const KeygenOptions& options) {
         std::string sizes;
         for (const auto& choice : choices)
             if (choice.type == type && tpm::supports(device->context(), choice.algorithm))
-                sizes += " " + std::to_string(choice.bits);
+                sizes.append(" ").append(std::to_string(choice.bits));
         if (!sizes.empty())
             std::cout << type << " bit lengths:" << sizes << '\n';
     }
