@@ -228,11 +228,15 @@ class Lab:
 
 def children():
     """The ids of this process's children, those it inherited included."""
-    ids = []
-    for thread in os.listdir('/proc/self/task'):
-        with open(f'/proc/self/task/{thread}/children', encoding='ascii') as file:
-            ids += map(int, file.read().split())
-    return ids
+    while True:
+        try:
+            ids = []
+            for thread in os.listdir('/proc/self/task'):
+                with open(f'/proc/self/task/{thread}/children', encoding='ascii') as file:
+                    ids += map(int, file.read().split())
+            return ids
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # a thread has ended since they were listed; its children went to another one
 
 
 def end_children():
