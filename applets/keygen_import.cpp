@@ -24,6 +24,11 @@ namespace fs = std::filesystem;
 
 constexpr int most_tries = 3;
 
+/// The error with its file in front, unless it names it already.
+Error naming(const std::string& file, const Error& error) {
+    return std::string_view(error.what()).starts_with(file) ? error : error.about(file);
+}
+
 /// Opens an outside key, asking for its passphrase as often as ssh-add would.
 ssh::PrivateKey open_outside_key(const fs::path& file, const Secret& content,
                                  const std::optional<Secret>& given) {
@@ -69,8 +74,7 @@ OutsideKey read_outside_key(const KeygenOptions& options, const Secret& content)
         require_comment(comment);
         return {.key = std::move(key), .comment = std::move(comment)};
     } catch (const Error& error) {
-        throw std::string_view(error.what()).starts_with(options.source) ? error
-                                                                         : error.about(options.source);
+        throw naming(options.source, error);
     }
 }
 
@@ -189,8 +193,7 @@ int keygen_import(const KeygenOptions& options) {
     try { // caught to say which file it was
         return import_wrapped_key(options, keyfile::parse_pem(text));
     } catch (const Error& error) {
-        throw std::string_view(error.what()).starts_with(options.source) ? error
-                                                                         : error.about(options.source);
+        throw naming(options.source, error);
     }
 }
 

@@ -2,8 +2,7 @@
 // Owners for the OpenSSL objects of this room. Not for other rooms.
 
 #include "base/error.hpp"
-
-#include <memory>
+#include "base/owner.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -11,17 +10,6 @@
 #include <openssl/kdf.h>
 
 namespace sshtpm::keyfile::openssl {
-
-template <auto free_function>
-struct Free {
-    template <class T>
-    void operator()(T* object) const noexcept {
-        free_function(object);
-    }
-};
-
-template <class T, auto free_function>
-using Owner = std::unique_ptr<T, Free<free_function>>;
 
 using Bio = Owner<BIO, BIO_free>;
 using CipherContext = Owner<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;

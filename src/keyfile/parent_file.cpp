@@ -106,7 +106,7 @@ TPMT_PUBLIC from_pem(std::string_view text) {
     const auto coordinate = [&](const char* name, TPM2B_ECC_PARAMETER& out) {
         BIGNUM* number = nullptr;
         const bool there = EVP_PKEY_get_bn_param(key.get(), name, &number) == 1;
-        const openssl::Owner<BIGNUM, BN_free> owner(number);
+        const Owner<BIGNUM, BN_free> owner(number);
         openssl::require(there && BN_bn2binpad(number, out.buffer, static_cast<int>(width)) >= 0,
                          Errc::malformed, "the parent is not a point of its curve");
         out.size = width;

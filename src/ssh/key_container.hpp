@@ -21,7 +21,7 @@ bool is_openssh_key(std::string_view text) noexcept;
 OpenedKey read_pem_key(std::string_view text, const Secret* passphrase);
 
 /// Wiped when it goes, public numbers too: one kind of owner leaves nothing to mix up.
-using Number = openssl::Owner<BIGNUM, BN_clear_free>;
+using Number = Owner<BIGNUM, BN_clear_free>;
 
 Number number_of(ByteView integer);
 

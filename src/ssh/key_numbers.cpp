@@ -16,7 +16,7 @@ constexpr std::size_t widest = 512; ///< bytes of an RSA modulus of 4096 bits
 
 constexpr auto halves_differ = "the private half of the key does not belong to its public half";
 
-using NumberContext = openssl::Owner<BN_CTX, BN_CTX_free>;
+using NumberContext = Owner<BN_CTX, BN_CTX_free>;
 
 [[noreturn]] void unsupported(const std::string& message, const std::string& hint = {}) {
     throw Error(Errc::unsupported, message, hint);

@@ -155,8 +155,8 @@ void stretch(const Container& container, const Cipher& cipher, const Secret& pas
         throw Error(Errc::io, "Botan could not stretch the passphrase");
 }
 
-using CipherContext = openssl::Owner<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
-using CipherAlgorithm = openssl::Owner<EVP_CIPHER, EVP_CIPHER_free>;
+using CipherContext = Owner<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
+using CipherAlgorithm = Owner<EVP_CIPHER, EVP_CIPHER_free>;
 
 CipherContext start_decryption(const Cipher& cipher, const KeyMaterial& material) {
     const CipherAlgorithm algorithm(EVP_CIPHER_fetch(nullptr, cipher.openssl_name, nullptr));

@@ -2,9 +2,8 @@
 // Owners for the OpenSSL objects of this room, and the digests that it has fetched. Not for other rooms.
 
 #include "base/error.hpp"
+#include "base/owner.hpp"
 #include "ssh/algorithm.hpp"
-
-#include <memory>
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -13,17 +12,6 @@
 #include <openssl/param_build.h>
 
 namespace sshtpm::ssh::openssl {
-
-template <auto free_function>
-struct Free {
-    template <class T>
-    void operator()(T* object) const noexcept {
-        free_function(object);
-    }
-};
-
-template <class T, auto free_function>
-using Owner = std::unique_ptr<T, Free<free_function>>;
 
 using Bignum = Owner<BIGNUM, BN_free>;
 using Digest = Owner<EVP_MD, EVP_MD_free>;

@@ -18,9 +18,9 @@ namespace sshtpm::ssh {
 
 namespace {
 
-using Bio = openssl::Owner<BIO, BIO_free>;
-using EncryptedInfo = openssl::Owner<X509_SIG, X509_SIG_free>;
-using PrivateInfo = openssl::Owner<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
+using Bio = Owner<BIO, BIO_free>;
+using EncryptedInfo = Owner<X509_SIG, X509_SIG_free>;
+using PrivateInfo = Owner<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
 
 [[noreturn]] void malformed(const std::string& message) {
     ERR_clear_error();
