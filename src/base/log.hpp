@@ -10,7 +10,7 @@
 
 namespace sshtpm::log {
 
-enum class Level { error, info, debug };
+enum class Level { nothing, error, info, debug };
 
 /// Set once, before the second thread starts. Lines above the level are dropped.
 void configure(std::string program, Level level);
