@@ -52,6 +52,13 @@ std::string_view Reader::text() {
     return text_of(string());
 }
 
+std::string_view Reader::c_text() {
+    const auto value = text();
+    if (value.find('\0') != std::string_view::npos)
+        malformed("a NUL in a text");
+    return value;
+}
+
 ByteView Reader::unsigned_mpint() {
     auto digits = string();
     if (digits.empty())

@@ -17,6 +17,8 @@ class Reader {
     std::uint64_t uint64();
     ByteView string();
     std::string_view text();
+    /// A text that programs in C keep as a C string. @throws Error(malformed) when there is a NUL in it.
+    std::string_view c_text();
     /// A non-negative mpint in its shortest form, without the sign byte; zero is the empty view.
     ByteView unsigned_mpint();
     /// The next `count` bytes as they are.
