@@ -135,12 +135,15 @@ CertificateTerms read_terms(wire::Reader& reader) {
     terms.principals = read_principals(reader.string());
     terms.valid_after = reader.uint64();
     terms.valid_before = reader.uint64();
-    check_options(reader.string()); // critical
+    const auto critical_options = reader.string();
+    check_options(critical_options);
+    terms.has_critical_options = !critical_options.empty();
     check_options(reader.string()); // extensions
     reader.string();                // reserved: "ignored in this version of the protocol"
     terms.signature_key = reader.string();
     check_signature_key(terms.signature_key);
-    check_signature(reader.string());
+    terms.signature = reader.string();
+    check_signature(terms.signature);
     reader.expect_end();
     return terms;
 }

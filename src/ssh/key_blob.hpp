@@ -43,7 +43,9 @@ struct CertificateTerms {
     std::vector<std::string_view> principals;
     std::uint64_t valid_after = 0;
     std::uint64_t valid_before = 0;
+    bool has_critical_options = false;
     ByteView signature_key;
+    ByteView signature; ///< of the CA; not checked
 };
 
 struct CertificateBlob {

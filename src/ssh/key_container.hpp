@@ -1,6 +1,6 @@
 #pragma once
-// The containers that private keys come in, and what is asked of the numbers in them. For private_key.cpp
-// alone.
+// The containers that private keys come in, and what is asked of the numbers in them. Not for other
+// rooms: they have open_private_key() and read_key_pair().
 
 #include "ssh/openssl.hpp"
 #include "ssh/private_key.hpp"

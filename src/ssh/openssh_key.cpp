@@ -4,6 +4,7 @@
 
 #include "base/printable.hpp"
 #include "ssh/key_container.hpp"
+#include "ssh/key_pair.hpp"
 #include "wire/reader.hpp"
 
 #include <algorithm>
@@ -204,18 +205,6 @@ std::optional<Secret> decrypt(const Container& container, const Secret& passphra
     return finish_decryption(context.get(), container.tag) ? std::optional(std::move(out)) : std::nullopt;
 }
 
-PrivateKey read_numbers(wire::Reader& reader, KeyType type) {
-    if (type != KeyType::rsa) {
-        auto public_key = PublicKey::read_fields(reader, type);
-        return ecdsa_private_key(std::move(public_key), number_of(reader.unsigned_mpint()).get());
-    }
-    const auto n = number_of(reader.unsigned_mpint()), e = number_of(reader.unsigned_mpint());
-    reader.unsigned_mpint(); // d
-    reader.unsigned_mpint(); // the inverse of q
-    const auto p = number_of(reader.unsigned_mpint()), q = number_of(reader.unsigned_mpint());
-    return rsa_private_key(n.get(), e.get(), p.get(), q.get());
-}
-
 /// PROTOCOL.key section 3: behind the comment stand 1, 2, 3 … up to the block size.
 void require_padding(ByteView padding) {
     for (std::size_t i = 0; i < padding.size(); ++i)
@@ -229,10 +218,9 @@ std::optional<PrivateKey> read_private_section(ByteView section, const PublicKey
     const auto check = reader.uint32();
     if (reader.uint32() != check)
         return std::nullopt;
-    if (reader.text() != info(public_key.type()).name)
+    if (wire::Reader(reader).text() != info(public_key.type()).name)
         malformed(damaged_private_key);
-    auto key = read_numbers(reader, public_key.type());
-    key.comment = reader.text();
+    auto key = read_key_pair(reader).key; // an agent is sent the same fields
     require_padding(reader.rest());
     if (key.public_key != public_key)
         malformed("the private half of the key does not belong to its public half");

@@ -1,0 +1,111 @@
+#include "ssh/known_hosts.hpp"
+
+#include "base/base64.hpp"
+#include "ssh/fingerprint.hpp"
+#include "ssh/openssl.hpp"
+#include "ssh/pattern.hpp"
+#include "wire/reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace sshtpm::ssh {
+
+namespace {
+
+constexpr std::string_view blanks = " \t";
+constexpr std::string_view hashed = "|1|"; // the one kind of hash there is: HMAC-SHA1
+constexpr std::size_t sha1_size = 20;
+
+void skip_blanks(std::string_view& text) {
+    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+}
+
+/// Takes what stands in front of the next blank, and the blanks.
+std::string_view take_word(std::string_view& text) {
+    const auto word = text.substr(0, text.find_first_of(blanks));
+    text.remove_prefix(word.size());
+    skip_blanks(text);
+    return word;
+}
+
+/// Takes a line, as OpenSSH sees it: up to the first NUL, if there is one.
+std::string_view take_line(std::string_view& text) {
+    auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    line = line.substr(0, line.find('\0'));
+    if (line.ends_with('\r'))
+        line.remove_suffix(1);
+    return line;
+}
+
+enum class Marker { none, ca, other };
+
+/// OpenSSH ends a marker at the first space of the line, at a tab only when there is no space.
+Marker take_marker(std::string_view& line) {
+    if (!line.starts_with('@'))
+        return Marker::none;
+    const auto end = std::min(line.find(' '), line.size());
+    const auto marker = end < line.size() ? line.substr(0, end) : line.substr(0, line.find('\t'));
+    line.remove_prefix(marker.size());
+    skip_blanks(line);
+    return marker == "@cert-authority" && !line.starts_with('@') ? Marker::ca : Marker::other;
+}
+
+/// "|1|SALT|HASH" for a host, from one that has the salt; nothing when that is damaged.
+std::optional<std::string> hash_like(std::string_view name, std::string_view host) {
+    name.remove_prefix(hashed.size());
+    const auto salt_text = name.substr(0, name.find('|'));
+    const auto salt = base64_decode(salt_text);
+    if (salt.size() != sha1_size)
+        return std::nullopt;
+    std::array<std::uint8_t, sha1_size> code{};
+    std::size_t length = 0;
+    openssl::require(EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA1", nullptr, salt.data(), salt.size(),
+                               bytes_of(host).data(), host.size(), code.data(), code.size(),
+                               &length) != nullptr,
+                     Errc::io, "OpenSSL has no HMAC-SHA1 here");
+    return std::string(hashed).append(salt_text).append("|").append(base64_encode(code));
+}
+
+bool names(std::string_view hosts, std::string_view host) {
+    if (!hosts.starts_with('|'))
+        return match_pattern_list(host, hosts, true);
+    return hosts.starts_with(hashed) && hash_like(hosts, host) == hosts;
+}
+
+/// @throws Error(malformed | unsupported) for a broken line; nothing when it is of other hosts, or empty.
+std::optional<KnownHost> parse_line(std::string_view line, std::string_view host) {
+    skip_blanks(line);
+    if (line.empty() || line.starts_with('#'))
+        return std::nullopt;
+    const auto marker = take_marker(line);
+    if (marker == Marker::other || !names(take_word(line), host))
+        return std::nullopt;
+    const auto type = take_word(line);
+    auto blob = base64_decode(take_word(line));
+    if (wire::Reader(blob).text() != type)
+        return std::nullopt;
+    static_cast<void>(describe(blob)); // refuses what OpenSSH would not take for a key
+    return KnownHost{.key_blob = std::move(blob), .is_ca = marker == Marker::ca};
+}
+
+} // namespace
+
+std::vector<KnownHost> find_known_hosts(std::string_view text, std::string_view host) {
+    std::vector<KnownHost> found;
+    while (!text.empty()) {
+        const auto line = take_line(text);
+        try { // caught because one broken line is no reason to forget the others
+            if (auto known = parse_line(line, host))
+                found.push_back(std::move(*known));
+        } catch (const Error& error) {
+            if (error.code() != Errc::malformed && error.code() != Errc::unsupported)
+                throw;
+        }
+    }
+    return found;
+}
+
+} // namespace sshtpm::ssh
