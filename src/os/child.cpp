@@ -1,14 +1,13 @@
 #include "os/child.hpp"
 
 #include "base/error.hpp"
+#include "os/environment.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <spawn.h>
-#include <string_view>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,37 +33,13 @@ struct SpawnPlan {
     }
 };
 
-std::string_view name_of(std::string_view entry) {
-    return entry.substr(0, entry.find('='));
-}
-
-std::vector<std::string> environment_with(const std::vector<std::string>& extra) {
-    std::vector<std::string> out(extra);
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string_view inherited = *entry;
-        const bool replaced =
-            std::ranges::any_of(extra, [&](const auto& e) { return name_of(e) == name_of(inherited); });
-        if (!replaced)
-            out.emplace_back(inherited);
-    }
-    return out;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& strings) {
-    std::vector<char*> out;
-    for (auto& string : strings)
-        out.push_back(string.data());
-    out.push_back(nullptr);
-    return out;
-}
-
 int open_pidfd(pid_t pid) {
     return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
 }
 
 } // namespace
 
-Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& extra_environment) {
+Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes) {
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
         throw Error::from_errno(errno, arguments.at(0));
@@ -74,6 +49,8 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     SpawnPlan plan;
     posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&plan.actions, writing.value(), STDOUT_FILENO);
+    // Clients' connections too, which Asio opens without O_CLOEXEC.
+    posix_spawn_file_actions_addclosefrom_np(&plan.actions, STDERR_FILENO + 1);
     sigset_t none, defaults;
     sigemptyset(&none);
     sigemptyset(&defaults);
@@ -83,7 +60,7 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
     auto argument_strings = arguments;
-    auto environment_strings = environment_with(extra_environment);
+    auto environment_strings = environment_with(environment_changes);
     const auto argument_pointers = pointers_to(argument_strings);
     const auto environment_pointers = pointers_to(environment_strings);
     const int failure = ::posix_spawnp(&pid_, arguments.at(0).c_str(), &plan.actions, &plan.attributes,
@@ -93,6 +70,12 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
         throw Error::from_errno(failure, arguments[0]);
     }
     pidfd_.reset(open_pidfd(pid_));
+    if (!pidfd_) {
+        const int reason = errno;
+        ::kill(pid_, SIGKILL);
+        wait();
+        throw Error::from_errno(reason, arguments[0]);
+    }
 }
 
 Child::~Child() {

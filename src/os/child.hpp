@@ -13,9 +13,9 @@ namespace sshtpm::os {
 class Child {
   public:
     /// Starts `arguments[0]` (searched in PATH when it has no slash) with stdin from /dev/null, stdout into
-    /// a pipe and stderr shared. `extra_environment` holds "NAME=value" entries that replace inherited ones.
+    /// a pipe and stderr shared. The changes to its environment are those of os::environment_with.
     /// @throws Error(not_found | permission | io) when it cannot be started.
-    Child(const std::vector<std::string>& arguments, const std::vector<std::string>& extra_environment);
+    Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes);
     Child(Child&&) = delete;
     ~Child();
 

@@ -1,8 +1,19 @@
 #include "os/environment.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <string_view>
+#include <unistd.h>
 
 namespace sshtpm::os {
+
+namespace {
+
+std::string_view name_of(std::string_view entry) {
+    return entry.substr(0, entry.find('='));
+}
+
+} // namespace
 
 std::optional<std::string> variable(const char* name) {
     const char* value = ::getenv(name);
@@ -12,6 +23,29 @@ std::optional<std::string> variable(const char* name) {
 bool has_variable(const char* name) {
     const auto value = variable(name);
     return value && !value->empty();
+}
+
+std::vector<std::string> environment_with(const std::vector<std::string>& changes) {
+    std::vector<std::string> out;
+    for (const auto& change : changes)
+        if (change.find('=') != std::string::npos)
+            out.push_back(change);
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view inherited = *entry;
+        const bool changed =
+            std::ranges::any_of(changes, [&](const auto& c) { return name_of(c) == name_of(inherited); });
+        if (!changed)
+            out.emplace_back(inherited);
+    }
+    return out;
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& strings) {
+    std::vector<char*> out;
+    for (auto& string : strings)
+        out.push_back(string.data());
+    out.push_back(nullptr);
+    return out;
 }
 
 } // namespace sshtpm::os

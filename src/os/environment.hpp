@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sshtpm::os {
 
@@ -11,5 +12,12 @@ std::optional<std::string> variable(const char* name);
 
 /// True when it is set and not empty.
 bool has_variable(const char* name);
+
+/// This process's environment with changes, for another program: "NAME=value" sets a variable, "NAME" takes
+/// one out (as putenv(3) reads it).
+std::vector<std::string> environment_with(const std::vector<std::string>& changes);
+
+/// The null-terminated array of pointers that exec and posix_spawn take; it points into `strings`.
+std::vector<char*> pointers_to(std::vector<std::string>& strings);
 
 } // namespace sshtpm::os

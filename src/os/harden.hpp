@@ -8,4 +8,12 @@ namespace sshtpm::os {
 /// TSS2_LOGFILE are dropped and tpm2-tss is told to be silent: at its debug level it writes PINs.
 void harden_process();
 
+/// Gives back what harden_process took from the process and a program started by exec would inherit: core
+/// limit, umask, SIGPIPE, TSS2_LOG, TSS2_LOGFILE. For a process that is about to become a person's command.
+void undo_harden_before_exec();
+
+/// Closes every descriptor from `first` on: a careless parent may have left one that a PIN could reach. Only
+/// before this process opens its own.
+void close_stray_descriptors(int first);
+
 } // namespace sshtpm::os

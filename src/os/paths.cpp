@@ -49,7 +49,7 @@ fs::path default_socket() {
 
 fs::path emulator_state() {
     if (const auto path = variable("SSH_TPM_SWTPM_STATE"); path && !path->empty())
-        return *path;
+        return fs::absolute(*path);
     const auto state = folder_variable("XDG_STATE_HOME");
     return (state ? *state : home() / ".local" / "state") / "ssh-tpm" / "swtpm";
 }

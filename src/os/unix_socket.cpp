@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 
+#include <cerrno>
 #include <string>
 
 namespace sshtpm::os {
@@ -15,6 +16,15 @@ sockaddr_un unix_address(std::string_view path) {
         throw Error(Errc::usage, std::string(path) + ": longer than a socket's path may be (107 bytes)");
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     return address;
+}
+
+std::string bound_path(int socket) {
+    sockaddr_un address{};
+    socklen_t size = sizeof address;
+    auto* const any = static_cast<sockaddr*>(static_cast<void*>(&address));
+    if (::getsockname(socket, any, &size) != 0)
+        throw Error::from_errno(errno, "the socket's path");
+    return address.sun_path; // empty for an abstract name, which begins with a NUL
 }
 
 } // namespace sshtpm::os

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "support/catch.hpp"
+#include "support/variable.hpp"
 
 #include <array>
 #include <cerrno>
@@ -33,6 +34,14 @@ TEST_CASE("a child's output is read from its pipe and its exit status is told") 
     pollfd ended{.fd = child.pidfd(), .events = POLLIN, .revents = 0};
     REQUIRE(::poll(&ended, 1, 10'000) == 1);
     CHECK(child.wait() == 3);
+}
+
+TEST_CASE("a variable can be kept from a child") {
+    const support::Variable inherited("SSH_TPM_TEST_A", "ours");
+    os::Child with({"sh", "-c", "echo \"<${SSH_TPM_TEST_A-none}>\""}, {});
+    CHECK(read_all(with.output()) == "<ours>\n");
+    os::Child without({"sh", "-c", "echo \"<${SSH_TPM_TEST_A-none}>\""}, {"SSH_TPM_TEST_A"});
+    CHECK(read_all(without.output()) == "<none>\n");
 }
 
 TEST_CASE("arguments reach a child without a shell looking at them") {

@@ -1,0 +1,158 @@
+#include "os/activation.hpp"
+
+#include "base/error.hpp"
+#include "os/environment.hpp"
+#include "os/unix_socket.hpp"
+#include "support/catch.hpp"
+#include "support/temp_folder.hpp"
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <functional>
+#include <string>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace sshtpm;
+
+namespace {
+
+enum class Descriptor { listening, connected, datagram, internet, file, closed };
+
+/// Makes descriptor 3 what the test wants it to be. In the forked process only.
+void pass(Descriptor what, const std::string& path) {
+    ::close(os::first_passed_descriptor);
+    int fd = -1;
+    const auto address = os::unix_address(path);
+    switch (what) {
+    case Descriptor::listening:
+        fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+        ::bind(fd, os::generic(address), sizeof address);
+        ::listen(fd, 1);
+        break;
+    case Descriptor::connected:
+        fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+        break;
+    case Descriptor::datagram:
+        fd = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+        ::bind(fd, os::generic(address), sizeof address);
+        break;
+    case Descriptor::internet:
+        fd = ::socket(AF_INET, SOCK_STREAM, 0);
+        ::listen(fd, 1);
+        break;
+    case Descriptor::file:
+        fd = ::open("/dev/null", O_RDONLY);
+        break;
+    case Descriptor::closed:
+        return;
+    }
+    if (fd != os::first_passed_descriptor) {
+        ::dup2(fd, os::first_passed_descriptor);
+        ::close(fd);
+    }
+}
+
+/// Runs in a process of its own, which has descriptor 3 and the environment to itself. @returns its status:
+/// what `run` returns, or 100 and the code of the Error it throws.
+int in_child(const std::function<int()>& run) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        int status = 99;
+        try {
+            status = run();
+        } catch (const Error& error) {
+            status = 100 + static_cast<int>(error.code());
+        }
+        ::_exit(status);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+constexpr int usage_error = 100 + static_cast<int>(Errc::usage);
+
+int status_of(
+    Descriptor what, const char* count, std::function<int()> after = [] { return 0; }) {
+    const support::TempFolder folder;
+    return in_child([&] {
+        pass(what, (folder / "socket").string());
+        ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+        ::setenv("LISTEN_FDS", count, 1);
+        ::setenv("LISTEN_FDNAMES", "agent.socket", 1);
+        const auto socket = os::activated_socket();
+        if (!socket || socket->value() != os::first_passed_descriptor)
+            return 1;
+        return after();
+    });
+}
+
+} // namespace
+
+TEST_CASE("the socket that systemd passes is taken") {
+    CHECK(status_of(Descriptor::listening, "1") == 0);
+}
+
+TEST_CASE("it is close-on-exec and non-blocking afterwards") {
+    CHECK(status_of(Descriptor::listening, "1", [] {
+              const int fd = os::first_passed_descriptor;
+              return (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 && (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 ? 0
+                                                                                                          : 2;
+          }) == 0);
+}
+
+TEST_CASE("the variables are gone afterwards: a child must not take them for its own") {
+    CHECK(status_of(Descriptor::listening, "1", [] {
+              for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"})
+                  if (os::variable(name))
+                      return 2;
+              return os::activated_socket() ? 3 : 0;
+          }) == 0);
+}
+
+TEST_CASE("without LISTEN_FDS there is no such socket") {
+    CHECK(in_child([] {
+              ::unsetenv("LISTEN_FDS");
+              ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+              return os::activated_socket() ? 1 : 0;
+          }) == 0);
+}
+
+TEST_CASE("another number of sockets than one is refused") {
+    for (const char* count : {"0", "2", "", "-1", "01", "1 ", "one", "4294967297"}) {
+        INFO(count);
+        CHECK(status_of(Descriptor::listening, count) == usage_error);
+    }
+}
+
+TEST_CASE("sockets for another process are refused, and its variables are taken away all the same") {
+    for (const char* pid : {"1", "", "0", "-1", "x"}) {
+        INFO(pid);
+        CHECK(in_child([&] {
+                  ::setenv("LISTEN_PID", pid, 1);
+                  ::setenv("LISTEN_FDS", "1", 1);
+                  try {
+                      os::activated_socket();
+                  } catch (const Error& error) {
+                      return os::variable("LISTEN_FDS") ? 1 : 100 + static_cast<int>(error.code());
+                  }
+                  return 0;
+              }) == usage_error);
+    }
+    CHECK(in_child([] {
+              ::unsetenv("LISTEN_PID");
+              ::setenv("LISTEN_FDS", "1", 1);
+              os::activated_socket();
+              return 0;
+          }) == usage_error);
+}
+
+TEST_CASE("a descriptor that is not a listening UNIX stream socket is refused") {
+    CHECK(status_of(Descriptor::connected, "1") == usage_error);
+    CHECK(status_of(Descriptor::datagram, "1") == usage_error);
+    CHECK(status_of(Descriptor::internet, "1") == usage_error);
+    CHECK(status_of(Descriptor::file, "1") == usage_error);
+    CHECK(status_of(Descriptor::closed, "1") == usage_error);
+}

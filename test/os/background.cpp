@@ -1,0 +1,232 @@
+#include "os/background.hpp"
+
+#include "base/error.hpp"
+#include "os/harden.hpp"
+#include "support/catch.hpp"
+#include "support/temp_folder.hpp"
+
+#include <array>
+#include <csignal>
+#include <fcntl.h>
+#include <functional>
+#include <poll.h>
+#include <string>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace sshtpm;
+
+namespace {
+
+/// What the children of a test say; the reading end sees the end when all of them are gone.
+struct Pipe {
+    UniqueFd reading, writing;
+    Pipe() {
+        std::array<int, 2> ends{};
+        REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+        reading.reset(ends[0]);
+        writing.reset(ends[1]);
+    }
+    void say(const std::string& text) const {
+        [[maybe_unused]] const auto written = ::write(writing.value(), text.data(), text.size());
+    }
+    std::string heard() {
+        writing.reset();
+        std::string out;
+        std::array<char, 256> chunk{};
+        for (;;) {
+            const auto got = ::read(reading.value(), chunk.data(), chunk.size());
+            if (got <= 0)
+                return out;
+            out.append(chunk.data(), static_cast<std::size_t>(got));
+        }
+    }
+};
+
+os::BackgroundParent start(const std::function<void(os::BackgroundChild&)>& in_child) {
+    auto forked = os::fork_to_background();
+    if (auto* child = std::get_if<os::BackgroundChild>(&forked)) {
+        try {
+            in_child(*child);
+        } catch (const Error&) {
+            ::_exit(90);
+        }
+        ::_exit(0);
+    }
+    return std::get<os::BackgroundParent>(std::move(forked));
+}
+
+/// Runs in a forked process. @returns its status.
+int in_process(const std::function<int()>& run) {
+    const pid_t pid = ::fork();
+    if (pid == 0)
+        ::_exit(run());
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+std::string target_of(int fd) {
+    std::array<char, 256> target{};
+    const auto size =
+        ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), target.size());
+    return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
+}
+
+} // namespace
+
+TEST_CASE("a parent waits until its child is ready, and knows its pid") {
+    Pipe said;
+    auto parent = start([&](os::BackgroundChild& child) {
+        said.say(std::to_string(::getpid()));
+        child.ready();
+    });
+    CHECK(parent.wait_until_ready() == std::nullopt);
+    CHECK(said.heard() == std::to_string(parent.child()));
+    CHECK(::waitpid(parent.child(), nullptr, 0) == parent.child());
+}
+
+TEST_CASE("a child that ends before it is ready has failed, whatever its exit status") {
+    CHECK(start([](os::BackgroundChild&) { ::_exit(3); }).wait_until_ready() == 3);
+    CHECK(start([](os::BackgroundChild&) { ::_exit(0); }).wait_until_ready() == 1);
+    CHECK(start([](os::BackgroundChild&) { ::raise(SIGKILL); }).wait_until_ready() == 128 + SIGKILL);
+}
+
+TEST_CASE("a grandchild that lives on does not hide that the child has failed") {
+    Pipe hold;
+    auto parent = start([&](os::BackgroundChild&) {
+        if (::fork() == 0) { // with the writing end of the readiness pipe
+            hold.writing.reset();
+            char byte = 0;
+            ::_exit(::read(hold.reading.value(), &byte, 1) == 0 ? 0 : 1);
+        }
+        ::_exit(4);
+    });
+    CHECK(parent.wait_until_ready() == 4);
+}
+
+TEST_CASE("a child has a session of its own, stands in / and has let go of stdin and stdout") {
+    Pipe said;
+    const auto stderr_before = target_of(STDERR_FILENO);
+    auto parent = start([&](os::BackgroundChild& child) {
+        std::array<char, 256> folder{};
+        const std::string where = ::getcwd(folder.data(), folder.size()) != nullptr ? folder.data() : "";
+        said.say(where + " " + (::getsid(0) == ::getpid() ? "own " : "inherited ") + target_of(STDIN_FILENO) +
+                 " " + target_of(STDOUT_FILENO) + " " +
+                 (target_of(STDERR_FILENO) == stderr_before ? "kept" : target_of(STDERR_FILENO)) + "\n");
+        child.ready();
+        said.say(target_of(STDERR_FILENO));
+    });
+    CHECK(parent.wait_until_ready() == std::nullopt);
+    CHECK(said.heard() == "/ own /dev/null /dev/null kept\n/dev/null");
+    CHECK(::waitpid(parent.child(), nullptr, 0) == parent.child());
+}
+
+TEST_CASE("a child is told when its parent ends, and not before") {
+    Pipe said, hold;
+    const int status = in_process([&] {
+        auto parent = start([&](os::BackgroundChild& child) {
+            hold.writing.reset();
+            pollfd ended{.fd = child.parent_pidfd(), .events = POLLIN, .revents = 0};
+            said.say(::poll(&ended, 1, 0) == 0 ? "alive " : "gone ");
+            child.ready();
+            said.say(::poll(&ended, 1, 10'000) == 1 ? "ended" : "nothing");
+        });
+        return parent.wait_until_ready() ? 1 : 7;
+    });
+    CHECK(status == 7);
+    CHECK(said.heard() == "alive ended");
+}
+
+TEST_CASE("a child whose parent is gone before it is ready is told so") {
+    Pipe said;
+    in_process([&] {
+        start([&](os::BackgroundChild& child) {
+            ::signal(SIGPIPE, SIG_IGN);
+            pollfd ended{.fd = child.parent_pidfd(), .events = POLLIN, .revents = 0};
+            ::poll(&ended, 1, 10'000);
+            try {
+                child.ready();
+            } catch (const Error& error) {
+                said.say(error.what());
+            }
+        });
+        return 0;
+    });
+    CHECK(said.heard() == "the process that started this one has ended");
+}
+
+TEST_CASE("a command is searched in PATH, has its variables, and no descriptor of ours") {
+    // Those that whoever runs the tests has left open stay, and no others come.
+    const std::string list = "ls /proc/$$/fd; true";
+    Pipe found, said;
+    in_process([&] {
+        ::dup2(found.writing.value(), STDOUT_FILENO);
+        return ::execlp("sh", "sh", "-c", list.c_str(), nullptr);
+    });
+    const int status = in_process([&] {
+        auto parent = start([&](os::BackgroundChild& child) {
+            said.writing.reset();
+            child.ready();
+            pollfd ended{.fd = child.parent_pidfd(), .events = POLLIN, .revents = 0};
+            ::poll(&ended, 1, 10'000);
+        });
+        if (parent.wait_until_ready())
+            return 1;
+        ::dup2(said.writing.value(), STDOUT_FILENO);
+        os::become_command({"sh", "-c", "echo \"$SSH_AUTH_SOCK $1\"; " + list + "; exit 5", "sh", "x y"},
+                           {"SSH_AUTH_SOCK=/a/socket"});
+        return 2;
+    });
+    CHECK(status == 5);
+    CHECK(said.heard() == "/a/socket x y\n" + found.heard());
+}
+
+TEST_CASE("a command gets back the limits, the umask and the signals that hardening took") {
+    Pipe said;
+    const int status = in_process([&] {
+        rlimit core{};
+        ::getrlimit(RLIMIT_CORE, &core);
+        core.rlim_cur = core.rlim_max;
+        ::setrlimit(RLIMIT_CORE, &core);
+        ::umask(027);
+        ::setenv("TSS2_LOG", "all+error", 1);
+        ::unsetenv("TSS2_LOGFILE");
+        for (int number = 1; number < NSIG; ++number) // nohup(1), for one, ignores some
+            ::signal(number, SIG_DFL);
+        const auto expected =
+            core.rlim_max == RLIM_INFINITY ? "unlimited" : std::to_string(core.rlim_max / 512);
+        os::harden_process();
+        sigset_t all;
+        sigfillset(&all);
+        ::sigprocmask(SIG_SETMASK, &all, nullptr);
+        ::dup2(said.writing.value(), STDOUT_FILENO);
+        os::become_command(
+            {"sh", "-c",
+             "[ \"$(ulimit -c)\" = \"$1\" ] && echo core; umask; echo $TSS2_LOG ${TSS2_LOGFILE-none}; "
+             "grep -E 'SigBlk|SigIgn' /proc/self/status",
+             "sh", expected},
+            {});
+        return 2;
+    });
+    CHECK(status == 0);
+    CHECK(said.heard() ==
+          "core\n0027\nall+error none\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
+TEST_CASE("a command that cannot be run is an error") {
+    const support::TempFolder folder;
+    const auto refusal = [](const std::string& program) {
+        return in_process([&] {
+            try {
+                os::become_command({program}, {});
+            } catch (const Error& error) {
+                return 100 + static_cast<int>(error.code());
+            }
+        });
+    };
+    CHECK(refusal("no-such-command-anywhere") == 100 + static_cast<int>(Errc::not_found));
+    CHECK(refusal(folder.path().string()) == 100 + static_cast<int>(Errc::permission));
+}

@@ -1,0 +1,253 @@
+#include "os/folder_watch.hpp"
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "support/catch.hpp"
+#include "support/temp_folder.hpp"
+
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace sshtpm;
+namespace fs = std::filesystem;
+using os::FolderWatch;
+
+namespace {
+
+void put(const fs::path& path, std::string_view text = "x") {
+    std::ofstream(path) << text;
+}
+
+/// inotify tells before the call that made the change returns, so there is nothing to wait for.
+bool readable(const FolderWatch& watch) {
+    pollfd wait{.fd = watch.fd(), .events = POLLIN, .revents = 0};
+    return ::poll(&wait, 1, 0) == 1;
+}
+
+/// Changed, and quiet after that (but for what others do in the folders above, which is read and not told).
+bool told(FolderWatch& watch) {
+    const bool changed = readable(watch) && watch.drain();
+    return changed && !watch.drain();
+}
+
+} // namespace
+
+TEST_CASE("a key file that appears, changes, gets a new name or goes is told") {
+    const support::TempFolder folder;
+    FolderWatch watch(folder.path());
+    CHECK_FALSE(watch.drain());
+    put(folder / "id.tpm");
+    CHECK(told(watch));
+    put(folder / "id.tpm", "y");
+    CHECK(told(watch));
+    fs::rename(folder / "id.tpm", folder / "other.tpm");
+    CHECK(told(watch));
+    fs::permissions(folder / "other.tpm", fs::perms::none);
+    CHECK(told(watch));
+    fs::remove(folder / "other.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a key file that is written whole, under another name first, is told") {
+    const support::TempFolder folder;
+    FolderWatch watch(folder.path());
+    write_file(folder / "id.tpm", bytes_of("x"), 0600, Existing::replace);
+    CHECK(told(watch));
+    write_file(folder / "id.tpm", bytes_of("y"), 0600, Existing::replace);
+    CHECK(told(watch));
+}
+
+TEST_CASE("a certificate is told, and other files are not") {
+    const support::TempFolder folder;
+    FolderWatch watch(folder.path());
+    put(folder / "id-cert.pub");
+    CHECK(told(watch));
+    for (const char* name : {"id.pub", "known_hosts", "id.tpm.bak", "id-cert.pub~", "tpm", "config"}) {
+        INFO(name);
+        put(folder / name);
+        CHECK(readable(watch));
+        CHECK_FALSE(watch.drain());
+    }
+}
+
+TEST_CASE("names are told apart by their ends") {
+    CHECK(os::is_watched_name("id_ecdsa.tpm"));
+    CHECK(os::is_watched_name(".tpm"));
+    CHECK(os::is_watched_name("id_ecdsa-cert.pub"));
+    CHECK_FALSE(os::is_watched_name("id_ecdsa.TPM"));
+    CHECK_FALSE(os::is_watched_name("id_ecdsa.pub"));
+    CHECK_FALSE(os::is_watched_name(""));
+}
+
+TEST_CASE("a link to a key is told when it is made and when it is replaced") {
+    const support::TempFolder folder, elsewhere;
+    put(elsewhere / "key");
+    FolderWatch watch(folder.path());
+    fs::create_symlink(elsewhere / "key", folder / "id.tpm");
+    CHECK(told(watch));
+    fs::create_symlink(elsewhere / "key2", folder / "new");
+    fs::rename(folder / "new", folder / "id.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a folder that is not there yet is told when it appears, and so are its files") {
+    const support::TempFolder folder;
+    FolderWatch watch(folder / "a" / "b" / "keys");
+    CHECK_FALSE(watch.drain());
+    fs::create_directory(folder / "a");
+    CHECK(told(watch));
+    put(folder / "a" / "id.tpm"); // not in the folder
+    CHECK_FALSE(watch.drain());
+    fs::create_directories(folder / "a" / "b" / "keys");
+    CHECK(told(watch));
+    put(folder / "a" / "b" / "keys" / "id.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("files that appear together with their folder need no event of their own") {
+    const support::TempFolder folder;
+    FolderWatch watch(folder / "a" / "keys");
+    fs::create_directories(folder / "a" / "keys");
+    put(folder / "a" / "keys" / "id.tpm");
+    CHECK(told(watch)); // the caller reads the folder now
+    put(folder / "a" / "keys" / "second.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a folder may be deleted and made anew, more than once") {
+    const support::TempFolder folder;
+    fs::create_directory(folder / "keys");
+    FolderWatch watch(folder / "keys");
+    for (int round = 0; round < 3; ++round) {
+        put(folder / "keys" / "id.tpm");
+        CHECK(told(watch));
+        fs::remove_all(folder / "keys");
+        CHECK(told(watch));
+        fs::create_directory(folder / "keys");
+        CHECK(told(watch));
+    }
+    fs::remove_all(folder / "keys"); // and both before anybody looks
+    fs::create_directory(folder / "keys");
+    CHECK(told(watch));
+    put(folder / "keys" / "id.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a folder that is moved away is left, and the one that takes its name is watched") {
+    const support::TempFolder folder;
+    fs::create_directories(folder / "home" / "keys");
+    FolderWatch watch(folder / "home" / "keys");
+    fs::rename(folder / "home" / "keys", folder / "home" / "old");
+    CHECK(told(watch));
+    put(folder / "home" / "old" / "id.tpm");
+    CHECK_FALSE(watch.drain());
+    fs::create_directory(folder / "home" / "keys");
+    CHECK(told(watch));
+    fs::rename(folder / "home", folder / "away"); // a folder above it
+    CHECK(told(watch));
+    fs::create_directories(folder / "home" / "keys");
+    CHECK(told(watch));
+    put(folder / "home" / "keys" / "id.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a folder that somebody still uses is told when it is deleted") {
+    const support::TempFolder folder;
+    fs::create_directory(folder / "keys");
+    FolderWatch watch(folder / "keys");
+    const UniqueFd user(::open((folder / "keys").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    REQUIRE(user);
+    fs::remove_all(folder / "keys");
+    CHECK(told(watch));
+    fs::create_directory(folder / "keys");
+    put(folder / "keys" / "id.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a link on the way that leads elsewhere now is told") {
+    const support::TempFolder folder;
+    for (const char* name : {"one", "two"})
+        fs::create_directory(folder / name);
+    fs::create_directory_symlink("one", folder / "keys");
+    FolderWatch watch(folder / "keys");
+    put(folder / "one" / "id.tpm");
+    CHECK(told(watch));
+    fs::create_directory_symlink("two", folder / "new");
+    fs::rename(folder / "new", folder / "keys");
+    CHECK(told(watch));
+    put(folder / "two" / "id.tpm");
+    CHECK(told(watch));
+    put(folder / "one" / "id.tpm");
+    CHECK_FALSE(watch.drain());
+}
+
+TEST_CASE("a file where the folder should be is no folder, and no fault") {
+    const support::TempFolder folder;
+    put(folder / "keys");
+    FolderWatch watch(folder / "keys");
+    fs::remove(folder / "keys");
+    CHECK(told(watch));
+    fs::create_directory(folder / "keys");
+    CHECK(told(watch));
+    put(folder / "keys" / "id.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a path that ends in a slash, or has dots, names the same folder") {
+    const support::TempFolder folder;
+    fs::create_directory(folder / "keys");
+    FolderWatch slash(folder.path().string() + "/keys/"), dots(folder.path().string() + "/./keys/../keys");
+    put(folder / "keys" / "id.tpm");
+    CHECK(told(slash));
+    CHECK(told(dots));
+}
+
+TEST_CASE("the permissions of the folder itself are told: it may be readable now") {
+    const support::TempFolder folder;
+    fs::create_directory(folder / "keys");
+    FolderWatch watch(folder / "keys");
+    fs::permissions(folder / "keys", fs::perms::owner_all);
+    CHECK(told(watch));
+}
+
+TEST_CASE("events that were too many to be kept are told as a change") {
+    const support::TempFolder folder;
+    FolderWatch watch(folder.path());
+    std::size_t most = 0;
+    std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> most;
+    REQUIRE(most > 0);
+    const std::string names[] = {(folder / "a").string(), (folder / "b").string()};
+    put(names[0]);
+    for (std::size_t i = 0; i < most; ++i) // two events each
+        REQUIRE(::rename(names[i % 2].c_str(), names[(i + 1) % 2].c_str()) == 0);
+    CHECK(told(watch));
+    put(folder / "id.tpm");
+    CHECK(told(watch));
+}
+
+TEST_CASE("without descriptors for it, a watch is an error") {
+    const support::TempFolder folder;
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+        try {
+            const FolderWatch watch(folder.path());
+            ::_exit(1);
+        } catch (const Error& error) {
+            ::setrlimit(RLIMIT_NOFILE, &limit); // the sanitizer needs one to look at the error
+            ::_exit(error.code() == Errc::io ? 0 : 2);
+        }
+    }
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    CHECK(status == 0);
+}
