@@ -33,7 +33,19 @@ Bytes exponent(UINT32 value) {
     return copy_of(without_leading_zeros(bytes));
 }
 
-tpm::KeyAlgorithm algorithm_of(const ssh::PublicKey& key) {
+} // namespace
+
+ssh::PublicKey to_public_key(const TPMT_PUBLIC& area) {
+    if (area.type == TPM2_ALG_ECC)
+        return ssh::PublicKey::ecdsa(key_type(area.parameters.eccDetail.curveID),
+                                     tpm::view_of(area.unique.ecc.x), tpm::view_of(area.unique.ecc.y));
+    if (area.type == TPM2_ALG_RSA)
+        return ssh::PublicKey::rsa(tpm::view_of(area.unique.rsa),
+                                   exponent(area.parameters.rsaDetail.exponent));
+    throw Error(Errc::unsupported, "a key that is neither RSA nor elliptic curve");
+}
+
+tpm::KeyAlgorithm to_algorithm(const ssh::PublicKey& key) {
     switch (key.type()) {
     case ssh::KeyType::ecdsa_p256:
         return {TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0};
@@ -47,20 +59,8 @@ tpm::KeyAlgorithm algorithm_of(const ssh::PublicKey& key) {
     return {TPM2_ALG_RSA, 0, static_cast<TPMI_RSA_KEY_BITS>(key.bits())};
 }
 
-} // namespace
-
-ssh::PublicKey to_public_key(const TPMT_PUBLIC& area) {
-    if (area.type == TPM2_ALG_ECC)
-        return ssh::PublicKey::ecdsa(key_type(area.parameters.eccDetail.curveID),
-                                     tpm::view_of(area.unique.ecc.x), tpm::view_of(area.unique.ecc.y));
-    if (area.type == TPM2_ALG_RSA)
-        return ssh::PublicKey::rsa(tpm::view_of(area.unique.rsa),
-                                   exponent(area.parameters.rsaDetail.exponent));
-    throw Error(Errc::unsupported, "a key that is neither RSA nor elliptic curve");
-}
-
 TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack) {
-    auto area = tpm::signing_key(algorithm_of(key), dictionary_attack).publicArea;
+    auto area = tpm::signing_key(to_algorithm(key), dictionary_attack).publicArea;
     area.objectAttributes &=
         ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN);
     if (const auto* point = std::get_if<ssh::EcdsaPoint>(&key.numbers())) {

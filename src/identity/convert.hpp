@@ -13,6 +13,9 @@ namespace sshtpm::identity {
 /// @throws Error(unsupported | malformed)
 ssh::PublicKey to_public_key(const TPMT_PUBLIC& area);
 
+/// What the TPM has to support for such a key.
+tpm::KeyAlgorithm to_algorithm(const ssh::PublicKey& key);
+
 /// The public area for a key that is imported: made elsewhere, so neither fixedTPM nor fixedParent.
 TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack);
 

@@ -10,17 +10,11 @@
 
 namespace sshtpm::identity {
 
-namespace {
-
 namespace fs = std::filesystem;
 
-constexpr std::size_t max_certificate_file = 64 * 1024;
+namespace {
 
-fs::path certificate_file(fs::path file) {
-    file.replace_extension();
-    file += "-cert.pub";
-    return file;
-}
+constexpr std::size_t max_certificate_file = 64 * 1024;
 
 /// Nothing, with a line in the log, for a certificate that is broken or another key's: the key itself is
 /// still good.
@@ -42,6 +36,12 @@ std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const s
 }
 
 } // namespace
+
+fs::path certificate_file(fs::path file) {
+    file.replace_extension();
+    file += "-cert.pub";
+    return file;
+}
 
 Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment) {
     keyfile::require_signing_key(key);

@@ -1,0 +1,37 @@
+#include "identity/seal.hpp"
+
+#include "identity/convert.hpp"
+#include "identity/sign.hpp"
+#include "keyfile/wrap.hpp"
+#include "tpm/create.hpp"
+#include "tpm/device.hpp"
+#include "tpm/import.hpp"
+
+namespace sshtpm::identity {
+
+keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey& key, const tpm::Auth& auth,
+                          TPM2_HANDLE parent, const std::string& comment) {
+    const auto area =
+        to_public_area(key.public_key, auth ? tpm::DictionaryAttack::guarded : tpm::DictionaryAttack::exempt);
+    auto wrapped = keyfile::wrap(storage_key, area, key.sensitive, auth ? auth->view() : ByteView());
+    wrapped.parent = parent;
+    wrapped.description = comment;
+    return wrapped;
+}
+
+Identity unwrap(tpm::Device& device, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
+                const std::string& fallback_comment) {
+    // TPM2_Import would refuse such a key too, with a code that may mean much else.
+    tpm::require_support(device.context(), to_algorithm(to_public_key(wrapped.public_area)));
+    auto identity = make_identity(tpm::import_key(device, wrapped), fallback_comment);
+    prove(device, identity, auth);
+    return identity;
+}
+
+Identity seal(tpm::Device& device, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
+              const std::string& comment) {
+    const auto storage_key = tpm::storage_key_area(device, parent);
+    return unwrap(device, wrap_for(storage_key, key, auth, parent, comment), auth, comment);
+}
+
+} // namespace sshtpm::identity
