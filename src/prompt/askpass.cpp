@@ -5,7 +5,7 @@
 #include "base/printable.hpp"
 #include "os/child.hpp"
 #include "os/environment.hpp"
-#include "prompt/terminal.hpp"
+#include "prompt/answer.hpp"
 
 #include <array>
 #include <fcntl.h>
@@ -30,25 +30,24 @@ asio::posix::stream_descriptor watch(const asio::any_io_executor& loop, int fd) 
     return {loop, copy};
 }
 
-std::unique_ptr<os::Child> start(const std::string& program, const std::string& prompt) {
+/// Tells an askpass what kind of question it shows; without it, it asks for a secret.
+constexpr const char* kind_variable = "SSH_ASKPASS_PROMPT";
+
+std::unique_ptr<os::Child> start(const std::string& program, const std::string& prompt,
+                                 const std::string& environment_change) {
     try {
-        return std::make_unique<os::Child>(std::vector{program, prompt}, std::vector<std::string>{});
+        return std::make_unique<os::Child>(std::vector{program, prompt}, std::vector{environment_change});
     } catch (const Error& error) { // an askpass that cannot be run is an answer: no
         log::error("askpass: ", printable(error.what()));
         return nullptr;
     }
 }
 
-} // namespace
-
-std::string askpass_program() {
-    const auto program = os::variable("SSH_ASKPASS");
-    return program && !program->empty() ? *program : "ssh-askpass";
-}
-
-asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt) {
+/// What the program has printed, when it exits with 0.
+asio::awaitable<std::optional<Secret>> run(std::string program, std::string prompt,
+                                           std::string environment_change) {
     const auto loop = co_await asio::this_coro::executor;
-    const auto child = start(program, prompt);
+    const auto child = start(program, prompt, environment_change);
     if (!child)
         co_return std::nullopt;
 
@@ -70,8 +69,27 @@ asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::str
     co_await end.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
     if (child->wait() != 0)
         co_return std::nullopt;
-    cut_newline(answer);
     co_return std::move(answer);
+}
+
+} // namespace
+
+std::string askpass_program() {
+    const auto program = os::variable("SSH_ASKPASS");
+    return program && !program->empty() ? *program : "ssh-askpass";
+}
+
+asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt) {
+    auto output = co_await run(std::move(program), std::move(prompt), kind_variable);
+    if (output)
+        cut_newline(*output);
+    co_return std::move(output);
+}
+
+asio::awaitable<bool> confirm_askpass(std::string program, std::string question) {
+    const auto output =
+        co_await run(std::move(program), std::move(question), std::string(kind_variable) + "=confirm");
+    co_return output.has_value() && is_permission(output->view());
 }
 
 } // namespace sshtpm::prompt

@@ -22,19 +22,23 @@ Require parse_require(const std::optional<std::string>& word) {
 
 } // namespace
 
+bool askpass_allowed(const Circumstances& circumstances) {
+    const auto require = parse_require(circumstances.askpass_require);
+    return require == Require::force || (circumstances.display && require != Require::never);
+}
+
 Asker choose_asker(const Circumstances& circumstances, Program program) {
     const auto require = parse_require(circumstances.askpass_require);
-    const bool askpass_allowed =
-        require == Require::force || (circumstances.display && require != Require::never);
-    if (askpass_allowed && (require == Require::force || require == Require::prefer))
+    const bool allowed = askpass_allowed(circumstances);
+    if (allowed && (require == Require::force || require == Require::prefer))
         return Asker::askpass;
-    if (program == Program::tool && !circumstances.stdin_terminal && askpass_allowed)
+    if (program == Program::tool && !circumstances.stdin_terminal && allowed)
         return Asker::askpass;
     if (circumstances.terminal)
         return Asker::terminal;
     if (program == Program::tool)
         return Asker::standard_input;
-    return askpass_allowed ? Asker::askpass : Asker::nobody;
+    return allowed ? Asker::askpass : Asker::nobody;
 }
 
 Circumstances current_circumstances() {

@@ -21,6 +21,9 @@ enum class Program {
     tool,  ///< the same while standard input is a terminal; else askpass, and without one standard input
 };
 
+/// Whether an askpass program may be started at all.
+bool askpass_allowed(const Circumstances& circumstances);
+
 Asker choose_asker(const Circumstances& circumstances, Program program);
 
 /// What holds in this process now.

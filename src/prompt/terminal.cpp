@@ -64,12 +64,6 @@ bool terminal_available() {
     return terminal && ::tcgetpgrp(terminal.value()) == ::getpgrp();
 }
 
-void cut_newline(Secret& answer) {
-    const auto bytes = answer.view();
-    if (!bytes.empty() && bytes.back() == '\n')
-        answer.truncate(bytes.size() - 1);
-}
-
 asio::awaitable<std::optional<Secret>> ask_terminal(std::string prompt) {
     // A description of our own: setting it non-blocking must not touch the one the shell shares.
     UniqueFd opened(::open(terminal_path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));

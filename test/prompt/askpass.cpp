@@ -1,11 +1,9 @@
 #include "prompt/askpass.hpp"
 
 #include "prompt/terminal.hpp"
+#include "script.hpp"
 #include "support/catch.hpp"
-#include "support/temp_folder.hpp"
 
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 
@@ -19,20 +17,6 @@ using namespace sshtpm;
 namespace asio = boost::asio;
 
 namespace {
-
-/// A shell script as an askpass program.
-class Script {
-  public:
-    explicit Script(const std::string& body) : path_(folder_ / "askpass") {
-        std::ofstream(path_) << "#!/bin/sh\n" << body << '\n';
-        std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
-    }
-    std::string path() const { return path_.string(); }
-
-  private:
-    support::TempFolder folder_;
-    std::filesystem::path path_;
-};
 
 std::optional<std::string> answer_of(const std::string& program, const std::string& prompt = "PIN: ") {
     asio::io_context loop;

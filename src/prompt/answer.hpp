@@ -1,0 +1,21 @@
+#pragma once
+// What a person has typed, or an askpass program has printed before it exited with 0, means.
+
+#include "base/secret.hpp"
+
+#include <cstddef>
+
+namespace sshtpm::prompt {
+
+/// Secrets longer than this are not taken from anybody; the TPM's own limit is far below.
+inline constexpr std::size_t max_answer = 1024;
+
+/// The bytes as a person typed them: one newline at the end is cut.
+void cut_newline(Secret& answer);
+
+/// A yes, when the program was asked to confirm something: nothing, or "yes" in any case, as OpenSSH's
+/// ask_permission has it. At most one line: what goes on after a newline is no yes here, nor is a zero byte,
+/// where OpenSSH looks at the first line of a C string.
+bool is_permission(ByteView output);
+
+} // namespace sshtpm::prompt

@@ -1,0 +1,16 @@
+#pragma once
+// Asking a person for a yes or a no. Everything that goes wrong is a no.
+
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+namespace sshtpm::prompt {
+
+/// As OpenSSH's ask_permission: through an askpass program and in no other way, because a yes must come from
+/// the person at the display and not from whoever writes to a terminal. False without DISPLAY,
+/// WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and with SSH_ASKPASS_REQUIRE=never. Cancelling kills the
+/// program and is a no. It does not throw.
+boost::asio::awaitable<bool> confirm(std::string question);
+
+} // namespace sshtpm::prompt

@@ -1,0 +1,54 @@
+// What an askpass program prints, as it comes in, in pieces: an answer, and a verdict.
+
+#include "prompt/answer.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <strings.h>
+
+namespace {
+
+using namespace sshtpm;
+
+void require(bool holds) {
+    if (!holds)
+        std::abort();
+}
+
+void check_answer(ByteView output, std::size_t piece) {
+    Secret answer(prompt::max_answer);
+    bool fits = true;
+    for (auto rest = output; fits && !rest.empty();) {
+        const auto next = rest.first(std::min(piece, rest.size()));
+        fits = answer.append(next);
+        rest = rest.subspan(next.size());
+    }
+    require(fits == (output.size() <= prompt::max_answer));
+    if (!fits)
+        return;
+    prompt::cut_newline(answer);
+    const bool cut = !output.empty() && output.back() == '\n';
+    require(equal(answer.view(), output.first(output.size() - (cut ? 1U : 0U))));
+}
+
+/// Whatever is a yes here is one in OpenSSH too (ask_permission): the first line, empty or "yes".
+void check_verdict(ByteView output) {
+    if (!prompt::is_permission(output))
+        return;
+    std::string line(text_of(output));
+    line = line.substr(0, line.find_first_of(std::string_view("\r\n\0", 3)));
+    require(line.empty() || ::strcasecmp(line.c_str(), "yes") == 0);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const ByteView input(data, size);
+    if (input.empty())
+        return 0;
+    const auto output = input.subspan(1);
+    check_answer(output, input.front() + 1U);
+    check_verdict(output);
+    return 0;
+}

@@ -1,0 +1,45 @@
+#include "prompt/answer.hpp"
+
+#include "support/catch.hpp"
+
+#include <string>
+
+using namespace sshtpm;
+using prompt::is_permission;
+
+namespace {
+
+std::string without_newline(std::string_view text) {
+    auto secret = Secret::copy_of(bytes_of(text));
+    prompt::cut_newline(secret);
+    return std::string(text_of(secret.view()));
+}
+
+} // namespace
+
+TEST_CASE("one newline is cut from an answer, and nothing else") {
+    CHECK(without_newline("1234\n") == "1234");
+    CHECK(without_newline("1234") == "1234");
+    CHECK(without_newline("1234\n\n") == "1234\n");
+    CHECK(without_newline("\n1234 \r") == "\n1234 \r");
+    CHECK(without_newline("\n").empty());
+    CHECK(without_newline("").empty());
+}
+
+TEST_CASE("nothing, an empty line or yes is a permission") {
+    for (const char* output : {"", "\n", "\r\n", "yes", "yes\n", "yes\r\n", "YES\n", "Yes"}) {
+        INFO(output);
+        CHECK(is_permission(bytes_of(output)));
+    }
+}
+
+TEST_CASE("any other output is no permission") {
+    for (const char* output : {"no", "no\n", "y", "ye", "y\n", "yess", "yes ", " yes", " ", "\n\n", "yes\n\n",
+                               "\nno", "yes\nno", "\ryes", "true", "1", "ok"}) {
+        INFO(output);
+        CHECK_FALSE(is_permission(bytes_of(output)));
+    }
+    for (const std::string_view output : {std::string_view("\0", 1), std::string_view("\0no", 3),
+                                          std::string_view("yes\0", 4), std::string_view("ye\0", 3)})
+        CHECK_FALSE(is_permission(bytes_of(output)));
+}

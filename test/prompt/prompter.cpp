@@ -1,0 +1,231 @@
+#include "prompt/prompter.hpp"
+
+#include "script.hpp"
+#include "support/catch.hpp"
+#include "support/variable.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <poll.h>
+#include <pty.h>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+using namespace sshtpm;
+using support::Variable;
+namespace asio = boost::asio;
+
+namespace {
+
+/// What a person types once the terminal shows something.
+struct Typed {
+    std::string after, text;
+};
+
+/// Runs a process with a terminal of its own, and a person at it. @returns all that the terminal shows;
+/// "\r\n" as "\n".
+std::string on_terminal(const std::function<void()>& process, const std::vector<Typed>& person) {
+    int terminal = -1;
+    const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        process();
+        ::_exit(0);
+    }
+    std::string shown;
+    std::size_t seen = 0;
+    auto next = person.begin();
+    for (;;) {
+        pollfd wait{.fd = terminal, .events = POLLIN, .revents = 0};
+        std::array<char, 256> chunk{};
+        const auto got = ::poll(&wait, 1, 10'000) == 1 ? ::read(terminal, chunk.data(), chunk.size()) : 0;
+        if (got <= 0) // EIO: the process has ended
+            break;
+        for (const char c : std::string_view(chunk.data(), static_cast<std::size_t>(got)))
+            if (c != '\r')
+                shown += c;
+        if (next == person.end())
+            continue;
+        if (const auto at = shown.find(next->after, seen); at != std::string::npos) {
+            seen = at + next->after.size();
+            [[maybe_unused]] const auto written = ::write(terminal, next->text.data(), next->text.size());
+            ++next;
+        }
+    }
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    ::close(terminal);
+    return shown;
+}
+
+void say(std::string_view text) {
+    [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, text.data(), text.size());
+}
+
+/// Asks, and shows what came of it as "[name: answer]"; then calls `after`.
+void ask(
+    asio::io_context& loop, prompt::Prompter& prompter, const std::string& name,
+    asio::cancellation_signal& cancel, const std::function<void()>& after = [] {}) {
+    const auto show = [name, after](const std::exception_ptr& failure, const std::optional<Secret>& answer) {
+        say("[" + name + ": " +
+            (failure  ? "taken back"
+             : answer ? std::string(text_of(answer->view()))
+                      : "nothing") +
+            "]\n");
+        after();
+    };
+    asio::co_spawn(loop, prompter.ask(name + "? "), asio::bind_cancellation_slot(cancel.slot(), show));
+}
+
+void take_back(asio::cancellation_signal& question) {
+    question.emit(asio::cancellation_type::terminal);
+}
+
+} // namespace
+
+TEST_CASE("a question is put on the terminal, and its answer is not shown") {
+    const auto shown = on_terminal(
+        [] {
+            asio::io_context loop;
+            prompt::Prompter prompter(loop.get_executor());
+            asio::cancellation_signal cancel;
+            ask(loop, prompter, "one", cancel);
+            loop.run();
+        },
+        {{"one? ", "1111\n"}});
+    CHECK(shown == "one? \n[one: 1111]\n");
+}
+
+TEST_CASE("two questions on the terminal are never open at once") {
+    const auto shown = on_terminal(
+        [] {
+            asio::io_context loop;
+            prompt::Prompter prompter(loop.get_executor());
+            std::array<asio::cancellation_signal, 3> cancel;
+            ask(loop, prompter, "one", cancel[0]);
+            ask(loop, prompter, "two", cancel[1]);
+            ask(loop, prompter, "three", cancel[2]);
+            loop.run();
+        },
+        {{"one? ", "1111\n"}, {"two? ", "2222\n"}, {"three? ", "3333\n"}});
+    CHECK(shown == "one? \n[one: 1111]\ntwo? \n[two: 2222]\nthree? \n[three: 3333]\n");
+}
+
+TEST_CASE("a question that is taken back while it waits is never shown, and the next one gets its turn") {
+    const auto shown = on_terminal(
+        [] {
+            asio::io_context loop;
+            prompt::Prompter prompter(loop.get_executor());
+            std::array<asio::cancellation_signal, 3> cancel;
+            ask(loop, prompter, "one", cancel[0]);
+            ask(loop, prompter, "two", cancel[1]);
+            ask(loop, prompter, "three", cancel[2]);
+            loop.poll(); // "one" is shown
+            take_back(cancel[1]);
+            loop.run();
+        },
+        {{"[two: taken back]\n", "1111\n"}, {"three? ", "3333\n"}});
+    CHECK(shown == "one? [two: taken back]\n\n[one: 1111]\nthree? \n[three: 3333]\n");
+}
+
+TEST_CASE("a question that is taken back while it is shown lets the next one in") {
+    const auto shown = on_terminal(
+        [] {
+            asio::io_context loop;
+            prompt::Prompter prompter(loop.get_executor());
+            std::array<asio::cancellation_signal, 2> cancel;
+            ask(loop, prompter, "one", cancel[0]);
+            ask(loop, prompter, "two", cancel[1]);
+            loop.poll(); // "one" is shown
+            take_back(cancel[0]);
+            loop.run();
+        },
+        {{"two? ", "2222\n"}});
+    CHECK(shown.starts_with("one? \n"));
+    CHECK(shown.find("[one: 1111]") == std::string::npos);
+    CHECK(shown.ends_with("two? \n[two: 2222]\n"));
+}
+
+TEST_CASE("a question that is taken back just as its turn comes gives the turn on") {
+    const auto shown = on_terminal(
+        [] {
+            asio::io_context loop;
+            prompt::Prompter prompter(loop.get_executor());
+            std::array<asio::cancellation_signal, 3> cancel;
+            // The turn of "two" is granted when "one" gives its own back, and its coroutine has not run yet.
+            ask(loop, prompter, "one", cancel[0], [&] { take_back(cancel[1]); });
+            ask(loop, prompter, "two", cancel[1]);
+            ask(loop, prompter, "three", cancel[2]);
+            loop.run();
+        },
+        {{"one? ", "1111\n"}, {"three? ", "3333\n"}});
+    CHECK(shown.find("[two: 3333]") == std::string::npos);
+    CHECK(shown.ends_with("three? \n[three: 3333]\n"));
+}
+
+TEST_CASE("a loop that ends takes open and waiting questions with it") {
+    const auto shown = on_terminal(
+        [] {
+            std::array<asio::cancellation_signal, 2> cancel;
+            asio::io_context loop;
+            {
+                prompt::Prompter prompter(loop.get_executor());
+                ask(loop, prompter, "one", cancel[0]);
+                ask(loop, prompter, "two", cancel[1]);
+            } // the questions outlive it
+            loop.poll();
+            loop.stop();
+        },
+        {});
+    CHECK(shown == "one? \n");
+}
+
+TEST_CASE("askpass programs ask at the same time") {
+    const support::TempFolder folder;
+    // Each waits until the other one runs too; alone, it would wait for ever.
+    const auto fifo = (folder / "fifo").string();
+    const Script script("[ -p '" + fifo + "' ] || exit 1\nif [ \"$1\" = one ]; then echo x > '" + fifo +
+                        "'; else read line < '" + fifo + "'; fi\necho \"<$1>\"");
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    const Variable program("SSH_ASKPASS", script.path().c_str()), require("SSH_ASKPASS_REQUIRE", "force");
+    asio::io_context loop;
+    prompt::Prompter prompter(loop.get_executor());
+    std::vector<std::string> answers;
+    for (const char* question : {"one", "two"})
+        asio::co_spawn(loop, prompter.ask(question),
+                       [&](const std::exception_ptr&, const std::optional<Secret>& answer) {
+                           answers.emplace_back(answer ? text_of(answer->view()) : "nothing");
+                       });
+    loop.run_for(std::chrono::seconds(10));
+    std::ranges::sort(answers);
+    CHECK(answers == std::vector<std::string>{"<one>", "<two>"});
+}
+
+TEST_CASE("a prompter confirms through askpass alone, and not on a terminal") {
+    const auto shown = on_terminal(
+        [] {
+            const Variable display("DISPLAY", ""), wayland("WAYLAND_DISPLAY", "");
+            asio::io_context loop;
+            prompt::Prompter prompter(loop.get_executor());
+            asio::co_spawn(loop, prompter.confirm("Allow? "),
+                           [](const std::exception_ptr&, bool yes) { say(yes ? "[yes]\n" : "[no]\n"); });
+            loop.run();
+        },
+        {{"Allow? ", "yes\n"}});
+    CHECK(shown.find("Allow? ") == std::string::npos);
+    CHECK(shown.ends_with("[no]\n"));
+}
