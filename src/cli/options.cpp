@@ -168,6 +168,8 @@ std::string help_text(std::string_view usage, std::string_view about, const std:
     out += '\n';
     auto rows = options;
     rows.push_back(help_option);
+    if (std::ranges::find(options, help_option.short_name, &Option::short_name) != options.end())
+        rows.back().short_name = '\0'; // an applet's own -h
     for (const auto& each : rows) {
         auto line = names_of(each);
         if (line.size() + 2 > help_column)

@@ -1,0 +1,14 @@
+#pragma once
+// Times on the command line, in the TIME FORMATS of sshd_config(5).
+
+#include <chrono>
+#include <string_view>
+
+namespace sshtpm::cli {
+
+/// A sequence of numbers, each in seconds or with a unit (s, m, h, d, w, in either case), which are added:
+/// "600", "10m", "1h30m", "1w2d". At most 2^31 - 1 seconds, as in OpenSSH; 0 is a time too.
+/// @throws Error(usage)
+std::chrono::seconds parse_time_span(std::string_view text);
+
+} // namespace sshtpm::cli
