@@ -1,7 +1,7 @@
 // The stream of a client, cut into messages: the first byte of the input is the size of the pieces it comes
 // in.
 
-#include "agent/frame.hpp"
+#include "protocol/frame.hpp"
 
 #include "base/error.hpp"
 
@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     const std::size_t piece = stream.front() + 1U;
     stream = stream.subspan(1);
-    agent::FrameBuffer frames;
+    protocol::FrameBuffer frames;
     Bytes again; // what came out, framed anew, must be the start of what went in
     const auto whole = stream;
     try {
@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             frames.wrote(count);
             stream = stream.subspan(count);
             while (const auto message = frames.next())
-                append(again, agent::framed(*message));
+                append(again, protocol::framed(*message));
         }
     } catch (const Error&) {
     }

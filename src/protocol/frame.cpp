@@ -1,12 +1,13 @@
-#include "agent/frame.hpp"
+#include "protocol/frame.hpp"
 
 #include "base/error.hpp"
+#include "base/secret.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>
 
-namespace sshtpm::agent {
+namespace sshtpm::protocol {
 
 namespace {
 
@@ -15,19 +16,29 @@ constexpr std::size_t usual_size = 1024; // thousands of idle clients have one e
 
 } // namespace
 
+FrameBuffer::~FrameBuffer() {
+    wipe(buffer_);
+}
+
+/// A private key or a password may have passed: nothing of a message stays where it was.
+void FrameBuffer::move_to(Bytes memory) {
+    std::copy_n(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), end_ - begin_, memory.begin());
+    wipe(buffer_);
+    buffer_.swap(memory);
+    end_ -= begin_;
+    begin_ = 0;
+}
+
 std::span<std::uint8_t> FrameBuffer::writable() {
     if (begin_ == end_) {
+        wipe(std::span(buffer_).first(end_));
         begin_ = end_ = 0;
-        if (buffer_.size() != usual_size) { // a large message is over
-            buffer_.assign(usual_size, 0);
-            buffer_.shrink_to_fit();
-        }
+        if (buffer_.size() != usual_size) // a large message is over
+            buffer_ = Bytes(usual_size);
     } else if (end_ == buffer_.size() && begin_ > 0) {
-        std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), buffer_.end(), buffer_.begin());
-        end_ -= begin_;
-        begin_ = 0;
+        move_to(Bytes(buffer_.size()));
     } else if (end_ == buffer_.size()) {
-        buffer_.resize(std::min(buffer_.size() * 2, header_size + max_message));
+        move_to(Bytes(std::min(buffer_.size() * 2, header_size + max_message)));
     }
     return std::span(buffer_).subspan(end_);
 }
@@ -53,4 +64,4 @@ Bytes framed(ByteView message) {
     return wire::Writer().string(message).bytes();
 }
 
-} // namespace sshtpm::agent
+} // namespace sshtpm::protocol

@@ -5,14 +5,20 @@
 
 #include <optional>
 
-namespace sshtpm::agent {
+namespace sshtpm::protocol {
 
 /// The longest message, as in OpenSSH's agent.
 inline constexpr std::size_t max_message = 256 * 1024;
 
-/// Memory follows the bytes that have come, not the length that a header claims.
+/// Memory follows the bytes that have come, not the length that a header claims. What was read is wiped: it
+/// may have been a private key or a password.
 class FrameBuffer {
   public:
+    FrameBuffer() = default;
+    FrameBuffer(const FrameBuffer&) = delete;
+    FrameBuffer& operator=(const FrameBuffer&) = delete;
+    ~FrameBuffer();
+
     /// Where the next bytes of the stream go; never empty. Ends the life of views given out by `next`.
     std::span<std::uint8_t> writable();
     /// Tells how many bytes went there.
@@ -26,6 +32,8 @@ class FrameBuffer {
     bool begun() const noexcept { return begin_ != end_; }
 
   private:
+    void move_to(Bytes memory);
+
     Bytes buffer_;
     std::size_t begin_ = 0; ///< of what `next` has not given out
     std::size_t end_ = 0;   ///< of what was written
@@ -34,4 +42,4 @@ class FrameBuffer {
 /// A message with its length in front.
 Bytes framed(ByteView message);
 
-} // namespace sshtpm::agent
+} // namespace sshtpm::protocol

@@ -1,4 +1,4 @@
-#include "agent/frame.hpp"
+#include "protocol/frame.hpp"
 
 #include "base/error.hpp"
 #include "support/catch.hpp"
@@ -6,7 +6,7 @@
 #include <algorithm>
 
 using namespace sshtpm;
-using agent::FrameBuffer;
+using protocol::FrameBuffer;
 
 namespace {
 
@@ -33,10 +33,10 @@ Bytes header(std::uint32_t length) {
 } // namespace
 
 TEST_CASE("messages come out as they were framed, however the stream is cut") {
-    std::vector<Bytes> sent{{11}, Bytes(5000, 7), {13, 1, 2, 3}, Bytes(agent::max_message, 9), {5}};
+    std::vector<Bytes> sent{{11}, Bytes(5000, 7), {13, 1, 2, 3}, Bytes(protocol::max_message, 9), {5}};
     Bytes stream;
     for (const auto& message : sent)
-        append(stream, agent::framed(message));
+        append(stream, protocol::framed(message));
     for (const std::size_t piece : {1U, 3U, 1024U, 1000000U}) {
         FrameBuffer frames;
         CHECK(messages_of(frames, stream, piece) == sent);
@@ -46,9 +46,9 @@ TEST_CASE("messages come out as they were framed, however the stream is cut") {
 
 TEST_CASE("the longest message is 256 KiB, and one byte more is refused") {
     FrameBuffer longest;
-    CHECK(messages_of(longest, header(agent::max_message), 4).empty());
+    CHECK(messages_of(longest, header(protocol::max_message), 4).empty());
     FrameBuffer longer;
-    CHECK_THROWS_AS(messages_of(longer, header(agent::max_message + 1), 4), Error);
+    CHECK_THROWS_AS(messages_of(longer, header(protocol::max_message + 1), 4), Error);
     FrameBuffer endless;
     CHECK_THROWS_AS(messages_of(endless, header(0xFFFFFFFF), 4), Error);
 }
@@ -67,12 +67,12 @@ TEST_CASE("a frame has begun with its first byte") {
 
 TEST_CASE("memory follows the bytes that came, not the length that was claimed") {
     FrameBuffer frames;
-    CHECK(messages_of(frames, header(agent::max_message), 4).empty());
+    CHECK(messages_of(frames, header(protocol::max_message), 4).empty());
     CHECK(frames.writable().size() <= 4096);
 }
 
 TEST_CASE("after a large message the memory is given back") {
     FrameBuffer frames;
-    CHECK(messages_of(frames, agent::framed(Bytes(200000, 1)), 65536).size() == 1);
+    CHECK(messages_of(frames, protocol::framed(Bytes(200000, 1)), 65536).size() == 1);
     CHECK(frames.writable().size() <= 4096);
 }

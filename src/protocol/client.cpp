@@ -1,0 +1,232 @@
+#include "protocol/client.hpp"
+
+#include "base/error.hpp"
+#include "os/unix_socket.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/message.hpp"
+#include "ssh/algorithm.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+#include <array>
+#include <cerrno>
+
+namespace sshtpm::protocol {
+
+namespace {
+
+[[noreturn]] void connection_broke() {
+    throw Error(Errc::io, "communication with agent failed");
+}
+
+[[noreturn]] void invalid_answer(const std::string& what) {
+    throw Error(Errc::malformed, "invalid answer from the agent: " + what);
+}
+
+/// The same within `understood`, which says whose answer it is.
+[[noreturn]] void invalid(const std::string& what) {
+    throw Error(Errc::malformed, what);
+}
+
+UniqueFd connect_to(const std::filesystem::path& path) {
+    const auto address = os::unix_address(path.native());
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket)
+        throw Error::from_errno(errno, "socket");
+    while (::connect(socket.value(), os::generic(address), sizeof address) != 0)
+        if (errno != EINTR)
+            throw Error::from_errno(errno, path.string());
+    return socket;
+}
+
+void send_all(int socket, ByteView bytes) {
+    while (!bytes.empty()) {
+        const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            connection_broke();
+        bytes = bytes.subspan(static_cast<std::size_t>(sent));
+    }
+}
+
+void receive_all(int socket, std::span<std::uint8_t> bytes) {
+    while (!bytes.empty()) {
+        const auto got = ::recv(socket, bytes.data(), bytes.size(), 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            connection_broke();
+        bytes = bytes.subspan(static_cast<std::size_t>(got));
+    }
+}
+
+bool says_no(std::uint8_t number) {
+    // 30 and 102: SSH_COM_AGENT2_FAILURE and its old form, as OpenSSH's clients still take them.
+    return number == SSH_AGENT_FAILURE || number == SSH_AGENT_EXTENSION_FAILURE || number == 30 ||
+           number == 102;
+}
+
+/// What `read` makes of an answer. @throws Error(malformed), whatever it is that does not parse.
+template <class Read>
+auto understood(Read&& read) {
+    try { // caught to say whose message it was
+        return read();
+    } catch (const Error& error) {
+        invalid_answer(error.what());
+    }
+}
+
+/// Reads the fields of an answer behind its number, to the last byte.
+template <class Read>
+auto read_answer(ByteView answer, std::uint8_t number, Read&& read) {
+    return understood([&] {
+        wire::Reader reader(answer);
+        if (const auto came = reader.byte(); came != number)
+            invalid("number " + std::to_string(came) + " where " + std::to_string(number) + " was due");
+        auto result = read(reader);
+        reader.expect_end();
+        return result;
+    });
+}
+
+std::vector<AgentKey> owned(std::span<const ListedKey> listed) {
+    std::vector<AgentKey> keys;
+    for (const auto& key : listed)
+        keys.push_back({.type = std::string(wire::Reader(key.blob).text()),
+                        .blob = copy_of(key.blob),
+                        .comment = std::string(key.comment)});
+    return keys;
+}
+
+/// An RSA key answers to several algorithms: the agent must not choose another one than was asked for.
+void require_algorithm(ByteView key_blob, std::uint32_t flags, ByteView signature) {
+    const auto name = wire::Reader(key_blob).text();
+    auto type = ssh::key_type_named(name);
+    if (!type)
+        type = ssh::key_type_of_certificate(name);
+    if (type != ssh::KeyType::rsa)
+        return;
+    const auto asked = ssh::choose_algorithm(*type, flags);
+    if (asked && wire::Reader(signature).text() != asked->name)
+        invalid("a signature by another algorithm than " + std::string(asked->name));
+}
+
+void require_name(wire::Reader& reader, std::string_view name) {
+    if (reader.text() != name)
+        invalid("another extension's");
+}
+
+PinResult read_pin_result(wire::Reader& reader) {
+    require_name(reader, extension::tpm_try_pin);
+    const auto outcome = reader.byte();
+    if (outcome > static_cast<std::uint8_t>(PinOutcome::not_tried))
+        invalid("outcome " + std::to_string(outcome) + " of a PIN");
+    const auto left = reader.uint32();
+    return {.outcome = static_cast<PinOutcome>(outcome),
+            .tries_left = left == unknown_tries ? std::nullopt : std::optional(left),
+            .text = std::string(reader.text())};
+}
+
+/// A message that ends with a secret string, in guarded memory.
+Secret secret_message(wire::Writer head, const Secret& last) {
+    head.uint32(static_cast<std::uint32_t>(last.size()));
+    Secret message(head.bytes().size() + last.size());
+    message.append(head.bytes());
+    message.append(last.view());
+    return message;
+}
+
+} // namespace
+
+Client::Client(const std::filesystem::path& socket) : socket_(connect_to(socket)) {}
+
+Bytes Client::request(ByteView message) {
+    if (message.size() > max_message)
+        throw Error(Errc::unsupported, "a request of " + std::to_string(message.size()) +
+                                           " bytes, where agents take " + std::to_string(max_message));
+    send_all(socket_.value(), wire::Writer().uint32(static_cast<std::uint32_t>(message.size())).bytes());
+    send_all(socket_.value(), message);
+    std::array<std::uint8_t, 4> header{};
+    receive_all(socket_.value(), header);
+    const std::size_t length = wire::Reader(header).uint32();
+    if (length == 0 || length > max_message)
+        invalid_answer("of " + std::to_string(length) + " bytes");
+    Bytes answer(length);
+    receive_all(socket_.value(), answer);
+    return answer;
+}
+
+Bytes Client::successful_request(ByteView message) {
+    auto answer = request(message);
+    if (says_no(answer.front()))
+        throw Error(Errc::refused, "agent refused operation");
+    return answer;
+}
+
+void Client::require_success(ByteView message) {
+    // What follows the number is not looked at: to an extension an agent may say more (RFC 9987 section 5.8).
+    if (const auto answer = successful_request(message); answer.front() != SSH_AGENT_SUCCESS)
+        invalid_answer("number " + std::to_string(answer.front()) + " where 6 was due");
+}
+
+std::vector<AgentKey> Client::list() {
+    const auto answer = successful_request(std::array<std::uint8_t, 1>{SSH_AGENTC_REQUEST_IDENTITIES});
+    return understood([&] { return owned(read_identities_reply(answer)); });
+}
+
+Bytes Client::sign(ByteView key_blob, ByteView data, std::uint32_t flags) {
+    const auto answer = successful_request(
+        wire::Writer().byte(SSH_AGENTC_SIGN_REQUEST).string(key_blob).string(data).uint32(flags).bytes());
+    return read_answer(answer, SSH_AGENT_SIGN_RESPONSE, [&](wire::Reader& reader) {
+        const auto signature = reader.string();
+        require_algorithm(key_blob, flags, signature);
+        return copy_of(signature);
+    });
+}
+
+void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints) {
+    wire::Writer message;
+    message.byte(SSH_AGENTC_EXTENSION).text(extension::tpm_add_key);
+    // A whole message of its own, number first: the Go agent takes 17 and 25 there, and its tool sends 17.
+    message.byte(SSH_AGENTC_ADD_IDENTITY).text("TPMKEY").text(key_file).string(certificate);
+    write_constraints(message, constraints);
+    require_success(message.bytes());
+}
+
+void Client::remove(ByteView key_blob) {
+    require_success(wire::Writer().byte(SSH_AGENTC_REMOVE_IDENTITY).string(key_blob).bytes());
+}
+
+void Client::remove_all() {
+    require_success(std::array<std::uint8_t, 1>{SSH_AGENTC_REMOVE_ALL_IDENTITIES});
+    request(std::array<std::uint8_t, 1>{SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES}); // few agents know it
+}
+
+void Client::lock(const Secret& password) {
+    require_success(secret_message(wire::Writer().byte(SSH_AGENTC_LOCK), password).view());
+}
+
+void Client::unlock(const Secret& password) {
+    require_success(secret_message(wire::Writer().byte(SSH_AGENTC_UNLOCK), password).view());
+}
+
+std::vector<std::string> Client::query() {
+    const auto answer =
+        successful_request(wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::query).bytes());
+    return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
+        require_name(reader, extension::query);
+        std::vector<std::string> names;
+        while (!reader.empty())
+            names.emplace_back(reader.text());
+        return names;
+    });
+}
+
+PinResult Client::try_pin(ByteView key_blob, const Secret& pin) {
+    const auto message = secret_message(
+        wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::tpm_try_pin).string(key_blob), pin);
+    return read_answer(successful_request(message.view()), SSH_AGENT_EXTENSION_RESPONSE, read_pin_result);
+}
+
+} // namespace sshtpm::protocol

@@ -1,0 +1,98 @@
+#include "protocol/reply.hpp"
+
+#include "base/error.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/message.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+namespace sshtpm::protocol {
+
+namespace {
+
+/// The growing body of the answer, and what still fits.
+class IdentityList {
+  public:
+    void add(const ListedKey& key) {
+        constexpr std::size_t head = 1 + 4, two_lengths = 8;
+        const auto size = two_lengths + key.blob.size() + key.comment.size();
+        if (count_ == max_listed_keys || head + entries_.bytes().size() + size > max_message)
+            return;
+        entries_.string(key.blob).text(key.comment);
+        ++count_;
+    }
+
+    Bytes message() const {
+        return wire::Writer().byte(SSH_AGENT_IDENTITIES_ANSWER).uint32(count_).raw(entries_.bytes()).bytes();
+    }
+
+  private:
+    wire::Writer entries_;
+    std::uint32_t count_ = 0;
+};
+
+Bytes one_byte(MessageNumber number) {
+    return framed(wire::Writer().byte(number).bytes());
+}
+
+} // namespace
+
+Bytes failure_reply() {
+    return one_byte(SSH_AGENT_FAILURE);
+}
+
+Bytes success_reply() {
+    return one_byte(SSH_AGENT_SUCCESS);
+}
+
+Bytes extension_failure_reply() {
+    return one_byte(SSH_AGENT_EXTENSION_FAILURE);
+}
+
+Bytes identities_reply(std::span<const ListedKey> keys) {
+    IdentityList list;
+    for (const auto& key : keys)
+        list.add(key);
+    return framed(list.message());
+}
+
+std::vector<ListedKey> read_identities_reply(ByteView message) {
+    wire::Reader reader(message);
+    if (const auto number = reader.byte(); number != SSH_AGENT_IDENTITIES_ANSWER)
+        throw Error(Errc::malformed, "message " + std::to_string(number) + " in answer to a list request");
+    const auto count = reader.uint32();
+    if (count > max_listed_keys)
+        throw Error(Errc::malformed, "a list of " + std::to_string(count) + " keys");
+    std::vector<ListedKey> keys;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const auto blob = reader.string();
+        (void)wire::Reader(blob).text();
+        keys.push_back({blob, reader.text()});
+    }
+    reader.expect_end();
+    return keys;
+}
+
+Bytes sign_reply(ByteView signature) {
+    return framed(wire::Writer().byte(SSH_AGENT_SIGN_RESPONSE).string(signature).bytes());
+}
+
+Bytes query_reply(std::span<const std::string_view> extensions) {
+    wire::Writer message;
+    message.byte(SSH_AGENT_EXTENSION_RESPONSE).text(extension::query);
+    for (const auto& name : extensions)
+        message.text(name);
+    return framed(message.bytes());
+}
+
+Bytes try_pin_reply(PinOutcome outcome, std::uint32_t tries_left, std::string_view text) {
+    return framed(wire::Writer()
+                      .byte(SSH_AGENT_EXTENSION_RESPONSE)
+                      .text(extension::tpm_try_pin)
+                      .byte(static_cast<std::uint8_t>(outcome))
+                      .uint32(tries_left)
+                      .text(text)
+                      .bytes());
+}
+
+} // namespace sshtpm::protocol

@@ -1,0 +1,29 @@
+// Bodies of session-bind, one after the other on one connection.
+
+#include "base/error.hpp"
+#include "protocol/bound_sessions.hpp"
+#include "wire/reader.hpp"
+
+#include <cstdlib>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace sshtpm;
+    protocol::BoundSessions bound;
+    wire::Reader reader({data, size});
+    try {
+        while (!reader.empty()) {
+            const auto request = protocol::read_session_bind(reader);
+            const auto before = bound.sessions().size();
+            const bool was_failed = bound.failed();
+            const bool accepted = bound.bind(request);
+            if (accepted ? bound.failed() != was_failed
+                         : !bound.failed() || bound.sessions().size() != before)
+                std::abort();
+        }
+    } catch (const Error&) {
+        bound.note_failure();
+    }
+    if (bound.sessions().size() > protocol::max_bound_sessions)
+        std::abort();
+    return 0;
+}

@@ -1,0 +1,207 @@
+#include "protocol/constraints.hpp"
+
+#include "protocol/parse.hpp"
+#include "protocol/vectors.hpp"
+#include "support/catch.hpp"
+#include "support/hex.hpp"
+#include "support/refusal.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::protocol;
+using support::refusal;
+using support::unhex;
+
+namespace {
+
+Constraints read_whole(ByteView bytes) {
+    wire::Reader reader(bytes);
+    return read_constraints(reader);
+}
+
+Bytes written(const Constraints& constraints) {
+    wire::Writer writer;
+    write_constraints(writer, constraints);
+    return std::move(writer).bytes();
+}
+
+std::optional<Errc> refused(ByteView bytes) {
+    return refusal([&] { read_whole(bytes); });
+}
+
+Bytes extended(std::string_view name, ByteView body) {
+    return wire::Writer().byte(255).text(name).string(body).bytes();
+}
+
+/// The fields of one destination constraint, to be changed one at a time.
+struct Fields {
+    struct End {
+        std::string user, host, reserved;
+        Bytes key;
+    };
+    End from{"", "", "", {}}, to{"", "host-a", "", vectors::key("host-a")};
+    std::string reserved, more;
+
+    static Bytes bytes_of_end(const End& end) {
+        wire::Writer writer;
+        writer.text(end.user).text(end.host).text(end.reserved);
+        if (!end.key.empty())
+            writer.string(end.key).boolean(false);
+        return std::move(writer).bytes();
+    }
+    Bytes bytes() const {
+        const auto body = wire::Writer()
+                              .string(bytes_of_end(from))
+                              .string(bytes_of_end(to))
+                              .text(reserved)
+                              .raw(bytes_of(more))
+                              .bytes();
+        return wire::Writer().string(body).bytes();
+    }
+    Bytes constraint() const { return extended("restrict-destination-v00@openssh.com", bytes()); }
+};
+
+/// A valid constraint with one thing changed.
+template <class Change>
+std::optional<Errc> refused_when(Change change) {
+    Fields fields;
+    change(fields);
+    return refused(fields.constraint());
+}
+
+DestinationConstraint destination(Hop from, Hop to) {
+    return {std::move(from), std::move(to)};
+}
+
+} // namespace
+
+TEST_CASE("the constraints of ssh-add -c -t and -h are read as they were meant") {
+    const auto constraints_of = [](std::string_view name) {
+        return std::get<AddIdentity>(parse_request(vectors::message(name))).constraints;
+    };
+    CHECK(constraints_of("add-rsa") == Constraints{});
+    CHECK(constraints_of("add-lifetime") == Constraints{.lifetime = 3600});
+    CHECK(constraints_of("add-confirm") == Constraints{.confirm = true});
+    CHECK(constraints_of("add-lifetime-confirm") == Constraints{.lifetime = 90, .confirm = true});
+
+    const KeySpec a{vectors::key("host-a")}, b{vectors::key("host-b")}, c{vectors::key("host-c")};
+    const KeySpec ca{vectors::key("ca"), true};
+    const Hop here;
+    const Constraints destinations{
+        .destinations = {destination(here, {"", "host-a", {a}}),
+                         destination({"", "host-a", {a}}, {"", "host-b", {b}}),
+                         destination({"", "host-b", {b}}, {"alice", "host-c", {c}}),
+                         destination(here, {"b*b", "host-cert", {ca}})}};
+    CHECK(constraints_of("add-destinations") == destinations);
+}
+
+TEST_CASE("constraints are written as ssh-add writes them") {
+    for (const auto name : {"add-lifetime", "add-confirm", "add-lifetime-confirm", "add-destinations"}) {
+        INFO(name);
+        const auto message = vectors::message(name);
+        const auto constraints = std::get<AddIdentity>(parse_request(message)).constraints;
+        const auto bytes = written(constraints);
+        REQUIRE(bytes.size() < message.size());
+        CHECK(equal(bytes, ByteView(message).last(bytes.size())));
+    }
+}
+
+TEST_CASE("a lifetime is four bytes, and zero is one") {
+    CHECK(read_whole(unhex("01 00000000")).lifetime == 0U);
+    CHECK(read_whole(unhex("01 ffffffff")).lifetime == 0xFFFFFFFFU);
+    CHECK(refused(unhex("01 000000")) == Errc::malformed);
+}
+
+TEST_CASE("a constraint that comes twice is refused") {
+    CHECK(refused(unhex("01 00000001 01 00000001")) == Errc::malformed);
+    CHECK(refused(unhex("01 00000000 01 00000000")) == Errc::malformed);
+    CHECK(refused(unhex("02 02")) == Errc::malformed);
+    auto twice = Fields().constraint();
+    append(twice, Fields().constraint());
+    CHECK(refused(twice) == Errc::malformed);
+}
+
+TEST_CASE("constraints come in any order") {
+    auto bytes = Fields().constraint();
+    append(bytes, unhex("02 01 00000005"));
+    const auto constraints = read_whole(bytes);
+    CHECK(constraints.confirm);
+    CHECK(constraints.lifetime == 5U);
+    CHECK(constraints.destinations.size() == 1);
+}
+
+TEST_CASE("every other number and every other extension is refused as not supported") {
+    for (unsigned number = 0; number < 255; ++number)
+        if (number != SSH_AGENT_CONSTRAIN_LIFETIME && number != SSH_AGENT_CONSTRAIN_CONFIRM)
+            CHECK(refused(Bytes{static_cast<std::uint8_t>(number)}) == Errc::unsupported);
+    for (const auto name : {"", "sk-provider@openssh.com", "associated-certs-v00@openssh.com",
+                            "restrict-destination-v01@openssh.com", "x\x1b[2J@example.com"})
+        CHECK(refused(extended(name, {})) == Errc::unsupported);
+    CHECK(refused(extended(std::string_view("restrict-destination-v00@openssh.com\0", 37), {})) ==
+          Errc::malformed);
+}
+
+TEST_CASE("a destination constraint goes from nowhere or a host with keys to a host with keys") {
+    CHECK(refused_when([](Fields&) {}) == std::nullopt);
+    CHECK(refused_when([](Fields& f) { f.from.host = "host-b", f.from.key = vectors::key("host-b"); }) ==
+          std::nullopt);
+
+    CHECK(refused_when([](Fields& f) { f.from.user = "alice"; }) == Errc::malformed);
+    CHECK(refused_when([](Fields& f) { f.from.host = "host-b"; }) == Errc::malformed);
+    CHECK(refused_when([](Fields& f) { f.from.key = vectors::key("host-b"); }) == Errc::malformed);
+    CHECK(refused_when([](Fields& f) { f.to.host.clear(); }) == Errc::malformed);
+    CHECK(refused_when([](Fields& f) { f.to.key.clear(); }) == Errc::malformed);
+}
+
+TEST_CASE("a reserved field that is not empty is refused as not supported") {
+    CHECK(refused_when([](Fields& f) { f.from.reserved = "x"; }) == Errc::unsupported);
+    CHECK(refused_when([](Fields& f) { f.to.reserved = "x"; }) == Errc::unsupported);
+    CHECK(refused_when([](Fields& f) { f.reserved = "x"; }) == Errc::unsupported);
+}
+
+TEST_CASE("bytes after a destination are refused") {
+    CHECK(refused_when([](Fields& f) { f.more = "x"; }) == Errc::malformed);
+    CHECK(refused_when([](Fields& f) { f.more = std::string(4, '\0'); }) == Errc::malformed);
+}
+
+TEST_CASE("the user of a destination has at most 256 bytes") {
+    CHECK(refused_when([](Fields& f) { f.to.user = std::string(256, '*'); }) == std::nullopt);
+    CHECK(refused_when([](Fields& f) { f.to.user = std::string(257, '*'); }) == Errc::malformed);
+}
+
+TEST_CASE("a NUL in a user or a host is refused") {
+    CHECK(refused_when([](Fields& f) { f.to.user = std::string("a\0b", 3); }) == Errc::malformed);
+    CHECK(refused_when([](Fields& f) { f.to.host = std::string("a\0", 2); }) == Errc::malformed);
+}
+
+TEST_CASE("a key of a destination must be one that OpenSSH knows") {
+    CHECK(refused_when([](Fields& f) { f.to.key = wire::Writer().text("ssh-new").bytes(); }) ==
+          Errc::unsupported);
+    CHECK(refused_when([](Fields& f) { f.to.key.pop_back(); }) == Errc::malformed);
+    CHECK(refused_when([](Fields& f) { f.to.key.push_back(0); }) == Errc::malformed);
+}
+
+TEST_CASE("there are one to 1024 destinations") {
+    const auto many = [](std::size_t count) {
+        Bytes body;
+        for (std::size_t i = 0; i < count; ++i)
+            append(body, Fields().bytes());
+        return extended("restrict-destination-v00@openssh.com", body);
+    };
+    CHECK(refused(many(0)) == Errc::malformed);
+    CHECK(read_whole(many(1024)).destinations.size() == 1024);
+    CHECK(refused(many(1025)) == Errc::malformed);
+}
+
+TEST_CASE("every truncation of a constraint is refused") {
+    CHECK(support::accepted_prefixes(unhex("01 00000e10"), read_whole) == std::vector<std::size_t>{0});
+    CHECK(support::accepted_prefixes(Fields().constraint(), read_whole) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("every truncation inside a destination is refused") {
+    const auto whole = Fields().bytes();
+    CHECK(support::accepted_prefixes(whole, [](ByteView prefix) {
+              read_whole(extended("restrict-destination-v00@openssh.com", prefix));
+          }).empty());
+}

@@ -1,0 +1,238 @@
+#include "protocol/parse.hpp"
+
+#include "protocol/vectors.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+#include "support/refusal.hpp"
+#include "wire/writer.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::protocol;
+using support::refusal;
+
+namespace {
+
+Bytes sign_request() {
+    return wire::Writer().byte(13).text("a key blob").text("data").uint32(4).bytes();
+}
+
+Bytes with_password(std::uint8_t number, std::string_view password) {
+    return wire::Writer().byte(number).text(password).bytes();
+}
+
+wire::Writer extension_named(std::string_view name) {
+    return wire::Writer().byte(27).text(name);
+}
+
+Bytes tpm_add_key(std::uint8_t number, std::string_view word, std::string_view key_file) {
+    return extension_named("tpm-add-key").byte(number).text(word).text(key_file).text("").bytes();
+}
+
+Bytes try_pin(std::string_view pin) {
+    return extension_named("tpm-try-pin@ssh-tpm").text("a key blob").text(pin).bytes();
+}
+
+std::optional<Errc> refused(ByteView message) {
+    return refusal([&] { parse_request(message); });
+}
+
+/// Of a message that stands in a frame: never empty.
+std::vector<std::size_t> accepted_prefixes(ByteView message) {
+    auto accepted = support::accepted_prefixes(message, [](ByteView prefix) {
+        if (prefix.empty())
+            throw Error(Errc::malformed, "the frame buffer gives no empty message");
+        parse_request(prefix);
+    });
+    return accepted;
+}
+
+Bytes longer(Bytes message) {
+    append(message, Bytes{1, 2, 3});
+    return message;
+}
+
+template <class Part>
+bool is(ByteView message) {
+    return std::holds_alternative<Part>(parse_request(message));
+}
+
+} // namespace
+
+TEST_CASE("a sign request is its key, its data and its flags") {
+    const auto request = parse_request(sign_request());
+    const auto& sign = std::get<SignRequest>(request);
+    CHECK(text_of(sign.key_blob) == "a key blob");
+    CHECK(text_of(sign.data) == "data");
+    CHECK(sign.flags == 4);
+}
+
+TEST_CASE("what ssh and ssh-add say to an agent is understood") {
+    CHECK(is<RequestIdentities>(vectors::message("list")));
+    CHECK(is<AddIdentity>(vectors::message("add-rsa")));
+    CHECK(is<AddIdentity>(vectors::message("add-certificate-1")));
+    CHECK(is<SessionBind>(vectors::message("login-direct-1-1")));
+    CHECK(is<SignRequest>(vectors::message("login-direct-1-3")));
+    CHECK(is<RemoveAllIdentities>(vectors::message("remove-all-1")));
+    CHECK(is<Unsupported>(vectors::message("add-card")));
+    CHECK(is<Unsupported>(vectors::message("remove-card")));
+
+    const auto remove = parse_request(vectors::message("remove"));
+    CHECK(std::get<RemoveIdentity>(remove).key_blob == vectors::key("rsa"));
+    const auto certificate = parse_request(vectors::message("add-certificate-2"));
+    const auto& key = std::get<AddIdentity>(certificate).key;
+    REQUIRE(key.certificate);
+    CHECK(key.certificate->blob == vectors::key("user-cert"));
+}
+
+TEST_CASE("a key of a type that no TPM holds is told by its type alone") {
+    const auto type = [](ByteView message) {
+        return std::get<AddForeignIdentity>(parse_request(message)).type;
+    };
+    CHECK(type(vectors::message("add-ed25519")) == "ssh-ed25519");
+    CHECK(type(wire::Writer().byte(25).text("ssh-dss").bytes()) == "ssh-dss");
+    CHECK(type(wire::Writer().byte(17).text("\x1b[2J").bytes()) == "?[2J");
+    CHECK(type(wire::Writer().byte(17).text("").bytes()).empty());
+    CHECK(type(wire::Writer().byte(17).text(std::string(1000, 'x')).bytes()).size() <= 203);
+}
+
+TEST_CASE("constraints are read behind either number, and a key with an unknown one is refused") {
+    auto message = vectors::message("add-lifetime-confirm");
+    message.front() = SSH_AGENTC_ADD_IDENTITY;
+    const auto request = parse_request(message);
+    CHECK(std::get<AddIdentity>(request).constraints.lifetime == 90U);
+    auto more = vectors::message("add-rsa");
+    more.push_back(3);
+    CHECK(refused(more) == Errc::unsupported);
+    more.back() = SSH_AGENT_CONSTRAIN_CONFIRM;
+    more.push_back(SSH_AGENT_CONSTRAIN_CONFIRM);
+    CHECK(refused(more) == Errc::malformed);
+}
+
+TEST_CASE("removing all is said in two ways") {
+    const auto protocol_1 = [](ByteView message) {
+        return std::get<RemoveAllIdentities>(parse_request(message)).protocol_1;
+    };
+    CHECK(protocol_1(vectors::message("remove-all-2")));
+    CHECK_FALSE(protocol_1(vectors::message("remove-all-1")));
+}
+
+TEST_CASE("lock and unlock are a password and nothing more") {
+    const auto lock = parse_request(vectors::message("lock"));
+    CHECK(text_of(std::get<Lock>(lock).password.view()) == "password");
+    const auto unlock = parse_request(vectors::message("unlock"));
+    CHECK(text_of(std::get<Unlock>(unlock).password.view()) == "password");
+    for (const std::uint8_t number : {SSH_AGENTC_LOCK, SSH_AGENTC_UNLOCK}) {
+        CHECK(refused(with_password(number, "")) == std::nullopt); // decided elsewhere
+        CHECK(refused(with_password(number, std::string(4096, 'x'))) == std::nullopt);
+        CHECK(refused(with_password(number, std::string(4097, 'x'))) == Errc::malformed);
+        CHECK(refused(longer(with_password(number, "password"))) == Errc::malformed);
+        CHECK(refused(Bytes{number}) == Errc::malformed);
+    }
+}
+
+TEST_CASE("query takes no fields") {
+    CHECK(is<Query>(extension_named("query").bytes()));
+}
+
+TEST_CASE("a session-bind that does not parse is told from one that does") {
+    const auto message = vectors::message("login-direct-1-1");
+    const auto name_ends = extension_named(extension::session_bind).bytes().size();
+    for (std::size_t length = name_ends; length < message.size(); ++length)
+        CHECK(is<BrokenSessionBind>(ByteView(message).first(length)));
+    for (std::size_t length = 1; length < name_ends; ++length)
+        CHECK(refused(ByteView(message).first(length)) == Errc::malformed);
+}
+
+TEST_CASE("tpm-add-key of the Go program is a key file, a certificate and constraints") {
+    const auto request = parse_request(vectors::message("tpm-add-key"));
+    const auto& add = std::get<TpmAddKey>(request);
+    CHECK(add.key_file == support::data_text("keyfile/go-ec-p256.tpm"));
+    CHECK(add.certificate.empty());
+    CHECK(add.constraints == Constraints{.confirm = true});
+}
+
+TEST_CASE("tpm-add-key begins as the two messages that add a key, with its own type of key") {
+    CHECK(is<TpmAddKey>(tpm_add_key(17, "TPMKEY", "pem")));
+    CHECK(is<TpmAddKey>(tpm_add_key(25, "TPMKEY", "pem")));
+    CHECK(refused(tpm_add_key(0, "TPMKEY", "pem")) == Errc::malformed);
+    CHECK(refused(tpm_add_key(17, "tpmkey", "pem")) == Errc::malformed);
+    CHECK(refused(tpm_add_key(17, "TPMKEY", "")) == Errc::malformed);
+    CHECK(refused(tpm_add_key(17, "TPMKEY", std::string(65536, 'x'))) == std::nullopt);
+    CHECK(refused(tpm_add_key(17, "TPMKEY", std::string(65537, 'x'))) == Errc::malformed);
+    // Without the number that the Go program's encoder puts in front.
+    CHECK(refused(extension_named("tpm-add-key").text("TPMKEY").text("pem").text("").bytes()) ==
+          Errc::malformed);
+    CHECK(refused(longer(tpm_add_key(17, "TPMKEY", "pem"))) == Errc::malformed);
+}
+
+TEST_CASE("tpm-add-key carries a certificate and any constraint") {
+    wire::Writer message = extension_named("tpm-add-key");
+    message.byte(17).text("TPMKEY").text("pem").text("a certificate");
+    write_constraints(message, {.lifetime = 7});
+    const auto request = parse_request(message.bytes());
+    const auto& add = std::get<TpmAddKey>(request);
+    CHECK(text_of(add.certificate) == "a certificate");
+    CHECK(add.constraints.lifetime == 7U);
+    CHECK(refused(message.byte(3).bytes()) == Errc::unsupported);
+}
+
+TEST_CASE("tpm-try-pin is a key and a PIN of at most 1024 bytes") {
+    const auto request = parse_request(try_pin("1234"));
+    const auto& attempt = std::get<TpmTryPin>(request);
+    CHECK(text_of(attempt.key_blob) == "a key blob");
+    CHECK(text_of(attempt.pin.view()) == "1234");
+    CHECK(refused(try_pin(std::string(1024, 'x'))) == std::nullopt);
+    CHECK(refused(try_pin(std::string(1025, 'x'))) == Errc::malformed);
+    CHECK(refused(longer(try_pin("1234"))) == Errc::malformed);
+}
+
+TEST_CASE("an extension with another name is unknown, and one with no possible name malformed") {
+    const auto name = [](std::string_view sent) {
+        return std::get<UnknownExtension>(parse_request(extension_named(sent).byte(9).bytes())).name;
+    };
+    CHECK(name("something@example.com") == "something@example.com");
+    CHECK(name("Query") == "Query");
+    CHECK(name(std::string(200, 'x')).size() == 200);
+    for (const auto& bad : {std::string(), std::string(201, 'x'), std::string("a\nb"),
+                            std::string("query\0", 6), std::string("\xff")})
+        CHECK(refused(extension_named(bad).bytes()) == Errc::malformed);
+}
+
+TEST_CASE("every truncation of a message is refused") {
+    for (const auto& message :
+         {sign_request(), vectors::message("remove"), with_password(22, "password"),
+          with_password(23, "password"), try_pin("1234"), extension_named("query").bytes(),
+          tpm_add_key(17, "TPMKEY", "pem"), vectors::message("add-rsa"),
+          vectors::message("add-certificate-1"), vectors::message("add-certificate-2")}) {
+        INFO(hex(message));
+        CHECK(accepted_prefixes(message).empty());
+    }
+}
+
+TEST_CASE("a truncated key is refused, but where its constraints begin") {
+    const auto message = vectors::message("add-lifetime-confirm");
+    const auto without = message.size() - 6; // 02, 01 and four bytes
+    const auto accepted = accepted_prefixes(message);
+    CHECK(accepted.size() == 2);
+    CHECK(accepted.front() == without);
+}
+
+TEST_CASE("bytes after a well-formed body are ignored where OpenSSH's agent does") {
+    CHECK(is<RequestIdentities>(longer({11})));
+    CHECK(is<SignRequest>(longer(sign_request())));
+    CHECK(is<RemoveIdentity>(longer(vectors::message("remove"))));
+    CHECK(is<RemoveAllIdentities>(longer({19})));
+    CHECK(is<RemoveAllIdentities>(longer({9})));
+    CHECK(is<Query>(longer(extension_named("query").bytes())));
+    CHECK(is<SessionBind>(longer(vectors::message("login-direct-1-1"))));
+}
+
+TEST_CASE("every other number is a message that is not served, whatever its body") {
+    constexpr std::uint8_t served[] = {9, 11, 13, 17, 18, 19, 22, 23, 25, 27};
+    for (unsigned number = 0; number < 256; ++number) {
+        if (std::ranges::find(served, number) != std::end(served))
+            continue;
+        const auto request = parse_request(Bytes{static_cast<std::uint8_t>(number), 0xFF, 0xFF});
+        CHECK(std::get<Unsupported>(request).number == number);
+    }
+}

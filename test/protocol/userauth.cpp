@@ -1,0 +1,127 @@
+#include "protocol/userauth.hpp"
+
+#include "protocol/vectors.hpp"
+#include "support/catch.hpp"
+#include "wire/writer.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::protocol;
+
+namespace {
+
+/// The fields of a request, to be changed one at a time.
+struct Fields {
+    std::string session_id = "session";
+    std::uint8_t number = 50;
+    std::string user = "root", service = "ssh-connection", method = "publickey";
+    std::uint8_t has_signature = 1;
+    std::string algorithm = "ecdsa-sha2-nistp256";
+    Bytes key = vectors::key("user");
+    std::optional<std::string> host_key;
+
+    Bytes bytes() const {
+        wire::Writer writer;
+        writer.text(session_id).byte(number).text(user).text(service).text(method).byte(has_signature);
+        writer.text(algorithm).string(key);
+        if (host_key)
+            writer.text(*host_key);
+        return std::move(writer).bytes();
+    }
+};
+
+template <class Change>
+bool accepted_when(Change change) {
+    Fields fields;
+    change(fields);
+    return parse_userauth(fields.bytes()).has_value();
+}
+
+Bytes key_of_type(std::string_view type) {
+    return wire::Writer().text(type).bytes();
+}
+
+} // namespace
+
+TEST_CASE("what ssh signs at a login is a request with the session, the user, the key and the host") {
+    for (const auto connection :
+         {"login-direct-1", "login-certificate-1", "login-three-1", "login-three-2", "login-three-3"}) {
+        INFO(connection);
+        const auto sign = vectors::signed_on(connection);
+        const auto bound = vectors::sessions(connection);
+        const auto request = parse_userauth(sign.data);
+        REQUIRE(request);
+        CHECK(request->session_id == bound.sessions().back().session_id);
+        CHECK(request->user == "root");
+        CHECK(request->algorithm == "ecdsa-sha2-nistp256");
+        CHECK(request->key_blob == sign.key_blob);
+        REQUIRE(request->host_key);
+        CHECK(*request->host_key == bound.sessions().back().host_key);
+    }
+}
+
+TEST_CASE("every truncation of a request, and a byte more, is something else") {
+    const auto data = vectors::signed_on("login-direct-1").data;
+    for (std::size_t length = 0; length < data.size(); ++length) {
+        const Bytes prefix(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(length));
+        INFO(length);
+        CHECK_FALSE(parse_userauth(prefix));
+    }
+    auto longer = data;
+    longer.push_back(0);
+    CHECK_FALSE(parse_userauth(longer));
+}
+
+TEST_CASE("the method publickey names no host, and publickey-hostbound names one") {
+    CHECK(accepted_when([](Fields&) {}));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.host_key = "host"; }));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.method = "publickey-hostbound-v00@openssh.com"; }));
+    CHECK(accepted_when([](Fields& f) {
+        f.method = "publickey-hostbound-v00@openssh.com";
+        f.host_key = "host";
+    }));
+    for (const auto method : {"", "password", "hostbased", "publickey-hostbound-v01@openssh.com"})
+        CHECK_FALSE(accepted_when([&](Fields& f) { f.method = method; }));
+}
+
+TEST_CASE("a field that no login has is something else") {
+    CHECK_FALSE(accepted_when([](Fields& f) { f.session_id.clear(); }));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.number = 51; }));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.has_signature = 0; }));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.has_signature = 2; }));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.service = "ssh-userauth"; }));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.user = std::string("root\0x", 6); }));
+    CHECK_FALSE(accepted_when([](Fields& f) { f.user = std::string("root\0", 5); }));
+    CHECK(accepted_when([](Fields& f) { f.user.clear(); }));
+}
+
+TEST_CASE("the algorithm must be one of the key's") {
+    struct Row {
+        std::string_view type, algorithm;
+        bool accepted;
+    };
+    const Row rows[] = {
+        {"ssh-rsa", "ssh-rsa", true},
+        {"ssh-rsa", "rsa-sha2-256", true},
+        {"ssh-rsa", "rsa-sha2-512", true},
+        {"ssh-rsa", "rsa-sha2-256-cert-v01@openssh.com", false},
+        {"ssh-rsa", "ecdsa-sha2-nistp256", false},
+        {"ssh-rsa-cert-v01@openssh.com", "ssh-rsa-cert-v01@openssh.com", true},
+        {"ssh-rsa-cert-v01@openssh.com", "rsa-sha2-256-cert-v01@openssh.com", true},
+        {"ssh-rsa-cert-v01@openssh.com", "rsa-sha2-512-cert-v01@openssh.com", true},
+        {"ssh-rsa-cert-v01@openssh.com", "rsa-sha2-256", false},
+        {"ecdsa-sha2-nistp256", "rsa-sha2-256", false},
+        {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", false},
+        {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", true},
+        {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com", false},
+        {"ecdsa-sha2-nistp256-cert-v01@openssh.com", "ecdsa-sha2-nistp256-cert-v01@openssh.com", true},
+        {"ssh-ed25519", "", false},
+    };
+    for (const auto& row : rows) {
+        INFO(row.type << " " << row.algorithm);
+        CHECK(accepted_when([&](Fields& f) {
+                  f.key = key_of_type(row.type);
+                  f.algorithm = row.algorithm;
+              }) == row.accepted);
+    }
+    CHECK_FALSE(accepted_when([](Fields& f) { f.key.clear(); }));
+}
