@@ -3,8 +3,6 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "prompt/ask.hpp"
-#include "ssh/fingerprint.hpp"
 #include "tpm/pin.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -20,37 +18,34 @@ namespace {
 
 constexpr std::chrono::seconds answer_limit{120};
 
-std::string question(const identity::Identity& identity, const Attempt& attempt) {
-    std::string text = attempt.refused > 0 ? "That PIN is wrong. " : "";
-    if (attempt.tries_left && *attempt.tries_left <= 1)
-        text += "LAST TRY: another wrong PIN locks the TPM. ";
-    else if (attempt.tries_left)
-        text += std::to_string(*attempt.tries_left) + " tries left. ";
-    return text + "Enter PIN for key '" + printable(identity.comment) + "' (" +
-           ssh::fingerprint(identity.public_key.blob()) + "): ";
-}
+/// Windows on a person's screen at a time: a client that asks without end must not fill it.
+constexpr std::size_t most_questions = 4;
 
-/// A question that fails is one without an answer: `||` below waits for whatever ends well.
-asio::awaitable<std::optional<Secret>> ask_or_say_why(std::string text) {
+/// A question that fails is one without an answer, the value `none`: `||` below waits for whatever ends well.
+template <class Answer>
+asio::awaitable<Answer> or_say_why(asio::awaitable<Answer> question, Answer none) {
     try {
-        co_return co_await prompt::ask(std::move(text), prompt::Program::agent);
+        co_return co_await std::move(question);
     } catch (const boost::system::system_error& failure) {
         if (failure.code() != asio::error::operation_aborted) // taken back
-            log::error("asking for a PIN: ", failure.code().message());
+            log::error("asking a person: ", failure.code().message());
     } catch (const Error& failure) {
-        log::error("asking for a PIN: ", printable(failure.what()));
+        log::error("asking a person: ", printable(failure.what()));
     }
-    co_return std::nullopt;
+    co_return std::move(none);
 }
 
-/// Nothing when the time is over, too: the question is taken back.
-asio::awaitable<std::optional<Secret>> ask_within(std::string text, std::chrono::seconds limit) {
+/// `none` when the time is over, too: the question is taken back.
+template <class Answer>
+asio::awaitable<Answer> within(std::chrono::seconds limit, asio::awaitable<Answer> question, Answer none) {
     using namespace asio::experimental::awaitable_operators;
     asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    auto outcome = co_await (ask_or_say_why(std::move(text)) || timer.async_wait(asio::use_awaitable));
+    auto outcome =
+        co_await (or_say_why(std::move(question), Answer{}) || timer.async_wait(asio::use_awaitable));
     if (auto* answer = std::get_if<0>(&outcome))
         co_return std::move(*answer);
-    co_return std::nullopt;
+    log::error("asking a person: no answer in ", limit.count(), " seconds");
+    co_return std::move(none);
 }
 
 std::string name_of(const identity::Identity& identity) {
@@ -59,56 +54,60 @@ std::string name_of(const identity::Identity& identity) {
 
 } // namespace
 
-PromptTurn::~PromptTurn() {
-    if (channel_)
-        channel_->try_receive([](const boost::system::error_code&) {});
-}
-
-AuthSource::AuthSource(const asio::any_io_executor& loop)
-    : prompt_turn_(std::make_shared<PromptTurn::Channel>(loop, 1)) {}
+AuthSource::AuthSource(const asio::any_io_executor& loop, PinCache& pins)
+    : loop_(loop), prompter_(loop), pins_(pins), questions_(loop, most_questions) {}
 
 bool AuthSource::needs_pin(const identity::Identity& identity) const {
     return identity.needs_pin() || mislabelled_.contains(name_of(identity));
 }
 
-bool AuthSource::must_ask(const identity::Identity& identity) const {
-    return needs_pin(identity) && !cache_.find(identity.public_key);
+std::optional<AuthOffer> AuthSource::known(const identity::Identity& identity) {
+    if (!needs_pin(identity))
+        return AuthOffer{.auth = nullptr, .known = true, .turn = {}};
+    if (auto pin = pins_.use(identity.public_key))
+        return AuthOffer{.auth = std::move(*pin), .known = true, .turn = {}};
+    return std::nullopt;
 }
 
-asio::awaitable<std::optional<AuthOffer>>
-AuthSource::auth_for(std::shared_ptr<const identity::Identity> identity, Attempt attempt) {
-    if (!needs_pin(*identity))
-        co_return AuthOffer{};
-    if (auto known = cache_.find(identity->public_key))
-        co_return AuthOffer{.auth = std::move(*known), .from_cache = true, .turn = {}};
+Turns& AuthSource::turns_at(const identity::Identity& identity) {
+    std::erase_if(keys_, [](const auto& entry) { return !entry.second.in_use(); });
+    return keys_.try_emplace(name_of(identity), loop_, 1).first->second;
+}
 
-    co_await prompt_turn_->async_send(boost::system::error_code(), asio::use_awaitable);
+asio::awaitable<AuthOffer> AuthSource::wait_for_turn(std::shared_ptr<const identity::Identity> identity) {
     AuthOffer offer;
-    offer.turn.emplace(prompt_turn_);
-    if (auto known = cache_.find(identity->public_key)) { // answered while we waited
-        offer.auth = std::move(*known);
-        offer.from_cache = true;
-        co_return std::move(offer);
+    offer.turn.emplace(co_await turns_at(*identity).take());
+    if (auto pin = pins_.use(identity->public_key)) {
+        offer.auth = std::move(*pin);
+        offer.known = true;
     }
-    auto answer = co_await ask_within(question(*identity, attempt), answer_limit);
-    if (!answer) {
-        log::error(
-            "no PIN for key '", printable(identity->comment),
-            "': nobody answered (an agent in the background of its terminal asks by SSH_ASKPASS, where there "
-            "is DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force)");
-        co_return std::nullopt;
-    }
-    offer.auth = tpm::to_auth(std::move(*answer));
     co_return std::move(offer);
 }
 
-void AuthSource::taken(const identity::Identity& identity, const AuthOffer& offer) {
-    if (needs_pin(identity) && !offer.from_cache)
-        cache_.remember(identity.public_key, offer.auth);
+asio::awaitable<std::optional<tpm::Auth>> AuthSource::ask(std::string question, StillWanted still_wanted) {
+    const auto turn = co_await questions_.take();
+    if (!still_wanted())
+        co_return std::nullopt;
+    std::optional<Secret> none;
+    auto answer = co_await within(answer_limit, prompter_.ask(std::move(question)), std::move(none));
+    if (!answer)
+        co_return std::nullopt;
+    co_return tpm::to_auth(std::move(*answer));
+}
+
+asio::awaitable<bool> AuthSource::confirm(std::string question, StillWanted still_wanted) {
+    const auto turn = co_await questions_.take();
+    if (!still_wanted())
+        co_return false;
+    co_return co_await within(answer_limit, prompter_.confirm(std::move(question)), false);
+}
+
+bool AuthSource::taken(const identity::Identity& identity, const tpm::Auth& auth) {
+    return needs_pin(identity) && pins_.remember(identity.public_key, auth);
 }
 
 void AuthSource::refused(const identity::Identity& identity) {
-    cache_.forget(identity.public_key);
+    pins_.forget(identity.public_key);
     if (!identity.needs_pin())
         mislabelled_.insert(name_of(identity));
 }

@@ -1,72 +1,68 @@
 #pragma once
-// Where a key's auth value comes from: it has none, the cache, or a person.
+// Where a key's auth value comes from: it has none, it is known, or a person is asked for it.
 
 #include "agent/pin_cache.hpp"
+#include "agent/turns.hpp"
 #include "identity/identity.hpp"
+#include "prompt/prompter.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/experimental/channel.hpp>
 
 namespace sshtpm::agent {
-
-/// The right to ask a person: one question at a time, because two on one terminal would be answered for each
-/// other, with the echo of the second in the hands of the first. Given back when it goes.
-class PromptTurn {
-  public:
-    using Channel = boost::asio::experimental::channel<void(boost::system::error_code)>;
-
-    explicit PromptTurn(std::shared_ptr<Channel> channel) : channel_(std::move(channel)) {}
-    PromptTurn(PromptTurn&&) = default;
-    PromptTurn& operator=(PromptTurn&&) = default;
-    ~PromptTurn();
-
-  private:
-    std::shared_ptr<Channel> channel_;
-};
 
 /// An auth value to try; `auth` is null for a key without a PIN.
 struct AuthOffer {
     tpm::Auth auth;
-    bool from_cache = false;
-    /// Held until the TPM's verdict is known: whoever waits to ask for the same PIN finds it in the cache
-    /// then.
-    std::optional<PromptTurn> turn;
-};
-
-/// What happened so far in the request that asks for an auth value.
-struct Attempt {
-    int refused = 0;                         ///< PINs of a person that the TPM has refused
-    std::optional<std::uint32_t> tries_left; ///< before the TPM locks, where it is known
+    bool known = false; ///< not typed for this request
+    /// At asking for this key's PIN, held until the TPM's verdict is in: whoever needs the same PIN meanwhile
+    /// waits, and then finds it known.
+    std::optional<Turn> turn;
 };
 
 class AuthSource {
   public:
-    explicit AuthSource(const boost::asio::any_io_executor& loop);
+    AuthSource(const boost::asio::any_io_executor& loop, PinCache& pins);
 
-    /// @returns nothing when there is nobody to ask, or no answer. Cancelling takes the question back.
-    boost::asio::awaitable<std::optional<AuthOffer>>
-    auth_for(std::shared_ptr<const identity::Identity> identity, Attempt attempt);
-
-    /// The TPM has taken it: only now is it remembered.
-    void taken(const identity::Identity& identity, const AuthOffer& offer);
-    /// It has not. Of a key whose file says that it has no PIN, this says that it has.
-    void refused(const identity::Identity& identity);
-    void forget(const identity::Identity& identity) { cache_.forget(identity.public_key); }
-
-    /// Whether a person is to be asked, or the PIN is known or none is needed.
-    bool must_ask(const identity::Identity& identity) const;
-
-  private:
     bool needs_pin(const identity::Identity& identity) const;
 
-    std::shared_ptr<PromptTurn::Channel> prompt_turn_; ///< holds one message while somebody asks
-    PinCache cache_;
+    /// What needs nobody to be asked: no PIN, or a known one.
+    std::optional<AuthOffer> known(const identity::Identity& identity);
+
+    /// Waits for the turn to ask. @returns the PIN if it has become known meanwhile, else an offer with the
+    /// turn alone.
+    boost::asio::awaitable<AuthOffer> wait_for_turn(std::shared_ptr<const identity::Identity> identity);
+
+    using StillWanted = std::function<bool()>;
+
+    /// Asks, for as long as a person may take. @returns nothing when there is nobody to ask, or no answer.
+    /// Cancelling takes the question back.
+    /// @param still_wanted looked at when it is this question's turn.
+    boost::asio::awaitable<std::optional<tpm::Auth>> ask(std::string question, StillWanted still_wanted);
+
+    /// A yes or no, in the same way; everything but a yes is a no.
+    boost::asio::awaitable<bool> confirm(std::string question, StillWanted still_wanted);
+
+    /// The TPM has taken it: only now is it remembered. @returns whether it is kept.
+    bool taken(const identity::Identity& identity, const tpm::Auth& auth);
+    /// It has not. Of a key whose file says that it has no PIN, this says that it has.
+    void refused(const identity::Identity& identity);
+
+  private:
+    Turns& turns_at(const identity::Identity& identity);
+
+    boost::asio::any_io_executor loop_;
+    prompt::Prompter prompter_;
+    PinCache& pins_;
+    Turns questions_;                             ///< windows on a person's screen at a time
+    std::unordered_map<std::string, Turns> keys_; ///< by key blob, while in use
     std::unordered_set<std::string>
         mislabelled_; ///< key blobs: the file says "no PIN", the TPM says otherwise
 };

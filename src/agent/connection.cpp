@@ -1,8 +1,8 @@
 #include "agent/connection.hpp"
 
-#include "agent/frame.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "protocol/frame.hpp"
 
 #include <optional>
 
@@ -26,7 +26,7 @@ asio::mutable_buffer buffer(std::span<std::uint8_t> bytes) {
 }
 
 /// Reads what there is. @returns false at the end of the stream.
-asio::awaitable<bool> read_some(Socket& socket, FrameBuffer& frames) {
+asio::awaitable<bool> read_some(Socket& socket, protocol::FrameBuffer& frames) {
     boost::system::error_code failure;
     const auto got = co_await socket.async_read_some(buffer(frames.writable()),
                                                      asio::redirect_error(asio::use_awaitable, failure));
@@ -35,7 +35,7 @@ asio::awaitable<bool> read_some(Socket& socket, FrameBuffer& frames) {
 }
 
 /// Reads on until the begun frame is whole or its time is over.
-asio::awaitable<std::optional<ByteView>> finish_frame(Socket& socket, FrameBuffer& frames) {
+asio::awaitable<std::optional<ByteView>> finish_frame(Socket& socket, protocol::FrameBuffer& frames) {
     using namespace asio::experimental::awaitable_operators;
     asio::steady_timer deadline(co_await asio::this_coro::executor, frame_deadline);
     for (;;) {
@@ -51,7 +51,7 @@ asio::awaitable<std::optional<ByteView>> finish_frame(Socket& socket, FrameBuffe
 }
 
 /// The next message; nothing when the client has gone or is to go.
-asio::awaitable<std::optional<ByteView>> next_message(Socket& socket, FrameBuffer& frames) {
+asio::awaitable<std::optional<ByteView>> next_message(Socket& socket, protocol::FrameBuffer& frames) {
     for (;;) {
         if (const auto message = frames.next())
             co_return message;
@@ -69,11 +69,12 @@ asio::awaitable<void> hung_up(Socket& socket) {
 }
 
 /// The reply to a request that takes its time; null when the client has gone meanwhile: nobody is to be asked
-/// for a PIN on behalf of somebody who does not wait for it.
-asio::awaitable<std::shared_ptr<const Bytes>> reply_while_connected(Socket& socket, Dispatcher& dispatcher,
-                                                                    Bytes message) {
+/// for a PIN on behalf of somebody who does not wait for it. The message stays where it was read to, because
+/// nothing is read while its reply is not there.
+asio::awaitable<Reply> reply_while_connected(Socket& socket, Dispatcher& dispatcher, ByteView message,
+                                             Client& client) {
     using namespace asio::experimental::awaitable_operators;
-    auto outcome = co_await (dispatcher.handle(std::move(message)) || hung_up(socket));
+    auto outcome = co_await (dispatcher.handle(message, client) || hung_up(socket));
     if (auto* reply = std::get_if<0>(&outcome))
         co_return std::move(*reply);
     co_return nullptr;
@@ -81,13 +82,14 @@ asio::awaitable<std::shared_ptr<const Bytes>> reply_while_connected(Socket& sock
 
 } // namespace
 
-asio::awaitable<void> serve(Socket socket, std::shared_ptr<Dispatcher> dispatcher) {
+asio::awaitable<void> serve(Socket socket, os::Peer peer, Turn, std::shared_ptr<Dispatcher> dispatcher) {
     try { // caught so that this client goes and the others stay
-        FrameBuffer frames;
+        protocol::FrameBuffer frames;
+        auto client = dispatcher->new_client(peer);
         while (const auto message = co_await next_message(socket, frames)) {
-            auto reply = dispatcher->handle_at_once(*message);
+            auto reply = dispatcher->handle_at_once(*message, client);
             if (!reply)
-                reply = co_await reply_while_connected(socket, *dispatcher, copy_of(*message));
+                reply = co_await reply_while_connected(socket, *dispatcher, *message, client);
             if (!reply)
                 co_return;
             co_await asio::async_write(socket, asio::buffer(*reply), asio::use_awaitable);

@@ -4,15 +4,16 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "os/peer.hpp"
 #include "os/unix_socket.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -73,16 +74,17 @@ void make_parent(const fs::path& path) {
     make_folder(folder, 0700);
 }
 
-bool may_be_served(asio::local::stream_protocol::socket& socket) {
+/// Nothing for a peer that is not served.
+std::optional<os::Peer> peer_to_serve(asio::local::stream_protocol::socket& socket) {
     try { // caught because this client's fault is not the others'
         const auto peer = os::peer_of(socket.native_handle());
         if (os::may_use_agent(peer))
-            return true;
+            return peer;
         log::error("refused user ", peer.uid, " (process ", peer.pid, ")");
     } catch (const Error& error) {
         log::error(error.what());
     }
-    return false;
+    return std::nullopt;
 }
 
 } // namespace
@@ -107,11 +109,15 @@ ListeningSocket::ListeningSocket(fs::path path) {
         throw Error::from_errno(errno, path_.string());
     device_ = status.st_dev;
     inode_ = status.st_ino;
+    ours_ = true;
 }
+
+ListeningSocket::ListeningSocket(UniqueFd passed)
+    : path_(os::bound_path(passed.value())), fd_(std::move(passed)) {}
 
 void ListeningSocket::remove() noexcept {
     struct stat status {};
-    if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
+    if (ours_ && ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
         ::unlink(path_.c_str());
 }
 
@@ -119,24 +125,28 @@ ListeningSocket::~ListeningSocket() {
     remove();
 }
 
-asio::awaitable<void> accept_clients(UniqueFd listening,
-                                     std::function<void(asio::local::stream_protocol::socket)> client) {
+asio::awaitable<void> accept_clients(UniqueFd listening, Turns turns, NewClient client) {
     constexpr std::chrono::milliseconds pause{100};
     const auto loop = co_await asio::this_coro::executor;
     asio::local::stream_protocol::acceptor acceptor(loop, asio::local::stream_protocol(),
                                                     listening.release());
-    for (;;) {
+    for (bool told = false;;) {
+        auto turn = co_await turns.take();
         boost::system::error_code failure;
         auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (failure == asio::error::operation_aborted)
             co_return;
-        if (failure) { // out of descriptors, mostly: clients wait in the backlog until one has gone
-            log::error("accepting a client: ", failure.message());
+        if (failure == asio::error::connection_aborted) // that client has gone again
+            continue;
+        if (failure) { // the system is out of descriptors, or of memory: there is no event to wait for
+            if (!std::exchange(told, true))
+                log::error("accepting a client: ", failure.message());
             co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);
             continue;
         }
-        if (may_be_served(socket))
-            client(std::move(socket));
+        told = false;
+        if (const auto peer = peer_to_serve(socket))
+            client(std::move(socket), *peer, std::move(turn));
     }
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 // The agent's socket.
 
+#include "agent/turns.hpp"
 #include "base/unique_fd.hpp"
+#include "os/peer.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -11,13 +13,16 @@
 
 namespace sshtpm::agent {
 
-/// A bound and listening socket file, mode 0600, removed on destruction if it is still the same file.
+/// A listening socket. The file that it has made has mode 0600, and is removed on destruction if it is still
+/// the same.
 class ListeningSocket {
   public:
     /// Makes the folder (0700) if it is not there. Replaces a socket where nobody listens any more.
     /// @throws Error(exists) when an agent listens there, or when the path is no socket: that is never
     /// removed.
     explicit ListeningSocket(std::filesystem::path path);
+    /// A socket that somebody else has bound, and will remove (os::activated_socket).
+    explicit ListeningSocket(UniqueFd passed);
     ListeningSocket(const ListeningSocket&) = delete;
     ListeningSocket& operator=(const ListeningSocket&) = delete;
     ~ListeningSocket();
@@ -31,13 +36,15 @@ class ListeningSocket {
   private:
     std::filesystem::path path_;
     UniqueFd fd_;
+    bool ours_ = false; ///< to remove
     dev_t device_ = 0;
     ino_t inode_ = 0;
 };
 
-/// Accepts until cancelled, and hands every client of our own user or root to `client`. Without free
-/// descriptors it waits and tries again.
-boost::asio::awaitable<void>
-accept_clients(UniqueFd listening, std::function<void(boost::asio::local::stream_protocol::socket)> client);
+using NewClient = std::function<void(boost::asio::local::stream_protocol::socket, os::Peer, Turn)>;
+
+/// Accepts until cancelled, and hands every client of our own user or root to `client`, with a turn that it
+/// gives back when it goes. Who comes while there is none waits in the backlog.
+boost::asio::awaitable<void> accept_clients(UniqueFd listening, Turns turns, NewClient client);
 
 } // namespace sshtpm::agent

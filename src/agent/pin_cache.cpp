@@ -2,6 +2,8 @@
 
 #include "base/log.hpp"
 
+#include <algorithm>
+
 namespace sshtpm::agent {
 
 namespace {
@@ -12,21 +14,47 @@ std::string name(const ssh::PublicKey& key) {
 
 } // namespace
 
-std::optional<tpm::Auth> PinCache::find(const ssh::PublicKey& key) const {
-    const auto found = pins_.find(name(key));
-    return found == pins_.end() ? std::nullopt : std::optional(found->second);
+bool PinCache::knows(const ssh::PublicKey& key) const {
+    return pins_.contains(name(key));
 }
 
-void PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth) {
+std::optional<tpm::Auth> PinCache::use(const ssh::PublicKey& key) {
+    const auto found = pins_.find(name(key));
+    if (found == pins_.end())
+        return std::nullopt;
+    found->second.used = os::BootClock::now();
+    return found->second.auth;
+}
+
+bool PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth) {
+    if (!lifetime_)
+        return false;
     if (auth && !auth->locked()) {
         log::error("a PIN was not kept: its memory cannot be locked (raise the limit: ulimit -l)");
-        return;
+        return false;
     }
-    pins_.insert_or_assign(name(key), auth);
+    const auto now = os::BootClock::now();
+    pins_.insert_or_assign(name(key), Pin{.auth = auth, .typed = now, .used = now});
+    return true;
 }
 
 void PinCache::forget(const ssh::PublicKey& key) {
     pins_.erase(name(key));
+}
+
+void PinCache::expire(os::BootClock::time_point now) {
+    std::erase_if(pins_, [&](const auto& entry) { return end_of(entry.second) <= now; });
+}
+
+std::optional<os::BootClock::time_point> PinCache::next_expiry() const {
+    std::optional<os::BootClock::time_point> next;
+    for (const auto& [key, pin] : pins_)
+        next = next ? std::min(*next, end_of(pin)) : end_of(pin);
+    return next;
+}
+
+os::BootClock::time_point PinCache::end_of(const Pin& pin) const {
+    return std::min(pin.used + lifetime_->idle, pin.typed + lifetime_->total);
 }
 
 } // namespace sshtpm::agent

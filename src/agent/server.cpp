@@ -1,11 +1,11 @@
 #include "agent/server.hpp"
 
 #include "agent/connection.hpp"
-#include "agent/listener.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "identity/key_dir.hpp"
+#include "os/folder_watch.hpp"
+#include "os/resources.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -15,7 +15,12 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace sshtpm::agent {
 
@@ -25,52 +30,132 @@ namespace {
 
 constexpr std::chrono::seconds end_limit{5};
 
-KeyStore load_keys(const std::filesystem::path& key_dir) {
-    if (key_dir.empty())
-        return KeyStore({});
-    auto identities = identity::load_key_dir(key_dir);
-    log::info(identities.size(), identities.size() == 1 ? " key" : " keys", " from ",
-              printable(key_dir.string()));
-    return KeyStore(std::move(identities));
-}
-
 /// For spawned coroutines: whatever they have not caught ends the loop and so the agent.
 void rethrow(const std::exception_ptr& failure) {
     if (failure)
         std::rethrow_exception(failure);
 }
 
+/// For Asio, which closes what it is given.
 UniqueFd duplicate(int fd) {
     UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!copy)
-        throw Error::from_errno(errno, "the agent's socket");
+        throw Error::from_errno(errno, "the agent's descriptors");
     return copy;
+}
+
+std::vector<std::shared_ptr<Upstream>> upstreams(const ServerOptions& options) {
+    std::vector<std::shared_ptr<Upstream>> out;
+    for (const auto& path : options.upstreams)
+        out.push_back(std::make_shared<Upstream>(path));
+    return out;
+}
+
+std::optional<KeyFolder> key_folder(const ServerOptions& options) {
+    if (options.key_dir.empty())
+        return std::nullopt;
+    return KeyFolder(options.key_dir, options.key_dir_terms);
+}
+
+/// One descriptor a client, but for a few that the agent needs for itself: to reach the TPM, to ask a person.
+/// With agents behind this one, each client may need one more for each of them.
+Turns client_turns(asio::io_context& loop, std::size_t upstreams) {
+    constexpr std::size_t own = 6;
+    const auto free = os::free_descriptors();
+    return {loop.get_executor(), free > own + upstreams ? (free - own) / (1 + upstreams) : 1};
+}
+
+/// Null, with a line in the log, when the system has no more watches to give: SIGHUP does it by hand then.
+std::unique_ptr<os::FolderWatch> watch(const std::filesystem::path& folder) {
+    if (folder.empty())
+        return nullptr;
+    try {
+        return std::make_unique<os::FolderWatch>(folder);
+    } catch (const Error& error) {
+        log::error(printable(error.what()), "; changes in ", printable(folder.string()),
+                   " are seen after SIGHUP alone");
+        return nullptr;
+    }
+}
+
+/// Waits until a descriptor that others own is readable.
+asio::awaitable<bool> readable(asio::posix::stream_descriptor& descriptor) {
+    boost::system::error_code failure;
+    co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                   asio::redirect_error(asio::use_awaitable, failure));
+    co_return !failure;
+}
+
+asio::awaitable<void> follow_folder(std::unique_ptr<os::FolderWatch> folder, State& state) {
+    asio::posix::stream_descriptor events(co_await asio::this_coro::executor,
+                                          duplicate(folder->fd()).release());
+    while (co_await readable(events)) {
+        try { // caught because the agent serves on without it
+            if (folder->drain())
+                state.scan_folder();
+        } catch (const Error& error) {
+            log::error(printable(error.what()), "; the key folder is no longer watched");
+            co_return;
+        }
+    }
+}
+
+asio::awaitable<void> stop_when_readable(asio::io_context& loop, UniqueFd descriptor) {
+    asio::posix::stream_descriptor end(loop, descriptor.release());
+    if (co_await readable(end))
+        loop.stop();
+}
+
+asio::awaitable<void> follow_signals(asio::io_context& loop, asio::signal_set& signals, State& state) {
+    for (;;) {
+        const int number = co_await signals.async_wait(asio::use_awaitable);
+        if (number == SIGHUP) {
+            log::info("SIGHUP: reading the key folder again");
+            state.reload_folder();
+        } else if (number == SIGUSR1) {
+            log::info("SIGUSR1: dropping all keys and PINs");
+            state.remove_all();
+        } else {
+            log::info("ending on signal ", number);
+            loop.stop(); // what is pending is dropped with the loop
+            co_return;
+        }
+    }
 }
 
 } // namespace
 
-void run_server(const ServerOptions& options, const std::function<void()>& listening) {
-    // The socket first: it tells a second agent off before that touches the TPM. Clients that connect from
-    // here on wait in its backlog. It goes last, after the lane has given everything back.
-    ListeningSocket socket(options.socket);
+void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready) {
+    os::raise_descriptor_limit();
+    os::return_large_buffers();
     asio::io_context loop(1);
-    asio::signal_set signals(loop, SIGTERM, SIGINT);
+    asio::signal_set signals(loop, SIGTERM, SIGINT, SIGHUP);
+    signals.add(SIGUSR1);
     TpmLane lane(loop.get_executor(), options.target, options.owner_password);
-    auto keys = load_keys(options.key_dir);
-    const auto dispatcher = std::make_shared<Dispatcher>(keys, lane);
+    LaneService tpm(lane);
+    auto watched = watch(options.key_dir); // before the folder is read: no change goes unseen
+    State state(loop.get_executor(), key_folder(options), options.pin_lifetime);
+    state.scan_folder();
+    const auto dispatcher =
+        std::make_shared<Dispatcher>(loop.get_executor(), state, tpm, options.policy, upstreams(options));
 
-    const auto spawn_client = [&loop, dispatcher](asio::local::stream_protocol::socket client) {
-        asio::co_spawn(loop, serve(std::move(client), dispatcher), rethrow);
+    const auto spawn_client = [&loop, dispatcher](asio::local::stream_protocol::socket client, os::Peer peer,
+                                                  Turn turn) {
+        asio::co_spawn(loop, serve(std::move(client), peer, std::move(turn), dispatcher), rethrow);
     };
-    asio::co_spawn(loop, accept_clients(duplicate(socket.fd()), spawn_client), rethrow);
-    signals.async_wait([&loop](const boost::system::error_code& failure, int number) {
-        if (failure)
-            return;
-        log::debug("ends on signal ", number);
-        loop.stop(); // what is pending is dropped with the loop
+    asio::co_spawn(loop, follow_signals(loop, signals, state), rethrow);
+    if (watched)
+        asio::co_spawn(loop, follow_folder(std::move(watched), state), rethrow);
+    if (options.until >= 0)
+        asio::co_spawn(loop, stop_when_readable(loop, duplicate(options.until)), rethrow);
+    asio::co_spawn(
+        loop,
+        accept_clients(duplicate(socket.fd()), client_turns(loop, options.upstreams.size()), spawn_client),
+        rethrow);
+    asio::post(loop, [&] { // behind the beginnings of all these
+        log::info("listening on ", printable(socket.path().string()));
+        ready();
     });
-    log::info("listening on ", printable(socket.path().string()));
-    listening();
     loop.run();
 
     signals.clear(); // a second signal ends the process at once

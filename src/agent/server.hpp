@@ -1,24 +1,36 @@
 #pragma once
 // The agent as a whole: loop, lane, keys, socket, signals.
 
+#include "agent/key_requests.hpp"
+#include "agent/listener.hpp"
+#include "agent/pin_cache.hpp"
 #include "tpm/session.hpp"
 #include "tpm/target.hpp"
 
 #include <filesystem>
 #include <functional>
+#include <optional>
+#include <vector>
 
 namespace sshtpm::agent {
 
 struct ServerOptions {
     tpm::Target target;
-    tpm::Auth owner_password; ///< null when none is given
-    std::filesystem::path socket;
-    std::filesystem::path key_dir; ///< empty: load no keys
+    tpm::Auth owner_password;            ///< null when none is given
+    std::filesystem::path key_dir;       ///< empty: load no keys
+    protocol::Constraints key_dir_terms; ///< of each key from there
+    KeyPolicy policy;
+    std::vector<std::filesystem::path> upstreams;            ///< sockets of the agents behind this one
+    std::optional<PinLifetime> pin_lifetime = PinLifetime{}; ///< nothing: keep no PIN
+    int until = -1; ///< a descriptor whose becoming readable ends the agent; -1 for none
 };
 
-/// Serves until SIGTERM or SIGINT, then gives everything in the TPM back and removes the socket.
-/// @param listening called when clients can connect.
+/// Serves until SIGTERM or SIGINT, then gives everything in the TPM back and removes the socket. SIGHUP reads
+/// the key folder again, SIGUSR1 drops all keys and PINs.
+/// @param socket listens already: it tells a second agent off before that touches the TPM, and clients that
+///     connect from then on wait in its backlog.
+/// @param ready called when clients are served.
 /// @throws Error when it cannot start.
-void run_server(const ServerOptions& options, const std::function<void()>& listening);
+void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);
 
 } // namespace sshtpm::agent

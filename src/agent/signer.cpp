@@ -1,10 +1,13 @@
 #include "agent/signer.hpp"
 
+#include "agent/question.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "identity/sign.hpp"
+#include "base/printable.hpp"
+#include "protocol/permission.hpp"
 #include "ssh/digest.hpp"
-#include "tpm/capability.hpp"
+#include "tpm/lockout.hpp"
+#include "tpm/tpm2b.hpp"
 
 namespace sshtpm::agent {
 
@@ -14,78 +17,166 @@ namespace {
 
 constexpr int most_tries = 3;
 
+bool same_file(const keyfile::KeyFile& a, const keyfile::KeyFile& b) {
+    return equal(tpm::view_of(a.private_area), tpm::view_of(b.private_area));
+}
+
 } // namespace
 
-asio::awaitable<std::optional<Bytes>> Signer::sign(SignRequest request) {
-    const auto found = keys_.find(request.key_blob);
-    if (!found) {
-        log::debug("sign: no such key");
+Signer::Signer(const asio::any_io_executor& loop, State& state, TpmService& tpm)
+    : state_(state), tpm_(tpm), auth_source_(loop, state.pins) {}
+
+asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::SignRequest request,
+                                                   const Client& client) {
+    line = state_.current(line);
+    if (!line) {
+        log::info("sign: the key has gone with its file");
         co_return std::nullopt;
     }
-    const auto identity = keys_.refresh(found);
-    if (identity != found)
-        auth_source_.forget(*found); // a new file may mean a new PIN, and a wrong one costs a try
-    const auto algorithm = ssh::choose_algorithm(identity->public_key.type(), request.flags);
-    if (!algorithm) {
-        log::info("sign: refused \"ssh-rsa\" (SHA-1) with key '", identity->comment, "'");
+    if (!protocol::may_sign(line->constraints, client.sessions, request.key_blob, request.data)) {
+        log::info("sign: refused by the key's destination constraints");
         co_return std::nullopt;
+    }
+    const auto& identity = *line->identity;
+    const auto algorithm = ssh::choose_algorithm(identity.public_key.type(), request.flags);
+    if (!algorithm) {
+        log::info("sign: refused \"ssh-rsa\" (SHA-1) with key '", identity.comment, "'");
+        co_return std::nullopt;
+    }
+    const Requester requester(client, request.data);
+    if (line->constraints.confirm) {
+        const auto still_wanted = [&] { return still_usable(*line); };
+        const bool allowed =
+            co_await auth_source_.confirm(confirm_question(identity, requester), still_wanted);
+        log::info("sign: a person ", allowed ? "allowed" : "did not allow", " the use of key '",
+                  identity.comment, "'");
+        if (!allowed)
+            co_return std::nullopt;
     }
     const auto digest = ssh::digest(algorithm->hash, request.data);
-    const auto signature = co_await sign_digest(identity, algorithm->hash, digest);
+    const auto signature = co_await sign_digest(line, algorithm->hash, digest, requester);
     if (!signature)
         co_return std::nullopt;
     // A faulty chip or a tampered bus must neither leak the key through a wrong signature nor mislead a
     // client.
-    if (!identity->verifier.verify(algorithm->hash, digest, *signature))
+    if (!identity.verifier.verify(algorithm->hash, digest, *signature))
         throw Error(Errc::tpm, "the TPM's signature is wrong; it was not sent");
-    co_return ssh::encode_signature(identity->public_key, *algorithm, *signature);
+    co_return ssh::encode_signature(identity.public_key, *algorithm, *signature);
 }
 
 asio::awaitable<std::optional<ssh::RawSignature>>
-Signer::sign_digest(std::shared_ptr<const identity::Identity> identity, ssh::Hash hash, Bytes digest) {
-    for (Attempt attempt; attempt.refused < most_tries;) {
-        attempt.tries_left = co_await tries_left(identity);
-        // The last try before the TPM locks all guarded keys is not spent within a request that has failed
-        // already.
-        if (attempt.refused > 0 && attempt.tries_left && *attempt.tries_left <= 1) {
-            log::error("not asking for the PIN of key '", identity->comment,
-                       "' again: one more wrong one locks the TPM");
-            co_return std::nullopt;
-        }
-        const auto offer = co_await auth_source_.auth_for(identity, attempt);
+Signer::sign_digest(HeldKeyPtr line, ssh::Hash hash, Bytes digest, const Requester& requester) {
+    const auto& identity = line->identity;
+    for (int refused = 0; refused < most_tries;) {
+        const auto offer = co_await next_offer(line, refused, requester);
         if (!offer)
             co_return std::nullopt;
-        // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a
-        // PIN" of keys that have none, but not where tries are short.
-        if (!offer->auth && offer->turn && refusal_seen_)
-            co_return std::nullopt;
-        // Named: GCC 12 destroys the captures of a lambda written inside a co_await expression twice.
-        auto job = [identity, auth = offer->auth, hash, digest](tpm::Device& device) {
-            return identity::sign(device, *identity, auth, hash, digest);
-        };
-        auto result = co_await lane_.run(std::move(job));
+        auto result = co_await tpm_.sign(identity, offer->auth, hash, digest);
         if (auto* signature = std::get_if<ssh::RawSignature>(&result)) {
-            auth_source_.taken(*identity, *offer);
+            if (!offer->known && still_usable(*line))
+                auth_source_.taken(*identity, offer->auth);
             co_return std::move(*signature);
         }
         log::error("the TPM refused the PIN of key '", identity->comment, "'");
         auth_source_.refused(*identity);
         refusal_seen_ = true;
-        if (!offer->from_cache)
-            ++attempt.refused;
+        if (!offer->known)
+            ++refused;
     }
     co_return std::nullopt;
 }
 
-/// Asked of the TPM only when a person is to be asked and a PIN has been refused before: the first use of a
-/// key costs no command for it.
-asio::awaitable<std::optional<std::uint32_t>>
-Signer::tries_left(std::shared_ptr<const identity::Identity> identity) {
-    if (!refusal_seen_ || !auth_source_.must_ask(*identity))
+/// While a person was asked or the TPM worked, the agent may have been locked, and the key removed or added
+/// again on other terms.
+bool Signer::still_usable(const HeldKey& line) const {
+    const auto now = state_.keys.find_line(line.blob());
+    return !state_.lock.locked() && now && now->constraints == line.constraints &&
+           same_file(*now->identity->key, *line.identity->key);
+}
+
+asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(HeldKeyPtr line, int refused,
+                                                             const Requester& requester) {
+    if (!still_usable(*line)) {
+        log::info("sign: key '", line->identity->comment, "' is no longer to be used in this way");
         co_return std::nullopt;
-    auto job = [](tpm::Device& device) { return tpm::read_lockout(device.context()); };
-    const auto lockout = co_await lane_.run(std::move(job));
-    co_return lockout.tries_left();
+    }
+    if (auto known = auth_source_.known(*line->identity))
+        co_return std::move(known);
+    auto offer = co_await auth_source_.wait_for_turn(line->identity);
+    if (!still_usable(*line)) // while this request waited for another's answer
+        co_return std::nullopt;
+    if (offer.known)
+        co_return std::move(offer);
+    co_return co_await ask(std::move(line), std::move(offer), refused, requester);
+}
+
+asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer offer, int refused,
+                                                      const Requester& requester) {
+    const auto& identity = *line->identity;
+    const auto state = co_await lockout();
+    if (state && state->active) {
+        log::error("not asking for the PIN of key '", identity.comment, "': ", tpm::lockout_text(*state));
+        co_return std::nullopt;
+    }
+    // The last try before the TPM locks all guarded keys is not spent within a request that has failed
+    // already.
+    if (refused > 0 && state && state->tries_left() <= 1) {
+        log::error("not asking for the PIN of key '", identity.comment,
+                   "' again: one more wrong one locks the TPM");
+        co_return std::nullopt;
+    }
+    const auto still_wanted = [&] { return still_usable(*line); };
+    auto pin = co_await auth_source_.ask(pin_question(identity, requester, state, refused), still_wanted);
+    if (!pin) {
+        log::error(
+            "no PIN for key '", printable(identity.comment),
+            "': nobody answered (an agent in the background of its terminal asks by SSH_ASKPASS, where there "
+            "is DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force)");
+        co_return std::nullopt;
+    }
+    // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a PIN"
+    // of keys that have none, but not where tries are short.
+    if ((!*pin && refusal_seen_) || !still_usable(*line))
+        co_return std::nullopt;
+    offer.auth = std::move(*pin);
+    co_return std::move(offer);
+}
+
+/// Nothing when the TPM does not say: a person is asked all the same.
+asio::awaitable<std::optional<tpm::Lockout>> Signer::lockout() {
+    try {
+        co_return co_await tpm_.lockout();
+    } catch (const Error& error) {
+        log::debug("reading the TPM's lockout counter: ", error.what());
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<Signer::PinTrial> Signer::try_pin(HeldKeyPtr line, tpm::Auth pin) {
+    const auto& identity = line->identity;
+    if (!auth_source_.needs_pin(*identity)) // and the TPM's refusal would say nothing of the key
+        co_return PinTrial{protocol::PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
+    const auto before = co_await lockout();
+    if (before && before->active)
+        co_return PinTrial{protocol::PinOutcome::lockout, 0, tpm::lockout_text(*before)};
+    if (!pin)
+        co_return PinTrial{protocol::PinOutcome::not_tried,
+                           before ? before->tries_left() : protocol::unknown_tries, "no PIN was tried"};
+    const auto hash = ssh::info(identity->public_key.type()).hash;
+    const auto result =
+        co_await tpm_.sign(identity, pin, hash, ssh::digest(hash, identity->public_key.blob()));
+    if (std::holds_alternative<tpm::WrongAuth>(result)) {
+        auth_source_.refused(*identity);
+        refusal_seen_ = true;
+        const auto after = co_await lockout();
+        if (!after)
+            co_return PinTrial{protocol::PinOutcome::wrong, protocol::unknown_tries, "the PIN is wrong"};
+        co_return PinTrial{protocol::PinOutcome::wrong, after->tries_left(), tpm::lockout_text(*after)};
+    }
+    if (still_usable(*line) && auth_source_.taken(*identity, pin))
+        co_return PinTrial{protocol::PinOutcome::kept, protocol::unknown_tries, "the PIN is right"};
+    co_return PinTrial{protocol::PinOutcome::not_kept, protocol::unknown_tries,
+                       "the PIN is right, and this agent keeps none"};
 }
 
 } // namespace sshtpm::agent

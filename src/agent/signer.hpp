@@ -2,34 +2,54 @@
 // The story of one signature.
 
 #include "agent/auth_source.hpp"
-#include "agent/key_store.hpp"
-#include "agent/message.hpp"
-#include "agent/tpm_lane.hpp"
+#include "agent/client.hpp"
+#include "agent/question.hpp"
+#include "agent/state.hpp"
+#include "agent/tpm_service.hpp"
+#include "protocol/message.hpp"
+#include "protocol/reply.hpp"
 
 #include <optional>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 namespace sshtpm::agent {
 
 class Signer {
   public:
-    Signer(KeyStore& keys, TpmLane& lane) : keys_(keys), lane_(lane), auth_source_(lane.loop()) {}
+    Signer(const boost::asio::any_io_executor& loop, State& state, TpmService& tpm);
 
-    /// The signature blob, checked with the public key; nothing when the request is refused: an unknown key,
-    /// an algorithm that must not be made, a PIN that nobody gave or the TPM did not take three times.
+    /// The signature blob, checked with the public key; nothing when the request is refused: a key that may
+    /// not be used on this connection or for this, an algorithm that must not be made, a person's no, a PIN
+    /// that nobody gave or the TPM did not take three times.
+    /// @param line of the state's keys.
     /// @throws Error when the TPM fails.
-    boost::asio::awaitable<std::optional<Bytes>> sign(SignRequest request);
+    boost::asio::awaitable<std::optional<Bytes>> sign(HeldKeyPtr line, protocol::SignRequest request,
+                                                      const Client& client);
+
+    struct PinTrial {
+        protocol::PinOutcome outcome;
+        std::uint32_t tries_left = protocol::unknown_tries;
+        std::string text; ///< for a person
+    };
+    /// Has the TPM sign something with this PIN, and remembers it if the TPM takes it.
+    boost::asio::awaitable<PinTrial> try_pin(HeldKeyPtr line, tpm::Auth pin);
 
   private:
     boost::asio::awaitable<std::optional<ssh::RawSignature>>
-    sign_digest(std::shared_ptr<const identity::Identity> identity, ssh::Hash hash, Bytes digest);
+    sign_digest(HeldKeyPtr line, ssh::Hash hash, Bytes digest, const Requester& requester);
 
-    boost::asio::awaitable<std::optional<std::uint32_t>>
-    tries_left(std::shared_ptr<const identity::Identity> identity);
+    /// The auth value for the next attempt; nothing when the request ends here.
+    boost::asio::awaitable<std::optional<AuthOffer>> next_offer(HeldKeyPtr line, int refused,
+                                                                const Requester& requester);
+    boost::asio::awaitable<std::optional<AuthOffer>> ask(HeldKeyPtr line, AuthOffer offer, int refused,
+                                                         const Requester& requester);
+    boost::asio::awaitable<std::optional<tpm::Lockout>> lockout();
+    bool still_usable(const HeldKey& line) const;
 
-    KeyStore& keys_;
-    TpmLane& lane_;
+    State& state_;
+    TpmService& tpm_;
     AuthSource auth_source_;
     bool refusal_seen_ = false; ///< of a PIN, since the agent started
 };

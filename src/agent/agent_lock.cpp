@@ -1,0 +1,49 @@
+#include "agent/agent_lock.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sshtpm::agent {
+
+namespace asio = boost::asio;
+
+namespace {
+
+asio::awaitable<std::optional<PasswordHash>> hash_of(Secret password) {
+    co_return PasswordHash(password.view());
+}
+
+asio::awaitable<bool> matches(PasswordHash hash, Secret password) {
+    co_return hash.matches(password.view());
+}
+
+} // namespace
+
+asio::awaitable<bool> AgentLock::lock(Secret password) {
+    if (locked_ || password.empty())
+        co_return false;
+    locked_ = true;
+    ++lockings_;
+    try { // caught because an agent whose password nobody can check would stay locked for ever
+        hash_ = co_await asio::co_spawn(hashing_, hash_of(std::move(password)), asio::use_awaitable);
+    } catch (...) {
+        locked_ = false;
+        throw;
+    }
+    co_return true;
+}
+
+asio::awaitable<bool> AgentLock::unlock(Secret password) {
+    if (!locked_ || password.empty() || !hash_)
+        co_return false;
+    const auto locking = lockings_;
+    const bool right =
+        co_await asio::co_spawn(hashing_, matches(*hash_, std::move(password)), asio::use_awaitable);
+    if (!right || !locked_ || lockings_ != locking) // another client was faster, and it may be locked anew
+        co_return false;
+    locked_ = false;
+    hash_.reset();
+    co_return true;
+}
+
+} // namespace sshtpm::agent

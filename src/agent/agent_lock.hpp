@@ -1,0 +1,33 @@
+#pragma once
+// SSH_AGENTC_LOCK and SSH_AGENTC_UNLOCK (RFC 9987 section 5.6): the password, kept as its hash alone.
+
+#include "base/password_hash.hpp"
+#include "base/secret.hpp"
+
+#include <chrono>
+#include <optional>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+namespace sshtpm::agent {
+
+class AgentLock {
+  public:
+    bool locked() const noexcept { return locked_; }
+
+    /// False when it is locked already, or the password is empty. The agent is locked from the call on,
+    /// before the hash is made.
+    boost::asio::awaitable<bool> lock(Secret password);
+
+    /// False for a wrong password.
+    boost::asio::awaitable<bool> unlock(Secret password);
+
+  private:
+    bool locked_ = false;
+    std::optional<PasswordHash> hash_;    ///< nothing while it is being made
+    unsigned lockings_ = 0;               ///< tells one locking from the next, while passwords are hashed
+    boost::asio::thread_pool hashing_{1}; ///< a hash takes tenths of a second, so not on the loop
+};
+
+} // namespace sshtpm::agent

@@ -1,0 +1,19 @@
+#pragma once
+// What the agent knows of one connection.
+
+#include "agent/bindings.hpp"
+#include "agent/upstreams.hpp"
+#include "os/peer.hpp"
+#include "protocol/bound_sessions.hpp"
+
+namespace sshtpm::agent {
+
+struct Client {
+    os::Peer peer;
+    Upstreams upstreams;
+    protocol::BoundSessions sessions = {};
+    Bindings bindings = {};       ///< what the upstreams are to know of the sessions
+    unsigned wrong_passwords = 0; ///< to unlock, in a row
+};
+
+} // namespace sshtpm::agent

@@ -1,0 +1,60 @@
+#include "agent/question.hpp"
+
+#include "base/printable.hpp"
+#include "os/process.hpp"
+#include "protocol/userauth.hpp"
+#include "ssh/fingerprint.hpp"
+
+namespace sshtpm::agent {
+
+namespace {
+
+// Texts are appended, not added to a literal: GCC 12 at -O3 warns of overlaps that are not there.
+
+/// In OpenSSH's words, and who asks.
+std::string facts(const identity::Identity& identity, const Requester& requester) {
+    std::string text("Key fingerprint ");
+    return text.append(ssh::fingerprint(identity.public_key.blob())).append(".\n").append(requester.words());
+}
+
+std::string quoted(const std::string& comment) {
+    return std::string("'").append(printable(comment)).append("'");
+}
+
+std::string tries(const tpm::Lockout& lockout) {
+    const auto left = lockout.tries_left();
+    if (left <= 1)
+        return "LAST TRY: another wrong PIN locks the TPM.\n";
+    return std::to_string(left) + " tries before the TPM locks.\n";
+}
+
+} // namespace
+
+std::string Requester::words() const {
+    auto text = std::string("Asked for by ").append(os::describe_process(client_.peer.pid));
+    const auto sessions = client_.sessions.sessions();
+    if (sessions.size() > 1 || (!sessions.empty() && sessions.back().is_forwarding))
+        text += ", from another host";
+    if (const auto login = protocol::parse_userauth(data_))
+        text.append(", to log in as ").append(quoted(login->user));
+    return text + ".\n";
+}
+
+std::string pin_question(const identity::Identity& identity, const Requester& requester,
+                         const std::optional<tpm::Lockout>& lockout, int refused) {
+    std::string text = refused > 0 ? "That PIN is wrong.\n" : "";
+    if (lockout)
+        text += tries(*lockout);
+    return facts(identity, requester)
+        .append(text)
+        .append("Enter PIN for key ")
+        .append(quoted(identity.comment))
+        .append(": ");
+}
+
+std::string confirm_question(const identity::Identity& identity, const Requester& requester) {
+    std::string text("Allow use of key ");
+    return text.append(quoted(identity.comment)).append("?\n").append(facts(identity, requester));
+}
+
+} // namespace sshtpm::agent

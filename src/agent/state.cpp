@@ -1,0 +1,65 @@
+#include "agent/state.hpp"
+
+#include "base/log.hpp"
+
+#include <algorithm>
+
+namespace sshtpm::agent {
+
+State::State(const boost::asio::any_io_executor& loop, std::optional<KeyFolder> folder,
+             std::optional<PinLifetime> pin_lifetime)
+    : pins(pin_lifetime), folder_(std::move(folder)), alarm_(loop, [this] {
+          expire();
+          return next_deadline();
+      }) {}
+
+HeldKeyPtr State::current(const HeldKeyPtr& line) {
+    if (!folder_ || !folder_->refresh(keys, *line))
+        return line;
+    pins.forget(line->identity->public_key);
+    return keys.find(line->blob());
+}
+
+bool State::remove(ByteView blob) {
+    const auto line = keys.remove(blob);
+    if (line)
+        pins.forget(line->identity->public_key);
+    return line != nullptr;
+}
+
+void State::remove_all() {
+    keys.clear();
+    pins.clear();
+}
+
+void State::scan_folder() {
+    if (!folder_)
+        return;
+    for (const auto& key : folder_->scan(keys))
+        pins.forget(key);
+    watch_deadlines();
+}
+
+void State::reload_folder() {
+    if (folder_)
+        folder_->forget();
+    scan_folder();
+}
+
+void State::expire() {
+    const auto now = os::BootClock::now();
+    for (const auto& line : keys.expire(now)) {
+        log::info("key '", line->identity->comment, "' has reached the end of its lifetime");
+        pins.forget(line->identity->public_key);
+    }
+    pins.expire(now);
+}
+
+std::optional<os::BootClock::time_point> State::next_deadline() const {
+    const auto death = keys.next_death(), expiry = pins.next_expiry();
+    if (death && expiry)
+        return std::min(*death, *expiry);
+    return death ? death : expiry;
+}
+
+} // namespace sshtpm::agent

@@ -1,0 +1,46 @@
+#pragma once
+// All that the agent keeps between requests: keys, PINs, the lock. It lives on the loop's thread alone.
+
+#include "agent/agent_lock.hpp"
+#include "agent/alarm.hpp"
+#include "agent/key_folder.hpp"
+#include "agent/key_store.hpp"
+#include "agent/pin_cache.hpp"
+
+namespace sshtpm::agent {
+
+class State {
+  public:
+    /// @param folder nothing: keys come from clients alone.
+    State(const boost::asio::any_io_executor& loop, std::optional<KeyFolder> folder,
+          std::optional<PinLifetime> pin_lifetime);
+
+    KeyStore keys;
+    PinCache pins;
+    AgentLock lock;
+
+    /// The line as its file has it now; null when that has made it go. Where the file has changed, the PIN
+    /// known for the key is forgotten: a wrong one costs a try.
+    HeldKeyPtr current(const HeldKeyPtr& line);
+
+    /// @returns false when there was no such line.
+    bool remove(ByteView blob);
+    void remove_all();
+
+    /// Reads what has changed in the key folder.
+    void scan_folder();
+    /// Reads all of it again, with what was removed.
+    void reload_folder();
+
+    /// To be called when a key or a PIN may have come: they are dropped when they have lived their time.
+    void watch_deadlines() { alarm_.at_latest(next_deadline()); }
+
+  private:
+    void expire();
+    std::optional<os::BootClock::time_point> next_deadline() const;
+
+    std::optional<KeyFolder> folder_;
+    Alarm alarm_;
+};
+
+} // namespace sshtpm::agent

@@ -1,0 +1,158 @@
+#include "agent/upstreams.hpp"
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "protocol/message.hpp"
+#include "protocol/reply.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sshtpm::agent {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::milliseconds list_limit{1000};
+/// As long as a person may take, and a bit more.
+constexpr std::chrono::seconds person_limit{150};
+constexpr std::size_t max_comment = 1024;
+
+constexpr std::array<std::uint8_t, 1> list_request{protocol::SSH_AGENTC_REQUEST_IDENTITIES};
+
+/// Finds out, while nobody waits for it, whether an agent that has misbehaved is well again. It is shared
+/// with nobody: a probe is no client's connection.
+asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream) {
+    const auto stays = upstream;
+    UpstreamLink link(std::move(upstream));
+    const Bindings none;
+    const auto answer = co_await link.probe(list_request, none, list_limit);
+    if (!answer)
+        co_return;
+    try { // caught because rubbish is an answer to the probe's question, too
+        (void)protocol::read_identities_reply(*answer);
+        stays->answered();
+    } catch (const Error& error) {
+        stays->misbehaved(error.what());
+    }
+}
+
+/// A list that grows: own keys first, each blob once.
+class MergedList {
+  public:
+    explicit MergedList(const std::vector<HeldKeyPtr>& own) {
+        for (const auto& key : own)
+            add(key->blob(), key->identity->comment);
+    }
+
+    /// The answer of another agent. @throws Error(malformed), and nothing of it is taken.
+    void add(Upstream& upstream, const Bytes& answer) {
+        std::unordered_set<std::string> blobs;
+        for (const auto& key : protocol::read_identities_reply(answer)) {
+            add(key.blob, printable(key.comment, max_comment));
+            blobs.emplace(text_of(key.blob));
+        }
+        upstream.remember_list(std::move(blobs));
+        upstream.answered();
+    }
+
+    Bytes reply() const {
+        std::vector<protocol::ListedKey> keys;
+        for (const auto& [blob, comment] : keys_)
+            keys.push_back({bytes_of(blob), comment});
+        return protocol::identities_reply(keys);
+    }
+
+  private:
+    void add(ByteView blob, const std::string& comment) {
+        std::string name(text_of(blob));
+        if (seen_.insert(name).second)
+            keys_.emplace_back(std::move(name), comment);
+    }
+
+    std::vector<std::pair<std::string, std::string>> keys_;
+    std::unordered_set<std::string> seen_;
+};
+
+} // namespace
+
+Upstreams::Upstreams(std::span<const std::shared_ptr<Upstream>> upstreams) {
+    for (const auto& upstream : upstreams)
+        links_.emplace_back(upstream);
+}
+
+asio::awaitable<std::vector<std::optional<Bytes>>> Upstreams::ask_all(ByteView message,
+                                                                      const Bindings& bindings) {
+    if (links_.empty())
+        co_return std::vector<std::optional<Bytes>>{};
+    const auto loop = co_await asio::this_coro::executor;
+    const auto start = [&](UpstreamLink& link) {
+        return asio::co_spawn(loop, link.ask(message, bindings, list_limit), asio::deferred);
+    };
+    using Operation = decltype(start(links_.front()));
+    std::vector<Operation> operations;
+    for (auto& link : links_) {
+        if (link.upstream().due_for_probe())
+            asio::co_spawn(loop, probe(link.shared_upstream()), asio::detached);
+        operations.push_back(start(link)); // one that is resting answers nothing at once
+    }
+    auto [order, failures, answers] =
+        co_await asio::experimental::make_parallel_group(std::move(operations))
+            .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
+    co_return std::move(answers);
+}
+
+asio::awaitable<Bytes> Upstreams::list(std::function<std::vector<HeldKeyPtr>()> own,
+                                       const Bindings& bindings) {
+    const auto answers = co_await ask_all(list_request, bindings);
+    MergedList list(own());
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        if (!answers[i])
+            continue;
+        try { // caught to go on with the next
+            list.add(links_[i].upstream(), *answers[i]);
+        } catch (const Error& error) {
+            links_[i].upstream().misbehaved(error.what());
+        }
+    }
+    co_return list.reply();
+}
+
+asio::awaitable<std::optional<Bytes>> Upstreams::first_answer(ByteView message, ByteView blob,
+                                                              const Bindings& bindings) {
+    std::vector<UpstreamLink*> order;
+    for (auto& link : links_)
+        order.push_back(&link);
+    std::ranges::stable_partition(order, [&](const auto* link) { return link->upstream().listed(blob); });
+    for (auto* link : order) {
+        std::optional<Bytes> answer;
+        if (link->upstream().listed(blob)) // it may be slow because it asks a person: others wait for that
+            answer = co_await link->probe(message, bindings, person_limit);
+        else
+            answer = co_await link->ask(message, bindings, person_limit);
+        if (answer)
+            link->upstream().answered();
+        if (answer && answer->front() != protocol::SSH_AGENT_FAILURE)
+            co_return std::move(answer);
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<void> Upstreams::tell_all(ByteView message, const Bindings& bindings) {
+    const auto answers = co_await ask_all(message, bindings);
+    for (std::size_t i = 0; i < answers.size(); ++i)
+        if (!answers[i] || answers[i]->front() != protocol::SSH_AGENT_SUCCESS)
+            log::error("the agent at ", printable(links_[i].upstream().path().string()),
+                       " was told to remove its keys, and did not say that it has");
+}
+
+} // namespace sshtpm::agent

@@ -1,0 +1,135 @@
+#include "agent/key_folder.hpp"
+
+#include "agent/identities.hpp"
+#include "support/catch.hpp"
+#include "support/temp_folder.hpp"
+
+using namespace sshtpm;
+
+namespace {
+
+/// A folder with one key file, and a store that follows it.
+struct Lab {
+    support::TempFolder folder;
+    std::filesystem::path file = folder / "key.tpm";
+    std::string text = support::data_text("keyfile/openssl-ec-p256.tpm");
+    agent::KeyStore keys;
+    agent::KeyFolder key_folder{folder.path(), {}};
+
+    Lab() { write("Comment: first\n" + text, Existing::keep); }
+
+    void write(const std::string& content, Existing existing = Existing::replace) const {
+        write_file(file, bytes_of(content), 0600, existing);
+    }
+    std::vector<std::string> comments() const {
+        std::vector<std::string> out;
+        for (const auto& key : keys.visible({}))
+            out.push_back(key->identity->comment);
+        return out;
+    }
+};
+
+using Comments = std::vector<std::string>;
+
+} // namespace
+
+TEST_CASE("a scan brings the keys of new files, and tells of none that has changed") {
+    Lab lab;
+    CHECK(lab.key_folder.scan(lab.keys).empty());
+    CHECK(lab.comments() == Comments{"first"});
+    CHECK(lab.key_folder.scan(lab.keys).empty());
+    lab.key_folder.forget();
+    CHECK(lab.key_folder.scan(lab.keys).empty());
+}
+
+TEST_CASE("a file that was replaced is read again, and its key goes with it") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    lab.write("Comment: second\n" + lab.text);
+    CHECK(lab.key_folder.scan(lab.keys).size() == 1);
+    CHECK(lab.comments() == Comments{"second"});
+    std::filesystem::remove(lab.file);
+    CHECK(lab.key_folder.scan(lab.keys).size() == 1);
+    CHECK(lab.comments().empty());
+}
+
+TEST_CASE("a key that was removed stays away until its file changes or all is forgotten") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    lab.keys.clear();
+    lab.key_folder.scan(lab.keys);
+    CHECK(lab.comments().empty());
+    SECTION("its file changes") {
+        lab.write("Comment: second\n" + lab.text);
+    }
+    SECTION("all is forgotten") {
+        lab.key_folder.forget();
+    }
+    lab.key_folder.scan(lab.keys);
+    CHECK(lab.comments().size() == 1);
+}
+
+TEST_CASE("a broken file takes nothing away and hides nothing") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    lab.write("broken");
+    CHECK(lab.key_folder.scan(lab.keys).empty());
+    CHECK(lab.comments() == Comments{"first"});
+}
+
+TEST_CASE("a second file of the same key is skipped while the first is there, and serves when that goes") {
+    Lab lab;
+    write_file(lab.folder / "other.tpm", bytes_of("Comment: other\n" + lab.text), 0600, Existing::keep);
+    lab.key_folder.scan(lab.keys);
+    CHECK(lab.comments() == Comments{"first"});
+    std::filesystem::remove(lab.file);
+    lab.key_folder.scan(lab.keys);
+    CHECK(lab.comments() == Comments{"other"});
+}
+
+TEST_CASE("what a client has demanded of a key stays when the key's file changes") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    auto line = *lab.keys.visible({})[0];
+    line.origin = agent::HeldKey::Origin::client;
+    line.constraints.confirm = true;
+    lab.keys.add(line);
+    lab.write("Comment: second\n" + lab.text);
+    lab.key_folder.scan(lab.keys);
+    CHECK(lab.comments() == Comments{"second"});
+    CHECK(lab.keys.visible({})[0]->constraints.confirm);
+}
+
+TEST_CASE("a line is refreshed when its file was replaced since, by the same key alone") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    const auto line = lab.keys.visible({})[0];
+    CHECK_FALSE(lab.key_folder.refresh(lab.keys, *line));
+    lab.write("broken");
+    CHECK_FALSE(lab.key_folder.refresh(lab.keys, *line));
+    lab.write(support::data_text("keyfile/openssl-rsa-2048.tpm"));
+    CHECK_FALSE(lab.key_folder.refresh(lab.keys, *line));
+    lab.write("Comment: second\n" + lab.text);
+    CHECK(lab.key_folder.refresh(lab.keys, *line));
+    CHECK(lab.comments() == Comments{"second"});
+}
+
+TEST_CASE("files that are broken, of no use, or no files are skipped") {
+    const support::TempFolder folder;
+    const auto put = [&](const char* name, const std::string& text) {
+        write_file(folder / name, bytes_of(text), 0600, Existing::keep);
+    };
+    put("a.tpm", support::data_text("keyfile/openssl-ec-p256.tpm"));
+    put("b.tpm", "not a key");
+    put("c.tpm", support::data_text("keyfile/openssl-rsa-2048.tpm"));
+    put("e.pem", support::data_text("keyfile/openssl-ec-p384.tpm"));
+    put("f.tpm", support::data_text("keyfile/tools-sealed.tpm"));
+    std::filesystem::create_directory(folder / "g.tpm");
+    std::filesystem::create_symlink("h.tpm", folder / "h.tpm");
+    agent::KeyStore keys;
+    agent::KeyFolder(folder.path(), {}).scan(keys);
+    const auto lines = keys.visible({});
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0]->identity->public_key.type() == ssh::KeyType::ecdsa_p256);
+    CHECK(lines[1]->identity->public_key.type() == ssh::KeyType::rsa);
+}

@@ -1,0 +1,55 @@
+#include "agent/pin_cache.hpp"
+
+#include "agent/identities.hpp"
+#include "support/catch.hpp"
+
+using namespace sshtpm;
+using namespace std::chrono_literals;
+
+namespace {
+
+tpm::Auth pin(std::string_view text) {
+    return std::make_shared<const Secret>(Secret::copy_of(bytes_of(text)));
+}
+
+} // namespace
+
+TEST_CASE("a PIN is known for its key alone, until it is forgotten") {
+    const auto key = support::an_identity("")->public_key, other = support::another_identity("")->public_key;
+    agent::PinCache cache(agent::PinLifetime{});
+    CHECK_FALSE(cache.use(key));
+    REQUIRE(cache.remember(key, pin("1234")));
+    CHECK(text_of(cache.use(key).value()->view()) == "1234");
+    CHECK_FALSE(cache.knows(other));
+    cache.forget(key);
+    CHECK_FALSE(cache.knows(key));
+}
+
+TEST_CASE("a PIN goes after its idle time, and after its whole time however much it is used") {
+    const auto key = support::an_identity("")->public_key;
+    agent::PinCache cache(agent::PinLifetime{.idle = 10s, .total = 25s});
+    const auto start = os::BootClock::now();
+    REQUIRE(cache.remember(key, pin("1234")));
+    const auto expiry = cache.next_expiry().value();
+    CHECK(expiry >= start + 10s);
+    CHECK(expiry < start + 20s);
+    cache.expire(start + 9s);
+    CHECK(cache.knows(key));
+    cache.expire(expiry);
+    CHECK_FALSE(cache.knows(key));
+    CHECK_FALSE(cache.next_expiry());
+}
+
+TEST_CASE("a total lifetime shorter than the idle time ends the PIN first") {
+    const auto key = support::an_identity("")->public_key;
+    agent::PinCache cache(agent::PinLifetime{.idle = 100s, .total = 5s});
+    REQUIRE(cache.remember(key, pin("1234")));
+    CHECK(cache.next_expiry().value() <= os::BootClock::now() + 5s);
+}
+
+TEST_CASE("a cache without a lifetime keeps nothing") {
+    const auto key = support::an_identity("")->public_key;
+    agent::PinCache cache(std::nullopt);
+    CHECK_FALSE(cache.remember(key, pin("1234")));
+    CHECK_FALSE(cache.knows(key));
+}

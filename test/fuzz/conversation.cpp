@@ -1,0 +1,127 @@
+// A whole conversation: up to 256 messages, each behind two bytes of length, on one connection of an agent
+// with a few keys and a TPM that is made up. Every message gets one reply that is a whole frame.
+
+#include "agent/dispatcher.hpp"
+#include "agent/identities.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "protocol/frame.hpp"
+#include "wire/reader.hpp"
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+using namespace sshtpm;
+
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int most_messages = 256;
+
+/// Refuses every PIN, signs nothing rightly, and takes in every other key.
+class MadeUpTpm final : public agent::TpmService {
+  public:
+    asio::awaitable<identity::SignResult> sign(agent::IdentityPtr, tpm::Auth auth, ssh::Hash,
+                                               Bytes digest) override {
+        if (auth)
+            co_return tpm::WrongAuth{};
+        co_return ssh::RawSignature(ssh::EcdsaSignature{.r = digest, .s = digest});
+    }
+    asio::awaitable<tpm::Lockout> lockout() override {
+        co_return tpm::Lockout{
+            .active = false, .failures = 1, .max_failures = 32, .interval = 10, .recovery = 10};
+    }
+    asio::awaitable<agent::IdentityPtr> seal(ssh::PrivateKey, std::string comment) override {
+        odd_ = !odd_;
+        if (odd_)
+            throw Error(Errc::unsupported, "a TPM that is full");
+        co_return support::an_identity("openssl-ec-p384.tpm", comment);
+    }
+
+  private:
+    bool odd_ = false;
+};
+
+agent::HeldKey restricted(agent::IdentityPtr identity) {
+    agent::HeldKey key{.identity = std::move(identity)};
+    key.constraints.destinations.push_back(
+        {.from = {}, .to = {.user = {}, .host = "host", .keys = {{Bytes(40), false}}}});
+    return key;
+}
+
+void add_keys(agent::State& state) {
+    static const auto plain = support::an_identity("plain");
+    static const auto guarded = support::an_identity("openssl-ec-p256-pin.tpm", "guarded");
+    static const auto bound = support::another_identity("bound");
+    state.keys.add({.identity = plain});
+    state.keys.add({.identity = guarded});
+    state.keys.add(restricted(bound));
+}
+
+/// One whole frame.
+void require_reply(const agent::Reply& reply) {
+    if (!reply)
+        std::abort();
+    wire::Reader frame(*reply);
+    if (frame.string().empty() || !frame.empty())
+        std::abort();
+}
+
+/// A password hash takes a tenth of a second, and a wrong password longer.
+bool too_slow(ByteView message, int& passwords) {
+    const bool password =
+        message.front() == protocol::SSH_AGENTC_LOCK || message.front() == protocol::SSH_AGENTC_UNLOCK;
+    return password && ++passwords > 1;
+}
+
+/// Nobody is to be asked for a PIN, and nothing to be told.
+bool be_alone() {
+    log::configure("fuzz", log::Level::nothing);
+    ::setenv("SSH_ASKPASS_REQUIRE", "never", 1);
+    const UniqueFd terminal(::open("/dev/tty", O_RDWR));
+    if (terminal)
+        ::ioctl(terminal.value(), TIOCNOTTY);
+    return true;
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    [[maybe_unused]] static const bool alone = be_alone();
+    asio::io_context loop(1);
+    MadeUpTpm tpm;
+    agent::State state(loop.get_executor(), std::nullopt, agent::PinLifetime{});
+    add_keys(state);
+    agent::Dispatcher dispatcher(loop.get_executor(), state, tpm, {});
+    auto client = dispatcher.new_client({.pid = ::getpid(), .uid = ::getuid()});
+
+    ByteView rest(data, size);
+    int passwords = 0;
+    for (int i = 0; i < most_messages && rest.size() > 2; ++i) {
+        const std::size_t claimed = rest[0] * 256U + rest[1];
+        const auto message = rest.subspan(2, std::min(claimed, rest.size() - 2));
+        rest = rest.subspan(2 + message.size());
+        if (message.empty() || too_slow(message, passwords))
+            continue;
+        auto reply = dispatcher.handle_at_once(message, client);
+        bool done = reply != nullptr;
+        if (!done)
+            asio::co_spawn(loop, dispatcher.handle(message, client),
+                           [&](std::exception_ptr failure, agent::Reply answer) {
+                               if (failure)
+                                   std::rethrow_exception(failure);
+                               reply = std::move(answer);
+                               done = true;
+                           });
+        while (!done)
+            loop.run_one();
+        require_reply(reply);
+    }
+    return 0;
+}
