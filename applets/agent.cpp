@@ -1,12 +1,18 @@
-// ssh-tpm-agent: its options, and the server they start.
+// ssh-tpm-agent: its options, and the server they start, here or in the background.
 
 #include "agent/server.hpp"
+#include "applets/agent_shell.hpp"
 #include "applets/applets.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "cli/time_span.hpp"
+#include "os/activation.hpp"
+#include "os/background.hpp"
+#include "os/harden.hpp"
 #include "os/paths.hpp"
 
+#include <algorithm>
 #include <iostream>
 #include <unistd.h>
 
@@ -15,62 +21,205 @@ namespace sshtpm::applets {
 namespace {
 
 constexpr std::string_view usage =
-    "usage: ssh-tpm-agent [-D | -d] [-a socket] [--key-dir folder | --no-load] [--tcti conf | --swtpm]\n"
+    "usage: ssh-tpm-agent [-D | -d | -s] [-a socket] [-A socket] [-t time] [--key-dir folder | --no-load]\n"
+    "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
+    "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
+    "       ssh-tpm-agent -k\n"
     "       ssh-tpm-agent --print-socket";
 
 constexpr std::string_view about =
     "Serves the TPM keys in ~/.ssh/*.tpm to ssh, as ssh-agent does: point SSH_AUTH_SOCK, or IdentityAgent in "
-    "ssh_config, to its socket. Runs in the foreground and logs to stderr. A key's PIN is asked for at its "
-    "first use, by SSH_ASKPASS or on the terminal, as ssh does it.";
+    "ssh_config, to its socket. Runs in the foreground and logs to stderr; with a command, runs that with "
+    "SSH_AUTH_SOCK set and ends with it. A key's PIN is asked for at its first use, on the terminal of an "
+    "agent in the foreground, else by SSH_ASKPASS, and kept for 30 minutes after each use, 8 hours in all; "
+    "\"ssh-tpm-add --pin\" gives it beforehand. Keys that ssh-add sends are sealed into the TPM. A time is a "
+    "number of seconds, or as 90m, 1h30m, 2d. SIGHUP reads the key folder again, SIGUSR1 drops all keys and "
+    "PINs.";
+
+constexpr std::string_view closing = R"(
+Environment
+  SSH_TPM_AUTH_SOCK                  the socket without -a; else ssh-tpm-agent.sock in XDG_RUNTIME_DIR,
+                                     /run/user/UID or ~/.ssh/agent, the first that is there
+  SSH_ASKPASS, SSH_ASKPASS_REQUIRE, DISPLAY, WAYLAND_DISPLAY
+                                     who asks for PINs and confirmation, as for ssh-agent
+  SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM, SSH_TPM_SWTPM_STATE
+                                     the TPM, or the emulator and the folder of its state
+)";
+
+enum class Mode { foreground, background, kill, print_socket };
 
 struct CommandLine {
-    std::filesystem::path socket = os::default_socket();
+    std::filesystem::path socket;
     std::filesystem::path key_dir;
     bool load = true;
-    bool print_socket = false;
+    Mode mode = Mode::foreground;
+    bool stay = false; ///< -D or -d: whatever else is said, in the foreground
     log::Level level = log::Level::info;
+    protocol::Constraints key_dir_terms;
+    agent::KeyPolicy policy;
+    std::optional<agent::PinLifetime> pin_lifetime = agent::PinLifetime{};
+    std::vector<std::filesystem::path> upstreams;
     TpmOptions tpm;
+    tpm::Target target; ///< with the paths as they are before the agent goes to the background
+    std::vector<std::string> command;
 };
+
+std::uint32_t seconds_of(const char* text) {
+    const auto time = cli::parse_time_span(text);
+    if (time.count() == 0)
+        throw Error(Errc::usage, "a lifetime of 0");
+    return static_cast<std::uint32_t>(time.count()); // 2^31 - 1 at most
+}
+
+void set_pin_lifetime(CommandLine& line, const char* text) {
+    agent::PinLifetime lifetime;
+    lifetime.idle = std::chrono::seconds(seconds_of(text));
+    lifetime.total = std::max(lifetime.total, lifetime.idle);
+    line.pin_lifetime = lifetime;
+}
+
+std::vector<cli::Option> mode_options(CommandLine& line) {
+    return {
+        {.short_name = 'D',
+         .help = "stay in the foreground (the default)",
+         .apply = [&line](char*) { line.stay = true; }},
+        {.short_name = 'd',
+         .help = "the same, and log more",
+         .apply =
+             [&line](char*) {
+                 line.stay = true;
+                 line.level = log::Level::debug;
+             }},
+        {.short_name = 's',
+         .help = "go to the background and print Bourne shell commands that point to the agent: "
+                 "eval \"$(ssh-tpm-agent -s)\"",
+         .apply = [&line](char*) { line.mode = Mode::background; }},
+        {.short_name = 'k',
+         .help = "end the agent that SSH_AGENT_PID names",
+         .apply = [&line](char*) { line.mode = Mode::kill; }},
+        {.long_name = "print-socket",
+         .help = "print the path of the socket and exit",
+         .apply = [&line](char*) { line.mode = Mode::print_socket; }},
+    };
+}
+
+std::vector<cli::Option> key_options(CommandLine& line) {
+    return {
+        {.long_name = "key-dir",
+         .argument = "DIR",
+         .help = "the folder of keys (default: ~/.ssh)",
+         .apply = [&line](char* folder) { line.key_dir = folder; }},
+        {.long_name = "no-load", .help = "load no keys", .apply = [&line](char*) { line.load = false; }},
+        {.short_name = 't',
+         .argument = "TIME",
+         .help = "how long a key is held that comes without a lifetime, those of the folder included",
+         .apply =
+             [&line](char* text) {
+                 line.policy.default_lifetime = seconds_of(text);
+                 line.key_dir_terms.lifetime = line.policy.default_lifetime;
+             }},
+        {.long_name = "confirm",
+         .help = "ask before each use of a key of the folder, by SSH_ASKPASS alone",
+         .apply = [&line](char*) { line.key_dir_terms.confirm = true; }},
+        {.long_name = "pin-lifetime",
+         .argument = "TIME",
+         .help = "forget a PIN this long after its last use",
+         .apply = [&line](char* text) { set_pin_lifetime(line, text); }},
+        {.long_name = "no-cache",
+         .help = "keep no PINs: ask for each use",
+         .apply = [&line](char*) { line.pin_lifetime.reset(); }},
+        {.long_name = "no-seal",
+         .help = "do not take private keys that ssh-add sends; those behind this one (-A) may",
+         .apply = [&line](char*) { line.policy.seal = false; }},
+    };
+}
 
 std::vector<cli::Option> option_table(CommandLine& line) {
     const auto set_socket = [&line](char* path) { line.socket = path; };
     std::vector<cli::Option> table{
         {.short_name = 'a', .argument = "PATH", .help = "the socket to listen on", .apply = set_socket},
         {.short_name = 'l', .argument = "PATH", .help = "the same", .apply = set_socket},
-        {.long_name = "print-socket",
-         .help = "print the path of the socket and exit",
-         .apply = [&line](char*) { line.print_socket = true; }},
-        {.long_name = "key-dir",
-         .argument = "DIR",
-         .help = "the folder of keys (default: ~/.ssh)",
-         .apply = [&line](char* folder) { line.key_dir = folder; }},
-        {.long_name = "no-load", .help = "load no keys", .apply = [&line](char*) { line.load = false; }},
-        {.short_name = 'D', .help = "stay in the foreground (the default)", .apply = [](char*) {}},
-        {.short_name = 'd',
-         .help = "the same, and log more",
-         .apply = [&line](char*) { line.level = log::Level::debug; }},
+        {.short_name = 'A',
+         .argument = "PATH",
+         .help = "another agent behind this one, for the keys that this one does not have (repeatable)",
+         .apply =
+             [&line](char* path) {
+                 if (*path == '\0')
+                     throw Error(Errc::usage, "an empty path for an agent behind this one");
+                 line.upstreams.push_back(std::filesystem::absolute(path));
+             }},
     };
+    std::ranges::move(key_options(line), std::back_inserter(table));
+    std::ranges::move(mode_options(line), std::back_inserter(table));
     line.tpm.add_to(table);
     return table;
 }
 
-/// For a Bourne shell to read back, whatever characters it has.
-std::string quoted(const std::string& text) {
-    std::string out = "'";
-    for (const char c : text)
-        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return out + "'";
+/// A command gets an agent of its own, beside the one that may listen on the usual socket.
+std::filesystem::path socket_path(const CommandLine& line) {
+    if (!line.socket.empty())
+        return std::filesystem::absolute(line.socket);
+    auto path = os::default_socket();
+    if (!line.command.empty())
+        path.replace_filename("ssh-tpm-agent." + std::to_string(::getpid()) + ".sock");
+    return std::filesystem::absolute(path);
 }
 
-/// What ssh-agent -D prints: for a shell to evaluate.
-void print_environment(const std::filesystem::path& socket) {
-    const auto path = std::filesystem::absolute(socket).string();
-    const bool plain =
-        path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:") ==
-        std::string::npos;
-    std::cout << "SSH_AUTH_SOCK=" << (plain ? path : quoted(path)) << "; export SSH_AUTH_SOCK;\n"
-              << "echo Agent pid " << ::getpid() << ";\n"
-              << std::flush;
+void serve(const CommandLine& line, agent::ListeningSocket& socket, int until,
+           const std::function<void()>& ready) {
+    agent::run_server(socket,
+                      {.target = line.target,
+                       .owner_password = line.tpm.owner_password(),
+                       .key_dir = line.load ? line.key_dir : std::filesystem::path(),
+                       .key_dir_terms = line.key_dir_terms,
+                       .policy = line.policy,
+                       .upstreams = line.upstreams,
+                       .pin_lifetime = line.pin_lifetime,
+                       .until = until},
+                      ready);
+}
+
+int serve_in_foreground(const CommandLine& line, std::optional<UniqueFd> passed) {
+    if (passed) {
+        agent::ListeningSocket socket(std::move(*passed));
+        serve(line, socket, -1, [] {});
+        return 0;
+    }
+    agent::ListeningSocket socket(socket_path(line));
+    serve(line, socket, -1,
+          [&socket] { std::cout << environment_commands(socket.path(), ::getpid(), false) << std::flush; });
+    return 0;
+}
+
+/// The parent's part: the shell is told, or the command is run in this process.
+int tell_or_become_command(const CommandLine& line, os::BackgroundParent& parent,
+                           const std::filesystem::path& socket) {
+    if (const auto failure = parent.wait_until_ready())
+        return *failure;
+    if (line.command.empty()) {
+        std::cout << environment_commands(socket, parent.child(), true);
+        return 0;
+    }
+    os::become_command(line.command, {"SSH_AUTH_SOCK=" + socket.string(),
+                                      "SSH_AGENT_PID=" + std::to_string(parent.child())});
+}
+
+int serve_in_background(const CommandLine& line) {
+    const auto path = socket_path(line); // before the fork: one answer for both
+    if (line.tpm.asks_for_owner_password())
+        throw Error(Errc::usage, "an agent in the background cannot ask for the owner password",
+                    "set SSH_TPM_AGENT_OWNER_PASSWORD, or stay in the foreground");
+    if (!line.command.empty())
+        log::configure("ssh-tpm-agent", line.level == log::Level::debug ? line.level : log::Level::error);
+    auto sides = os::fork_to_background();
+    if (auto* parent = std::get_if<os::BackgroundParent>(&sides))
+        return tell_or_become_command(line, *parent, path);
+    auto& child = std::get<os::BackgroundChild>(sides);
+    agent::ListeningSocket socket(path);
+    // Beside a command, stderr is the one place where its failures can be explained.
+    const bool beside_command = !line.command.empty();
+    serve(line, socket, beside_command ? child.parent_pidfd() : -1, [&] { child.ready(beside_command); });
+    return 0;
 }
 
 } // namespace
@@ -78,26 +227,33 @@ void print_environment(const std::filesystem::path& socket) {
 int run_agent(std::span<char*> arguments) {
     CommandLine line;
     const auto table = option_table(line);
-    const auto parsed = cli::parse_options(arguments, table, cli::Operands::end_options);
+    auto parsed = cli::parse_options(arguments, table, cli::Operands::end_options);
     if (parsed.help) {
-        std::cout << cli::help_text(usage, about, table);
+        std::cout << cli::help_text(usage, about, table) << closing;
         return 0;
     }
-    if (!parsed.operands.empty())
-        throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"");
-    if (line.print_socket) {
-        std::cout << std::filesystem::absolute(line.socket).string() << '\n';
+    line.command = std::move(parsed.operands);
+    if (line.mode == Mode::kill && !line.command.empty())
+        throw Error(Errc::usage, "unexpected argument \"" + line.command[0] + "\"");
+    if (line.mode == Mode::kill)
+        return kill_agent();
+    if (line.mode == Mode::print_socket) {
+        std::cout << socket_path(line).string() << '\n';
         return 0;
     }
     log::configure("ssh-tpm-agent", line.level);
-    if (line.load && line.key_dir.empty())
-        line.key_dir = os::ssh_folder();
-    agent::run_server({.target = line.tpm.target(),
-                       .owner_password = line.tpm.owner_password(),
-                       .socket = line.socket,
-                       .key_dir = line.load ? line.key_dir : std::filesystem::path()},
-                      [&line] { print_environment(line.socket); });
-    return 0;
+    auto passed = os::activated_socket();
+    os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
+    line.target = line.tpm.target();
+    if (line.load)
+        line.key_dir = std::filesystem::absolute(line.key_dir.empty() ? os::ssh_folder() : line.key_dir);
+    const bool background = (line.mode == Mode::background && !line.stay) || !line.command.empty();
+    if (background && passed)
+        throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
+                    "systemd runs it in the foreground");
+    if (background)
+        return serve_in_background(line);
+    return serve_in_foreground(line, std::move(passed));
 }
 
 } // namespace sshtpm::applets

@@ -7,11 +7,10 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "identity/convert.hpp"
-#include "identity/sign.hpp"
+#include "identity/seal.hpp"
 #include "keyfile/wrap.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/private_key.hpp"
-#include "tpm/import.hpp"
 #include "tpm/pin.hpp"
 
 #include <iostream>
@@ -87,14 +86,6 @@ TPMT_PUBLIC read_parent(const fs::path& file) {
     }
 }
 
-keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const OutsideKey& outside, const tpm::Auth& auth) {
-    const auto area = identity::to_public_area(outside.key.public_key, auth ? tpm::DictionaryAttack::guarded
-                                                                            : tpm::DictionaryAttack::exempt);
-    auto wrapped = keyfile::wrap(storage_key, area, outside.key.sensitive, auth ? auth->view() : ByteView());
-    wrapped.description = outside.comment;
-    return wrapped;
-}
-
 /// Where the result goes. The public half of an outside key often stands where ours would: it is left alone
 /// when it is this key's, and the import refused when it is another's.
 struct Destination {
@@ -129,15 +120,6 @@ void write_imported(const Destination& destination, const identity::Identity& id
         write_public_half(destination.paths.pub, identity, Existing::keep);
 }
 
-/// From an importable key file to a loadable one, under the parent that it names.
-identity::Identity load_wrapped(tpm::Device& device, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
-                                const std::string& comment) {
-    const auto turn = device.take_turn();
-    auto identity = identity::make_identity(tpm::import_key(device, wrapped), comment);
-    identity::prove(device, identity, auth);
-    return identity;
-}
-
 int import_outside_key(const KeygenOptions& options, const Secret& content) {
     const auto device = options.open_device();
     const auto outside = read_outside_key(options, content);
@@ -145,14 +127,10 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     if (!destination)
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
-    TPMT_PUBLIC storage_key{};
-    {
-        const auto turn = device->take_turn();
-        storage_key = tpm::storage_key_area(*device, options.parent);
-    }
-    auto wrapped = wrap_for(storage_key, outside, auth);
-    wrapped.parent = options.parent;
-    const auto identity = load_wrapped(*device, wrapped, auth, outside.comment);
+    const auto seal = [&](tpm::Device& tpm) {
+        return identity::seal(tpm, outside.key, auth, options.parent, outside.comment);
+    };
+    const auto identity = device->run(seal);
     write_imported(*destination, identity);
     if (!options.quiet)
         show_key(destination->paths, identity);
@@ -176,7 +154,10 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     auto to_import = wrapped;
     if (options.comment)
         to_import.description = *options.comment;
-    const auto identity = load_wrapped(*device, to_import, auth, to_import.description);
+    const auto unwrap = [&](tpm::Device& tpm) {
+        return identity::unwrap(tpm, to_import, auth, to_import.description);
+    };
+    const auto identity = device->run(unwrap);
     write_imported(*destination, identity);
     if (!options.quiet)
         show_key(destination->paths, identity);
@@ -208,8 +189,7 @@ int keygen_wrap(const KeygenOptions& options) {
     if (!existing)
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
-    auto wrapped = wrap_for(storage_key, outside, auth);
-    wrapped.parent = options.parent;
+    const auto wrapped = identity::wrap_for(storage_key, outside.key, auth, options.parent, outside.comment);
     write_file(paths.key, bytes_of(keyfile::to_key_file(wrapped)), 0600, *existing);
     const ssh::AuthorizedKey line{.type = std::string(ssh::info(outside.key.public_key.type()).name),
                                   .blob = copy_of(outside.key.public_key.blob()),

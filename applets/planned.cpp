@@ -21,12 +21,6 @@ int only_help(std::span<char*> arguments, std::string_view usage, const Error& e
 
 } // namespace
 
-int run_add(std::span<char*> arguments) {
-    return only_help(arguments, "usage: ssh-tpm-add",
-                     Error(Errc::unsupported, "this version cannot add keys to a running agent",
-                           "Put the .tpm file into the agent's key folder and start the agent again"));
-}
-
 int run_hostkeys(std::span<char*> arguments) {
     return only_help(arguments, "usage: ssh-tpm-hostkeys",
                      Error(Errc::unsupported, "this version cannot manage host keys",

@@ -91,6 +91,10 @@ tpm::Auth TpmOptions::owner_password() const {
     return password ? tpm::to_auth(std::move(*password)) : nullptr;
 }
 
+bool TpmOptions::asks_for_owner_password() const {
+    return ask_owner_password_ && !os::has_variable(owner_password_variable);
+}
+
 std::unique_ptr<tpm::Device> TpmOptions::open_device() const {
     auto device = std::make_unique<tpm::Device>(target());
     device->use_owner_password(owner_password());

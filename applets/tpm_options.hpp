@@ -18,6 +18,8 @@ class TpmOptions {
     /// Null unless -o or SSH_TPM_AGENT_OWNER_PASSWORD says that there is one; -o asks for it. The variable is
     /// taken out of the environment.
     tpm::Auth owner_password() const;
+    /// True when -o was given and no variable answers it.
+    bool asks_for_owner_password() const;
     /// Opens the target with the owner password.
     std::unique_ptr<tpm::Device> open_device() const;
 

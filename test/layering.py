@@ -12,8 +12,9 @@ from pathlib import Path
 
 # From user to used. Nothing points back, and what is not named here is refused.
 ROOMS = {
-    "applets": {"cli", "agent", "identity", "prompt", "os", "tpm", "keyfile", "ssh", "base"},
-    "agent": {"identity", "prompt", "tpm", "ssh", "wire", "os", "base"},
+    "applets": {"cli", "agent", "protocol", "identity", "prompt", "os", "tpm", "keyfile", "ssh", "base"},
+    "agent": {"protocol", "identity", "prompt", "tpm", "ssh", "wire", "os", "base"},
+    "protocol": {"ssh", "wire", "os", "base"},
     "identity": {"tpm", "keyfile", "ssh", "base"},
     "tpm": {"keyfile", "os", "base"},
     "keyfile": {"der", "base"},

@@ -1,0 +1,230 @@
+// ssh-tpm-add: its options, which agent they are for, and which mode they mean.
+
+#include "applets/add.hpp"
+
+#include "applets/applets.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "cli/options.hpp"
+#include "cli/report.hpp"
+#include "cli/time_span.hpp"
+#include "os/environment.hpp"
+#include "os/paths.hpp"
+
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+constexpr std::string_view program = "ssh-tpm-add";
+
+constexpr std::string_view usage =
+    R"(usage: ssh-tpm-add [-cCkqv] [-t time] [-h destination [-H known_hosts]] [--pin] [file ...]
+       ssh-tpm-add -d [-Ckq] [file ...]
+       ssh-tpm-add -D [-q]
+       ssh-tpm-add -l [-E sha256|md5] | -L | -Q
+       ssh-tpm-add -T pubkey ...
+       ssh-tpm-add -x | -X)";
+
+constexpr std::string_view about =
+    "Adds TPM keys to a running ssh-tpm-agent, as ssh-add does with ordinary ones: FILE.tpm, named with its "
+    "ending or without, and the certificate FILE-cert.pub when there is one. Without a file: "
+    "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes work with any agent.";
+
+constexpr std::string_view closing = R"(
+Files
+  ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    what is added without a file
+  FILE-cert.pub                      the certificate of the key in FILE.tpm
+  ~/.ssh/known_hosts, known_hosts2, /etc/ssh/ssh_known_hosts, ssh_known_hosts2
+                                     the host keys for -h
+
+Environment
+  SSH_TPM_AUTH_SOCK, else SSH_AUTH_SOCK
+                                     the agent's socket; without both it is looked for where
+                                     "ssh-tpm-agent --print-socket" says
+  SSH_ASKPASS, SSH_ASKPASS_REQUIRE   who asks for PINs and passwords, as for ssh-add
+
+Exit status
+  0 success, 1 something failed or the agent has no keys (-l, -L), 2 no agent there, or wrong usage
+
+Examples
+  ssh-tpm add                                  the keys of ~/.ssh
+  ssh-tpm add -t 1h -c ~/.ssh/work             for an hour, and each use has to be confirmed
+  ssh-tpm add --pin                            the PIN now, here, rather than at the first login
+  ssh-tpm add -h gateway -h 'gateway>me@inner' ~/.ssh/work
+                                               to log in to gateway and, from there, to inner; nowhere else
+  ssh-tpm add -d ~/.ssh/work                   take it out of the agent
+)";
+
+using Mode = int (*)(protocol::Client&, const AddOptions&);
+
+struct CommandLine {
+    Mode mode = nullptr; ///< null: add_keys
+    AddOptions options;
+    log::Level level = log::Level::info;
+
+    void choose(Mode chosen) {
+        if (mode != nullptr && mode != chosen)
+            throw Error(Errc::usage, "two options that ask for different things");
+        mode = chosen;
+    }
+};
+
+ssh::FingerprintHash parse_hash(std::string_view word) {
+    if (const auto hash = ssh::fingerprint_hash_named(word))
+        return *hash;
+    throw Error(Errc::usage, "-E " + std::string(word) + ": unknown hash", "sha256 or md5");
+}
+
+/// The options that say what to do; without one of them keys are added.
+std::vector<cli::Option> mode_options(CommandLine& line) {
+    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.choose(chosen); }; };
+    return {
+        {.short_name = 'd',
+         .help = "remove the keys of the files, and their certificates, from the agent; a .pub file is "
+                 "enough, and - reads public keys from standard input",
+         .apply = mode(add_remove)},
+        {.short_name = 'D', .help = "remove all keys from the agent", .apply = mode(add_remove_all)},
+        {.short_name = 'l',
+         .help = "list the fingerprints of the agent's keys",
+         .apply = mode(add_fingerprints)},
+        {.short_name = 'L', .help = "list the agent's public keys", .apply = mode(add_public_keys)},
+        {.short_name = 'Q', .help = "list the extensions that the agent knows", .apply = mode(add_query)},
+        {.short_name = 'T',
+         .help = "have the agent sign with the keys of the files, and check the signatures",
+         .apply = mode(add_test)},
+        {.short_name = 'x', .help = "lock the agent with a password", .apply = mode(add_lock)},
+        {.short_name = 'X', .help = "unlock it", .apply = mode(add_unlock)},
+    };
+}
+
+std::vector<cli::Option> key_options(AddOptions& o) {
+    return {
+        {.short_name = 't',
+         .argument = "TIME",
+         .help = "the agent forgets the keys after this time: seconds, or as in 1h30m",
+         .apply = [&o](char* time) { o.lifetime = cli::parse_time_span(time); }},
+        {.short_name = 'c',
+         .help = "the agent asks for confirmation at every use, by its SSH_ASKPASS alone",
+         .apply = [&o](char*) { o.confirm = true; }},
+        {.short_name = 'h',
+         .argument = "DESTINATION",
+         .help = "the keys log in to HOST, USER@HOST, or from one host to the next, FROM>HOST or "
+                 "FROM>USER@HOST, alone; may come several times",
+         .apply = [&o](char* text) { o.destinations.emplace_back(text); }},
+        {.short_name = 'H',
+         .argument = "FILE",
+         .help = "a known_hosts file for -h, instead of the usual ones; may come several times",
+         .apply = [&o](char* file) { o.host_key_files.emplace_back(file); }},
+        {.long_name = "pin",
+         .help = "ask for the PIN here, have the TPM try it, and only then call the key added",
+         .apply = [&o](char*) { o.pin = true; }},
+        {.short_name = 'k',
+         .help = "keys alone, no certificates",
+         .apply = [&o](char*) { o.key_only = true; }},
+        {.short_name = 'C',
+         .help = "certificates alone",
+         .apply = [&o](char*) { o.certificate_only = true; }},
+        {.short_name = 'N',
+         .help = "as ssh-add: certificates may stay beyond their end, which they do anyway",
+         .apply = [](char*) {}},
+        {.short_name = 'E',
+         .argument = "HASH",
+         .help = "with -l: sha256 (default) or md5",
+         .apply = [&o](char* word) { o.hash = parse_hash(word); }},
+        {.short_name = 'q', .help = "say nothing of success", .apply = [&o](char*) { o.quiet = true; }},
+    };
+}
+
+/// What ssh-add has for keys that are in no TPM.
+std::vector<cli::Option> foreign_options() {
+    const auto refuse = [](std::string_view letter, std::string_view what) {
+        return [letter, what](char*) {
+            throw Error(Errc::unsupported,
+                        "-" + std::string(letter) + ": " + std::string(what) +
+                            " are in no TPM, and ssh-tpm-agent does not hold them",
+                        "ssh-add does this with an ssh-agent");
+        };
+    };
+    constexpr std::string_view tokens = "keys of PKCS#11 tokens", authenticators = "keys of FIDO devices";
+    constexpr std::string_view refused = "refused: for ssh-add and ssh-agent";
+    return {
+        {.short_name = 's', .argument = "PKCS11", .help = refused, .apply = refuse("s", tokens)},
+        {.short_name = 'e', .argument = "PKCS11", .help = refused, .apply = refuse("e", tokens)},
+        {.short_name = 'S', .argument = "PROVIDER", .help = refused, .apply = refuse("S", authenticators)},
+        {.short_name = 'K', .help = refused, .apply = refuse("K", authenticators)},
+    };
+}
+
+std::vector<cli::Option> option_table(CommandLine& line) {
+    auto table = key_options(line.options);
+    for (auto& option : mode_options(line))
+        table.push_back(std::move(option));
+    table.push_back({.short_name = 'v', .help = "tell what is done", .apply = [&line](char*) {
+                         line.level = log::Level::debug;
+                     }});
+    for (auto& option : foreign_options())
+        table.push_back(std::move(option));
+    return table;
+}
+
+/// This agent's own variable goes before the one that may lead to another agent.
+std::filesystem::path agent_socket() {
+    for (const auto* name : {"SSH_TPM_AUTH_SOCK", "SSH_AUTH_SOCK"})
+        if (os::has_variable(name))
+            return *os::variable(name);
+    return os::default_socket();
+}
+
+/// Nothing, with the reason on stderr, when no agent is there.
+std::optional<protocol::Client> connect() {
+    const auto socket = agent_socket();
+    log::debug("the agent at ", printable(socket.string()));
+    try { // caught for an exit status of its own
+        return protocol::Client(socket);
+    } catch (const Error& error) {
+        add_failure({error.code(), std::string("Could not open a connection to the agent: ") + error.what(),
+                     "start ssh-tpm-agent, or set SSH_TPM_AUTH_SOCK to its socket"});
+        return std::nullopt;
+    }
+}
+
+} // namespace
+
+int add_failure(const Error& error) {
+    cli::report(program, error);
+    return 1;
+}
+
+int each_file(const std::vector<std::string>& files,
+              const std::function<bool(const std::string& file)>& act) {
+    int status = 0;
+    for (const auto& file : files) {
+        try { // caught to go on with the next
+            status = act(file) ? status : 1;
+        } catch (const Error& error) {
+            status = add_failure(error);
+        }
+    }
+    return status;
+}
+
+int run_add(std::span<char*> arguments) {
+    CommandLine line;
+    const auto table = option_table(line);
+    auto parsed = cli::parse_options(arguments, table);
+    if (parsed.help) {
+        std::cout << cli::help_text(usage, about, table) << closing;
+        return 0;
+    }
+    log::configure(std::string(program), line.level);
+    line.options.files = std::move(parsed.operands);
+    constexpr int no_agent = 2; // as ssh-add
+    auto agent = connect();
+    if (!agent)
+        return no_agent;
+    return line.mode == nullptr ? add_keys(*agent, line.options) : line.mode(*agent, line.options);
+}
+
+} // namespace sshtpm::applets

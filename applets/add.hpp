@@ -1,0 +1,44 @@
+#pragma once
+// What the command line of ssh-tpm-add says, and the modes that read it.
+
+#include "base/error.hpp"
+#include "protocol/client.hpp"
+#include "ssh/fingerprint.hpp"
+
+#include <chrono>
+#include <functional>
+
+namespace sshtpm::applets {
+
+struct AddOptions {
+    std::vector<std::string> files;                           ///< operands
+    std::chrono::seconds lifetime{};                          ///< -t; 0: none
+    bool confirm = false;                                     ///< -c
+    bool pin = false;                                         ///< --pin
+    bool key_only = false;                                    ///< -k
+    bool certificate_only = false;                            ///< -C
+    bool quiet = false;                                       ///< -q
+    ssh::FingerprintHash hash = ssh::FingerprintHash::sha256; ///< -E
+    std::vector<std::string> destinations;                    ///< -h, in their order
+    std::vector<std::string> host_key_files;                  ///< -H
+};
+
+// Each @returns the exit status.
+int add_keys(protocol::Client& agent, const AddOptions& options);
+int add_remove(protocol::Client& agent, const AddOptions& options);       ///< -d
+int add_remove_all(protocol::Client& agent, const AddOptions& options);   ///< -D
+int add_fingerprints(protocol::Client& agent, const AddOptions& options); ///< -l
+int add_public_keys(protocol::Client& agent, const AddOptions& options);  ///< -L
+int add_query(protocol::Client& agent, const AddOptions& options);        ///< -Q
+int add_lock(protocol::Client& agent, const AddOptions& options);         ///< -x
+int add_unlock(protocol::Client& agent, const AddOptions& options);       ///< -X
+int add_test(protocol::Client& agent, const AddOptions& options);         ///< -T
+
+/// Tells a failure on stderr. @returns 1
+int add_failure(const Error& error);
+
+/// Runs `act` with each file. One that fails, by an Error that is told here or by returning false when it has
+/// told all, does not stop the others. @returns the exit status
+int each_file(const std::vector<std::string>& files, const std::function<bool(const std::string& file)>& act);
+
+} // namespace sshtpm::applets

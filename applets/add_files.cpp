@@ -1,0 +1,148 @@
+#include "applets/add_files.hpp"
+
+#include "applets/keygen_files.hpp"
+#include "applets/keygen_text.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "keyfile/pem.hpp"
+#include "os/paths.hpp"
+#include "ssh/authorized_key.hpp"
+#include "ssh/fingerprint.hpp"
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view key_ending = ".tpm", public_ending = ".pub", certificate_ending = "-cert.pub";
+constexpr std::size_t max_public_file = std::size_t{64} * 1024;
+
+bool is_there(const fs::path& file) {
+    std::error_code ignored;
+    return fs::exists(file, ignored);
+}
+
+/// The name that the endings are put behind.
+std::string stem_of(std::string name) {
+    for (const auto ending : {key_ending, public_ending})
+        if (name.size() > ending.size() && name.ends_with(ending)) {
+            name.resize(name.size() - ending.size());
+            break;
+        }
+    return name;
+}
+
+/// The key file that a name without ending means, where there is one.
+std::string key_file_named(const std::string& name) {
+    const auto longer = name + std::string(key_ending);
+    return !name.ends_with(key_ending) && is_there(longer) ? longer : name;
+}
+
+/// A private key outside of any TPM, in one of the formats that ssh-add reads.
+bool is_ordinary_key(std::string_view text) {
+    const auto label = keyfile::first_label(text);
+    return label && label->ends_with("PRIVATE KEY") && !label->starts_with("TSS2 ") &&
+           !label->starts_with("TPM ");
+}
+
+void refuse_ordinary_key(std::string_view text, const std::string& file) {
+    if (is_ordinary_key(text))
+        throw Error(Errc::unsupported, file + ": an ordinary private key, not one of a TPM",
+                    "ssh-add gives it to the agent, which seals it for as long as it runs; "
+                    "ssh-tpm-keygen --import " +
+                        file + " seals it for good");
+    if (!is_key_file(text))
+        throw Error(Errc::malformed, file + ": not a key file",
+                    "the private key is in a file that ends in .tpm");
+}
+
+/// The agent does not learn the file's name, which ssh-add makes the comment of a key that has none.
+std::string with_comment(keyfile::KeyFile key, std::string_view text, const std::string& comment) {
+    if (!key.description.empty() || key.legacy != keyfile::Legacy::none)
+        return std::string(text);
+    key.description = comment;
+    return keyfile::to_key_file(key);
+}
+
+PublicHalf half_of_line(std::string_view text, const std::string& file) {
+    try { // caught to say which file it was
+        auto line = ssh::AuthorizedKey::parse(text);
+        const bool plain = equal(ssh::describe(line.blob).plain_blob, line.blob);
+        return {.blob = std::move(line.blob),
+                .comment = std::move(line.comment),
+                .shown = file,
+                .certificate_file = plain ? stem_of(file) + std::string(certificate_ending) : std::string()};
+    } catch (const Error& error) {
+        throw error.about(file);
+    }
+}
+
+PublicHalf half_of_key(const std::string& file) {
+    const auto identity = read_identity(file);
+    return {.blob = copy_of(identity.public_key.blob()),
+            .comment = identity.comment,
+            .shown = file,
+            .certificate_file = stem_of(file) + std::string(certificate_ending)};
+}
+
+} // namespace
+
+KeyToAdd read_key_to_add(const std::string& name) {
+    const bool standard_input = name == "-";
+    const auto file = standard_input ? name : key_file_named(name);
+    const auto shown = standard_input ? std::string("(stdin)") : file;
+    const auto content = read_text(file);
+    const auto text = text_of(content);
+    refuse_ordinary_key(text, shown);
+    constexpr std::size_t longest_comment = 200;
+    auto identity = identity_of(parse_key(text, shown), shown);
+    auto sent = with_comment(*identity.key, text, printable(shown, longest_comment));
+    return {.identity = std::move(identity),
+            .text = std::move(sent),
+            .shown = shown,
+            .certificate_file =
+                standard_input ? std::string() : stem_of(file) + std::string(certificate_ending)};
+}
+
+std::optional<PublicHalf> read_public_file(const fs::path& file) {
+    if (!is_there(file))
+        return std::nullopt;
+    const auto content = read_file(file, max_public_file);
+    return half_of_line(text_of(content), file.string());
+}
+
+PublicHalf read_public_half(const std::string& name) {
+    const auto file = key_file_named(name);
+    if (is_there(file)) {
+        const auto content = read_file(file, max_public_file);
+        const auto text = text_of(content);
+        if (!is_key_file(text))
+            return half_of_line(text, file);
+        if (!is_ordinary_key(text))
+            return half_of_key(file);
+    }
+    if (auto half = read_public_file(stem_of(name) + std::string(public_ending)))
+        return std::move(*half);
+    throw Error(Errc::not_found, name + ": no key file and no public key there");
+}
+
+std::vector<std::string> default_files(bool public_too) {
+    std::vector<std::string> files;
+    const auto folder = os::ssh_folder();
+    for (const auto* name : {"id_ecdsa", "id_rsa"}) {
+        const auto stem = (folder / name).string();
+        for (const auto ending : {key_ending, public_ending})
+            if (is_there(stem + std::string(ending)) && (public_too || ending == key_ending)) {
+                files.push_back(stem + std::string(ending));
+                break;
+            }
+    }
+    if (files.empty())
+        throw Error(Errc::not_found,
+                    "no key there: neither " + (folder / "id_ecdsa.tpm").string() + " nor id_rsa.tpm",
+                    "name a file, or make a key with ssh-tpm-keygen");
+    return files;
+}
+
+} // namespace sshtpm::applets

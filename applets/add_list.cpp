@@ -1,0 +1,95 @@
+// ssh-tpm-add -l, -L, -Q, -x and -X: what the agent has, and its lock.
+
+#include "applets/add.hpp"
+#include "base/base64.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "prompt/ask.hpp"
+
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+/// A comment in full, since scripts read the list, but nothing that moves the cursor.
+std::string shown(const std::string& comment) {
+    return printable(comment, comment.size());
+}
+
+/// ssh-add leaves the comment's place empty where ssh-keygen writes "no comment".
+std::string fingerprint_line(const protocol::AgentKey& key, ssh::FingerprintHash hash) {
+    const auto description = ssh::describe(key.blob);
+    return std::to_string(description.bits) + " " + ssh::fingerprint(description.plain_blob, hash) + " " +
+           shown(key.comment) + " (" + description.label + ")";
+}
+
+std::string public_line(const protocol::AgentKey& key) {
+    ssh::describe(key.blob);
+    return key.type + " " + base64_encode(key.blob) + " " + shown(key.comment);
+}
+
+/// Prints a line for each key; as with ssh-add, one of a type that is not known has none.
+template <class Line>
+int print_list(protocol::Client& agent, Line&& line) {
+    bool any = false;
+    for (const auto& key : agent.list()) {
+        try { // caught to go on with the next
+            std::cout << line(key) << '\n';
+            any = true;
+        } catch (const Error& error) {
+            log::info("a key that is not shown: ", printable(error.what()));
+        }
+    }
+    if (!any)
+        std::cout << "The agent has no identities.\n";
+    return any ? 0 : 1;
+}
+
+Secret ask_password(const std::string& question) {
+    auto password = prompt::ask_and_wait(question, prompt::Program::tool);
+    if (!password)
+        throw Error(Errc::refused, "no password was given");
+    return std::move(*password);
+}
+
+int tell_lock(const std::string& word, const std::function<void()>& request) {
+    try { // caught for ssh-add's words
+        request();
+    } catch (const Error& error) {
+        throw Error(error.code(), "Failed to " + word + " agent: " + error.what());
+    }
+    std::cerr << "Agent " << word << "ed.\n";
+    return 0;
+}
+
+} // namespace
+
+int add_fingerprints(protocol::Client& agent, const AddOptions& options) {
+    return print_list(agent,
+                      [&](const protocol::AgentKey& key) { return fingerprint_line(key, options.hash); });
+}
+
+int add_public_keys(protocol::Client& agent, const AddOptions&) {
+    return print_list(agent, public_line);
+}
+
+int add_query(protocol::Client& agent, const AddOptions&) {
+    for (const auto& name : agent.query())
+        std::cout << printable(name) << '\n';
+    return 0;
+}
+
+int add_lock(protocol::Client& agent, const AddOptions&) {
+    const auto password = ask_password("Enter lock password: ");
+    if (!same_secret(password, ask_password("Again: ")))
+        throw Error(Errc::refused, "Passwords do not match.");
+    return tell_lock("lock", [&] { agent.lock(password); });
+}
+
+int add_unlock(protocol::Client& agent, const AddOptions&) {
+    const auto password = ask_password("Enter lock password: ");
+    return tell_lock("unlock", [&] { agent.unlock(password); });
+}
+
+} // namespace sshtpm::applets

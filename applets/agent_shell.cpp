@@ -1,0 +1,61 @@
+#include "applets/agent_shell.hpp"
+
+#include "base/error.hpp"
+#include "os/environment.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+constexpr std::string_view plain_characters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
+
+/// For a Bourne shell to read back, whatever characters it has.
+std::string quoted(const std::string& text) {
+    if (text.find_first_not_of(plain_characters) == std::string::npos)
+        return text;
+    std::string out = "'";
+    for (const char c : text)
+        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+/// A process id that kill(2) takes for one process and not for a group.
+pid_t parse_pid(const std::string& text) {
+    pid_t pid = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [stopped, failure] = std::from_chars(text.data(), end, pid);
+    if (failure != std::errc() || stopped != end || pid <= 1)
+        throw Error(Errc::malformed, "SSH_AGENT_PID is not the id of a process");
+    return pid;
+}
+
+} // namespace
+
+std::string environment_commands(const std::filesystem::path& socket, pid_t agent, bool background) {
+    const auto pid = std::to_string(agent);
+    std::string out("SSH_AUTH_SOCK=");
+    out.append(quoted(socket.string())).append("; export SSH_AUTH_SOCK;\n");
+    if (background)
+        out.append("SSH_AGENT_PID=").append(pid).append("; export SSH_AGENT_PID;\n");
+    return out.append("echo Agent pid ").append(pid).append(";\n");
+}
+
+int kill_agent() {
+    const auto text = os::variable("SSH_AGENT_PID");
+    if (!text)
+        throw Error(Errc::not_found, "SSH_AGENT_PID is not set: there is no agent to end",
+                    "eval \"$(ssh-tpm-agent -s)\" starts one and sets it");
+    const auto pid = parse_pid(*text);
+    if (::kill(pid, SIGTERM) != 0)
+        throw Error::from_errno(errno, "ending process " + *text);
+    std::cout << "unset SSH_AUTH_SOCK;\nunset SSH_AGENT_PID;\necho Agent pid " << pid << " killed;\n";
+    return 0;
+}
+
+} // namespace sshtpm::applets
