@@ -1,7 +1,10 @@
 """Our agent as a process, the askpass it asks, and the OpenSSH tools pointed at it."""
 
+import hashlib
 import os
+import shutil
 import signal
+import unittest
 
 import keyfile
 from lab import read, read_key
@@ -11,12 +14,22 @@ HASHES = {'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512', 'ecdsa-sha2-nistp2
           'ecdsa-sha2-nistp384': 'sha384', 'ecdsa-sha2-nistp521': 'sha512'}
 
 
+# With this variable set, the agent of OpenSSH takes the place of ours, to see that what a scenario expects is
+# what users know. `ours` marks what only an agent with a TPM can do, or where newer OpenSSH does as ours.
+REFERENCE = bool(os.environ.get('SSH_TPM_REFERENCE'))
+ours = unittest.skipIf(REFERENCE, 'not for the reference')
+
+
 class Agent:
     """ssh-tpm-agent on a socket of its own; it is ready when the constructor returns."""
 
     def __init__(self, lab, *options, name='agent', tcti=None, key_dir=None, env=None, program=None, **more):
         self.lab = lab
         self.socket = lab.path(name + '.sock')
+        if REFERENCE:
+            self.process = lab.start('ssh-agent', '-D', '-a', self.socket, *options, env=env, **more)
+            self.process.wait_line('Agent pid')
+            return
         choice = ('--tcti', tcti) if tcti else ()
         self.process = lab.start(program or f'{lab.bin}/ssh-tpm-agent', '-l', self.socket,
                                  '--key-dir', key_dir or lab.keys, *choice, *options, env=env, **more)
@@ -34,6 +47,11 @@ class Agent:
     def log(self):
         return self.process.log()
 
+    def children(self):
+        """The ids of the programs that it runs now."""
+        with open(f'/proc/{self.process.pid}/task/{self.process.pid}/children', encoding='ascii') as file:
+            return list(map(int, file.read().split()))
+
     def connect(self):
         return Connection(self.socket)
 
@@ -47,7 +65,10 @@ class Agent:
 
     def ssh_keygen_sign(self, key, message='a message', **more):
         """`ssh-keygen -Y sign` with a public key whose private half the agent has: the completed process."""
-        return self.lab.run('ssh-keygen', '-Y', 'sign', '-q', '-f', key.pub, '-n', 'file', stdin=message,
+        # Alone in its folder: with a private key beside it, ssh-keygen would do without the agent.
+        public = os.path.join(self.lab.make_folder('public'), hashlib.sha256(key.blob).hexdigest() + '.pub')
+        shutil.copyfile(key.pub, public)
+        return self.lab.run('ssh-keygen', '-Y', 'sign', '-q', '-f', public, '-n', 'file', stdin=message,
                             env={'SSH_AUTH_SOCK': self.socket}, **more)
 
     def sign_and_check(self, key, message='a message'):

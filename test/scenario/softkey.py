@@ -6,6 +6,8 @@ import re
 import shutil
 
 import keyfile
+from lab import read_key
+from protocol import mpint, string
 
 CONTAINERS = {'openssh': 'RFC4716', 'pem': 'PEM', 'pkcs8': 'PKCS8'}  # the words of ssh-keygen -m
 BEGINNINGS = {('openssh', 'ecdsa'): 'OPENSSH PRIVATE KEY', ('openssh', 'rsa'): 'OPENSSH PRIVATE KEY',
@@ -36,13 +38,30 @@ class SoftKey:
             raise AssertionError(f'{path} is no {container}: {first}')
         return path
 
+    @property
+    def key(self):
+        """Its public half, as the lab knows keys."""
+        return read_key(self.path)
+
+    def agent_fields(self):
+        """Its type and numbers as SSH_AGENTC_ADD_IDENTITY carries them (RFC 9987 section 5.2)."""
+        name, numbers = self.key.algorithm.encode(), self._parts()
+        if self.kind == 'ecdsa':
+            public = self.key.blob[len(string(name) + string(name[-8:])):]  # a string already
+            return string(name) + string(name[-8:]) + public + mpint(int.from_bytes(numbers[1], 'big'))
+        n, e, d, p, q, _, _, coefficient = (int.from_bytes(number, 'big') for number in numbers[1:9])
+        return string(name) + b''.join(map(mpint, (n, e, d, coefficient, p, q)))
+
     def numbers(self):
         """What must stay secret, as bytes: the scalar, or the private exponent and both primes."""
+        chosen = self._parts()[1:2] if self.kind == 'ecdsa' else self._parts()[3:6]
+        return [part.lstrip(b'\0') for part in chosen]
+
+    def _parts(self):
+        """The contents of the private key's sequence: SEC1, or PKCS#1."""
         plain = self.copy(self.path + '.numbers', 'pem')
         with open(plain, encoding='ascii') as file:
             body = re.fullmatch(r'-----BEGIN .*-----\n([^-]*)-----END .*-----\n', file.read())[1]
         os.unlink(plain)
         ((_, content),) = keyfile.elements(base64.b64decode(body))
-        parts = [value for _, value in keyfile.elements(content)]
-        chosen = parts[1:2] if self.kind == 'ecdsa' else parts[3:6]  # SEC1; PKCS#1
-        return [part.lstrip(b'\0') for part in chosen]
+        return [value for _, value in keyfile.elements(content)]

@@ -1,10 +1,14 @@
-"""A private sshd on 127.0.0.1 and an ssh client that knows nothing but one agent."""
+"""Private sshds on 127.0.0.1 and an ssh client that knows nothing but one agent."""
 
 import os
 import pwd
+import re
+import shlex
+import signal
 import socket
 
-from lab import read
+from agent import Agent
+from lab import read, wait_until
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -27,19 +31,18 @@ def account_is_locked():
 class Sshd:
     """An unmodified sshd; `options` are sshd_config lines that come before the lab's own."""
 
-    def __init__(self, lab, *options, authorized=(), name='sshd'):
+    def __init__(self, lab, *options, authorized=(), name='sshd', host_keys=None):
         self.lab = lab
         self.port = free_port()
         if os.geteuid() == 0:
             os.makedirs('/run/sshd', mode=0o755, exist_ok=True)  # compiled in: root's sshd wants it
-        host_key = lab.path('host_key')
-        if not os.path.exists(host_key):
-            lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', host_key)
+        if host_keys is None:
+            host_keys = [make_host_key(lab, 'host_key')]
         keys = lab.write(name + '.authorized', ''.join(map(read, authorized)))
         config = lab.write(name + '.config', '\n'.join([
-            *options, f'ListenAddress 127.0.0.1:{self.port}', f'HostKey {host_key}',
+            *options, f'ListenAddress 127.0.0.1:{self.port}', *(f'HostKey {key}' for key in host_keys),
             f'AuthorizedKeysFile {keys}', 'PidFile none', 'StrictModes no', 'LogLevel VERBOSE',
-            'AuthenticationMethods publickey', 'PermitRootLogin yes',
+            'AuthenticationMethods publickey', 'PermitRootLogin yes', 'PermitUserRC no',
             f'UsePAM {"yes" if account_is_locked() else "no"}', '']))
         self.process = lab.start('/usr/sbin/sshd', '-D', '-e', '-f', config)
         self.process.wait_line('Server listening on 127.0.0.1')
@@ -52,3 +55,93 @@ class Sshd:
             '-o', 'UserKnownHostsFile=/dev/null', '-o', 'GlobalKnownHostsFile=/dev/null',
             '-o', 'LogLevel=ERROR', '-o', 'ControlPath=none', *options, f'{USER}@127.0.0.1', command,
             env=env, **more)
+
+    def accepted(self, key):
+        """Waits for the line of the log that tells of a login with `key`, and returns it."""
+        fingerprint = self.lab.fingerprint(key)
+        return wait_until(lambda: next((line for line in list(self.process.lines)
+                                        if 'Accepted publickey' in line and fingerprint in line), None),
+                          f'a login with {fingerprint}')
+
+
+def make_host_key(lab, name, kind='ed25519', bits=256):
+    """A host key that the file system keeps, made at its first mention; the path."""
+    path = lab.path(name)
+    if not os.path.exists(path):
+        lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', '', '-C', name, '-f', path)
+    return path
+
+
+class Hosts:
+    """Servers with a name and a host key each, and a client that knows them all and forwards its agent.
+
+    `kinds` is the key type of each host that has no ed25519 key; those in `certified` show a certificate of
+    `authority` on their own name, and nobody knows their bare keys."""
+
+    def __init__(self, lab, *names, authorized, kinds=None, certified=()):
+        self.lab = lab
+        self.known_hosts, self.config = lab.path('known_hosts'), lab.path('ssh_config')
+        self.authority = make_host_key(lab, 'host_ca') if certified else None
+        known, config = [], []
+        if certified:
+            known.append('@cert-authority * ' + read(self.authority + '.pub'))
+        self.servers = {}
+        for name in names:
+            key, options = make_host_key(lab, name + '.host_key', *(kinds or {}).get(name, ())), []
+            if name in certified:
+                lab.ssh_keygen('-q', '-h', '-s', self.authority, '-I', name, '-n', name, key + '.pub')
+                options.append(f'HostCertificate {key}-cert.pub')
+            else:
+                known.append(f'{name} {read(key + ".pub")}')
+            server = Sshd(lab, *options, authorized=authorized, name=name, host_keys=[key])
+            self.servers[name] = server
+            config.append(f'Host {name}\n  HostName 127.0.0.1\n  Port {server.port}\n  HostKeyAlias {name}\n')
+        lab.write('known_hosts', ''.join(known))
+        lab.write('ssh_config', ''.join([*config, f'''Host *
+  User {USER}
+  ForwardAgent yes
+  BatchMode yes
+  IdentityFile none
+  StrictHostKeyChecking yes
+  UserKnownHostsFile {self.known_hosts}
+  GlobalKnownHostsFile /dev/null
+  UpdateHostKeys no
+  ControlPath none
+  LogLevel ERROR
+''']))
+
+    def __getitem__(self, name):
+        return self.servers[name]
+
+    def argv(self, route, command, *options):
+        """ssh to the first host of `route`, on it ssh to the second one, and `command` on the last."""
+        for name in reversed(route[1:]):
+            command = f'ssh -F {self.config} {name} {shlex.quote(command)}'
+        return 'ssh', '-F', self.config, *options, route[0], command
+
+    def login(self, agent, *route, command='echo in', options=(), **more):
+        """Runs a command on the last host of `route`, with the keys of `agent` at each hop."""
+        return self.lab.run(*self.argv(route, command, *options), env={'SSH_AUTH_SOCK': agent.socket}, **more)
+
+    def accepted(self, name, key):
+        return self[name].accepted(key)
+
+
+class Forwarded(Agent):
+    """`agent` as the last host of `route` sees it: a login that stays until `end`, and its socket there.
+
+    What runs on the last host is ended first: an inner ssh outlives the connection that started it."""
+
+    def __init__(self, hosts, agent, *route, options=()):
+        self.lab = hosts.lab
+        self.process = self.lab.start(
+            *hosts.argv(route, 'echo "process $$ has the agent at $SSH_AUTH_SOCK"; exec sleep 600', *options),
+            env={'SSH_AUTH_SOCK': agent.socket})
+        said = self.process.wait_line('has the agent at')
+        pid, self.socket = re.fullmatch('process ([0-9]+) has the agent at (.*)', said).groups()
+        self._pid = int(pid)
+
+    def end(self):
+        if self.process.popen.poll() is None:
+            os.kill(self._pid, signal.SIGTERM)
+            self.process.end()  # it would wait for the connections to the agent that are still open

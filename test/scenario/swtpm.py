@@ -1,7 +1,9 @@
 """A private TPM emulator, and the TCTI that writes down each command on its way there."""
 
+import contextlib
 import os
 import re
+import signal
 import socket
 
 from lab import read, wait_until
@@ -30,10 +32,24 @@ class Swtpm:
                 '--tpmstate', f'dir={self.state}',
                 pass_fds=(server.fileno(), control.fileno()))
 
+    def open_to_all(self):
+        """Any user may talk to it."""
+        for path in (self.path, self.path + '.ctrl'):
+            os.chmod(path, 0o666)
+
     def kill(self):
         """At once, in whatever it does. `start` gives it its state back."""
         self.process.popen.kill()
         self.process.wait()
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """It hangs meanwhile, in whatever it does or is asked to do."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
 
     @staticmethod
     def _listen(path):

@@ -1,0 +1,95 @@
+"""What the benchmarks share: where the programs lie, the programs that measure, an agent as a process."""
+
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get('SSH_TPM_BUILD', os.path.join(ROOT, 'build'))
+PROGRAMS = os.path.join(BUILD, 'test', 'bench')
+os.environ['SSH_TPM_BIN'] = os.path.join(BUILD, 'applets')
+sys.path.insert(0, os.path.join(ROOT, 'test', 'scenario'))
+
+
+def missing_programs(tool):
+    """True, and said, when the build folder has no benchmarks in it."""
+    if os.path.exists(os.path.join(PROGRAMS, 'bench-client')):
+        return False
+    print(f'{tool}: error: no benchmark programs in {PROGRAMS}\n'
+          f'hint: meson setup {BUILD} && ninja -C {BUILD}', file=sys.stderr)
+    return True
+
+
+class Contender:
+    """One of the measuring programs, which answers each line with a line."""
+
+    def __init__(self, lab, program, *arguments):
+        self.popen = subprocess.Popen([os.path.join(PROGRAMS, program), *map(str, arguments)], env=lab.env,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, line):
+        print(line, file=self.popen.stdin, flush=True)
+
+    def answer(self):
+        return self.popen.stdout.readline().rstrip('\n')
+
+    def rate(self, seconds):
+        self.ask(seconds)
+        return float(self.answer())
+
+    def end(self):
+        self.popen.communicate(timeout=10)
+
+
+class Load(Contender):
+    """bench-load: `figures` are what its line says, by name."""
+
+    def __init__(self, lab, agent):
+        super().__init__(lab, 'bench-load', agent.socket)
+
+    def figures(self):
+        line = self.answer()
+        if not line or line.startswith('error='):
+            raise RuntimeError(line.partition('=')[2] or 'bench-load has ended')
+        return {name: float(number) for name, number in (pair.split('=') for pair in line.split())}
+
+    def do(self, *words):
+        self.ask(' '.join(map(str, words)))
+        return self.figures()
+
+
+class Server:
+    """An agent of either kind; its log goes to a file, because it may be long."""
+
+    def __init__(self, lab, name, *argv, env=None, limit=None):
+        self.socket, self.log_file = lab.path(name + '.sock'), lab.path(name + '.log')
+        argv = [word.replace('SOCKET', self.socket) for word in argv]
+        if limit:
+            argv = ['prlimit', f'--nofile={limit}:{limit}', *argv]
+        with open(self.log_file, 'wb') as log:
+            self.popen = subprocess.Popen(argv, env=lab.merged(env), cwd=lab.folder, text=True,
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                                          start_new_session=True)
+        self.pid = self.popen.pid
+        lab.processes.append(self)
+        # Both say where they listen once they do.
+        while 'SSH_AUTH_SOCK=' not in (line := self.popen.stdout.readline()):
+            if not line:
+                raise RuntimeError(f'{argv} did not start:\n{self.log()}')
+
+    def log(self):
+        with open(self.log_file, encoding='utf-8', errors='backslashreplace') as log:
+            return log.read(10000)
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def end(self):
+        if self.alive():
+            self.popen.terminate()
+            try:
+                self.popen.wait(10)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+        self.popen.stdout.close()

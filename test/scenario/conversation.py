@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Which bytes answer which: every message number, locked and unlocked, bound to a session and not."""
+
+import collections
+import unittest
+
+from agent import REFERENCE, Agent, ours
+from hostkey import HostKey
+from lab import Scenario
+from protocol import (ADD_IDENTITY, ADD_SMARTCARD, ADD_SMARTCARD_CONSTRAINED, CONFIRM, EXTENSION,
+                      EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, IDENTITIES_ANSWER, LOCK,
+                      REMOVE_ALL, REMOVE_ALL_RSA, REMOVE_SMARTCARD, REQUEST_IDENTITIES, RSA_SHA2_256,
+                      RSA_SHA2_512, SIGN_RESPONSE, SUCCESS, UNLOCK, add_identity,
+                      constraint_extension, extension, lifetime, lock, remove_identity, session_bind,
+                      sign_request, string, tpm_add_key, u32, unlock)
+from softkey import SoftKey
+from swtpm import Swtpm
+
+PASSWORD = b'open sesame'
+REFUSED, DONE, NO_KEYS = bytes([FAILURE]), bytes([SUCCESS]), bytes([IDENTITIES_ANSWER]) + u32(0)
+# OpenSSH 9.2 has one number for every failure.
+BIND_REFUSED = REFUSED if REFERENCE else bytes([EXTENSION_FAILURE])
+THREE_STRINGS = string(b'x') * 3
+BODIES = (b'', b'\0', THREE_STRINGS, bytes(100), b'\xff' * 100)
+
+State = collections.namedtuple('State', 'locked bound')
+STATES = [State(locked, bound) for locked in (False, True) for bound in (False, True)]
+
+Row = collections.namedtuple('Row', 'what request reply locked', defaults=(REFUSED,))  # the reply when locked
+
+
+class Conversation(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.soft = SoftKey(self.lab, self.lab.path('soft'), 'rsa', 2048)
+        self.blob, self.fields = self.soft.key.blob, self.soft.agent_fields()
+        self.listing = bytes([IDENTITIES_ANSWER]) + u32(1) + string(self.blob) + string(b'a soft key')
+        self.host, self.other_host = HostKey(self.lab), HostKey(self.lab, 'other')
+        self.agent = Agent(self.lab)
+
+    def enter(self, state):
+        """A connection in this state to an agent that holds one key."""
+        connection = self.agent.connect()
+        self.addCleanup(connection.socket.close)
+        if state.bound:
+            self.assertEqual(connection.request(session_bind(self.host, b'session', True)), DONE)
+        self.assertEqual(connection.request(bytes([REMOVE_ALL])), DONE)
+        self.assertEqual(connection.request(add_identity(self.fields)), DONE)
+        if state.locked:
+            self.assertEqual(connection.request(lock(PASSWORD)), DONE)
+        return connection
+
+    def leave(self, connection):
+        """Nothing stays locked."""
+        connection.request(unlock(PASSWORD))
+        connection.socket.close()
+
+    def signature(self, digest, name):
+        """The reply to a sign request, computed by openssl: RSA signatures have no random part."""
+        private = self.soft.copy(self.lab.path('plain'), 'pem')
+        raw = self.lab.run('openssl', 'dgst', '-' + digest, '-sign', private, self.lab.write('data', b'data'),
+                           status=0, text=False).stdout
+        return bytes([SIGN_RESPONSE]) + string(string(name) + string(raw))
+
+    def swept(self, state, number, body):
+        """What the sweep over all numbers is answered."""
+        if number == REQUEST_IDENTITIES:
+            return NO_KEYS if state.locked else self.listing
+        if number in (REMOVE_ALL, REMOVE_ALL_RSA) and not state.locked:
+            return DONE
+        if REFERENCE and number == LOCK and body == THREE_STRINGS and not state.locked:
+            return DONE  # it ignores what follows the password
+        return REFUSED
+
+    def test_every_number_has_its_answer_in_every_state(self):
+        for state in STATES:
+            connection = self.enter(state)
+            for number in range(256):
+                for body in BODIES:
+                    if REFERENCE and (number in (LOCK, UNLOCK) and body in (b'', b'\0', b'\xff' * 100)):
+                        continue  # it ends on these
+                    with self.subTest(state=state, number=number, body=body):
+                        reply = connection.request(bytes([number]) + body)
+                        self.assertEqual(reply, self.swept(state, number, body))
+                    if reply == DONE and number == LOCK:
+                        self.assertEqual(connection.request(unlock(b'x')), DONE)
+                    elif reply == DONE:
+                        self.assertEqual(connection.request(add_identity(self.fields)), DONE)
+            if state.locked:
+                self.assertEqual(connection.request(unlock(PASSWORD)), DONE)
+            self.assertEqual(connection.request(bytes([REQUEST_IDENTITIES])), self.listing)
+
+    def rows(self):
+        """The requests that mean something."""
+        blob, rsa256 = self.blob, self.signature('sha256', b'rsa-sha2-256')
+        rsa512 = self.signature('sha512', b'rsa-sha2-512')
+        added = SoftKey(self.lab, self.lab.path('more')).agent_fields()
+        unknown = SoftKey(self.lab, self.lab.path('unknown')).key.blob
+        remove_all = bytes([REMOVE_ALL])
+        yield Row('list', bytes([REQUEST_IDENTITIES]), self.listing, NO_KEYS)
+        yield Row('list and more', bytes([REQUEST_IDENTITIES]) + b'more', self.listing, NO_KEYS)
+
+        for flags, reply in ((RSA_SHA2_256, rsa256), (RSA_SHA2_512, rsa512), (6, rsa256), (0xf8 | 4, rsa512)):
+            yield Row(f'sign with flags {flags}', sign_request(blob, b'data', flags), reply)
+        yield Row('sign and more', sign_request(blob, b'data', RSA_SHA2_256) + b'more', rsa256)
+        yield Row('sign with an unknown key', sign_request(unknown, b'data'), REFUSED)
+        yield Row('sign with no key', sign_request(b'', b'data'), REFUSED)
+        yield Row('sign without flags', sign_request(blob, b'data')[:-4], REFUSED)
+
+        yield Row('add', add_identity(added), DONE)
+        yield Row('add again', add_identity(self.fields, b'another comment'), DONE)
+        yield Row('add for a time', add_identity(added, constraints=lifetime(1000)), DONE)
+        yield Row('add to be confirmed', add_identity(added, constraints=CONFIRM + lifetime(1)), DONE)
+        yield Row('add with a constraint by the plain number',
+                  bytes([ADD_IDENTITY]) + add_identity(added, constraints=CONFIRM)[1:], DONE)
+        for what, constraints in (('two lifetimes', lifetime(1) + lifetime(1)), ('two confirms', CONFIRM * 2),
+                                  ('half a lifetime', lifetime(1)[:-1]), ('an unknown number', b'\x03'),
+                                  ('number 0', b'\0'), ('an unknown name', constraint_extension(b'x', b'')),
+                                  ('no name', b'\xff'), ('a FIDO provider',
+                                  constraint_extension(b'sk-provider@openssh.com', string(b'internal'))),
+                                  ('certificates', constraint_extension(
+                                      b'associated-certs-v00@openssh.com', b'\0' + string(b'')))):
+            yield Row('add with ' + what, add_identity(added, constraints=constraints), REFUSED)
+
+        yield Row('remove', remove_identity(blob), DONE)
+        yield Row('remove and more', remove_identity(blob) + b'more', DONE)
+        yield Row('remove an unknown key', remove_identity(unknown), REFUSED)
+        yield Row('remove nothing', remove_identity(b''), REFUSED)
+        yield Row('remove all', remove_all, DONE)
+        yield Row('remove all and more', remove_all + b'more', DONE)
+        yield Row('remove all of protocol 1', bytes([REMOVE_ALL_RSA]), DONE)
+
+        for number in (ADD_SMARTCARD, ADD_SMARTCARD_CONSTRAINED, REMOVE_SMARTCARD):
+            yield Row(f'smartcard {number}', bytes([number]) + string(b'/usr/lib/none.so') + string(b'1234'),
+                      REFUSED)
+
+        yield Row('lock', lock(PASSWORD), DONE)
+        yield Row('lock with nothing', lock(b''), REFUSED)
+        yield Row('unlock', unlock(PASSWORD), REFUSED, DONE)
+        yield Row('unlock wrongly', unlock(PASSWORD + b'!'), REFUSED)
+        yield Row('unlock with less', unlock(PASSWORD[:-1]), REFUSED)
+        yield Row('unlock with nothing', unlock(b''), REFUSED)
+        if not REFERENCE:  # which ends on it
+            yield Row('lock with a length that lies', bytes([LOCK]) + u32(99) + b'x', REFUSED)
+            yield Row('unlock with a length that lies', bytes([UNLOCK]) + u32(99) + b'x', REFUSED)
+
+        yield from self.extension_rows()
+
+    def extension_rows(self):
+        bind = session_bind(self.host, b'next session')
+        wrong = session_bind(self.host, b'next session', signature=self.host.sign(b'another'))
+        if not REFERENCE:  # 9.2 has no query, and binds nothing while locked
+            names = b''.join(map(string, EXTENSIONS))
+            yield Row('query', extension(b'query'), bytes([EXTENSION_RESPONSE]) + string(b'query') + names)
+            yield Row('bind a session', bind, DONE, DONE)
+            yield Row('bind a session wrongly', wrong, BIND_REFUSED, BIND_REFUSED)
+        yield Row('an unknown extension', extension(b'unknown@example.com', b'body'), REFUSED)
+        yield Row('an extension without a name', extension(b''), REFUSED)
+        yield Row('an extension whose name lies', bytes([EXTENSION]) + u32(99) + b'x', REFUSED)
+        yield Row('a TPM key that is none', tpm_add_key(b'no key'), REFUSED)
+
+    def test_every_request_has_its_answer_in_every_state(self):
+        rows = list(self.rows())
+        for state in STATES:
+            for row in rows:
+                expected = row.locked if state.locked else row.reply
+                connection = self.enter(state)
+                with self.subTest(state=state, row=row.what):
+                    self.assertEqual(connection.request(row.request), expected)
+                    connection.request(bytes([REQUEST_IDENTITIES]))  # it lives
+                self.leave(connection)
+
+    @ours
+    def test_rsa_with_sha1_is_refused(self):
+        with self.enter(State(False, False)) as connection:
+            for flags in (0, 1, 0x80):
+                self.assertEqual(connection.request(sign_request(self.blob, b'data', flags)), REFUSED)
+
+    def test_an_add_request_cut_off_anywhere_adds_nothing(self):
+        request = add_identity(SoftKey(self.lab, self.lab.path('more')).agent_fields())
+        with self.enter(State(False, False)) as connection:
+            for length in range(1, len(request)):
+                self.assertEqual(connection.request(request[:length]), REFUSED, length)
+            self.assertEqual(connection.request(bytes([REQUEST_IDENTITIES])), self.listing)
+            self.assertEqual(connection.request(request), DONE)
+            self.assertEqual(len(connection.list()), 2)
+
+    def test_requests_sent_together_are_answered_in_their_order_and_see_each_other(self):
+        listing = bytes([REQUEST_IDENTITIES])
+        steps = ((listing, self.listing), (lock(PASSWORD), DONE), (listing, NO_KEYS),
+                 (unlock(PASSWORD), DONE), (listing, self.listing), (bytes([REMOVE_ALL]), DONE),
+                 (bytes([REMOVE_ALL_RSA]), DONE),
+                 (listing, NO_KEYS), (add_identity(self.fields), DONE), (listing, self.listing),
+                 (remove_identity(self.blob), DONE), (remove_identity(self.blob), REFUSED),
+                 (listing, NO_KEYS))
+        with self.enter(State(False, False)) as connection:
+            connection.send(b''.join(string(request) for request, _ in steps))
+            for number, (_, reply) in enumerate(steps):
+                self.assertEqual(connection.read_frame(), reply, number)
+
+
+if __name__ == '__main__':
+    unittest.main()

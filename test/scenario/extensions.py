@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""The extensions query and tpm-add-key: what they take, and that hostile bodies do no harm."""
+
+import os
+import unittest
+
+import keyfile
+from agent import Agent, Askpass, certify, ours
+from hostkey import HostKey
+from lab import Scenario, read, wait_until
+from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, SUCCESS,
+                      constraint_extension, extension, lifetime, lock, session_bind, string, take_string,
+                      tpm_add_key, u32, unlock)
+from swtpm import Swtpm
+
+REFUSED, DONE = bytes([FAILURE]), bytes([SUCCESS])
+
+
+class Query(Scenario):
+    @ours
+    def test_it_lists_exactly_what_is_served(self):
+        self.tpm = Swtpm(self.lab)
+        agent = Agent(self.lab)
+        with agent.connect() as connection:
+            for body in (b'', b'more'):
+                reply = connection.request(extension(b'query', body))
+                self.assertEqual(reply[0], EXTENSION_RESPONSE)
+                name, rest = take_string(reply[1:])
+                self.assertEqual(name, b'query')
+                names = []
+                while rest:
+                    name, rest = take_string(rest)
+                    names.append(name)
+                self.assertEqual(names, list(EXTENSIONS))
+            for name in (b'Query', b'query\0', b'session-bind', b'tpm-add-key@openssh.com', b'x' * 100000):
+                self.assertEqual(connection.request(extension(name)), REFUSED)
+            self.assertEqual(connection.list(), [])  # one reply each
+
+
+@ours
+class TpmAddKey(Scenario):
+    """The Go program ssh-tpm-add speaks it, and so does ours."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.folder = self.lab.make_folder('elsewhere')
+
+    def key(self, name='x', *options, **more):
+        return self.lab.make_key(name, *options, folder=self.folder, **more)
+
+    def test_keys_of_each_kind_are_added_and_sign(self):
+        keys = [self.key(f'{kind}{bits}', kind, bits)
+                for kind, bits in (('ecdsa', 256), ('ecdsa', 384), ('rsa', 2048))]
+        agent = Agent(self.lab)
+        with agent.connect() as connection:
+            for key in keys:
+                self.assertEqual(connection.request(tpm_add_key(read(key.tpm).encode())), DONE)
+                agent.sign_and_check(key)
+                self.assertEqual(agent.listed()[-1], key.line)
+        self.assertEqual(len(agent.listed()), 3)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_message_number_25_in_it_is_one_too(self):
+        agent = Agent(self.lab)
+        request = tpm_add_key(read(self.key().tpm).encode())
+        place = len(extension(b'tpm-add-key'))
+        with agent.connect() as connection:
+            self.assertEqual(connection.request(request[:place] + b'\x19' + request[place + 1:]), DONE)
+            for number in (b'\0', b'\x12', b'\xff'):
+                self.assertEqual(connection.request(request[:place] + number + request[place + 1:]), REFUSED)
+
+    def test_a_pin_is_asked_for_at_the_first_use(self):
+        key = self.key(pin='correct horse')
+        askpass = Askpass(self.lab, 'correct horse')
+        agent = Agent(self.lab, env=askpass.env)
+        with agent.connect() as connection:
+            self.assertEqual(connection.request(tpm_add_key(read(key.tpm).encode())), DONE)
+        self.assertEqual(askpass.questions(), [])
+        agent.sign_and_check(key)
+        self.assertEqual(len(askpass.questions()), 1)
+
+    def test_constraints_count(self):
+        key = self.key()
+        content = read(key.tpm).encode()
+        askpass = Askpass(self.lab)
+        agent = Agent(self.lab, env=askpass.env)
+        with agent.connect() as connection:
+            self.assertEqual(connection.request(tpm_add_key(content, constraints=CONFIRM)), DONE)
+            self.assertIsNone(connection.sign(key.blob, b'data'))
+            self.assertEqual(len(askpass.questions()), 1)
+            self.assertEqual(connection.request(tpm_add_key(content)), DONE)  # in its place, free of them
+            self.assertIsNotNone(connection.sign(key.blob, b'data'))
+            self.assertEqual(len(connection.list()), 1)
+            self.assertEqual(connection.request(tpm_add_key(content, constraints=lifetime(1))), DONE)
+            wait_until(lambda: connection.list() == [], 'its end', 5)
+            for wrong in (b'\x03', lifetime(1) * 2, CONFIRM * 2, lifetime(1)[:-1],
+                          constraint_extension(b'x', b'')):
+                self.assertEqual(connection.request(tpm_add_key(content, constraints=wrong)), REFUSED)
+                self.assertEqual(connection.list(), [])
+
+    def test_a_certificate_comes_with_it(self):
+        key, other = self.key('x'), self.key('y')
+        certificate, foreign = (certify(self.lab, each, '-n', 'root')[1] for each in (key, other))
+        agent = Agent(self.lab)
+        content = read(key.tpm).encode()
+        with agent.connect() as connection:
+            for wrong in (foreign.blob, key.blob, b'no certificate', certificate.blob[:-1],
+                          certificate.blob + b'x'):
+                self.assertEqual(connection.request(tpm_add_key(content, wrong)), REFUSED)
+                self.assertEqual(connection.list(), [])
+            self.assertEqual(connection.request(tpm_add_key(content, certificate.blob)), DONE)
+            self.assertIn(certificate.blob, [blob for blob, _ in connection.list()])
+            for blob in (key.blob, certificate.blob):
+                self.assertIsNotNone(connection.sign(blob, b'data'))
+
+    def test_hostile_bodies_add_nothing_and_harm_nobody(self):
+        key = self.key()
+        content = read(key.tpm).encode()
+        parts = keyfile.fields(key.tpm)
+        agent = Agent(self.lab)
+        bodies = [tpm_add_key(hostile) for hostile in (
+            b'', b'\0', b'no key', content[:100], content[:-30], content.replace(b'TSS2', b'TSS3'),
+            b'-----BEGIN TSS2 PRIVATE KEY-----\n-----END TSS2 PRIVATE KEY-----\n', content * 100,
+            b'\xff' * 200000, keyfile.pem(b'').encode(), keyfile.pem(b'\x30\x80').encode(),
+            keyfile.pem(b'\x30' * 5000).encode(),
+            keyfile.build(keyfile.with_public(parts, lambda public: b'')).encode(),
+            keyfile.build(keyfile.with_public(parts, lambda public: b'\xff\xff' + public[2:])).encode(),
+            keyfile.build(keyfile.with_public(parts, keyfile.with_unknown_curve)).encode(),
+            keyfile.build(keyfile.with_public(parts, keyfile.without_signing)).encode(),
+            keyfile.build(parts[:-1]).encode(), keyfile.build(parts[:-1] + [(keyfile.OCTETS, b'')]).encode())]
+        bodies += [extension(b'tpm-add-key', body) for body in (
+            b'', b'\x11', b'\x11' + string(b''), b'\x11' + string(b'TPMKEY'), b'\x11' + string(b'TPMKEY') * 2,
+            b'\x11' + string(b'tpmkey') + string(content) + string(b''), string(b'TPMKEY') + string(content),
+            b'\x11' + string(b'TPMKEY') + u32(0xffffffff) + content,
+            b'\x11' + string(b'TPMKEY') + string(b'') + string(b''),
+            b'\x11' + string(b'TPMKEY') + string(content) + u32(0xffffffff))]
+        with agent.connect() as connection:
+            for body in bodies:
+                with self.subTest(body=body[:200]):
+                    self.assertEqual(connection.request(body), REFUSED)
+                    self.assertEqual(connection.list(), [])
+            whole = tpm_add_key(content)
+            for length in range(len(extension(b'tpm-add-key')), len(whole)):
+                self.assertEqual(connection.request(whole[:length]), REFUSED)
+            self.assertEqual(connection.request(whole), DONE)
+            self.assertEqual(len(connection.list()), 1)
+
+    def test_it_is_refused_on_a_connection_that_is_or_should_be_bound(self):
+        content = read(self.key().tpm).encode()
+        host = HostKey(self.lab)
+        agent = Agent(self.lab)
+        for signature in (None, b''):
+            with agent.connect() as connection:
+                connection.request(session_bind(host, b'session', True, signature=signature))
+                self.assertIn(connection.request(tpm_add_key(content)), (REFUSED, bytes([EXTENSION_FAILURE])))
+                self.assertEqual(connection.list(), [])
+        with agent.connect() as connection:
+            self.assertEqual(connection.request(tpm_add_key(content)), DONE)
+
+    def test_a_locked_agent_adds_nothing(self):
+        agent = Agent(self.lab)
+        with agent.connect() as connection:
+            self.assertEqual(connection.request(lock(b'x')), DONE)
+            self.assertEqual(connection.request(tpm_add_key(read(self.key().tpm).encode())), REFUSED)
+            self.assertEqual(connection.request(unlock(b'x')), DONE)
+            self.assertEqual(connection.list(), [])
+
+    def test_a_key_of_another_tpm_is_added_and_does_not_sign(self):
+        """Nothing asks the TPM before the first use."""
+        other = Swtpm(self.lab, 'other-tpm')
+        key = self.key(env={'SSH_TPM_TCTI': other.tcti})
+        agent = Agent(self.lab)
+        with agent.connect() as connection:
+            connection.request(tpm_add_key(read(key.tpm).encode()))
+            self.assertIsNone(connection.sign(key.blob, b'data'))
+        os.unlink(key.tpm)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""The agent around one command, in the background, and ended again: as users of ssh-agent know it."""
+
+import os
+import re
+import signal
+import stat
+import unittest
+
+from agent import REFERENCE, ours
+from lab import Scenario, wait_until
+from protocol import Connection
+from swtpm import Swtpm
+
+
+def runs(pid):
+    """Whether there is such a process, the dead that nobody has waited for left out."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
+            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
+    except FileNotFoundError:
+        return False
+
+
+class SubprocessMode(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.socket = self.lab.path('agent.sock')
+        self.program = 'ssh-agent' if REFERENCE else f'{self.lab.bin}/ssh-tpm-agent'
+        self.folder = () if REFERENCE else ('--key-dir', self.lab.keys)
+
+    def around(self, *command, **more):
+        """Runs a command under an agent of its own."""
+        return self.lab.run(self.program, '-a', self.socket, *self.folder, *command, **more)
+
+    def test_the_command_finds_the_agent(self):
+        key = None if REFERENCE else self.lab.make_key('x')
+        result = self.around('sh', '-c', 'echo "$SSH_AUTH_SOCK"; ps -o comm= -p "$SSH_AGENT_PID"; ssh-add -L')
+        lines = result.stdout.splitlines()
+        self.assertEqual(lines[0], self.socket)
+        self.assertRegex(lines[1], 'ssh-agent' if REFERENCE else 'ssh-tpm')
+        self.assertEqual(lines[2], 'The agent has no identities.' if REFERENCE else key.line)
+
+    def test_its_exit_status_is_the_commands(self):
+        for status in (0, 1, 7, 255):
+            self.assertEqual(self.around('sh', '-c', f'exit {status}').returncode, status)
+            self.socket_goes()
+
+    def socket_goes(self):
+        """OpenSSH's agent looks every ten seconds whether its parent still lives."""
+        wait_until(lambda: not os.path.lexists(self.socket), 'the end of the socket', 15 if REFERENCE else 5)
+
+    def test_a_command_that_is_killed_shows_in_the_status(self):
+        status = self.around('sh', '-c', 'kill -TERM $$').returncode
+        self.assertIn(status, (-signal.SIGTERM, 128 + signal.SIGTERM))
+
+    def test_a_command_that_cannot_be_run_is_a_failure(self):
+        self.assertNotEqual(self.around(self.lab.path('absent')).returncode, 0)
+        self.socket_goes()
+
+    def test_the_commands_own_options_are_left_to_it(self):
+        self.assertEqual(self.around('echo', '-n', '-k', '--', '-s').stdout, '-k -- -s')
+
+    def test_standard_input_and_output_are_the_commands(self):
+        self.assertEqual(self.around('cat', stdin='a line\n').stdout, 'a line\n')
+
+    def test_the_agent_ends_with_the_command_and_takes_its_socket_along(self):
+        result = self.around('sh', '-c', 'echo "$SSH_AGENT_PID"', status=0)
+        pid = int(result.stdout)
+        self.socket_goes()
+        wait_until(lambda: not runs(pid), 'the end of the agent', 5)
+
+    def test_without_a_socket_option_it_has_one_that_is_the_users_alone(self):
+        result = self.lab.run(self.program, *self.folder, 'sh', '-c',
+                              'echo "$SSH_AUTH_SOCK"; stat -c %a "$SSH_AUTH_SOCK"; ssh-add -l', status=1)
+        socket, mode, answer = result.stdout.splitlines()
+        self.assertEqual((mode, answer), ('600', 'The agent has no identities.'))
+        wait_until(lambda: not os.path.lexists(socket), 'the end of the socket', 15)
+
+    def test_what_the_command_left_running_does_not_keep_the_agent(self):
+        self.around('sh', '-c', 'sleep 600 >/dev/null 2>&1 &', status=0)
+        self.socket_goes()
+
+    def test_in_the_background_it_is_found_by_what_it_prints_and_k_ends_it(self):
+        result = self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
+        printed = re.fullmatch(r'SSH_AUTH_SOCK=(.+); export SSH_AUTH_SOCK;\n'
+                               r'SSH_AGENT_PID=(\d+); export SSH_AGENT_PID;\n'
+                               r'echo Agent pid (\d+);\n', result.stdout)
+        self.assertTrue(printed, result.stdout)
+        self.assertEqual(printed[1], self.socket)
+        self.assertEqual(printed[2], printed[3])
+        pid = int(printed[2])
+        self.assertTrue(runs(pid))
+        self.assertTrue(stat.S_ISSOCK(os.stat(self.socket).st_mode))  # it listens before the shell goes on
+        with Connection(self.socket) as connection:
+            self.assertEqual(connection.list(), [])
+        self.assertNotEqual(os.getsid(pid), os.getsid(0))  # a terminal that goes takes it not along
+        ended = self.lab.run(self.program, '-k', status=0,
+                             env={'SSH_AGENT_PID': str(pid), 'SSH_AUTH_SOCK': self.socket})
+        self.assertEqual(ended.stdout, 'unset SSH_AUTH_SOCK;\nunset SSH_AGENT_PID;\n'
+                                       f'echo Agent pid {pid} killed;\n')
+        wait_until(lambda: not runs(pid), 'the end of the agent', 5)
+        self.assertFalse(os.path.lexists(self.socket))
+
+    def test_a_shell_evaluates_it(self):
+        options = ' '.join(('-s', '-a', self.socket, *self.folder))
+        result = self.lab.run('sh', '-e', '-c', f'eval "$({self.program} {options})"; ssh-add -l || echo $?\n'
+                              f'eval "$({self.program} -k)"; echo "${{SSH_AUTH_SOCK-none}}"', status=0)
+        lines = result.stdout.splitlines()
+        self.assertRegex(lines[0], r'^Agent pid \d+$')
+        self.assertEqual(lines[1:3], ['The agent has no identities.', '1'])
+        self.assertRegex(lines[3], r'^Agent pid \d+ killed$')
+        self.assertEqual(lines[4], 'none')
+
+    def test_k_without_an_agent_is_a_failure(self):
+        for pid in (None, '', 'x', '0', '-1', '1x', '99999999999'):
+            with self.subTest(pid=pid):
+                result = self.lab.run(self.program, '-k', env={'SSH_AGENT_PID': pid}, status=1)
+                self.assertEqual(result.stdout, '')
+                self.assertIn('SSH_AGENT_PID', result.stderr)
+
+    def test_a_second_agent_on_the_same_socket_is_refused(self):
+        self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
+        for options in (('-s',), ('-D',), ('echo', 'never')):
+            mode, command = (options, ()) if options[0][0] == '-' else ((), options)
+            with self.subTest(options=options):
+                result = self.lab.run(self.program, *mode, '-a', self.socket, *self.folder, *command)
+                self.assertEqual((result.returncode, result.stdout), (1, ''))
+                self.assertIn(self.socket, result.stderr)
+        with Connection(self.socket) as connection:
+            self.assertEqual(connection.list(), [])
+
+    @ours
+    def test_sigterm_ends_it_in_the_background_too(self):
+        result = self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
+        pid = int(re.search(r'SSH_AGENT_PID=(\d+)', result.stdout)[1])
+        os.kill(pid, signal.SIGTERM)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)  # the lab inherited it
+        self.assertFalse(os.path.lexists(self.socket))
+
+
+if __name__ == '__main__':
+    unittest.main()

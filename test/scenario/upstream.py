@@ -1,0 +1,149 @@
+"""Agents to put behind ours: OpenSSH's own, and one that does what it is told, however rude."""
+
+import os
+import socket
+import threading
+
+from agent import Agent
+from lab import Scenario
+from protocol import IDENTITIES_ANSWER, REQUEST_IDENTITIES, Connection, frame, string, u32
+from softkey import SoftKey
+from swtpm import Swtpm
+
+LIST = bytes([REQUEST_IDENTITIES])
+
+
+class SshAgent(Agent):
+    """OpenSSH's ssh-agent. It can be killed, and another one started in its place."""
+
+    def __init__(self, lab, name='other', env=None):
+        self.lab, self._env = lab, env
+        self.socket = lab.path(name + '.sock')
+        self.start()
+
+    def start(self):
+        self.process = self.lab.start('ssh-agent', '-D', '-a', self.socket, env=self._env)
+        self.process.wait_line('Agent pid')
+
+    def kill(self):
+        """At once. It leaves its socket behind, and its askpass, which has all that it had open."""
+        self.process.popen.kill()
+        self.process.popen.wait()
+
+    def restart(self):
+        os.unlink(self.socket)
+        self.start()
+
+
+class Peer(Connection):
+    """An accepted connection, seen from the agent's end."""
+
+    def __init__(self, accepted):
+        self.socket = accepted
+
+    def requests(self):
+        """The requests, as they come, until the client closes."""
+        while (request := self.read_frame()) is not None:
+            yield request
+
+    def wait_until_closed(self):
+        for _ in self.requests():
+            pass
+
+
+class FakeAgent:
+    """Listens, and has `behaviour(peer)` deal with each connection, in a thread of its own; what has
+    returned is closed. Without a behaviour, nothing is ever accepted."""
+
+    def __init__(self, test, behaviour, name='fake', backlog=1000):
+        self.socket = test.lab.path(name + '.sock')
+        self.behaviour = behaviour  # of the connections to come
+        self.connections = 0
+        self._ended = False
+        self._peers, self._threads = [], []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.socket)
+        self._listener.listen(backlog)
+        if behaviour is not None:
+            self._run(self._accept)
+        test.addCleanup(self.end)
+
+    def _run(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self):
+        while not self._ended:
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError:  # by `end`
+                return
+            self.connections += 1
+            self._peers.append(accepted)
+            self._run(self._behave, accepted)
+
+    def _behave(self, accepted):
+        try:
+            self.behaviour(Peer(accepted))
+        except (OSError, AssertionError):
+            pass  # the client has gone
+        finally:
+            self._peers.remove(accepted)
+            accepted.close()
+
+    def end(self):
+        self._ended = True
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for accepted in list(self._peers):
+            try:
+                accepted.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has closed by itself meanwhile
+        for thread in self._threads:
+            thread.join(10)
+        self._listener.close()
+
+
+def identities(*pairs, count=None):
+    """The answer to a list request: pairs of blob and comment."""
+    body = b''.join(string(blob) + string(comment) for blob, comment in pairs)
+    return bytes([IDENTITIES_ANSWER]) + u32(len(pairs) if count is None else count) + body
+
+
+def always(*replies):
+    """Behaviour: these frames, in one piece, in answer to each request."""
+    def behave(peer):
+        for _ in peer.requests():
+            peer.send(b''.join(map(frame, replies)))
+    return behave
+
+
+def lists(*pairs):
+    """Behaviour: an agent with these keys."""
+    return always(identities(*pairs))
+
+
+class TwoBehind(Scenario):
+    """Ours, with a key of the TPM, in front of two of OpenSSH."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.own = self.lab.make_key('own')
+        self.first, self.second = SshAgent(self.lab, 'first'), SshAgent(self.lab, 'second')
+
+    def start(self, *options, others=None, **more):
+        others = (self.first, self.second) if others is None else others
+        self.agent = Agent(self.lab, *[word for other in others for word in ('-A', other.socket)], *options,
+                           **more)
+
+    def soft(self, name, kind='ed25519', bits=256):
+        return SoftKey(self.lab, os.path.join(self.lab.make_folder('soft'), name), kind, bits, name).key
+
+    def give(self, agent, *keys):
+        for key in keys:
+            agent.ssh_add('-q', key.path, status=0)
+
+    def assert_lists(self, *keys, agent=None):
+        self.assertEqual((agent or self.agent).listed(), [key.line for key in keys])
