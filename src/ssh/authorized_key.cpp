@@ -2,6 +2,7 @@
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "ssh/words.hpp"
 #include "wire/reader.hpp"
 
 #include <algorithm>
@@ -10,21 +11,8 @@ namespace sshtpm::ssh {
 
 namespace {
 
-constexpr std::string_view blanks = " \t";
 /// What would end the line for some reader of it.
 constexpr std::string_view line_ends("\r\n\0", 3);
-
-void skip_blanks(std::string_view& text) {
-    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
-}
-
-/// Takes what stands in front of the next blank.
-std::string_view take_word(std::string_view& text) {
-    const auto word = text.substr(0, text.find_first_of(blanks));
-    text.remove_prefix(word.size());
-    skip_blanks(text);
-    return word;
-}
 
 /// Takes a line without its end, LF or CR LF.
 std::string_view take_line(std::string_view& text) {

@@ -4,6 +4,7 @@
 #include "ssh/fingerprint.hpp"
 #include "ssh/openssl.hpp"
 #include "ssh/pattern.hpp"
+#include "ssh/words.hpp"
 #include "wire/reader.hpp"
 
 #include <algorithm>
@@ -14,21 +15,8 @@ namespace sshtpm::ssh {
 
 namespace {
 
-constexpr std::string_view blanks = " \t";
 constexpr std::string_view hashed = "|1|"; // the one kind of hash there is: HMAC-SHA1
 constexpr std::size_t sha1_size = 20;
-
-void skip_blanks(std::string_view& text) {
-    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
-}
-
-/// Takes what stands in front of the next blank, and the blanks.
-std::string_view take_word(std::string_view& text) {
-    const auto word = text.substr(0, text.find_first_of(blanks));
-    text.remove_prefix(word.size());
-    skip_blanks(text);
-    return word;
-}
 
 /// Takes a line, as OpenSSH sees it: up to the first NUL, if there is one.
 std::string_view take_line(std::string_view& text) {
