@@ -24,7 +24,11 @@ bool is_second_file(const KeyStore& keys, const identity::Identity& identity) {
 } // namespace
 
 KeyFolder::KeyFolder(fs::path folder, protocol::Constraints terms)
-    : folder_(std::move(folder)), terms_(std::move(terms)) {}
+    : folder_(std::move(folder)), terms_(std::move(terms)) {
+    std::error_code ignored;
+    if (!fs::is_directory(folder_, ignored))
+        log::info("no key folder ", printable(folder_.string()), " so far; its keys are taken when it comes");
+}
 
 HeldKey KeyFolder::terms_now() const {
     HeldKey terms{.identity = nullptr, .origin = HeldKey::Origin::folder, .constraints = terms_};

@@ -118,6 +118,7 @@ class KeyFolder(Scenario):
     def test_a_folder_that_comes_later_is_watched(self):
         folder = self.lab.path('later', 'keys')
         agent = Agent(self.lab, key_dir=folder)
+        agent.process.wait_line(f'no key folder {folder} so far')
         self.assertEqual(agent.listed(), [])
         self.lab.make_folder('later', 'keys')
         key = self.lab.make_key('a', folder=folder)
