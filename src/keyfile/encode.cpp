@@ -1,3 +1,4 @@
+#include "base/error.hpp"
 #include "der/writer.hpp"
 #include "keyfile/asn1.hpp"
 #include "keyfile/description.hpp"
@@ -15,6 +16,8 @@ const asn1::Oid& oid_of(KeyKind kind) {
         return asn1::importable_key;
     case KeyKind::sealed:
         return asn1::sealed_key;
+    case KeyKind::primary:
+        throw Error(Errc::unsupported, "a primary key has no file: its TPM makes it anew");
     case KeyKind::loadable:
         break;
     }

@@ -26,7 +26,12 @@ struct AuthPolicy {
     friend bool operator==(const AuthPolicy&, const AuthPolicy&) = default;
 };
 
-enum class KeyKind { loadable, importable, sealed };
+enum class KeyKind {
+    loadable,
+    importable,
+    sealed,
+    primary, ///< in no file: the TPM makes it anew from the seed of the hierarchy `parent`
+};
 
 /// Releases of ssh-tpm-agent whose files have a format of their own (legacy.hpp) and hang under the storage
 /// keys of the TCG templates with zero-filled unique fields: ECC for ECDSA keys, RSA for RSA keys.

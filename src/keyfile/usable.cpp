@@ -34,6 +34,7 @@ constexpr std::array<Curve, 3> curves{{
 void require_loadable(KeyKind kind) {
     switch (kind) {
     case KeyKind::loadable:
+    case KeyKind::primary:
         return;
     case KeyKind::importable:
         unsupported("a wrapped key, which the TPM has to import first", "ssh-tpm keygen --import FILE");

@@ -16,7 +16,7 @@ void Device::open() {
     keys_.reset();
     context_.reset();
     context_.emplace(tcti_);
-    keys_.emplace(*context_);
+    keys_.emplace(*context_, primaries_);
     keys_->parents().use_owner_password(owner_password_);
     broken_ = false;
 }

@@ -62,7 +62,8 @@ class Device {
     std::string tcti_;
     std::optional<Emulator> emulator_;
     Auth owner_password_;
-    bool broken_ = true; ///< to be opened by the next turn
+    bool broken_ = true;       ///< to be opened by the next turn
+    SavedPrimaries primaries_; ///< not the connection's: they outlive it
     std::optional<Context> context_;
     std::optional<WarmKeys> keys_;
 };

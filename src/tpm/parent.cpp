@@ -120,7 +120,8 @@ Parent Parents::primary(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& storage_key) 
     auto made = try_create_primary(context_, tr, ESYS_TR_PASSWORD, storage_key);
     if (!made)
         throw Error(Errc::auth, "the " + std::string(name) + " hierarchy has a password",
-                    hierarchy == TPM2_RH_OWNER ? "-o asks for it" : "a key's parent in it cannot be made");
+                    hierarchy == TPM2_RH_OWNER ? "-o asks for it"
+                                               : "only that of the owner hierarchy can be given");
     return loaded_parent(std::move(made));
 }
 

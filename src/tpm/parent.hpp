@@ -54,6 +54,12 @@ class Parents {
     /// @throws Error as open does.
     Parent open_for_creation(TPM2_HANDLE parent = TPM2_RH_OWNER);
 
+    /// A primary key made in a hierarchy, with the owner password where that is needed. @throws Error as open
+    /// does.
+    Handle create_in(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& key_template) const {
+        return primary(hierarchy, key_template).loaded;
+    }
+
     /// To be called when a Load under the persistent copy failed its integrity check: finds out whether that
     /// copy is the standard storage key at all. If it is not, it is not used any more, and the real one is
     /// returned; otherwise nothing: the key file is from another TPM. Nothing, too, when the owner hierarchy

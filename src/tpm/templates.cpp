@@ -104,4 +104,8 @@ TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack diction
     return out;
 }
 
+TPM2B_PUBLIC hierarchy_key(const KeyAlgorithm& algorithm) {
+    return signing_key(algorithm, DictionaryAttack::exempt);
+}
+
 } // namespace sshtpm::tpm

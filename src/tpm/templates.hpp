@@ -34,4 +34,13 @@ enum class DictionaryAttack { exempt, guarded };
 /// somebody's mistyped PINs would lock them out; keys with a PIN are guarded.
 TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack dictionary_attack);
 
+/// The template of the keys that TPM2_CreatePrimary makes from a hierarchy's seed, with an empty inSensitive.
+/// The key depends on every byte of it: changed, it would change the host keys of everybody who has them from
+/// here. In the TCG's names: nameAlg TPM_ALG_SHA256; objectAttributes fixedTPM, fixedParent,
+/// sensitiveDataOrigin, userWithAuth, noDA, sign (0x00040472); authPolicy empty; symmetric and scheme
+/// TPM_ALG_NULL; for ECC the curve and kdf TPM_ALG_NULL; for RSA keyBits and exponent 0 (65537); unique
+/// empty. Equal to tpm2_createprimary -G ecc256 (rsa2048) -g sha256
+///     -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|sign'.
+TPM2B_PUBLIC hierarchy_key(const KeyAlgorithm& algorithm);
+
 } // namespace sshtpm::tpm

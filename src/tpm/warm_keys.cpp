@@ -39,7 +39,8 @@ Handle load_key(const Context& context, Parents& parents, Parent& parent, const 
     throw error_of("Esys_Load", TPM2_RC_INTEGRITY);
 }
 
-WarmKeys::WarmKeys(const Context& context) : context_(context), parents_(context) {}
+WarmKeys::WarmKeys(const Context& context, SavedPrimaries& primaries)
+    : context_(context), primaries_(primaries), parents_(context) {}
 
 SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, const Auth& auth,
                           TPMI_ALG_HASH hash, ByteView digest) {
@@ -82,6 +83,10 @@ ESYS_TR WarmKeys::loaded(const std::shared_ptr<const keyfile::KeyFile>& key, boo
 void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session) {
     while (warm_.size() >= capacity) // before the parent needs a slot
         warm_.pop_back();
+    if (key->kind == keyfile::KeyKind::primary) { // which has no PIN, and no parent
+        warm_.insert(warm_.begin(), Warm{key, primaries_.load(context_, parents_, *key)});
+        return;
+    }
     auto parent = parents_.open(*key);
     auto handle = load_key(context_, parents_, parent, *key);
     warm_.insert(warm_.begin(), Warm{key, std::move(handle)});

@@ -3,6 +3,7 @@
 
 #include "keyfile/key_file.hpp"
 #include "tpm/parent.hpp"
+#include "tpm/saved_primaries.hpp"
 #include "tpm/session.hpp"
 #include "tpm/sign.hpp"
 
@@ -18,11 +19,13 @@ class WarmKeys {
     /// loaded, two may stay.
     static constexpr std::size_t capacity = 2;
 
-    explicit WarmKeys(const Context& context);
+    /// @param primaries for keys without a file; they outlive this.
+    WarmKeys(const Context& context, SavedPrimaries& primaries);
 
     /// Signs a digest of `hash`. A warm key costs TPM2_Sign alone; a cold one TPM2_Load and TPM2_Sign under
     /// the persistent storage key, with TPM2_CreatePrimary in front where there is none; the first use with a
-    /// PIN one TPM2_StartAuthSession. Busy, full and forgetful TPMs are retried as retry.hpp says.
+    /// PIN one TPM2_StartAuthSession. A cold primary key costs TPM2_ContextLoad and TPM2_Sign, and the first
+    /// time TPM2_CreatePrimary. Busy, full and forgetful TPMs are retried as retry.hpp says.
     /// @param auth the key's auth value; null for a key without one.
     SignResult sign(const std::shared_ptr<const keyfile::KeyFile>& key, const Auth& auth, TPMI_ALG_HASH hash,
                     ByteView digest);
@@ -32,6 +35,7 @@ class WarmKeys {
     bool holds_nothing() const noexcept { return warm_.empty() && !session_; }
 
     Parents& parents() noexcept { return parents_; }
+    SavedPrimaries& primaries() noexcept { return primaries_; }
 
   private:
     struct Warm {
@@ -44,6 +48,7 @@ class WarmKeys {
     void load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
 
     const Context& context_;
+    SavedPrimaries& primaries_;
     Parents parents_;
     Handle session_;
     /// Whose storage key the session is salted to. A key's PIN is used only in a session of its own parent's:

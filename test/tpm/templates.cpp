@@ -1,5 +1,6 @@
 #include "tpm/templates.hpp"
 
+#include "keyfile/marshal.hpp"
 #include "support/catch.hpp"
 
 using namespace sshtpm;
@@ -41,4 +42,17 @@ TEST_CASE("keys are made to sign and to do nothing else") {
         CHECK((area.objectAttributes & TPMA_OBJECT_FIXEDTPM) != 0);
         CHECK((area.objectAttributes & TPMA_OBJECT_FIXEDPARENT) != 0);
     }
+}
+
+TEST_CASE("the templates of hierarchy keys stay as they are to the last bit") {
+    // A TPM makes the key from these bytes: whoever changes them changes the host keys of everybody who has
+    // such ones. TPMT_PUBLIC: type, nameAlg, objectAttributes, authPolicy, parameters, unique.
+    const auto marshalled = [](const tpm::KeyAlgorithm& algorithm) {
+        const auto tpm2b = keyfile::marshal_public(tpm::hierarchy_key(algorithm).publicArea);
+        return hex(ByteView(tpm2b).subspan(2));
+    };
+    CHECK(marshalled({TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0}) == "0023000b00040472000000100010"
+                                                               "0003001000000000");
+    CHECK(marshalled({TPM2_ALG_RSA, 0, 2048}) == "0001000b00040472000000100010"
+                                                 "0800000000000000");
 }
