@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view usage =
     "usage: ssh-tpm-agent [-D | -d | -s] [-a socket] [-A socket] [-t time] [--key-dir folder | --no-load]\n"
+    "                     [--hierarchy endorsement | owner | platform | null]\n"
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
     "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
     "       ssh-tpm-agent -k\n"
@@ -56,6 +57,7 @@ struct CommandLine {
     bool stay = false; ///< -D or -d: whatever else is said, in the foreground
     log::Level level = log::Level::info;
     protocol::Constraints key_dir_terms;
+    std::optional<tpm::Hierarchy> hierarchy;
     agent::KeyPolicy policy;
     std::optional<agent::PinLifetime> pin_lifetime = agent::PinLifetime{};
     std::vector<std::filesystem::path> upstreams;
@@ -110,6 +112,12 @@ std::vector<cli::Option> key_options(CommandLine& line) {
          .help = "the folder of keys (default: ~/.ssh)",
          .apply = [&line](char* folder) { line.key_dir = folder; }},
         {.long_name = "no-load", .help = "load no keys", .apply = [&line](char*) { line.load = false; }},
+        {.long_name = "hierarchy",
+         .argument = "H",
+         .help = "serve the P-256 and the RSA 2048 key that the TPM makes from the seed of its endorsement, "
+                 "owner, platform or null hierarchy (e, o, p, n), without files; and no folder's, unless "
+                 "--key-dir names one",
+         .apply = [&line](char* word) { line.hierarchy = parse_hierarchy(word); }},
         {.short_name = 't',
          .argument = "TIME",
          .help = "how long a key is held that comes without a lifetime, those of the folder included",
@@ -119,7 +127,7 @@ std::vector<cli::Option> key_options(CommandLine& line) {
                  line.key_dir_terms.lifetime = line.policy.default_lifetime;
              }},
         {.long_name = "confirm",
-         .help = "ask before each use of a key of the folder, by SSH_ASKPASS alone",
+         .help = "ask before each use of a key of the folder or the hierarchy, by SSH_ASKPASS alone",
          .apply = [&line](char*) { line.key_dir_terms.confirm = true; }},
         {.long_name = "pin-lifetime",
          .argument = "TIME",
@@ -172,6 +180,7 @@ void serve(const CommandLine& line, agent::ListeningSocket& socket, int until,
                        .owner_password = line.tpm.owner_password(),
                        .key_dir = line.load ? line.key_dir : std::filesystem::path(),
                        .key_dir_terms = line.key_dir_terms,
+                       .hierarchy = line.hierarchy,
                        .policy = line.policy,
                        .upstreams = line.upstreams,
                        .pin_lifetime = line.pin_lifetime,
@@ -245,6 +254,7 @@ int run_agent(std::span<char*> arguments) {
     auto passed = os::activated_socket();
     os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
     line.target = line.tpm.target();
+    line.load = line.load && !(line.hierarchy && line.key_dir.empty());
     if (line.load)
         line.key_dir = std::filesystem::absolute(line.key_dir.empty() ? os::ssh_folder() : line.key_dir);
     const bool background = (line.mode == Mode::background && !line.stay) || !line.command.empty();

@@ -24,7 +24,7 @@ constexpr std::string_view usage =
        ssh-tpm-keygen -y [-f file] | --print-pubkey file
        ssh-tpm-keygen --import file [-f file] [-C comment] [-P passphrase] [-N pin]
        ssh-tpm-keygen --wrap key --wrap-with parent -f file [-P passphrase] [-N pin]
-       ssh-tpm-keygen -A [-f prefix]
+       ssh-tpm-keygen -A [-f prefix] [-C comment] [--hierarchy endorsement|owner|platform|null]
        ssh-tpm-keygen --supported)";
 
 constexpr std::string_view about =
@@ -130,6 +130,13 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
          .help = "its storage key's public area: PEM (tpm2_createprimary -f pem) or TPM2B_PUBLIC "
                  "(tpm2_readpublic -f tss)",
          .apply = [&line](char* file) { line.options.wrap_with = file; }},
+        {.long_name = "hierarchy",
+         .argument = "H",
+         .help = "with -A: write only the .pub files of the keys that the TPM makes from the seed of its "
+                 "endorsement, owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent "
+                 "--hierarchy; the "
+                 "null hierarchy's change at every boot",
+         .apply = [&line](char* word) { line.options.hierarchy = parse_hierarchy(word); }},
         {.long_name = "supported",
          .help = "list the key types and sizes that this TPM makes",
          .apply = mode(keygen_supported)},
@@ -205,6 +212,8 @@ int run_keygen(std::span<char*> arguments) {
                     "a file is named with -f");
     if (!line.options.wrap_with.empty() && line.mode != keygen_wrap)
         throw Error(Errc::usage, "--wrap-with goes with --wrap KEY");
+    if (line.options.hierarchy && line.mode != keygen_host_keys)
+        throw Error(Errc::usage, "--hierarchy goes with -A");
     return line.mode == nullptr ? keygen_create(line.options) : line.mode(line.options);
 }
 

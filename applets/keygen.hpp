@@ -4,6 +4,7 @@
 #include "base/secret.hpp"
 #include "ssh/fingerprint.hpp"
 #include "tpm/device.hpp"
+#include "tpm/hierarchy.hpp"
 
 #include <functional>
 #include <memory>
@@ -25,6 +26,7 @@ struct KeygenOptions {
     std::string source;                                       ///< --import FILE, --wrap KEY
     std::string wrap_with;                                    ///< --wrap-with PARENT
     TPM2_HANDLE parent = TPM2_RH_OWNER;                       ///< --parent-handle
+    std::optional<tpm::Hierarchy> hierarchy;                  ///< --hierarchy
     /// Opens the TPM, with the owner password where -o asks for it: called only by modes that need one.
     std::function<std::unique_ptr<tpm::Device>()> open_device;
 };

@@ -1,24 +1,37 @@
-// keygen -A: the host keys that are not there yet.
+// keygen -A: the host keys that are not there yet. It runs at every boot, so that what is there is looked at
+// and left alone, and the TPM is opened only for what is missing.
 
 #include "applets/keygen_create.hpp"
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "cli/report.hpp"
+#include "identity/hierarchy.hpp"
+#include "identity/sign.hpp"
 #include "os/paths.hpp"
+#include "ssh/authorized_key.hpp"
+#include "tpm/create.hpp"
 
-#include <array>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sshtpm::applets {
 
 namespace {
 
 namespace fs = std::filesystem;
+using identity::HostKeyType;
+
+constexpr std::size_t max_public_file = std::size_t{64} * 1024;
 
 struct HostKey {
-    std::string_view type, label;
+    const HostKeyType& type;
+    KeyPaths paths;
 };
-
-constexpr std::array host_keys{HostKey{"ecdsa", "ECDSA"}, HostKey{"rsa", "RSA"}};
 
 void make_folders(const fs::path& folder) {
     if (folder.empty() || fs::is_directory(folder))
@@ -27,47 +40,160 @@ void make_folders(const fs::path& folder) {
     make_folder(folder, 0755);
 }
 
+/// Before the TPM works for seconds on a key that could not be written.
+void require_writable(const fs::path& folder) {
+    if (::access(folder.c_str(), W_OK | X_OK) != 0)
+        throw Error(errno == EACCES ? Errc::permission : Errc::io,
+                    folder.string() + ": " + std::strerror(errno),
+                    "the keys are written there: run it as root, and once the file system is writable");
+}
+
 bool is_there(const fs::path& path) {
     std::error_code ignored;
     return fs::exists(fs::symlink_status(path, ignored));
 }
 
-/// The public half of a key that is there goes missing more easily than it is missed: it is written again.
+/// True for a file without content too: a program that was killed, or a full disk, left that.
+bool is_missing(const fs::path& path) {
+    std::error_code failure;
+    return !is_there(path) || (fs::file_size(path, failure) == 0 && !failure);
+}
+
+bool holds(const fs::path& pub, const ssh::PublicKey& key) {
+    const auto text = read_file(pub, max_public_file);
+    try { // caught to say which file it was
+        return equal(ssh::AuthorizedKey::parse(text_of(text)).blob, key.blob());
+    } catch (const Error& error) {
+        throw error.about(pub.string());
+    }
+}
+
+Error other_key(const fs::path& pub, const std::string& whose) {
+    return {Errc::exists, pub.string() + ": holds another key than " + whose,
+            "remove it to have the right one written"};
+}
+
+/// Makes sure that the .pub file is there and this identity's. Somebody else may be at the same work.
+void complete(const fs::path& pub, const identity::Identity& identity, const std::string& whose) {
+    if (is_missing(pub)) {
+        try { // caught because another run may have been faster
+            write_public_half(pub, identity, is_there(pub) ? Existing::replace : Existing::keep);
+            return;
+        } catch (const Error& error) {
+            if (error.code() != Errc::exists)
+                throw;
+        }
+    }
+    if (!holds(pub, identity.public_key))
+        throw other_key(pub, whose);
+}
+
 void complete(const KeyPaths& paths) {
-    if (is_there(paths.pub))
-        return;
-    const auto identity = read_identity(paths.key);
-    write_public_half(paths.pub, identity, Existing::keep);
+    complete(paths.pub, read_identity(paths.key), "the one in " + paths.key.string());
+}
+
+/// Looks at a pair of files, and completes it where that needs no TPM. @returns whether a key is to be made.
+bool is_wanted(const HostKey& key) {
+    if (is_there(key.paths.key)) {
+        complete(key.paths);
+        return false;
+    }
+    if (is_missing(key.paths.pub))
+        return true;
+    throw Error(
+        Errc::exists,
+        key.paths.pub.string() + ": is there without its private half, " + key.paths.key.string(),
+        "a hierarchy's key has none, and is made with --hierarchy; if that was lost, remove the .pub file");
+}
+
+/// The same for a key without a private half.
+bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
+    if (is_there(key.paths.key))
+        throw Error(Errc::exists, key.paths.key.string() + ": a host key with a file of its own is there",
+                    "remove it and its .pub file to have the " + std::string(hierarchy.name) +
+                        " hierarchy's key in its place");
+    // The null hierarchy's key of an earlier boot is gone: only there is the TPM asked whose it is.
+    return is_missing(key.paths.pub) || hierarchy.handle == TPM2_RH_NULL;
+}
+
+void make(tpm::Device& device, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
+    // sshd cannot type a PIN, so a host key has none.
+    const auto identity = make_key(device, key.type.algorithm, nullptr, comment, options.parent);
+    try { // caught because another run may have been faster: its key is the host's then
+        write_file(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), 0600, Existing::keep);
+    } catch (const Error& error) {
+        if (error.code() != Errc::exists)
+            throw;
+    }
+    complete(key.paths);
+}
+
+void derive(tpm::Device& device, const HostKey& key, const tpm::Hierarchy& hierarchy,
+            const std::string& comment) {
+    const auto turn = device.take_turn();
+    const auto identity = identity::hierarchy_identity(device, hierarchy, key.type, comment);
+    identity::prove(device, identity, nullptr);
+    device.keys().flush();
+    complete(key.paths.pub, identity,
+             "the one that the TPM makes in its " + std::string(hierarchy.name) + " hierarchy now");
+}
+
+bool has_type(tpm::Device& device, const HostKeyType& type) {
+    const auto turn = device.take_turn();
+    return tpm::supports(device.context(), type.algorithm);
+}
+
+/// Makes what is missing. @returns how many keys that is.
+std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOptions& options) {
+    const auto comment = options.comment.value_or("root@" + os::host_name());
+    require_comment(comment);
+    const auto device = options.open_device();
+    std::size_t made = 0;
+    for (const auto& key : missing) {
+        if (!has_type(*device, key.type)) {
+            log::info("warning: this TPM makes no ", tpm::describe(key.type.algorithm), " keys: no ",
+                      printable(key.paths.pub.string()));
+            continue;
+        }
+        if (!options.quiet && is_missing(key.paths.pub))
+            std::cout << "ssh-tpm-keygen: generating new host key: " << key.type.label << '\n' << std::flush;
+        if (options.hierarchy)
+            derive(*device, key, *options.hierarchy, comment);
+        else
+            make(*device, key, options, comment);
+        ++made;
+    }
+    return made;
 }
 
 } // namespace
 
 int keygen_host_keys(const KeygenOptions& options) {
+    ::umask(022); // so that no folder is narrower than it should be when this is killed right behind mkdir
     const auto folder = fs::path(options.file.value_or("") + "/etc/ssh");
     make_folders(folder);
-    const auto comment = options.comment.value_or("root@" + os::host_name());
-    require_comment(comment);
-
-    std::unique_ptr<tpm::Device> device; // opened for the first key that is missing: at most boots none is
-    for (const auto& host_key : host_keys) {
-        const auto paths =
-            paths_for((folder / ("ssh_tpm_host_" + std::string(host_key.type) + "_key")).string());
-        if (is_there(paths.key)) {
-            complete(paths);
-            continue;
+    if (options.hierarchy && options.hierarchy->handle == TPM2_RH_NULL)
+        log::error(
+            "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot: "
+            "whoever knows this host will be told that it is another");
+    int status = 0;
+    std::vector<HostKey> missing;
+    for (const auto& type : identity::host_key_types) {
+        const HostKey key{type,
+                          paths_for((folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string())};
+        try { // caught to see to the other key too
+            if (options.hierarchy ? is_wanted(key, *options.hierarchy) : is_wanted(key))
+                missing.push_back(key);
+        } catch (const Error& error) {
+            status = cli::report(log::program(), error);
         }
-        if (!device)
-            device = options.open_device();
-        if (!options.quiet)
-            std::cout << "ssh-tpm-keygen: generating new host key: " << host_key.label << '\n' << std::flush;
-        // sshd cannot type a PIN, so a host key has none.
-        const auto identity = make_key(*device, choose_algorithm(std::string(host_key.type), std::nullopt),
-                                       nullptr, comment, options.parent);
-        write_file(paths.key, bytes_of(keyfile::to_key_file(*identity.key)), 0600, Existing::keep);
-        write_public_half(paths.pub, identity,
-                          Existing::replace); // one without its key is of no use to anybody
     }
-    return 0;
+    if (missing.empty())
+        return status;
+    require_writable(folder);
+    if (make_missing(missing, options) == 0 && missing.size() == identity::host_key_types.size())
+        throw identity::no_host_key_type();
+    return status;
 }
 
 } // namespace sshtpm::applets

@@ -6,7 +6,6 @@
 #include "prompt/ask.hpp"
 #include "tpm/pin.hpp"
 
-#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -16,18 +15,6 @@ namespace sshtpm::applets {
 namespace {
 
 constexpr const char* owner_password_variable = "SSH_TPM_AGENT_OWNER_PASSWORD";
-
-struct Hierarchy {
-    std::string_view word, letter;
-    TPM2_HANDLE handle;
-};
-
-constexpr std::array hierarchies{
-    Hierarchy{"owner", "o", TPM2_RH_OWNER},
-    Hierarchy{"endorsement", "e", TPM2_RH_ENDORSEMENT},
-    Hierarchy{"platform", "p", TPM2_RH_PLATFORM},
-    Hierarchy{"null", "n", TPM2_RH_NULL},
-};
 
 /// The variable's value, wiped from the environment: children should not inherit it.
 std::optional<Secret> take_variable(const char* name) {
@@ -40,12 +27,25 @@ std::optional<Secret> take_variable(const char* name) {
     return secret;
 }
 
+const tpm::Hierarchy* find_hierarchy(std::string_view word) {
+    for (const auto& hierarchy : tpm::hierarchies)
+        if (word == hierarchy.name || word == hierarchy.letter)
+            return &hierarchy;
+    return nullptr;
+}
+
 } // namespace
 
+tpm::Hierarchy parse_hierarchy(std::string_view word) {
+    if (const auto* hierarchy = find_hierarchy(word))
+        return *hierarchy;
+    throw Error(Errc::usage, "--hierarchy " + std::string(word) + ": no such hierarchy",
+                "endorsement (e), owner (o), platform (p) or null (n)");
+}
+
 TPM2_HANDLE parse_parent_handle(std::string_view word) {
-    for (const auto& hierarchy : hierarchies)
-        if (word == hierarchy.word || word == hierarchy.letter)
-            return hierarchy.handle;
+    if (const auto* hierarchy = find_hierarchy(word))
+        return hierarchy->handle;
     TPM2_HANDLE handle = 0;
     if (word.starts_with("0x")) {
         const auto* end = word.data() + word.size();
@@ -74,11 +74,14 @@ void TpmOptions::add_to(std::vector<cli::Option>& options) {
 }
 
 tpm::Target TpmOptions::target() const {
+    // Looked for when it is wanted: an initramfs has no home folder to have it in.
+    const bool emulated = swtpm_ || os::has_variable("SSH_TPM_AGENT_SWTPM");
+    const auto emulator_state = emulated ? os::emulator_state() : std::filesystem::path();
     return tpm::choose_target({.tcti_option = tcti_,
                                .tcti_variable = os::variable("SSH_TPM_TCTI"),
                                .swtpm_option = swtpm_,
                                .swtpm_variable = os::variable("SSH_TPM_AGENT_SWTPM"),
-                               .default_emulator_state = os::emulator_state()});
+                               .default_emulator_state = emulator_state});
 }
 
 tpm::Auth TpmOptions::owner_password() const {

@@ -3,6 +3,7 @@
 
 #include "cli/options.hpp"
 #include "tpm/device.hpp"
+#include "tpm/hierarchy.hpp"
 
 #include <memory>
 
@@ -28,6 +29,9 @@ class TpmOptions {
     bool swtpm_ = false;
     bool ask_owner_password_ = false;
 };
+
+/// endorsement/e, owner/o, platform/p, null/n. @throws Error(usage), listing them.
+tpm::Hierarchy parse_hierarchy(std::string_view word);
 
 /// owner/o, endorsement/e, platform/p, null/n, or a persistent handle 0x81000000..0x81FFFFFF.
 /// @throws Error(usage), listing them.

@@ -18,9 +18,10 @@ using IdentityPtr = std::shared_ptr<const identity::Identity>;
 /// One line of the agent's list: a key, or a certificate of it, which is a line of its own as in ssh-agent.
 struct HeldKey {
     enum class Origin {
-        folder, ///< a file of the key folder: it comes and goes with the file
-        client, ///< a client gave a key file
-        sealed, ///< a client gave a private key, which went into the TPM on arrival
+        folder,    ///< a file of the key folder: it comes and goes with the file
+        client,    ///< a client gave a key file
+        sealed,    ///< a client gave a private key, which went into the TPM on arrival
+        hierarchy, ///< the TPM makes it from a seed; it is there from the start
     };
 
     IdentityPtr identity;

@@ -1,6 +1,7 @@
 #include "agent/server.hpp"
 
 #include "agent/connection.hpp"
+#include "agent/hierarchy_keys.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -148,13 +149,19 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
         asio::co_spawn(loop, follow_folder(std::move(watched), state), rethrow);
     if (options.until >= 0)
         asio::co_spawn(loop, stop_when_readable(loop, duplicate(options.until)), rethrow);
-    asio::co_spawn(
-        loop,
-        accept_clients(duplicate(socket.fd()), client_turns(loop, options.upstreams.size()), spawn_client),
-        rethrow);
-    asio::post(loop, [&] { // behind the beginnings of all these
-        log::info("listening on ", printable(socket.path().string()));
-        ready();
+    const auto serve_clients = [&] {
+        asio::co_spawn(loop,
+                       accept_clients(duplicate(socket.fd()), client_turns(loop, options.upstreams.size()),
+                                      spawn_client),
+                       rethrow);
+        asio::post(loop, [&] { // behind the beginnings of all these
+            log::info("listening on ", printable(socket.path().string()));
+            ready();
+        });
+    };
+    asio::co_spawn(loop, keep_hierarchy_keys(lane, options, state), [&](const std::exception_ptr& failure) {
+        rethrow(failure);
+        serve_clients(); // whoever asks before finds all keys there
     });
     loop.run();
 

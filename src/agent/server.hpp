@@ -4,6 +4,7 @@
 #include "agent/key_requests.hpp"
 #include "agent/listener.hpp"
 #include "agent/pin_cache.hpp"
+#include "tpm/hierarchy.hpp"
 #include "tpm/session.hpp"
 #include "tpm/target.hpp"
 
@@ -16,9 +17,10 @@ namespace sshtpm::agent {
 
 struct ServerOptions {
     tpm::Target target;
-    tpm::Auth owner_password;            ///< null when none is given
-    std::filesystem::path key_dir;       ///< empty: load no keys
-    protocol::Constraints key_dir_terms; ///< of each key from there
+    tpm::Auth owner_password;                ///< null when none is given
+    std::filesystem::path key_dir;           ///< empty: load no keys
+    protocol::Constraints key_dir_terms;     ///< of each key from there, or from a hierarchy
+    std::optional<tpm::Hierarchy> hierarchy; ///< whose keys to serve, without files
     KeyPolicy policy;
     std::vector<std::filesystem::path> upstreams;            ///< sockets of the agents behind this one
     std::optional<PinLifetime> pin_lifetime = PinLifetime{}; ///< nothing: keep no PIN

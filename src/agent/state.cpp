@@ -44,6 +44,23 @@ void State::reload_folder() {
     if (folder_)
         folder_->forget();
     scan_folder();
+    put_kept();
+}
+
+void State::keep(std::vector<HeldKey> keys_without_file) {
+    kept_ = std::move(keys_without_file);
+    put_kept();
+}
+
+void State::put_kept() {
+    for (auto key : kept_) {
+        if (keys.find_line(key.blob()))
+            continue;
+        if (key.constraints.lifetime)
+            key.dies = os::BootClock::now() + std::chrono::seconds(*key.constraints.lifetime);
+        keys.add(std::move(key));
+    }
+    watch_deadlines();
 }
 
 void State::expire() {

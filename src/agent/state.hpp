@@ -29,17 +29,23 @@ class State {
 
     /// Reads what has changed in the key folder.
     void scan_folder();
-    /// Reads all of it again, with what was removed.
+    /// Reads all of it again, with what was removed; keys without a file that were removed come back too.
     void reload_folder();
+
+    /// Keys that are there from the start and have no file.
+    /// @param keys on these terms; their lifetime runs from when they are put into the store.
+    void keep(std::vector<HeldKey> keys);
 
     /// To be called when a key or a PIN may have come: they are dropped when they have lived their time.
     void watch_deadlines() { alarm_.at_latest(next_deadline()); }
 
   private:
     void expire();
+    void put_kept();
     std::optional<os::BootClock::time_point> next_deadline() const;
 
     std::optional<KeyFolder> folder_;
+    std::vector<HeldKey> kept_;
     Alarm alarm_;
 };
 

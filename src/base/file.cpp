@@ -152,7 +152,7 @@ FileStamp stamp_of(const fs::path& path) noexcept {
 }
 
 bool make_folder(const fs::path& path, mode_t mode) {
-    if (::mkdir(path.c_str(), 0700) == 0) {
+    if (::mkdir(path.c_str(), mode) == 0) { // the umask may have taken some of it
         if (::chmod(path.c_str(), mode) != 0)
             throw Error::from_errno(errno, path.string());
         return true;
