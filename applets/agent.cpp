@@ -41,6 +41,7 @@ constexpr std::string_view closing = R"(
 Environment
   SSH_TPM_AUTH_SOCK                  the socket without -a; else ssh-tpm-agent.sock in XDG_RUNTIME_DIR,
                                      /run/user/UID or ~/.ssh/agent, the first that is there
+  SSH_TPM_AGENT_OWNER_PASSWORD       the owner password
   SSH_ASKPASS, SSH_ASKPASS_REQUIRE, DISPLAY, WAYLAND_DISPLAY
                                      who asks for PINs and confirmation, as for ssh-agent
   SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM, SSH_TPM_SWTPM_STATE
@@ -111,7 +112,7 @@ std::vector<cli::Option> key_options(CommandLine& line) {
          .argument = "DIR",
          .help = "the folder of keys (default: ~/.ssh)",
          .apply = [&line](char* folder) { line.key_dir = folder; }},
-        {.long_name = "no-load", .help = "load no keys", .apply = [&line](char*) { line.load = false; }},
+        {.long_name = "no-load", .help = "read no folder of keys", .apply = [&line](char*) { line.load = false; }},
         {.long_name = "hierarchy",
          .argument = "H",
          .help = "serve the P-256 and the RSA 2048 key that the TPM makes from the seed of its endorsement, "

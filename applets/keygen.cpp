@@ -36,6 +36,15 @@ constexpr std::string_view closing = R"(
 Files
   ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    the private key, sealed to this TPM (TSS2 PRIVATE KEY format), mode 0600
   ~/.ssh/id_ecdsa.pub, id_rsa.pub    the public key, as ssh-keygen writes it
+  /etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key.tpm and .pub
+                                     the host keys of -A, below PREFIX; of --hierarchy the .pub files alone
+
+Host keys
+  -A is safe at every boot: keys that are there are left alone, a .pub file that is missing is written again,
+  and the TPM is used only for a key that is missing. With --hierarchy the TPM makes the keys from a seed, the
+  same ones each time, and no file guards them: whoever may use the TPM (group tss) can sign with them, unless
+  the hierarchy is the owner's and has a password. The endorsement hierarchy's last until the TPM's maker or
+  firmware changes its seed, the owner's until the TPM is cleared, the null hierarchy's until the next boot.
 
 Environment
   SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM  which TPM; SSH_TPM_SWTPM_STATE: where the emulator keeps its state
@@ -50,6 +59,8 @@ Examples
   ssh-tpm keygen -t rsa -b 3072 -f ~/.ssh/work
   ssh-tpm keygen -p -f ~/.ssh/id_ecdsa         another PIN
   ssh-tpm keygen --import ~/.ssh/id_rsa        seal a key that exists
+  ssh-tpm keygen -A                            host keys, those that are not there yet
+  ssh-tpm keygen -A --hierarchy endorsement    the same without private files, for ssh-tpm agent --hierarchy
 )";
 
 using Mode = int (*)(const KeygenOptions&);
@@ -132,7 +143,7 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
          .apply = [&line](char* file) { line.options.wrap_with = file; }},
         {.long_name = "hierarchy",
          .argument = "H",
-         .help = "with -A: write only the .pub files of the keys that the TPM makes from the seed of its "
+         .help = "with -A: only the .pub files of the keys that the TPM makes from the seed of its "
                  "endorsement, owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent "
                  "--hierarchy; the "
                  "null hierarchy's change at every boot",

@@ -8,6 +8,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get('SSH_TPM_BUILD', os.path.join(ROOT, 'build'))
 PROGRAMS = os.path.join(BUILD, 'test', 'bench')
 os.environ['SSH_TPM_BIN'] = os.path.join(BUILD, 'applets')
+os.environ['SSH_TPM_TCTI_PROBE'] = os.path.join(BUILD, 'test', 'support', 'tcti-probe.so')
 sys.path.insert(0, os.path.join(ROOT, 'test', 'scenario'))
 
 

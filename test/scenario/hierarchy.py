@@ -1,4 +1,4 @@
-"""Keys that a TPM makes from a hierarchy's seed: their .pub files, an agent that serves them, an sshd that uses it."""
+"""Keys that a TPM makes from a hierarchy's seed: their .pub files, an agent that serves them, an sshd."""
 
 import base64
 import os
@@ -35,31 +35,32 @@ class HierarchyAgent(Agent):
     def __init__(self, lab, hierarchy, *options, name='agent', tcti=None, env=None):
         self.lab, self.socket = lab, lab.path(name + '.sock')
         choice = ('--tcti', tcti) if tcti else ()
-        self.process = lab.start(f'{lab.bin}/ssh-tpm-agent', '-l', self.socket, '--hierarchy', hierarchy, *choice,
-                                 *options, env=env)
+        self.process = lab.start(f'{lab.bin}/ssh-tpm-agent', '-l', self.socket, '--hierarchy', hierarchy,
+                                 *choice, *options, env=env)
         self.process.wait_line(f'listening on {self.socket}')
 
 
 def primary_of_tools(tpm, hierarchy, kind):
     """The numbers of the key that tpm2_createprimary makes: x and y, or n."""
     context = tpm.lab.path('primary.ctx')
-    printed = tpm.craft('tpm2_createprimary', '-C', hierarchy, '-G', GENERATOR[kind], '-g', 'sha256', '-a', ATTRIBUTES,
-                        '-c', context)
+    printed = tpm.craft('tpm2_createprimary', '-C', hierarchy, '-G', GENERATOR[kind], '-g', 'sha256',
+                        '-a', ATTRIBUTES, '-c', context)
     names = ('x', 'y') if kind == 'ecdsa' else ('rsa',)
     return b''.join(bytes.fromhex(re.search(rf'(?m)^{name}: ([0-9a-f]+)$', printed)[1]) for name in names)
 
 
 def host_sshd(lab, agent, user, *keys):
     """An sshd whose host keys are public files alone: the agent has the rest."""
-    return Sshd(lab, f'HostKeyAgent {agent.socket}', authorized=[user.pub], host_keys=[key.pub for key in keys])
+    return Sshd(lab, f'HostKeyAgent {agent.socket}', authorized=[user.pub],
+                host_keys=[key.pub for key in keys])
 
 
 def login(lab, server, user, known, *options, command='echo in'):
     """With a key in a file, at a host that `known` must know."""
     return lab.run('ssh', '-F', 'none', '-p', str(server.port), '-i', user.path, '-o', 'IdentityAgent=none',
-                   '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes', '-o', f'UserKnownHostsFile={known}',
-                   '-o', 'GlobalKnownHostsFile=/dev/null', '-o', 'ControlPath=none', *options,
-                   f'{USER}@127.0.0.1', command)
+                   '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes',
+                   '-o', f'UserKnownHostsFile={known}', '-o', 'GlobalKnownHostsFile=/dev/null',
+                   '-o', 'ControlPath=none', *options, f'{USER}@127.0.0.1', command)
 
 
 def know(lab, server, *keys):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""keygen -A --hierarchy writes the public halves of keys that agent --hierarchy makes in the TPM, without files."""
+"""keygen -A --hierarchy writes the .pub files of keys that agent --hierarchy makes in the TPM."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import socket
 import unittest
 
 from agent import Agent, Askpass
-from hierarchy import (KINDS, HierarchyAgent, base_of, primary_of_tools, read_public, without_comment)
+from hierarchy import KINDS, HierarchyAgent, base_of, primary_of_tools, read_public, without_comment
 from lab import Scenario, contents, mode, read, wait_until
 from lesser_tpm import LesserTpm
 from swtpm import Probe, Swtpm
@@ -26,8 +26,8 @@ class HierarchyKeys(Scenario):
         return self.lab.path(name)
 
     def make(self, hierarchy, *options, name='prefix', status=0, **more):
-        return self.lab.keygen('-A', '-f', self.prefix(name), '--hierarchy', hierarchy, *options, status=status,
-                               **more)
+        return self.lab.keygen('-A', '-f', self.prefix(name), '--hierarchy', hierarchy, *options,
+                               status=status, **more)
 
     def keys(self, name='prefix'):
         return [read_public(self.prefix(name), kind) for kind in KINDS]
@@ -81,7 +81,8 @@ class HierarchyKeys(Scenario):
             result = self.make(word, name=word, env=self.lab.no_tpm)
             self.assertEqual((contents(self.prefix(word)), result.stdout, result.stderr), (before, '', ''))
             self.make(word, name=word + '.again')
-            self.assertEqual([key.line for key in self.keys(word + '.again')], [key.line for key in self.keys(word)])
+            self.assertEqual([key.line for key in self.keys(word + '.again')],
+                             [key.line for key in self.keys(word)])
 
     def test_one_that_is_missing_comes_back(self):
         self.make('owner')
@@ -136,6 +137,26 @@ class HierarchyKeys(Scenario):
         self.assertNotEqual(agent.ssh_keygen_sign(self.keys()[0]).returncode, 0)
         self.assertIn('the TPM makes another key now: its owner hierarchy has a new seed', agent.log())
 
+    def test_the_endorsement_hierarchys_keys_survive_a_clear(self):
+        self.make('endorsement')
+        agent = HierarchyAgent(self.lab, 'endorsement')
+        for key in self.keys():
+            agent.sign_and_check(key)
+        self.tpm.tool('tpm2_clear')
+        for key in self.keys():
+            agent.sign_and_check(key)
+        self.make('endorsement', name='after')
+        self.assertEqual([key.line for key in self.keys('after')], [key.line for key in self.keys()])
+
+    def test_the_emulator_that_tools_share_serves_them_too(self):
+        env = {'SSH_TPM_TCTI': None, 'SSH_TPM_AGENT_SWTPM': '1',
+               'SSH_TPM_SWTPM_STATE': self.lab.path('emulator')}
+        self.make('owner', env=env)
+        agent = HierarchyAgent(self.lab, 'owner', env=env)
+        self.assertEqual(without_comment(agent.listed()), without_comment(key.line for key in self.keys()))
+        for key in self.keys() * 2:
+            agent.sign_and_check(key)
+
     def test_wrong_words_are_errors_that_list_the_right_ones(self):
         for word in ('', 'endorsment', 'Owner', '0x81000001', 'eo'):
             for tool, options in (('ssh-tpm-keygen', ('-A', '-f', self.prefix())), ('ssh-tpm-agent', ())):
@@ -171,12 +192,13 @@ class HierarchyKeys(Scenario):
         self.assert_error(refused, 'the owner hierarchy has a password', 'hint: -o')
         wrong = self.make('owner', name='none', env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'other'}, status=None)
         self.assert_error(wrong, 'the owner password is wrong')
-        self.make('owner', '--tcti', probe.tcti, name='variable', env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'owned'})
+        given = {'SSH_TPM_AGENT_OWNER_PASSWORD': 'owned'}
+        self.make('owner', '--tcti', probe.tcti, name='variable', env=given)
         asked = Askpass(self.lab, 'owned')
         self.make('owner', '-o', name='asked', env=asked.env)
         for name in ('variable', 'asked'):
             self.assertEqual([key.line for key in self.keys(name)], lines)
-        agent = HierarchyAgent(self.lab, 'owner', tcti=probe.tcti, env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'owned'})
+        agent = HierarchyAgent(self.lab, 'owner', tcti=probe.tcti, env=given)
         self.assertEqual(without_comment(agent.listed()), without_comment(lines))
         for key in self.keys():
             agent.sign_and_check(key)
@@ -188,10 +210,10 @@ class HierarchyKeys(Scenario):
         self.tpm.assert_no_handles()
 
     def assert_agent_fails(self, hierarchy, *words):
-        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', self.lab.path('failed.sock'), '--hierarchy',
-                              hierarchy)
+        socket_path = self.lab.path('failed.sock')
+        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', socket_path, '--hierarchy', hierarchy)
         self.assert_error(result, *words, tool='ssh-tpm-agent')
-        self.assertFalse(os.path.lexists(self.lab.path('failed.sock')))
+        self.assertFalse(os.path.lexists(socket_path))
 
     def test_a_password_that_cannot_be_given_is_a_clear_error(self):
         self.tpm.tool('tpm2_changeauth', '-c', 'endorsement', 'endorsed')

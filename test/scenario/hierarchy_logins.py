@@ -27,8 +27,8 @@ class HierarchyLogins(Scenario):
         self.known = know(self.lab, self.server, *self.keys.values())
 
     def login(self, algorithm, *options):
-        return login(self.lab, self.server, self.user, self.known, '-v', '-o', f'HostKeyAlgorithms={algorithm}',
-                     *options)
+        return login(self.lab, self.server, self.user, self.known, '-v',
+                     '-o', f'HostKeyAlgorithms={algorithm}', *options)
 
     def assert_logins(self):
         for algorithm, kind in ALGORITHMS.items():
@@ -89,7 +89,8 @@ class HierarchyLogins(Scenario):
         know(self.lab, self.server, self.keys['ecdsa'])
         # The command ends when the file is complete, or at its own deadline.
         learnt = f'for i in $(seq 300); do [ $(wc -l < {self.known}) = 2 ] && break; sleep 0.1; done'
-        result = login(self.lab, self.server, self.user, self.known, '-o', 'UpdateHostKeys=yes', command=learnt)
+        result = login(self.lab, self.server, self.user, self.known, '-o', 'UpdateHostKeys=yes',
+                       command=learnt)
         self.assertEqual(result.returncode, 0, result.stderr)
         for key in self.keys.values():
             self.assertIn(' '.join(key.line.split()[:2]), read(self.known))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""keygen -A as a step of provisioning: at every boot, twice at once, killed, in an initramfs, on a lesser TPM."""
+"""keygen -A as a step of provisioning: at every boot, twice at once, killed, in an initramfs."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import unittest
 
 from agent import Askpass
 from hierarchy import KINDS, base_of
-from lab import Scenario, contents, mode, needs_root, read
+from lab import AS_NOBODY, Scenario, contents, mode, needs_root, read
 from lesser_tpm import LesserTpm
 from swtpm import Probe, Swtpm
 
@@ -74,7 +74,8 @@ class Provisioning(Scenario):
         self.make()
         shutil.copy(self.base('rsa') + '.pub', self.base('ecdsa') + '.pub')
         before = contents(self.prefix)
-        self.assert_error(self.make(status=None), 'ssh_tpm_host_ecdsa_key.pub: holds another key', 'hint: remove it')
+        result = self.make(status=None)
+        self.assert_error(result, 'ssh_tpm_host_ecdsa_key.pub: holds another key', 'hint: remove it')
         self.assertEqual(contents(self.prefix), before)
         os.unlink(self.base('ecdsa') + '.pub')
         self.make()
@@ -87,7 +88,8 @@ class Provisioning(Scenario):
         self.lab.write('prefix/etc/ssh/ssh_tpm_host_ecdsa_key.tpm', 'broken\n')
         self.assert_error(self.make(status=None), 'ssh_tpm_host_ecdsa_key.tpm')
         self.assertEqual(read(self.base('ecdsa') + '.tpm'), 'broken\n')
-        self.assertEqual(self.lab.keygen('-y', '-f', self.base('rsa') + '.tpm').stdout, read(self.base('rsa') + '.pub'))
+        self.assertEqual(self.lab.keygen('-y', '-f', self.base('rsa') + '.tpm').stdout,
+                         read(self.base('rsa') + '.pub'))
 
     def test_a_public_half_without_its_key_is_an_error_and_kept(self):
         self.make()
@@ -113,8 +115,8 @@ class Provisioning(Scenario):
         env = {'SSH_TPM_TCTI': None, 'SSH_TPM_SWTPM_STATE': self.lab.path('emulator')}
         for number in range(4):
             prefix = self.lab.path(f'prefix{number}')
-            runs = [self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', prefix, '--swtpm', '--hierarchy', 'e',
-                                   env=env) for _ in range(3)]
+            runs = [self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', prefix, '--swtpm',
+                                   '--hierarchy', 'e', env=env) for _ in range(3)]
             for run in runs:
                 self.assertEqual(run.wait(), 0, run.log())
             self.assertEqual(sorted(os.listdir(os.path.join(prefix, 'etc/ssh'))),
@@ -135,8 +137,8 @@ class Provisioning(Scenario):
         for point in range(POINTS):
             prefix = self.lab.path(f'k{point}')
             process = subprocess.Popen((f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', prefix), env=env,
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                       umask=0o077)
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL, umask=0o077)
             try:
                 process.wait(span * 1.3 * point / POINTS)
             except subprocess.TimeoutExpired:
@@ -165,8 +167,8 @@ class Provisioning(Scenario):
         self.make('-C', 'root@image')
         for kind in KINDS:
             self.assertEqual(read(self.base(kind) + '.pub').split()[2], 'root@image')
-        self.assert_error(self.lab.keygen('-A', '-f', self.lab.path('other'), '-C', 'a\nb', status=None), '-C: ',
-                          status=2)
+        result = self.lab.keygen('-A', '-f', self.lab.path('other'), '-C', 'a\nb', status=None)
+        self.assert_error(result, '-C: ', status=2)
 
     # From an initramfs
 
@@ -182,17 +184,19 @@ class Provisioning(Scenario):
         self.assert_complete()
 
     def on_read_only(self, *options, probe=None, env=None):
-        script = f'mount --bind {self.prefix} {self.prefix} && mount -o remount,ro,bind {self.prefix} && exec "$@"'
+        place = self.prefix
+        script = f'mount --bind {place} {place} && mount -o remount,ro,bind {place} && exec "$@"'
         tcti = ('--tcti', probe.tcti) if probe else ()
-        return self.lab.run('unshare', '-m', 'sh', '-c', script, 'sh', f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f',
-                            self.prefix, *tcti, *options, env={**EMPTY, **(env or {})})
+        return self.lab.run('unshare', '-m', 'sh', '-c', script, 'sh', f'{self.lab.bin}/ssh-tpm-keygen', '-A',
+                            '-f', place, *tcti, *options, env={**EMPTY, **(env or {})})
 
     @needs_mounts
     def test_a_read_only_place_is_an_error_before_the_tpm_has_worked(self):
         os.makedirs(self.folder)
         probe = Probe(self.tpm)
         for options in ((), ('--hierarchy', 'owner')):
-            self.assert_error(self.on_read_only(*options, probe=probe), self.folder, 'Read-only file system', 'hint: ')
+            result = self.on_read_only(*options, probe=probe)
+            self.assert_error(result, self.folder, 'Read-only file system', 'hint: ')
         self.assertEqual(probe.take(), [])
         shutil.rmtree(self.prefix)
         os.mkdir(self.prefix)
@@ -211,8 +215,8 @@ class Provisioning(Scenario):
         os.makedirs(self.folder)
         os.chmod(self.lab.folder, 0o755)
         self.tpm.open_to_all()
-        result = self.lab.run(os.path.join(self.lab.program_for_others(), 'ssh-tpm-keygen'), '-A', '-f', self.prefix,
-                              user=65534, group=65534, extra_groups=[])
+        program = os.path.join(self.lab.program_for_others(), 'ssh-tpm-keygen')
+        result = self.lab.run(program, '-A', '-f', self.prefix, **AS_NOBODY)
         self.assert_error(result, self.folder, 'Permission denied', 'hint: ')
 
     # The TPM

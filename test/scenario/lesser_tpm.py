@@ -1,4 +1,4 @@
-"""An emulator that does not have all algorithms: a relay in front of it says so when it is asked (TPM2_TestParms)."""
+"""A TPM that lacks algorithms: a relay in front of the emulator says so when it is asked (TPM2_TestParms)."""
 
 import socket
 import struct
