@@ -112,7 +112,9 @@ std::vector<cli::Option> key_options(CommandLine& line) {
          .argument = "DIR",
          .help = "the folder of keys (default: ~/.ssh)",
          .apply = [&line](char* folder) { line.key_dir = folder; }},
-        {.long_name = "no-load", .help = "read no folder of keys", .apply = [&line](char*) { line.load = false; }},
+        {.long_name = "no-load",
+         .help = "read no folder of keys",
+         .apply = [&line](char*) { line.load = false; }},
         {.long_name = "hierarchy",
          .argument = "H",
          .help = "serve the P-256 and the RSA 2048 key that the TPM makes from the seed of its endorsement, "

@@ -173,7 +173,7 @@ int keygen_host_keys(const KeygenOptions& options) {
     const auto folder = fs::path(options.file.value_or("") + "/etc/ssh");
     make_folders(folder);
     if (options.hierarchy && options.hierarchy->handle == TPM2_RH_NULL)
-        log::error(
+        log::info(
             "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot: "
             "whoever knows this host will be told that it is another");
     int status = 0;

@@ -12,7 +12,7 @@ asio::awaitable<void> keep_hierarchy_keys(TpmLane& lane, const ServerOptions& op
         co_return;
     const auto& hierarchy = *options.hierarchy;
     if (hierarchy.handle == TPM2_RH_NULL)
-        log::error(
+        log::info(
             "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot");
     log::info("making the keys of the ", hierarchy.name, " hierarchy");
     auto job = [hierarchy](tpm::Device& device) { return identity::hierarchy_identities(device, hierarchy); };

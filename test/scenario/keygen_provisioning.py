@@ -18,10 +18,13 @@ EMPTY = {name: None for name in ('HOME', 'USER', 'LANG', 'TERM', 'XDG_RUNTIME_DI
 FILES = sorted(f'ssh_tpm_host_{kind}_key.{ending}' for kind in KINDS for ending in ('tpm', 'pub'))
 
 
+# Without nsswitch.conf systemd's module, which knows root without a file, is not asked either.
+NO_PASSWD = 'mount --bind /dev/null /etc/passwd && mount --bind /dev/null /etc/nsswitch.conf'
+
+
 def can_unshare():
-    return os.geteuid() == 0 and subprocess.run(
-        ('unshare', '-m', 'mount', '--bind', '/dev/null', '/etc/passwd'), capture_output=True,
-        check=False).returncode == 0
+    return os.geteuid() == 0 and subprocess.run(('unshare', '-m', 'sh', '-c', NO_PASSWD), capture_output=True,
+                                                check=False).returncode == 0
 
 
 needs_mounts = unittest.skipUnless(can_unshare(), 'no mounts of its own here')
@@ -179,7 +182,7 @@ class Provisioning(Scenario):
 
     @needs_mounts
     def test_no_passwd_is_needed(self):
-        self.lab.run('unshare', '-m', 'sh', '-c', 'mount --bind /dev/null /etc/passwd && exec "$@"', 'sh',
+        self.lab.run('unshare', '-m', 'sh', '-c', NO_PASSWD + ' && exec "$@"', 'sh',
                      f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', self.prefix, env=EMPTY, status=0)
         self.assert_complete()
 
