@@ -94,11 +94,14 @@ void complete(const KeyPaths& paths) {
 
 /// Looks at a pair of files, and completes it where that needs no TPM. @returns whether a key is to be made.
 bool is_wanted(const HostKey& key) {
-    if (is_there(key.paths.key)) {
+    // The .pub file is looked for in between: another run, which writes it last, may be at the same work.
+    const bool found = is_there(key.paths.key);
+    const bool public_missing = is_missing(key.paths.pub);
+    if (found || is_there(key.paths.key)) {
         complete(key.paths);
         return false;
     }
-    if (is_missing(key.paths.pub))
+    if (public_missing)
         return true;
     throw Error(
         Errc::exists,
