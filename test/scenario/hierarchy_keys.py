@@ -156,6 +156,17 @@ class HierarchyKeys(Scenario):
         for key in self.keys() * 2:
             agent.sign_and_check(key)
 
+    def test_a_tpm_that_others_wrong_pins_have_locked_still_signs_with_them(self):
+        self.make('endorsement')
+        guarded = self.lab.make_key('x', pin='1234')
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
+        for _ in range(3):
+            refused = self.lab.keygen('-p', '-P', 'wrong', '-N', '', '-f', guarded.tpm, status=1)
+        self.assertIn('the TPM is locked', refused.stderr)
+        agent = HierarchyAgent(self.lab, 'endorsement')
+        for key in self.keys():
+            agent.sign_and_check(key)
+
     def test_wrong_words_are_errors_that_list_the_right_ones(self):
         for word in ('', 'endorsment', 'Owner', '0x81000001', 'eo'):
             for tool, options in (('ssh-tpm-keygen', ('-A', '-f', self.prefix())), ('ssh-tpm-agent', ())):
