@@ -176,7 +176,8 @@ std::filesystem::path socket_path(const CommandLine& line) {
     return std::filesystem::absolute(path);
 }
 
-void serve(const CommandLine& line, agent::ListeningSocket& socket, int until,
+/// @param notifier of an agent in the foreground: one in the background is not what systemd started.
+void serve(const CommandLine& line, agent::ListeningSocket& socket, int until, os::Notifier notifier,
            const std::function<void()>& ready) {
     agent::run_server(socket,
                       {.target = line.target,
@@ -187,18 +188,20 @@ void serve(const CommandLine& line, agent::ListeningSocket& socket, int until,
                        .policy = line.policy,
                        .upstreams = line.upstreams,
                        .pin_lifetime = line.pin_lifetime,
-                       .until = until},
+                       .until = until,
+                       .notifier = std::move(notifier)},
                       ready);
 }
 
 int serve_in_foreground(const CommandLine& line, std::optional<UniqueFd> passed) {
+    auto notifier = os::Notifier::from_environment();
     if (passed) {
         agent::ListeningSocket socket(std::move(*passed));
-        serve(line, socket, -1, [] {});
+        serve(line, socket, -1, std::move(notifier), [] {});
         return 0;
     }
     agent::ListeningSocket socket(socket_path(line));
-    serve(line, socket, -1,
+    serve(line, socket, -1, std::move(notifier),
           [&socket] { std::cout << environment_commands(socket.path(), ::getpid(), false) << std::flush; });
     return 0;
 }
@@ -227,10 +230,11 @@ int serve_in_background(const CommandLine& line) {
     if (auto* parent = std::get_if<os::BackgroundParent>(&sides))
         return tell_or_become_command(line, *parent, path);
     auto& child = std::get<os::BackgroundChild>(sides);
+    os::Notifier::from_environment(); // taken away from what the agent starts; a command keeps it
     agent::ListeningSocket socket(path);
     // Beside a command, stderr is the one place where its failures can be explained.
     const bool beside_command = !line.command.empty();
-    serve(line, socket, beside_command ? child.parent_pidfd() : -1, [&] { child.ready(beside_command); });
+    serve(line, socket, beside_command ? child.parent_pidfd() : -1, {}, [&] { child.ready(beside_command); });
     return 0;
 }
 

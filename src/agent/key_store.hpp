@@ -72,12 +72,17 @@ class KeyStore {
     /// False when every line may be seen on every connection.
     bool restricted() const noexcept { return restricted_; }
 
+    std::size_t size() const noexcept { return keys_.size(); }
+    /// Called after each change, before the change has returned.
+    void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
+
   private:
     void changed();
 
     std::vector<HeldKeyPtr> keys_;
     bool restricted_ = false;
     mutable std::shared_ptr<const Bytes> listing_; ///< null: to be made
+    std::function<void()> listener_;
 };
 
 /// A list answer of these lines, framed.

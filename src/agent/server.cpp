@@ -1,5 +1,6 @@
 #include "agent/server.hpp"
 
+#include "agent/announcer.hpp"
 #include "agent/connection.hpp"
 #include "agent/hierarchy_keys.hpp"
 #include "base/error.hpp"
@@ -137,6 +138,7 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     auto watched = watch(options.key_dir); // before the folder is read: no change goes unseen
     State state(loop.get_executor(), key_folder(options), options.pin_lifetime);
     state.scan_folder();
+    Announcer announcer(loop.get_executor(), options.notifier, state.keys);
     const auto dispatcher =
         std::make_shared<Dispatcher>(loop.get_executor(), state, tpm, options.policy, upstreams(options));
 
@@ -147,6 +149,7 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     asio::co_spawn(loop, follow_signals(loop, signals, state), rethrow);
     if (watched)
         asio::co_spawn(loop, follow_folder(std::move(watched), state), rethrow);
+    asio::co_spawn(loop, announcer.feed_watchdog(), rethrow);
     if (options.until >= 0)
         asio::co_spawn(loop, stop_when_readable(loop, duplicate(options.until)), rethrow);
     const auto serve_clients = [&] {
@@ -157,6 +160,7 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
         asio::post(loop, [&] { // behind the beginnings of all these
             log::info("listening on ", printable(socket.path().string()));
             ready();
+            announcer.ready();
         });
     };
     asio::co_spawn(loop, keep_hierarchy_keys(lane, options, state), [&](const std::exception_ptr& failure) {
@@ -164,6 +168,7 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
         serve_clients(); // whoever asks before finds all keys there
     });
     loop.run();
+    announcer.stopping();
 
     signals.clear(); // a second signal ends the process at once
     if (lane.end_within(end_limit))

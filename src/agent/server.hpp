@@ -4,6 +4,7 @@
 #include "agent/key_requests.hpp"
 #include "agent/listener.hpp"
 #include "agent/pin_cache.hpp"
+#include "os/notify.hpp"
 #include "tpm/hierarchy.hpp"
 #include "tpm/session.hpp"
 #include "tpm/target.hpp"
@@ -24,7 +25,8 @@ struct ServerOptions {
     KeyPolicy policy;
     std::vector<std::filesystem::path> upstreams;            ///< sockets of the agents behind this one
     std::optional<PinLifetime> pin_lifetime = PinLifetime{}; ///< nothing: keep no PIN
-    int until = -1; ///< a descriptor whose becoming readable ends the agent; -1 for none
+    int until = -1;        ///< a descriptor whose becoming readable ends the agent; -1 for none
+    os::Notifier notifier; ///< told when clients are served, how many keys there are, and of the end
 };
 
 /// Serves until SIGTERM or SIGINT, then gives everything in the TPM back and removes the socket. SIGHUP reads
