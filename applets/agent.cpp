@@ -3,6 +3,7 @@
 #include "agent/server.hpp"
 #include "applets/agent_shell.hpp"
 #include "applets/applets.hpp"
+#include "applets/hostkeys.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -26,7 +27,8 @@ constexpr std::string_view usage =
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
     "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
     "       ssh-tpm-agent -k\n"
-    "       ssh-tpm-agent --print-socket";
+    "       ssh-tpm-agent --print-socket\n"
+    "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
 
 constexpr std::string_view about =
     "Serves the TPM keys in ~/.ssh/*.tpm to ssh, as ssh-agent does: point SSH_AUTH_SOCK, or IdentityAgent in "
@@ -48,13 +50,15 @@ Environment
                                      the TPM, or the emulator and the folder of its state
 )";
 
-enum class Mode { foreground, background, kill, print_socket };
+enum class Mode { foreground, background, kill, print_socket, install_units };
 
 struct CommandLine {
     std::filesystem::path socket;
     std::filesystem::path key_dir;
     bool load = true;
     Mode mode = Mode::foreground;
+    bool for_all_users = ::geteuid() == 0; ///< whose units are installed
+    bool force = false;
     bool stay = false; ///< -D or -d: whatever else is said, in the foreground
     log::Level level = log::Level::info;
     protocol::Constraints key_dir_terms;
@@ -103,6 +107,21 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
         {.long_name = "print-socket",
          .help = "print the path of the socket and exit",
          .apply = [&line](char*) { line.mode = Mode::print_socket; }},
+        {.long_name = "install-user-units",
+         .help =
+             "write systemd's units of this agent into ~/.config/systemd/user, or for root into the folder "
+             "of all users' units",
+         .apply = [&line](char*) { line.mode = Mode::install_units; }},
+        {.long_name = "install-system",
+         .help = "the same, for all users",
+         .apply =
+             [&line](char*) {
+                 line.mode = Mode::install_units;
+                 line.for_all_users = true;
+             }},
+        {.long_name = "force",
+         .help = "overwrite units that somebody has changed",
+         .apply = [&line](char*) { line.force = true; }},
     };
 }
 
@@ -253,6 +272,8 @@ int run_agent(std::span<char*> arguments) {
         throw Error(Errc::usage, "unexpected argument \"" + line.command[0] + "\"");
     if (line.mode == Mode::kill)
         return kill_agent();
+    if (line.mode == Mode::install_units)
+        return install_user_units(line.for_all_users, line.force);
     if (line.mode == Mode::print_socket) {
         std::cout << socket_path(line).string() << '\n';
         return 0;

@@ -1,0 +1,93 @@
+// ssh-tpm-hostkeys: its options, and the list.
+
+#include "applets/hostkeys.hpp"
+
+#include "applets/applets.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "cli/options.hpp"
+#include "protocol/client.hpp"
+#include "ssh/fingerprint.hpp"
+
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+constexpr std::string_view usage =
+    "usage: ssh-tpm-hostkeys [--socket path]\n"
+    "       ssh-tpm-hostkeys --check [--socket path]\n"
+    "       ssh-tpm-hostkeys [--install-system-units] [--install-sshd-config] [--force]\n"
+    "       ssh-tpm-hostkeys --uninstall [--force]";
+
+constexpr std::string_view about =
+    "Keeps sshd's host keys in the TPM: \"ssh-tpm-keygen -A\" makes them, an agent of the system serves "
+    "them, and "
+    "sshd's HostKeyAgent points to it. Without an option, lists the keys of that agent.";
+
+constexpr std::string_view closing = R"(
+Environment
+  DESTDIR    in front of every path that is written: another system's tree, in which folders are made
+  PREFIX     the units go to PREFIX/lib/systemd/system and not to /etc/systemd/system
+
+Exit status
+  0 success, 1 a problem was found, or something failed, 2 wrong usage
+)";
+
+} // namespace
+
+int hostkeys_list(const HostkeysOptions& options) {
+    const auto keys = protocol::Client(options.socket).list();
+    for (const auto& key : keys) {
+        const auto description = ssh::describe(key.blob);
+        std::cout << description.bits << ' ' << ssh::fingerprint(description.plain_blob) << ' '
+                  << printable(key.comment) << " (" << description.label << ")\n";
+    }
+    if (keys.empty())
+        std::cout << "The agent has no identities.\n";
+    return keys.empty() ? 1 : 0;
+}
+
+int run_hostkeys(std::span<char*> arguments) {
+    HostkeysOptions o;
+    const auto flag = [](bool& value) { return [&value](char*) { value = true; }; };
+    const std::vector<cli::Option> table{
+        {.long_name = "socket",
+         .argument = "PATH",
+         .help = "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
+         .apply = [&o](char* path) { o.socket = path; }},
+        {.long_name = "check",
+         .help = "ask sshd for its host keys, and see whether the agent signs with each of them",
+         .apply = flag(o.check)},
+        {.long_name = "install-system-units",
+         .help = "write the units of the agent and of the key generation, its user and its folders",
+         .apply = flag(o.system_units)},
+        {.long_name = "install-sshd-config",
+         .help = "point sshd to the agent, in /etc/ssh/sshd_config.d",
+         .apply = flag(o.sshd_config)},
+        {.long_name = "uninstall", .help = "remove what the two have written", .apply = flag(o.uninstall)},
+        {.long_name = "force",
+         .help = "overwrite or remove files that somebody has changed",
+         .apply = flag(o.force)},
+    };
+    const auto parsed = cli::parse_options(arguments, table);
+    if (parsed.help) {
+        std::cout << cli::help_text(usage, about, table) << closing;
+        return 0;
+    }
+    const bool install = o.system_units || o.sshd_config;
+    if (!parsed.operands.empty())
+        throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"");
+    if (int(o.check) + int(o.uninstall) + int(install) > 1)
+        throw Error(Errc::usage, "two options that ask for different things");
+    if (o.force && !install && !o.uninstall)
+        throw Error(Errc::usage, "--force is for installing and uninstalling");
+    if (o.check)
+        return hostkeys_check(o);
+    if (o.uninstall)
+        return hostkeys_uninstall(o);
+    return install ? hostkeys_install(o) : hostkeys_list(o);
+}
+
+} // namespace sshtpm::applets

@@ -1,0 +1,47 @@
+#include "applets/sshd_program.hpp"
+
+#include "base/error.hpp"
+#include "os/child.hpp"
+#include "os/environment.hpp"
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <sstream>
+#include <unistd.h>
+
+namespace sshtpm::applets {
+
+namespace {
+
+/// sshd wants to be called by its absolute path. The folders of system programs may not be in a person's
+/// PATH.
+std::string find_sshd() {
+    std::istringstream folders(os::variable("PATH").value_or("") + ":/usr/local/sbin:/usr/sbin:/sbin");
+    for (std::string folder; std::getline(folders, folder, ':');)
+        if (folder.starts_with('/') && ::access((folder + "/sshd").c_str(), X_OK) == 0)
+            return folder + "/sshd";
+    throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
+}
+
+} // namespace
+
+SshdAnswer ask_sshd(const std::vector<std::string>& options) {
+    std::vector<std::string> argv{find_sshd()};
+    argv.insert(argv.end(), options.begin(), options.end());
+    os::Child child(argv, {});
+    SshdAnswer answer;
+    std::array<char, 4096> chunk{};
+    for (;;) {
+        const auto got = ::read(child.output(), chunk.data(), chunk.size());
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        answer.output.append(chunk.data(), static_cast<std::size_t>(got));
+    }
+    answer.status = child.wait();
+    return answer;
+}
+
+} // namespace sshtpm::applets

@@ -1,0 +1,153 @@
+#include "applets/unit_files.hpp"
+
+#include "applets/installed_files.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "os/environment.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t max_file = 64 * 1024;
+constexpr std::string_view placeholder = "@PROGRAM@";
+
+bool is_control(unsigned char c) {
+    return c < 0x20 || c == 0x7f;
+}
+
+/// systemd.syntax(7): C escapes inside double quotes; a percent sign begins a specifier, doubled it is one.
+/// Bytes outside ASCII are escaped too: systemd drops lines that are not UTF-8.
+std::string quoted(std::string_view text) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string out = "\"";
+    for (const char each : text) {
+        const auto c = static_cast<unsigned char>(each);
+        if (is_control(c) || c >= 0x80)
+            out.append("\\x").append({digits[c >> 4U], digits[c & 15U]});
+        else if (c == '"' || c == '\\')
+            out.append({'\\', each});
+        else if (c == '%')
+            out.append("%%");
+        else
+            out.push_back(each);
+    }
+    return out + '"';
+}
+
+std::optional<Bytes> content_of(const fs::path& path) {
+    std::error_code ignored;
+    if (!fs::exists(fs::symlink_status(path, ignored)))
+        return std::nullopt;
+    return read_file(path, max_file);
+}
+
+Error changed(const fs::path& path) {
+    return {Errc::exists, path.string() + ": has another content than this program writes",
+            "move it away, or give --force to lose it"};
+}
+
+} // namespace
+
+std::string exec_word(std::string_view path) {
+    // ":" has systemd leave "$" alone.
+    const bool plain = std::ranges::none_of(path, [](char c) {
+        return is_control(static_cast<unsigned char>(c)) ||
+               std::string_view("\"'\\").find(c) != std::string_view::npos;
+    });
+    return (plain ? ":" : R"(:/bin/sh -c "exec \"$0\" \"$@\"" )") + quoted(path);
+}
+
+fs::path running_program() {
+    auto path = fs::read_symlink("/proc/self/exe");
+    std::error_code ignored;
+    if (!fs::exists(path, ignored))
+        throw Error(Errc::not_found, path.string() + ": this program is not there any more",
+                    "run the one that is installed now");
+    const auto root = destdir();
+    if (!root.empty() && path.string().starts_with(root + "/"))
+        return path.string().substr(root.size());
+    return path;
+}
+
+std::string destdir() {
+    auto root = os::variable("DESTDIR").value_or("");
+    while (root.ends_with('/'))
+        root.pop_back();
+    return root;
+}
+
+void Installation::add(std::string_view name, const fs::path& folder) {
+    const auto table = installed_files();
+    const auto found = std::ranges::find(table, name, &InstalledFile::name);
+    if (found == table.end())
+        throw Error(Errc::not_found, std::string(name) + ": no such file to install");
+    std::string text(found->text);
+    for (std::size_t at = 0; (at = text.find(placeholder, at)) != std::string::npos;) {
+        const auto word = exec_word(running_program().native());
+        text.replace(at, placeholder.size(), word);
+        at += word.size();
+    }
+    files_.push_back({destdir() + (folder / fs::path(name).filename()).string(), std::move(text)});
+}
+
+void Installation::install(bool force) {
+    std::vector<const File*> to_write;
+    for (const auto& file : files_) {
+        const auto folder = file.path.parent_path();
+        std::error_code ignored;
+        if (destdir().empty() && !fs::is_directory(folder, ignored))
+            throw Error(Errc::not_found, folder.string() + ": no such folder",
+                        "what reads it is not installed here; DESTDIR makes folders for another tree");
+        const auto there = content_of(file.path);
+        if (there && text_of(*there) == file.text)
+            continue;
+        if (there && !force)
+            throw changed(file.path);
+        to_write.push_back(&file);
+    }
+    for (const auto* file : to_write) {
+        fs::create_directories(file->path.parent_path());
+        before_.push_back({file->path, content_of(file->path)});
+        write_file(file->path, bytes_of(file->text), 0644, Existing::replace);
+    }
+    for (const auto* file : to_write)
+        std::cout << "wrote " << file->path.string() << '\n';
+}
+
+void Installation::take_back() noexcept {
+    for (const auto& [path, content] : before_) {
+        try { // caught to go on with the others
+            if (content)
+                write_file(path, *content, 0644, Existing::replace);
+            else
+                fs::remove(path);
+        } catch (const std::exception& error) {
+            std::cerr << "not taken back: " << error.what() << '\n';
+        }
+    }
+    before_.clear();
+}
+
+void Installation::uninstall(bool force) const {
+    std::vector<fs::path> there;
+    for (const auto& file : files_) {
+        const auto content = content_of(file.path);
+        if (content && text_of(*content) != file.text && !force)
+            throw changed(file.path);
+        if (content)
+            there.push_back(file.path);
+    }
+    for (const auto& path : there) {
+        fs::remove(path);
+        std::cout << "removed " << path.string() << '\n';
+    }
+}
+
+} // namespace sshtpm::applets

@@ -1,0 +1,54 @@
+#pragma once
+// Putting the compiled-in files where systemd and sshd read them, and taking them away.
+
+#include "base/bytes.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sshtpm::applets {
+
+/// The beginning of an ExecStart= line (systemd.service(5)) that runs the program at `path`, whatever bytes
+/// the path has. systemd refuses quotes, backslashes and control characters in a program's own name, so such
+/// a path goes through a shell as an argument, which may have them.
+std::string exec_word(std::string_view path);
+
+/// The path of the running ssh-tpm, as it will be without DESTDIR in front.
+/// @throws Error(not_found) when the program has been replaced or removed since it started.
+std::filesystem::path running_program();
+
+/// $DESTDIR, or nothing.
+std::string destdir();
+
+class Installation {
+  public:
+    /// A file of installed_files, for `folder` (DESTDIR comes in front).
+    void add(std::string_view name, const std::filesystem::path& folder);
+
+    /// Writes what is not there yet; nothing when one of the files cannot be written. With DESTDIR missing
+    /// folders are made, else they are an error: whoever reads them is not there.
+    /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
+    void install(bool force);
+    /// Puts back what `install` found.
+    void take_back() noexcept;
+    /// Removes the files that are there. @throws Error(exists) as install.
+    void uninstall(bool force) const;
+
+  private:
+    struct File {
+        std::filesystem::path path;
+        std::string text;
+    };
+    struct Before {
+        std::filesystem::path path;
+        std::optional<Bytes> content; ///< nothing: there was no file
+    };
+
+    std::vector<File> files_;
+    std::vector<Before> before_;
+};
+
+} // namespace sshtpm::applets
