@@ -34,7 +34,8 @@ struct SshdView {
 SshdView ask_for_configuration() {
     const auto answer = ask_sshd({"-T"});
     if (answer.status != 0)
-        throw Error(Errc::refused, "sshd -T fails", "as root, with a configuration that \"sshd -t\" accepts");
+        throw Error(Errc::refused, "sshd -T fails",
+                    "it says why above; it wants to be run by root, and to have one host key that works");
     SshdView view;
     std::istringstream lines(answer.output);
     for (std::string line; std::getline(lines, line);) {
@@ -91,14 +92,18 @@ bool is_problem(const std::string& subject, std::string_view hint, const std::fu
 } // namespace
 
 int hostkeys_check(const HostkeysOptions& options) {
-    const auto view = ask_for_configuration();
-    bool bad = is_problem("sshd's configuration", "", [&] {
-        if (view.agent != options.socket.string())
-            throw Error(Errc::refused,
-                        view.agent.empty() ? "there is no HostKeyAgent" : "HostKeyAgent is " + view.agent,
-                        "ssh-tpm hostkeys --install-sshd-config, or --socket for another agent than " +
-                            options.socket.string());
-    });
+    SshdView view;
+    // Without one host key that it can use, sshd says nothing at all: then the agent is still to be looked
+    // at.
+    const bool no_view = is_problem("sshd's configuration", "", [&] { view = ask_for_configuration(); });
+    bool bad =
+        no_view || is_problem("sshd's configuration", "", [&] {
+            if (view.agent != options.socket.string())
+                throw Error(Errc::refused,
+                            view.agent.empty() ? "there is no HostKeyAgent" : "HostKeyAgent is " + view.agent,
+                            "ssh-tpm hostkeys --install-sshd-config, or --socket for another agent than " +
+                                options.socket.string());
+        });
     std::optional<protocol::Client> agent;
     std::vector<protocol::AgentKey> served;
     const bool no_agent =
