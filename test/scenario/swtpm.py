@@ -1,4 +1,4 @@
-"""A private TPM emulator, and the TCTI that writes down each command on its way there."""
+"""A private TPM emulator, and the TCTI that writes down each command on its way there and can make it fail."""
 
 import contextlib
 import os
@@ -105,11 +105,42 @@ class Swtpm:
 class Probe:
     """The TCTI of test/support in front of an emulator: `tcti` is what the tools are given."""
 
-    def __init__(self, tpm, name='probe'):
+    def __init__(self, tpm, name='probe', next_tcti=None):
         self.file, self.traffic = tpm.lab.path(name + '.log'), tpm.lab.path(name + '.bytes')
+        self.faults = tpm.lab.path(name + '.faults')
         module = os.environ['SSH_TPM_TCTI_PROBE']
-        self.tcti = f'{module}:log={self.file},record={self.traffic},next={tpm.tcti}'
+        self.tcti = (f'{module}:log={self.file},record={self.traffic},faults={self.faults},'
+                     f'next={next_tcti or tpm.tcti}')
         self._taken = 0
+
+    def fail(self, *rules):
+        """What goes wrong from the next command on, in place of what did before: rules such as
+        'TPM2_Sign answer 0x922 times=3', all of which test/support/tcti_probe_faults.hpp tells."""
+        with open(self.faults + '.new', 'w', encoding='ascii') as file:
+            file.writelines(rule + '\n' for rule in rules)
+        os.replace(self.faults + '.new', self.faults)  # whole, at once
+
+    def heal(self):
+        """Nothing goes wrong any more."""
+        self.fail()
+
+    @contextlib.contextmanager
+    def failing(self, *rules):
+        self.fail(*rules)
+        try:
+            yield
+        finally:
+            self.heal()
+
+    def reached(self):
+        """For each rule the commands that came to it so far, those included that it left alone."""
+        if not os.path.exists(self.faults + '.count'):
+            return []
+        return [int(line) for line in read(self.faults + '.count').splitlines()[1:]]
+
+    def lines(self):
+        """Each command since the last `take` with its response code, without taking them."""
+        return self._lines()[self._taken:]
 
     def _lines(self):
         if not os.path.exists(self.file):

@@ -13,7 +13,8 @@ std::string TctiLog::tcti() const {
     if (module == nullptr)
         throw std::runtime_error("SSH_TPM_TCTI_PROBE is not set: run the tests with `meson test`");
     return std::string(module) + ":log=" + (folder_ / "log").string() +
-           ",record=" + (folder_ / "bus").string() + ",next=" + next_;
+           ",record=" + (folder_ / "bus").string() + ",faults=" + (folder_ / "faults").string() +
+           ",next=" + next_;
 }
 
 std::vector<std::string> TctiLog::lines() const {
@@ -46,6 +47,15 @@ void TctiLog::clear() {
     for (const char* name : {"log", "bus"})
         if (std::filesystem::exists(folder_ / name))
             std::filesystem::resize_file(folder_ / name, 0);
+}
+
+void TctiLog::fail(std::initializer_list<std::string> rules) const {
+    {
+        std::ofstream file(folder_ / "new-faults");
+        for (const std::string& rule : rules)
+            file << rule << '\n';
+    }
+    std::filesystem::rename(folder_ / "new-faults", folder_ / "faults"); // whole, at once
 }
 
 } // namespace support

@@ -4,6 +4,7 @@
 #include "base/bytes.hpp"
 #include "support/temp_folder.hpp"
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,10 @@ class TctiLog {
     sshtpm::Bytes bus() const;
 
     void clear();
+
+    /// What goes wrong from the next command on: rules of tcti_probe_faults.hpp in place of those before,
+    /// none to heal.
+    void fail(std::initializer_list<std::string> rules) const;
 
   private:
     std::string next_;

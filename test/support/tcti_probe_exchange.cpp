@@ -1,0 +1,186 @@
+#include "tcti_probe_exchange.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <poll.h>
+#include <sys/timerfd.h>
+#include <thread>
+#include <unistd.h>
+
+#include <tss2/tss2_tctildr.h>
+
+namespace probe {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t largest_response = 4096; // what every TPM keeps to (PTP 1.06, 3.8)
+
+Buffer contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+} // namespace
+
+Probe::~Probe() {
+    if (timer_ >= 0)
+        close(timer_);
+    Tss2_TctiLdr_Finalize(&next);
+}
+
+TSS2_RC Probe::transmit(Buffer command) {
+    if (state_ != State::idle)
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    exchange_ = {};
+    exchange_.command = std::move(command);
+    fault_.reset();
+    ready_at_ = {};
+    if (!faults)
+        return pass_on();
+    const std::optional<Verdict> verdict = faults->judge(command_name(exchange_.command));
+    if (!verdict)
+        return TSS2_TCTI_RC_BAD_VALUE;
+    std::this_thread::sleep_for(verdict->delay);
+    if (verdict->slow.count() > 0)
+        ready_at_ = Clock::now() + verdict->slow;
+    fault_ = verdict->fault;
+    return fault_ ? begin_fault() : pass_on();
+}
+
+TSS2_RC Probe::begin_fault() {
+    switch (fault_->action) {
+    case Action::answer:
+    case Action::garbage:
+        exchange_.response = fault_->action == Action::garbage
+                                 ? garbage_reply()
+                                 : error_reply(static_cast<std::uint32_t>(fault_->number.value_or(0)));
+        state_ = State::answered;
+        return TSS2_RC_SUCCESS;
+    case Action::hang:
+        state_ = State::hung;
+        return TSS2_RC_SUCCESS;
+    case Action::eof:
+        if (fault_->word.empty())
+            return finish(TSS2_TCTI_RC_IO_ERROR);
+        state_ = State::failing;
+        return TSS2_RC_SUCCESS;
+    default: // it is the response that will be spoiled
+        return pass_on();
+    }
+}
+
+TSS2_RC Probe::pass_on() {
+    const TSS2_RC rc = Tss2_Tcti_Transmit(next, exchange_.command.size(), exchange_.command.data());
+    if (rc != TSS2_RC_SUCCESS)
+        return finish(rc);
+    state_ = State::passed;
+    return rc;
+}
+
+TSS2_RC Probe::receive(size_t* size, std::uint8_t* response, std::int32_t timeout) {
+    if (state_ == State::idle)
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    if (size == nullptr)
+        return TSS2_TCTI_RC_BAD_REFERENCE;
+    if (!wait_until_ready(timeout))
+        return TSS2_TCTI_RC_TRY_AGAIN;
+    if (state_ == State::failing)
+        return finish(TSS2_TCTI_RC_IO_ERROR);
+    if (state_ == State::passed)
+        if (const TSS2_RC rc = fetch(timeout); rc != TSS2_RC_SUCCESS)
+            return rc;
+
+    const std::size_t room = *size;
+    *size = exchange_.response.size();
+    if (response == nullptr) // only the size was asked for
+        return TSS2_RC_SUCCESS;
+    if (room < exchange_.response.size())
+        return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
+    std::ranges::copy(exchange_.response, response);
+    return finish(TSS2_RC_SUCCESS);
+}
+
+/// Gets the TPM's response and does to it what the fault says.
+TSS2_RC Probe::fetch(std::int32_t timeout) {
+    Buffer response(largest_response);
+    std::size_t size = response.size();
+    const TSS2_RC rc = Tss2_Tcti_Receive(next, &size, response.data(), timeout);
+    if (rc == TSS2_TCTI_RC_TRY_AGAIN)
+        return rc; // the caller comes again
+    if (rc != TSS2_RC_SUCCESS)
+        return finish(rc);
+    response.resize(size);
+    return spoil(std::move(response));
+}
+
+TSS2_RC Probe::spoil(Buffer response) {
+    const Action action = fault_ ? fault_->action : Action::answer;
+    if (action == Action::lose)
+        return finish(TSS2_TCTI_RC_IO_ERROR);
+    if (action == Action::cut)
+        response.resize(std::min(response.size(), static_cast<std::size_t>(fault_->number.value_or(0))));
+    else if (action == Action::corrupt)
+        response = corrupted(std::move(response), fault_->number);
+    else if (action == Action::lie)
+        response = with_lying_size(std::move(response), fault_->number.value_or(0));
+    else if (action == Action::swap)
+        response = with_swapped_area(exchange_.command, response, contents(fault_->word),
+                                     fault_->stale ? SwappedName::left : SwappedName::adjusted);
+    exchange_.response = std::move(response);
+    state_ = State::answered;
+    return TSS2_RC_SUCCESS;
+}
+
+/// Tells the recorders of the exchange and makes ready for the next one.
+TSS2_RC Probe::finish(TSS2_RC rc) {
+    state_ = State::idle;
+    exchange_.rc = rc;
+    if (rc != TSS2_RC_SUCCESS)
+        exchange_.response.clear();
+    for (const std::unique_ptr<Recorder>& recorder : recorders)
+        recorder->finished(exchange_);
+    return rc;
+}
+
+/// False when the time is up before.
+bool Probe::wait_until_ready(std::int32_t timeout) const {
+    if (state_ == State::hung) {
+        while (timeout == TSS2_TCTI_TIMEOUT_BLOCK)
+            pause(); // for good
+        poll(nullptr, 0, timeout);
+        return false;
+    }
+    const auto enough = Clock::now() + std::chrono::milliseconds(timeout);
+    const bool in_time = timeout == TSS2_TCTI_TIMEOUT_BLOCK || ready_at_ <= enough;
+    std::this_thread::sleep_until(in_time ? ready_at_ : enough);
+    return in_time;
+}
+
+TSS2_RC Probe::poll_handles(TSS2_TCTI_POLL_HANDLE* handles, size_t* count) {
+    if (count == nullptr)
+        return TSS2_TCTI_RC_BAD_REFERENCE;
+    const bool is_slow = ready_at_ > Clock::now();
+    if (!is_slow && (state_ == State::idle || state_ == State::passed))
+        return Tss2_Tcti_GetPollHandles(next, handles, count);
+    if (handles != nullptr) {
+        if (*count < 1)
+            return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
+        if (timer_ < 0)
+            timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        itimerspec when{}; // all zero: it never rings
+        if (state_ != State::hung) {
+            const auto left = std::max(ready_at_ - Clock::now(), Clock::duration(1));
+            when.it_value.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
+            when.it_value.tv_nsec = (left % std::chrono::seconds(1)).count();
+        }
+        timerfd_settime(timer_, 0, &when, nullptr);
+        *handles = {.fd = timer_, .events = POLLIN, .revents = 0};
+    }
+    *count = 1;
+    return TSS2_RC_SUCCESS;
+}
+
+} // namespace probe

@@ -1,0 +1,40 @@
+#pragma once
+// Commands and responses of a TPM as bytes: what the probe reads in them and how it spoils them.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace probe {
+
+using Buffer = std::vector<std::uint8_t>;
+
+std::string hex_code(std::uint32_t code);
+
+/// The third field of a command's or response's header: tag u16, size u32, code u32 (TPM 2.0 part 1, 18).
+std::optional<std::uint32_t> header_code(const Buffer& message);
+
+/// As part 2, 6.5.2 calls it, "TPM2_Sign"; a number for one without a name here.
+std::string command_name(const Buffer& command);
+
+/// The ten bytes of a TPM that refuses.
+Buffer error_reply(std::uint32_t code);
+
+/// Bytes that are no response, the same at each call.
+Buffer garbage_reply();
+
+/// The size field of the header says this much more, or less, than there is.
+Buffer with_lying_size(Buffer reply, long difference);
+
+/// One byte flipped. A negative offset counts from the end; nothing stands for the middle.
+Buffer corrupted(Buffer reply, std::optional<long> offset);
+
+enum class SwappedName { adjusted, left };
+
+/// The response of TPM2_ReadPublic, TPM2_CreatePrimary or TPM2_Load as of a TPM that has another object: its
+/// public area and its Name are those of `area`, a TPM2B_PUBLIC; all sizes fit. Other responses, and those
+/// without an area (TPM2_Load has the Name alone) or of a failure, keep what they have.
+Buffer with_swapped_area(const Buffer& command, const Buffer& reply, const Buffer& area, SwappedName name);
+
+} // namespace probe
