@@ -2,6 +2,7 @@
 
 #include "tpm/context.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
 #include "tpm/tpm2b.hpp"
 
 #include <array>
@@ -21,12 +22,14 @@ constexpr std::array usual_algorithms{
 
 /// TPM properties from `first` on, as many as the TPM gives at once.
 EsysOutput<TPMS_CAPABILITY_DATA> properties_from(const Context& context, TPM2_PT first) {
-    TPMS_CAPABILITY_DATA* data = nullptr;
-    TPMI_YES_NO more = TPM2_NO;
-    check("Esys_GetCapability",
-          Esys_GetCapability(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                             TPM2_CAP_TPM_PROPERTIES, first, TPM2_MAX_TPM_PROPERTIES, &more, &data));
-    return EsysOutput<TPMS_CAPABILITY_DATA>(data);
+    return with_retries([&] {
+        TPMS_CAPABILITY_DATA* data = nullptr;
+        TPMI_YES_NO more = TPM2_NO;
+        check("Esys_GetCapability",
+              Esys_GetCapability(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                 TPM2_CAP_TPM_PROPERTIES, first, TPM2_MAX_TPM_PROPERTIES, &more, &data));
+        return EsysOutput<TPMS_CAPABILITY_DATA>(data);
+    });
 }
 
 } // namespace
@@ -34,10 +37,12 @@ EsysOutput<TPMS_CAPABILITY_DATA> properties_from(const Context& context, TPM2_PT
 bool supports(const Context& context, const KeyAlgorithm& algorithm) {
     const auto area = signing_key(algorithm, DictionaryAttack::exempt).publicArea;
     const TPMT_PUBLIC_PARMS parameters{.type = area.type, .parameters = area.parameters};
-    const auto rc = Esys_TestParms(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
-    return check_expecting("Esys_TestParms", rc,
-                           {TPM2_RC_CURVE, TPM2_RC_VALUE, TPM2_RC_KEY_SIZE, TPM2_RC_TYPE, TPM2_RC_SCHEME,
-                            TPM2_RC_ASYMMETRIC, TPM2_RC_SIZE, TPM2_RC_RANGE}) == TSS2_RC_SUCCESS;
+    return with_retries([&] {
+        const auto rc = Esys_TestParms(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
+        return check_expecting("Esys_TestParms", rc,
+                               {TPM2_RC_CURVE, TPM2_RC_VALUE, TPM2_RC_KEY_SIZE, TPM2_RC_TYPE, TPM2_RC_SCHEME,
+                                TPM2_RC_ASYMMETRIC, TPM2_RC_SIZE, TPM2_RC_RANGE}) == TSS2_RC_SUCCESS;
+    });
 }
 
 std::vector<KeyAlgorithm> supported_algorithms(const Context& context) {

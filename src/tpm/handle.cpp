@@ -3,8 +3,27 @@
 #include "base/log.hpp"
 #include "tpm/context.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
+
+#include <chrono>
+#include <thread>
 
 namespace sshtpm::tpm {
+
+namespace {
+
+/// A busy TPM is asked again, since what is not flushed stays in a TPM without a resource manager for good.
+TSS2_RC flush(ESYS_CONTEXT* esys, ESYS_TR tr) noexcept {
+    for (RetryPlan plan(std::chrono::seconds(5));;) {
+        const auto rc = Esys_FlushContext(esys, tr);
+        const auto step = plan.next(base_code(rc));
+        if (rc == TSS2_RC_SUCCESS || step.remedy != Remedy::wait)
+            return rc;
+        std::this_thread::sleep_for(step.pause);
+    }
+}
+
+} // namespace
 
 Handle Handle::transient(const Context& context, ESYS_TR tr) noexcept {
     return {context.esys(), tr, true};
@@ -27,7 +46,7 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 void Handle::release() noexcept {
     if (tr_ == ESYS_TR_NONE)
         return;
-    const auto rc = flush_ ? Esys_FlushContext(esys_, tr_) : Esys_TR_Close(esys_, &tr_);
+    const auto rc = flush_ ? flush(esys_, tr_) : Esys_TR_Close(esys_, &tr_);
     if (rc != TSS2_RC_SUCCESS) {
         log::debug("a TPM handle was not released: ", error_of("Esys_FlushContext", rc).what());
         if (flush_) // ESYS forgets a flushed object by itself, and this one was not flushed

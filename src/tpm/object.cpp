@@ -2,25 +2,30 @@
 
 #include "tpm/context.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
 #include "tpm/tpm2b.hpp"
 
 namespace sshtpm::tpm {
 
 Handle look_up(const Context& context, TPM2_HANDLE handle) {
-    ESYS_TR tr = ESYS_TR_NONE;
-    const auto rc =
-        Esys_TR_FromTPMPublic(context.esys(), handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &tr);
-    if (check_expecting("Esys_TR_FromTPMPublic", rc, {TPM2_RC_HANDLE, TPM2_RC_VALUE}) != TSS2_RC_SUCCESS)
-        return {};
-    return Handle::persistent(context, tr);
+    return with_retries([&]() -> Handle {
+        ESYS_TR tr = ESYS_TR_NONE;
+        const auto rc =
+            Esys_TR_FromTPMPublic(context.esys(), handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &tr);
+        if (check_expecting("Esys_TR_FromTPMPublic", rc, {TPM2_RC_HANDLE, TPM2_RC_VALUE}) != TSS2_RC_SUCCESS)
+            return {};
+        return Handle::persistent(context, tr);
+    });
 }
 
 TPMT_PUBLIC read_public(const Context& context, ESYS_TR object) {
-    TPM2B_PUBLIC* area = nullptr;
-    check("Esys_ReadPublic", Esys_ReadPublic(context.esys(), object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                             &area, nullptr, nullptr));
-    const EsysOutput<TPM2B_PUBLIC> owner(area);
-    return owner->publicArea;
+    return with_retries([&] {
+        TPM2B_PUBLIC* area = nullptr;
+        check("Esys_ReadPublic", Esys_ReadPublic(context.esys(), object, ESYS_TR_NONE, ESYS_TR_NONE,
+                                                 ESYS_TR_NONE, &area, nullptr, nullptr));
+        const EsysOutput<TPM2B_PUBLIC> owner(area);
+        return owner->publicArea;
+    });
 }
 
 Bytes name_of(const Context& context, ESYS_TR object) {

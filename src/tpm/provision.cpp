@@ -3,6 +3,7 @@
 #include "tpm/context.hpp"
 #include "tpm/primary.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
 #include "tpm/templates.hpp"
 #include "tpm/tpm2b.hpp"
 
@@ -35,9 +36,7 @@ void flush_all(const Context& context, TPM2_HANDLE first) {
     }
 }
 
-} // namespace
-
-void provision(const Context& context) {
+void make_storage_key(const Context& context) {
     for (const auto handle : handles_from(context, TPM2_PERSISTENT_FIRST))
         if (handle == srk_handle)
             return;
@@ -49,9 +48,17 @@ void provision(const Context& context) {
     const auto persistent = Handle::persistent(context, tr);
 }
 
+} // namespace
+
+void provision(const Context& context) {
+    with_retries([&] { make_storage_key(context); });
+}
+
 void flush_leftovers(const Context& context) {
-    flush_all(context, TPM2_TRANSIENT_FIRST);
-    flush_all(context, TPM2_LOADED_SESSION_FIRST);
+    with_retries([&] {
+        flush_all(context, TPM2_TRANSIENT_FIRST);
+        flush_all(context, TPM2_LOADED_SESSION_FIRST);
+    });
 }
 
 } // namespace sshtpm::tpm

@@ -1,5 +1,7 @@
 #include "tpm/rc.hpp"
 
+#include "tpm/retry.hpp"
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -19,8 +21,19 @@ struct Cause {
     std::string_view hint;
 };
 
+constexpr std::string_view restart = "restart the machine; if that does not help, the TPM is broken";
+constexpr std::string_view other_size =
+    "ssh-tpm keygen --supported lists what this TPM has; a firmware update may add to it";
+constexpr std::string_view damaged = "restore the key file from a backup, or make a new key";
+constexpr std::string_view disturbed =
+    "it is connected to anew for the next request; if this happens often, look at the TPM's firmware, and at "
+    "the log of its resource manager";
+
+/// The first row of a code counts. Part 2, 6.6.3 has the TPM's own.
 constexpr std::array causes{
-    Cause{TPM2_RC_AUTH_FAIL, Errc::auth, "the PIN is wrong", ""},
+    // Whose key, which password
+    Cause{TPM2_RC_AUTH_FAIL, Errc::auth, "the PIN is wrong",
+          "the TPM counts wrong PINs and locks after some"},
     Cause{TPM2_RC_BAD_AUTH, Errc::auth, "the password is wrong", "-o asks for the owner password"},
     Cause{TPM2_RC_LOCKOUT, Errc::lockout, "the TPM is in dictionary-attack lockout",
           "wait for the TPM to recover; tpm2_getcap properties-variable shows TPM2_PT_LOCKOUT_INTERVAL, the "
@@ -28,20 +41,90 @@ constexpr std::array causes{
     Cause{TPM2_RC_INTEGRITY, Errc::foreign_key,
           "this key belongs to another TPM, or the TPM was cleared since it was made",
           "make a new key here and replace the public key where this one was authorized"},
+    Cause{TPM2_RC_BINDING, Errc::malformed, "the two halves of this key do not belong together", damaged},
+    Cause{TPM2_RC_SENSITIVE, Errc::malformed, "the private half of this key is damaged", damaged},
+    Cause{TPM2_RC_KEY, Errc::malformed, "this key is damaged", damaged},
+    Cause{TPM2_RC_ECC_POINT, Errc::malformed, "the public half of this key is no point of its curve",
+          damaged},
+    Cause{TPM2_RC_PARENT, Errc::unsupported, "what this key hangs under cannot be a parent",
+          "--parent-handle names another one"},
+    Cause{TPM2_RC_AUTH_TYPE, Errc::unsupported, "this key is not for use with a PIN",
+          "it was made for a policy; make one for SSH with ssh-tpm keygen"},
+    Cause{TPM2_RC_AUTH_UNAVAILABLE, Errc::unsupported, "this key can be used under a policy only",
+          "make one for SSH with ssh-tpm keygen"},
+    Cause{TPM2_RC_POLICY_FAIL, Errc::unsupported, "the policy of this key forbids its use",
+          "make one for SSH with ssh-tpm keygen"},
+    // What this TPM is able to do
+    Cause{TPM2_RC_CURVE, Errc::unsupported, "this TPM does not have this curve", other_size},
+    Cause{TPM2_RC_KEY_SIZE, Errc::unsupported, "this TPM has no keys of this size", other_size},
+    Cause{TPM2_RC_ASYMMETRIC, Errc::unsupported, "this TPM has no keys of this type", other_size},
+    Cause{TPM2_RC_TYPE, Errc::unsupported, "this TPM has no keys of this type", other_size},
+    Cause{TPM2_RC_HASH, Errc::unsupported, "this TPM does not have this hash", other_size},
+    Cause{TPM2_RC_SCHEME, Errc::unsupported, "this TPM does not sign in this way", other_size},
+    Cause{TPM2_RC_SYMMETRIC, Errc::unsupported, "this TPM has no AES-128-CFB",
+          "without it nothing can be kept secret on the way to it; a firmware update may help"},
+    Cause{TPM2_RC_SIZE, Errc::unsupported, "a value has a size that this TPM does not take", other_size},
+    Cause{TPM2_RC_VALUE, Errc::unsupported, "a value is not one that this TPM takes", other_size},
+    Cause{TPM2_RC_ATTRIBUTES, Errc::unsupported, "this TPM does not take the attributes of this key",
+          "make a new one with ssh-tpm keygen"},
+    Cause{TPM2_RC_COMMAND_CODE, Errc::unsupported, "this TPM lacks a command that is needed",
+          "a firmware update may bring it"},
+    Cause{TPM2_RC_DISABLED, Errc::tpm, "this command is disabled in the TPM",
+          "the firmware settings of the machine can enable it"},
+    Cause{TPM2_RC_HIERARCHY, Errc::tpm, "this hierarchy of the TPM is disabled",
+          "the firmware settings, or tpm2_hierarchycontrol, can enable it"},
+    Cause{TPM2_RC_LOCALITY, Errc::tpm, "the TPM is not open to programs at this locality",
+          "the firmware, or another operating system that runs beside this one, holds it"},
+    // Room
     Cause{TPM2_RC_OBJECT_MEMORY, Errc::tpm, "the TPM has no room for another key",
           "another program holds the TPM's slots; use /dev/tpmrm0, or tpm2_flushcontext -t"},
+    Cause{TPM2_RC_OBJECT_HANDLES, Errc::tpm, "the TPM has no handle left for another key", restart},
     Cause{TPM2_RC_SESSION_MEMORY, Errc::tpm, "the TPM has no room for another session",
           "another program holds the TPM's sessions; use /dev/tpmrm0, or tpm2_flushcontext -s"},
     Cause{TPM2_RC_SESSION_HANDLES, Errc::tpm, "the TPM has no session handle left",
           "tpm2_flushcontext -s frees those that a program has left behind"},
-    Cause{TPM2_RC_HIERARCHY, Errc::tpm, "this hierarchy of the TPM is disabled",
-          "the firmware settings, or tpm2_hierarchycontrol, can enable it"},
-    Cause{TPM2_RC_INITIALIZE, Errc::tpm, "the TPM was reset and not started", "restart the machine"},
-    Cause{TPM2_RC_FAILURE, Errc::tpm, "the TPM is in failure mode", "restart the machine"},
+    Cause{TPM2_RC_MEMORY, Errc::tpm, "the TPM has no memory left",
+          "another program uses it; use /dev/tpmrm0, or try again"},
+    Cause{TPM2_RC_CONTEXT_GAP, Errc::tpm, "another program has kept a session for too long",
+          "end that program, or tpm2_flushcontext -s, and try again"},
+    Cause{TPM2_RC_NV_SPACE, Errc::tpm, "the TPM's memory for persistent things is full",
+          "tpm2_evictcontrol and tpm2_nvundefine free what is not needed"},
+    // Time
     Cause{TPM2_RC_RETRY, Errc::tpm, "the TPM is busy", "try again"},
+    Cause{TPM2_RC_YIELDED, Errc::tpm, "the TPM is busy", "try again"},
     Cause{TPM2_RC_TESTING, Errc::tpm, "the TPM is testing itself", "try again"},
+    Cause{TPM2_RC_CANCELED, Errc::tpm, "the TPM was told to cancel this", "try again"},
     Cause{TPM2_RC_NV_RATE, Errc::tpm, "the TPM limits the rate of writes", "try again in a minute"},
+    Cause{TPM2_RC_NV_UNAVAILABLE, Errc::tpm, "the TPM cannot write its memory now", "try again in a minute"},
+    // Its state
+    Cause{TPM2_RC_INITIALIZE, Errc::tpm, "the TPM was reset and not started", "restart the machine"},
+    Cause{TPM2_RC_REBOOT, Errc::tpm, "the TPM wants the machine to be restarted", "restart the machine"},
+    Cause{TPM2_RC_UPGRADE, Errc::tpm, "the TPM's firmware is being updated", "finish the update first"},
+    Cause{TPM2_RC_FAILURE, Errc::tpm, "the TPM is in failure mode", restart},
+    Cause{TPM2_RC_NEEDS_TEST, Errc::tpm, "the TPM has not tested itself", "tpm2_selftest -f, or restart"},
+    Cause{TPM2_RC_HANDLE, Errc::not_found, "what this key needs is no longer in the TPM",
+          "try again; if it hangs under a persistent object, that object must be made anew"},
+    // The connection
+    Cause{TSS2_TCTI_RC_IO_ERROR, Errc::tpm, "the connection to the TPM broke", disturbed},
+    Cause{TSS2_TCTI_RC_NO_CONNECTION, Errc::tpm, "the connection to the TPM broke", disturbed},
+    Cause{TSS2_TCTI_RC_GENERAL_FAILURE, Errc::tpm, "the connection to the TPM broke", disturbed},
+    Cause{TSS2_TCTI_RC_MALFORMED_RESPONSE, Errc::tpm, "the TPM's answer makes no sense", disturbed},
+    Cause{TSS2_TCTI_RC_NOT_PERMITTED, Errc::permission, "no permission to use the TPM",
+          "join the group that owns it and log in again: sudo usermod -aG tss \"$USER\""},
+    Cause{TSS2_SYS_RC_MALFORMED_RESPONSE, Errc::tpm, "the TPM's answer makes no sense", disturbed},
+    Cause{TSS2_SYS_RC_INSUFFICIENT_RESPONSE, Errc::tpm, "the TPM's answer is too short", disturbed},
+    Cause{TSS2_ESYS_RC_MALFORMED_RESPONSE, Errc::tpm, "the TPM's answer makes no sense", disturbed},
+    Cause{TSS2_ESYS_RC_INSUFFICIENT_RESPONSE, Errc::tpm, "the TPM's answer is too short", disturbed},
+    Cause{TSS2_ESYS_RC_BAD_SEQUENCE, Errc::tpm, "the connection to the TPM was broken", disturbed},
+    Cause{TSS2_ESYS_RC_RSP_AUTH_FAILED, Errc::tpm, "the TPM's answer was altered on its way",
+          "somebody or something sits between this machine and its TPM; do not enter a PIN until that is "
+          "clear"},
 };
+
+/// The remedy for a command that refers to something that another one has flushed (H0 to S6).
+constexpr std::string_view lost_message = "the TPM has lost what was loaded into it";
+constexpr std::string_view lost_hint =
+    "another program flushed it, or the TPM was reset; use /dev/tpmrm0, which keeps programs apart";
 
 constexpr TSS2_RC layer_of(TSS2_RC rc) noexcept {
     return rc & TSS2_RC_LAYER_MASK;
@@ -73,7 +156,14 @@ Error error_of(const char* call, TSS2_RC rc) {
     if (cause != causes.end())
         return Error::from_tpm(cause->errc, code, std::string(cause->message) + " (" + call + ")",
                                std::string(cause->hint));
-    return Error::from_tpm(Errc::tpm, code, std::string(call) + ": " + Tss2_RC_Decode(rc));
+    if (remedy_for(code) == Remedy::reload)
+        return Error::from_tpm(Errc::tpm, code, std::string(lost_message) + " (" + call + ")",
+                               std::string(lost_hint));
+    return Error::from_tpm(Errc::tpm, code,
+                           std::string("the TPM or its driver refused: ") + Tss2_RC_Decode(rc) + " (" + call +
+                               ")",
+                           "this is not known to happen here; if it does again, restart the machine, and "
+                           "report it with the line above");
 }
 
 void check(const char* call, TSS2_RC rc) {
