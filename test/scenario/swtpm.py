@@ -1,6 +1,7 @@
 """A private TPM emulator, and the TCTI that writes down each command on its way there and can make it fail."""
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -136,7 +137,9 @@ class Probe:
         """For each rule the commands that came to it so far, those included that it left alone."""
         if not os.path.exists(self.faults + '.count'):
             return []
-        return [int(line) for line in read(self.faults + '.count').splitlines()[1:]]
+        with open(self.faults + '.count', encoding='utf-8') as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # the probe writes it under the other one
+            return [int(line) for line in file.read().splitlines()[1:]]
 
     def lines(self):
         """Each command since the last `take` with its response code, without taking them."""
