@@ -92,7 +92,7 @@ void TpmLane::idle_timer_rang() {
     if (std::chrono::steady_clock::now() < last_use_ + idle_limit)
         watch_idleness();
     else
-        asio::post(lane_, [this] { device_->keys().flush(); });
+        asio::post(lane_, [this] { device_->rest(); });
 }
 
 } // namespace sshtpm::agent

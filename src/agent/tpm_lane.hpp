@@ -59,14 +59,15 @@ class TpmLane {
   private:
     template <class Result, class Job, class Handler>
     void start(Job job, Handler handler) {
-        boost::asio::post(lane_, [this, job = std::move(job), handler = std::move(handler),
+        boost::asio::post(lane_, [this, job = std::move(job), queued = std::chrono::steady_clock::now(),
+                                  handler = std::move(handler),
                                   loop_stays = boost::asio::make_work_guard(loop_)]() mutable {
             std::exception_ptr failure;
             Result result{};
             if (ending_)
                 return; // nobody waits for the result any more
             try {       // caught to be thrown again on the loop
-                result = device_->run(job);
+                result = device_->run(job, queued);
             } catch (...) {
                 failure = std::current_exception();
             }

@@ -1,6 +1,6 @@
 #include "tpm/context.hpp"
 
-#include "base/printable.hpp"
+#include "base/error.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/tpm2b.hpp"
 
@@ -8,8 +8,6 @@
 #include <cstdlib>
 #include <string_view>
 #include <unistd.h>
-
-#include <tss2/tss2_tctildr.h>
 
 namespace sshtpm::tpm {
 
@@ -37,20 +35,12 @@ void EsysFree::operator()(void* memory) const noexcept {
     Esys_Free(memory);
 }
 
-Context::Context(const std::string& tcti) {
-    require_device(tcti);
-    if (const auto rc = Tss2_TctiLdr_Initialize(tcti.c_str(), &tcti_); rc != TSS2_RC_SUCCESS)
-        throw Error::from_tpm(Errc::not_found, rc, "no TPM answers at \"" + printable(tcti) + "\"",
-                              "check --tcti and SSH_TPM_TCTI, and that the TPM or its emulator is running");
-    if (const auto rc = Esys_Initialize(&esys_, tcti_, nullptr); rc != TSS2_RC_SUCCESS) {
-        Tss2_TctiLdr_Finalize(&tcti_);
-        throw error_of("Esys_Initialize", rc);
-    }
+Context::Context(const std::string& tcti) : tcti_((require_device(tcti), open_transport(tcti))) {
+    check("Esys_Initialize", Esys_Initialize(&esys_, tcti_.tcti(), nullptr));
 }
 
 Context::~Context() {
-    Esys_Finalize(&esys_);
-    Tss2_TctiLdr_Finalize(&tcti_);
+    Esys_Finalize(&esys_); // frees what it has, and tells the TPM nothing
 }
 
 } // namespace sshtpm::tpm

@@ -1,6 +1,8 @@
 #pragma once
 // A connection to a TPM: the TCTI and the ESYS context above it.
 
+#include "tpm/watched_tcti.hpp"
+
 #include <string>
 
 #include <tss2/tss2_esys.h>
@@ -19,8 +21,12 @@ class Context {
 
     ESYS_CONTEXT* esys() const noexcept { return esys_; }
 
+    /// Set once a reply did not come, or was none. ESYS refuses every call from then on, nothing is sent any
+    /// more, and what is left to do with this object is to destroy it, which does not wait for the TPM.
+    const std::optional<Loss>& loss() const noexcept { return tcti_.loss(); }
+
   private:
-    TSS2_TCTI_CONTEXT* tcti_ = nullptr;
+    WatchedTcti tcti_;
     ESYS_CONTEXT* esys_ = nullptr;
 };
 

@@ -1,8 +1,32 @@
 #include "tpm/device.hpp"
 
+#include "tpm/provision.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
+
+#include <algorithm>
+#include <array>
 
 namespace sshtpm::tpm {
+
+namespace {
+
+/// What a sound TPM may say to a request that it cannot serve: the connection and the handles stay good.
+constexpr std::array refusals{TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT, TPM2_RC_INTEGRITY};
+
+/// Every other error of the TPM's, and all of ESYS's, may mean that the two do not know the same any more: a
+/// handle that is gone, a session whose nonce has rolled on one side only. Opening anew costs milliseconds; a
+/// stale session would have the right PIN counted as a wrong one.
+bool leaves_all_sound(const Error& error) {
+    if (!error.tpm_rc())
+        return error.code() != Errc::malformed;
+    const auto code = *error.tpm_rc();
+    const auto remedy = remedy_for(code);
+    return remedy == Remedy::wait || remedy == Remedy::make_room ||
+           std::ranges::find(refusals, code) != refusals.end();
+}
+
+} // namespace
 
 Device::Device(const Target& target) : tcti_(target.tcti) {
     if (!target.emulator_state.empty()) {
@@ -13,25 +37,64 @@ Device::Device(const Target& target) : tcti_(target.tcti) {
 }
 
 void Device::open() {
-    keys_.reset();
+    const bool lost_before = context_ && context_->loss();
+    keys_.reset(); // gives back what is there, unless the connection is lost
+    note_loss();
+    const auto lost_now = context_ && !lost_before ? context_->loss() : std::nullopt;
     context_.reset();
-    context_.emplace(tcti_);
-    keys_.emplace(*context_, primaries_);
-    keys_->parents().use_owner_password(owner_password_);
+    if (lost_now) // a second deadline would be too much for one request
+        throw lost_now->error();
+    try { // caught to say what was lost
+        context_.emplace(tcti_);
+        open_keys();
+    } catch (const Error& error) {
+        throw judged(error);
+    }
     broken_ = false;
+}
+
+void Device::open_keys() {
+    try { // caught to start an emulator that was reset. Of a real TPM that is the firmware's and the kernel's
+          // affair: whoever else starts it spoils the measurements that others rely on.
+        keys_.emplace(*context_, primaries_);
+    } catch (const Error& error) {
+        if (!emulator_ || error.tpm_rc() != TPM2_RC_INITIALIZE)
+            throw;
+        start_up(*context_);
+        keys_.emplace(*context_, primaries_);
+    }
+    keys_->parents().use_owner_password(owner_password_);
 }
 
 void Device::use_owner_password(Auth password) {
     owner_password_ = std::move(password);
-    keys_->parents().use_owner_password(owner_password_);
+    if (keys_)
+        keys_->parents().use_owner_password(owner_password_);
 }
 
-bool Device::connection_failed(const Error& error) {
-    if (!error.tpm_rc())
-        return false;
-    const auto rc = *error.tpm_rc();
-    // A handle that is not there: the persistent storage key was evicted, or the TPM was reset.
-    return !is_tpm_code(rc) || rc == TPM2_RC_HANDLE || rc == TPM2_RC_REFERENCE_H0 || rc == TPM2_RC_INITIALIZE;
+void Device::rest() noexcept {
+    if (keys_)
+        keys_->flush();
+    note_loss();
+}
+
+void Device::note_loss() {
+    if (!context_ || !context_->loss())
+        return;
+    broken_ = true;
+    if (context_->loss()->kind == Loss::Kind::deadline)
+        hang_ = context_->loss();
+}
+
+Error Device::judged(const Error& error) {
+    broken_ = broken_ || !leaves_all_sound(error);
+    note_loss();
+    return context_ && context_->loss() ? context_->loss()->error() : error;
+}
+
+void Device::fail_if_hung_since(Clock::time_point waiting_since) const {
+    if (hang_ && hang_->noticed >= waiting_since)
+        throw hang_->error();
 }
 
 Device::Turn::Turn(Device& device) : device_(device) {
@@ -44,6 +107,7 @@ Device::Turn::Turn(Device& device) : device_(device) {
 Device::Turn::~Turn() {
     if (emulator_turn_ && device_.keys_)
         device_.keys_->flush();
+    device_.note_loss();
 }
 
 } // namespace sshtpm::tpm

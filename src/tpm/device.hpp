@@ -7,6 +7,7 @@
 #include "tpm/target.hpp"
 #include "tpm/warm_keys.hpp"
 
+#include <chrono>
 #include <optional>
 
 namespace sshtpm::tpm {
@@ -34,18 +35,29 @@ class Device {
     };
     Turn take_turn() { return Turn(*this); }
 
-    /// Runs `job(*this)` within a turn. When the connection fails in it, that job fails; the next one finds
-    /// the TPM opened anew, because ESYS answers every call after a lost reply with an error.
+    using Clock = std::chrono::steady_clock;
+
+    /// Runs `job(*this)` within a turn. When the connection is lost in it, or the TPM answers what it should
+    /// not, that job fails; the next one finds everything opened anew, because ESYS answers every call after
+    /// a lost reply with an error.
+    /// @param waiting_since when the job was ready to begin. If the TPM has missed a deadline since, the job
+    ///     fails with that: those that queue behind a TPM that hangs must not wait for a deadline each.
     template <class Job>
-    auto run(Job& job) {
+    auto run(Job& job, Clock::time_point waiting_since = Clock::now()) {
+        fail_if_hung_since(waiting_since);
         const auto turn = take_turn();
-        try { // caught to remember, not to report
+        try { // caught to remember it, and to say what ESYS does not know
             return job(*this);
         } catch (const Error& error) {
-            broken_ = connection_failed(error);
+            throw judged(error);
+        } catch (...) {
+            broken_ = true;
             throw;
         }
     }
+
+    /// Gives back everything in the TPM: nobody has asked for long.
+    void rest() noexcept;
 
     /// For CreatePrimary in the owner hierarchy; null for none.
     void use_owner_password(Auth password);
@@ -55,14 +67,18 @@ class Device {
 
   private:
     void open();
-    /// True when the error is not the TPM's answer but the lack of one, or the TPM does not know what it
-    /// should.
-    static bool connection_failed(const Error& error);
+    void open_keys();
+    void fail_if_hung_since(Clock::time_point waiting_since) const;
+    /// Remembers what an error says about the connection. @returns the error to report: the loss, if there
+    /// was one, in whatever call of ESYS it showed.
+    Error judged(const Error& error);
+    void note_loss();
 
     std::string tcti_;
     std::optional<Emulator> emulator_;
     Auth owner_password_;
     bool broken_ = true;       ///< to be opened by the next turn
+    std::optional<Loss> hang_; ///< the last missed deadline
     SavedPrimaries primaries_; ///< not the connection's: they outlive it
     std::optional<Context> context_;
     std::optional<WarmKeys> keys_;

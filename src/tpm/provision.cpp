@@ -50,12 +50,17 @@ void make_storage_key(const Context& context) {
 
 } // namespace
 
+void start_up(const Context& context) {
+    check_expecting("Esys_Startup", Esys_Startup(context.esys(), TPM2_SU_CLEAR), {TPM2_RC_INITIALIZE});
+}
+
 void provision(const Context& context) {
     with_retries([&] { make_storage_key(context); });
 }
 
 void flush_leftovers(const Context& context) {
     with_retries([&] {
+        start_up(context); // if it was reset meanwhile
         flush_all(context, TPM2_TRANSIENT_FIRST);
         flush_all(context, TPM2_LOADED_SESSION_FIRST);
     });
