@@ -1,0 +1,196 @@
+# bash completion for ssh-tpm and its applets. It needs nothing of bash-completion, which loads it by name.
+# shellcheck shell=bash
+
+# __ssh_tpm_words WORD…: those that begin with what is being typed.
+__ssh_tpm_words() {
+    local word
+    for word; do
+        [[ $word == "$cur"* ]] && COMPREPLY+=("$word")
+    done
+}
+
+# __ssh_tpm_paths [PATTERN…]: folders, and the files that match one of the patterns; without one, all files.
+__ssh_tpm_paths() {
+    local path pattern patterns=("${@:-*}")
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r path; do
+        if [[ -d ${path/#\~\//"$HOME/"} ]]; then
+            COMPREPLY+=("$path")
+            continue
+        fi
+        for pattern in "${patterns[@]}"; do
+            # shellcheck disable=SC2053 # a pattern is wanted
+            [[ ${path##*/} == $pattern ]] && COMPREPLY+=("$path") && break
+        done
+    done < <(compgen -f -- "$cur")
+}
+
+# __ssh_tpm_folders: folders alone.
+__ssh_tpm_folders() {
+    local path
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r path; do
+        COMPREPLY+=("$path")
+    done < <(compgen -d -- "$cur")
+}
+
+# The sizes of the key type that stands anywhere on the line.
+__ssh_tpm_bits() {
+    local index type=ecdsa
+    for ((index = 1; index < ${#COMP_WORDS[@]}; index++)); do
+        case ${COMP_WORDS[index]} in
+        -t) type=${COMP_WORDS[index + 1]-} ;;
+        -t?*) type=${COMP_WORDS[index]#-t} ;;
+        esac
+    done
+    case $type in
+    rsa) __ssh_tpm_words 2048 3072 4096 ;;
+    *) __ssh_tpm_words 256 384 521 ;;
+    esac
+}
+
+# What an option of any applet may be given.
+__ssh_tpm_tpm_value() {
+    case $1 in
+    --tcti) __ssh_tpm_words device:/dev/tpmrm0 swtpm: mssim: tabrmd: ;;
+    --hierarchy) __ssh_tpm_words endorsement owner platform null ;;
+    *) return 1 ;;
+    esac
+}
+
+__ssh_tpm_keygen_value() {
+    case $1 in
+    -t) __ssh_tpm_words ecdsa rsa ;;
+    -b) __ssh_tpm_bits ;;
+    -E) __ssh_tpm_words sha256 md5 ;;
+    -f) __ssh_tpm_paths '*.tpm' '*.pub' ;;
+    --print-pubkey) __ssh_tpm_paths '*.tpm' ;;
+    -I | --import | --wrap | --wrap-with) __ssh_tpm_paths ;;
+    --parent-handle) __ssh_tpm_words owner endorsement platform null 0x81000001 ;;
+    -C | -N | -P) ;;
+    *) __ssh_tpm_tpm_value "$1" ;;
+    esac
+}
+
+__ssh_tpm_agent_value() {
+    case $1 in
+    -a | -l | -A) __ssh_tpm_paths ;;
+    --key-dir) __ssh_tpm_folders ;;
+    -t | --pin-lifetime) __ssh_tpm_words 10m 1h 8h 1d ;;
+    *) __ssh_tpm_tpm_value "$1" ;;
+    esac
+}
+
+__ssh_tpm_add_value() {
+    case $1 in
+    -t) __ssh_tpm_words 10m 1h 8h 1d ;;
+    -E) __ssh_tpm_words sha256 md5 ;;
+    -H) __ssh_tpm_paths ;;
+    -h) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
+    -s | -e | -S) ;; # refused whatever they are given
+    *) return 1 ;;
+    esac
+}
+
+__ssh_tpm_hostkeys_value() {
+    case $1 in
+    --socket) __ssh_tpm_paths ;;
+    *) return 1 ;;
+    esac
+}
+
+__ssh_tpm_keygen_options=(
+    -t -b -C -f -N -P -q -v -E --parent-handle -p -c -l -y --print-pubkey -A --hierarchy -I --import --wrap
+    --wrap-with --supported --tcti --swtpm -o --owner-password -h --help
+)
+__ssh_tpm_agent_options=(
+    -a -l -A --key-dir --no-load --hierarchy -t --confirm --pin-lifetime --no-cache --no-seal -D -d -s -k
+    --print-socket --install-user-units --install-system --tcti --swtpm -o --owner-password -h --help
+)
+__ssh_tpm_add_options=(
+    -t -c -h -H --pin -k -C -N -E -q -d -D -l -L -Q -T -x -X -v -s -e -S -K --help
+)
+__ssh_tpm_hostkeys_options=(
+    --socket --check --install-system-units --install-sshd-config --uninstall --force -h --help
+)
+
+# What stands where no option does: __ssh_tpm_operand APPLET FIRST, FIRST being the index of its first word.
+__ssh_tpm_operand() {
+    local index
+    case $1 in
+    add)
+        for ((index = $2; index < COMP_CWORD; index++)); do
+            case ${COMP_WORDS[index]} in
+            -*d* | -*T*) [[ ${COMP_WORDS[index]} != --* ]] && __ssh_tpm_paths '*.tpm' '*.pub' && return ;;
+            esac
+        done
+        __ssh_tpm_paths '*.tpm'
+        ;;
+    agent)
+        # The first operand is a command, and the rest is its own.
+        for ((index = $2; index < COMP_CWORD; index++)); do
+            [[ ${COMP_WORDS[index]} == -* ]] && continue
+            __ssh_tpm_takes_value agent "${COMP_WORDS[index - 1]}" && continue
+            declare -F _command_offset >/dev/null && _command_offset "$index"
+            return
+        done
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+        ;;
+    esac
+}
+
+# __ssh_tpm_takes_value APPLET OPTION: whether the next word is the option's.
+__ssh_tpm_takes_value() {
+    local cur='' COMPREPLY=()
+    [[ $2 == -* ]] && "__ssh_tpm_$1_value" "$2" 2>/dev/null
+}
+
+__ssh_tpm_applet() {
+    local applet=$1 first=$2 cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options
+    # bash breaks "--option=value" into three words.
+    if [[ $cur == = ]]; then
+        cur=''
+    elif [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if [[ $before == -[!-]?* ]]; then
+        options="__ssh_tpm_${applet}_options[*]"
+        case " ${!options} " in
+        *" -$before "*) before=-$before ;; # -key-dir is --key-dir
+        *) before=-${before: -1} ;;        # -lvf is -l -v -f
+        esac
+    fi
+    if [[ $before == -* ]] && ((COMP_CWORD > first)) && "__ssh_tpm_${applet}_value" "$before"; then
+        return
+    fi
+    if [[ $cur == -* ]]; then
+        options="__ssh_tpm_${applet}_options[@]"
+        __ssh_tpm_words "${!options}"
+    else
+        __ssh_tpm_operand "$applet" "$first"
+    fi
+}
+
+_ssh_tpm() {
+    local name=${1##*/} cur=${COMP_WORDS[COMP_CWORD]}
+    COMPREPLY=()
+    case $name in
+    ssh-tpm-keygen | ssh-tpm-agent | ssh-tpm-add | ssh-tpm-hostkeys)
+        __ssh_tpm_applet "${name#ssh-tpm-}" 1
+        return
+        ;;
+    esac
+    if ((COMP_CWORD == 1)); then
+        if [[ $cur == -* ]]; then
+            __ssh_tpm_words --help --version
+        else
+            __ssh_tpm_words keygen agent add hostkeys help
+        fi
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+    keygen | agent | add | hostkeys) __ssh_tpm_applet "${COMP_WORDS[1]}" 2 ;;
+    esac
+}
+
+complete -F _ssh_tpm ssh-tpm ssh-tpm-keygen ssh-tpm-agent ssh-tpm-add ssh-tpm-hostkeys

@@ -1,0 +1,139 @@
+# fish completion for ssh-tpm and its applets; fish reads it by the name of each of the five commands.
+
+# True when the command line is that of an applet: by the first word behind ssh-tpm.
+function __ssh_tpm_is --argument-names applet
+    set -l words (commandline -opc)
+    test (count $words) -gt 1; and test "$words[2]" = $applet
+end
+
+function __ssh_tpm_has_no_applet
+    test (count (commandline -opc)) -eq 1
+end
+
+# __ssh_tpm APPLET ARGUMENT…: `complete` for both names of an applet.
+function __ssh_tpm --argument-names applet
+    complete -c ssh-tpm-$applet $argv[2..-1]
+    complete -c ssh-tpm -n "__ssh_tpm_is $applet" $argv[2..-1]
+end
+
+# The sizes of the key type that stands on the line.
+function __ssh_tpm_bits
+    if string match -qr -- '\s-t\s*rsa\b' (commandline -p | string collect)
+        printf '%s\n' 2048 3072 4096
+    else
+        printf '%s\n' 256 384 521
+    end
+end
+
+# What is still to be a command's name, and what is its arguments, for the agent.
+function __ssh_tpm_command
+    set -l words (commandline -opc)[2..-1]
+    test "$words[1]" = agent; and set -e words[1]
+    while set -q words[1]; and string match -q -- '-*' $words[1]
+        contains -- $words[1] -a -l -A -t --key-dir --hierarchy --pin-lifetime --tcti; and set -e words[1]
+        set -q words[1]; and set -e words[1]
+    end
+    set -l rest (commandline -ct)
+    complete -C "$words $rest"
+end
+
+set -l hierarchies 'endorsement\t"derived from the TPM\'s identity" owner\t"lost when the TPM is cleared" platform\t"the firmware\'s" null\t"lost at every reset"'
+set -l hashes 'sha256 md5'
+set -l times '10m 1h 8h 1d'
+set -l key_files '(__fish_complete_suffix .tpm)'
+set -l tctis 'device:/dev/tpmrm0 swtpm: mssim: tabrmd:'
+
+complete -c ssh-tpm -f
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a keygen -d 'Make keys in the TPM, and look at them'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a agent -d 'Serve the keys to ssh'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a add -d 'Add keys to a running agent'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a hostkeys -d 'Keep sshd\'s host keys in the TPM'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a help -d 'List the applets'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -l help -d 'List the applets'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -l version -d 'Print the version'
+
+for applet in keygen agent
+    __ssh_tpm $applet -l tcti -x -a "$tctis" -d 'The TPM, as tpm2-tss names it'
+    __ssh_tpm $applet -l swtpm -d 'An emulator, for trying things out'
+    __ssh_tpm $applet -s o -l owner-password -d 'Ask for the owner password'
+end
+for applet in keygen agent hostkeys
+    __ssh_tpm $applet -s h -l help -d 'Show the help'
+end
+
+__ssh_tpm keygen -f
+__ssh_tpm keygen -s t -x -a 'ecdsa rsa' -d 'Type of key'
+__ssh_tpm keygen -s b -x -a '(__ssh_tpm_bits)' -d 'Size of key'
+__ssh_tpm keygen -s C -x -d 'Comment'
+__ssh_tpm keygen -s f -r -k -a "$key_files" -d 'Key file'
+__ssh_tpm keygen -s N -x -d 'New PIN'
+__ssh_tpm keygen -s P -x -d 'Old PIN, or passphrase'
+__ssh_tpm keygen -s q -d 'Say nothing'
+__ssh_tpm keygen -s v -d 'Show the randomart too'
+__ssh_tpm keygen -s E -x -a "$hashes" -d 'Hash of the fingerprint'
+__ssh_tpm keygen -l parent-handle -x -a "$hierarchies 0x81000001" -d 'What the key hangs under'
+__ssh_tpm keygen -s p -d 'Change the PIN'
+__ssh_tpm keygen -s c -d 'Change the comment'
+__ssh_tpm keygen -s l -d 'Show the fingerprint'
+__ssh_tpm keygen -s y -d 'Print the public key'
+__ssh_tpm keygen -l print-pubkey -r -k -a "$key_files" -d 'Print the public key of a file'
+__ssh_tpm keygen -s A -d 'Make the host keys that are missing'
+__ssh_tpm keygen -l hierarchy -x -a "$hierarchies" -d 'Host keys derived from a hierarchy'
+__ssh_tpm keygen -s I -l import -r -F -d 'Seal an existing private key'
+__ssh_tpm keygen -l wrap -r -F -d 'Wrap a private key for another TPM'
+__ssh_tpm keygen -l wrap-with -r -F -d 'The storage key of that TPM'
+__ssh_tpm keygen -l supported -d 'List what this TPM can make'
+
+__ssh_tpm agent -f -a '(__ssh_tpm_command)'
+__ssh_tpm agent -s a -r -F -d 'Socket to listen on'
+__ssh_tpm agent -s l -r -F -d 'Socket to listen on'
+__ssh_tpm agent -s A -r -F -d 'Socket of an agent behind this one'
+__ssh_tpm agent -l key-dir -x -a '(__fish_complete_directories)' -d 'Folder of keys'
+__ssh_tpm agent -l no-load -d 'Load no keys'
+__ssh_tpm agent -l hierarchy -x -a "$hierarchies" -d 'Serve the host keys of a hierarchy'
+__ssh_tpm agent -s t -x -a "$times" -d 'How long keys are held'
+__ssh_tpm agent -l confirm -d 'Ask before each use of a key'
+__ssh_tpm agent -l pin-lifetime -x -a "$times" -d 'How long PINs are kept'
+__ssh_tpm agent -l no-cache -d 'Keep no PINs'
+__ssh_tpm agent -l no-seal -d 'Take no private keys of ssh-add'
+__ssh_tpm agent -s D -d 'Stay in the foreground'
+__ssh_tpm agent -s d -d 'Stay in the foreground, and log more'
+__ssh_tpm agent -s s -d 'Go to the background and print shell commands'
+__ssh_tpm agent -s k -d 'End the agent of SSH_AGENT_PID'
+__ssh_tpm agent -l print-socket -d 'Print the path of the socket'
+__ssh_tpm agent -l install-user-units -d 'Install systemd user units'
+__ssh_tpm agent -l install-system -d 'Install them for all users'
+
+__ssh_tpm add -f -k -a "$key_files"
+__ssh_tpm add -s t -x -a "$times" -d 'The agent forgets the keys after this time'
+__ssh_tpm add -s c -d 'Confirm each use'
+__ssh_tpm add -s h -x -a '(__fish_print_hostnames)' -d 'Where the keys may log in'
+__ssh_tpm add -s H -r -F -d 'A known_hosts file for -h'
+__ssh_tpm add -l pin -d 'Ask for the PIN here'
+__ssh_tpm add -s k -d 'Keys alone'
+__ssh_tpm add -s C -d 'Certificates alone'
+__ssh_tpm add -s N -d 'Certificates may stay beyond their end'
+__ssh_tpm add -s E -x -a "$hashes" -d 'Hash of the fingerprints'
+__ssh_tpm add -s q -d 'Say nothing of success'
+__ssh_tpm add -s d -d 'Remove keys'
+__ssh_tpm add -s D -d 'Remove all keys'
+__ssh_tpm add -s l -d 'List fingerprints'
+__ssh_tpm add -s L -d 'List public keys'
+__ssh_tpm add -s Q -d 'List extensions'
+__ssh_tpm add -s T -d 'Test whether the agent signs'
+__ssh_tpm add -s x -d 'Lock the agent'
+__ssh_tpm add -s X -d 'Unlock the agent'
+__ssh_tpm add -s v -d 'Tell what is done'
+__ssh_tpm add -s s -x -d 'Refused: for ssh-add'
+__ssh_tpm add -s e -x -d 'Refused: for ssh-add'
+__ssh_tpm add -s S -x -d 'Refused: for ssh-add'
+__ssh_tpm add -s K -d 'Refused: for ssh-add'
+__ssh_tpm add -l help -d 'Show the help'
+
+__ssh_tpm hostkeys -f
+__ssh_tpm hostkeys -l socket -r -F -d 'Socket of the agent'
+__ssh_tpm hostkeys -l check -d 'Tell whether host keys work'
+__ssh_tpm hostkeys -l install-system-units -d 'Install systemd units'
+__ssh_tpm hostkeys -l install-sshd-config -d 'Install a file for sshd'
+__ssh_tpm hostkeys -l uninstall -d 'Remove what was installed'
+__ssh_tpm hostkeys -l force -d 'Replace changed files too'
