@@ -90,25 +90,6 @@ class AgentBadDays(Scenario):
         self.assertNotIn(None, results)
         self.assertEqual(len(askpass.questions()), 1)
 
-    def test_one_question_is_open_at_a_time(self):
-        keys = [self.lab.make_key(name, pin=PIN) for name in 'ab']
-        askpass = Askpass(self.lab, '', PIN)
-        os.unlink(os.path.join(askpass.folder, 'answer.1'))
-        fifo = askpass.answer_later(1)
-        agent = Agent(self.lab, env=askpass.env)
-        with agent.connect() as one, agent.connect() as two:
-            one.send(frame(sign_request(keys[0].blob, b'data')))
-            wait_until(askpass.questions, 'the first question')
-            two.send(frame(sign_request(keys[1].blob, b'data')))
-            with agent.connect() as third:
-                self.assertEqual(len(third.list()), 2)  # the loop has seen both by now
-            self.assertEqual(len(askpass.questions()), 1)
-            with open(fifo, 'w') as answer:
-                answer.write(PIN + '\n')
-            self.assertEqual(one.read_frame()[0], 14)
-            self.assertEqual(two.read_frame()[0], 14)
-        self.assertEqual(len(askpass.questions()), 2)
-
     def test_a_client_that_hangs_up_takes_its_question_back(self):
         key = self.lab.make_key('x', pin=PIN)
         askpass = Askpass(self.lab, '', PIN)
