@@ -113,6 +113,15 @@ void require_tries(const protocol::PinResult& result) {
         throw Error(Errc::lockout, "the TPM is in lockout and takes no PIN", result.text);
 }
 
+/// The question says that it is the last try: somebody must be there to read it.
+void require_person(const protocol::PinResult& result) {
+    const auto asker = prompt::choose_asker(prompt::current_circumstances(), prompt::Program::tool);
+    if (result.tries_left == 1U && asker == prompt::Asker::standard_input)
+        throw Error(Errc::refused,
+                    "LAST TRY: another wrong PIN would lock the TPM; without a terminal it is not spent",
+                    "run this at a terminal, or where askpass can ask");
+}
+
 } // namespace
 
 void add_with_pin(protocol::Client& agent, const PinAddition& addition) {
@@ -121,6 +130,7 @@ void add_with_pin(protocol::Client& agent, const PinAddition& addition) {
     auto result = trial(Secret());
     for (int tries = 0; tries < most_tries && !is_right(result.outcome); ++tries) {
         require_tries(result);
+        require_person(result);
         const auto pin = ask_pin(question(addition, result.tries_left, tries > 0));
         result = trial(pin);
         if (is_right(result.outcome))

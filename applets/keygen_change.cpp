@@ -4,6 +4,7 @@
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
 #include "applets/keygen_text.hpp"
+#include "applets/pin_tries.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -22,10 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_exempt(const keyfile::KeyFile& key) {
-    return (key.public_area.objectAttributes & TPMA_OBJECT_NODA) != 0;
-}
-
 tpm::Auth old_pin(const KeygenOptions& options, const identity::Identity& identity) {
     if (!identity.needs_pin())
         return nullptr;
@@ -36,19 +33,25 @@ tpm::Auth old_pin(const KeygenOptions& options, const identity::Identity& identi
 
 [[noreturn]] void refuse_pin(const tpm::Device& device, const keyfile::KeyFile& key, const fs::path& file) {
     throw Error(Errc::auth, file.string() + ": the PIN is wrong; nothing was changed",
-                is_exempt(key) ? "the TPM does not count wrong tries for this key"
-                               : tpm::lockout_text(tpm::read_lockout(device.context())));
+                tpm::wrong_pin_hint(device.context(), key));
 }
 
-/// One signature, so that a wrong PIN is known before the new one is asked for.
-void require_pin(tpm::Device& device, const identity::Identity& identity, const tpm::Auth& auth,
-                 const fs::path& file) {
+/// The old PIN, tried with one signature, so that a wrong one is known before the new one is asked for.
+tpm::Auth right_pin(tpm::Device& device, const KeygenOptions& options, const identity::Identity& identity,
+                    const fs::path& file) {
+    PinTries tries(device, *identity.key);
+    if (identity.needs_pin())
+        tries.require_one();
+    auto auth = old_pin(options, identity);
+    if (auth)
+        tries.require_one();
     const auto turn = device.take_turn();
     const auto hash = ssh::info(identity.public_key.type()).hash;
     const auto digest = ssh::digest(hash, identity.public_key.blob());
     if (std::holds_alternative<tpm::WrongAuth>(identity::sign(device, identity, auth, hash, digest)))
         refuse_pin(device, *identity.key, file);
     device.keys().flush(); // the person may take their time with the new PIN, or leave with Ctrl-C
+    return auth;
 }
 
 /// The key with its new PIN, tried with one signature.
@@ -64,11 +67,12 @@ identity::Identity change_pin(tpm::Device& device, const identity::Identity& ide
 }
 
 void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
-    if (is_exempt(key) && after)
+    const bool counted = tpm::counts_wrong_pins(key);
+    if (!counted && after)
         log::info(
             "this key was made without a PIN: the TPM does not count wrong tries of the one it has now; "
             "a new key made with a PIN is safer");
-    if (!is_exempt(key) && !after)
+    if (counted && !after)
         log::info("this key was made with a PIN: wrong PINs of other keys can still lock it out");
 }
 
@@ -130,8 +134,7 @@ int keygen_change_pin(const KeygenOptions& options) {
     const auto file = existing_key(options);
     const auto identity = read_identity(file);
     const auto device = options.open_device();
-    const auto before = old_pin(options, identity);
-    require_pin(*device, identity, before, file);
+    const auto before = right_pin(*device, options, identity, file);
     if (!options.quiet)
         std::cout << "Key has comment '" << identity.key->description << "'\n";
     const auto after = changed_pin(options.pin);

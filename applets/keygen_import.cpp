@@ -3,6 +3,7 @@
 #include "applets/keygen_create.hpp"
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
+#include "applets/pin_tries.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -139,6 +140,18 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     return 0;
 }
 
+/// The PIN went into the wrapping; it is asked for only to try the key.
+tpm::Auth wrapped_pin(tpm::Device& device, const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
+    if (wrapped.empty_auth)
+        return nullptr;
+    PinTries tries(device, wrapped);
+    tries.require_one();
+    auto auth = tpm::to_auth(options.old_pin ? Secret::copy_of(options.old_pin->view())
+                                             : ask_secret("Enter passphrase: "));
+    tries.require_one();
+    return auth;
+}
+
 int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
     if (wrapped.kind != keyfile::KeyKind::importable)
         throw Error(Errc::unsupported, options.source + ": is not an importable key", "it is used as it is");
@@ -147,10 +160,7 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     if (!destination)
         return 1;
     const auto device = options.open_device();
-    // The PIN went into the wrapping; it is asked for only to try the key.
-    const auto auth = wrapped.empty_auth ? nullptr
-                      : options.old_pin  ? tpm::to_auth(Secret::copy_of(options.old_pin->view()))
-                                         : tpm::to_auth(ask_secret("Enter passphrase: "));
+    const auto auth = wrapped_pin(*device, options, wrapped);
     auto to_import = wrapped;
     if (options.comment)
         to_import.description = *options.comment;

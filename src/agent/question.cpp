@@ -22,10 +22,11 @@ std::string quoted(const std::string& comment) {
 }
 
 std::string tries(const tpm::Lockout& lockout) {
-    const auto left = lockout.tries_left();
-    if (left <= 1)
+    if (lockout.last_try())
         return "LAST TRY: another wrong PIN locks the TPM.\n";
-    return std::to_string(left) + " tries before the TPM locks.\n";
+    if (lockout.interval == 0)
+        return {}; // none is counted
+    return std::to_string(lockout.tries_left()) + " tries before the TPM locks.\n";
 }
 
 } // namespace

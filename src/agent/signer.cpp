@@ -120,7 +120,7 @@ asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer
     }
     // The last try before the TPM locks all guarded keys is not spent within a request that has failed
     // already.
-    if (refused > 0 && state && state->tries_left() <= 1) {
+    if (refused > 0 && state && state->last_try()) {
         log::error("not asking for the PIN of key '", identity.comment,
                    "' again: one more wrong one locks the TPM");
         co_return std::nullopt;

@@ -4,6 +4,7 @@
 #include "identity/convert.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/device.hpp"
+#include "tpm/lockout.hpp"
 
 namespace sshtpm::identity {
 
@@ -20,7 +21,8 @@ void prove(tpm::Device& device, const Identity& identity, const tpm::Auth& auth)
     const auto digest = ssh::digest(hash, identity.public_key.blob());
     const auto result = sign(device, identity, auth, hash, digest);
     if (std::holds_alternative<tpm::WrongAuth>(result))
-        throw Error(Errc::auth, "the PIN is wrong; the key was not kept");
+        throw Error(Errc::auth, "the PIN is wrong; the key was not kept",
+                    tpm::wrong_pin_hint(device.context(), *identity.key));
     const auto* signature = std::get_if<ssh::RawSignature>(&result);
     if (signature == nullptr || !identity.verifier.verify(hash, digest, *signature))
         throw Error(Errc::tpm, "the TPM's first signature with the new key is wrong; the key was not kept");

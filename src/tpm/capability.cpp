@@ -62,6 +62,7 @@ Lockout read_lockout(const Context& context) {
         switch (list.tpmProperty[i].property) {
         case TPM2_PT_PERMANENT:
             lockout.active = (value & TPMA_PERMANENT_INLOCKOUT) != 0;
+            lockout.password_set = (value & TPMA_PERMANENT_LOCKOUTAUTHSET) != 0;
             break;
         case TPM2_PT_LOCKOUT_COUNTER:
             lockout.failures = value;

@@ -2,7 +2,10 @@
 
 #include "tpm/rc.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <string_view>
 
 #include <tss2/tss2_tpm2_types.h>
 
@@ -12,28 +15,52 @@ namespace {
 
 struct Unit {
     std::uint32_t seconds;
-    const char* name;
+    std::string_view name;
 };
 constexpr std::array units{Unit{24 * 60 * 60, "day"}, Unit{60 * 60, "hour"}, Unit{60, "minute"}};
 
-/// "minute", "2 minutes".
-std::string counted(std::uint32_t count, const std::string& name) {
-    return count == 1 ? name : std::to_string(count) + ' ' + name + 's';
-}
+/// A time in the largest unit that is exact or of which it is more than two, rounded up, so that nobody is
+/// told to come back too early.
+struct Span {
+    std::uint64_t count;
+    std::string_view unit;
+    bool rounded = false;
+};
 
-/// "every 10 minutes", "every hour", "about every 17 minutes": in the largest unit that is exact or of which
-/// it is more than two, rounded up, so that nobody is told to come back too early.
-std::string every(std::uint32_t seconds) {
+Span span_of(std::uint64_t seconds) {
     for (const auto& unit : units) {
         if (seconds % unit.seconds == 0)
-            return "every " + counted(seconds / unit.seconds, unit.name);
-        if (seconds > 2 * unit.seconds)
-            return "about every " + counted(seconds / unit.seconds + 1, unit.name);
+            return {seconds / unit.seconds, unit.name};
+        if (seconds > 2 * std::uint64_t{unit.seconds})
+            return {seconds / unit.seconds + 1, unit.name, true};
     }
-    return "every " + counted(seconds, "second");
+    return {seconds, "second"};
+}
+
+/// "1 minute", "2 minutes".
+std::string counted(const Span& span) {
+    return std::to_string(span.count).append(" ").append(span.unit).append(span.count == 1 ? "" : "s");
+}
+
+/// Of a locked TPM: the counter goes down by one in each interval (Part 1, 19.8.2), the one under way
+/// included.
+std::string recovery_text(const Lockout& lockout) {
+    std::string text("one try comes back ");
+    text.append(every(lockout.interval));
+    const auto failures = std::max(lockout.failures, lockout.max_failures);
+    if (failures > 1)
+        text.append(", all of them within ")
+            .append(counted(span_of(std::uint64_t{lockout.interval} * failures)));
+    return text;
 }
 
 } // namespace
+
+std::string every(std::uint32_t seconds) {
+    const auto span = span_of(seconds);
+    return (span.rounded ? "about every " : "every ") +
+           (span.count == 1 ? std::string(span.unit) : counted(span));
+}
 
 std::string lockout_text(const Lockout& lockout) {
     const auto left = lockout.tries_left();
@@ -44,19 +71,45 @@ std::string lockout_text(const Lockout& lockout) {
                " left before the TPM locks";
     if (lockout.max_failures == 0 || lockout.interval == 0)
         return "the TPM is locked, and set so that no try comes back by itself";
-    return "the TPM is locked; one try comes back " + every(lockout.interval);
+    return "the TPM is locked; " + recovery_text(lockout);
+}
+
+std::string lockout_hint(const Lockout& lockout) {
+    std::string text("every PIN is refused until then, the right one too; ");
+    if (!lockout.password_set)
+        return text.append(
+            "this TPM has no lockout password, so that tpm2_dictionarylockout --clear-lockout ends it "
+            "at once");
+    text.append(
+        "who has the lockout password can end it at once: tpm2_dictionarylockout --clear-lockout -p PASSWORD "
+        "(a wrong one, and the TPM takes none ");
+    if (lockout.recovery == 0)
+        return text.append("until it is reset)");
+    return text.append("for ").append(counted(span_of(lockout.recovery))).append(")");
 }
 
 Error lockout_error(const Context& context, const char* call) {
     try { // caught because the lockout is what there is to report, with or without its length
         auto lockout = read_lockout(context);
         lockout.active = true; // it has just said so; a try may have come back since
-        return Error::from_tpm(
-            Errc::lockout, TPM2_RC_LOCKOUT, lockout_text(lockout) + " (" + call + ")",
-            "every PIN is refused until then, the right one too; who has the lockout password "
-            "can end it: tpm2_dictionarylockout --clear-lockout");
+        return Error::from_tpm(Errc::lockout, TPM2_RC_LOCKOUT, lockout_text(lockout) + " (" + call + ")",
+                               lockout_hint(lockout));
     } catch (const Error&) {
         return error_of(call, TPM2_RC_LOCKOUT);
+    }
+}
+
+bool counts_wrong_pins(const keyfile::KeyFile& key) noexcept {
+    return (key.public_area.objectAttributes & TPMA_OBJECT_NODA) == 0;
+}
+
+std::string wrong_pin_hint(const Context& context, const keyfile::KeyFile& key) {
+    if (!counts_wrong_pins(key))
+        return "the TPM does not count wrong tries for this key";
+    try { // caught because the wrong PIN is what there is to report
+        return lockout_text(read_lockout(context));
+    } catch (const Error&) {
+        return "the TPM counts wrong PINs and locks after some";
     }
 }
 

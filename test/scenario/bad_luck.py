@@ -114,8 +114,9 @@ class BadLuck(Scenario):
         key, free = self.lab.make_key('x', pin=PIN), self.lab.make_key('free')
         other = self.lab.make_key('y', pin=OTHER)
         agent = Agent(self.lab)
-        for _ in range(3):
+        for _ in range(2):
             self.lab.keygen('-p', '-f', other.tpm, '-P', 'wrong', '-N', PIN, status=1)
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '1000', '-l', '1000')
         result = self.refuse('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
         self.assertRegex(result.stderr, r'(?i)lock')
         self.assertRegex(result.stderr, r'\b(1000|1,000|16|17)\b')  # seconds or minutes: swtpm's interval

@@ -1,0 +1,26 @@
+#pragma once
+// The tries that a TPM allows before it locks are not spent without a person's word.
+
+#include "keyfile/key_file.hpp"
+#include "tpm/device.hpp"
+
+namespace sshtpm::applets {
+
+class PinTries {
+  public:
+    /// Both must outlive it.
+    PinTries(tpm::Device& device, const keyfile::KeyFile& key) noexcept : device_(device), key_(key) {}
+
+    /// Before a PIN of the key is asked for, and again before it is tried, because much can happen while a
+    /// person types. When a wrong one would lock the TPM, it asks at the terminal, once.
+    /// @throws Error(lockout) in lockout; Error(refused) when the last try is not to be spent, or there is no
+    ///     terminal to ask at.
+    void require_one();
+
+  private:
+    tpm::Device& device_;
+    const keyfile::KeyFile& key_;
+    bool last_allowed_ = false;
+};
+
+} // namespace sshtpm::applets

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Dictionary-attack protection, told with the TPM's own numbers; the last try is spent on a person's word alone;
+and a TPM in lockout goes on signing with the keys that have no PIN."""
+
+import re
+import unittest
+
+from agent import Agent, Askpass
+from lab import Scenario, contents, read_key, wait_until
+from swtpm import Probe, Swtpm
+from terminal import Terminal
+
+PIN, WRONG, NEW = 'the right pin 1', 'the wrong pin 2', 'a new pin 3'
+LAST = 'LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) '
+ASK_OLD = 'Enter old passphrase: '
+SAVED = 'saved with the new passphrase'
+
+
+class Lockout(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.ours = f'{self.lab.bin}/ssh-tpm-keygen'
+        self.limit(3, 600)
+        self.key = self.lab.make_key('x', pin=PIN)
+
+    def limit(self, tries, interval, recovery=600):
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', str(tries), '-t', str(interval), '-l', str(recovery))
+
+    def property(self, name):
+        """As the TPM says it, in whatever state."""
+        printed = self.tpm.tool('tpm2_getcap', 'properties-variable')
+        return int(re.search(rf'{name}: *(\w+)', printed)[1], 16)
+
+    def tries_left(self):
+        return self.property('MAX_AUTH_FAIL') - self.property('LOCKOUT_COUNTER')
+
+    def change(self, old, *, key=None, status=1, **more):
+        return self.lab.keygen('-p', '-f', (key or self.key).tpm, '-P', old, '-N', NEW, status=status, **more)
+
+    def spend(self, left):
+        """Wrong PINs until that many tries are left; the last one is spent at a terminal."""
+        while self.tries_left() > max(left, 1):
+            self.change(WRONG)
+        if left == 0:
+            with self.change_on_terminal(WRONG) as terminal:
+                terminal.answer(LAST, 'y')
+                self.assertEqual(terminal.finish(), 1)
+        self.assertEqual(self.tries_left(), left)
+
+    def change_on_terminal(self, old=None, key=None):
+        given = ('-P', old) if old else ()
+        return Terminal(self.lab, self.ours, '-p', '-f', (key or self.key).tpm, *given, '-N', NEW)
+
+    def assert_told(self, text, interval, whole):
+        self.assertIn(f'the TPM is locked; one try comes back {interval}, all of them within {whole}', text)
+
+    def test_a_wrong_pin_is_told_with_the_tries_that_the_tpm_counts(self):
+        self.limit(7, 600)
+        for _ in range(4):
+            result = self.change(WRONG)
+            self.assert_error(result, 'the PIN is wrong; nothing was changed',
+                              f'{self.tries_left()} wrong PINs left before the TPM locks')
+        self.assertEqual(self.tries_left(), 3)
+        self.limit(32, 600)  # what the TPM says now counts
+        result = self.change(WRONG)
+        self.assertIn(f'{self.tries_left()} wrong PINs left', result.stderr)
+        self.assertEqual(self.tries_left(), 27)
+
+    def test_without_a_terminal_the_last_try_is_not_spent(self):
+        self.spend(1)
+        before = contents(self.lab.keys)
+        askpass = Askpass(self.lab, PIN)
+        for old, stdin in ((WRONG, None), (PIN, None), (WRONG, 'y\n')):
+            result = self.change(old, stdin=stdin)
+            self.assert_error(result, 'LAST TRY', 'without a terminal', 'every 10 minutes')
+        result = self.lab.keygen('-p', '-f', self.key.tpm, '-N', NEW, status=1, env=askpass.env)
+        self.assert_error(result, 'LAST TRY')
+        self.assertEqual(askpass.questions(), [])
+        self.assertEqual(self.tries_left(), 1)
+        self.assertEqual(contents(self.lab.keys), before)
+        self.tpm.assert_no_handles()
+
+    def test_at_a_terminal_no_and_silence_spend_nothing(self):
+        self.spend(1)
+        before = contents(self.lab.keys)
+        for answer in ('n', '', 'N', 'maybe', '\x04'):
+            for old in (WRONG, None):
+                with self.subTest(answer=answer, old=old), self.change_on_terminal(old) as terminal:
+                    terminal.read_until(LAST)
+                    terminal.type(answer if answer == '\x04' else answer + '\n')
+                    self.assertEqual(terminal.finish(), 1)
+                    self.assertIn('the last try was not spent', terminal.transcript)
+                    self.assertNotIn(ASK_OLD, terminal.transcript)
+        self.assertEqual(self.tries_left(), 1)
+        self.assertEqual(contents(self.lab.keys), before)
+
+    def test_at_a_terminal_yes_spends_it_and_the_right_pin_works(self):
+        self.spend(1)
+        with self.change_on_terminal() as terminal:
+            self.assertTrue(terminal.answer(LAST, 'y'))
+            self.assertFalse(terminal.answer(ASK_OLD, PIN))
+            self.assertEqual(terminal.finish(), 0, terminal.transcript)
+            self.assertIn(SAVED, terminal.transcript)
+            self.assertEqual(terminal.transcript.count('LAST TRY'), 1)
+        self.assertEqual(self.tries_left(), 1)
+
+    def test_at_a_terminal_yes_and_a_wrong_pin_lock_and_the_error_says_for_how_long(self):
+        self.spend(1)
+        with self.change_on_terminal() as terminal:
+            terminal.answer(LAST, 'yes')
+            terminal.answer(ASK_OLD, WRONG)
+            self.assertEqual(terminal.finish(), 1)
+            self.assertIn('the PIN is wrong; nothing was changed', terminal.transcript)
+            self.assert_told(terminal.transcript, 'every 10 minutes', '30 minutes')
+        self.assertEqual(self.tries_left(), 0)
+
+    def test_the_last_try_is_seen_even_when_another_program_makes_it_so_while_a_person_types(self):
+        self.spend(2)
+        with self.change_on_terminal() as terminal:
+            terminal.read_until(ASK_OLD)
+            self.change(WRONG)
+            terminal.type(WRONG + '\n')
+            terminal.answer(LAST, 'n')
+            self.assertEqual(terminal.finish(), 1)
+        self.assertEqual(self.tries_left(), 1)
+
+    def test_a_wrapped_key_is_tried_under_the_same_rules(self):
+        parent = self.lab.path('parent.pem')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256:aes128cfb', '-a',
+                       'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt',
+                       '-c', self.lab.path('parent.ctx'), '-f', 'pem', '-o', parent)
+        source, wrapped = self.lab.path('soft'), self.lab.path('wrapped')
+        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', source)
+        self.lab.keygen('--wrap', source, '--wrap-with', parent, '-N', PIN, '-f', wrapped)
+        options = ('--import', wrapped + '.tpm', '-f', self.lab.path('keys/imported'))
+        result = self.lab.keygen(*options, '-P', WRONG, status=1)
+        self.assert_error(result, 'the PIN is wrong; the key was not kept', '2 wrong PINs left')
+        self.spend(1)
+        self.assert_error(self.lab.keygen(*options, '-P', WRONG, status=1), 'LAST TRY')
+        self.assertEqual(self.tries_left(), 1)
+        with Terminal(self.lab, self.ours, *options) as terminal:
+            terminal.answer(LAST, 'n')
+            self.assertEqual(terminal.finish(), 1)
+        with Terminal(self.lab, self.ours, *options) as terminal:
+            terminal.answer(LAST, 'y')
+            terminal.answer('Enter passphrase: ', PIN)
+            self.assertEqual(terminal.finish(), 0, terminal.transcript)
+        self.spend(0)
+        self.assert_told(self.lab.keygen('--import', wrapped + '.tpm', '-f', self.lab.path('keys/more'), '-P',
+                                         PIN, status=1).stderr, 'every 10 minutes', '30 minutes')
+
+    def add(self, agent, *answers, stdin=None, env=None):
+        askpass = Askpass(self.lab, *answers, name=f'askpass{len(self.lab.processes)}{len(answers)}')
+        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '--pin', self.key.tpm, stdin=stdin,
+                              env={'SSH_AUTH_SOCK': agent.socket, **(askpass.env if env is None else env)})
+        return result, askpass.questions()
+
+    def test_add_spends_the_last_try_where_somebody_reads_the_question(self):
+        agent = Agent(self.lab, '--no-load')
+        self.spend(1)
+        result, _ = self.add(agent, stdin=WRONG + '\n', env={})
+        self.assertIn('LAST TRY', result.stderr)
+        self.assertEqual((result.returncode, self.tries_left()), (1, 1))
+        result, questions = self.add(agent, PIN)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(questions[0], '^LAST TRY: a wrong PIN locks the TPM. Enter PIN for ')
+        self.assertEqual(self.tries_left(), 1)
+        agent.sign_and_check(self.key)
+
+    def test_in_lockout_keys_without_a_pin_sign_and_guarded_ones_are_refused_unasked_with_the_time(self):
+        free = [self.lab.make_key('ecdsa'), self.lab.make_key('rsa', 'rsa', 2048)]
+        self.lab.keygen('-A', '-f', self.lab.path('root'))
+        host = read_key(self.lab.path('root/etc/ssh/ssh_tpm_host_ecdsa_key'))
+        askpass = Askpass(self.lab, PIN)
+        self.spend(0)
+        probe = Probe(self.tpm)
+        hosts = Agent(self.lab, name='hosts', key_dir=self.lab.path('root/etc/ssh'))
+        hosts.sign_and_check(host)
+        hosts.stop()  # the TPM has slots for one agent
+        agent = Agent(self.lab, env=askpass.env)
+        for key in free:
+            agent.sign_and_check(key)
+        self.assertNotEqual(agent.ssh_keygen_sign(self.key).returncode, 0)
+        self.assertEqual(askpass.questions(), [])
+        self.assert_told(agent.log(), 'every 10 minutes', '30 minutes')
+        result = self.change(PIN, env={'SSH_TPM_TCTI': probe.tcti})
+        self.assert_error(result, 'has no lockout password')
+        self.assert_told(result.stderr, 'every 10 minutes', '30 minutes')
+        self.assertNotIn('TPM2_Sign', probe.take())
+        with self.change_on_terminal() as terminal:
+            self.assertEqual(terminal.finish(), 1)
+            self.assertNotIn(ASK_OLD, terminal.transcript)
+        result, questions = self.add(agent, PIN)
+        self.assertEqual((result.returncode, questions), (1, []))
+        self.assert_told(result.stderr, 'every 10 minutes', '30 minutes')
+        self.assert_told(self.lab.keygen('-q', '-N', PIN, '-f', self.lab.path('keys/new'), status=1).stderr,
+                         'every 10 minutes', '30 minutes')  # a new guarded key cannot be tried
+        agent.stop()
+        self.lab.make_key('new')
+        self.tpm.assert_no_handles()
+
+    def test_a_lockout_password_and_what_a_wrong_one_costs_are_told(self):
+        self.limit(3, 7200, 1000)
+        self.tpm.tool('tpm2_changeauth', '-c', 'l', 'secret')
+        self.spend(0)
+        result = self.change(PIN)
+        self.assert_told(result.stderr, 'every 2 hours', '6 hours')
+        self.assertIn('lockout password can end it', result.stderr)
+        self.assertIn('takes none for 17 minutes', result.stderr)
+        self.tpm.tool('tpm2_dictionarylockout', '--clear-lockout', '-p', 'secret')
+        self.change(PIN, status=0)
+
+    def test_after_the_interval_it_works_again(self):
+        askpass = Askpass(self.lab, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        self.spend(0)
+        self.assertNotEqual(agent.ssh_keygen_sign(self.key).returncode, 0)
+        self.limit(3, 1)
+        wait_until(lambda: self.tries_left() == 3, 'a counter that is back at zero')
+        agent.sign_and_check(self.key)
+        self.assertEqual(len(askpass.questions()), 1)
+        self.change(PIN, status=0)
+
+    def test_a_tpm_that_counts_nothing_asks_no_last_question(self):
+        self.limit(1, 0)
+        result = self.change(WRONG)
+        self.assert_error(result, 'the PIN is wrong', 'does not count wrong PINs')
+        self.change(PIN, status=0)
+
+    def test_the_only_try_of_a_limit_of_one_is_the_last(self):
+        self.limit(1, 600)
+        self.assert_error(self.change(WRONG), 'LAST TRY')
+        self.assertEqual(self.property('LOCKOUT_COUNTER'), 0)
+
+    def test_wrong_pins_of_exempt_keys_are_not_counted_and_may_be_tried_always(self):
+        exempt = self.lab.make_key('exempt')
+        self.lab.keygen('-p', '-f', exempt.tpm, '-N', PIN)
+        for left in (1, 0):
+            self.spend(left)
+            result = self.change(WRONG, key=exempt)
+            self.assert_error(result, 'the PIN is wrong', 'does not count wrong tries for this key')
+            self.assertEqual(self.tries_left(), left)
+        probe = Probe(self.tpm)
+        self.change(WRONG, key=exempt, env={'SSH_TPM_TCTI': probe.tcti})
+        probe.take(refused=('TPM2_Sign 0x000009a2',))  # TPM_RC_BAD_AUTH
+        self.change(PIN, key=exempt, status=0)
+
+
+if __name__ == '__main__':
+    unittest.main()
