@@ -194,9 +194,9 @@ class Lockout(Scenario):
         result, questions = self.add(agent, PIN)
         self.assertEqual((result.returncode, questions), (1, []))
         self.assert_told(result.stderr, 'every 10 minutes', '30 minutes')
+        agent.stop()
         self.assert_told(self.lab.keygen('-q', '-N', PIN, '-f', self.lab.path('keys/new'), status=1).stderr,
                          'every 10 minutes', '30 minutes')  # a new guarded key cannot be tried
-        agent.stop()
         self.lab.make_key('new')
         self.tpm.assert_no_handles()
 
