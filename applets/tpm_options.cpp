@@ -1,6 +1,7 @@
 #include "applets/tpm_options.hpp"
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 #include "prompt/ask.hpp"
@@ -25,6 +26,16 @@ std::optional<Secret> take_variable(const char* name) {
     std::memset(value, 'x', std::strlen(value));
     ::unsetenv(name);
     return secret;
+}
+
+/// Empty without a home, as in an initramfs: nothing is kept there.
+std::filesystem::path state_folder() {
+    try { // caught because a TPM can be used all the same
+        return os::state_folder();
+    } catch (const Error& error) {
+        log::info("the TPM's storage key is not remembered: ", error.what());
+        return {};
+    }
 }
 
 const tpm::Hierarchy* find_hierarchy(std::string_view word) {
@@ -81,7 +92,8 @@ tpm::Target TpmOptions::target() const {
                                .tcti_variable = os::variable("SSH_TPM_TCTI"),
                                .swtpm_option = swtpm_,
                                .swtpm_variable = os::variable("SSH_TPM_AGENT_SWTPM"),
-                               .default_emulator_state = emulator_state});
+                               .default_emulator_state = emulator_state,
+                               .state_folder = state_folder()});
 }
 
 tpm::Auth TpmOptions::owner_password() const {

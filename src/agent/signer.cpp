@@ -125,6 +125,7 @@ asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer
                    "' again: one more wrong one locks the TPM");
         co_return std::nullopt;
     }
+    co_await tpm_.make_ready(line->identity);
     const auto still_wanted = [&] { return still_usable(*line); };
     auto pin = co_await auth_source_.ask(pin_question(identity, requester, state, refused), still_wanted);
     if (!pin) {
@@ -159,6 +160,7 @@ asio::awaitable<Signer::PinTrial> Signer::try_pin(HeldKeyPtr line, tpm::Auth pin
     const auto before = co_await lockout();
     if (before && before->active)
         co_return PinTrial{protocol::PinOutcome::lockout, 0, tpm::lockout_text(*before)};
+    co_await tpm_.make_ready(line->identity);
     if (!pin)
         co_return PinTrial{protocol::PinOutcome::not_tried,
                            before ? before->tries_left() : protocol::unknown_tries, "no PIN was tried"};

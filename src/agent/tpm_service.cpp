@@ -20,6 +20,14 @@ asio::awaitable<tpm::Lockout> LaneService::lockout() {
     co_return co_await lane_.run(std::move(job));
 }
 
+asio::awaitable<void> LaneService::make_ready(std::shared_ptr<const identity::Identity> identity) {
+    auto job = [identity = std::move(identity)](tpm::Device& device) {
+        device.keys().make_ready(identity->key);
+        return true; // the lane's jobs have a value
+    };
+    co_await lane_.run(std::move(job));
+}
+
 asio::awaitable<std::shared_ptr<const identity::Identity>> LaneService::seal(ssh::PrivateKey key,
                                                                              std::string comment) {
     auto job = [key = std::move(key), comment = std::move(comment)](tpm::Device& device) {

@@ -29,6 +29,10 @@ class TpmService {
 
     virtual boost::asio::awaitable<tpm::Lockout> lockout() = 0;
 
+    /// Loads a key before a person is asked for its PIN, so that they are not asked in vain, nor for one
+    /// whose parent is not the known one.
+    virtual boost::asio::awaitable<void> make_ready(std::shared_ptr<const identity::Identity> identity) = 0;
+
     /// Takes an outside key into the TPM, under the storage key, without a PIN (identity::seal).
     /// @throws Error(unsupported) for a key that this TPM cannot hold.
     virtual boost::asio::awaitable<std::shared_ptr<const identity::Identity>> seal(ssh::PrivateKey key,
@@ -43,6 +47,7 @@ class LaneService final : public TpmService {
     boost::asio::awaitable<identity::SignResult> sign(std::shared_ptr<const identity::Identity> identity,
                                                       tpm::Auth auth, ssh::Hash hash, Bytes digest) override;
     boost::asio::awaitable<tpm::Lockout> lockout() override;
+    boost::asio::awaitable<void> make_ready(std::shared_ptr<const identity::Identity> identity) override;
     boost::asio::awaitable<std::shared_ptr<const identity::Identity>> seal(ssh::PrivateKey key,
                                                                            std::string comment) override;
 

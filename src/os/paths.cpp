@@ -47,11 +47,15 @@ fs::path default_socket() {
     return ssh_folder() / "agent" / socket_name;
 }
 
+fs::path state_folder() {
+    const auto state = folder_variable("XDG_STATE_HOME");
+    return (state ? *state : home() / ".local" / "state") / "ssh-tpm";
+}
+
 fs::path emulator_state() {
     if (const auto path = variable("SSH_TPM_SWTPM_STATE"); path && !path->empty())
         return fs::absolute(*path);
-    const auto state = folder_variable("XDG_STATE_HOME");
-    return (state ? *state : home() / ".local" / "state") / "ssh-tpm" / "swtpm";
+    return state_folder() / "swtpm";
 }
 
 std::string host_name() {

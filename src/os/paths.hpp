@@ -15,6 +15,10 @@ std::filesystem::path ssh_folder();
 /// /run/user/UID if that folder exists, else in ~/.ssh/agent. Never in a world-writable folder.
 std::filesystem::path default_socket();
 
+/// What programs keep for this user: $XDG_STATE_HOME/ssh-tpm, else ~/.local/state/ssh-tpm. @throws
+/// Error(not_found)
+std::filesystem::path state_folder();
+
 /// The emulator's state folder: $SSH_TPM_SWTPM_STATE, else under $XDG_STATE_HOME, else under ~/.local/state.
 std::filesystem::path emulator_state();
 

@@ -28,7 +28,10 @@ bool leaves_all_sound(const Error& error) {
 
 } // namespace
 
-Device::Device(const Target& target) : tcti_(target.tcti) {
+Device::Device(const Target& target)
+    : tcti_(target.tcti),
+      // The emulator's socket has another path in each process; its state folder has a file of its own.
+      known_tpms_(target.known_tpms, target.emulator_state.empty() ? target.tcti : "emulator") {
     if (!target.emulator_state.empty()) {
         emulator_.emplace(Emulator::join(target.emulator_state));
         tcti_ = emulator_->tcti();
@@ -64,6 +67,7 @@ void Device::open_keys() {
         keys_.emplace(*context_, primaries_);
     }
     keys_->parents().use_owner_password(owner_password_);
+    keys_->parents().use_known_tpms(known_tpms_);
 }
 
 void Device::use_owner_password(Auth password) {

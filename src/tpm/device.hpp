@@ -75,6 +75,7 @@ class Device {
     void note_loss();
 
     std::string tcti_;
+    KnownTpms known_tpms_;
     std::optional<Emulator> emulator_;
     Auth owner_password_;
     bool broken_ = true;       ///< to be opened by the next turn

@@ -58,11 +58,17 @@ std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& pa
 
 TPM2B_PRIVATE imported(const Context& context, Parents& parents, const keyfile::KeyFile& importable) {
     auto parent = parents.open(importable);
-    if (const auto private_area = try_import(context, parent, importable))
+    auto private_area = try_import(context, parent, importable);
+    if (!private_area)
+        if (auto replacement = parents.replace_impostor(parent)) {
+            parent = std::move(*replacement);
+            private_area = try_import(context, parent, importable);
+        }
+    if (private_area) {
+        // The session in try_import came before this: there is no PIN, and nothing that it encrypts.
+        parents.accept(parent);
         return *private_area;
-    if (const auto replacement = parents.replace_impostor(parent))
-        if (const auto private_area = try_import(context, *replacement, importable))
-            return *private_area;
+    }
     throw Error(Errc::foreign_key, "this key was wrapped for another TPM's parent",
                 "wrap it again for this machine: ssh-tpm keygen --wrap KEY --wrap-with PARENT");
 }

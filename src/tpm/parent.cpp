@@ -12,6 +12,8 @@ namespace sshtpm::tpm {
 
 namespace {
 
+constexpr const char* owner_ecc = "owner-ecc";
+
 struct Hierarchy {
     ESYS_TR tr;
     const char* name;
@@ -38,7 +40,7 @@ bool is_persistent(TPM2_HANDLE handle) {
 
 Parent loaded_parent(Handle object) {
     const auto tr = object.tr();
-    return {.loaded = std::move(object), .tr = tr};
+    return {.loaded = std::move(object), .tr = tr, .label = {}};
 }
 
 /// Restricted to decryption: what makes a key a storage parent (TPM 2.0 Part 2, 8.3, TPMA_OBJECT).
@@ -61,6 +63,15 @@ ParentName parent_name(const keyfile::KeyFile& key) noexcept {
     return {.handle = key.parent, .rsa = key.rsa_parent || legacy_rsa, .legacy = key.legacy};
 }
 
+std::string label_of(const ParentName& parent) {
+    if (is_persistent(parent.handle))
+        return keyfile::handle_name(parent.handle);
+    if (parent.handle == TPM2_RH_NULL)
+        return {};
+    return std::string(hierarchy_of(parent.handle).name) +
+           (parent.legacy != keyfile::Legacy::none ? "-legacy" : "") + (parent.rsa ? "-rsa" : "-ecc");
+}
+
 Parents::Parents(const Context& context) : context_(context) {
     auto found = look_up(context_, srk_handle);
     if (found && made_from(read_public(context_, found.tr()), ecc_storage_key().publicArea))
@@ -70,30 +81,67 @@ Parents::Parents(const Context& context) : context_(context) {
 Parent Parents::open(const keyfile::KeyFile& key) {
     const bool standard =
         key.parent == TPM2_RH_OWNER && key.legacy == keyfile::Legacy::none && !key.rsa_parent;
-    if (persistent_srk_ && (standard || key.parent == srk_handle))
-        return {.loaded = {}, .tr = persistent_srk_.tr()};
+    if (persistent_srk_ && standard)
+        return known_persistent_copy();
+    auto label = label_of(parent_name(key));
+    if (persistent_srk_ && key.parent == srk_handle)
+        return checked(persistent_copy(), std::move(label));
     if (is_persistent(key.parent))
-        return persistent_object(key.parent);
-    return primary(key.parent, storage_key_for(key));
+        return checked(persistent_object(key.parent), std::move(label));
+    return checked(primary(key.parent, storage_key_for(key)), std::move(label));
+}
+
+Parent Parents::persistent_copy() const {
+    return {.loaded = {}, .tr = persistent_srk_.tr(), .label = {}};
+}
+
+/// When another storage key is known, what lies at the handle is an impostor, or the TPM is not the one that
+/// is known: that of the hierarchy tells.
+Parent Parents::known_persistent_copy() {
+    auto copy = persistent_copy();
+    copy.label = owner_ecc;
+    if (known_ != nullptr &&
+        known_->judge(owner_ecc, name_of(context_, copy.tr)) == KnownTpms::Verdict::other)
+        if (auto real = replace_impostor(copy))
+            return std::move(*real);
+    return checked(std::move(copy), owner_ecc);
+}
+
+Parent Parents::checked(Parent parent, std::string label) const {
+    parent.label = std::move(label);
+    if (known_ != nullptr && !parent.label.empty())
+        known_->require(parent.label, name_of(context_, parent.tr));
+    return parent;
+}
+
+Parent Parents::accepted(Parent parent, std::string label) const {
+    parent.label = std::move(label);
+    accept(parent);
+    return parent;
+}
+
+void Parents::accept(const Parent& parent) const {
+    if (known_ != nullptr && !parent.label.empty())
+        known_->accept(parent.label, name_of(context_, parent.tr));
 }
 
 Parent Parents::open_for_creation(TPM2_HANDLE parent) {
-    if (parent == srk_handle && persistent_srk_)
-        return {.loaded = {},
-                .tr = persistent_srk_.tr()}; // ESYS has one handle for it, and closing one closes both
+    auto label = label_of({.handle = parent});
+    if (parent == srk_handle && persistent_srk_) // ESYS has one handle for it, and closing one closes both
+        return accepted(persistent_copy(), std::move(label));
     if (is_persistent(parent))
-        return persistent_object(parent);
+        return accepted(persistent_object(parent), std::move(label));
     if (parent != TPM2_RH_OWNER || !persistent_srk_)
-        return primary(parent, ecc_storage_key());
+        return accepted(primary(parent, ecc_storage_key()), std::move(label));
     try {
         auto made = primary(parent, ecc_storage_key());
         if (!is_persistent_copy(made))
-            return made;
+            return accepted(std::move(made), owner_ecc);
     } catch (const Error& error) { // an owner password: the persistent copy needs none, and is all there is
         if (error.code() != Errc::auth || owner_password_)
             throw;
     }
-    return {.loaded = {}, .tr = persistent_srk_.tr()};
+    return accepted(persistent_copy(), owner_ecc);
 }
 
 std::optional<Parent> Parents::replace_impostor(const Parent& tried) {
@@ -103,6 +151,7 @@ std::optional<Parent> Parents::replace_impostor(const Parent& tried) {
         auto made = primary(TPM2_RH_OWNER, ecc_storage_key());
         if (is_persistent_copy(made))
             return std::nullopt;
+        made = checked(std::move(made), owner_ecc);
         log::info("the key at 0x81000001 is not this TPM's standard storage key; it is not used");
         persistent_srk_ = {};
         return made;
@@ -136,10 +185,14 @@ Parent Parents::owner_primary(const TPM2B_PUBLIC& storage_key) const {
 }
 
 Handle Parents::start_owner_session() const {
-    if (persistent_srk_)
+    if (persistent_srk_ &&
+        (known_ == nullptr ||
+         known_->judge(owner_ecc, name_of(context_, persistent_srk_.tr())) == KnownTpms::Verdict::same))
         return start_hmac_session(context_, persistent_srk_.tr());
     // The null hierarchy has never a password. Its key is flushed before the one that it is needed for is
-    // made.
+    // made. It is another one after each reset, so that none can be known: who sits between us and the TPM
+    // can put his own in its place, and try passwords on what he records. Only the persistent copy guards
+    // against that.
     const auto salt_key = create_primary(context_, ESYS_TR_RH_NULL, ecc_storage_key());
     return start_hmac_session(context_, salt_key.tr());
 }

@@ -4,9 +4,11 @@
 #include "base/error.hpp"
 #include "keyfile/key_file.hpp"
 #include "tpm/handle.hpp"
+#include "tpm/known_tpms.hpp"
 #include "tpm/session.hpp"
 
 #include <optional>
+#include <string>
 
 namespace sshtpm::tpm {
 
@@ -27,7 +29,13 @@ ParentName parent_name(const keyfile::KeyFile& key) noexcept;
 struct Parent {
     Handle loaded; ///< empty when the parent is the persistent SRK
     ESYS_TR tr = ESYS_TR_NONE;
+    std::string label = {}; ///< which one it is for KnownTpms; empty when it is none that lasts
 };
+
+/// "owner-ecc", "endorsement-rsa", "owner-legacy-ecc", "0x81000005"; empty for the null hierarchy, whose keys
+/// change with each reset. The persistent copy of the owner's storage key is "owner-ecc" to the keys that
+/// name the owner hierarchy: it has the same Name.
+std::string label_of(const ParentName& parent);
 
 class Parents {
   public:
@@ -39,18 +47,28 @@ class Parents {
     /// bus.
     void use_owner_password(Auth password) { owner_password_ = std::move(password); }
 
+    /// Where the Names of parents are kept; it outlives this. Without it every parent is taken.
+    void use_known_tpms(KnownTpms& known) { known_ = &known; }
+
     /// The parent that a key file names: a persistent object, or the storage key of a hierarchy; for the
     /// owner hierarchy's ECC key the persistent copy when there is one (no command), else CreatePrimary.
     /// Keys of ssh-tpm-agent 0.1 and 0.2 have the storage keys of those releases, never the persistent one.
     /// @throws Error(not_found) for a persistent object that is not there, Error(unsupported) for one that is
     /// no
     ///     storage key, Error(auth) for a hierarchy with a
-    ///     password that was not given or is wrong.
+    ///     password that was not given or is wrong; Error(refused) for one whose Name is not the known one.
     Parent open(const keyfile::KeyFile& key);
+
+    /// To be called once a Load or an Import has shown that it is the parent, and before a session is salted
+    /// to it: its Name is kept when it is the first one. A key that merely lies at 0x81000001 is not kept,
+    /// because the real one could not take its place any more.
+    /// @throws Error(refused) for one whose Name is not the known one.
+    void accept(const Parent& parent) const;
 
     /// The ECC storage key of a hierarchy, or a persistent object, for making or importing a key under it.
     /// The owner's is made by CreatePrimary, so that it is the right one; the persistent copy serves when its
-    /// Name is the same, or when the owner hierarchy has a password that was not given.
+    /// Name is the same, or when the owner hierarchy has a password that was not given. It is accepted
+    /// already.
     /// @throws Error as open does.
     Parent open_for_creation(TPM2_HANDLE parent = TPM2_RH_OWNER);
 
@@ -64,9 +82,16 @@ class Parents {
     /// copy is the standard storage key at all. If it is not, it is not used any more, and the real one is
     /// returned; otherwise nothing: the key file is from another TPM. Nothing, too, when the owner hierarchy
     /// has a password that was not given, since then there is no finding out.
+    /// @throws Error(refused) when the other one is not the known one either: who sits between can fake a
+    /// failed
+    ///     check.
     std::optional<Parent> replace_impostor(const Parent& tried);
 
   private:
+    Parent persistent_copy() const;
+    Parent known_persistent_copy();
+    Parent checked(Parent parent, std::string label) const;
+    Parent accepted(Parent parent, std::string label) const;
     Parent persistent_object(TPM2_HANDLE handle) const;
     Parent primary(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& storage_key) const;
     Parent owner_primary(const TPM2B_PUBLIC& storage_key) const;
@@ -74,6 +99,7 @@ class Parents {
     bool is_persistent_copy(const Parent& primary) const;
 
     const Context& context_;
+    KnownTpms* known_ = nullptr;
     Handle persistent_srk_;
     Auth owner_password_;
 };

@@ -10,6 +10,8 @@ namespace sshtpm::tpm {
 struct Target {
     std::string tcti;                     ///< a TCTI loader string; unused with an emulator
     std::filesystem::path emulator_state; ///< not empty: the emulator with its state in this folder
+    std::filesystem::path known_tpms =
+        {}; ///< where the Names of storage keys are kept (KnownTpms); may be empty
 };
 
 /// What options and environment say about it; empty where they say nothing.
@@ -19,6 +21,7 @@ struct TargetWishes {
     bool swtpm_option = false;                         ///< --swtpm
     std::optional<std::string> swtpm_variable = {};    ///< SSH_TPM_AGENT_SWTPM; only a non-empty one counts
     std::filesystem::path default_emulator_state = {}; ///< where --swtpm keeps its state
+    std::filesystem::path state_folder = {}; ///< for what is to be kept about a TPM; empty for nothing
 };
 
 /// A TCTI string first, the emulator next, /dev/tpmrm0 otherwise: never the emulator by itself. Of an option

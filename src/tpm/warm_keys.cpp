@@ -29,12 +29,16 @@ std::optional<Handle> try_load(const Context& context, const Parent& parent, con
 } // namespace
 
 Handle load_key(const Context& context, Parents& parents, Parent& parent, const keyfile::KeyFile& key) {
-    if (auto handle = try_load(context, parent, key))
+    if (auto handle = try_load(context, parent, key)) {
+        parents.accept(parent);
         return std::move(*handle);
+    }
     if (auto replacement = parents.replace_impostor(parent)) {
         parent = std::move(*replacement);
-        if (auto handle = try_load(context, parent, key))
+        if (auto handle = try_load(context, parent, key)) {
+            parents.accept(parent);
             return std::move(*handle);
+        }
     }
     throw error_of("Esys_Load", TPM2_RC_INTEGRITY);
 }
@@ -56,15 +60,20 @@ SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, co
         [this] { flush(); });
 }
 
+void WarmKeys::make_ready(const std::shared_ptr<const keyfile::KeyFile>& key) {
+    with_retries([&] { loaded(key, true); }, [this] { flush(); });
+}
+
 void WarmKeys::flush() noexcept {
     warm_.clear();
     session_ = {};
     session_parent_.reset();
 }
 
-void WarmKeys::start_session(const keyfile::KeyFile& key, ESYS_TR parent) {
+void WarmKeys::start_session(const keyfile::KeyFile& key, const Parent& parent) {
+    parents_.accept(parent);
     session_ = {}; // before the new one needs its slot
-    session_ = start_hmac_session(context_, parent);
+    session_ = start_hmac_session(context_, parent.tr);
     session_parent_ = parent_name(key);
 }
 
@@ -76,7 +85,7 @@ ESYS_TR WarmKeys::loaded(const std::shared_ptr<const keyfile::KeyFile>& key, boo
     else
         std::rotate(warm_.begin(), found, found + 1);
     if (with_session && (!session_ || session_parent_ != parent_name(*key)))
-        start_session(*key, parents_.open(*key).tr);
+        start_session(*key, parents_.open(*key));
     return warm_.front().handle.tr();
 }
 
@@ -91,7 +100,7 @@ void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool wit
     auto handle = load_key(context_, parents_, parent, *key);
     warm_.insert(warm_.begin(), Warm{key, std::move(handle)});
     if (with_session && (!session_ || session_parent_ != parent_name(*key)))
-        start_session(*key, parent.tr); // now, while the parent is there to salt it
+        start_session(*key, parent); // now, while the parent is there to salt it
 }
 
 } // namespace sshtpm::tpm

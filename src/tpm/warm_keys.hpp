@@ -30,6 +30,10 @@ class WarmKeys {
     SignResult sign(const std::shared_ptr<const keyfile::KeyFile>& key, const Auth& auth, TPMI_ALG_HASH hash,
                     ByteView digest);
 
+    /// Loads a key with a PIN, and starts its session, so that what is wrong with its parent shows before a
+    /// person is asked. The signature after it costs TPM2_Sign alone.
+    void make_ready(const std::shared_ptr<const keyfile::KeyFile>& key);
+
     /// Gives back everything in the TPM: for an idle agent, and before it ends.
     void flush() noexcept;
     bool holds_nothing() const noexcept { return warm_.empty() && !session_; }
@@ -44,7 +48,7 @@ class WarmKeys {
     };
 
     ESYS_TR loaded(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
-    void start_session(const keyfile::KeyFile& key, ESYS_TR parent);
+    void start_session(const keyfile::KeyFile& key, const Parent& parent);
     void load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
 
     const Context& context_;
@@ -57,7 +61,8 @@ class WarmKeys {
     std::vector<Warm> warm_; ///< the last used one in front
 };
 
-/// Loads a key under its parent (TPM2_Load). @throws Error(foreign_key) when it is another TPM's.
+/// Loads a key under its parent (TPM2_Load), which is accepted then. @throws Error(foreign_key) when it is
+/// another TPM's.
 Handle load_key(const Context& context, Parents& parents, Parent& parent, const keyfile::KeyFile& key);
 
 } // namespace sshtpm::tpm

@@ -73,12 +73,18 @@ class ScriptedTpm final : public agent::TpmService {
             meanwhile();
         co_return state;
     }
+    asio::awaitable<void> make_ready(agent::IdentityPtr) override {
+        if (unready)
+            throw Error(Errc::refused, "not the known parent");
+        co_return;
+    }
     asio::awaitable<agent::IdentityPtr> seal(ssh::PrivateKey, std::string) override {
         throw Error(Errc::unsupported, "not in this test");
     }
 
     ssh::EcdsaSignature answer;
     tpm::Lockout state{.active = false, .failures = 0, .max_failures = 32, .interval = 10, .recovery = 10};
+    bool unready = false;
     std::vector<std::string> tried;
     std::function<void()> meanwhile; ///< happens while the TPM works
 };

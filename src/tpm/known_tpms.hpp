@@ -1,0 +1,77 @@
+#pragma once
+// The storage keys that this user's TPMs had at first use, as ssh's known_hosts keeps the keys of hosts. PINs
+// go through sessions that are salted to a storage key: one that somebody between us and the TPM puts in its
+// place would hand them to him.
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sshtpm::tpm {
+
+/// A line of the file: PARENT NAME TCTI, with one blank between each two.
+struct KnownParent {
+    std::string parent; ///< which storage key: "owner-ecc", "0x81000005"
+    Bytes name;         ///< its Name (TPM 2.0 Part 1, 16): a hash algorithm and the digest of the public area
+    std::string tcti;   ///< the TPM: the rest of the line, blanks included
+    std::size_t line = 0;
+
+    friend bool operator==(const KnownParent&, const KnownParent&) = default;
+};
+
+inline constexpr std::size_t known_tpms_ceiling = 65'536; ///< bytes of a file
+inline constexpr std::size_t known_tpms_line_ceiling = 4'096;
+
+/// The lines of a file but for empty ones and those that begin with '#'.
+/// @throws Error(malformed) that names the line: for what is no line, and for a second one about the same
+/// parent
+///     and TCTI.
+std::vector<KnownParent> parse_known_tpms(std::string_view text);
+
+/// With its newline. @throws Error(malformed) for what parse_known_tpms would not take, such as a TCTI with a
+/// control character.
+std::string known_tpms_line(const KnownParent& known);
+
+/// The file and the TPM whose lines count. For one thread at a time; other processes may write the file.
+class KnownTpms {
+  public:
+    /// Nothing is known, and nothing is kept.
+    KnownTpms() = default;
+    /// @param file empty for the same
+    KnownTpms(std::filesystem::path file, std::string tcti);
+
+    enum class Verdict { unknown, same, other };
+
+    /// Reads the file again if it has changed.
+    /// @throws Error(refused) when it cannot be understood: then nobody knows what is known.
+    Verdict judge(std::string_view parent, ByteView name);
+
+    /// @throws Error(refused) for another Name than the known one, and as judge does.
+    void require(std::string_view parent, ByteView name);
+
+    /// The same; and a parent that is used for the first time is known from now on. A file that cannot be
+    /// written is told to the log, once, and keeps nobody from using the TPM.
+    void accept(std::string_view parent, ByteView name);
+
+  private:
+    const KnownParent* find(std::string_view parent) const;
+    Error other_name(const KnownParent& known, ByteView name) const;
+    void reload();
+    void read();
+    void add(const KnownParent& known);
+    void say_once(std::string_view reason);
+
+    std::filesystem::path file_;
+    std::string tcti_;
+    FileStamp stamp_;
+    Bytes content_;
+    std::vector<KnownParent> known_;
+    bool said_ = false;
+};
+
+} // namespace sshtpm::tpm
