@@ -30,7 +30,7 @@ class SignalsBlocked {
 } // namespace
 
 TpmLane::TpmLane(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password)
-    : loop_(loop), idle_timer_(loop), lane_stays_(lane_.get_executor()) {
+    : loop_(loop), lane_stays_(lane_.get_executor()) {
     std::promise<void> opened;
     {
         const SignalsBlocked blocked;
@@ -66,6 +66,7 @@ bool TpmLane::end_within(std::chrono::seconds limit) {
     const auto closed = std::make_shared<std::promise<void>>();
     auto end = closed->get_future();
     asio::post(lane_, [this, closed] {
+        idle_timer_.cancel(); // the lane would run on until it rings
         device_.reset();
         closed->set_value();
     });
@@ -77,10 +78,13 @@ bool TpmLane::end_within(std::chrono::seconds limit) {
 }
 
 void TpmLane::watch_idleness() {
-    if (idle_timer_set_)
-        return; // it looks at last_use_ when it rings; setting it anew for every job would cost more
+    if (!idle_timer_set_) // the device says when it rings how long it should have waited, which costs less
+        ring_at(std::chrono::steady_clock::now() + idle_limit); // than to set it anew for every job
+}
+
+void TpmLane::ring_at(std::chrono::steady_clock::time_point when) {
     idle_timer_set_ = true;
-    idle_timer_.expires_at(last_use_ + idle_limit);
+    idle_timer_.expires_at(when);
     idle_timer_.async_wait([this](const boost::system::error_code& failure) {
         if (!failure)
             idle_timer_rang();
@@ -89,10 +93,10 @@ void TpmLane::watch_idleness() {
 
 void TpmLane::idle_timer_rang() {
     idle_timer_set_ = false;
-    if (std::chrono::steady_clock::now() < last_use_ + idle_limit)
-        watch_idleness();
-    else
-        asio::post(lane_, [this] { device_->rest(); });
+    if (!device_)
+        return;
+    if (const auto next = device_->rest(idle_limit))
+        ring_at(*next);
 }
 
 } // namespace sshtpm::agent

@@ -25,7 +25,8 @@ namespace sshtpm::agent {
 
 class TpmLane {
   public:
-    /// An agent that nobody has asked for this long holds nothing in the TPM.
+    /// A session that no signature has needed for this long is given back, and so are all keys after as long
+    /// without any signature.
     static constexpr std::chrono::seconds idle_limit{5};
 
     /// Opens the TPM on the new thread and waits for it. @throws Error when it cannot be opened.
@@ -46,8 +47,6 @@ class TpmLane {
     template <class Job>
     boost::asio::awaitable<std::invoke_result_t<Job, tpm::Device&>> run(Job job) {
         using Result = std::invoke_result_t<Job, tpm::Device&>;
-        last_use_ = std::chrono::steady_clock::now();
-        watch_idleness();
         co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>,
                                                        void(std::exception_ptr, Result)>(
             [this](auto handler, Job started) {
@@ -71,6 +70,7 @@ class TpmLane {
             } catch (...) {
                 failure = std::current_exception();
             }
+            watch_idleness();
             boost::asio::post(loop_,
                               [handler = std::move(handler), failure, result = std::move(result)]() mutable {
                                   std::move(handler)(failure, std::move(result));
@@ -79,14 +79,13 @@ class TpmLane {
     }
 
     void watch_idleness();
+    void ring_at(std::chrono::steady_clock::time_point when);
     void idle_timer_rang();
 
     boost::asio::any_io_executor loop_;
-    boost::asio::steady_timer idle_timer_;
-    bool idle_timer_set_ = false;
-    std::chrono::steady_clock::time_point last_use_;
-
     boost::asio::io_context lane_{1};
+    boost::asio::steady_timer idle_timer_{lane_}; ///< touched on the lane only, and so is the next one
+    bool idle_timer_set_ = false;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> lane_stays_;
     std::optional<tpm::Device> device_; ///< touched on the lane only
     std::atomic<bool> ending_ = false;

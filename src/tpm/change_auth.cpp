@@ -38,6 +38,7 @@ std::optional<keyfile::KeyFile> change_auth(Device& device, const keyfile::KeyFi
     if (new_auth)
         *new_value = tpm2b_of<TPM2B_AUTH>(new_auth->view());
 
+    device.keys().drop_session(); // this one has its own
     const auto private_area = with_retries(
         [&] {
             auto& parents = device.keys().parents();

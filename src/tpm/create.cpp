@@ -40,6 +40,7 @@ keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const
     const auto in_public =
         signing_key(algorithm, auth ? DictionaryAttack::guarded : DictionaryAttack::exempt);
 
+    device.keys().drop_session(); // this one has its own
     return with_retries(
         [&] {
             const auto storage_key = device.keys().parents().open_for_creation(parent);

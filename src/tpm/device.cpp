@@ -76,10 +76,14 @@ void Device::use_owner_password(Auth password) {
         keys_->parents().use_owner_password(owner_password_);
 }
 
-void Device::rest() noexcept {
-    if (keys_)
-        keys_->flush();
+std::optional<Device::Clock::time_point> Device::rest(Clock::duration limit) noexcept {
+    if (!keys_)
+        return std::nullopt;
+    const auto stays_since = keys_->rest(Clock::now() - limit);
     note_loss();
+    if (!stays_since)
+        return std::nullopt;
+    return *stays_since + limit;
 }
 
 void Device::note_loss() {

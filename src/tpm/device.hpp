@@ -56,8 +56,9 @@ class Device {
         }
     }
 
-    /// Gives back everything in the TPM: nobody has asked for long.
-    void rest() noexcept;
+    /// Gives back what has not been used for so long. @returns when the next of it will be that old; nothing
+    /// when nothing stays.
+    std::optional<Clock::time_point> rest(Clock::duration limit) noexcept;
 
     /// For CreatePrimary in the owner hierarchy; null for none.
     void use_owner_password(Auth password);

@@ -78,6 +78,7 @@ TPM2B_PRIVATE imported(const Context& context, Parents& parents, const keyfile::
 keyfile::KeyFile import_key(Device& device, const keyfile::KeyFile& importable) {
     if (importable.kind != keyfile::KeyKind::importable)
         throw Error(Errc::unsupported, "a key that is not wrapped for import");
+    device.keys().drop_session(); // the import has its own
     auto key = importable;
     key.private_area =
         with_retries([&] { return imported(device.context(), device.keys().parents(), importable); },
@@ -88,6 +89,7 @@ keyfile::KeyFile import_key(Device& device, const keyfile::KeyFile& importable) 
 }
 
 TPMT_PUBLIC storage_key_area(Device& device, TPM2_HANDLE parent) {
+    device.keys().drop_session(); // the owner password has its own
     return with_retries(
         [&] {
             const auto storage_key = device.keys().parents().open_for_creation(parent);

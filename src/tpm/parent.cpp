@@ -78,14 +78,23 @@ Parents::Parents(const Context& context) : context_(context) {
         persistent_srk_ = std::move(found);
 }
 
-Parent Parents::open(const keyfile::KeyFile& key) {
+/// Whether the persistent storage key is the parent that the key file names.
+bool Parents::is_persistent_srk(const keyfile::KeyFile& key) const noexcept {
     const bool standard =
         key.parent == TPM2_RH_OWNER && key.legacy == keyfile::Legacy::none && !key.rsa_parent;
-    if (persistent_srk_ && standard)
-        return known_persistent_copy();
+    return persistent_srk_ && (standard || key.parent == srk_handle);
+}
+
+bool Parents::opening_needs_session(const keyfile::KeyFile& key) const noexcept {
+    const bool is_made = key.kind == keyfile::KeyKind::primary || !is_persistent_srk(key);
+    return owner_password_ && key.parent == TPM2_RH_OWNER && is_made;
+}
+
+Parent Parents::open(const keyfile::KeyFile& key) {
     auto label = label_of(parent_name(key));
-    if (persistent_srk_ && key.parent == srk_handle)
-        return checked(persistent_copy(), std::move(label));
+    if (is_persistent_srk(key))
+        return key.parent == srk_handle ? checked(persistent_copy(), std::move(label))
+                                        : known_persistent_copy();
     if (is_persistent(key.parent))
         return checked(persistent_object(key.parent), std::move(label));
     return checked(primary(key.parent, storage_key_for(key)), std::move(label));

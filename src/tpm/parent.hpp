@@ -58,6 +58,8 @@ class Parents {
     ///     storage key, Error(auth) for a hierarchy with a
     ///     password that was not given or is wrong; Error(refused) for one whose Name is not the known one.
     Parent open(const keyfile::KeyFile& key);
+    /// Whether `open`, or `create_in` for a primary key, starts a session for the owner password meanwhile.
+    bool opening_needs_session(const keyfile::KeyFile& key) const noexcept;
 
     /// To be called once a Load or an Import has shown that it is the parent, and before a session is salted
     /// to it: its Name is kept when it is the first one. A key that merely lies at 0x81000001 is not kept,
@@ -88,6 +90,7 @@ class Parents {
     std::optional<Parent> replace_impostor(const Parent& tried);
 
   private:
+    bool is_persistent_srk(const keyfile::KeyFile& key) const noexcept;
     Parent persistent_copy() const;
     Parent known_persistent_copy();
     Parent checked(Parent parent, std::string label) const;

@@ -109,6 +109,7 @@ void SavedPrimaries::save(const Context& context, Bytes public_area, ESYS_TR obj
 }
 
 keyfile::KeyFile make_primary_key(Device& device, TPM2_HANDLE hierarchy, const KeyAlgorithm& algorithm) {
+    device.keys().drop_session(); // the owner password has its own
     return with_retries(
         [&] {
             auto& keys = device.keys();

@@ -54,8 +54,11 @@ SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, co
             const AuthInUse in_use(context_, handle, auth);
             if (auth)
                 prepare_session(context_, session_, Encryption::none);
-            return tpm::sign(context_, handle, key->public_area.type, auth ? session_.tr() : ESYS_TR_PASSWORD,
-                             hash, digest);
+            auto result = tpm::sign(context_, handle, key->public_area.type,
+                                    auth ? session_.tr() : ESYS_TR_PASSWORD, hash, digest);
+            keys_used_ = Clock::now();
+            session_used_ = auth ? keys_used_ : session_used_;
+            return result;
         },
         [this] { flush(); });
 }
@@ -66,15 +69,33 @@ void WarmKeys::make_ready(const std::shared_ptr<const keyfile::KeyFile>& key) {
 
 void WarmKeys::flush() noexcept {
     warm_.clear();
+    drop_session();
+}
+
+void WarmKeys::drop_session() noexcept {
     session_ = {};
     session_parent_.reset();
 }
 
+std::optional<WarmKeys::Clock::time_point> WarmKeys::rest(Clock::time_point since) noexcept {
+    if (session_used_ <= since)
+        drop_session();
+    if (keys_used_ <= since)
+        flush();
+    if (holds_nothing())
+        return std::nullopt;
+    return session_ ? session_used_ : keys_used_;
+}
+
 void WarmKeys::start_session(const keyfile::KeyFile& key, const Parent& parent) {
     parents_.accept(parent);
-    session_ = {}; // before the new one needs its slot
+    drop_session(); // before the new one needs its slot
     session_ = start_hmac_session(context_, parent.tr);
     session_parent_ = parent_name(key);
+}
+
+bool WarmKeys::has_session_for(const keyfile::KeyFile& key) const {
+    return session_ && session_parent_ == parent_name(key);
 }
 
 /// Makes sure that the key is loaded, at the front, and that there is a session when one is needed.
@@ -84,14 +105,18 @@ ESYS_TR WarmKeys::loaded(const std::shared_ptr<const keyfile::KeyFile>& key, boo
         load(key, with_session);
     else
         std::rotate(warm_.begin(), found, found + 1);
-    if (with_session && (!session_ || session_parent_ != parent_name(*key)))
+    if (with_session && !has_session_for(*key)) {
+        drop_session(); // before the parent may need one
         start_session(*key, parents_.open(*key));
+    }
     return warm_.front().handle.tr();
 }
 
 void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session) {
     while (warm_.size() >= capacity) // before the parent needs a slot
         warm_.pop_back();
+    if (parents_.opening_needs_session(*key))
+        drop_session();
     if (key->kind == keyfile::KeyKind::primary) { // which has no PIN, and no parent
         warm_.insert(warm_.begin(), Warm{key, primaries_.load(context_, parents_, *key)});
         return;
@@ -99,7 +124,7 @@ void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool wit
     auto parent = parents_.open(*key);
     auto handle = load_key(context_, parents_, parent, *key);
     warm_.insert(warm_.begin(), Warm{key, std::move(handle)});
-    if (with_session && (!session_ || session_parent_ != parent_name(*key)))
+    if (with_session && !has_session_for(*key))
         start_session(*key, parent); // now, while the parent is there to salt it
 }
 

@@ -7,6 +7,7 @@
 #include "tpm/session.hpp"
 #include "tpm/sign.hpp"
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,8 +16,8 @@ namespace sshtpm::tpm {
 
 class WarmKeys {
   public:
-    /// The kernel's resource manager gives a descriptor three objects; with the parent of a key being
-    /// loaded, two may stay.
+    /// The kernel's resource manager gives a descriptor three objects, and a TPM without one has as many for
+    /// all; with the parent of a key being loaded, for as long as that takes, two may stay.
     static constexpr std::size_t capacity = 2;
 
     /// @param primaries for keys without a file; they outlive this.
@@ -36,7 +37,17 @@ class WarmKeys {
 
     /// Gives back everything in the TPM: for an idle agent, and before it ends.
     void flush() noexcept;
+    /// Gives back the session: for what needs one of its own, since two are not held.
+    void drop_session() noexcept;
     bool holds_nothing() const noexcept { return warm_.empty() && !session_; }
+
+    using Clock = std::chrono::steady_clock;
+
+    /// Gives back the session when it was last used before `since`, and the keys when none was used since. A
+    /// session that is kept long costs all users of the TPM: the resource manager saves and loads it around
+    /// each command, until the oldest saved one is too far behind (TPM_RC_CONTEXT_GAP).
+    /// @returns the earliest last use of what stays; nothing when nothing does.
+    std::optional<Clock::time_point> rest(Clock::time_point since) noexcept;
 
     Parents& parents() noexcept { return parents_; }
     SavedPrimaries& primaries() noexcept { return primaries_; }
@@ -49,12 +60,14 @@ class WarmKeys {
 
     ESYS_TR loaded(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
     void start_session(const keyfile::KeyFile& key, const Parent& parent);
+    bool has_session_for(const keyfile::KeyFile& key) const;
     void load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
 
     const Context& context_;
     SavedPrimaries& primaries_;
     Parents parents_;
     Handle session_;
+    Clock::time_point session_used_, keys_used_;
     /// Whose storage key the session is salted to. A key's PIN is used only in a session of its own parent's:
     /// the parent that another key file names may be somebody's who knows its private half.
     std::optional<ParentName> session_parent_;
