@@ -45,25 +45,29 @@ tpm::Auth right_pin(tpm::Device& device, const KeygenOptions& options, const ide
     auto auth = old_pin(options, identity);
     if (auth)
         tries.require_one();
-    const auto turn = device.take_turn();
     const auto hash = ssh::info(identity.public_key.type()).hash;
     const auto digest = ssh::digest(hash, identity.public_key.blob());
-    if (std::holds_alternative<tpm::WrongAuth>(identity::sign(device, identity, auth, hash, digest)))
-        refuse_pin(device, *identity.key, file);
-    device.keys().flush(); // the person may take their time with the new PIN, or leave with Ctrl-C
+    auto job = [&](tpm::Device& opened) {
+        if (std::holds_alternative<tpm::WrongAuth>(identity::sign(opened, identity, auth, hash, digest)))
+            refuse_pin(opened, *identity.key, file);
+        opened.keys().flush(); // the person may take their time with the new PIN, or leave with Ctrl-C
+    };
+    device.run(job);
     return auth;
 }
 
 /// The key with its new PIN, tried with one signature.
 identity::Identity change_pin(tpm::Device& device, const identity::Identity& identity,
                               const tpm::Auth& before, const tpm::Auth& after, const fs::path& file) {
-    const auto turn = device.take_turn();
-    auto changed = tpm::change_auth(device, *identity.key, before, after);
-    if (!changed)
-        refuse_pin(device, *identity.key, file);
-    auto out = identity::make_identity(std::move(*changed), identity.comment);
-    identity::prove(device, out, after);
-    return out;
+    auto job = [&](tpm::Device& opened) {
+        auto changed = tpm::change_auth(opened, *identity.key, before, after);
+        if (!changed)
+            refuse_pin(opened, *identity.key, file);
+        auto out = identity::make_identity(std::move(*changed), identity.comment);
+        identity::prove(opened, out, after);
+        return out;
+    };
+    return device.run(job);
 }
 
 void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {

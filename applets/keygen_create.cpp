@@ -47,8 +47,8 @@ KeyPaths ask_paths(const KeygenOptions& options) {
 }
 
 void require_support(tpm::Device& device, const tpm::KeyAlgorithm& algorithm) {
-    const auto turn = device.take_turn();
-    tpm::require_support(device.context(), algorithm);
+    auto job = [&](tpm::Device& opened) { tpm::require_support(opened.context(), algorithm); };
+    device.run(job);
 }
 
 } // namespace
@@ -78,12 +78,14 @@ void require_comment(const std::string& comment) {
 
 identity::Identity make_key(tpm::Device& device, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
                             const std::string& comment, TPM2_HANDLE parent) {
-    const auto turn = device.take_turn();
-    auto key = tpm::create_key(device, algorithm, auth, parent);
-    key.description = comment;
-    auto identity = identity::make_identity(std::move(key), comment);
-    identity::prove(device, identity, auth);
-    return identity;
+    auto job = [&](tpm::Device& opened) {
+        auto key = tpm::create_key(opened, algorithm, auth, parent);
+        key.description = comment;
+        auto identity = identity::make_identity(std::move(key), comment);
+        identity::prove(opened, identity, auth);
+        return identity;
+    };
+    return device.run(job);
 }
 
 int keygen_create(const KeygenOptions& options) {
@@ -111,15 +113,19 @@ int keygen_create(const KeygenOptions& options) {
 
 int keygen_supported(const KeygenOptions& options) {
     const auto device = options.open_device();
-    const auto turn = device->take_turn();
-    for (const std::string_view type : {"ecdsa", "rsa"}) {
-        std::string sizes;
-        for (const auto& choice : choices)
-            if (choice.type == type && tpm::supports(device->context(), choice.algorithm))
-                sizes.append(" ").append(std::to_string(choice.bits));
-        if (!sizes.empty())
-            std::cout << type << " bit lengths:" << sizes << '\n';
-    }
+    auto job = [](tpm::Device& opened) {
+        std::string lines;
+        for (const std::string_view type : {"ecdsa", "rsa"}) {
+            std::string sizes;
+            for (const auto& choice : choices)
+                if (choice.type == type && tpm::supports(opened.context(), choice.algorithm))
+                    sizes.append(" ").append(std::to_string(choice.bits));
+            if (!sizes.empty())
+                lines.append(type).append(" bit lengths:").append(sizes).append("\n");
+        }
+        return lines;
+    };
+    std::cout << device->run(job);
     return 0;
 }
 

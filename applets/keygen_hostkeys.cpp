@@ -133,17 +133,20 @@ void make(tpm::Device& device, const HostKey& key, const KeygenOptions& options,
 
 void derive(tpm::Device& device, const HostKey& key, const tpm::Hierarchy& hierarchy,
             const std::string& comment) {
-    const auto turn = device.take_turn();
-    const auto identity = identity::hierarchy_identity(device, hierarchy, key.type, comment);
-    identity::prove(device, identity, nullptr);
-    device.keys().flush();
+    auto job = [&](tpm::Device& opened) {
+        auto made = identity::hierarchy_identity(opened, hierarchy, key.type, comment);
+        identity::prove(opened, made, nullptr);
+        opened.keys().flush();
+        return made;
+    };
+    const auto identity = device.run(job);
     complete(key.paths.pub, identity,
              "the one that the TPM makes in its " + std::string(hierarchy.name) + " hierarchy now");
 }
 
 bool has_type(tpm::Device& device, const HostKeyType& type) {
-    const auto turn = device.take_turn();
-    return tpm::supports(device.context(), type.algorithm);
+    auto job = [&](tpm::Device& opened) { return tpm::supports(opened.context(), type.algorithm); };
+    return device.run(job);
 }
 
 /// Makes what is missing. @returns how many keys that is.
