@@ -9,8 +9,8 @@ namespace sshtpm::applets {
 namespace {
 
 tpm::Lockout lockout_of(tpm::Device& device) {
-    const auto turn = device.take_turn(); // not while a person thinks: other programs wait for theirs
-    return tpm::read_lockout(device.context());
+    auto job = [](tpm::Device& opened) { return tpm::read_lockout(opened.context()); };
+    return device.run(job); // not while a person thinks: other programs wait for their turn
 }
 
 } // namespace

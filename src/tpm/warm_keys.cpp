@@ -58,6 +58,8 @@ SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, co
                                     auth ? session_.tr() : ESYS_TR_PASSWORD, hash, digest);
             keys_used_ = Clock::now();
             session_used_ = auth ? keys_used_ : session_used_;
+            if (std::holds_alternative<WrongAuth>(result))
+                drop_session();
             return result;
         },
         [this] { flush(); });

@@ -37,7 +37,10 @@ class WarmKeys {
 
     /// Gives back everything in the TPM: for an idle agent, and before it ends.
     void flush() noexcept;
-    /// Gives back the session: for what needs one of its own, since two are not held.
+    /// Gives back the session: for what needs one of its own, since two are not held; and after a wrong PIN,
+    /// which ESYS keeps in it. A refusal is not under the session's HMAC, either: one that was made of a good
+    /// reply on its way leaves the nonces out of step, and the right PIN would count as a wrong one from then
+    /// on.
     void drop_session() noexcept;
     bool holds_nothing() const noexcept { return warm_.empty() && !session_; }
 

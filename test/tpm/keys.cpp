@@ -124,6 +124,23 @@ SCENARIO("a wrong PIN is told apart from a failure") {
     CHECK(swtpm.loaded_handles() == 0);
 }
 
+SCENARIO("a session goes with the wrong PIN that it was used for") {
+    const support::Swtpm swtpm;
+    support::TctiLog log(swtpm.tcti());
+    tpm::Device device({.tcti = log.tcti(), .emulator_state = {}});
+    const auto right = pin("right");
+    const auto key = make(device, right);
+    REQUIRE(signs(device, key, right));
+    log.clear();
+    REQUIRE_FALSE(signs(device, key, pin("wrong")));
+    CHECK(log.commands() == Names{"TPM2_Sign", "TPM2_FlushContext"});
+    log.clear();
+    REQUIRE(signs(device, key, right));
+    CHECK(log.count("TPM2_StartAuthSession") == 1);
+    device.keys().flush();
+    CHECK(swtpm.loaded_handles() == 0);
+}
+
 SCENARIO("another TPM's key is refused with one Load and its own error") {
     const support::Swtpm here, there;
     std::shared_ptr<const keyfile::KeyFile> key;
