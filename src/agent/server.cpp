@@ -30,7 +30,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::chrono::seconds end_limit{5};
+constexpr std::chrono::seconds end_limit{2};
 
 /// For spawned coroutines: whatever they have not caught ends the loop and so the agent.
 void rethrow(const std::exception_ptr& failure) {
