@@ -1,0 +1,46 @@
+"""Commands sent to an emulator byte by byte (TPM 2.0 part 3), for what must take no time between two requests."""
+
+import socket
+import struct
+
+GET_CAPABILITY, FLUSH_CONTEXT = 0x17a, 0x165
+HANDLES, PROPERTIES = 1, 6
+TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000
+LOCKOUT_COUNTER = 0x20e
+
+
+def command(tpm, code, parameters):
+    """The parameters of the response; the command must succeed."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(tpm.path)
+        connection.sendall(struct.pack('>HII', 0x8001, 10 + len(parameters), code) + parameters)
+        response = b''
+        while len(response) < 10 or len(response) < struct.unpack('>I', response[2:6])[0]:
+            piece = connection.recv(4096)
+            if not piece:
+                raise AssertionError('the TPM closed the connection')
+            response += piece
+    (result,) = struct.unpack('>I', response[6:10])
+    if result != 0:
+        raise AssertionError(f'command {code:#x}: {result:#x}')
+    return response[10:]
+
+
+def wrong_tries(tpm):
+    """The dictionary-attack counter."""
+    got = command(tpm, GET_CAPABILITY, struct.pack('>III', PROPERTIES, LOCKOUT_COUNTER, 1))
+    number, value = struct.unpack('>II', got[9:17])
+    if number != LOCKOUT_COUNTER:
+        raise AssertionError(f'not the counter: {number:#x}')
+    return value
+
+
+def flush_all(tpm):
+    """What a resource manager does with all that a closed descriptor has left in the TPM. For a moment when
+    nobody uses it."""
+    for first in (TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS):
+        got = command(tpm, GET_CAPABILITY, struct.pack('>III', HANDLES, first, 64))
+        (count,) = struct.unpack('>I', got[5:9])
+        for handle in struct.unpack(f'>{count}I', got[9:9 + 4 * count]):
+            command(tpm, FLUSH_CONTEXT, struct.pack('>I', handle))
