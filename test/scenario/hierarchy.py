@@ -55,12 +55,16 @@ def host_sshd(lab, agent, user, *keys):
                 host_keys=[key.pub for key in keys])
 
 
-def login(lab, server, user, known, *options, command='echo in'):
+def login_argv(server, user, known, *options, command='echo in'):
     """With a key in a file, at a host that `known` must know."""
-    return lab.run('ssh', '-F', 'none', '-p', str(server.port), '-i', user.path, '-o', 'IdentityAgent=none',
-                   '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes',
-                   '-o', f'UserKnownHostsFile={known}', '-o', 'GlobalKnownHostsFile=/dev/null',
-                   '-o', 'ControlPath=none', *options, f'{USER}@127.0.0.1', command)
+    return ('ssh', '-F', 'none', '-p', str(server.port), '-i', user.path, '-o', 'IdentityAgent=none',
+            '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes',
+            '-o', f'UserKnownHostsFile={known}', '-o', 'GlobalKnownHostsFile=/dev/null',
+            '-o', 'ControlPath=none', *options, f'{USER}@127.0.0.1', command)
+
+
+def login(lab, *arguments, **more):
+    return lab.run(*login_argv(*arguments, **more))
 
 
 def know(lab, server, *keys):
