@@ -21,6 +21,13 @@ bool is_second_file(const KeyStore& keys, const identity::Identity& identity) {
     return stamp_of(held->identity->file) != FileStamp{};
 }
 
+/// The blank line that a unit has systemd put in the place of a key file that is not there (SetCredential= in
+/// data/systemd). An empty file is none: that is what a crash may leave of a key.
+bool is_placeholder(const fs::path& file) {
+    std::error_code failure;
+    return fs::file_size(file, failure) == 1 && !failure;
+}
+
 } // namespace
 
 KeyFolder::KeyFolder(fs::path folder, protocol::Constraints terms)
@@ -38,6 +45,10 @@ HeldKey KeyFolder::terms_now() const {
 }
 
 std::optional<ssh::PublicKey> KeyFolder::read(KeyStore& keys, const fs::path& file) {
+    if (is_placeholder(file)) {
+        log::info(printable(file.string()), ": holds no key; skipped");
+        return std::nullopt;
+    }
     try { // caught to skip this file and go on with the next
         auto identity = std::make_shared<const identity::Identity>(identity::load_identity(file));
         if (is_second_file(keys, *identity)) {

@@ -2,35 +2,13 @@
 """The user's agent as systemd runs it: its socket made beforehand, its state told to the manager."""
 
 import os
-import re
-import shlex
 import signal
-import socket
 import unittest
 
 from agent import Agent
 from lab import Scenario, read, wait_until
+from manager import Activated, Manager, Unit
 from swtpm import Swtpm
-
-
-class Manager:
-    """The service manager's end of NOTIFY_SOCKET."""
-
-    def __init__(self, name):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(name)
-        self._socket.settimeout(60)
-
-    def take(self):
-        return self._socket.recv(4096).decode()
-
-    def wait_for(self, text):
-        while (message := self.take()) != text:
-            pass
-        return message
-
-    def close(self):
-        self._socket.close()
 
 
 class SocketActivation(Scenario):
@@ -47,22 +25,15 @@ class SocketActivation(Scenario):
         key = self.lab.make_key(folder=self.lab.path('home', '.ssh'))
         self.lab.run(self.lab.bin + '/ssh-tpm', 'agent', '--install-system', status=0,
                      env={'DESTDIR': self.lab.path('root')})
-        unit = read(self.lab.path('root/etc/systemd/user/ssh-tpm-agent.service'))
-        command = shlex.split(re.search('(?m)^ExecStart=:(.*)', unit)[1])
-        path = self.lab.path('given.sock')
-        passed = [f'-E{name}={value}' for name, value in
-                  {**self.lab.env, **env, 'NOTIFY_SOCKET': self.notify}.items()]
-        process = self.lab.start('systemd-socket-activate', *passed, '-l', path, *command)
-        process.wait_line('Listening on')
-        agent = Agent.__new__(Agent)
-        agent.lab, agent.socket, agent.process = self.lab, path, process
+        unit = Unit(self.lab.path('root/etc/systemd/user/ssh-tpm-agent.service'))
+        agent = Activated(self.lab, *unit.command(), env={**env, 'NOTIFY_SOCKET': self.notify})
         self.assertEqual(agent.listed(), [key.line])
         agent.sign_and_check(key)
         self.assertEqual(self.manager.take(), 'READY=1\nSTATUS=Serving 1 key')
-        process.popen.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(), 0, process.log())
+        agent.process.popen.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.process.wait(), 0, agent.log())
         self.manager.wait_for('STOPPING=1\nSTATUS=Ending')
-        self.assertTrue(os.path.exists(path), 'the socket is the manager\'s')
+        self.assertTrue(os.path.exists(agent.socket), 'the socket is the manager\'s')
 
     def test_the_manager_hears_of_keys_as_they_come_and_go(self):
         key = self.lab.make_key()
@@ -79,15 +50,15 @@ class SocketActivation(Scenario):
             self.manager.wait_for('WATCHDOG=1')
         os.kill(agent.process.pid, signal.SIGSTOP)
         wait_until(lambda: ') T ' in read(f'/proc/{agent.process.pid}/stat'), 'the agent to stand still')
-        self.manager._socket.settimeout(0)
+        self.manager.patience(0)
         with self.assertRaises(BlockingIOError):
             while True:
                 self.manager.take()
-        self.manager._socket.settimeout(1)
+        self.manager.patience(1)
         with self.assertRaises(TimeoutError):
             self.manager.take()
         os.kill(agent.process.pid, signal.SIGCONT)
-        self.manager._socket.settimeout(60)
+        self.manager.patience(60)
         self.manager.wait_for('WATCHDOG=1')
         agent.stop()
 
@@ -96,7 +67,7 @@ class SocketActivation(Scenario):
         said = self.lab.run(self.lab.bin + '/ssh-tpm-agent', '-a', self.lab.path('x.sock'), 'sh', '-c',
                             'ssh-add -l >/dev/null; echo $NOTIFY_SOCKET', env=env, status=0).stdout
         self.assertEqual(said.strip(), self.notify)  # the command may have something to say
-        self.manager._socket.settimeout(0)
+        self.manager.patience(0)
         with self.assertRaises(BlockingIOError):
             self.manager.take()
 
