@@ -10,13 +10,13 @@
 #include "ssh/algorithm.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
+#include "ssh/sshd_settings.hpp"
 #include "ssh/verify.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <iostream>
-#include <sstream>
 #include <sys/random.h>
 
 namespace sshtpm::applets {
@@ -26,28 +26,12 @@ namespace {
 constexpr std::string_view program = "ssh-tpm-hostkeys";
 constexpr std::size_t max_public_key = 64 * 1024;
 
-struct SshdView {
-    std::string agent;
-    std::vector<std::string> host_keys;
-};
-
-SshdView ask_for_configuration() {
+ssh::SshdSettings ask_for_configuration() {
     const auto answer = ask_sshd({"-T"});
     if (answer.status != 0)
         throw Error(Errc::refused, "sshd -T fails",
                     "it says why above; it wants to be run by root, and to have one host key that works");
-    SshdView view;
-    std::istringstream lines(answer.output);
-    for (std::string line; std::getline(lines, line);) {
-        const auto space = line.find(' ');
-        const auto name = line.substr(0, space);
-        const auto value = space == std::string::npos ? std::string() : line.substr(space + 1);
-        if (name == "hostkeyagent" && value != "none")
-            view.agent = value;
-        else if (name == "hostkey")
-            view.host_keys.push_back(value);
-    }
-    return view;
+    return ssh::parse_sshd_settings(answer.output);
 }
 
 /// A HostKey names a public key, or a private one with the public one beside it.
@@ -65,7 +49,9 @@ void check_key(protocol::Client& agent, const std::vector<protocol::AgentKey>& s
         throw Error(
             Errc::not_found, path + ": the agent does not serve this key",
             "ssh-tpm keygen -A makes the keys, and systemctl restart ssh-tpm-hostkeys.service has the "
-            "agent read them; a key of another kind has no place among HostKey lines for this agent");
+            "agent read them; a hierarchy's key is another one after a new seed (tpm2_clear): remove the "
+            ".pub "
+            "file and make it again; a key of another kind has no place among HostKey lines for this agent");
     Bytes message(32); // as long as the hash that sshd has signed
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
@@ -92,15 +78,16 @@ bool is_problem(const std::string& subject, std::string_view hint, const std::fu
 } // namespace
 
 int hostkeys_check(const HostkeysOptions& options) {
-    SshdView view;
+    ssh::SshdSettings sshd;
     // Without one host key that it can use, sshd says nothing at all: then the agent is still to be looked
     // at.
-    const bool no_view = is_problem("sshd's configuration", "", [&] { view = ask_for_configuration(); });
+    const bool no_view = is_problem("sshd's configuration", "", [&] { sshd = ask_for_configuration(); });
     bool bad =
         no_view || is_problem("sshd's configuration", "", [&] {
-            if (view.agent != options.socket.string())
+            if (sshd.host_key_agent != options.socket.string())
                 throw Error(Errc::refused,
-                            view.agent.empty() ? "there is no HostKeyAgent" : "HostKeyAgent is " + view.agent,
+                            sshd.host_key_agent.empty() ? "there is no HostKeyAgent"
+                                                        : "HostKeyAgent is " + sshd.host_key_agent,
                             "ssh-tpm hostkeys --install-sshd-config, or --socket for another agent than " +
                                 options.socket.string());
         });
@@ -112,7 +99,7 @@ int hostkeys_check(const HostkeysOptions& options) {
             served = agent->list();
         });
     bad = bad || no_agent;
-    for (const auto& path : view.host_keys) {
+    for (const auto& path : sshd.host_keys) {
         if (no_agent)
             break;
         bad = is_problem(path, "see what the agent says: journalctl -u ssh-tpm-hostkeys.service",

@@ -14,6 +14,9 @@ namespace sshtpm::applets {
 
 namespace {
 
+/// Far more than any configuration has.
+constexpr std::size_t max_output = 4 << 20;
+
 /// sshd wants to be called by its absolute path. The folders of system programs may not be in a person's
 /// PATH.
 std::string find_sshd() {
@@ -38,6 +41,8 @@ SshdAnswer ask_sshd(const std::vector<std::string>& options) {
             continue;
         if (got <= 0)
             break;
+        if (answer.output.size() > max_output)
+            throw Error(Errc::malformed, argv[0] + " prints more than a configuration can be");
         answer.output.append(chunk.data(), static_cast<std::size_t>(got));
     }
     answer.status = child.wait();

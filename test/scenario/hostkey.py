@@ -25,16 +25,16 @@ class HostKey:
             self.line = lab.ssh_keygen('-y', '-f', self.file).rstrip('\n')
             self.blob = base64.b64decode(self.line.split()[1])
 
-    def sign(self, data):
-        """A signature blob over `data`."""
+    def sign(self, data, bits=512):
+        """A signature blob over `data`; `bits` is the hash of RSA."""
         source = self.lab.write('to-be-signed', data)
         if self.kind == 'ed25519':
             raw = self._openssl('pkeyutl', '-sign', '-rawin', '-inkey', self.file, '-in', source)
             return string(b'ssh-ed25519') + string(raw)
-        digest = '-sha512' if self.kind == 'rsa' else '-sha256'
+        digest = f'-sha{bits}' if self.kind == 'rsa' else '-sha256'
         raw = self._openssl('dgst', digest, '-sign', self.file, source)
         if self.kind == 'rsa':
-            return string(b'rsa-sha2-512') + string(raw)
+            return string(f'rsa-sha2-{bits}'.encode()) + string(raw)
         ((_, content),) = keyfile.elements(raw)
         numbers = (int.from_bytes(number, 'big') for _, number in keyfile.elements(content))
         return string(b'ecdsa-sha2-nistp256') + string(b''.join(map(mpint, numbers)))

@@ -1,0 +1,42 @@
+// What sshd -T prints: what is found in it is written out again as sshd would, and found again.
+
+#include "ssh/sshd_settings.hpp"
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+using namespace sshtpm;
+
+namespace {
+
+void require(bool holds) {
+    if (!holds)
+        std::abort();
+}
+
+std::string print(const ssh::SshdSettings& settings) {
+    std::string out = "hostkeyagent " + (settings.host_key_agent.empty() ? "none" : settings.host_key_agent);
+    for (const auto& key : settings.host_keys)
+        out += "\nhostkey " + key;
+    return out;
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto input = text_of({data, size});
+    try {
+        const auto settings = ssh::parse_sshd_settings(input);
+        require(settings.host_keys.size() <= ssh::max_host_keys);
+        for (const auto& key : settings.host_keys)
+            require(!key.empty() && input.find("hostkey " + key) != std::string_view::npos);
+        require(ssh::parse_sshd_settings(print(settings)) == settings);
+        require(ssh::parse_sshd_settings(print(settings) + '\n') == settings);
+    } catch (const Error& error) {
+        require(error.code() == Errc::malformed);
+    }
+    return 0;
+}

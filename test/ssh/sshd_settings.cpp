@@ -1,0 +1,64 @@
+#include "ssh/sshd_settings.hpp"
+
+#include "base/error.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::ssh;
+
+using Paths = std::vector<std::string>;
+
+TEST_CASE("the agent and the host keys are found in what sshd prints") {
+    const auto printed = support::data_text("ssh/sshd_settings/printed");
+    const auto settings = parse_sshd_settings(printed);
+    CHECK(settings.host_key_agent == "/run/ssh-tpm-agent/agent.sock");
+    CHECK(settings.host_keys ==
+          Paths{"/tmp/sshd-settings-keys/plain", "/tmp/sshd-settings-keys/with blanks in it"});
+}
+
+TEST_CASE("no agent is no agent, whether sshd says so or nothing") {
+    for (const char* printed : {"", "\n\n", "port 22\n", "hostkeyagent none\n", "hostkeyagent none"}) {
+        INFO(printed);
+        CHECK(parse_sshd_settings(printed) == SshdSettings{});
+    }
+    CHECK(parse_sshd_settings("hostkeyagent SSH_AUTH_SOCK\n").host_key_agent == "SSH_AUTH_SOCK");
+}
+
+TEST_CASE("a setting whose name only begins alike is another one") {
+    CHECK(
+        parse_sshd_settings("hostkeyalgorithms rsa-sha2-256\nhostkeyagents /x\nhostkeys /y\n hostkey /z\n") ==
+        SshdSettings{});
+}
+
+TEST_CASE("a path that is missing or has control characters is refused") {
+    using namespace std::string_literals;
+    for (const auto& printed :
+         {"hostkey"s, "hostkey \n"s, "hostkeyagent\n"s, "hostkeyagent "s, "hostkey /a\tb\n"s,
+          "hostkey /a\r\n"s, "hostkey /a\0b\n"s, "hostkeyagent /a\x1b[2J\n"s}) {
+        INFO(printed);
+        CHECK_THROWS_AS(parse_sshd_settings(printed), Error);
+    }
+}
+
+TEST_CASE("a second agent is refused, and more host keys than sshd takes") {
+    CHECK_THROWS_AS(parse_sshd_settings("hostkeyagent /a\nhostkeyagent none\n"), Error);
+    std::string printed;
+    for (std::size_t i = 0; i < max_host_keys; ++i)
+        printed += "hostkey /k\n";
+    CHECK(parse_sshd_settings(printed).host_keys.size() == max_host_keys);
+    CHECK_THROWS_AS(parse_sshd_settings(printed + "hostkey /k\n"), Error);
+}
+
+TEST_CASE("what was cut off anywhere is parsed or refused, and never read past its end") {
+    const auto printed = support::data_text("ssh/sshd_settings/printed");
+    for (std::size_t size = 0; size <= printed.size(); ++size) {
+        const std::string cut(printed, 0, size);
+        try {
+            const auto settings = parse_sshd_settings(cut);
+            CHECK(settings.host_keys.size() <= 2);
+        } catch (const Error& error) {
+            CHECK(error.code() == Errc::malformed);
+        }
+    }
+}
