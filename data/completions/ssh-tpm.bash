@@ -7,6 +7,7 @@ __ssh_tpm_words() {
     for word; do
         [[ $word == "$cur"* ]] && COMPREPLY+=("$word")
     done
+    return 0
 }
 
 # __ssh_tpm_paths [PATTERN…]: folders, and the files that match one of the patterns; without one, all files.
@@ -23,6 +24,7 @@ __ssh_tpm_paths() {
             [[ ${path##*/} == $pattern ]] && COMPREPLY+=("$path") && break
         done
     done < <(compgen -f -- "$cur")
+    return 0
 }
 
 # __ssh_tpm_folders: folders alone.
@@ -32,6 +34,7 @@ __ssh_tpm_folders() {
     while IFS= read -r path; do
         COMPREPLY+=("$path")
     done < <(compgen -d -- "$cur")
+    return 0
 }
 
 # The sizes of the key type that stands anywhere on the line.
@@ -105,7 +108,7 @@ __ssh_tpm_keygen_options=(
 )
 __ssh_tpm_agent_options=(
     -a -l -A --key-dir --no-load --hierarchy -t --confirm --pin-lifetime --no-cache --no-seal -D -d -s -k
-    --print-socket --install-user-units --install-system --tcti --swtpm -o --owner-password -h --help
+    --print-socket --install-user-units --install-system --force --tcti --swtpm -o --owner-password -h --help
 )
 __ssh_tpm_add_options=(
     -t -c -h -H --pin -k -C -N -E -q -d -D -l -L -Q -T -x -X -v -s -e -S -K --help
@@ -166,6 +169,13 @@ __ssh_tpm_applet() {
     if [[ $cur == -* ]]; then
         options="__ssh_tpm_${applet}_options[@]"
         __ssh_tpm_words "${!options}"
+        if [[ $cur == -[!-]* ]]; then # -key-dir is --key-dir
+            for options in "${!options}"; do
+                [[ $options == -"$cur"* ]] && COMPREPLY+=("${options#-}")
+            done
+        fi
+    elif [[ $cur == : || $before == : ]]; then
+        : # bash breaks "device:/dev/tpmrm0" too
     else
         __ssh_tpm_operand "$applet" "$first"
     fi

@@ -25,6 +25,11 @@ function __ssh_tpm_bits
     end
 end
 
+# Folders and key files.
+function __ssh_tpm_key_files
+    __fish_complete_path (commandline -ct | string replace -r '^-[^=]*=' '') | string match -er '(?:/|\.tpm)(?:\t|$)'
+end
+
 # What is still to be a command's name, and what is its arguments, for the agent.
 function __ssh_tpm_command
     set -l words (commandline -opc)[2..-1]
@@ -40,7 +45,7 @@ end
 set -l hierarchies 'endorsement\t"derived from the TPM\'s identity" owner\t"lost when the TPM is cleared" platform\t"the firmware\'s" null\t"lost at every reset"'
 set -l hashes 'sha256 md5'
 set -l times '10m 1h 8h 1d'
-set -l key_files '(__fish_complete_suffix .tpm)'
+set -l key_files '(__ssh_tpm_key_files)'
 set -l tctis 'device:/dev/tpmrm0 swtpm: mssim: tabrmd:'
 
 complete -c ssh-tpm -f
@@ -103,6 +108,7 @@ __ssh_tpm agent -s k -d 'End the agent of SSH_AGENT_PID'
 __ssh_tpm agent -l print-socket -d 'Print the path of the socket'
 __ssh_tpm agent -l install-user-units -d 'Install systemd user units'
 __ssh_tpm agent -l install-system -d 'Install them for all users'
+__ssh_tpm agent -l force -d 'Replace changed units too'
 
 __ssh_tpm add -f -k -a "$key_files"
 __ssh_tpm add -s t -x -a "$times" -d 'The agent forgets the keys after this time'
