@@ -74,6 +74,13 @@ class Completions:
         for name in self.names('agent'):
             self.assertEqual({word.rstrip('/') for word in self.complete(*name, '--key-dir', '')}, {'folder'})
 
+    def test_the_agent_s_operand_is_a_command_behind_whatever_option(self):
+        self.assertNotIn('env', self.complete('ssh-tpm', 'agent', '--key-dir', 'en'))
+        for option, takes_value in self.options['agent'].items():
+            words = (option, 'x', 'en') if takes_value else (option, 'en')
+            self.assertIn('env', self.complete('ssh-tpm-agent', *words), words)
+        self.assertIn('env', self.complete('ssh-tpm', 'agent', '-t', '1h', 'en'))
+
     def test_times(self):
         for name in self.names('agent'):
             self.offers({'10m'}, *name, '-t', '10')
@@ -127,9 +134,9 @@ class Bash(Completions, Scenario):
         self.lab.write('place/my key.tpm', '')
         self.offers({'my key.tpm'}, 'ssh-tpm', 'add', 'my')
 
-    def test_the_agent_s_operand_is_a_command(self):
+    def test_what_follows_a_colon_is_no_command(self):
+        # bash has the sign as a word of its own.
         for name in self.names('agent'):
-            self.assertIn('env', self.complete(*name, '--no-load', 'en'))
             self.offers((), *name, '--tcti', 'device', ':', '/dev')
 
     def test_interactively_the_word_is_completed(self):
