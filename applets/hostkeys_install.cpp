@@ -8,6 +8,7 @@
 #include "base/file.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
+#include "ssh/sshd_settings.hpp"
 
 #include <iostream>
 
@@ -41,23 +42,37 @@ Installation system_files(bool units, bool sshd) {
     return files;
 }
 
+/// sshd's word on what was written for it: that it is right, and that it is read at all.
+void expect_sshd_to_agree() {
+    if (ask_sshd({"-t"}).status != 0)
+        throw Error(Errc::refused, "sshd -t refuses the configuration; what was written is taken back",
+                    "sshd needs the agent and the keys: ssh-tpm keygen -A, --install-system-units, and "
+                    "systemctl enable --now ssh-tpm-hostkeys.socket come first");
+    const auto answer = ask_sshd({"-T"});
+    const auto sshd = ssh::parse_sshd_settings(answer.output);
+    if (answer.status == 0 && sshd.host_key_agent != system_socket)
+        throw Error(Errc::refused,
+                    "sshd does not read what was written for it (its HostKeyAgent is " +
+                        (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + "); it is taken back",
+                    "/etc/ssh/sshd_config has to begin with: Include /etc/ssh/sshd_config.d/*.conf");
+}
+
 } // namespace
 
 int hostkeys_install(const HostkeysOptions& options) {
     auto files = system_files(options.system_units, options.sshd_config);
     try { // caught to leave everything as it was
         files.install(options.force);
-        // In another system's tree, the sshd of this one would look at the wrong keys.
-        if (options.sshd_config && destdir().empty() && ask_sshd({"-t"}).status != 0)
-            throw Error(Errc::refused, "sshd -t refuses the configuration; what was written is taken back",
-                        "sshd needs the agent and the keys: ssh-tpm keygen -A, --install-system-units, and "
-                        "systemctl enable --now ssh-tpm-hostkeys.socket come first");
+        if (options.sshd_config && destdir().empty())
+            expect_sshd_to_agree();
     } catch (...) {
         files.take_back();
         throw;
     }
     if (!destdir().empty() && options.sshd_config)
-        std::cout << "sshd -t has not been run: the configuration is for another tree.\n";
+        // Its agent does not run, so sshd would find no host key; and what lies in a tree is not to be run.
+        std::cout << "sshd -t has not been run: the agent that it asks is another system's. There, ssh-tpm "
+                     "hostkeys --check tells whether all is well.\n";
     if (destdir().empty() && options.system_units)
         std::cout << "To start: systemd-sysusers && systemctl daemon-reload && systemctl enable --now "
                      "ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket\n";

@@ -113,26 +113,54 @@ void Installation::install(bool force) {
         to_write.push_back(&file);
     }
     for (const auto* file : to_write) {
-        fs::create_directories(file->path.parent_path());
-        before_.push_back({file->path, content_of(file->path)});
+        make_folders(file->path.parent_path());
+        before_.push_back(look_at(file->path));
         write_file(file->path, bytes_of(file->text), 0644, Existing::replace);
     }
     for (const auto* file : to_write)
         std::cout << "wrote " << file->path.string() << '\n';
 }
 
+Installation::Before Installation::look_at(const fs::path& path) {
+    Before before{.path = path, .content = content_of(path)};
+    if (!before.content)
+        return before;
+    before.mode = static_cast<mode_t>(fs::status(path).permissions());
+    if (fs::is_symlink(path))
+        before.link = fs::read_symlink(path);
+    return before;
+}
+
+void Installation::put_back(const Before& before) {
+    if (before.content && before.link.empty())
+        return write_file(before.path, *before.content, before.mode, Existing::replace);
+    fs::remove(before.path);
+    if (before.content)
+        fs::create_symlink(before.link, before.path);
+}
+
+void Installation::make_folders(const fs::path& folder) {
+    if (fs::is_directory(folder))
+        return;
+    make_folders(folder.parent_path());
+    fs::create_directory(folder);
+    made_.push_back(folder);
+}
+
 void Installation::take_back() noexcept {
-    for (const auto& [path, content] : before_) {
+    const auto attempt = [](const auto& step) {
         try { // caught to go on with the others
-            if (content)
-                write_file(path, *content, 0644, Existing::replace);
-            else
-                fs::remove(path);
+            step();
         } catch (const std::exception& error) {
             std::cerr << "not taken back: " << error.what() << '\n';
         }
-    }
+    };
+    for (const auto& before : before_)
+        attempt([&] { put_back(before); });
+    for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
+        attempt([&] { fs::remove(*folder); });
     before_.clear();
+    made_.clear();
 }
 
 void Installation::uninstall(bool force) const {

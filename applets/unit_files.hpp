@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 namespace sshtpm::applets {
@@ -32,7 +33,7 @@ class Installation {
     /// folders are made, else they are an error: whoever reads them is not there.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
-    /// Puts back what `install` found.
+    /// Puts back what `install` found: contents, modes and symbolic links; folders that it made are removed.
     void take_back() noexcept;
     /// Removes the files that are there. @throws Error(exists) as install.
     void uninstall(bool force) const;
@@ -45,10 +46,17 @@ class Installation {
     struct Before {
         std::filesystem::path path;
         std::optional<Bytes> content; ///< nothing: there was no file
+        mode_t mode = 0;
+        std::filesystem::path link{}; ///< what it pointed to, when it was a symbolic link
     };
+
+    static Before look_at(const std::filesystem::path& path);
+    static void put_back(const Before& before);
+    void make_folders(const std::filesystem::path& folder);
 
     std::vector<File> files_;
     std::vector<Before> before_;
+    std::vector<std::filesystem::path> made_; ///< folders, outer ones first
 };
 
 } // namespace sshtpm::applets

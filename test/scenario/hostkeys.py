@@ -5,7 +5,7 @@ import os
 import unittest
 
 from agent import Agent
-from lab import Scenario, contents, needs_root, read, read_key
+from lab import Scenario, contents, mode, needs_root, read, read_key
 from softkey import SoftKey
 from sshd import USER, Sshd
 from swtpm import Swtpm
@@ -148,11 +148,38 @@ class HostKeys(Scenario):
         before = contents(self.lab.path('etc-ssh'))
         self.assert_problem(self.on_this_system('--install-sshd-config'), 'sshd -t refuses')
         self.assertEqual(contents(self.lab.path('etc-ssh')), before)
+        drop_in = self.lab.write('etc-ssh/sshd_config.d/70-ssh-tpm.conf', '# mine\n', mode=0o640)
+        self.assert_problem(self.on_this_system('--install-sshd-config', '--force'), 'sshd -t refuses')
+        self.assertEqual((read(drop_in), mode(drop_in)), ('# mine\n', 0o640))
+        os.rename(drop_in, drop_in + '.elsewhere')
+        os.symlink('70-ssh-tpm.conf.elsewhere', drop_in)
+        self.assert_problem(self.on_this_system('--install-sshd-config', '--force'), 'sshd -t refuses')
+        self.assertEqual((read(drop_in), os.readlink(drop_in)), ('# mine\n', '70-ssh-tpm.conf.elsewhere'))
+        os.unlink(drop_in)
         plain = SoftKey(self.lab, self.lab.path('etc-ssh', 'plain'))
         self.assertTrue(os.path.exists(plain.path))
         self.lab.write('etc-ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\nHostKey /etc/ssh/plain\n')
         self.assertEqual(self.on_this_system('--install-sshd-config').returncode, 0)
         self.assertTrue(os.path.exists(self.lab.path('etc-ssh', 'sshd_config.d', '70-ssh-tpm.conf')))
+
+    @needs_root
+    def test_what_sshd_does_not_read_is_taken_back(self):
+        self.lab.make_folder('etc-ssh', 'sshd_config.d')
+        SoftKey(self.lab, self.lab.path('etc-ssh', 'plain'))
+        for config in ('HostKey /etc/ssh/plain\n',
+                       'HostKeyAgent /elsewhere\nInclude /etc/ssh/sshd_config.d/*.conf\nHostKey /etc/ssh/plain\n'):
+            self.lab.write('etc-ssh/sshd_config', config)
+            before = contents(self.lab.path('etc-ssh'))
+            self.assert_problem(self.on_this_system('--install-sshd-config'), 'does not read what was written',
+                                '/elsewhere' if 'elsewhere' in config else 'none', 'Include')
+            self.assertEqual(contents(self.lab.path('etc-ssh')), before)
+
+    def test_a_tree_in_which_one_file_cannot_be_written_is_left_as_it_was(self):
+        os.makedirs(os.path.join(self.root, 'etc/ssh'))
+        self.lab.write('root/etc/ssh/sshd_config.d', 'a file in the place of the last folder\n')
+        before = contents(self.root)
+        self.assert_error(self.install(status=None), 'sshd_config.d', tool='ssh-tpm-hostkeys')
+        self.assertEqual(contents(self.root), before)
 
 
 if __name__ == '__main__':
