@@ -27,6 +27,8 @@ constexpr std::array commands{
     Command{TPM2_CC_Import, "TPM2_Import", 180s},
     Command{TPM2_CC_SelfTest, "TPM2_SelfTest", 180s},
     Command{TPM2_CC_IncrementalSelfTest, "TPM2_IncrementalSelfTest", 180s},
+    Command{TPM2_CC_ContextLoad, "TPM2_ContextLoad"},
+    Command{TPM2_CC_ContextSave, "TPM2_ContextSave"},
     Command{TPM2_CC_EvictControl, "TPM2_EvictControl"},
     Command{TPM2_CC_FlushContext, "TPM2_FlushContext"},
     Command{TPM2_CC_GetCapability, "TPM2_GetCapability"},

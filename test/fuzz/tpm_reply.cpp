@@ -1,0 +1,51 @@
+// A reply of a TPM as ESYS gets to see it: whole and of the size it says, or none at all.
+
+#include "tpm/watched_tcti.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <tss2/tss2_tpm2_types.h>
+
+namespace {
+
+using namespace sshtpm;
+
+/// Answers with the input.
+class Saying final : public tpm::Transport {
+  public:
+    explicit Saying(ByteView message) : message_(message) {}
+
+    TSS2_RC send(ByteView, tpm::Deadline) noexcept override { return TSS2_RC_SUCCESS; }
+    tpm::Received receive(std::span<std::uint8_t> room, tpm::Deadline) noexcept override {
+        std::copy_n(message_.begin(), std::min(room.size(), message_.size()), room.begin());
+        return {TSS2_RC_SUCCESS, message_.size()};
+    }
+
+  private:
+    ByteView message_;
+};
+
+void require(bool holds) {
+    if (!holds)
+        std::abort();
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const ByteView message(data, size);
+    tpm::WatchedTcti watched(std::make_unique<Saying>(message));
+    const Bytes command{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x7A};
+    require(Tss2_Tcti_Transmit(watched.tcti(), command.size(), command.data()) == TSS2_RC_SUCCESS);
+    std::size_t told = 0;
+    const auto rc = Tss2_Tcti_Receive(watched.tcti(), &told, nullptr, TSS2_TCTI_TIMEOUT_BLOCK);
+    require((rc == TSS2_RC_SUCCESS) != watched.loss().has_value());
+    if (rc != TSS2_RC_SUCCESS)
+        return 0;
+    require(told == size && size >= tpm::header_size && tpm::header_of(message).size == size);
+    Bytes out(told);
+    require(Tss2_Tcti_Receive(watched.tcti(), &told, out.data(), 0) == TSS2_RC_SUCCESS);
+    require(equal(out, message));
+    return 0;
+}
