@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""A TPM that was reset under a running agent: the emulator, which is ours, is started again; a TPM is not."""
+
+import unittest
+
+from agent import Agent
+from lab import Scenario, read_key
+from swtpm import Probe, Swtpm
+
+
+class TpmReset(Scenario):
+    def reset(self, control):
+        self.lab.run('swtpm_ioctl', '-i', '--unix', control, status=0)
+
+    def test_the_emulator_is_started_again(self):
+        state = self.lab.path('emulator')
+        self.lab.env['SSH_TPM_SWTPM_STATE'] = state
+        self.lab.keygen('-q', '--swtpm', '-N', '', '-f', self.lab.path('keys/x'))
+        key = read_key(self.lab.path('keys/x'))
+        agent = Agent(self.lab, '--swtpm')
+        agent.sign_and_check(key)
+        for _ in range(3):
+            self.reset(state + '/socket.ctrl')
+            agent.ssh_keygen_sign(key)  # may fail: it finds the TPM reset
+            agent.sign_and_check(key)
+        agent.stop()
+
+    def test_another_tpm_is_not_and_the_error_says_what_to_do(self):
+        tpm = Swtpm(self.lab)
+        probe = Probe(tpm)
+        key = self.lab.make_key('x')
+        agent = Agent(self.lab, tcti=probe.tcti)
+        agent.sign_and_check(key)
+        self.reset(tpm.path + '.ctrl')
+        for _ in range(2):
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        self.assertIn('the TPM was reset and not started', agent.log())
+        self.assertIn('restart the machine', agent.log())
+        self.assertFalse([line for line in probe.lines() if line.startswith('TPM2_Startup')])
+        tpm.tool('tpm2_startup', '-c')
+        agent.sign_and_check(key)
+        agent.stop()
+        tpm.assert_no_handles()
+
+
+if __name__ == '__main__':
+    unittest.main()
