@@ -40,6 +40,7 @@ Device::Device(const Target& target)
 }
 
 void Device::open() {
+    const bool anew = context_.has_value();
     const bool lost_before = context_ && context_->loss();
     keys_.reset(); // gives back what is there, unless the connection is lost
     note_loss();
@@ -49,6 +50,10 @@ void Device::open() {
         throw lost_now->error();
     try { // caught to say what was lost
         context_.emplace(tcti_);
+        // What a lost connection has left in a TPM its resource manager flushes; the emulator has none, and
+        // it is this process's turn.
+        if (anew && emulator_)
+            flush_leftovers(*context_);
         open_keys();
     } catch (const Error& error) {
         throw judged(error);
