@@ -1,0 +1,28 @@
+// A known_tpms file: each line that is read can be written, and what is written reads as the same.
+
+#include "tpm/known_tpms.hpp"
+
+#include "base/error.hpp"
+
+#include <cstdlib>
+
+using namespace sshtpm;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    std::vector<tpm::KnownParent> known;
+    try {
+        known = tpm::parse_known_tpms(text_of({data, size}));
+    } catch (const Error& error) {
+        if (error.code() != Errc::malformed || !std::string_view(error.what()).starts_with("line "))
+            std::abort();
+        return 0;
+    }
+    std::string written;
+    for (std::size_t i = 0; i < known.size(); ++i) { // none of this may throw
+        written += tpm::known_tpms_line(known[i]);
+        known[i].line = i + 1;
+    }
+    if (tpm::parse_known_tpms(written) != known)
+        std::abort();
+    return 0;
+}

@@ -1,0 +1,217 @@
+#include "tpm/known_tpms.hpp"
+
+#include "lab.hpp"
+#include "support/catch.hpp"
+#include "support/refusal.hpp"
+#include "support/temp_folder.hpp"
+#include "tpm/templates.hpp"
+
+#include <fstream>
+#include <iterator>
+#include <sys/stat.h>
+
+using namespace sshtpm;
+using namespace tpm_test;
+using support::refusal;
+using tpm::KnownParent;
+using tpm::KnownTpms;
+using tpm::parse_known_tpms;
+using Verdict = KnownTpms::Verdict;
+
+namespace {
+
+const std::string digits = "000b" + std::string(64, '5');
+const std::string good = "owner-ecc " + digits + " device:/dev/tpmrm0\n";
+
+Bytes a_name(std::uint8_t filling, std::size_t size = 34) {
+    return Bytes(size, filling);
+}
+
+std::string content_of(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void put(const std::filesystem::path& path, std::string_view content) {
+    std::ofstream(path, std::ios::binary) << content;
+}
+
+/// What is said of this file; "" when it is taken.
+std::string complaint(std::string_view text) {
+    try {
+        parse_known_tpms(text);
+    } catch (const Error& error) {
+        CHECK(error.code() == Errc::malformed);
+        return error.what();
+    }
+    return {};
+}
+
+} // namespace
+
+TEST_CASE("a line has a parent, a Name and a TCTI that may have blanks") {
+    const auto known = parse_known_tpms("# of mine\n\n" + good + "0x81000005 " + digits + " cmd:a b  c ");
+    REQUIRE(known.size() == 2);
+    CHECK(known[0].parent == "owner-ecc");
+    CHECK(hex(known[0].name) == digits);
+    CHECK(known[0].tcti == "device:/dev/tpmrm0");
+    CHECK(known[0].line == 3);
+    CHECK(known[1].parent == "0x81000005");
+    CHECK(known[1].tcti == "cmd:a b  c ");
+    CHECK(known[1].line == 4);
+    CHECK(parse_known_tpms("").empty());
+    CHECK(tpm::known_tpms_line(known[0]) == good);
+}
+
+TEST_CASE("what is no line is named by its number") {
+    const auto line = [](const std::string& parent, const std::string& name, const std::string& tcti) {
+        return parent + ' ' + name + ' ' + tcti + '\n';
+    };
+    const std::string zeros(44, '0');
+    CHECK(complaint(line("a", zeros, "t")).empty());
+    CHECK(complaint(line("a", std::string(132, 'a'), "t")).empty());
+    for (const auto& bad : {std::string("owner-ecc\n"),
+                            "owner-ecc " + digits,
+                            "owner-ecc " + digits + " ",
+                            " " + good,
+                            line("", zeros, "t"),
+                            line("Owner", zeros, "t"),
+                            line("a_b", zeros, "t"),
+                            line(std::string(33, 'a'), zeros, "t"),
+                            line("a", zeros.substr(1), "t"),
+                            line("a", zeros.substr(2), "t"),
+                            line("a", zeros + "g0", "t"),
+                            line("a", zeros + "A0", "t"),
+                            line("a", std::string(134, '0'), "t"),
+                            line("a", zeros, "t\r"),
+                            line("a", zeros, "t\tt"),
+                            line("a", zeros, std::string("t\0t", 3)),
+                            line("a", zeros, "t\x7f"),
+                            line("a", zeros, std::string(tpm::known_tpms_line_ceiling, 't')),
+                            line("a ", zeros, "t"),
+                            std::string(" \n")})
+        CHECK_THAT(complaint("#\n" + good + bad + good), support::contains("line 3: not"));
+}
+
+TEST_CASE("every prefix of a file is whole lines or is refused") {
+    for (std::size_t length = 1; length < good.size() - 1; ++length) {
+        const bool has_tcti = length > good.rfind(' ') + 1;
+        CHECK(complaint(good.substr(0, length)).empty() == has_tcti);
+    }
+}
+
+TEST_CASE("a second line about the same parent of the same TPM is refused, about others taken") {
+    CHECK_THAT(complaint(good + good), support::contains("line 2: a second one"));
+    CHECK(complaint(good + "owner-rsa " + digits + " device:/dev/tpmrm0\n").empty());
+    CHECK(complaint(good + "owner-ecc " + digits + " device:/dev/tpmrm1\n").empty());
+}
+
+TEST_CASE("what would not be read is not written") {
+    for (const auto* tcti : {"", "a\nb", "a\tb"})
+        CHECK(refusal([&] { tpm::known_tpms_line({"owner-ecc", a_name(1), tcti, 0}); }) == Errc::malformed);
+    CHECK(refusal([&] { tpm::known_tpms_line({"owner ecc", a_name(1), "t", 0}); }) == Errc::malformed);
+    CHECK(refusal([&] { tpm::known_tpms_line({"owner-ecc", a_name(1, 3), "t", 0}); }) == Errc::malformed);
+}
+
+TEST_CASE("the first Name is kept, and another one refused with the line to delete") {
+    const support::TempFolder folder;
+    const auto file = folder.path() / "made" / "on the way" / "known_tpms";
+    KnownTpms known(file, "t");
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
+    known.require("owner-ecc", a_name(1)); // which keeps nothing
+    CHECK_FALSE(std::filesystem::exists(file));
+    known.accept("owner-ecc", a_name(1));
+    CHECK(content_of(file) == "owner-ecc " + hex(a_name(1)) + " t\n");
+    CHECK((static_cast<unsigned>(std::filesystem::status(file).permissions()) & 0777U) == 0600);
+    CHECK((static_cast<unsigned>(std::filesystem::status(file.parent_path()).permissions()) & 0777U) == 0700);
+    known.accept("owner-ecc", a_name(1));
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
+    CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::other);
+    CHECK(known.judge("owner-rsa", a_name(2)) == Verdict::unknown);
+    CHECK(KnownTpms(file, "another").judge("owner-ecc", a_name(2)) == Verdict::unknown);
+    for (const auto& call : {&KnownTpms::require, &KnownTpms::accept})
+        try {
+            (known.*call)("owner-ecc", a_name(2));
+            FAIL("it was taken");
+        } catch (const Error& error) {
+            CHECK(error.code() == Errc::refused);
+            CHECK_THAT(error.what(), support::contains("cleared or replaced, or somebody sits between"));
+            CHECK_THAT(error.hint(), support::contains("delete line 1 of " + file.string()));
+        }
+    std::filesystem::remove(file); // takes effect at once
+    known.accept("owner-ecc", a_name(2));
+    CHECK(KnownTpms(file, "t").judge("owner-ecc", a_name(2)) == Verdict::same);
+}
+
+TEST_CASE("what others have written stays, and counts") {
+    const support::TempFolder folder;
+    const auto file = folder.path() / "known_tpms";
+    KnownTpms known(file, "t");
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
+    put(file, "# a comment without an end");
+    known.accept("owner-ecc", a_name(1));
+    const auto expected = "# a comment without an end\nowner-ecc " + hex(a_name(1)) + " t\n";
+    CHECK(content_of(file) == expected);
+    KnownTpms(file, "u").accept("owner-ecc", a_name(2));
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
+    CHECK(content_of(file) == expected + "owner-ecc " + hex(a_name(2)) + " u\n");
+}
+
+TEST_CASE("a damaged file is a refusal, not an empty file") {
+    const support::TempFolder folder;
+    const auto file = folder.path() / "known_tpms";
+    SECTION("a bad line") {
+        put(file, good + "what?\n");
+    }
+    SECTION("too large") {
+        put(file, std::string(tpm::known_tpms_ceiling + 1, '#'));
+    }
+    SECTION("a folder") {
+        std::filesystem::create_directory(file);
+    }
+    SECTION("a FIFO") {
+        REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+    }
+    KnownTpms known(file, "t");
+    for (int i = 0; i < 2; ++i) {
+        CHECK(refusal([&] { known.judge("owner-ecc", a_name(1)); }) == Errc::refused);
+        CHECK(refusal([&] { known.require("owner-ecc", a_name(1)); }) == Errc::refused);
+        CHECK(refusal([&] { known.accept("owner-ecc", a_name(1)); }) == Errc::refused);
+    }
+    std::filesystem::remove(file);
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
+}
+
+TEST_CASE("a file that is full stays as it is, and the TPM is used") {
+    const support::TempFolder folder;
+    const auto file = folder.path() / "known_tpms";
+    const std::string full(tpm::known_tpms_ceiling, '#');
+    put(file, full);
+    KnownTpms known(file, "t");
+    known.accept("owner-ecc", a_name(1));
+    CHECK(content_of(file) == full);
+}
+
+TEST_CASE("without a file, or a TCTI that fits into a line, nothing is kept and nothing refused") {
+    const support::TempFolder folder;
+    KnownTpms nowhere;
+    KnownTpms odd(folder.path() / "known_tpms", "a\nb");
+    for (auto* known : {&nowhere, &odd}) {
+        known->accept("owner-ecc", a_name(1));
+        known->accept("owner-ecc", a_name(2));
+    }
+    CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("each storage key has a label of its own") {
+    using keyfile::Legacy;
+    CHECK(tpm::label_of({.handle = TPM2_RH_OWNER}) == "owner-ecc");
+    CHECK(tpm::label_of({.handle = TPM2_RH_OWNER, .rsa = true}) == "owner-rsa");
+    CHECK(tpm::label_of({.handle = TPM2_RH_OWNER, .legacy = Legacy::release_0_1}) == "owner-legacy-ecc");
+    CHECK(tpm::label_of({.handle = TPM2_RH_OWNER, .rsa = true, .legacy = Legacy::release_0_2}) ==
+          "owner-legacy-rsa");
+    CHECK(tpm::label_of({.handle = TPM2_RH_ENDORSEMENT}) == "endorsement-ecc");
+    CHECK(tpm::label_of({.handle = TPM2_RH_PLATFORM}) == "platform-ecc");
+    CHECK(tpm::label_of({.handle = TPM2_RH_NULL}).empty());
+    CHECK(tpm::label_of({.handle = 0x81000005}) == "0x81000005");
+}
