@@ -163,6 +163,21 @@ TEST_CASE("a signature that is not the key's is not sent") {
     CHECK(support::refusal([&] { desk.sign(); }) == Errc::tpm);
 }
 
+TEST_CASE("nobody is asked for the PIN of a key that cannot be loaded, and none is tried") {
+    Desk desk;
+    desk.tpm.unready = true;
+    CHECK(support::refusal([&] { desk.sign(); }) == Errc::refused);
+    CHECK(support::refusal([&] { desk.try_pin(""); }) == Errc::refused);
+    CHECK(support::refusal([&] { desk.try_pin("right"); }) == Errc::refused);
+    CHECK(desk.questions() == 0);
+    CHECK(desk.tpm.tried.empty());
+    desk.tpm.unready = false;
+    CHECK(desk.sign());
+    CHECK(desk.questions() == 1);
+    desk.tpm.unready = true; // the PIN is known: the signature itself will tell
+    CHECK(desk.sign());
+}
+
 TEST_CASE("a PIN is asked for once, and then known") {
     Desk desk;
     CHECK(desk.sign());

@@ -44,6 +44,16 @@ TEST_CASE("the emulator's state is under SSH_TPM_SWTPM_STATE, XDG_STATE_HOME or 
     CHECK(os::emulator_state() == "/h/.local/state/ssh-tpm/swtpm");
 }
 
+TEST_CASE("what is kept for a user is under XDG_STATE_HOME, else under HOME") {
+    const Variable home("HOME", "/h");
+    {
+        const Variable xdg("XDG_STATE_HOME", "/x");
+        CHECK(os::state_folder() == "/x/ssh-tpm");
+    }
+    const Variable xdg("XDG_STATE_HOME", "relative");
+    CHECK(os::state_folder() == "/h/.local/state/ssh-tpm");
+}
+
 TEST_CASE("without HOME, the home folder is the user database's") {
     const Variable home("HOME", "");
     CHECK(os::home().is_absolute());

@@ -73,6 +73,17 @@ class Units(Scenario):
         for name in ('ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'):
             self.assertRegex(read(os.path.join(self.folder('system'), name)), r'(?m)^User=ssh-tpm$')
 
+    def test_who_makes_the_host_keys_and_who_serves_them_know_the_tpm_from_the_same_file(self):
+        self.write_all()
+        for unit in ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service'):
+            text = read(os.path.join(self.folder('system'), unit))
+            (state,) = re.findall('(?m)^StateDirectory=(.*)$', text)
+            (variables,) = re.findall('(?m)^Environment=(.*)$', text)
+            home = dict(word.split('=', 1) for word in variables.split())['XDG_STATE_HOME']
+            self.assertEqual((home, state), ('/var/lib', 'ssh-tpm'))
+            self.assertRegex(text, '(?m)^StateDirectoryMode=0700$')
+        self.assertRegex(text, '(?m)^PartOf=ssh-tpm-genkeys.service$')  # systemd gives the folder from one to the other
+
     def test_every_option_of_theirs_is_one_of_the_program(self):
         self.write_all()
         for kind in ('system', 'user'):

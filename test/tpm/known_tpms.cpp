@@ -71,8 +71,8 @@ TEST_CASE("what is no line is named by its number") {
     CHECK(complaint(line("a", zeros, "t")).empty());
     CHECK(complaint(line("a", std::string(132, 'a'), "t")).empty());
     for (const auto& bad : {std::string("owner-ecc\n"),
-                            "owner-ecc " + digits,
-                            "owner-ecc " + digits + " ",
+                            "owner-ecc " + digits + "\n",
+                            "owner-ecc " + digits + " \n",
                             " " + good,
                             line("", zeros, "t"),
                             line("Owner", zeros, "t"),

@@ -33,6 +33,19 @@ TEST_CASE("SSH_TPM_TCTI wins over SSH_TPM_AGENT_SWTPM") {
     CHECK(target.tcti == "mssim:");
 }
 
+TEST_CASE("what is known of a TPM is in the state folder, of an emulator beside its state") {
+    const auto file = [](const TargetWishes& wishes) { return tpm::choose_target(wishes).known_tpms; };
+    CHECK(file({.default_emulator_state = "/state/swtpm", .state_folder = "/state"}) == "/state/known_tpms");
+    CHECK(file({.tcti_option = "mssim:", .state_folder = "/state"}) == "/state/known_tpms");
+    CHECK(file({.tcti_variable = "mssim:", .state_folder = "/state"}) == "/state/known_tpms");
+    CHECK(file({.tcti_variable = "mssim:"}).empty());
+    for (const bool option : {false, true})
+        CHECK(file({.swtpm_option = option,
+                    .swtpm_variable = "1",
+                    .default_emulator_state = "/state/swtpm",
+                    .state_folder = "/state"}) == "/state/swtpm/known_tpms");
+}
+
 TEST_CASE("empty variables say nothing") {
     const auto target =
         tpm::choose_target({.tcti_variable = "", .swtpm_variable = "", .default_emulator_state = "/state"});
