@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/traces.hpp"
 #include "protocol/permission.hpp"
 #include "tpm/tpm2b.hpp"
 
@@ -54,6 +55,7 @@ void KeyRequests::hold(HeldKey key, protocol::Constraints constraints) {
 }
 
 asio::awaitable<IdentityPtr> KeyRequests::sealed(ssh::PrivateKey key) {
+    forget_traces(); // of parsing it
     const auto comment = comment_of(key);
     const auto held = state_.keys.find_public_key(key.public_key);
     if (held && held->origin == HeldKey::Origin::sealed) // a certificate comes with its key once more

@@ -30,7 +30,11 @@ bool PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth) {
     if (!lifetime_)
         return false;
     if (auth && !auth->locked()) {
-        log::error("a PIN was not kept: its memory cannot be locked (raise the limit: ulimit -l)");
+        if (!unlocked_memory_told_)
+            log::error(
+                "PINs are not kept: their memory cannot be locked, and could reach swap (raise the limit "
+                "on locked memory: ulimit -l, LimitMEMLOCK=)");
+        unlocked_memory_told_ = true;
         return false;
     }
     const auto now = os::BootClock::now();

@@ -26,7 +26,8 @@ class PinCache {
     bool knows(const ssh::PublicKey& key) const;
     /// Nothing when the key's PIN is not known; null when it is known to be empty. Counts as a use.
     std::optional<tpm::Auth> use(const ssh::PublicKey& key);
-    /// A PIN whose memory the system would not lock is not kept: it could reach swap.
+    /// A PIN whose memory the system would not lock is not kept: it could reach swap; the log says so
+    /// once.
     /// @returns whether it is kept.
     bool remember(const ssh::PublicKey& key, const tpm::Auth& auth);
     /// Wiped when the last signature that uses it is done.
@@ -46,6 +47,7 @@ class PinCache {
     os::BootClock::time_point end_of(const Pin& pin) const;
 
     std::optional<PinLifetime> lifetime_;
+    bool unlocked_memory_told_ = false;         ///< once is enough
     std::unordered_map<std::string, Pin> pins_; ///< by key blob
 };
 

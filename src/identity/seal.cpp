@@ -1,5 +1,6 @@
 #include "identity/seal.hpp"
 
+#include "base/traces.hpp"
 #include "identity/convert.hpp"
 #include "identity/sign.hpp"
 #include "keyfile/wrap.hpp"
@@ -16,6 +17,7 @@ keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey&
     auto wrapped = keyfile::wrap(storage_key, area, key.sensitive, auth ? auth->view() : ByteView());
     wrapped.parent = parent;
     wrapped.description = comment;
+    forget_traces();
     return wrapped;
 }
 

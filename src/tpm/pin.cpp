@@ -1,6 +1,7 @@
 #include "tpm/pin.hpp"
 
 #include "base/error.hpp"
+#include "base/traces.hpp"
 
 namespace sshtpm::tpm {
 
@@ -13,7 +14,9 @@ Auth to_auth(Secret typed) {
     if (typed.empty())
         return nullptr;
     // Into memory of its own size: a cached PIN should not hold the page of a long answer.
-    return std::make_shared<const Secret>(Secret::copy_of(typed.view()));
+    auto auth = std::make_shared<const Secret>(Secret::copy_of(typed.view()));
+    forget_traces();
+    return auth;
 }
 
 } // namespace sshtpm::tpm

@@ -1,5 +1,6 @@
 #include "tpm/session.hpp"
 
+#include "base/traces.hpp"
 #include "tpm/context.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/tpm2b.hpp"
@@ -40,6 +41,7 @@ AuthInUse::~AuthInUse() {
     // A full-size zero value first: ESYS copies the whole struct, so this overwrites what the last one left.
     const TPM2B_AUTH empty{};
     (void)Esys_TR_SetAuth(context_.esys(), object_, &empty);
+    forget_traces();
 }
 
 } // namespace sshtpm::tpm
