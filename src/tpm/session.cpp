@@ -27,8 +27,31 @@ void prepare_session(const Context& context, const Handle& session, Encryption e
                                         TPMA_SESSION_ENCRYPT));
 }
 
-AuthInUse::AuthInUse(const Context& context, ESYS_TR object, const Auth& auth)
-    : context_(context), object_(object), set_(auth != nullptr) {
+namespace {
+
+/// ESYS puts the auth value behind the session's key and keeps both there until the next command. This one
+/// puts 64 zero bytes into the place and is never sent: after that, ESYS finds that the session is to encrypt
+/// the reply twice. Would another ESYS send it, the TPM would refuse it for its handle and change nothing.
+/// @returns whether the auth value is gone.
+bool overwrite_session_value(ESYS_CONTEXT* esys, ESYS_TR session) noexcept {
+    TPM2B_AUTH zeros{};
+    zeros.size = sizeof zeros.buffer;
+    const TPM2B_AUTH empty{};
+    if (Esys_TR_SetAuth(esys, ESYS_TR_RH_NULL, &zeros) != TSS2_RC_SUCCESS ||
+        Esys_TRSess_SetAttributes(esys, session, TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_ENCRYPT, 0xff) !=
+            TSS2_RC_SUCCESS)
+        return false;
+    const auto rc = Esys_Unseal_Async(esys, ESYS_TR_RH_NULL, session, session, ESYS_TR_NONE);
+    if (rc == TSS2_RC_SUCCESS)
+        (void)Esys_Unseal_Finish(esys, nullptr);
+    (void)Esys_TR_SetAuth(esys, ESYS_TR_RH_NULL, &empty);
+    return rc == TSS2_ESYS_RC_MULTIPLE_ENCRYPT_SESSIONS;
+}
+
+} // namespace
+
+AuthInUse::AuthInUse(const Context& context, ESYS_TR object, const Auth& auth, Handle* kept_session)
+    : context_(context), object_(object), kept_session_(kept_session), set_(auth != nullptr) {
     if (!set_)
         return;
     const Wiped<TPM2B_AUTH> value(tpm2b_of<TPM2B_AUTH>(auth->view()));
@@ -38,9 +61,12 @@ AuthInUse::AuthInUse(const Context& context, ESYS_TR object, const Auth& auth)
 AuthInUse::~AuthInUse() {
     if (!set_)
         return;
-    // A full-size zero value first: ESYS copies the whole struct, so this overwrites what the last one left.
+    // ESYS copies the whole struct: this overwrites all of what the last one left.
     const TPM2B_AUTH empty{};
     (void)Esys_TR_SetAuth(context_.esys(), object_, &empty);
+    if (kept_session_ != nullptr && *kept_session_ &&
+        !overwrite_session_value(context_.esys(), kept_session_->tr()))
+        *kept_session_ = {}; // ESYS frees it, and free() zeroes it; the next use starts another one
     forget_traces();
 }
 

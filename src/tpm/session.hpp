@@ -27,13 +27,16 @@ enum class Encryption {
 /// Sets what the next command through the session is to do; the session stays open after it.
 void prepare_session(const Context& context, const Handle& session, Encryption encryption);
 
-/// Sets the auth value that ESYS uses for an object, for as long as this lives: afterwards it is empty.
-/// ESYS copies it into its own heap. The copy in the object is overwritten here; the one that it makes in the
-/// session for the length of a command is freed by ESYS without being wiped.
+/// Sets the auth value that ESYS uses for an object, for as long as this lives: afterwards it is empty, and
+/// nothing of it is left. ESYS copies it into its own heap twice. The copy in the object is overwritten, and
+/// so is the one in a session that is kept; the one in a session that is flushed is zeroed as it is freed
+/// (base/zeroing_free.cpp). No command is sent for that.
 class AuthInUse {
   public:
     /// @throws Error(malformed) for more than the TPM's 64 bytes.
-    AuthInUse(const Context& context, ESYS_TR object, const Auth& auth);
+    /// @param kept_session the session that the value is used in, where it outlives this; given up should it
+    ///     not let go of the value.
+    AuthInUse(const Context& context, ESYS_TR object, const Auth& auth, Handle* kept_session = nullptr);
     AuthInUse(const AuthInUse&) = delete;
     AuthInUse& operator=(const AuthInUse&) = delete;
     ~AuthInUse();
@@ -41,6 +44,7 @@ class AuthInUse {
   private:
     const Context& context_;
     ESYS_TR object_;
+    Handle* kept_session_;
     bool set_;
 };
 

@@ -51,7 +51,7 @@ SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, co
     return with_retries(
         [&]() -> SignResult {
             const auto handle = loaded(key, auth != nullptr);
-            const AuthInUse in_use(context_, handle, auth);
+            const AuthInUse in_use(context_, handle, auth, &session_);
             if (auth)
                 prepare_session(context_, session_, Encryption::none);
             auto result = tpm::sign(context_, handle, key->public_area.type,
