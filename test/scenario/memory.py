@@ -46,9 +46,11 @@ def mappings(pid):
 
 
 def pages(pid):
-    """Every page that can be read, the unreadable guard pages and locked ones of libsodium included."""
+    """Every page that a process can have written to, the unreadable and the locked ones of libsodium included."""
     with open(f'/proc/{pid}/mem', 'rb', 0) as memory:
-        for begin, end, _, name in mappings(pid):
+        for begin, end, rights, name in mappings(pid):
+            if name.startswith('/') and 'w' not in rights:
+                continue  # code and constants, as they are in the file
             content = b''
             for place in range(begin, end, PIECE):
                 try:
@@ -72,7 +74,7 @@ def registers(pid):
               '        except AttributeError:\n'
               '            text = value.format_string(format="x")\n'
               '            gdb.write("TEXT " + text.replace("\\n", " ") + "\\n")\n')
-    done = subprocess.run(['gdb', '-nx', '-batch', '-iex', 'set auto-load off', '-iex', 'set debuginfod enabled off',
+    done = subprocess.run(['gdb', '-nx', '-batch', '-iex', 'set auto-load off', '-iex', 'set auto-solib-add off',
                            '-p', str(pid), '-ex', 'python exec(' + repr(script) + ')'],
                           capture_output=True, text=True, timeout=120, check=False)
     # A vector is printed in several widths, the widest among them: little-endian numbers.

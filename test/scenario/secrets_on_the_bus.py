@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""No PIN, owner password or private number passes the bus, and no session could be opened by who listens."""
+
+import unittest
+
+import bus
+import memory
+from agent import Agent, Askpass
+from lab import Scenario, read_key
+from softkey import SoftKey
+from swtpm import Probe, Swtpm
+
+VARIABLE = 'SSH_TPM_AGENT_OWNER_PASSWORD'
+GUARDED = {'Create', 'Import', 'ObjectChangeAuth'}  # their first parameter may be or carry a secret
+
+
+class SecretsOnTheBus(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.probe = Probe(self.tpm)
+        self.lab.env['SSH_TPM_TCTI'] = self.probe.tcti
+        self.pin = memory.random_pin()
+
+    def assert_nowhere(self, *secrets):
+        traffic = self.probe.bytes()
+        for secret in secrets:
+            self.assertGreaterEqual(len(secret), 16)
+            self.assertEqual(memory.count(traffic, secret), {})
+
+    def commands(self):
+        return [(bus.parse(command), response) for command, response in bus.exchanges(self.probe.bytes())]
+
+    def assert_sessions(self, *used, secrets=()):
+        """The rules that hold for all commands; `used` must be among them, in HMAC sessions. `secrets` are
+        those whose first parameter must be encrypted."""
+        started, seen = {}, set()
+        for command, response in self.commands():
+            ok = response[6:10] == bytes(4)
+            if command.name == 'StartAuthSession' and ok:
+                session = bus.started_session(command, response)
+                self.assertNotEqual(session.salt_key, bus.NULL, 'unsalted')
+                self.assertEqual(session.salt_key >> 24 in (0x80, 0x81), True)
+                self.assertGreaterEqual(len(session.salt), 64)
+                self.assertEqual(session.bind, bus.NULL)
+                self.assertEqual(session.symmetric, bus.AES_128_CFB)
+                started[session.handle] = session
+            for session in command.sessions:
+                if session.handle == bus.PASSWORD_SESSION:
+                    self.assertEqual(session.auth, b'', f'a password in the clear: {command.name}')
+                    self.assertNotIn(command.name, secrets)
+                    continue
+                self.assertIn(session.handle, started)
+                self.assertEqual(len(session.auth), 32)  # HMAC-SHA-256
+                seen.add(command.name)
+                if command.name in secrets:
+                    self.assertTrue(session.attributes & bus.DECRYPT, f'{command.name} is not encrypted')
+        self.assertLessEqual(set(used), seen)
+
+    def test_the_rules_find_what_breaks_them(self):
+        """tpm2-tools do it the plain way."""
+        self.tpm.lab.env['TPM2TOOLS_TCTI'] = self.probe.tcti
+        context = self.lab.path('primary.ctx')
+        for options in (('tpm2_createprimary', '-C', 'o', '-c', context),
+                        ('tpm2_create', '-C', context, '-p', self.pin, '-u', self.lab.path('u'), '-r',
+                         self.lab.path('r')),
+                        ('tpm2_startauthsession', '-S', self.lab.path('session'), '--hmac-session')):
+            self.lab.run(*options, status=0)
+        with self.assertRaises(AssertionError):
+            self.assert_nowhere(self.pin)
+        with self.assertRaisesRegex(AssertionError, 'unsalted'):
+            self.assert_sessions()
+
+    def test_a_password_in_the_clear_is_found(self):
+        key = bytes.fromhex('8002000000000000015d80000000') + bytes.fromhex('0000000d40000009' '0000' '01' '0004')
+        message = bytearray(key + b'1234')
+        message[2:6] = len(message).to_bytes(4, 'big')
+        command = bus.parse(bytes(message))
+        self.assertEqual((command.name, command.handles), ('Sign', [0x80000000]))
+        self.assertEqual(command.sessions, [bus.Session(bus.PASSWORD_SESSION, b'', 1, b'1234')])
+
+    def test_keys_are_made_and_sign_and_wrong_pins_pass_as_hidden(self):
+        wrong = memory.random_pin()
+        for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
+            self.lab.make_key(kind, kind, bits, pin=self.pin)
+        askpass = Askpass(self.lab, wrong, *[self.pin] * 3)
+        agent = Agent(self.lab, env=askpass.env)
+        for name in ('ecdsa', 'rsa', 'ecdsa'):
+            agent.sign_and_check(read_key(self.lab.path('keys', name)))
+        agent.stop()
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        self.assert_nowhere(self.pin, wrong)
+        self.assert_sessions('Create', 'Sign', secrets={'Create'})
+
+    def test_a_pin_changes(self):
+        new = memory.random_pin()
+        key = self.lab.make_key('x', pin=self.pin)
+        self.lab.keygen('-q', '-p', '-P', self.pin, '-N', new, '-f', key.path)
+        Agent(self.lab, env=Askpass(self.lab, new).env).sign_and_check(key)
+        self.assert_nowhere(self.pin, new)
+        self.assert_sessions('ObjectChangeAuth', 'Sign', secrets={'Create', 'ObjectChangeAuth'})
+
+    def test_a_key_comes_in_with_a_pin(self):
+        for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
+            soft = SoftKey(self.lab, self.lab.path('soft' + kind), kind, bits)
+            self.lab.keygen('-q', '--import', soft.path, '-N', self.pin, '-f', self.lab.path('keys', kind))
+            numbers = soft.numbers()
+            self.assert_nowhere(self.pin, *numbers, *(number[:24] for number in numbers))
+        agent = Agent(self.lab, env=Askpass(self.lab, self.pin, self.pin).env)
+        for kind in ('ecdsa', 'rsa'):
+            agent.sign_and_check(read_key(self.lab.path('keys', kind)))
+        self.assert_nowhere(self.pin)
+        self.assertIn('Import', [command.name for command, _ in self.commands()])
+        self.assert_sessions('Sign')
+
+    def test_a_key_from_ssh_add_is_sealed(self):
+        agent = Agent(self.lab)
+        for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
+            soft = SoftKey(self.lab, self.lab.path('soft' + kind), kind, bits)
+            agent.ssh_add(soft.path, status=0)
+            agent.sign_and_check(soft.key)
+            numbers = soft.numbers()
+            self.assert_nowhere(*numbers, *(number[:24] for number in numbers))
+        self.assertIn('Import', [command.name for command, _ in self.commands()])
+        self.assert_sessions()
+
+    def test_the_owner_password_is_hidden_the_right_one_and_a_wrong_one(self):
+        password, wrong = memory.random_pin(), memory.random_pin()
+        self.tpm.craft('tpm2_changeauth', '-c', 'o', password)
+        self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'), env={VARIABLE: wrong}, status=1)
+        self.lab.keygen('-q', '-N', self.pin, '-f', self.lab.path('keys/x'), env={VARIABLE: password})
+        Agent(self.lab, env={VARIABLE: password, **Askpass(self.lab, self.pin).env}).sign_and_check(
+            read_key(self.lab.path('keys/x')))
+        self.assert_nowhere(password, wrong, self.pin)
+        self.assert_sessions('CreatePrimary', 'Create', 'Sign', secrets={'Create'})
+
+
+if __name__ == '__main__':
+    unittest.main()
