@@ -11,7 +11,6 @@ from softkey import SoftKey
 from swtpm import Probe, Swtpm
 
 VARIABLE = 'SSH_TPM_AGENT_OWNER_PASSWORD'
-GUARDED = {'Create', 'Import', 'ObjectChangeAuth'}  # their first parameter may be or carry a secret
 
 
 class SecretsOnTheBus(Scenario):
