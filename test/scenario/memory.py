@@ -9,6 +9,11 @@ import os
 import re
 import secrets
 import subprocess
+import unittest
+
+from resources import is_sanitized
+
+wiping_builds = unittest.skipIf(is_sanitized(os.environ['SSH_TPM_BUILD']), 'sanitizers keep what was freed')
 
 PIECE = 1 << 24  # bytes read at a time
 
@@ -29,6 +34,11 @@ def spellings(secret):
         first, last = (0, 2, 3)[shift], -4 if (shift + len(raw)) % 3 else None
         found[f'base64 at {shift}'] = coded[first:last]
     return found
+
+
+def leaking(kind):
+    """The environment of a program that leaks deliberately, as test/support/leak.cpp says."""
+    return {'LD_PRELOAD': os.environ['SSH_TPM_LEAK'], 'SSH_TPM_TEST_LEAK': kind}
 
 
 def count(memory, secret):

@@ -10,11 +10,8 @@ import unittest
 import memory
 from agent import Agent, Askpass
 from lab import KINDS, Scenario, needs_root, read_key, wait_until
-from resources import is_sanitized
 from softkey import SoftKey
 from swtpm import Probe, Swtpm
-
-wiping_builds = unittest.skipIf(is_sanitized(os.environ['SSH_TPM_BUILD']), 'sanitizers keep what was freed')
 
 
 @needs_root
@@ -56,9 +53,9 @@ class WithAgent(Scenario):
         self.tpm = Swtpm(self.lab)
         self.pin = memory.random_pin()
 
-    def start(self, *options, answers=None, name='agent', **more):
+    def start(self, *options, answers=None, name='agent', env=None, **more):
         self.askpass = Askpass(self.lab, *(answers or [self.pin] * 4), name='askpass of ' + name)
-        self.agent = Agent(self.lab, *options, env=self.askpass.env, name=name, **more)
+        self.agent = Agent(self.lab, *options, env={**self.askpass.env, **(env or {})}, name=name, **more)
 
     def find(self, secret=None, with_registers=True):
         """What is found twice: the thread of the TPM lets go of its job just after the client has its answer."""
@@ -76,7 +73,7 @@ class WithAgent(Scenario):
 
 
 @needs_root
-@wiping_builds
+@memory.wiping_builds
 class Pins(WithAgent):
     def cached(self, *options, **more):
         """A key whose PIN the agent holds; the scan sees it there, so that it can see it go."""
@@ -207,9 +204,22 @@ class Pins(WithAgent):
         self.assertEqual(self.tpm.wrong_tries(), 1)
         self.assert_gone(wrong)
 
+    def test_a_deliberate_leak_is_found(self):
+        for leak, spelling in (('memory', 'raw'), ('hex', 'hex')):
+            with self.subTest(leak):
+                key = self.lab.make_key(leak, pin=self.pin)
+                self.start(name='agent ' + leak, env=memory.leaking(leak))
+                self.agent.sign_and_check(key)
+                with self.assertRaises(AssertionError):
+                    self.assert_once()
+                self.agent.ssh_add('-d', key.pub, status=0)
+                with self.assertRaises(AssertionError):
+                    self.assert_gone()
+                self.assertEqual([found for _, found in self.find()], [spelling])
+
 
 @needs_root
-@wiping_builds
+@memory.wiping_builds
 class OutsideKeys(WithAgent):
     def test_the_private_numbers_of_a_key_from_ssh_add_are_gone_once_it_is_sealed(self):
         self.start()

@@ -91,6 +91,27 @@ class SecretsOnTheBus(Scenario):
         self.assert_nowhere(self.pin, wrong)
         self.assert_sessions('Create', 'Sign', secrets={'Create'})
 
+    @memory.wiping_builds  # a sanitizer wants to be loaded before all others
+    def test_deliberate_leaks_are_found(self):
+        for leak, complaint in (('bus', None), ('password', 'a password in the clear: Sign'),
+                                ('unsalted', 'unsalted')):
+            with self.subTest(leak):
+                self.probe = Probe(self.tpm, name=leak)
+                key = self.lab.make_key(leak, pin=self.pin)
+                asked = Askpass(self.lab, self.pin, name='askpass ' + leak)
+                agent = Agent(self.lab, tcti=self.probe.tcti, env={**asked.env, **memory.leaking(leak)},
+                              name=leak)
+                agent.sign_and_check(key)
+                agent.stop()
+                if complaint:
+                    with self.assertRaisesRegex(AssertionError, complaint):
+                        self.assert_sessions()
+                else:
+                    self.assert_sessions('Sign')
+                if leak != 'unsalted':
+                    with self.assertRaisesRegex(AssertionError, 'raw'):
+                        self.assert_nowhere(self.pin)
+
     def test_a_pin_changes(self):
         new = memory.random_pin()
         key = self.lab.make_key('x', pin=self.pin)
