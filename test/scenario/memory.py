@@ -8,6 +8,7 @@ import base64
 import os
 import re
 import secrets
+import string
 import subprocess
 import unittest
 
@@ -19,8 +20,8 @@ PIECE = 1 << 24  # bytes read at a time
 
 
 def random_pin():
-    """24 characters that nothing else in a process resembles."""
-    return secrets.token_urlsafe(18)
+    """24 characters that nothing else in a process resembles, and no program takes for an option."""
+    return ''.join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
 
 
 def spellings(secret):
