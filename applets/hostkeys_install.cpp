@@ -11,6 +11,7 @@
 #include "ssh/sshd_settings.hpp"
 
 #include <iostream>
+#include <sys/stat.h>
 
 namespace sshtpm::applets {
 
@@ -24,22 +25,24 @@ fs::path systemd_folder(const char* name) {
     return fs::path("/etc") / name;
 }
 
-void add_all(Installation& files, std::string_view kind, const fs::path& folder) {
+using MissingFolder = Installation::MissingFolder;
+
+void add_all(Installation& files, std::string_view kind, const fs::path& folder,
+             MissingFolder missing = MissingFolder::refused) {
     for (const auto& file : installed_files())
         if (file.name.starts_with(kind))
-            files.add(file.name, folder);
+            files.add(file.name, folder, missing);
 }
 
-Installation system_files(bool units, bool sshd) {
-    Installation files;
-    if (units) {
-        add_all(files, "system/", systemd_folder("systemd") / "system");
-        add_all(files, "sysusers/", systemd_folder("sysusers.d"));
-        add_all(files, "tmpfiles/", systemd_folder("tmpfiles.d"));
-    }
-    if (sshd)
-        add_all(files, "sshd/", "/etc/ssh/sshd_config.d");
-    return files;
+void add_system_units(Installation& files) {
+    add_all(files, "system/", systemd_folder("systemd") / "system");
+    // A stock system has these folders below /usr alone; systemd reads them here too.
+    add_all(files, "sysusers/", systemd_folder("sysusers.d"), MissingFolder::made);
+    add_all(files, "tmpfiles/", systemd_folder("tmpfiles.d"), MissingFolder::made);
+}
+
+void add_sshd_config(Installation& files) {
+    add_all(files, "sshd/", "/etc/ssh/sshd_config.d");
 }
 
 /// sshd's word on what was written for it: that it is right, and that it is read at all.
@@ -57,36 +60,69 @@ void expect_sshd_to_agree() {
                     "/etc/ssh/sshd_config has to begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
-} // namespace
+void tell_how_to_start() {
+    constexpr std::string_view units = "ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket\n";
+    if (destdir().empty())
+        std::cout << "To start: systemd-sysusers && systemctl daemon-reload && systemctl enable --now "
+                  << units;
+    else
+        std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable " << units;
+}
 
-int hostkeys_install(const HostkeysOptions& options) {
-    auto files = system_files(options.system_units, options.sshd_config);
-    try { // caught to leave everything as it was
-        files.install(options.force);
-        if (options.sshd_config && destdir().empty())
-            expect_sshd_to_agree();
+void agree_or_take_back(Installation& files) {
+    if (!destdir().empty()) {
+        // Its agent does not run, so sshd would find no host key; and what lies in a tree is not to be run.
+        std::cout << "sshd -t has not been run: the agent that it asks is another system's. There, ssh-tpm "
+                     "hostkeys --check tells whether all is well.\n";
+        return;
+    }
+    try { // caught to leave sshd as it was
+        expect_sshd_to_agree();
     } catch (...) {
         files.take_back();
         throw;
     }
-    if (!destdir().empty() && options.sshd_config)
-        // Its agent does not run, so sshd would find no host key; and what lies in a tree is not to be run.
-        std::cout << "sshd -t has not been run: the agent that it asks is another system's. There, ssh-tpm "
-                     "hostkeys --check tells whether all is well.\n";
-    if (destdir().empty() && options.system_units)
-        std::cout << "To start: systemd-sysusers && systemctl daemon-reload && systemctl enable --now "
-                     "ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket\n";
+}
+
+} // namespace
+
+int hostkeys_install(const HostkeysOptions& options) {
+    ::umask(022); // for folders that others read
+    Installation units, sshd;
+    if (options.system_units)
+        add_system_units(units);
+    if (options.sshd_config)
+        add_sshd_config(sshd);
+    units.install(options.force);
+    try { // caught to leave everything as it was
+        sshd.install(options.force);
+    } catch (...) {
+        units.take_back();
+        throw;
+    }
+    // From here on the units stay, whatever sshd says: they wait for a person to start them, and sshd may be
+    // waiting for them.
+    units.tell();
+    if (options.system_units)
+        tell_how_to_start();
+    if (options.sshd_config)
+        agree_or_take_back(sshd);
+    sshd.tell();
     return 0;
 }
 
 int hostkeys_uninstall(const HostkeysOptions& options) {
-    system_files(true, true).uninstall(options.force);
+    Installation files;
+    add_system_units(files);
+    add_sshd_config(files);
+    files.uninstall(options.force);
     return 0;
 }
 
 int install_user_units(bool for_all, bool force) {
     Installation files;
     if (for_all) {
+        ::umask(022); // for folders that others read
         add_all(files, "user/", systemd_folder("systemd") / "user");
     } else {
         const auto config = os::variable("XDG_CONFIG_HOME");
@@ -98,6 +134,7 @@ int install_user_units(bool for_all, bool force) {
         add_all(files, "user/", folder);
     }
     files.install(force);
+    files.tell();
     std::cout << "To start: systemctl --user daemon-reload && systemctl --user enable --now "
                  "ssh-tpm-agent.socket\n";
     return 0;

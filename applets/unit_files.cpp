@@ -83,7 +83,7 @@ std::string destdir() {
     return root;
 }
 
-void Installation::add(std::string_view name, const fs::path& folder) {
+void Installation::add(std::string_view name, const fs::path& folder, MissingFolder missing) {
     const auto table = installed_files();
     const auto found = std::ranges::find(table, name, &InstalledFile::name);
     if (found == table.end())
@@ -94,7 +94,7 @@ void Installation::add(std::string_view name, const fs::path& folder) {
         text.replace(at, placeholder.size(), word);
         at += word.size();
     }
-    files_.push_back({destdir() + (folder / fs::path(name).filename()).string(), std::move(text)});
+    files_.push_back({destdir() + (folder / fs::path(name).filename()).string(), std::move(text), missing});
 }
 
 void Installation::install(bool force) {
@@ -102,7 +102,7 @@ void Installation::install(bool force) {
     for (const auto& file : files_) {
         const auto folder = file.path.parent_path();
         std::error_code ignored;
-        if (destdir().empty() && !fs::is_directory(folder, ignored))
+        if (destdir().empty() && file.missing == MissingFolder::refused && !fs::is_directory(folder, ignored))
             throw Error(Errc::not_found, folder.string() + ": no such folder",
                         "what reads it is not installed here; DESTDIR makes folders for another tree");
         const auto there = content_of(file.path);
@@ -112,13 +112,21 @@ void Installation::install(bool force) {
             throw changed(file.path);
         to_write.push_back(&file);
     }
-    for (const auto* file : to_write) {
-        make_folders(file->path.parent_path());
-        before_.push_back(look_at(file->path));
-        write_file(file->path, bytes_of(file->text), 0644, Existing::replace);
+    try { // caught to leave everything as it was
+        for (const auto* file : to_write) {
+            make_folders(file->path.parent_path());
+            before_.push_back(look_at(file->path));
+            write_file(file->path, bytes_of(file->text), 0644, Existing::replace);
+        }
+    } catch (...) {
+        take_back();
+        throw;
     }
-    for (const auto* file : to_write)
-        std::cout << "wrote " << file->path.string() << '\n';
+}
+
+void Installation::tell() const {
+    for (const auto& before : before_)
+        std::cout << "wrote " << before.path.string() << '\n';
 }
 
 Installation::Before Installation::look_at(const fs::path& path) {

@@ -26,13 +26,20 @@ std::string destdir();
 
 class Installation {
   public:
+    enum class MissingFolder {
+        refused, ///< whoever reads it is not there
+        made,
+    };
     /// A file of installed_files, for `folder` (DESTDIR comes in front).
-    void add(std::string_view name, const std::filesystem::path& folder);
+    void add(std::string_view name, const std::filesystem::path& folder,
+             MissingFolder missing = MissingFolder::refused);
 
-    /// Writes what is not there yet; nothing when one of the files cannot be written. With DESTDIR missing
-    /// folders are made, else they are an error: whoever reads them is not there.
+    /// Writes what is not there yet; what was written is taken back when one of the files cannot be. With
+    /// DESTDIR all folders are made.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
+    /// Says on standard output what `install` has written.
+    void tell() const;
     /// Puts back what `install` found: contents, modes and symbolic links; folders that it made are removed.
     void take_back() noexcept;
     /// Removes the files that are there. @throws Error(exists) as install.
@@ -42,6 +49,7 @@ class Installation {
     struct File {
         std::filesystem::path path;
         std::string text;
+        MissingFolder missing;
     };
     struct Before {
         std::filesystem::path path;

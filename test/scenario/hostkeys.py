@@ -2,6 +2,7 @@
 """ssh-tpm-hostkeys: what is installed, what it finds wrong, and logins in a tree that was empty before."""
 
 import os
+import shutil
 import unittest
 
 from agent import Agent
@@ -161,6 +162,29 @@ class HostKeys(Scenario):
         self.lab.write('etc-ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\nHostKey /etc/ssh/plain\n')
         self.assertEqual(self.on_this_system('--install-sshd-config').returncode, 0)
         self.assertTrue(os.path.exists(self.lab.path('etc-ssh', 'sshd_config.d', '70-ssh-tpm.conf')))
+
+    @needs_root
+    def test_units_stay_when_sshd_waits_for_their_agent(self):
+        """On a stock system, where /etc has no sysusers.d; in one call with the configuration of sshd."""
+        etc = self.lab.make_folder('etc')
+        os.makedirs(etc + '/systemd/system')
+        os.makedirs(etc + '/ssh/sshd_config.d')
+        shutil.copy('/etc/passwd', etc)
+        self.lab.write('etc/ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\n')
+        options = ('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', etc,
+                   self.lab.bin + '/ssh-tpm-hostkeys', '--install-system-units', '--install-sshd-config')
+        result = self.lab.run(*options)
+        self.assert_problem(result, 'sshd -t refuses', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+        self.assertIn('To start: ', result.stdout)
+        self.assertEqual(os.listdir(etc + '/ssh/sshd_config.d'), [])
+        self.assertTrue(os.path.exists(etc + '/systemd/system/ssh-tpm-hostkeys.service'))
+        self.assertEqual(mode(etc + '/sysusers.d'), 0o755)
+        self.assertIn('wrote /etc/sysusers.d/ssh-tpm.conf', result.stdout)
+        SoftKey(self.lab, self.lab.path('etc', 'ssh', 'plain'))
+        self.lab.write('etc/ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\nHostKey /etc/ssh/plain\n')
+        result = self.lab.run(*options, status=0)
+        self.assertEqual([line for line in result.stdout.splitlines() if line.startswith('wrote ')],
+                         ['wrote /etc/ssh/sshd_config.d/70-ssh-tpm.conf'])
 
     @needs_root
     def test_what_sshd_does_not_read_is_taken_back(self):
