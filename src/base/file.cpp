@@ -153,7 +153,9 @@ FileStamp stamp_of(const fs::path& path) noexcept {
 
 bool make_folder(const fs::path& path, mode_t mode) {
     if (::mkdir(path.c_str(), mode) == 0) { // the umask may have taken some of it
-        if (::chmod(path.c_str(), mode) != 0)
+        // By descriptor: whoever may write above may have put a link in its place.
+        const UniqueFd made(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!made || ::fchmod(made.value(), mode) != 0)
             throw Error::from_errno(errno, path.string());
         return true;
     }
