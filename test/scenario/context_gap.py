@@ -29,7 +29,7 @@ class ContextGap(Scenario):
         self.plain, self.guarded = self.lab.make_key('plain'), self.lab.make_key('guarded', pin=PIN)
 
     def agent(self, tcti=None):
-        return Agent(self.lab, tcti=tcti, env=Askpass(self.lab, PIN).env)
+        return Agent(self.lab, tcti=tcti, env=Askpass(self.lab, PIN, PIN).env)
 
     def hold_session(self):
         self.tpm.tool('tpm2_startauthsession', '-S', self.session, '--hmac-session')
@@ -77,6 +77,42 @@ class ContextGap(Scenario):
         self.assertEqual(refused, ['TPM2_Sign 0x00000901'] * (2 if SLOW else 6))
         agent.stop()
         self.end_session()
+        self.tpm.assert_no_handles()
+
+    def age(self, neighbour, session, connection):
+        """The neighbour saves and loads a session until the TPM will not have it, while the agent signs."""
+        saved = 0
+        with self.assertRaises(Refused) as refused:
+            while True:
+                with neighbour:  # swtpm serves one connection at a time: the agent has its turn in between
+                    for _ in range(NUMBERS // 16):
+                        context = neighbour.save(session)
+                        saved += 1
+                        self.assertEqual(neighbour.load(context), session)
+                self.sign(connection, self.plain, BATCH)
+        self.assertEqual(refused.exception.code, CONTEXT_GAP)
+        self.assertGreater(saved, NUMBERS - 100)
+
+    def test_a_gap_that_only_the_neighbour_can_mend_stops_new_sessions_alone_and_is_outlived(self):
+        agent, neighbour = self.agent(), Neighbour(self.tpm)
+        with agent.connect() as connection:
+            with neighbour:
+                oldest = neighbour.save(neighbour.start_session())
+                session = neighbour.start_session()
+                neighbour.start_session()  # the last slot is not given away while there is a gap
+            self.age(neighbour, session, connection)
+            self.sign(connection, self.plain, 1)
+            # A PIN is kept once it has signed: it will be asked for again.
+            self.assertIsNone(connection.sign(self.guarded.blob, b'data'))
+            self.assertIn('another program has kept a session for too long', agent.log())
+            self.sign(connection, self.plain, 1)
+            with neighbour:
+                neighbour.flush(neighbour.load(oldest))
+                neighbour.sessions.pop(0)
+            self.sign(connection, self.guarded, 1)
+            with neighbour:
+                neighbour.leave()
+        agent.stop()
         self.tpm.assert_no_handles()
 
 
