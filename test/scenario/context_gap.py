@@ -104,7 +104,7 @@ class ContextGap(Scenario):
             self.sign(connection, self.plain, 1)
             # A PIN is kept once it has signed: it will be asked for again.
             self.assertIsNone(connection.sign(self.guarded.blob, b'data'))
-            self.assertIn('another program has kept a session for too long', agent.log())
+            agent.process.wait_line('another program has kept a session for too long')
             self.sign(connection, self.plain, 1)
             with neighbour:
                 neighbour.flush(neighbour.load(oldest))

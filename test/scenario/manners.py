@@ -130,7 +130,7 @@ class Manners(Scenario):
         self.assertIsNone(connection.sign(key.blob, b'data'))
         self.assertLess(time.monotonic() - start, SLACK)
         for word in words:
-            self.assertIn(word, agent.log())
+            agent.process.wait_line(word)
 
     def check_neighbour(self, take, full, *words, pin=''):
         key = self.lab.make_key('x', pin=pin)
