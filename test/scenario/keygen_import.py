@@ -197,6 +197,9 @@ class KeygenImport(Scenario):
 
     def test_no_file_but_the_two_results_appears_even_for_a_moment(self):
         soft = self.soft(passphrase=PASSPHRASE)
+        first = self.lab.make_key('first')  # after which the TPM is known
+        os.unlink(first.tpm)
+        os.unlink(first.pub)
         before = self.everything()
         askpass = Askpass(self.lab)
         fifo = askpass.answer_later(1)
