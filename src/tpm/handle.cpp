@@ -5,7 +5,6 @@
 #include "tpm/rc.hpp"
 #include "tpm/retry.hpp"
 
-#include <chrono>
 #include <thread>
 
 namespace sshtpm::tpm {
@@ -14,7 +13,7 @@ namespace {
 
 /// A busy TPM is asked again, since what is not flushed stays in a TPM without a resource manager for good.
 TSS2_RC flush(ESYS_CONTEXT* esys, ESYS_TR tr) noexcept {
-    for (RetryPlan plan(std::chrono::seconds(5));;) {
+    for (RetryPlan plan;;) {
         const auto rc = Esys_FlushContext(esys, tr);
         const auto step = plan.next(base_code(rc));
         if (rc == TSS2_RC_SUCCESS || step.remedy != Remedy::wait)
@@ -41,6 +40,18 @@ Handle& Handle::operator=(Handle&& other) noexcept {
         flush_ = other.flush_;
     }
     return *this;
+}
+
+TPM2_HANDLE Handle::tpm_handle() const {
+    TPM2_HANDLE handle = 0;
+    check("Esys_TR_GetTpmHandle", Esys_TR_GetTpmHandle(esys_, tr_, &handle));
+    return handle;
+}
+
+void Handle::abandon() noexcept {
+    if (tr_ != ESYS_TR_NONE)
+        (void)Esys_TR_Close(esys_, &tr_);
+    tr_ = ESYS_TR_NONE;
 }
 
 void Handle::release() noexcept {

@@ -25,6 +25,11 @@ class Handle {
     ~Handle() { release(); }
 
     ESYS_TR tr() const noexcept { return tr_; }
+    /// The TPM's own number for it (TPM 2.0 Part 2, 7.2). After a reset the TPM gives it away anew.
+    /// @throws Error
+    TPM2_HANDLE tpm_handle() const;
+    /// Has ESYS forget it without a word to the TPM, which has lost it.
+    void abandon() noexcept;
     explicit operator bool() const noexcept { return tr_ != ESYS_TR_NONE; }
 
   private:

@@ -120,14 +120,26 @@ void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool wit
     if (parents_.opening_needs_session(*key))
         drop_session();
     if (key->kind == keyfile::KeyKind::primary) { // which has no PIN, and no parent
-        warm_.insert(warm_.begin(), Warm{key, primaries_.load(context_, parents_, *key)});
+        hold(key, primaries_.load(context_, parents_, *key));
         return;
     }
     auto parent = parents_.open(*key);
-    auto handle = load_key(context_, parents_, parent, *key);
-    warm_.insert(warm_.begin(), Warm{key, std::move(handle)});
+    hold(key, load_key(context_, parents_, parent, *key));
     if (with_session && !has_session_for(*key))
         start_session(*key, parent); // now, while the parent is there to salt it
+}
+
+/// A number that a warm key has already: the TPM was reset since that one was loaded, and by this number the
+/// new key would sign for it. To flush it would flush the new one.
+void WarmKeys::hold(const std::shared_ptr<const keyfile::KeyFile>& key, Handle handle) {
+    const auto number = handle.tpm_handle();
+    if (std::ranges::any_of(warm_, [&](const Warm& warm) { return warm.handle.tpm_handle() == number; })) {
+        for (auto& warm : warm_)
+            warm.handle.abandon();
+        session_.abandon();
+        flush();
+    }
+    warm_.insert(warm_.begin(), Warm{key, std::move(handle)});
 }
 
 } // namespace sshtpm::tpm

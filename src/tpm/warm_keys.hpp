@@ -65,6 +65,7 @@ class WarmKeys {
     void start_session(const keyfile::KeyFile& key, const Parent& parent);
     bool has_session_for(const keyfile::KeyFile& key) const;
     void load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
+    void hold(const std::shared_ptr<const keyfile::KeyFile>& key, Handle handle);
 
     const Context& context_;
     SavedPrimaries& primaries_;

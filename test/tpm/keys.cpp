@@ -173,6 +173,21 @@ SCENARIO("a key loaded in a TPM that was reset is loaded again within the same r
     CHECK(swtpm.loaded_handles() == 0);
 }
 
+SCENARIO("after a reset no key signs for another one that had its number") {
+    support::Swtpm swtpm;
+    tpm::Device device({.tcti = swtpm.tcti(), .emulator_state = {}});
+    const auto one = make(device), other = make(device);
+    device.keys().flush();
+    REQUIRE(signs(device, one));
+    swtpm.stop();
+    swtpm.start();
+    CHECK(signs(device, other)); // loaded where the first one was
+    CHECK(signs(device, one));
+    CHECK(signs(device, other));
+    device.keys().flush();
+    CHECK(swtpm.loaded_handles() == 0);
+}
+
 SCENARIO("the PIN is on the bus neither when the key is made nor when it signs") {
     const support::Swtpm swtpm;
     support::TctiLog log(swtpm.tcti());
