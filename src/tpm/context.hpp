@@ -24,7 +24,7 @@ class Context {
     ESYS_CONTEXT* esys() const noexcept { return esys_; }
 
     /// Set once a reply did not come, or was none. ESYS refuses every call from then on, nothing is sent any
-    /// more, and what is left to do with this object is to destroy it, which does not wait for the TPM.
+    /// more, and what is left to do with this object is to destroy it, which asks nothing of the TPM.
     const std::optional<Loss>& loss() const noexcept { return tcti_.loss(); }
 
   private:

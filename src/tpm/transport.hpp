@@ -1,5 +1,8 @@
 #pragma once
-// The way to a TPM and back, below ESYS: bytes out, bytes in, never later than a deadline.
+// The way to a TPM and back, below ESYS: bytes out, bytes in, by a deadline, as far as the way allows. Linux
+// lets nobody poll or close /dev/tpmrm0 while it works on a command (drivers/char/tpm/tpm-dev-common.c holds
+// its mutex all the while), so there the driver's own timeouts come first; and a TCTI that has no descriptor
+// to poll and ignores its timeout, such as mssim's, waits for as long as it does.
 
 #include "base/bytes.hpp"
 

@@ -1,6 +1,6 @@
 #pragma once
-// The TCTI that ESYS is given: it lets no command wait beyond its deadline, lets through what has the shape
-// of a reply only, and remembers when a connection is lost.
+// The TCTI that ESYS is given: it gives every command a deadline, lets through what has the shape of a reply
+// only, and remembers when a connection is lost.
 
 #include "base/error.hpp"
 #include "tpm/command_deadline.hpp"
