@@ -20,8 +20,11 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path systemd_folder(const char* name) {
-    if (const auto prefix = os::variable("PREFIX"); prefix && !prefix->empty())
+    if (const auto prefix = os::variable("PREFIX"); prefix && !prefix->empty()) {
+        if (!prefix->starts_with('/'))
+            throw Error(Errc::usage, "PREFIX=" + *prefix + " is no absolute path");
         return fs::path(*prefix) / "lib" / name;
+    }
     return fs::path("/etc") / name;
 }
 
@@ -115,7 +118,9 @@ int hostkeys_uninstall(const HostkeysOptions& options) {
     Installation files;
     add_system_units(files);
     add_sshd_config(files);
-    files.uninstall(options.force);
+    if (files.uninstall(options.force) && destdir().empty())
+        std::cout << "To stop what runs: systemctl stop ssh-tpm-hostkeys.socket ssh-tpm-hostkeys.service && "
+                     "systemctl daemon-reload && systemctl reload ssh\n";
     return 0;
 }
 

@@ -171,7 +171,7 @@ void Installation::take_back() noexcept {
     made_.clear();
 }
 
-void Installation::uninstall(bool force) const {
+bool Installation::uninstall(bool force) const {
     std::vector<fs::path> there;
     for (const auto& file : files_) {
         const auto content = content_of(file.path);
@@ -184,6 +184,7 @@ void Installation::uninstall(bool force) const {
         fs::remove(path);
         std::cout << "removed " << path.string() << '\n';
     }
+    return !there.empty();
 }
 
 } // namespace sshtpm::applets

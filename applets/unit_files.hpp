@@ -43,7 +43,8 @@ class Installation {
     /// Puts back what `install` found: contents, modes and symbolic links; folders that it made are removed.
     void take_back() noexcept;
     /// Removes the files that are there. @throws Error(exists) as install.
-    void uninstall(bool force) const;
+    /// @returns whether there were any.
+    bool uninstall(bool force) const;
 
   private:
     struct File {

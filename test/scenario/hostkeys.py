@@ -130,6 +130,8 @@ class HostKeys(Scenario):
         self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': '/usr'}, status=0)
         self.assertTrue(os.path.exists(self.root + '/usr/lib/systemd/system/ssh-tpm-hostkeys.service'))
         self.assertFalse(os.path.exists(self.root + '/etc'))
+        self.assert_error(self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': 'usr'}),
+                          'PREFIX=usr is no absolute path', tool='ssh-tpm-hostkeys', status=2)
 
     def on_this_system(self, *options):
         """Without DESTDIR, with folders of the lab in the place of /etc/ssh: in a mount namespace of its own."""

@@ -199,7 +199,7 @@ TEST_CASE("a reply that comes byte by byte is whole in the end") {
 }
 
 TEST_CASE("a server that closes before all is said costs nothing but the command") {
-    for (const std::size_t said : {0, 1, 9}) {
+    for (const std::size_t said : {0U, 1U, 9U}) {
         const auto outcome =
             dealt_with([said](int connection) { say(connection, ByteView(reply).first(said)); });
         CHECK(outcome.rc == TSS2_TCTI_RC_NO_CONNECTION);
