@@ -30,7 +30,7 @@ class SignalsBlocked {
 } // namespace
 
 TpmLane::TpmLane(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password)
-    : loop_(loop), lane_stays_(lane_.get_executor()) {
+    : loop_(loop), idle_timer_(loop), lane_stays_(lane_.get_executor()) {
     std::promise<void> opened;
     {
         const SignalsBlocked blocked;
@@ -66,7 +66,6 @@ bool TpmLane::end_within(std::chrono::seconds limit) {
     const auto closed = std::make_shared<std::promise<void>>();
     auto end = closed->get_future();
     asio::post(lane_, [this, closed] {
-        idle_timer_.cancel(); // the lane would run on until it rings
         device_.reset();
         closed->set_value();
     });
@@ -78,6 +77,7 @@ bool TpmLane::end_within(std::chrono::seconds limit) {
 }
 
 void TpmLane::watch_idleness() {
+    used_ = true;
     if (!idle_timer_set_) // the device says when it rings how long it should have waited, which costs less
         ring_at(std::chrono::steady_clock::now() + idle_limit); // than to set it anew for every job
 }
@@ -92,11 +92,19 @@ void TpmLane::ring_at(std::chrono::steady_clock::time_point when) {
 }
 
 void TpmLane::idle_timer_rang() {
-    idle_timer_set_ = false;
-    if (!device_)
-        return;
-    if (const auto next = device_->rest(idle_limit))
-        ring_at(*next);
+    used_ = false;
+    asio::post(lane_, [this] {
+        if (ending_)
+            return;
+        const auto next = device_->rest(idle_limit);
+        asio::post(loop_, [this, next] {
+            idle_timer_set_ = false;
+            if (next)
+                ring_at(*next);
+            else if (used_) // by a job that came behind the rest
+                watch_idleness();
+        });
+    });
 }
 
 } // namespace sshtpm::agent

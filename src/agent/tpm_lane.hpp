@@ -47,6 +47,7 @@ class TpmLane {
     template <class Job>
     boost::asio::awaitable<std::invoke_result_t<Job, tpm::Device&>> run(Job job) {
         using Result = std::invoke_result_t<Job, tpm::Device&>;
+        watch_idleness();
         co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>,
                                                        void(std::exception_ptr, Result)>(
             [this](auto handler, Job started) {
@@ -70,7 +71,6 @@ class TpmLane {
             } catch (...) {
                 failure = std::current_exception();
             }
-            watch_idleness();
             boost::asio::post(loop_,
                               [handler = std::move(handler), failure, result = std::move(result)]() mutable {
                                   std::move(handler)(failure, std::move(result));
@@ -83,9 +83,11 @@ class TpmLane {
     void idle_timer_rang();
 
     boost::asio::any_io_executor loop_;
-    boost::asio::io_context lane_{1};
-    boost::asio::steady_timer idle_timer_{lane_}; ///< touched on the lane only, and so is the next one
+    boost::asio::steady_timer idle_timer_; ///< on the loop: one on the lane costs three descriptors
     bool idle_timer_set_ = false;
+    bool used_ = false; ///< since the timer rang
+
+    boost::asio::io_context lane_{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> lane_stays_;
     std::optional<tpm::Device> device_; ///< touched on the lane only
     std::atomic<bool> ending_ = false;

@@ -97,6 +97,10 @@ class TpmAccess(Scenario):
         agent.sign_and_check(free)
         self.tpm.tool('tpm2_clear')
         self.assertNotEqual(agent.ssh_keygen_sign(free).returncode, 0)
+        known = self.lab.path('state', 'ssh-tpm', 'known_tpms')
+        self.assertIn(f'delete line 1 of {known}', agent.log())
+        os.unlink(known)  # a person knows that it was cleared
+        self.assertNotEqual(agent.ssh_keygen_sign(free).returncode, 0)
         self.assertIn('belongs to another TPM, or the TPM was cleared', agent.log())
         self.assertIn('make a new key', agent.log())
         result = self.lab.keygen('-p', '-f', self.key.tpm, '-P', PIN, '-N', NEW, status=1)
