@@ -13,9 +13,8 @@ namespace sshtpm::tpm {
 class Context {
   public:
     /// @param tcti a string for the TCTI loader, such as "device:/dev/tpmrm0" or "swtpm:path=/run/x".
-    /// @throws Error(not_found) for no TPM, Error(permission) for no access, Error(usage) for a file that is
-    /// no
-    ///     device, each with its hint; Error(tpm), also for a device that serves one program and has one.
+    /// @throws Error, each with its hint: not_found for no TPM, permission for no access, usage for a file
+    ///     that is no device; tpm, also for a device that serves one program and has one.
     explicit Context(const std::string& tcti);
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;

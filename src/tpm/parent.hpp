@@ -53,10 +53,9 @@ class Parents {
     /// The parent that a key file names: a persistent object, or the storage key of a hierarchy; for the
     /// owner hierarchy's ECC key the persistent copy when there is one (no command), else CreatePrimary.
     /// Keys of ssh-tpm-agent 0.1 and 0.2 have the storage keys of those releases, never the persistent one.
-    /// @throws Error(not_found) for a persistent object that is not there, Error(unsupported) for one that is
-    /// no
-    ///     storage key, Error(auth) for a hierarchy with a
-    ///     password that was not given or is wrong; Error(refused) for one whose Name is not the known one.
+    /// @throws Error: not_found for a persistent object that is not there, unsupported for one that is no
+    ///     storage key, auth for a hierarchy with a password that was not given or is wrong, refused for one
+    ///     whose Name is not the known one.
     Parent open(const keyfile::KeyFile& key);
     /// Whether `open`, or `create_in` for a primary key, starts a session for the owner password meanwhile.
     bool opening_needs_session(const keyfile::KeyFile& key) const noexcept;
