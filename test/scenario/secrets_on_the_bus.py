@@ -56,6 +56,7 @@ class SecretsOnTheBus(Scenario):
                     self.assertTrue(session.attributes & bus.DECRYPT, f'{command.name} is not encrypted')
         self.assertLessEqual(set(used), seen)
 
+    @memory.wiping_builds  # tpm2-tools cannot load a TCTI with sanitizers
     def test_the_rules_find_what_breaks_them(self):
         """tpm2-tools do it the plain way."""
         self.tpm.lab.env['TPM2TOOLS_TCTI'] = self.probe.tcti

