@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "keyfile/names.hpp"
 #include "tpm/context.hpp"
+#include "tpm/hierarchy.hpp"
 #include "tpm/object.hpp"
 #include "tpm/primary.hpp"
 #include "tpm/rc.hpp"
@@ -13,26 +14,6 @@ namespace sshtpm::tpm {
 namespace {
 
 constexpr const char* owner_ecc = "owner-ecc";
-
-struct Hierarchy {
-    ESYS_TR tr;
-    const char* name;
-};
-
-Hierarchy hierarchy_of(TPM2_HANDLE handle) {
-    switch (handle) {
-    case TPM2_RH_OWNER:
-        return {ESYS_TR_RH_OWNER, "owner"};
-    case TPM2_RH_ENDORSEMENT:
-        return {ESYS_TR_RH_ENDORSEMENT, "endorsement"};
-    case TPM2_RH_PLATFORM:
-        return {ESYS_TR_RH_PLATFORM, "platform"};
-    case TPM2_RH_NULL:
-        return {ESYS_TR_RH_NULL, "null"};
-    default:
-        throw Error(Errc::unsupported, "a parent that is neither a hierarchy nor a persistent key");
-    }
-}
 
 bool is_persistent(TPM2_HANDLE handle) {
     return handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
@@ -172,12 +153,12 @@ std::optional<Parent> Parents::replace_impostor(const Parent& tried) {
 }
 
 Parent Parents::primary(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& storage_key) const {
-    const auto [tr, name] = hierarchy_of(hierarchy);
+    const auto& named = hierarchy_of(hierarchy);
     if (hierarchy == TPM2_RH_OWNER && owner_password_)
         return owner_primary(storage_key);
-    auto made = try_create_primary(context_, tr, ESYS_TR_PASSWORD, storage_key);
+    auto made = try_create_primary(context_, named.tr, ESYS_TR_PASSWORD, storage_key);
     if (!made)
-        throw Error(Errc::auth, "the " + std::string(name) + " hierarchy has a password",
+        throw Error(Errc::auth, "the " + std::string(named.name) + " hierarchy has a password",
                     hierarchy == TPM2_RH_OWNER ? "-o asks for it"
                                                : "only that of the owner hierarchy can be given");
     return loaded_parent(std::move(made));

@@ -18,8 +18,7 @@ namespace sshtpm::tpm {
 namespace {
 
 std::string name_of_hierarchy(TPM2_HANDLE handle) {
-    const auto found = std::ranges::find(hierarchies, handle, &Hierarchy::handle);
-    return found == hierarchies.end() ? "unknown" : std::string(found->name);
+    return std::string(hierarchy_of(handle).name);
 }
 
 Error disabled(TPM2_HANDLE hierarchy) {
