@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
+#include "os/pidfd.hpp"
 
 #include <array>
 #include <cerrno>
@@ -12,7 +13,6 @@
 #include <fcntl.h>
 #include <iostream>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -58,7 +58,7 @@ BackgroundParent::BackgroundParent(pid_t child, UniqueFd readiness) noexcept
 
 std::optional<int> BackgroundParent::wait_until_ready() {
     // The pipe alone would not do: a child of the child may hold its other end.
-    const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, child_, 0U)));
+    const auto ended = open_pidfd(child_);
     if (!ended)
         throw Error::from_errno(errno, subject);
     std::array<pollfd, 2> either{pollfd{.fd = readiness_.value(), .events = POLLIN, .revents = 0},
@@ -93,7 +93,7 @@ std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
         throw Error::from_errno(errno, subject);
     UniqueFd reading(pipe[0]), writing(pipe[1]);
     // Opened here and not by the child, which could find another parent by then.
-    UniqueFd parent(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0U)));
+    auto parent = open_pidfd(::getpid());
     if (!parent)
         throw Error::from_errno(errno, subject);
     std::cout.flush(); // or both would write what is still in the buffers

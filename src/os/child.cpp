@@ -2,13 +2,13 @@
 
 #include "base/error.hpp"
 #include "os/environment.hpp"
+#include "os/pidfd.hpp"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,10 +32,6 @@ struct SpawnPlan {
         posix_spawnattr_destroy(&attributes);
     }
 };
-
-int open_pidfd(pid_t pid) {
-    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
-}
 
 } // namespace
 
@@ -69,7 +65,7 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
         pid_ = -1;
         throw Error::from_errno(failure, arguments[0]);
     }
-    pidfd_.reset(open_pidfd(pid_));
+    pidfd_ = open_pidfd(pid_);
     if (!pidfd_) {
         const int reason = errno;
         ::kill(pid_, SIGKILL);
