@@ -34,6 +34,8 @@ class Terminal:
     def _read(self, end):
         """Reads once; false when the program has ended and all is read."""
         ready, _, _ = select.select([self.master, self.ended], [], [], max(0, end - time.monotonic()))
+        if ready == [self.ended]:  # the terminal was looked at first: what it wrote last may have come since
+            ready += select.select([self.master], [], [], 0)[0]
         if self.master in ready:
             text = os.read(self.master, 65536).decode(errors='backslashreplace').replace('\r\n', '\n')
             self.transcript += text
