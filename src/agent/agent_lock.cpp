@@ -9,8 +9,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-asio::awaitable<std::optional<PasswordHash>> hash_of(Secret password) {
-    co_return PasswordHash(password.view());
+asio::awaitable<std::optional<PasswordHash>> hash_of(Secret password, PasswordHash::Cost cost) {
+    co_return PasswordHash(password.view(), cost);
 }
 
 asio::awaitable<bool> matches(PasswordHash hash, Secret password) {
@@ -25,7 +25,9 @@ asio::awaitable<bool> AgentLock::lock(Secret password) {
     locked_ = true;
     ++lockings_;
     try { // caught because an agent whose password nobody can check would stay locked for ever
-        hash_ = co_await asio::co_spawn(hashing_, hash_of(std::move(password)), asio::use_awaitable);
+        if (!hashing_)
+            hashing_.emplace(1);
+        hash_ = co_await asio::co_spawn(*hashing_, hash_of(std::move(password), cost_), asio::use_awaitable);
     } catch (...) {
         locked_ = false;
         throw;
@@ -38,7 +40,7 @@ asio::awaitable<bool> AgentLock::unlock(Secret password) {
         co_return false;
     const auto locking = lockings_;
     const bool right =
-        co_await asio::co_spawn(hashing_, matches(*hash_, std::move(password)), asio::use_awaitable);
+        co_await asio::co_spawn(*hashing_, matches(*hash_, std::move(password)), asio::use_awaitable);
     if (!right || !locked_ || lockings_ != locking) // another client was faster, and it may be locked anew
         co_return false;
     locked_ = false;

@@ -14,6 +14,8 @@ namespace sshtpm::agent {
 
 class AgentLock {
   public:
+    explicit AgentLock(PasswordHash::Cost cost = PasswordHash::Cost::interactive) : cost_(cost) {}
+
     bool locked() const noexcept { return locked_; }
 
     /// False when it is locked already, or the password is empty. The agent is locked from the call on,
@@ -24,10 +26,12 @@ class AgentLock {
     boost::asio::awaitable<bool> unlock(Secret password);
 
   private:
+    PasswordHash::Cost cost_;
     bool locked_ = false;
-    std::optional<PasswordHash> hash_;    ///< nothing while it is being made
-    unsigned lockings_ = 0;               ///< tells one locking from the next, while passwords are hashed
-    boost::asio::thread_pool hashing_{1}; ///< a hash takes tenths of a second, so not on the loop
+    std::optional<PasswordHash> hash_; ///< nothing while it is being made
+    unsigned lockings_ = 0;            ///< tells one locking from the next, while passwords are hashed
+    /// A hash takes tenths of a second, so not on the loop; made for the first one.
+    std::optional<boost::asio::thread_pool> hashing_;
 };
 
 } // namespace sshtpm::agent

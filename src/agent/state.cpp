@@ -7,8 +7,8 @@
 namespace sshtpm::agent {
 
 State::State(const boost::asio::any_io_executor& loop, std::optional<KeyFolder> folder,
-             std::optional<PinLifetime> pin_lifetime)
-    : pins(pin_lifetime), folder_(std::move(folder)), alarm_(loop, [this] {
+             std::optional<PinLifetime> pin_lifetime, PasswordHash::Cost lock_cost)
+    : pins(pin_lifetime), lock(lock_cost), folder_(std::move(folder)), alarm_(loop, [this] {
           expire();
           return next_deadline();
       }) {}

@@ -13,7 +13,8 @@ class State {
   public:
     /// @param folder nothing: keys come from clients alone.
     State(const boost::asio::any_io_executor& loop, std::optional<KeyFolder> folder,
-          std::optional<PinLifetime> pin_lifetime);
+          std::optional<PinLifetime> pin_lifetime,
+          PasswordHash::Cost lock_cost = PasswordHash::Cost::interactive);
 
     KeyStore keys;
     PinCache pins;

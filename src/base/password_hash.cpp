@@ -15,13 +15,15 @@ std::string_view text_to_hash(ByteView password) {
 
 } // namespace
 
-PasswordHash::PasswordHash(ByteView password) {
+PasswordHash::PasswordHash(ByteView password, Cost cost) {
     static_assert(sizeof(text_) == crypto_pwhash_STRBYTES);
     if (sodium_init() < 0)
         throw Error(Errc::io, "libsodium did not start");
     const auto text = text_to_hash(password);
-    if (crypto_pwhash_str(text_.data(), text.data(), text.size(), crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                          crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
+    const bool least = cost == Cost::least;
+    if (crypto_pwhash_str(text_.data(), text.data(), text.size(),
+                          least ? crypto_pwhash_OPSLIMIT_MIN : crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                          least ? crypto_pwhash_MEMLIMIT_MIN : crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
         throw Error(Errc::io, "no memory to hash a password (64 MiB)");
 }
 

@@ -74,12 +74,18 @@ void require_reply(const agent::Reply& reply) {
         std::abort();
 }
 
-/// A password hash takes a tenth of a second, and a wrong password longer.
-bool too_slow(ByteView message, int& passwords) {
-    const bool password =
-        message.front() == protocol::SSH_AGENTC_LOCK || message.front() == protocol::SSH_AGENTC_UNLOCK;
-    return password && ++passwords > 1;
-}
+/// A wrong password makes its client wait for a tenth of a second and more.
+class WrongPasswords {
+  public:
+    bool is_one(ByteView message, bool locked) {
+        if (message.front() == protocol::SSH_AGENTC_LOCK && !locked)
+            body_ = copy_of(message.subspan(1));
+        return message.front() == protocol::SSH_AGENTC_UNLOCK && locked && !equal(message.subspan(1), body_);
+    }
+
+  private:
+    Bytes body_; ///< of what locked the agent
+};
 
 /// Nobody is to be asked for a PIN, and nothing to be told.
 bool be_alone() {
@@ -97,18 +103,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     [[maybe_unused]] static const bool alone = be_alone();
     asio::io_context loop(1);
     MadeUpTpm tpm;
-    agent::State state(loop.get_executor(), std::nullopt, agent::PinLifetime{});
+    agent::State state(loop.get_executor(), std::nullopt, agent::PinLifetime{}, PasswordHash::Cost::least);
     add_keys(state);
     agent::Dispatcher dispatcher(loop.get_executor(), state, tpm, {});
     auto client = dispatcher.new_client({.pid = ::getpid(), .uid = ::getuid()});
 
     ByteView rest(data, size);
-    int passwords = 0;
+    WrongPasswords wrong_passwords;
     for (int i = 0; i < most_messages && rest.size() > 2; ++i) {
         const std::size_t claimed = rest[0] * 256U + rest[1];
         const auto message = rest.subspan(2, std::min(claimed, rest.size() - 2));
         rest = rest.subspan(2 + message.size());
-        if (message.empty() || too_slow(message, passwords))
+        if (message.empty() || wrong_passwords.is_one(message, state.lock.locked()))
             continue;
         auto reply = dispatcher.handle_at_once(message, client);
         bool done = reply != nullptr;
