@@ -16,11 +16,11 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
-DEADLINE = 60  # seconds; generous, since sanitizer builds on a busy machine are slow
+from process import DEADLINE, Process
+
 NOBODY = 65534
 # For Popen, to be another user. LeakSanitizer needs ptrace, which nobody but root has of hardened processes.
 AS_NOBODY = {'user': NOBODY, 'group': NOBODY, 'extra_groups': []}
@@ -74,61 +74,6 @@ def read_key(path):
     line = read(path + '.pub').rstrip('\n')
     algorithm, blob, *comment = line.split(' ', 2)
     return Key(path, path + '.tpm', path + '.pub', line, algorithm, base64.b64decode(blob), ''.join(comment))
-
-
-class Process:
-    """A running program whose output is read line by line as it comes."""
-
-    def __init__(self, argv, **options):
-        self.argv = argv
-        self.lines = []
-        self._news = threading.Condition()
-        self._ended = False
-        self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                      stderr=subprocess.STDOUT, start_new_session=True, **options)
-        self.pid = self.popen.pid
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self):
-        with self.popen.stdout as stream:
-            for line in stream:
-                with self._news:
-                    self.lines.append(line.decode(errors='backslashreplace').rstrip('\n'))
-                    self._news.notify_all()
-        with self._news:
-            self._ended = True
-            self._news.notify_all()
-
-    def wait_line(self, text, deadline=DEADLINE):
-        """Waits for a line with `text` and returns it."""
-        end = time.monotonic() + deadline
-        with self._news:
-            while True:
-                for line in self.lines:
-                    if text in line:
-                        return line
-                if self._ended or not self._news.wait(end - time.monotonic()):
-                    raise AssertionError(f'{self.argv[0]} did not say {text!r}:\n' + self.log())
-
-    def log(self):
-        return '\n'.join(self.lines)
-
-    def wait(self, deadline=DEADLINE):
-        """The exit status, once the process has ended and all its output is read."""
-        status = self.popen.wait(deadline)
-        self._reader.join(deadline)
-        return status
-
-    def end(self):
-        if self.popen.poll() is None:
-            self.popen.terminate()
-            try:
-                self.popen.wait(5)
-            except subprocess.TimeoutExpired:
-                self.popen.kill()
-                self.popen.wait()
-        self._reader.join(5)
 
 
 class Lab:
