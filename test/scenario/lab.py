@@ -163,6 +163,15 @@ class Lab:
                 os.chmod(path, 0o755)
         return folder
 
+    def program_in(self, tree):
+        """A copy of the program in usr/bin of a tree, which is where its units start it from."""
+        folder = os.path.join(tree, 'usr/bin')
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        program = shutil.copy(os.path.join(self.bin, 'ssh-tpm'), folder)
+        for path in (tree, os.path.dirname(folder), folder, program):
+            os.chmod(path, 0o755)
+        return program
+
     def close(self):
         for process in reversed(self.processes):
             process.end()
