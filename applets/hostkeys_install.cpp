@@ -2,13 +2,12 @@
 
 #include "applets/hostkeys.hpp"
 #include "applets/installed_files.hpp"
-#include "applets/sshd_program.hpp"
+#include "applets/sshd_agreement.hpp"
 #include "applets/unit_files.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
-#include "ssh/sshd_settings.hpp"
 
 #include <iostream>
 #include <sys/stat.h>
@@ -48,21 +47,6 @@ void add_sshd_config(Installation& files) {
     add_all(files, "sshd/", "/etc/ssh/sshd_config.d");
 }
 
-/// sshd's word on what was written for it: that it is right, and that it is read at all.
-void expect_sshd_to_agree() {
-    if (ask_sshd({"-t"}).status != 0)
-        throw Error(Errc::refused, "sshd -t refuses the configuration; what was written is taken back",
-                    "sshd needs the agent and the keys: ssh-tpm keygen -A, --install-system-units, and "
-                    "systemctl enable --now ssh-tpm-hostkeys.socket come first");
-    const auto answer = ask_sshd({"-T"});
-    const auto sshd = ssh::parse_sshd_settings(answer.output);
-    if (answer.status == 0 && sshd.host_key_agent != system_socket)
-        throw Error(Errc::refused,
-                    "sshd does not read what was written for it (its HostKeyAgent is " +
-                        (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + "); it is taken back",
-                    "/etc/ssh/sshd_config has to begin with: Include /etc/ssh/sshd_config.d/*.conf");
-}
-
 void tell_how_to_start() {
     constexpr std::string_view units = "ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket\n";
     if (destdir().empty())
@@ -81,6 +65,7 @@ void agree_or_take_back(Installation& files) {
     }
     try { // caught to leave sshd as it was
         expect_sshd_to_agree();
+        expect_keys_to_work();
     } catch (...) {
         files.take_back();
         throw;

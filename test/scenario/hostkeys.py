@@ -2,11 +2,10 @@
 """ssh-tpm-hostkeys: what is installed, what it finds wrong, and logins in a tree that was empty before."""
 
 import os
-import shutil
 import unittest
 
 from agent import Agent
-from lab import Scenario, contents, mode, needs_root, read, read_key
+from lab import Scenario, contents, read, read_key
 from softkey import SoftKey
 from sshd import USER, Sshd
 from swtpm import Swtpm
@@ -132,73 +131,6 @@ class HostKeys(Scenario):
         self.assertFalse(os.path.exists(self.root + '/etc'))
         self.assert_error(self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': 'usr'}),
                           'PREFIX=usr is no absolute path', tool='ssh-tpm-hostkeys', status=2)
-
-    def on_this_system(self, *options):
-        """Without DESTDIR, with folders of the lab in the place of /etc/ssh: in a mount namespace of its own."""
-        return self.lab.run('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc/ssh && exec "$@"',
-                            self.lab.path('etc-ssh'), self.lab.bin + '/ssh-tpm-hostkeys', *options)
-
-    @needs_root
-    def test_a_missing_folder_is_an_error(self):
-        self.lab.make_folder('etc-ssh')
-        self.assert_problem(self.on_this_system('--install-sshd-config'), '/etc/ssh/sshd_config.d: no such folder')
-        self.assertEqual(contents(self.lab.path('etc-ssh')), {})
-
-    @needs_root
-    def test_what_sshd_refuses_is_taken_back(self):
-        self.lab.make_folder('etc-ssh', 'sshd_config.d')
-        self.lab.write('etc-ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\n')
-        before = contents(self.lab.path('etc-ssh'))
-        self.assert_problem(self.on_this_system('--install-sshd-config'), 'sshd -t refuses')
-        self.assertEqual(contents(self.lab.path('etc-ssh')), before)
-        drop_in = self.lab.write('etc-ssh/sshd_config.d/70-ssh-tpm.conf', '# mine\n', mode=0o640)
-        self.assert_problem(self.on_this_system('--install-sshd-config', '--force'), 'sshd -t refuses')
-        self.assertEqual((read(drop_in), mode(drop_in)), ('# mine\n', 0o640))
-        os.rename(drop_in, drop_in + '.elsewhere')
-        os.symlink('70-ssh-tpm.conf.elsewhere', drop_in)
-        self.assert_problem(self.on_this_system('--install-sshd-config', '--force'), 'sshd -t refuses')
-        self.assertEqual((read(drop_in), os.readlink(drop_in)), ('# mine\n', '70-ssh-tpm.conf.elsewhere'))
-        os.unlink(drop_in)
-        plain = SoftKey(self.lab, self.lab.path('etc-ssh', 'plain'))
-        self.assertTrue(os.path.exists(plain.path))
-        self.lab.write('etc-ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\nHostKey /etc/ssh/plain\n')
-        self.assertEqual(self.on_this_system('--install-sshd-config').returncode, 0)
-        self.assertTrue(os.path.exists(self.lab.path('etc-ssh', 'sshd_config.d', '70-ssh-tpm.conf')))
-
-    @needs_root
-    def test_units_stay_when_sshd_waits_for_their_agent(self):
-        """On a stock system, where /etc has no sysusers.d; in one call with the configuration of sshd."""
-        etc = self.lab.make_folder('etc')
-        os.makedirs(etc + '/systemd/system')
-        os.makedirs(etc + '/ssh/sshd_config.d')
-        shutil.copy('/etc/passwd', etc)
-        self.lab.write('etc/ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\n')
-        options = ('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', etc,
-                   self.lab.bin + '/ssh-tpm-hostkeys', '--install-system-units', '--install-sshd-config')
-        result = self.lab.run(*options)
-        self.assert_problem(result, 'sshd -t refuses', 'systemctl enable --now ssh-tpm-hostkeys.socket')
-        self.assertIn('To start: ', result.stdout)
-        self.assertEqual(os.listdir(etc + '/ssh/sshd_config.d'), [])
-        self.assertTrue(os.path.exists(etc + '/systemd/system/ssh-tpm-hostkeys.service'))
-        self.assertEqual(mode(etc + '/sysusers.d'), 0o755)
-        self.assertIn('wrote /etc/sysusers.d/ssh-tpm.conf', result.stdout)
-        SoftKey(self.lab, self.lab.path('etc', 'ssh', 'plain'))
-        self.lab.write('etc/ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\nHostKey /etc/ssh/plain\n')
-        result = self.lab.run(*options, status=0)
-        self.assertEqual([line for line in result.stdout.splitlines() if line.startswith('wrote ')],
-                         ['wrote /etc/ssh/sshd_config.d/70-ssh-tpm.conf'])
-
-    @needs_root
-    def test_what_sshd_does_not_read_is_taken_back(self):
-        self.lab.make_folder('etc-ssh', 'sshd_config.d')
-        SoftKey(self.lab, self.lab.path('etc-ssh', 'plain'))
-        for config in ('HostKey /etc/ssh/plain\n',
-                       'HostKeyAgent /elsewhere\nInclude /etc/ssh/sshd_config.d/*.conf\nHostKey /etc/ssh/plain\n'):
-            self.lab.write('etc-ssh/sshd_config', config)
-            before = contents(self.lab.path('etc-ssh'))
-            self.assert_problem(self.on_this_system('--install-sshd-config'), 'does not read what was written',
-                                '/elsewhere' if 'elsewhere' in config else 'none', 'Include')
-            self.assertEqual(contents(self.lab.path('etc-ssh')), before)
 
     def test_a_tree_in_which_one_file_cannot_be_written_is_left_as_it_was(self):
         os.makedirs(os.path.join(self.root, 'etc/ssh'))

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""ssh-tpm-hostkeys on the system that runs: sshd is left as it was where it could serve no login."""
+
+import os
+import shutil
+import unittest
+
+from agent import Agent
+from hierarchy import KINDS, base_of
+from hostkey import HostKey
+from lab import contents, mode, needs_root, read
+from live import INCLUDE, LiveSystem
+from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
+from upstream import FakeAgent, identities
+
+
+@needs_root
+class HostKeysLive(LiveSystem):
+    def start_agent(self, key_dir=None, **more):
+        self.agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=key_dir or self.etc + '/ssh', **more)
+        self.socket = self.agent.socket
+
+    def test_what_works_stays(self):
+        self.make_keys()
+        self.start_agent()
+        result = self.hostkeys('--install-sshd-config', status=0)
+        self.assertIn('wrote /etc/ssh/sshd_config.d/70-ssh-tpm.conf', result.stdout)
+        self.assertEqual(result.stdout.count('its signature verifies'), len(KINDS))
+        self.assertEqual(self.hostkeys('--check').returncode, 0)
+
+    def test_a_missing_folder_is_an_error(self):
+        shutil.rmtree(self.etc + '/ssh/sshd_config.d')
+        self.assert_refused('/etc/ssh/sshd_config.d: no such folder')
+
+    # sshd's word
+
+    def test_what_sshd_refuses_is_taken_back(self):
+        self.assert_refused('sshd -t refuses')
+        force = ('--install-sshd-config', '--force')
+        drop_in = self.lab.write('root/etc/ssh/sshd_config.d/70-ssh-tpm.conf', '# mine\n', mode=0o640)
+        self.assert_refused('sshd -t refuses', options=force)
+        self.assertEqual((read(drop_in), mode(drop_in)), ('# mine\n', 0o640))
+        os.rename(drop_in, drop_in + '.elsewhere')
+        os.symlink('70-ssh-tpm.conf.elsewhere', drop_in)
+        self.assert_refused('sshd -t refuses', options=force)
+        self.assertEqual((read(drop_in), os.readlink(drop_in)), ('# mine\n', '70-ssh-tpm.conf.elsewhere'))
+
+    def test_what_sshd_does_not_read_is_taken_back(self):
+        plain = self.plain_key()
+        for config in (plain + '\n', f'HostKeyAgent /elsewhere\n{INCLUDE}{plain}\n'):
+            self.lab.write('root/etc/ssh/sshd_config', config)
+            self.assert_refused('does not read what was written', 'elsewhere' if 'elsewhere' in config else 'none',
+                                'Include')
+
+    # The agent's, with a key beside those of the TPM for which sshd -t is content
+
+    def test_no_agent_is_not_enough(self):
+        self.config(self.plain_key())
+        self.make_keys()
+        self.assert_refused('an agent that does not answer', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+
+    def test_an_agent_without_keys_is_not_enough(self):
+        self.make_keys()
+        self.start_agent(key_dir=self.lab.make_folder('empty'))
+        result = self.assert_refused('signs with none of these host keys')
+        self.assertEqual(result.stderr.count('the agent does not serve this key'), len(KINDS))
+        self.assert_refused('signs with none', options=('--install-sshd-config', '--force'))
+
+    def test_keys_of_a_hierarchy_are_not_those_of_the_agent_for_files(self):
+        self.make_keys('--hierarchy', 'owner')
+        self.start_agent()
+        self.assert_refused('signs with none of these host keys', 'ssh-tpm-hostkeys(8)')
+
+    def test_a_tpm_that_was_cleared_is_found(self):
+        self.make_keys()
+        self.tpm.tool('tpm2_clear')
+        self.start_agent()
+        result = self.assert_refused('signs with none of these host keys')
+        self.assertNotIn('does not serve', result.stderr)
+
+    def test_an_agent_that_signs_with_other_keys_is_found(self):
+        self.make_keys()
+        blobs = {key.blob: HostKey(self.lab, 'other-' + kind, kind) for kind, key in zip(KINDS, self.keys())}
+
+        def behave(peer):
+            for request in peer.requests():
+                if request[0] == REQUEST_IDENTITIES:
+                    peer.send(frame(identities(*((blob, b'host') for blob in blobs))))
+                    continue
+                blob, rest = take_string(request[1:])
+                data, _ = take_string(rest)
+                peer.send(frame(bytes([SIGN_RESPONSE]) + string(blobs[blob].sign(data, 256))))
+
+        self.socket = FakeAgent(self, behave).socket
+        result = self.assert_refused('signs with none of these host keys', 'not to be trusted')
+        self.assertEqual(result.stderr.count("is not this key's"), len(KINDS))
+
+    def test_one_key_is_enough(self):
+        """A TPM may have no RSA."""
+        self.make_keys()
+        for ending in '.tpm', '.pub':
+            os.unlink(base_of(self.root, 'rsa') + ending)
+        self.start_agent()
+        result = self.hostkeys('--install-sshd-config', status=0)
+        self.assertRegex(result.stderr, '(?m)^ssh-tpm-hostkeys: warning: /etc/ssh/ssh_tpm_host_rsa_key.pub: ')
+        self.assertTrue(os.path.exists(self.drop_in()))
+
+    # In one call
+
+    def test_units_stay_when_sshd_waits_for_their_agent(self):
+        """On a stock system, where /etc has no sysusers.d."""
+        both = ('--install-system-units', '--install-sshd-config')
+        result = self.hostkeys(*both)
+        self.assert_problem(result, 'sshd -t refuses', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+        self.assertIn('To start: ', result.stdout)
+        self.assertFalse(os.path.exists(self.drop_in()))
+        self.assertTrue(os.path.exists(self.etc + '/systemd/system/ssh-tpm-hostkeys.service'))
+        self.assertEqual(mode(self.etc + '/sysusers.d'), 0o755)
+        self.assertIn('wrote /etc/sysusers.d/ssh-tpm.conf', result.stdout)
+        self.make_keys()
+        self.start_agent()
+        before = contents(self.etc)
+        result = self.hostkeys(*both, status=0)
+        self.assertEqual([line for line in result.stdout.splitlines() if line.startswith('wrote ')],
+                         ['wrote /etc/ssh/sshd_config.d/70-ssh-tpm.conf'])
+        self.assertEqual(set(contents(self.etc)) - set(before), {self.drop_in()})
+
+
+if __name__ == '__main__':
+    unittest.main()
