@@ -73,16 +73,24 @@ class Units(Scenario):
         for name in ('ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'):
             self.assertRegex(read(os.path.join(self.folder('system'), name)), r'(?m)^User=ssh-tpm$')
 
-    def test_who_makes_the_host_keys_and_who_serves_them_know_the_tpm_from_the_same_file(self):
+    def test_each_user_has_a_state_folder_of_its_own_and_the_program_is_told_of_it(self):
+        """systemd gives a folder to User= of the unit that starts, and to nobody when there is none, which is root."""
         self.write_all()
-        for unit in ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service'):
+        owners = {}
+        for unit in ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'):
             text = read(os.path.join(self.folder('system'), unit))
             (state,) = re.findall('(?m)^StateDirectory=(.*)$', text)
             (variables,) = re.findall('(?m)^Environment=(.*)$', text)
             home = dict(word.split('=', 1) for word in variables.split())['XDG_STATE_HOME']
-            self.assertEqual((home, state), ('/var/lib', 'ssh-tpm'))
+            self.assertIn(f'/var/lib/{state}', (home, home + '/ssh-tpm'))
             self.assertRegex(text, '(?m)^StateDirectoryMode=0700$')
-        self.assertRegex(text, '(?m)^PartOf=ssh-tpm-genkeys.service$')  # systemd gives the folder from one to the other
+            owners.setdefault(state, set()).add(''.join(re.findall('(?m)^User=(.*)$', text)))
+        self.assertEqual([len(users) for users in owners.values()], [1, 1], owners)
+
+    def test_new_keys_are_read_when_they_are_made_by_hand(self):
+        self.write_all()
+        self.assertRegex(read(self.folder('system') + '/ssh-tpm-hostkeys.service'),
+                         '(?m)^PartOf=ssh-tpm-genkeys.service$')
 
     def test_every_option_of_theirs_is_one_of_the_program(self):
         self.write_all()
