@@ -92,6 +92,15 @@ class Units(Scenario):
         self.assertRegex(read(self.folder('system') + '/ssh-tpm-hostkeys.service'),
                          '(?m)^PartOf=ssh-tpm-genkeys.service$')
 
+    def test_a_key_generation_that_fails_is_tried_again_for_a_while(self):
+        """A TPM's driver may load late; but each try restarts the agent."""
+        self.write_all()
+        text = read(self.folder('system') + '/ssh-tpm-genkeys.service')
+        number = {name: int(re.search(f'(?m)^{name}=([0-9]+)$', text)[1])
+                  for name in ('RestartSec', 'StartLimitIntervalSec', 'StartLimitBurst')}
+        self.assertRegex(text, '(?m)^Restart=on-failure$')
+        self.assertLess((number['RestartSec'] + 10) * number['StartLimitBurst'], number['StartLimitIntervalSec'])
+
     def test_every_option_of_theirs_is_one_of_the_program(self):
         self.write_all()
         for kind in ('system', 'user'):
