@@ -3,6 +3,7 @@
 #include "applets/hostkeys.hpp"
 #include "applets/installed_files.hpp"
 #include "applets/sshd_agreement.hpp"
+#include "applets/tree.hpp"
 #include "applets/unit_files.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"

@@ -3,6 +3,7 @@
 
 #include "applets/keygen_create.hpp"
 #include "applets/keygen_files.hpp"
+#include "applets/tree.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -176,7 +177,10 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
 
 int keygen_host_keys(const KeygenOptions& options) {
     ::umask(022); // so that no folder is narrower than it should be when this is killed right behind mkdir
-    const auto folder = fs::path(options.file.value_or("") + "/etc/ssh");
+    const auto prefix = options.file.value_or("");
+    const auto folder = fs::path(prefix + "/etc/ssh");
+    if (!prefix.empty())
+        require_inside(prefix, folder);
     make_folders(folder);
     if (options.hierarchy && options.hierarchy->handle == TPM2_RH_NULL)
         log::info(

@@ -1,9 +1,9 @@
 #include "applets/unit_files.hpp"
 
 #include "applets/installed_files.hpp"
+#include "applets/tree.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "os/environment.hpp"
 
 #include <algorithm>
 #include <array>
@@ -76,13 +76,6 @@ fs::path running_program() {
     return path;
 }
 
-std::string destdir() {
-    auto root = os::variable("DESTDIR").value_or("");
-    while (root.ends_with('/'))
-        root.pop_back();
-    return root;
-}
-
 void Installation::add(std::string_view name, const fs::path& folder, MissingFolder missing) {
     const auto table = installed_files();
     const auto found = std::ranges::find(table, name, &InstalledFile::name);
@@ -97,7 +90,14 @@ void Installation::add(std::string_view name, const fs::path& folder, MissingFol
     files_.push_back({destdir() + (folder / fs::path(name).filename()).string(), std::move(text), missing});
 }
 
+void Installation::require_in_tree() const {
+    if (const auto root = destdir(); !root.empty())
+        for (const auto& file : files_)
+            require_inside(root, file.path.parent_path());
+}
+
 void Installation::install(bool force) {
+    require_in_tree();
     std::vector<const File*> to_write;
     for (const auto& file : files_) {
         const auto folder = file.path.parent_path();
@@ -172,6 +172,7 @@ void Installation::take_back() noexcept {
 }
 
 bool Installation::uninstall(bool force) const {
+    require_in_tree();
     std::vector<fs::path> there;
     for (const auto& file : files_) {
         const auto content = content_of(file.path);

@@ -21,9 +21,6 @@ std::string exec_word(std::string_view path);
 /// @throws Error(not_found) when the program has been replaced or removed since it started.
 std::filesystem::path running_program();
 
-/// $DESTDIR, or nothing.
-std::string destdir();
-
 class Installation {
   public:
     enum class MissingFolder {
@@ -59,6 +56,8 @@ class Installation {
         std::filesystem::path link{}; ///< what it pointed to, when it was a symbolic link
     };
 
+    /// What is written, and removed, is the tree's.
+    void require_in_tree() const;
     static Before look_at(const std::filesystem::path& path);
     static void put_back(const Before& before);
     void make_folders(const std::filesystem::path& folder);

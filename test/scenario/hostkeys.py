@@ -132,6 +132,29 @@ class HostKeys(Scenario):
         self.assert_error(self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': 'usr'}),
                           'PREFIX=usr is no absolute path', tool='ssh-tpm-hostkeys', status=2)
 
+    def test_no_link_leads_out_of_the_tree(self):
+        outside = self.lab.make_folder('outside')
+        os.makedirs(os.path.join(outside, 'ssh/sshd_config.d'))
+        for link, target in (('etc', outside), ('etc/systemd', outside), ('etc/ssh', '../../outside')):
+            with self.subTest(link):
+                self.root = self.lab.make_folder('tree of ' + link.replace('/', ' '))
+                os.makedirs(os.path.dirname(os.path.join(self.root, link)), exist_ok=True)
+                os.symlink(target, os.path.join(self.root, link))
+                before = contents(outside), contents(self.root)
+                self.assert_problem(self.install(status=None), 'leads out of', outside)
+                self.assert_problem(self.hostkeys('--uninstall', env={'DESTDIR': self.root}), 'leads out of')
+                if link != 'etc/systemd':
+                    self.assert_error(self.lab.keygen('-A', '-f', self.root, status=None), 'leads out of', 'hint: ')
+                self.assertEqual((contents(outside), contents(self.root)), before)
+
+    def test_links_within_the_tree_are_followed(self):
+        os.makedirs(os.path.join(self.root, 'usr/etc'))
+        os.symlink('usr/etc', os.path.join(self.root, 'etc'))
+        self.lab.keygen('-A', '-f', self.root)
+        self.install()
+        self.assertTrue(os.path.exists(os.path.join(self.root, 'usr', DROP_IN)))
+        self.assertTrue(os.path.exists(os.path.join(self.root, 'usr/etc/ssh/ssh_tpm_host_rsa_key.pub')))
+
     def test_a_tree_in_which_one_file_cannot_be_written_is_left_as_it_was(self):
         os.makedirs(os.path.join(self.root, 'etc/ssh'))
         self.lab.write('root/etc/ssh/sshd_config.d', 'a file in the place of the last folder\n')

@@ -112,6 +112,20 @@ class Units(Scenario):
                     for word in (word for word in words if word.startswith('-')):
                         self.assertRegex(printed, rf'(?m)^ .*{word}\b')
 
+    def test_each_spelling_of_the_tree_names_the_program_as_the_tree_does(self):
+        program = self.lab.program_in(self.root)
+        os.symlink(self.root, self.lab.path('link'))
+        self.lab.make_folder('beside')
+        for tree in ('root', './root', 'root/', 'beside/../root', self.root + '//', self.lab.path('link'), 'link/',
+                     self.lab.path('beside/../link'), '//' + self.root.lstrip('/')):
+            with self.subTest(tree):
+                shutil.rmtree(self.root + '/etc', ignore_errors=True)
+                self.env = {'DESTDIR': tree}
+                self.write_all(program)
+                for kind in ('system', 'user'):
+                    texts = ''.join(read(os.path.join(self.folder(kind), name)) for name in self.units(kind))
+                    self.assertEqual(set(re.findall('(?m)^ExecStart=(\\S+)', texts)), {':"/usr/bin/ssh-tpm"'})
+
     def test_systemd_finds_the_program_whatever_the_path_has(self):
         for name in ODD:
             with self.subTest(name):
