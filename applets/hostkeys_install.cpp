@@ -7,10 +7,12 @@
 #include "applets/unit_files.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/printable.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 
 #include <iostream>
+#include <set>
 #include <sys/stat.h>
 
 namespace sshtpm::applets {
@@ -57,6 +59,32 @@ void tell_how_to_start() {
         std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable " << units;
 }
 
+/// The hierarchies' units that somebody has enabled: links in the .wants folders, which dangle from now on.
+std::set<std::string> enabled_instances() {
+    std::set<std::string> names;
+    std::error_code ignored;
+    for (const auto& folder : fs::directory_iterator(destdir() + "/etc/systemd/system", ignored))
+        if (folder.path().extension() == ".wants")
+            for (const auto& link : fs::directory_iterator(folder.path(), ignored))
+                if (const auto name = link.path().filename().string(); name.starts_with("ssh-tpm-hostkeys@"))
+                    names.insert(printable(name));
+    return names;
+}
+
+void tell_how_to_stop() {
+    std::string units = "ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket ssh-tpm-hostkeys.service";
+    for (const auto& name : enabled_instances()) {
+        units += ' ' + name;
+        if (name.ends_with(".socket")) // its service has no link of its own
+            units += ' ' + name.substr(0, name.size() - std::string_view("socket").size()) + "service";
+    }
+    if (!destdir().empty())
+        std::cout << "To start them no more: systemctl --root=" << destdir() << " disable " << units << '\n';
+    else // one by one: systemctl fails for what does not run
+        std::cout << "To stop what runs: systemctl disable --now " << units
+                  << "; systemctl daemon-reload; systemctl reload ssh\n";
+}
+
 void agree_or_take_back(Installation& files) {
     if (!destdir().empty()) {
         // Its agent does not run, so sshd would find no host key; and what lies in a tree is not to be run.
@@ -91,22 +119,35 @@ int hostkeys_install(const HostkeysOptions& options) {
     }
     // From here on the units stay, whatever sshd says: they wait for a person to start them, and sshd may be
     // waiting for them.
-    units.tell();
+    units.tell("wrote");
     if (options.system_units)
         tell_how_to_start();
     if (options.sshd_config)
         agree_or_take_back(sshd);
-    sshd.tell();
+    sshd.tell("wrote");
     return 0;
 }
 
 int hostkeys_uninstall(const HostkeysOptions& options) {
-    Installation files;
-    add_system_units(files);
-    add_sshd_config(files);
-    if (files.uninstall(options.force) && destdir().empty())
-        std::cout << "To stop what runs: systemctl stop ssh-tpm-hostkeys.socket ssh-tpm-hostkeys.service && "
-                     "systemctl daemon-reload && systemctl reload ssh\n";
+    Installation units, sshd;
+    add_system_units(units);
+    add_sshd_config(sshd);
+    const bool had_units = units.uninstall(options.force);
+    bool had_config = false;
+    try { // caught to leave everything as it was
+        had_config = sshd.uninstall(options.force);
+        if (had_config && destdir().empty())
+            expect_sshd_to_go_on(options.force);
+    } catch (...) {
+        units.take_back();
+        sshd.take_back();
+        throw;
+    }
+    if (!had_units && !had_config)
+        return 0;
+    units.tell("removed");
+    sshd.tell("removed");
+    tell_how_to_stop();
     return 0;
 }
 
@@ -125,7 +166,7 @@ int install_user_units(bool for_all, bool force) {
         add_all(files, "user/", folder);
     }
     files.install(force);
-    files.tell();
+    files.tell("wrote");
     std::cout << "To start: systemctl --user daemon-reload && systemctl --user enable --now "
                  "ssh-tpm-agent.socket\n";
     return 0;

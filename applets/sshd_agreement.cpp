@@ -89,4 +89,14 @@ void expect_keys_to_work() {
                      "their own (ssh-tpm-hostkeys(8))");
 }
 
+void expect_sshd_to_go_on(bool force) {
+    if (!has_sshd() || ask_sshd({"-t"}).status == 0)
+        return;
+    const std::string what = "without what was installed for it, sshd -t refuses its configuration";
+    const std::string keys = "where it has no host key left, ssh-keygen -A makes keys in files";
+    if (!force)
+        throw Error(Errc::refused, what + "; everything is put back", keys + "; --force removes it anyway");
+    warn_of(Error(Errc::refused, what, keys));
+}
+
 } // namespace sshtpm::applets

@@ -11,4 +11,7 @@ void expect_sshd_to_agree();
 /// @throws Error(refused)
 void expect_keys_to_work();
 
+/// That sshd has another host key once the drop-in is gone. @throws Error(refused), but warns with `force`.
+void expect_sshd_to_go_on(bool force);
+
 } // namespace sshtpm::applets

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <sstream>
 #include <unistd.h>
 
@@ -19,18 +20,25 @@ constexpr std::size_t max_output = 4 << 20;
 
 /// sshd wants to be called by its absolute path. The folders of system programs may not be in a person's
 /// PATH.
-std::string find_sshd() {
+std::optional<std::string> find_sshd() {
     std::istringstream folders(os::variable("PATH").value_or("") + ":/usr/local/sbin:/usr/sbin:/sbin");
     for (std::string folder; std::getline(folders, folder, ':');)
         if (folder.starts_with('/') && ::access((folder + "/sshd").c_str(), X_OK) == 0)
             return folder + "/sshd";
-    throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
+    return std::nullopt;
 }
 
 } // namespace
 
+bool has_sshd() {
+    return find_sshd().has_value();
+}
+
 SshdAnswer ask_sshd(const std::vector<std::string>& options) {
-    std::vector<std::string> argv{find_sshd()};
+    const auto sshd = find_sshd();
+    if (!sshd)
+        throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
+    std::vector<std::string> argv{*sshd};
     argv.insert(argv.end(), options.begin(), options.end());
     os::Child child(argv, {});
     SshdAnswer answer;

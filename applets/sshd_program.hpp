@@ -11,6 +11,9 @@ struct SshdAnswer {
     std::string output; ///< of its stdout; its errors go to ours
 };
 
+/// Whether there is one at all.
+bool has_sshd();
+
 /// Runs sshd, from PATH or /usr/sbin, with these options. @throws Error(not_found)
 SshdAnswer ask_sshd(const std::vector<std::string>& options);
 

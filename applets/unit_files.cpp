@@ -41,14 +41,25 @@ std::string quoted(std::string_view text) {
     return out + '"';
 }
 
+/// A link to nothing that could be read: one to /dev/null masks a unit (systemctl mask), another one dangles.
+bool is_empty_link(const fs::path& path) {
+    std::error_code ignored;
+    return fs::is_symlink(path, ignored) && !fs::is_regular_file(path, ignored);
+}
+
 std::optional<Bytes> content_of(const fs::path& path) {
     std::error_code ignored;
     if (!fs::exists(fs::symlink_status(path, ignored)))
         return std::nullopt;
+    if (is_empty_link(path))
+        return Bytes{};
     return read_file(path, max_file);
 }
 
 Error changed(const fs::path& path) {
+    if (is_empty_link(path))
+        return {Errc::exists, path.string() + ": is a link to " + fs::read_symlink(path).string(),
+                "somebody wants no such file (systemctl mask); remove the link, or give --force to lose it"};
     return {Errc::exists, path.string() + ": has another content than this program writes",
             "move it away, or give --force to lose it"};
 }
@@ -124,18 +135,19 @@ void Installation::install(bool force) {
     }
 }
 
-void Installation::tell() const {
+void Installation::tell(std::string_view done) const {
     for (const auto& before : before_)
-        std::cout << "wrote " << before.path.string() << '\n';
+        std::cout << done << ' ' << before.path.string() << '\n';
 }
 
 Installation::Before Installation::look_at(const fs::path& path) {
     Before before{.path = path, .content = content_of(path)};
     if (!before.content)
         return before;
-    before.mode = static_cast<mode_t>(fs::status(path).permissions());
     if (fs::is_symlink(path))
         before.link = fs::read_symlink(path);
+    else
+        before.mode = static_cast<mode_t>(fs::status(path).permissions());
     return before;
 }
 
@@ -171,19 +183,25 @@ void Installation::take_back() noexcept {
     made_.clear();
 }
 
-bool Installation::uninstall(bool force) const {
+bool Installation::uninstall(bool force) {
     require_in_tree();
     std::vector<fs::path> there;
     for (const auto& file : files_) {
         const auto content = content_of(file.path);
-        if (content && text_of(*content) != file.text && !force)
+        if (!content || (is_empty_link(file.path) && !force))
+            continue;
+        if (text_of(*content) != file.text && !force)
             throw changed(file.path);
-        if (content)
-            there.push_back(file.path);
+        there.push_back(file.path);
     }
-    for (const auto& path : there) {
-        fs::remove(path);
-        std::cout << "removed " << path.string() << '\n';
+    try { // caught to leave everything as it was
+        for (const auto& path : there) {
+            before_.push_back(look_at(path));
+            fs::remove(path);
+        }
+    } catch (...) {
+        take_back();
+        throw;
     }
     return !there.empty();
 }

@@ -35,13 +35,14 @@ class Installation {
     /// DESTDIR all folders are made.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
-    /// Says on standard output what `install` has written.
-    void tell() const;
-    /// Puts back what `install` found: contents, modes and symbolic links; folders that it made are removed.
+    /// Removes the files that are there; links that point to nothing readable, as those of masked units, stay
+    /// unless `force`. @throws Error(exists) as install. @returns whether there were any.
+    bool uninstall(bool force);
+    /// Says on standard output which files were written, or removed.
+    void tell(std::string_view done) const;
+    /// Puts back what `install` or `uninstall` found: contents, modes and symbolic links; folders that were
+    /// made are removed.
     void take_back() noexcept;
-    /// Removes the files that are there. @throws Error(exists) as install.
-    /// @returns whether there were any.
-    bool uninstall(bool force) const;
 
   private:
     struct File {

@@ -125,6 +125,26 @@ class HostKeys(Scenario):
         self.assertEqual([path for path in contents(self.root) if os.path.isfile(path)], [other])
         self.assertEqual(self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0).stdout, '')
 
+    def test_a_masked_unit_is_somebodys_wish(self):
+        self.install()
+        mine = contents(self.root)
+        unit = os.path.join(self.root, 'etc/systemd/system/ssh-tpm-hostkeys.service')
+        for target in ('/dev/null', 'nothing', self.lab.folder):
+            with self.subTest(target):
+                os.unlink(unit)
+                os.symlink(target, unit)
+                self.assert_problem(self.install(status=None), unit, target, 'systemctl mask', '--force')
+                self.assertEqual(os.readlink(unit), target)
+                self.install('--force')
+                self.assertFalse(os.path.islink(unit))
+                self.assertEqual(contents(self.root), mine)
+        os.unlink(unit)
+        os.symlink('/dev/null', unit)
+        self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0)
+        self.assertEqual([path for path in contents(self.root) if not os.path.isdir(path)], [unit])
+        self.hostkeys('--uninstall', '--force', env={'DESTDIR': self.root}, status=0)
+        self.assertFalse(os.path.lexists(unit))
+
     def test_a_prefix_is_honoured(self):
         self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': '/usr'}, status=0)
         self.assertTrue(os.path.exists(self.root + '/usr/lib/systemd/system/ssh-tpm-hostkeys.service'))

@@ -2,6 +2,7 @@
 """ssh-tpm-hostkeys on the system that runs: sshd is left as it was where it could serve no login."""
 
 import os
+import re
 import shutil
 import unittest
 
@@ -9,7 +10,7 @@ from agent import Agent
 from hierarchy import KINDS, base_of
 from hostkey import HostKey
 from lab import contents, mode, needs_root, read
-from live import INCLUDE, LiveSystem
+from live import INCLUDE, PROGRAMS, LiveSystem
 from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
 from upstream import FakeAgent, identities
 
@@ -124,6 +125,54 @@ class HostKeysLive(LiveSystem):
         self.assertEqual([line for line in result.stdout.splitlines() if line.startswith('wrote ')],
                          ['wrote /etc/ssh/sshd_config.d/70-ssh-tpm.conf'])
         self.assertEqual(set(contents(self.etc)) - set(before), {self.drop_in()})
+
+    # The way back
+
+    def install_all(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-system-units', '--install-sshd-config', status=0)
+
+    def test_uninstalling_is_refused_where_sshd_has_no_other_host_key(self):
+        self.install_all()
+        self.assert_refused('sshd -t refuses', 'ssh-keygen -A', '--force', options=('--uninstall',))
+        self.assertEqual(self.hostkeys('--check').returncode, 0)
+        result = self.hostkeys('--uninstall', '--force', status=0)
+        self.assertIn('ssh-tpm-hostkeys: warning: ', result.stderr)
+        self.assertFalse(os.path.exists(self.drop_in()))
+
+    def test_uninstalling_leaves_sshd_with_its_keys_in_files(self):
+        before = contents(self.etc)
+        self.install_all()
+        self.run_there('ssh-keygen', '-q', '-A', status=0)
+        result = self.hostkeys('--uninstall', status=0)
+        self.assertEqual(result.stderr, '')
+        keys = {path for path in contents(self.etc) if os.path.basename(path).startswith('ssh_')}
+        left = {path for path in set(contents(self.etc)) - set(before) - keys if os.path.isfile(path)}
+        self.assertEqual(left, set())
+        self.assertEqual(self.hostkeys('--uninstall', status=0).stdout, '')
+
+    def test_uninstalling_tells_which_units_are_to_be_disabled(self):
+        self.install_all()
+        self.config(self.plain_key())
+        tree = ('systemctl', '--root=' + self.root)
+        enabled = ['ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys@endorsement.socket']
+        self.lab.run(*tree, 'enable', *enabled, status=0)
+        wants = {path for path in contents(self.etc) if '.wants/' in path}
+        self.assertEqual({os.path.basename(path) for path in wants}, set(enabled))
+        printed = self.hostkeys('--uninstall', status=0).stdout
+        command = re.search('systemctl disable --now ([^;]*);', printed)[1].split()
+        self.assertEqual(set(enabled) - set(command), set())
+        self.assertIn('ssh-tpm-hostkeys@endorsement.service', command)
+        self.lab.run(*tree, 'disable', *command, status=0)  # systemctl finds the links without the units
+        self.assertEqual({path for path in wants if os.path.lexists(path)}, set())
+
+    def test_uninstalling_needs_no_sshd(self):
+        self.install_all()
+        script = 'mount --bind /dev/null /usr/sbin/sshd && exec "$@"'
+        result = self.run_there('sh', '-c', script, 'sh', PROGRAMS + '/ssh-tpm', 'hostkeys', '--uninstall', status=0)
+        self.assertEqual(result.stderr, '')
+        self.assertFalse(os.path.exists(self.drop_in()))
 
 
 if __name__ == '__main__':
