@@ -2,6 +2,7 @@
 
 #include "applets/hostkeys.hpp"
 #include "applets/installed_files.hpp"
+#include "applets/program_place.hpp"
 #include "applets/sshd_agreement.hpp"
 #include "applets/tree.hpp"
 #include "applets/unit_files.hpp"
@@ -106,6 +107,8 @@ void agree_or_take_back(Installation& files) {
 int hostkeys_install(const HostkeysOptions& options) {
     ::umask(022); // for folders that others read
     Installation units, sshd;
+    if (options.system_units && !options.force)
+        require_place_for_units(running_program());
     if (options.system_units)
         add_system_units(units);
     if (options.sshd_config)

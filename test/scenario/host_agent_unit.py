@@ -24,8 +24,7 @@ class HostAgentUnit(Scenario):
         self.tpm.open_to_all()
         self.user = SoftKey(self.lab, self.lab.path('user'))
         self.root = self.lab.make_folder('root')
-        self.program = self.lab.program_for_others() + '/ssh-tpm'
-        self.lab.run(self.program, 'hostkeys', '--install-system-units', env={'DESTDIR': self.root}, status=0)
+        self.lab.run(self.lab.program_in(self.root), 'hostkeys', '--install-system-units', env={'DESTDIR': self.root}, status=0)
         self.manager = Manager(self.lab.path('notify'))
         os.chmod(self.lab.path('notify'), 0o666)
         self.addCleanup(self.manager.close)
@@ -45,7 +44,8 @@ class HostAgentUnit(Scenario):
                'NOTIFY_SOCKET': self.lab.path('notify'),
                'WATCHDOG_USEC': str(int(unit.one('WatchdogSec')) * 1000000),
                **{name: value.replace('/var/lib', state) for name, value in environment.items()}}
-        self.agent = Activated(self.lab, *unit.command(d=credentials), as_nobody=True,
+        program, *words = unit.command(d=credentials)
+        self.agent = Activated(self.lab, self.root + program, *words, as_nobody=True,
                                env={**dict.fromkeys(self.lab.env), **env})
 
     def assert_serves(self, *kinds):

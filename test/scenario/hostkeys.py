@@ -2,10 +2,11 @@
 """ssh-tpm-hostkeys: what is installed, what it finds wrong, and logins in a tree that was empty before."""
 
 import os
+import shutil
 import unittest
 
 from agent import Agent
-from lab import Scenario, contents, read, read_key
+from lab import NOBODY, Scenario, contents, read, read_key
 from softkey import SoftKey
 from sshd import USER, Sshd
 from swtpm import Swtpm
@@ -18,10 +19,15 @@ class HostKeys(Scenario):
     def setUp(self):
         super().setUp()
         self.tpm = Swtpm(self.lab)
-        self.root = self.lab.make_folder('root')
+        self.plant(self.lab.path('root'))
+
+    def plant(self, root):
+        """A tree in which there is nothing but the program."""
+        self.root = root
+        self.program = self.lab.program_in(root)
 
     def hostkeys(self, *options, env=None, **more):
-        return self.lab.run(self.lab.bin + '/ssh-tpm-hostkeys', *options, env=env, **more)
+        return self.lab.run(self.program, 'hostkeys', *options, env=env, **more)
 
     def install(self, *options, status=0):
         return self.hostkeys('--install-system-units', '--install-sshd-config', *options, status=status,
@@ -122,7 +128,7 @@ class HostKeys(Scenario):
         self.install()
         other = self.lab.write('root/etc/ssh/sshd_config', 'Port 22\n')
         self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0)
-        self.assertEqual([path for path in contents(self.root) if os.path.isfile(path)], [other])
+        self.assertEqual({path for path in contents(self.root) if os.path.isfile(path)}, {self.program, other})
         self.assertEqual(self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0).stdout, '')
 
     def test_a_masked_unit_is_somebodys_wish(self):
@@ -141,9 +147,40 @@ class HostKeys(Scenario):
         os.unlink(unit)
         os.symlink('/dev/null', unit)
         self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0)
-        self.assertEqual([path for path in contents(self.root) if not os.path.isdir(path)], [unit])
+        self.assertEqual({path for path in contents(self.root) if not os.path.isdir(path)}, {self.program, unit})
         self.hostkeys('--uninstall', '--force', env={'DESTDIR': self.root}, status=0)
         self.assertFalse(os.path.lexists(unit))
+
+    def assert_no_place(self, *words):
+        before = contents(self.root)
+        self.assert_problem(self.install(status=None), 'no place for a program of system units', '--force', *words)
+        self.assertEqual(contents(self.root), before)
+
+    def test_a_program_that_services_do_not_see_is_refused(self):
+        self.hostkeys('--install-sshd-config', env={'DESTDIR': self.root}, status=0)
+        for folder in 'home/me/bin', 'root', 'run/user/0', 'tmp', 'var/tmp/build':
+            with self.subTest(folder):
+                os.makedirs(os.path.join(self.root, folder))
+                self.program = os.path.join(self.root, folder, 'ssh-tpm')
+                shutil.copy(os.path.join(self.root, 'usr/bin/ssh-tpm'), self.program)
+                self.assert_no_place('services see nothing of /')
+        self.install('--force')
+        unit = read(self.root + '/etc/systemd/system/ssh-tpm-genkeys.service')
+        self.assertIn('\nExecStart=:"/var/tmp/build/ssh-tpm" keygen -A\n', unit)
+
+    def test_a_program_that_others_may_write_is_refused(self):
+        for name in 'usr/bin/ssh-tpm', 'usr/bin', 'usr':
+            path = os.path.join(self.root, name)
+            for bits in 0o775, 0o757:
+                with self.subTest(name, bits=oct(bits)):
+                    os.chmod(path, bits)
+                    self.assert_no_place(path, 'may be written by others')
+                    os.chmod(path, 0o755)
+            if os.geteuid() == 0:
+                os.chown(path, NOBODY, 0)
+                self.assert_no_place(path, "is not root's")
+                os.chown(path, 0, 0)
+        self.install()
 
     def test_a_prefix_is_honoured(self):
         self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': '/usr'}, status=0)
@@ -157,7 +194,7 @@ class HostKeys(Scenario):
         os.makedirs(os.path.join(outside, 'ssh/sshd_config.d'))
         for link, target in (('etc', outside), ('etc/systemd', outside), ('etc/ssh', '../../outside')):
             with self.subTest(link):
-                self.root = self.lab.make_folder('tree of ' + link.replace('/', ' '))
+                self.plant(self.lab.path('tree of ' + link.replace('/', ' ')))
                 os.makedirs(os.path.dirname(os.path.join(self.root, link)), exist_ok=True)
                 os.symlink(target, os.path.join(self.root, link))
                 before = contents(outside), contents(self.root)
@@ -168,7 +205,7 @@ class HostKeys(Scenario):
                 self.assertEqual((contents(outside), contents(self.root)), before)
 
     def test_links_within_the_tree_are_followed(self):
-        os.makedirs(os.path.join(self.root, 'usr/etc'))
+        os.mkdir(os.path.join(self.root, 'usr/etc'))
         os.symlink('usr/etc', os.path.join(self.root, 'etc'))
         self.lab.keygen('-A', '-f', self.root)
         self.install()

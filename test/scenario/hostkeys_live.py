@@ -9,7 +9,7 @@ import unittest
 from agent import Agent
 from hierarchy import KINDS, base_of
 from hostkey import HostKey
-from lab import contents, mode, needs_root, read
+from lab import NOBODY, contents, mode, needs_root, read
 from live import INCLUDE, PROGRAMS, LiveSystem
 from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
 from upstream import FakeAgent, identities
@@ -125,6 +125,25 @@ class HostKeysLive(LiveSystem):
         self.assertEqual([line for line in result.stdout.splitlines() if line.startswith('wrote ')],
                          ['wrote /etc/ssh/sshd_config.d/70-ssh-tpm.conf'])
         self.assertEqual(set(contents(self.etc)) - set(before), {self.drop_in()})
+
+    # The program
+
+    def test_a_program_that_is_not_in_the_tree_is_refused(self):
+        tree = self.lab.make_folder('tree')
+        self.assert_problem(self.hostkeys('--install-system-units', env={'DESTDIR': tree}),
+                            f'{tree}{PROGRAMS}/ssh-tpm: the program is not in this tree', 'meson install --destdir')
+        self.assertEqual(os.listdir(tree), [])
+        self.hostkeys('--install-system-units', '--force', env={'DESTDIR': tree}, status=0)
+
+    def test_a_program_that_others_may_write_is_refused(self):
+        for path in self.lab.program_for_others(), self.lab.path('bin/ssh-tpm'):
+            os.chmod(path, 0o777)
+            self.assert_refused(PROGRAMS, 'may be written by others', options=('--install-system-units',))
+            os.chmod(path, 0o755)
+            os.chown(path, NOBODY, NOBODY)
+            self.assert_refused(PROGRAMS, "is not root's", options=('--install-system-units',))
+            os.chown(path, 0, 0)
+        self.hostkeys('--install-system-units', status=0)
 
     # The way back
 
