@@ -50,6 +50,7 @@ Environment
   SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM  which TPM; SSH_TPM_SWTPM_STATE: where the emulator keeps its state
   SSH_TPM_AGENT_OWNER_PASSWORD       the owner password
   SSH_ASKPASS, SSH_ASKPASS_REQUIRE   who asks for PINs, as for ssh-keygen
+  DESTDIR                            the prefix of -A without -f
 
 Exit status
   0 success, 1 failure (nothing half-written is left), 2 wrong usage
@@ -124,7 +125,7 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
              }},
         {.short_name = 'A',
          .help = "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are not there yet; the "
-                 "prefix is given with -f",
+                 "prefix is given with -f, or is $DESTDIR",
          .apply = mode(keygen_host_keys)},
         {.short_name = 'I',
          .long_name = "import",

@@ -177,7 +177,7 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
 
 int keygen_host_keys(const KeygenOptions& options) {
     ::umask(022); // so that no folder is narrower than it should be when this is killed right behind mkdir
-    const auto prefix = options.file.value_or("");
+    const auto prefix = options.file ? *options.file : destdir();
     const auto folder = fs::path(prefix + "/etc/ssh");
     if (!prefix.empty())
         require_inside(prefix, folder);

@@ -38,9 +38,11 @@ class HostKeys(Scenario):
         self.assertEqual(result.stderr.count('error: '), result.stderr.count('hint: '), result.stderr)
 
     def provision(self):
-        """A fresh tree with keys and configuration, and the agent that its unit would start."""
-        self.lab.keygen('-A', '-f', self.root)
-        self.install()
+        """A fresh tree with keys and configuration, as an administrator types it, and the agent that its unit would
+        start."""
+        self.lab.run('sh', '-c', f'export DESTDIR={self.root}; ssh-tpm keygen -A && '
+                     'ssh-tpm hostkeys --install-system-units --install-sshd-config', status=0,
+                     env={'PATH': os.path.dirname(self.program) + ':' + self.lab.env['PATH']})
         self.keys = {kind: read_key(f'{self.root}/etc/ssh/ssh_tpm_host_{kind}_key') for kind in ('ecdsa', 'rsa')}
         self.agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=self.root + '/etc/ssh')
 
@@ -63,6 +65,11 @@ class HostKeys(Scenario):
                 'echo in')
             self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
             self.assertIn(self.lab.fingerprint(self.keys[kind]), result.stderr)
+
+    def test_a_prefix_comes_before_the_tree(self):
+        self.lab.keygen('-A', '-f', self.lab.path('prefix'), env={'DESTDIR': self.root})
+        self.assertTrue(os.path.exists(self.lab.path('prefix/etc/ssh/ssh_tpm_host_rsa_key.tpm')))
+        self.assertFalse(os.path.exists(self.root + '/etc'))
 
     def test_the_list_is_that_of_the_agent(self):
         self.provision()
