@@ -12,6 +12,7 @@
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 
+#include <functional>
 #include <iostream>
 #include <set>
 #include <sys/stat.h>
@@ -58,6 +59,22 @@ void tell_how_to_start() {
                   << units;
     else
         std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable " << units;
+}
+
+/// Does it, and says so when it is root's to do.
+void as_root(const std::function<void()>& work) {
+    constexpr const char* hint = "these folders are root's: run it as root (sudo)";
+    try { // caught to add the hint
+        work();
+    } catch (const fs::filesystem_error& error) {
+        if (error.code() != std::errc::permission_denied)
+            throw;
+        throw Error(Errc::permission, error.path1().string() + ": " + error.code().message(), hint);
+    } catch (const Error& error) {
+        if (error.code() != Errc::permission || !error.hint().empty())
+            throw;
+        throw Error(error.code(), error.what(), hint);
+    }
 }
 
 /// The hierarchies' units that somebody has enabled: links in the .wants folders, which dangle from now on.
@@ -113,9 +130,9 @@ int hostkeys_install(const HostkeysOptions& options) {
         add_system_units(units);
     if (options.sshd_config)
         add_sshd_config(sshd);
-    units.install(options.force);
+    as_root([&] { units.install(options.force); });
     try { // caught to leave everything as it was
-        sshd.install(options.force);
+        as_root([&] { sshd.install(options.force); });
     } catch (...) {
         units.take_back();
         throw;
@@ -135,10 +152,11 @@ int hostkeys_uninstall(const HostkeysOptions& options) {
     Installation units, sshd;
     add_system_units(units);
     add_sshd_config(sshd);
-    const bool had_units = units.uninstall(options.force);
+    bool had_units = false;
+    as_root([&] { had_units = units.uninstall(options.force); });
     bool had_config = false;
     try { // caught to leave everything as it was
-        had_config = sshd.uninstall(options.force);
+        as_root([&] { had_config = sshd.uninstall(options.force); });
         if (had_config && destdir().empty())
             expect_sshd_to_go_on(options.force);
     } catch (...) {

@@ -9,7 +9,7 @@ import unittest
 from agent import Agent
 from hierarchy import KINDS, base_of
 from hostkey import HostKey
-from lab import NOBODY, contents, mode, needs_root, read
+from lab import NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read
 from live import INCLUDE, PROGRAMS, LiveSystem
 from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
 from upstream import FakeAgent, identities
@@ -28,6 +28,14 @@ class HostKeysLive(LiveSystem):
         self.assertIn('wrote /etc/ssh/sshd_config.d/70-ssh-tpm.conf', result.stdout)
         self.assertEqual(result.stdout.count('its signature verifies'), len(KINDS))
         self.assertEqual(self.hostkeys('--check').returncode, 0)
+
+    def test_who_is_not_root_is_told(self):
+        for place, _, _ in os.walk(self.root):
+            os.chmod(place, 0o755)
+        for options in (('--install-system-units',), ('--install-sshd-config',)):
+            result = self.run_there('setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups',
+                                    PROGRAMS + '/ssh-tpm', 'hostkeys', *options, env=NO_LEAK_CHECK)
+            self.assert_problem(result, 'Permission denied', 'hint: ', 'run it as root')
 
     def test_a_missing_folder_is_an_error(self):
         shutil.rmtree(self.etc + '/ssh/sshd_config.d')
