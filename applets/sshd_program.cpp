@@ -1,14 +1,17 @@
 #include "applets/sshd_program.hpp"
 
 #include "base/error.hpp"
+#include "base/unique_fd.hpp"
 #include "os/child.hpp"
 #include "os/environment.hpp"
 
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <iostream>
 #include <optional>
 #include <sstream>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace sshtpm::applets {
@@ -28,6 +31,22 @@ std::optional<std::string> find_sshd() {
     return std::nullopt;
 }
 
+/// A file without a name: unlike a pipe it is never full.
+UniqueFd nameless_file() {
+    UniqueFd file(::memfd_create("errors", MFD_CLOEXEC));
+    if (!file)
+        throw Error::from_errno(errno, "memfd_create");
+    return file;
+}
+
+void show(const UniqueFd& errors) {
+    std::array<char, 4096> chunk{};
+    off_t at = 0;
+    for (ssize_t got = 0; (got = ::pread(errors.value(), chunk.data(), chunk.size(), at)) > 0; at += got)
+        std::cerr.write(chunk.data(), got);
+    std::cerr.flush();
+}
+
 } // namespace
 
 bool has_sshd() {
@@ -40,7 +59,9 @@ SshdAnswer ask_sshd(const std::vector<std::string>& options) {
         throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
     std::vector<std::string> argv{*sshd};
     argv.insert(argv.end(), options.begin(), options.end());
-    os::Child child(argv, {});
+    // sshd takes every HostKey for a private key first, and is loud about a .pub file that others can read.
+    const auto errors = nameless_file();
+    os::Child child(argv, {}, errors.value());
     SshdAnswer answer;
     std::array<char, 4096> chunk{};
     for (;;) {
@@ -54,6 +75,8 @@ SshdAnswer ask_sshd(const std::vector<std::string>& options) {
         answer.output.append(chunk.data(), static_cast<std::size_t>(got));
     }
     answer.status = child.wait();
+    if (answer.status != 0)
+        show(errors);
     return answer;
 }
 

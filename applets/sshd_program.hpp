@@ -8,7 +8,7 @@ namespace sshtpm::applets {
 
 struct SshdAnswer {
     int status = 0;
-    std::string output; ///< of its stdout; its errors go to ours
+    std::string output; ///< of its stdout; what it says on stderr is shown only when it fails
 };
 
 /// Whether there is one at all.

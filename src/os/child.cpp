@@ -35,7 +35,8 @@ struct SpawnPlan {
 
 } // namespace
 
-Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes) {
+Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
+             int errors) {
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
         throw Error::from_errno(errno, arguments.at(0));
@@ -45,6 +46,8 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     SpawnPlan plan;
     posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&plan.actions, writing.value(), STDOUT_FILENO);
+    if (errors != STDERR_FILENO)
+        posix_spawn_file_actions_adddup2(&plan.actions, errors, STDERR_FILENO);
     // Clients' connections too, which Asio opens without O_CLOEXEC.
     posix_spawn_file_actions_addclosefrom_np(&plan.actions, STDERR_FILENO + 1);
     sigset_t none, defaults;

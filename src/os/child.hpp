@@ -5,6 +5,7 @@
 
 #include <string>
 #include <sys/types.h>
+#include <unistd.h>
 #include <vector>
 
 namespace sshtpm::os {
@@ -13,9 +14,10 @@ namespace sshtpm::os {
 class Child {
   public:
     /// Starts `arguments[0]` (searched in PATH when it has no slash) with stdin from /dev/null, stdout into
-    /// a pipe and stderr shared. The changes to its environment are those of os::environment_with.
+    /// a pipe and stderr as given. The changes to its environment are those of os::environment_with.
     /// @throws Error(not_found | permission | io) when it cannot be started.
-    Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes);
+    Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
+          int errors = STDERR_FILENO);
     Child(Child&&) = delete;
     ~Child();
 

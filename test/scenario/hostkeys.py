@@ -90,6 +90,7 @@ class HostKeys(Scenario):
         self.provision()
         result = self.check(self.drop_in())
         self.assertEqual((result.returncode, result.stdout.count('its signature verifies')), (0, 2), result.stderr)
+        self.assertEqual(result.stderr, '')  # nor a word of sshd's on the mode of public keys
 
     def test_each_problem_is_found(self):
         self.provision()
@@ -110,7 +111,7 @@ class HostKeys(Scenario):
         self.agent.stop()
         self.assert_problem(self.check(good + f'HostKey {plain.path}'), self.agent.socket)
         result = self.check(good)  # sshd has no host key left, and says nothing
-        self.assert_problem(result, 'sshd -T fails', self.agent.socket)
+        self.assert_problem(result, 'sshd -T fails', self.agent.socket, 'no hostkeys available')
 
     def test_installing_twice_changes_nothing(self):
         self.install()
