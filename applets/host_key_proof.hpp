@@ -1,7 +1,6 @@
 #pragma once
 // Does an agent sign with a host key of sshd?
 
-#include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "protocol/client.hpp"
 
@@ -9,9 +8,6 @@
 #include <vector>
 
 namespace sshtpm::applets {
-
-/// The public key that a HostKey line names: a public key itself, or what lies beside a private one.
-Bytes read_host_key(const std::string& path);
 
 /// Asks the agent for its list and for a signature of something random by this key.
 /// @throws Error when the key is not in the list, and when the signature is another one's or none.

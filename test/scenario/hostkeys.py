@@ -101,7 +101,12 @@ class HostKeys(Scenario):
         self.assert_problem(self.check(without_agent + f'\nHostKey {plain.path}'), 'there is no HostKeyAgent')
         self.assert_problem(self.check(good.replace(self.agent.socket, '/elsewhere') + f'HostKey {plain.path}'),
                             'HostKeyAgent is /elsewhere')
-        self.assert_problem(self.check(good + f'HostKey {plain.path}'), plain.path, 'does not serve this key')
+        result = self.check(good + f'HostKey {plain.path}')
+        self.assert_problem(result, plain.path, 'does not serve this key', 'it is in a file', 'UpdateHostKeys')
+        self.assertEqual(result.stdout.count('its signature verifies'), 2)
+        os.rename(self.keys['rsa'].pub, self.lab.path('aside'))
+        self.assert_problem(self.check(good), self.keys['rsa'].pub, 'No such file', 'ssh-tpm keygen -A writes it again')
+        os.rename(self.lab.path('aside'), self.keys['rsa'].pub)
         self.agent.ssh_add('-d', self.keys['rsa'].pub, status=0)
         result = self.check(good)
         self.assert_problem(result, self.keys['rsa'].pub, 'does not serve this key')
