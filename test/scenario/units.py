@@ -102,6 +102,16 @@ class Units(Scenario):
         self.assertRegex(text, '(?m)^Restart=on-failure$')
         self.assertLess((number['RestartSec'] + 10) * number['StartLimitBurst'], number['StartLimitIntervalSec'])
 
+    def test_an_agent_that_fails_is_started_anew_without_end(self):
+        """A service that is given up takes its socket with it."""
+        self.write_all()
+        agents = [('user', 'ssh-tpm-agent.service'), ('system', 'ssh-tpm-hostkeys.service'),
+                  ('system', 'ssh-tpm-hostkeys@.service')]
+        for kind, name in agents:
+            text = read(os.path.join(self.folder(kind), name))
+            for line in 'Restart=on-failure', 'RestartSec=5', 'StartLimitIntervalSec=0', 'WatchdogSec=60':
+                self.assertRegex(text, f'(?m)^{line}$')
+
     def test_every_option_of_theirs_is_one_of_the_program(self):
         self.write_all()
         for kind in ('system', 'user'):
