@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""A system that is installed into a tree as debootstrap makes one, by meson and by ssh-tpm, and serves logins from it."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import unittest
+
+from agent import Agent
+from hierarchy import KINDS, know, login, read_public
+from lab import NO_LEAK_CHECK, Scenario, needs_root, read, wait_until
+from manager import Unit, load_credentials
+from softkey import SoftKey
+from sshd import free_port
+from swtpm import Swtpm
+
+SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+ALGORITHMS = {'ecdsa-sha2-nistp256': 'ecdsa', 'rsa-sha2-256': 'rsa', 'rsa-sha2-512': 'rsa'}
+UNITS = ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys.service',
+         'ssh-tpm-hostkeys@endorsement.socket', 'ssh-tpm-hostkeys@endorsement.service')
+# /usr is this system's, under a layer of the tree's own; the rest is new. $0 is the tree, $1 the lab's folder.
+TREE = '''set -e
+mount -t tmpfs -o mode=755 tmpfs "$0" && cd "$0"
+mkdir -p .layer/usr .layer/work usr proc dev run/sshd tmp var/lib root etc/ssh/sshd_config.d etc/systemd/system ./"$1"
+mount -t overlay -o lowerdir=/usr,upperdir=.layer/usr,workdir=.layer/work overlay usr
+for name in bin sbin lib lib64; do
+    if [ -L /$name ]; then ln -s usr/$name $name; elif [ -d /$name ]; then mkdir $name; mount --bind /$name $name; fi
+done
+for name in passwd group nsswitch.conf ld.so.cache; do [ ! -e /etc/$name ] || cp /etc/$name etc; done
+mount --rbind /proc proc && mount --rbind /dev dev && mount --bind "$1" ./"$1"
+echo ready
+exec sleep infinity'''
+
+
+def can_layer():
+    """Whether the kernel lets us mount one folder over another."""
+    script = 'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay -o lowerdir=/usr,upperdir=/mnt/u,' \
+             'workdir=/mnt/w o /usr'
+    return os.geteuid() == 0 and subprocess.run(('unshare', '-m', 'sh', '-c', script), capture_output=True,
+                                                check=False).returncode == 0
+
+
+@needs_root
+@unittest.skipUnless(shutil.which('meson') and 'SSH_TPM_BUILD' in os.environ, 'no meson, no build folder')
+@unittest.skipUnless(can_layer(), 'no mounts of its own here')
+class Image(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.user = SoftKey(self.lab, self.lab.path('user'))
+        self.tree = self.lab.make_folder('tree')
+        self.holder = self.lab.start('unshare', '-m', 'sh', '-c', TREE, self.tree, self.lab.folder)
+        self.holder.wait_line('ready')
+        self.outside = ('nsenter', '-m', '-t', str(self.holder.pid))
+        self.inside = (*self.outside, 'chroot', self.tree)
+        # The tree as it is seen from out here.
+        self.seen = f'/proc/{self.holder.pid}/root{self.tree}'
+        users = read(self.seen + '/etc/passwd').splitlines()
+        self.write('etc/shadow', ''.join(user.split(':')[0] + ':*:19000:0:99999:7:::\n' for user in users))
+        self.port = free_port()
+        self.write('etc/ssh/sshd_config', 'Include /etc/ssh/sshd_config.d/*.conf\n'
+                   f'ListenAddress 127.0.0.1:{self.port}\nAuthorizedKeysFile {self.user.pub}\nPidFile none\n'
+                   'StrictModes no\nPermitRootLogin yes\nUsePAM no\n')
+
+    def write(self, name, text):
+        with open(os.path.join(self.seen, name), 'w', encoding='utf-8') as file:
+            file.write(text)
+
+    def run_inside(self, *argv, status=0, **more):
+        return self.lab.run(*self.inside, *argv, status=status, **more)
+
+    def meson_install(self):
+        build = self.lab.path('build')
+        env = {name: os.environ[name] for name in ('PATH', 'CXX') if name in os.environ}
+        self.lab.run('meson', 'setup', '--prefix=/usr', '-Dtests=false', build, SOURCE, status=0, env=env, deadline=300)
+        shutil.copy(os.path.join(self.lab.bin, 'ssh-tpm'), os.path.join(build, 'applets'))  # not to build it again
+        self.lab.run(*self.outside, 'meson', 'install', '--no-rebuild', '-C', build, '--destdir', self.tree, status=0,
+                     env=env)
+
+    def id_of(self, database, name):
+        return int(self.run_inside('getent', database, name).stdout.split(':')[2])
+
+    def make_users(self):
+        """What sysusers.d and tmpfiles.d say, and a TPM that is for the group tss alone."""
+        self.run_inside('systemd-sysusers', 'ssh-tpm.conf')
+        self.run_inside('systemd-tmpfiles', '--create', 'ssh-tpm.conf')
+        for path in (self.tpm.path, self.tpm.path + '.ctrl'):
+            os.chown(path, 0, self.id_of('group', 'tss'))
+            os.chmod(path, 0o660)
+
+    def verify_units(self):
+        result = self.run_inside('systemd-analyze', '--man=no', 'verify', *UNITS, status=None)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+
+    def unit(self, name):
+        """As systemd finds it: /etc comes first."""
+        for folder in 'etc/systemd/system', 'usr/lib/systemd/system', 'lib/systemd/system':
+            if os.path.exists(os.path.join(self.seen, folder, name)):
+                return Unit(os.path.join(self.seen, folder, name))
+        raise AssertionError(f'no unit {name} in the tree')
+
+    def become(self, unit):
+        groups = [str(self.id_of('group', group)) for group in unit.one('SupplementaryGroups').split()]
+        names = unit.all('User')
+        who = [f'--reuid={self.id_of("passwd", names[0])}', f'--regid={self.id_of("group", names[0])}'] if names else []
+        return ('setpriv', *who, '--groups=' + ','.join(groups), '--bounding-set=-all', '--inh-caps=-all',
+                '--no-new-privs')
+
+    def environment(self, unit):
+        variables = dict(word.split('=', 1) for word in unit.one('Environment').split())
+        folder = self.seen + '/var/lib/' + unit.one('StateDirectory')
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return {**dict.fromkeys(('USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **variables}
+
+    def make_keys(self):
+        unit = self.unit('ssh-tpm-genkeys.service')
+        self.run_inside(*self.become(unit), *unit.command(), env=self.environment(unit), umask=int(unit.one('UMask'), 8))
+
+    def start_agent(self):
+        unit, socket = self.unit('ssh-tpm-hostkeys.service'), self.unit('ssh-tpm-hostkeys.socket').one('ListenStream')
+        credentials = self.lab.make_folder('credentials')
+        load_credentials(unit, self.seen, credentials, self.id_of('passwd', unit.one('User')))
+        env = self.lab.merged(self.environment(unit))
+        agent = Agent.__new__(Agent)
+        agent.lab, agent.socket = self.lab, self.seen + socket
+        agent.process = self.lab.start(*self.inside, 'systemd-socket-activate',
+                                       *(f'-E{name}={value}' for name, value in env.items()), '-l', socket,
+                                       *self.become(unit), *unit.command(d=credentials))
+        agent.process.wait_line('Listening on')
+        return agent
+
+    def start_sshd(self):
+        server = self.lab.start(*self.inside, '/usr/sbin/sshd', '-D', '-e')
+        server.wait_line('Server listening on 127.0.0.1')
+
+    def assert_logins(self):
+        """With both host keys, which the client knows and insists on; into the tree, and not beside it."""
+        self.write('root/here', 'the tree\n')
+        keys = [read_public(self.seen, kind) for kind in KINDS]
+        known = know(self.lab, self, *keys)
+        for algorithm in ALGORITHMS:
+            with self.subTest(algorithm):
+                result = login(self.lab, self, self.user, known, '-v', '-o', f'HostKeyAlgorithms={algorithm}',
+                               command='cat /root/here')
+                self.assertEqual((result.returncode, result.stdout), (0, 'the tree\n'), result.stderr)
+                self.assertIn(f'kex: host key algorithm: {algorithm}', result.stderr)
+
+    def serve(self):
+        self.make_users()
+        self.verify_units()
+        self.run_inside('systemctl', 'enable', 'ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket')
+        self.make_keys()
+        agent = self.start_agent()
+        self.run_inside('ssh-tpm', 'hostkeys', '--install-sshd-config')
+        self.start_sshd()
+        self.assert_logins()
+        self.assertEqual(self.run_inside('ssh-tpm', 'hostkeys', '--check').stderr, '')
+        agent.process.end()
+        wait_until(lambda: not self.tpm.handles(), 'a TPM without handles')
+
+    def test_installed_by_meson(self):
+        self.meson_install()
+        self.serve()
+        wants = self.seen + '/etc/systemd/system/sockets.target.wants/ssh-tpm-hostkeys.socket'
+        self.assertRegex(os.readlink(wants), r'/lib/systemd/system/ssh-tpm-hostkeys\.socket$')
+        os.unlink(self.seen + '/usr/bin/ssh-tpm')  # so that verifying can fail
+        self.assertNotEqual(self.run_inside('systemd-analyze', '--man=no', 'verify', *UNITS, status=None).returncode, 0)
+
+    def test_installed_by_the_program_itself(self):
+        shutil.copy(os.path.join(self.lab.bin, 'ssh-tpm'), self.seen + '/usr/bin')
+        os.chmod(self.seen + '/usr/bin/ssh-tpm', 0o755)
+        self.run_inside('ssh-tpm', 'hostkeys', '--install-system-units')
+        self.serve()
+        self.assertEqual(shlex.split(self.unit('ssh-tpm-genkeys.service').one('ExecStart'))[0], ':/usr/bin/ssh-tpm')
+
+    def test_installed_from_outside(self):
+        """As for an image: DESTDIR, and the program of the tree run by this system."""
+        shutil.copy(os.path.join(self.lab.bin, 'ssh-tpm'), self.seen + '/usr/bin')
+        os.chmod(self.seen + '/usr/bin/ssh-tpm', 0o755)
+        self.lab.run(*self.outside, self.tree + '/usr/bin/ssh-tpm', 'hostkeys', '--install-system-units',
+                     '--install-sshd-config', env={'DESTDIR': self.tree}, status=0)
+        self.serve()
+
+
+if __name__ == '__main__':
+    unittest.main()
