@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A system that is installed into a tree as debootstrap makes one, by meson and by ssh-tpm, and serves logins from it."""
+"""A system in a tree as debootstrap makes one: installed by meson and by ssh-tpm, it serves logins from there."""
 
 import os
 import shlex
@@ -115,7 +115,8 @@ class Image(Scenario):
 
     def make_keys(self):
         unit = self.unit('ssh-tpm-genkeys.service')
-        self.run_inside(*self.become(unit), *unit.command(), env=self.environment(unit), umask=int(unit.one('UMask'), 8))
+        self.run_inside(*self.become(unit), *unit.command(), env=self.environment(unit),
+                        umask=int(unit.one('UMask'), 8))
 
     def start_agent(self):
         unit, socket = self.unit('ssh-tpm-hostkeys.service'), self.unit('ssh-tpm-hostkeys.socket').one('ListenStream')
