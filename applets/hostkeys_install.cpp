@@ -61,8 +61,8 @@ void tell_how_to_start() {
         std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable " << units;
 }
 
-/// Does it, and says so when it is root's to do.
-void as_root(const std::function<void()>& work) {
+/// Does it, and adds to a refusal of the system that these folders are root's.
+void saying_whose_it_is(const std::function<void()>& work) {
     constexpr const char* hint = "these folders are root's: run it as root (sudo)";
     try { // caught to add the hint
         work();
@@ -77,30 +77,46 @@ void as_root(const std::function<void()>& work) {
     }
 }
 
-/// The hierarchies' units that somebody has enabled: links in the .wants folders, which dangle from now on.
-std::set<std::string> enabled_instances() {
+/// The units that somebody has enabled: links in the .wants folders, which dangle from now on.
+std::set<std::string> enabled_units() {
     std::set<std::string> names;
     std::error_code ignored;
-    for (const auto& folder : fs::directory_iterator(destdir() + "/etc/systemd/system", ignored))
-        if (folder.path().extension() == ".wants")
-            for (const auto& link : fs::directory_iterator(folder.path(), ignored))
-                if (const auto name = link.path().filename().string(); name.starts_with("ssh-tpm-hostkeys@"))
-                    names.insert(printable(name));
+    for (const auto& folder : fs::directory_iterator(destdir() + "/etc/systemd/system", ignored)) {
+        if (folder.path().extension() != ".wants")
+            continue;
+        for (const auto& link : fs::directory_iterator(folder.path(), ignored))
+            if (const auto name = link.path().filename().string();
+                name.starts_with("ssh-tpm-hostkeys") || name == "ssh-tpm-genkeys.service")
+                names.insert(printable(name));
+    }
     return names;
 }
 
+/// The same units, and those that may run without being enabled.
+std::string units_to_stop(std::set<std::string> units) {
+    constexpr std::string_view socket = ".socket";
+    for (const auto* name :
+         {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service"})
+        units.insert(name);
+    const auto enabled = units;
+    for (const auto& name : enabled)
+        if (name.ends_with(socket))
+            units.insert(name.substr(0, name.size() - socket.size()) + ".service");
+    std::string list;
+    for (const auto& name : units)
+        list += ' ' + name;
+    return list;
+}
+
 void tell_how_to_stop() {
-    std::string units = "ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket ssh-tpm-hostkeys.service";
-    for (const auto& name : enabled_instances()) {
-        units += ' ' + name;
-        if (name.ends_with(".socket")) // its service has no link of its own
-            units += ' ' + name.substr(0, name.size() - std::string_view("socket").size()) + "service";
-    }
-    if (!destdir().empty())
-        std::cout << "To start them no more: systemctl --root=" << destdir() << " disable " << units << '\n';
-    else // one by one: systemctl fails for what does not run
-        std::cout << "To stop what runs: systemctl disable --now " << units
-                  << "; systemctl daemon-reload; systemctl reload ssh\n";
+    const auto enabled = enabled_units();
+    // systemctl disable fails, and stops nothing then, where nothing is enabled.
+    if (destdir().empty())
+        std::cout << "To stop what runs: systemctl " << (enabled.empty() ? "stop" : "disable --now")
+                  << units_to_stop(enabled) << "; systemctl daemon-reload; systemctl reload ssh\n";
+    else if (!enabled.empty())
+        std::cout << "To start them no more: systemctl --root=" << destdir() << " disable"
+                  << units_to_stop(enabled) << '\n';
 }
 
 void agree_or_take_back(Installation& files) {
@@ -130,9 +146,9 @@ int hostkeys_install(const HostkeysOptions& options) {
         add_system_units(units);
     if (options.sshd_config)
         add_sshd_config(sshd);
-    as_root([&] { units.install(options.force); });
+    saying_whose_it_is([&] { units.install(options.force); });
     try { // caught to leave everything as it was
-        as_root([&] { sshd.install(options.force); });
+        saying_whose_it_is([&] { sshd.install(options.force); });
     } catch (...) {
         units.take_back();
         throw;
@@ -153,10 +169,10 @@ int hostkeys_uninstall(const HostkeysOptions& options) {
     add_system_units(units);
     add_sshd_config(sshd);
     bool had_units = false;
-    as_root([&] { had_units = units.uninstall(options.force); });
+    saying_whose_it_is([&] { had_units = units.uninstall(options.force); });
     bool had_config = false;
     try { // caught to leave everything as it was
-        as_root([&] { had_config = sshd.uninstall(options.force); });
+        saying_whose_it_is([&] { had_config = sshd.uninstall(options.force); });
         if (had_config && destdir().empty())
             expect_sshd_to_go_on(options.force);
     } catch (...) {

@@ -174,6 +174,7 @@ class HostKeysLive(LiveSystem):
         self.run_there('ssh-keygen', '-q', '-A', status=0)
         result = self.hostkeys('--uninstall', status=0)
         self.assertEqual(result.stderr, '')
+        self.assertIn('systemctl stop ssh-tpm-genkeys.service ', result.stdout)  # nothing is enabled
         keys = {path for path in contents(self.etc) if os.path.basename(path).startswith('ssh_')}
         left = {path for path in set(contents(self.etc)) - set(before) - keys if os.path.isfile(path)}
         self.assertEqual(left, set())
