@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
+#include "cli/report.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 
@@ -119,6 +120,13 @@ void tell_how_to_stop() {
                   << units_to_stop(enabled) << '\n';
 }
 
+void look_at_program(const fs::path& program) {
+    if (const auto missing = missing_in_tree(program))
+        cli::warn("ssh-tpm-hostkeys", *missing);
+    else
+        require_place_for_units(program);
+}
+
 void agree_or_take_back(Installation& files) {
     if (!destdir().empty()) {
         // Its agent does not run, so sshd would find no host key; and what lies in a tree is not to be run.
@@ -141,7 +149,7 @@ int hostkeys_install(const HostkeysOptions& options) {
     ::umask(022); // for folders that others read
     Installation units, sshd;
     if (options.system_units && !options.force)
-        require_place_for_units(running_program());
+        look_at_program(running_program());
     if (options.system_units)
         add_system_units(units);
     if (options.sshd_config)

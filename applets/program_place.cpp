@@ -35,6 +35,15 @@ bool may_own(uid_t user) {
 
 } // namespace
 
+std::optional<Error> missing_in_tree(const fs::path& program) {
+    const fs::path there = destdir() + program.string();
+    if (std::error_code ignored; destdir().empty() || fs::exists(there, ignored))
+        return std::nullopt;
+    return Error(Errc::not_found,
+                 there.string() + ": the program is not in this tree, and the units start it",
+                 "install it there, too (meson install --destdir)");
+}
+
 void require_place_for_units(const fs::path& program) {
     for (const auto* folder : hidden)
         if (is_below(program, folder))
@@ -42,12 +51,8 @@ void require_place_for_units(const fs::path& program) {
     for (fs::path path = program;; path = path.parent_path()) {
         const fs::path there = destdir() + path.string();
         struct stat status {};
-        if (::stat(there.c_str(), &status) != 0) {
-            if (errno == ENOENT && !destdir().empty())
-                throw Error(Errc::not_found, there.string() + ": the program is not in this tree",
-                            "install it there before (meson install --destdir), or give --force");
+        if (::stat(there.c_str(), &status) != 0)
             throw Error::from_errno(errno, there.string());
-        }
         if (!may_own(status.st_uid))
             throw no_place(program, there.string() + " is not root's");
         if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)

@@ -4,11 +4,9 @@
 #include "applets/hostkeys.hpp"
 #include "applets/installed_files.hpp"
 #include "applets/sshd_program.hpp"
-#include "base/printable.hpp"
 #include "cli/report.hpp"
 #include "ssh/sshd_settings.hpp"
 
-#include <iostream>
 #include <sstream>
 
 namespace sshtpm::applets {
@@ -33,11 +31,6 @@ std::vector<std::string> installed_host_keys() {
                 paths.push_back(line.substr(word.size()));
     }
     return paths;
-}
-
-void warn_of(const Error& error) {
-    std::cerr << program << ": warning: " << printable(error.what()) << "\nhint: " << printable(error.hint())
-              << '\n';
 }
 
 Error taken_back(const std::string& what, const std::string& hint) {
@@ -79,7 +72,7 @@ void expect_keys_to_work() {
     }
     if (problems.size() < paths.size()) {
         for (const auto& problem : problems)
-            warn_of(problem);
+            cli::warn(program, problem);
         return;
     }
     for (const auto& problem : problems)
@@ -96,7 +89,7 @@ void expect_sshd_to_go_on(bool force) {
     const std::string keys = "where it has no host key left, ssh-keygen -A makes keys in files";
     if (!force)
         throw Error(Errc::refused, what + "; everything is put back", keys + "; --force removes it anyway");
-    warn_of(Error(Errc::refused, what, keys));
+    cli::warn(program, Error(Errc::refused, what, keys));
 }
 
 } // namespace sshtpm::applets

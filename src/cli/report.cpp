@@ -6,12 +6,24 @@
 
 namespace sshtpm::cli {
 
-int report(std::string_view program, const Error& error) {
+namespace {
+
+void tell(std::string_view program, std::string_view level, const Error& error) {
     constexpr std::size_t longest = 2000;
-    std::cerr << program << ": error: " << printable(error.what(), longest) << '\n';
+    std::cerr << program << ": " << level << ": " << printable(error.what(), longest) << '\n';
     if (!error.hint().empty())
         std::cerr << "hint: " << printable(error.hint(), longest) << '\n';
+}
+
+} // namespace
+
+int report(std::string_view program, const Error& error) {
+    tell(program, "error", error);
     return error.code() == Errc::usage ? 2 : 1;
+}
+
+void warn(std::string_view program, const Error& error) {
+    tell(program, "warning", error);
 }
 
 } // namespace sshtpm::cli

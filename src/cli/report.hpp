@@ -9,4 +9,7 @@ namespace sshtpm::cli {
 /// @returns the exit status: 2 for a usage error, else 1.
 int report(std::string_view program, const Error& error);
 
+/// The same as "PROGRAM: warning: …", of what goes on all the same.
+void warn(std::string_view program, const Error& error);
+
 } // namespace sshtpm::cli
