@@ -139,8 +139,8 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
          .apply = mode_of(keygen_wrap)},
         {.long_name = "wrap-with",
          .argument = "PARENT",
-         .help = "its storage key's public area: PEM (tpm2_createprimary -f pem) or TPM2B_PUBLIC "
-                 "(tpm2_readpublic -f tss)",
+         .help = "its storage key's public area, as a command in ssh-tpm(7) writes it there (PEM), or "
+                 "TPM2B_PUBLIC (tpm2_readpublic -f tss)",
          .apply = [&line](char* file) { line.options.wrap_with = file; }},
         {.long_name = "hierarchy",
          .argument = "H",

@@ -16,16 +16,17 @@ namespace sshtpm::keyfile {
 
 namespace {
 
-constexpr auto hint =
-    "tpm2_createprimary -C o -G ecc -c srk.ctx -f pem -o FILE, or tpm2_readpublic -f tss; on the "
-    "machine that the key is for";
+std::string hint() {
+    return "on the machine that the key is for: " + std::string(parent_command) +
+           "; or, of a key that the TPM keeps: tpm2_readpublic -c HANDLE -f tss -o PARENT";
+}
 
 [[noreturn]] void unsupported(const std::string& message) {
-    throw Error(Errc::unsupported, message, hint);
+    throw Error(Errc::unsupported, message, hint());
 }
 
 [[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message, hint);
+    throw Error(Errc::malformed, message, hint());
 }
 
 constexpr std::size_t width = 32; ///< of a coordinate of P-256

@@ -5,10 +5,18 @@
 #include "base/secret.hpp"
 #include "keyfile/key_file.hpp"
 
+#include <string_view>
+
 namespace sshtpm::keyfile {
 
+/// What writes down the standard storage key of a TPM, for parse_parent: a person types it there. Without its
+/// attributes and its AES it makes another key, and a PEM file does not show which.
+inline constexpr std::string_view parent_command =
+    "tpm2_createprimary -C o -G ecc256:aes128cfb -a "
+    "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' -f pem -o PARENT.pem";
+
 /// The public area of a storage key, from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or the SPKI PEM of
-/// an ECC P-256 key (tpm2_createprimary -f pem), which is taken to be the standard storage key's.
+/// an ECC P-256 key, which is taken to be the standard storage key's: see parent_command.
 /// @throws Error(malformed | unsupported) for anything but a restricted decryption key, ECC P-256, SHA-256,
 ///     AES-128-CFB.
 TPMT_PUBLIC parse_parent(ByteView file);

@@ -1,6 +1,7 @@
 #include "tpm/import.hpp"
 
 #include "keyfile/marshal.hpp"
+#include "keyfile/wrap.hpp"
 #include "tpm/device.hpp"
 #include "tpm/object.hpp"
 #include "tpm/rc.hpp"
@@ -70,7 +71,8 @@ TPM2B_PRIVATE imported(const Context& context, Parents& parents, const keyfile::
         return *private_area;
     }
     throw Error(Errc::foreign_key, "this key was wrapped for another TPM's parent",
-                "wrap it again for this machine: ssh-tpm keygen --wrap KEY --wrap-with PARENT");
+                "wrap it again with what this machine says of its storage key: " +
+                    std::string(keyfile::parent_command));
 }
 
 } // namespace

@@ -2,6 +2,9 @@
 """ssh-tpm-keygen --wrap seals a key for the TPM of another machine without having one; no other takes it."""
 
 import os
+import pathlib
+import re
+import shlex
 import unittest
 
 import keyfile
@@ -11,6 +14,7 @@ from softkey import SoftKey
 from swtpm import STORAGE_KEY, Probe, Swtpm
 
 PIN = 'a pin for the way'
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
 STORAGE = ('-C', 'o', '-G', 'ecc256:aes128cfb', '-g', 'sha256', '-a', STORAGE_KEY)
 
 
@@ -124,6 +128,25 @@ class KeygenWrap(Scenario):
             self.assertEqual(os.listdir(self.lab.keys), [])
             self.assertEqual(contents(self.out), before)
         other.assert_no_handles()
+
+    def test_the_command_in_the_hints_makes_the_parent_that_works(self):
+        soft = SoftKey(self.lab, self.lab.path('soft'))
+        poor = self.parent(name='poor', template=('-C', 'o', '-G', 'ecc'))  # a storage key, but another one
+        self.wrap(soft, poor, 'for-another')
+        refusals = [self.wrap(soft, self.lab.write('empty', ''), status=None),
+                    self.lab.keygen('--import', self.out + '/for-another.tpm', '-f', self.lab.path('keys/no'),
+                                    status=None)]
+        commands = [re.search(r"hint: .*(tpm2_createprimary .* -o PARENT\.pem)", refusal.stderr)
+                    for refusal in refusals]
+        self.assertTrue(all(commands), [refusal.stderr for refusal in refusals])
+        self.assertEqual(commands[0][1], commands[1][1])
+        words = shlex.split(commands[0][1])
+        self.tpm.craft(*words)  # in the lab's folder
+        self.wrap(soft, self.lab.path('PARENT.pem'))
+        Agent(self.lab).sign_and_check(self.unwrap('x'))
+        for text in ('README.md', 'data/man/ssh-tpm.7'):
+            for word in words[:-1]:
+                self.assertIn(word, read(SOURCE / text))
 
     def test_a_wrapped_key_is_no_key_before_it_is_imported(self):
         key = self.lab.make_key('usable')
