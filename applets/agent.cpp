@@ -1,19 +1,16 @@
-// ssh-tpm-agent: its options, and the server they start, here or in the background.
+// ssh-tpm-agent: the server that its options ask for, here or in the background.
 
-#include "agent/server.hpp"
+#include "applets/agent_options.hpp"
 #include "applets/agent_shell.hpp"
 #include "applets/applets.hpp"
 #include "applets/hostkeys.hpp"
-#include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "cli/time_span.hpp"
 #include "os/activation.hpp"
 #include "os/background.hpp"
 #include "os/harden.hpp"
 #include "os/paths.hpp"
 
-#include <algorithm>
 #include <iostream>
 #include <unistd.h>
 
@@ -21,172 +18,8 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr std::string_view usage =
-    "usage: ssh-tpm-agent [-D | -d | -s] [-a socket] [-A socket] [-t time] [--key-dir folder | --no-load]\n"
-    "                     [--hierarchy endorsement | owner | platform | null]\n"
-    "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
-    "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
-    "       ssh-tpm-agent -k\n"
-    "       ssh-tpm-agent --print-socket\n"
-    "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
-
-constexpr std::string_view about =
-    "Serves the TPM keys in ~/.ssh/*.tpm to ssh, as ssh-agent does: point SSH_AUTH_SOCK, or IdentityAgent in "
-    "ssh_config, to its socket. Runs in the foreground and logs to stderr; with a command, runs that with "
-    "SSH_AUTH_SOCK set and ends with it. A key's PIN is asked for at its first use, on the terminal of an "
-    "agent in the foreground, else by SSH_ASKPASS, and kept for 30 minutes after each use, 8 hours in all; "
-    "\"ssh-tpm-add --pin\" gives it beforehand. Keys that ssh-add sends are sealed into the TPM. A time is a "
-    "number of seconds, or as 90m, 1h30m, 2d. SIGHUP reads the key folder again, SIGUSR1 drops all keys and "
-    "PINs.";
-
-constexpr std::string_view closing = R"(
-Environment
-  SSH_TPM_AUTH_SOCK                  the socket without -a; else ssh-tpm-agent.sock in XDG_RUNTIME_DIR,
-                                     /run/user/UID or ~/.ssh/agent, the first that is there
-  SSH_TPM_AGENT_OWNER_PASSWORD       the owner password
-  SSH_ASKPASS, SSH_ASKPASS_REQUIRE, DISPLAY, WAYLAND_DISPLAY
-                                     who asks for PINs and confirmation, as for ssh-agent
-  SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM, SSH_TPM_SWTPM_STATE
-                                     the TPM, or the emulator and the folder of its state
-)";
-
-enum class Mode { foreground, background, kill, print_socket, install_units };
-
-struct CommandLine {
-    std::filesystem::path socket;
-    std::filesystem::path key_dir;
-    bool load = true;
-    Mode mode = Mode::foreground;
-    bool for_all_users = ::geteuid() == 0; ///< whose units are installed
-    bool force = false;
-    bool stay = false; ///< -D or -d: whatever else is said, in the foreground
-    log::Level level = log::Level::info;
-    protocol::Constraints key_dir_terms;
-    std::optional<tpm::Hierarchy> hierarchy;
-    agent::KeyPolicy policy;
-    std::optional<agent::PinLifetime> pin_lifetime = agent::PinLifetime{};
-    std::vector<std::filesystem::path> upstreams;
-    TpmOptions tpm;
-    tpm::Target target; ///< with the paths as they are before the agent goes to the background
-    std::vector<std::string> command;
-};
-
-std::uint32_t seconds_of(const char* text) {
-    const auto time = cli::parse_time_span(text);
-    if (time.count() == 0)
-        throw Error(Errc::usage, "a lifetime of 0");
-    return static_cast<std::uint32_t>(time.count()); // 2^31 - 1 at most
-}
-
-void set_pin_lifetime(CommandLine& line, const char* text) {
-    agent::PinLifetime lifetime;
-    lifetime.idle = std::chrono::seconds(seconds_of(text));
-    lifetime.total = std::max(lifetime.total, lifetime.idle);
-    line.pin_lifetime = lifetime;
-}
-
-std::vector<cli::Option> mode_options(CommandLine& line) {
-    return {
-        {.short_name = 'D',
-         .help = "stay in the foreground (the default)",
-         .apply = [&line](char*) { line.stay = true; }},
-        {.short_name = 'd',
-         .help = "the same, and log more",
-         .apply =
-             [&line](char*) {
-                 line.stay = true;
-                 line.level = log::Level::debug;
-             }},
-        {.short_name = 's',
-         .help = "go to the background and print Bourne shell commands that point to the agent: "
-                 "eval \"$(ssh-tpm-agent -s)\"",
-         .apply = [&line](char*) { line.mode = Mode::background; }},
-        {.short_name = 'k',
-         .help = "end the agent that SSH_AGENT_PID names",
-         .apply = [&line](char*) { line.mode = Mode::kill; }},
-        {.long_name = "print-socket",
-         .help = "print the path of the socket and exit",
-         .apply = [&line](char*) { line.mode = Mode::print_socket; }},
-        {.long_name = "install-user-units",
-         .help =
-             "write systemd's units of this agent into ~/.config/systemd/user, or for root into the folder "
-             "of all users' units",
-         .apply = [&line](char*) { line.mode = Mode::install_units; }},
-        {.long_name = "install-system",
-         .help = "the same, for all users",
-         .apply =
-             [&line](char*) {
-                 line.mode = Mode::install_units;
-                 line.for_all_users = true;
-             }},
-        {.long_name = "force",
-         .help = "overwrite units that somebody has changed",
-         .apply = [&line](char*) { line.force = true; }},
-    };
-}
-
-std::vector<cli::Option> key_options(CommandLine& line) {
-    return {
-        {.long_name = "key-dir",
-         .argument = "DIR",
-         .help = "the folder of keys (default: ~/.ssh)",
-         .apply = [&line](char* folder) { line.key_dir = folder; }},
-        {.long_name = "no-load",
-         .help = "read no folder of keys",
-         .apply = [&line](char*) { line.load = false; }},
-        {.long_name = "hierarchy",
-         .argument = "H",
-         .help = "serve the P-256 and the RSA 2048 key that the TPM makes from the seed of its endorsement, "
-                 "owner, platform or null hierarchy (e, o, p, n), without files; and no folder's, unless "
-                 "--key-dir names one",
-         .apply = [&line](char* word) { line.hierarchy = parse_hierarchy(word); }},
-        {.short_name = 't',
-         .argument = "TIME",
-         .help = "how long a key is held that comes without a lifetime, those of the folder included",
-         .apply =
-             [&line](char* text) {
-                 line.policy.default_lifetime = seconds_of(text);
-                 line.key_dir_terms.lifetime = line.policy.default_lifetime;
-             }},
-        {.long_name = "confirm",
-         .help = "ask before each use of a key of the folder or the hierarchy, by SSH_ASKPASS alone",
-         .apply = [&line](char*) { line.key_dir_terms.confirm = true; }},
-        {.long_name = "pin-lifetime",
-         .argument = "TIME",
-         .help = "forget a PIN this long after its last use",
-         .apply = [&line](char* text) { set_pin_lifetime(line, text); }},
-        {.long_name = "no-cache",
-         .help = "keep no PINs: ask for each use",
-         .apply = [&line](char*) { line.pin_lifetime.reset(); }},
-        {.long_name = "no-seal",
-         .help = "do not take private keys that ssh-add sends; those behind this one (-A) may",
-         .apply = [&line](char*) { line.policy.seal = false; }},
-    };
-}
-
-std::vector<cli::Option> option_table(CommandLine& line) {
-    const auto set_socket = [&line](char* path) { line.socket = path; };
-    std::vector<cli::Option> table{
-        {.short_name = 'a', .argument = "PATH", .help = "the socket to listen on", .apply = set_socket},
-        {.short_name = 'l', .argument = "PATH", .help = "the same", .apply = set_socket},
-        {.short_name = 'A',
-         .argument = "PATH",
-         .help = "another agent behind this one, for the keys that this one does not have (repeatable)",
-         .apply =
-             [&line](char* path) {
-                 if (*path == '\0')
-                     throw Error(Errc::usage, "an empty path for an agent behind this one");
-                 line.upstreams.push_back(std::filesystem::absolute(path));
-             }},
-    };
-    std::ranges::move(key_options(line), std::back_inserter(table));
-    std::ranges::move(mode_options(line), std::back_inserter(table));
-    line.tpm.add_to(table);
-    return table;
-}
-
 /// A command gets an agent of its own, beside the one that may listen on the usual socket.
-std::filesystem::path socket_path(const CommandLine& line) {
+std::filesystem::path socket_path(const AgentOptions& line) {
     if (!line.socket.empty())
         return std::filesystem::absolute(line.socket);
     auto path = os::default_socket();
@@ -196,7 +29,7 @@ std::filesystem::path socket_path(const CommandLine& line) {
 }
 
 /// @param notifier of an agent in the foreground: one in the background is not what systemd started.
-void serve(const CommandLine& line, agent::ListeningSocket& socket, int until, os::Notifier notifier,
+void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, os::Notifier notifier,
            const std::function<void()>& ready) {
     agent::run_server(socket,
                       {.target = line.target,
@@ -212,7 +45,7 @@ void serve(const CommandLine& line, agent::ListeningSocket& socket, int until, o
                       ready);
 }
 
-int serve_in_foreground(const CommandLine& line, std::optional<UniqueFd> passed) {
+int serve_in_foreground(const AgentOptions& line, std::optional<UniqueFd> passed) {
     auto notifier = os::Notifier::from_environment();
     if (passed) {
         agent::ListeningSocket socket(std::move(*passed));
@@ -226,7 +59,7 @@ int serve_in_foreground(const CommandLine& line, std::optional<UniqueFd> passed)
 }
 
 /// The parent's part: the shell is told, or the command is run in this process.
-int tell_or_become_command(const CommandLine& line, os::BackgroundParent& parent,
+int tell_or_become_command(const AgentOptions& line, os::BackgroundParent& parent,
                            const std::filesystem::path& socket) {
     if (const auto failure = parent.wait_until_ready())
         return *failure;
@@ -238,7 +71,7 @@ int tell_or_become_command(const CommandLine& line, os::BackgroundParent& parent
                                       "SSH_AGENT_PID=" + std::to_string(parent.child())});
 }
 
-int serve_in_background(const CommandLine& line) {
+int serve_in_background(const AgentOptions& line) {
     const auto path = socket_path(line); // before the fork: one answer for both
     if (line.tpm.asks_for_owner_password())
         throw Error(Errc::usage, "an agent in the background cannot ask for the owner password",
@@ -260,21 +93,17 @@ int serve_in_background(const CommandLine& line) {
 } // namespace
 
 int run_agent(std::span<char*> arguments) {
-    CommandLine line;
-    const auto table = option_table(line);
-    auto parsed = cli::parse_options(arguments, table, cli::Operands::end_options);
-    if (parsed.help) {
-        std::cout << cli::help_text(usage, about, table) << closing;
+    auto options = parse_agent_options(arguments);
+    if (!options)
         return 0;
-    }
-    line.command = std::move(parsed.operands);
-    if (line.mode == Mode::kill && !line.command.empty())
+    auto& line = *options;
+    if (line.mode == AgentMode::kill && !line.command.empty())
         throw Error(Errc::usage, "unexpected argument \"" + line.command[0] + "\"");
-    if (line.mode == Mode::kill)
+    if (line.mode == AgentMode::kill)
         return kill_agent();
-    if (line.mode == Mode::install_units)
+    if (line.mode == AgentMode::install_units)
         return install_user_units(line.for_all_users, line.force);
-    if (line.mode == Mode::print_socket) {
+    if (line.mode == AgentMode::print_socket) {
         std::cout << socket_path(line).string() << '\n';
         return 0;
     }
@@ -285,7 +114,7 @@ int run_agent(std::span<char*> arguments) {
     line.load = line.load && !(line.hierarchy && line.key_dir.empty());
     if (line.load)
         line.key_dir = std::filesystem::absolute(line.key_dir.empty() ? os::ssh_folder() : line.key_dir);
-    const bool background = (line.mode == Mode::background && !line.stay) || !line.command.empty();
+    const bool background = (line.mode == AgentMode::background && !line.stay) || !line.command.empty();
     if (background && passed)
         throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
                     "systemd runs it in the foreground");
