@@ -93,7 +93,8 @@ class Askpass:
 n=1
 while ! mkdir "{folder}/call.$n" 2>/dev/null; do n=$((n + 1)); done
 env > "{folder}/call.$n/environment"
-printf '%s' "$1" > "{folder}/call.$n/argument"
+printf '%s' "$1" > "{folder}/call.$n/argument.part"
+mv "{folder}/call.$n/argument.part" "{folder}/call.$n/argument"
 [ -e "{folder}/answer.$n" ] || exit 1
 exec cat "{folder}/answer.$n"
 '''
