@@ -47,7 +47,12 @@ void PinCache::forget(const ssh::PublicKey& key) {
 }
 
 void PinCache::expire(os::BootClock::time_point now) {
-    std::erase_if(pins_, [&](const auto& entry) { return end_of(entry.second) <= now; });
+    std::erase_if(pins_, [&](const auto& entry) {
+        const bool over = end_of(entry.second) <= now;
+        if (over)
+            log::debug("a PIN has reached the end of its time");
+        return over;
+    });
 }
 
 std::optional<os::BootClock::time_point> PinCache::next_expiry() const {
