@@ -224,21 +224,21 @@ TEST_CASE("a size that no reply has is malformed, before anything is read for it
 TEST_CASE("a TCTI that has no descriptors to poll is waited for all the same") {
     const support::Swtpm swtpm;
     const support::TctiLog log(swtpm.tcti());
-    const auto transport = tpm::open_transport(log.tcti());
-    const auto outcome = ask(*transport);
+    const auto outcome = ask(*tpm::open_transport(log.tcti()));
     REQUIRE(outcome.rc == TSS2_RC_SUCCESS);
     CHECK(tpm::header_of(outcome.message).code == 0x100); // it has been started
+    REQUIRE(swtpm.loaded_handles() == 0);
 }
 
 TEST_CASE("a TCTI that stays silent costs the deadline and no more") {
     const support::Swtpm swtpm;
     const support::TctiLog log(swtpm.tcti());
     log.fail({"* hang"});
-    const auto transport = tpm::open_transport(log.tcti());
-    const auto outcome = ask(*transport, 300ms);
+    const auto outcome = ask(*tpm::open_transport(log.tcti()), 300ms);
     CHECK(outcome.rc == TSS2_TCTI_RC_TRY_AGAIN);
     CHECK(outcome.took >= 300ms);
     CHECK(outcome.took < 2s);
+    REQUIRE(swtpm.loaded_handles() == 0);
 }
 
 TEST_CASE("signals do not end the wait for a reply") {
@@ -274,4 +274,5 @@ TEST_CASE("signals do not end the wait for a reply") {
     }
     CHECK(signals > 100);
     ::sigaction(SIGUSR1, &before, nullptr);
+    REQUIRE(swtpm.loaded_handles() == 0);
 }
