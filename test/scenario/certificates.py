@@ -198,7 +198,7 @@ class InTheKeyFolder(Certificates, Scenario):
     def assert_soon_lists(self, *keys):
         expected = [key.blob for key in keys]
         with self.agent.connect() as connection:
-            wait_until(lambda: [blob for blob, _ in connection.list()] == expected, 'the list', deadline=1)
+            wait_until(lambda: [blob for blob, _ in connection.list()] == expected, 'the list')
 
     def certify(self, key, *options):
         authority, certificate = certify(self.lab, key, '-n', USER, *options)
