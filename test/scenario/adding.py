@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import statistics
 import time
 import unittest
 
@@ -132,10 +133,12 @@ class Adding(Scenario):
                 before = cpu(agent.process.pid)
                 for client in clients:
                     client.send(request)
-                start = time.monotonic()
+                took = []
                 for _ in range(5):  # until all of them have been looked at
+                    start = time.monotonic()
                     self.assertEqual(other.list(), [])
-                self.assertLess(time.monotonic() - start, 1)
+                    took.append(time.monotonic() - start)
+                self.assertLess(statistics.median(took), 0.5)
                 self.assertLess(cpu(agent.process.pid) - before, 0.5)
             for client in clients:
                 self.assertEqual(client.read_frame(), b'\x06')

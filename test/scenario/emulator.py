@@ -151,7 +151,7 @@ class Emulator(Scenario):
         agent.sign_and_check(key)
         for pid in self.emulators():
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.emulators(), 'the end of the emulator', deadline=10)
+        wait_until(lambda: not self.emulators(), 'the end of the emulator')
         agent.ssh_keygen_sign(key)  # the request that notices may fail
         agent.sign_and_check(key)
 

@@ -134,16 +134,18 @@ class Provisioning(Scenario):
             return self.lab.keygen('-A', '-f', self.lab.path(f'k{number}'), umask=0o077)
 
         run('first')  # which starts the emulator
-        start = time.monotonic()
-        run('second')
-        span, killed = time.monotonic() - start, 0
+        spans, killed = [], 0
+        for number in ('second', 'third', 'fourth'):  # what else runs makes a single one too long
+            start = time.monotonic()
+            run(number)
+            spans.append(time.monotonic() - start)
         for point in range(POINTS):
             prefix = self.lab.path(f'k{point}')
             process = subprocess.Popen((f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', prefix), env=env,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL, umask=0o077)
             try:
-                process.wait(span * 1.3 * point / POINTS)
+                process.wait(min(spans) * 1.3 * point / POINTS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -6,7 +6,7 @@ import unittest
 
 from agent import Agent
 from lab import Scenario, wait_until
-from protocol import add_identity, lifetime
+from protocol import add_identity, lifetime, remove_identity
 from softkey import SoftKey
 from swtpm import Swtpm
 
@@ -18,6 +18,10 @@ class Lifetimes(Scenario):
 
     def soft(self, name='soft'):
         return SoftKey(self.lab, self.lab.path(name), comment=name)
+
+    def add(self, connection, soft, constraints=b''):
+        request = add_identity(soft.agent_fields(), soft.key.comment.encode(), constraints)
+        self.assertEqual(connection.request(request), b'\x06')
 
     def time_of_end(self, agent, blob):
         """Waits until the key is no longer listed; the time."""
@@ -36,12 +40,13 @@ class Lifetimes(Scenario):
         agent = Agent(self.lab)
         short, long, lasting = (self.soft(name) for name in ('short', 'long', 'lasting'))
         agent.ssh_add(lasting.path, status=0)
-        agent.ssh_add('-t', '1h', long.path, status=0)
+        result = agent.ssh_add('-t', '1h', long.path, status=0)
+        self.assertIn('Lifetime set to 3600 seconds', result.stderr)
         before = time.monotonic()
-        result = agent.ssh_add('-t', '2', short.path, status=0)
-        added = time.monotonic()
-        self.assertIn('Lifetime set to 2 seconds', result.stderr)
-        self.assertEqual(len(agent.listed()), 3)
+        with agent.connect() as connection:  # a program would take some of the two seconds to start
+            self.add(connection, short, lifetime(2))
+            added = time.monotonic()
+            self.assertEqual(len(connection.list()), 3)
         self.assert_ends_after(2, agent, short.key.blob, before, added)
         self.assertEqual(agent.listed(), [lasting.key.line, long.key.line])
         with agent.connect() as connection:
@@ -61,9 +66,10 @@ class Lifetimes(Scenario):
     def test_a_key_removed_before_its_end_may_come_back_for_good(self):
         agent = Agent(self.lab)
         soft, mark = self.soft(), self.soft('mark')
-        agent.ssh_add('-t', '1', soft.path, status=0)
-        agent.ssh_add('-d', soft.path, status=0)
-        agent.ssh_add(soft.path, status=0)
+        with agent.connect() as connection:  # before the key ends by itself
+            self.add(connection, soft, lifetime(1))
+            self.assertEqual(connection.request(remove_identity(soft.key.blob)), b'\x06')
+            self.add(connection, soft)
         agent.ssh_add('-t', '2', mark.path, status=0)  # ends after the first would have
         self.time_of_end(agent, mark.key.blob)
         self.assertEqual(agent.listed(), [soft.key.line])

@@ -4,7 +4,6 @@
 import os
 import signal
 import subprocess
-import time
 import unittest
 
 import memory
@@ -57,19 +56,18 @@ class WithAgent(Scenario):
         self.askpass = Askpass(self.lab, *(answers or [self.pin] * 4), name='askpass of ' + name)
         self.agent = Agent(self.lab, *options, env={**self.askpass.env, **(env or {})}, name=name, **more)
 
-    def find(self, secret=None, with_registers=True):
-        """What is found twice: the thread of the TPM lets go of its job just after the client has its answer."""
-        secret = secret or self.pin
-        found = memory.find(self.agent.process.pid, secret)
-        if found and memory.find(self.agent.process.pid, secret) != found:
-            time.sleep(0.2)
-        return memory.find(self.agent.process.pid, secret, with_registers)
+    def assert_found(self, expected, secret=None, deadline=30):
+        """The thread of the TPM lets go of its job just after the client has its answer: that is waited for."""
+        def found(**more):
+            return [spelling for _, spelling in memory.find(self.agent.process.pid, secret or self.pin, **more)]
+        wait_until(lambda: found() == expected, f'{expected} and nothing else in memory', deadline)
+        self.assertEqual(found(with_registers=True), expected)
 
-    def assert_once(self, secret=None):
-        self.assertEqual([spelling for _, spelling in self.find(secret)], ['raw'])
+    def assert_once(self, secret=None, **more):
+        self.assert_found(['raw'], secret, **more)
 
-    def assert_gone(self, secret=None):
-        self.assertEqual(self.find(secret), [])
+    def assert_gone(self, secret=None, **more):
+        self.assert_found([], secret, **more)
 
 
 @needs_root
@@ -211,11 +209,11 @@ class Pins(WithAgent):
                 self.start(name='agent ' + leak, env=memory.leaking(leak))
                 self.agent.sign_and_check(key)
                 with self.assertRaises(AssertionError):
-                    self.assert_once()
+                    self.assert_once(deadline=2)
                 self.agent.ssh_add('-d', key.pub, status=0)
                 with self.assertRaises(AssertionError):
-                    self.assert_gone()
-                self.assertEqual([found for _, found in self.find()], [spelling])
+                    self.assert_gone(deadline=2)
+                self.assert_found([spelling])
 
 
 @needs_root
@@ -236,7 +234,7 @@ class OutsideKeys(WithAgent):
                         self.assertEqual(memory.find(self.agent.process.pid, piece), [])
                 self.agent.sign_and_check(soft.key)
                 for number in soft.numbers():
-                    self.assertEqual(self.find(number[:24]), [])
+                    self.assert_gone(number[:24])
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ from protocol import FAILURE, frame, sign_request
 from swtpm import Probe, Swtpm
 
 DEADLINE = 10  # seconds, of a command that makes no key
-SLACK = 1
+MUCH_LESS_THAN_TWO = 2 * DEADLINE - 1
 
 
 class TpmHangs(Scenario):
@@ -39,10 +39,9 @@ class TpmHangs(Scenario):
         threads = [threading.Thread(target=sign, args=(number,)) for number in range(count)]
         for thread in threads:
             thread.start()
-        begun = time.monotonic()
         with agent.connect() as other:
             self.assertEqual(len(other.list()), 1)
-        self.assertLess(time.monotonic() - begun, 0.5)
+            self.assertEqual(took, [None] * count)  # before any of them was refused
         for thread in threads:
             thread.join()
         self.assertNotIn(None, took)
@@ -52,12 +51,12 @@ class TpmHangs(Scenario):
         begun = time.monotonic()
         with agent.connect() as client:
             self.assertIsNotNone(client.sign(key.blob, b'healed'))
-        self.assertLess(time.monotonic() - begun, 2)
+        self.assertLess(time.monotonic() - begun, DEADLINE - 1)  # it did not cost another one
         agent.sign_and_check(key)
 
     def assert_one_deadline(self, took):
         self.assertGreater(max(took), DEADLINE - 0.1)
-        self.assertLess(max(took), DEADLINE + SLACK)
+        self.assertLess(max(took), MUCH_LESS_THAN_TWO)
 
     def test_an_emulator_that_is_stopped_costs_one_deadline_for_all_who_wait(self):
         key = self.lab.make_key('x')
@@ -105,7 +104,7 @@ class TpmHangs(Scenario):
             wait_until(lambda: self.probe.reached() == [1], 'the command that hangs')
             begun = time.monotonic()
             agent.stop()
-            self.assertLess(time.monotonic() - begun, 3.5)
+            self.assertLess(time.monotonic() - begun, DEADLINE - 1)
 
 
 if __name__ == '__main__':

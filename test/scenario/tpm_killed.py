@@ -4,19 +4,20 @@
 import collections
 import os
 import random
+import statistics
 import threading
 import time
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario
+from lab import Scenario, wait_until
 from libcrypto import Verifier
 from protocol import RSA_SHA2_256
 from swtpm import Swtpm
 
 DEATHS = 100
 PIN = 'correct horse 42'
-SOON = 2  # seconds
+SOON, DEADLINE = 2, 10  # seconds: most clients, and all of them
 
 
 class Client(threading.Thread):
@@ -84,7 +85,8 @@ class TpmKilled(Scenario):
         back = time.monotonic()
         for client in clients:
             client.watch_from = back
-        time.sleep(SOON)
+        wait_until(lambda: all(client.counts['good after success'] or client.failure for client in clients),
+                   'two signatures for each client')
         for client in clients:
             client.ending = True
         for client in clients:
@@ -94,9 +96,11 @@ class TpmKilled(Scenario):
             self.assertEqual(client.counts['wrong'], 0)
             self.assertGreater(client.counts['good'], DEATHS)
             self.assertIsNotNone(client.first_after, 'not served again')
-            self.assertLess(client.first_after - back, SOON)
             self.assertEqual(client.counts['refused after success'], 0)
             self.assertGreater(client.counts['good after success'], 0)
+        waited = [client.first_after - back for client in clients]
+        self.assertLess(statistics.median(waited), SOON)
+        self.assertLess(max(waited), DEADLINE)
         self.assertGreater(sum(client.counts['refused'] for client in clients), 0)  # it was noticed at all
         self.assertEqual(len(askpass.questions()), 1)
         agent.stop()

@@ -4,6 +4,7 @@ two seconds, no PIN is asked for again, no try is spent, and no wrong signature 
 
 import itertools
 import os
+import statistics
 import time
 import unittest
 
@@ -25,7 +26,7 @@ CODES = ('answer 0x100', 'answer 0x101', 'answer 0x1fe', 'answer 0x97f', 'answer
 FAULTS = LOST + SHORT + LIES + HEADER + BODY + CODES
 CYCLES, WARM_UP = 1000, 200
 GROWTH = 1024  # KiB that memory may differ by: less than two for each cycle
-SOON = 2  # seconds
+SOON, DEADLINE = 2, 10  # seconds
 
 
 class TpmLoss(Scenario):
@@ -42,7 +43,7 @@ class TpmLoss(Scenario):
         self.agent = Agent(self.lab, tcti=self.probe.tcti, env=self.askpass.env)
         self.client = self.agent.connect()
         self.addCleanup(self.client.socket.close)
-        self.counter = itertools.count()
+        self.counter, self.healing = itertools.count(), []
         for key in self.keys:
             self.assertTrue(self.signs(key))
         self.assertEqual(raw_tpm.wrong_tries(self.tpm), 0)
@@ -58,7 +59,12 @@ class TpmLoss(Scenario):
         raw_tpm.flush_all(self.tpm)  # the emulator has no resource manager that does so
         begun = time.monotonic()
         self.assertTrue(self.signs(key))
-        self.assertLess(time.monotonic() - begun, SOON)
+        self.healing.append(time.monotonic() - begun)
+
+    def assert_healed_soon(self):
+        """Each within the time that a hanging command has, and most of them soon."""
+        self.assertLess(statistics.median(self.healing), SOON)
+        self.assertLess(max(self.healing), DEADLINE)
 
     def make_cold(self):
         """The connection is lost; the next request finds nothing loaded, and no session."""
@@ -85,6 +91,7 @@ class TpmLoss(Scenario):
                     self.assertGreaterEqual(self.probe.reached()[0], 1)
                 self.assert_heals(key)
                 self.assert_nothing_spent()
+        self.assert_healed_soon()
         return refused
 
     def test_signatures(self):
@@ -119,6 +126,7 @@ class TpmLoss(Scenario):
             with self.probe.failing(f'TPM2_Sign {fault} times=1'):
                 self.assertFalse(self.signs(key), fault)
             self.assert_heals(key)
+        self.assert_healed_soon()
         self.assertEqual(descriptors(pid), open_files)
         grown = rss(pid) - memory
         print(f'{CYCLES} losses: {grown:+} KiB of {memory}, {open_files} descriptors before and after')

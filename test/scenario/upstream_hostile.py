@@ -121,14 +121,15 @@ class Hostile(Scenario):
             begun = time.monotonic()
             client.send(frame(LIST))
             self.assertIsNotNone(other.sign(self.key.blob, b'data'))
-            if hangs:  # that is for it alone to wait for
-                self.assertEqual(readable([client], 0), [])
+            early = readable([client], 0)
+            if hangs and time.monotonic() - begun < 0.9:  # its second is for this client alone to wait for
+                self.assertEqual(early, [])
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
             self.assertLess(time.monotonic() - begun, FIRST if hangs else PROMPT)
 
     def lists_for_a_while(self, agent, expected):
         """From one client that stays and many that come and go; how many lists these were."""
-        times = []
+        times, signatures = [], []
         end = time.monotonic() + WATCHED
         with agent.connect() as client:
             while time.monotonic() < end:
@@ -139,10 +140,11 @@ class Hostile(Scenario):
                 connection.socket.close()
                 begun = time.monotonic()
                 self.assertIsNotNone(client.sign(self.key.blob, b'data'))
-                self.assertLess(time.monotonic() - begun, PROMPT)
-        # The made-up agents share one interpreter: on a busy machine a sound answer of theirs may be late, too.
-        slow = [duration for duration in times if duration >= PROMPT]
-        self.assertLessEqual(len(slow), len(times) // 100, slow)
+                signatures.append(time.monotonic() - begun)
+        # On a busy machine any answer may be late, and the made-up agents share one interpreter.
+        for durations in times, signatures:
+            slow = [duration for duration in durations if duration >= PROMPT]
+            self.assertLessEqual(len(slow), len(durations) // 100, slow)
         return len(times)
 
     def watch(self, agent, expected, hangs=False):
