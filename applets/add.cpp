@@ -5,6 +5,7 @@
 #include "applets/applets.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "cli/choice.hpp"
 #include "cli/options.hpp"
 #include "cli/report.hpp"
 #include "cli/time_span.hpp"
@@ -60,15 +61,9 @@ Examples
 using Mode = int (*)(protocol::Client&, const AddOptions&);
 
 struct CommandLine {
-    Mode mode = nullptr; ///< null: add_keys
+    cli::Choice<Mode> mode{add_keys};
     AddOptions options;
     log::Level level = log::Level::info;
-
-    void choose(Mode chosen) {
-        if (mode != nullptr && mode != chosen)
-            throw Error(Errc::usage, "two options that ask for different things");
-        mode = chosen;
-    }
 };
 
 ssh::FingerprintHash parse_hash(std::string_view word) {
@@ -79,7 +74,7 @@ ssh::FingerprintHash parse_hash(std::string_view word) {
 
 /// The options that say what to do; without one of them keys are added.
 std::vector<cli::Option> mode_options(CommandLine& line) {
-    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.choose(chosen); }; };
+    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.mode.choose(chosen); }; };
     return {
         {.short_name = 'd',
          .help = "remove the keys of the files, and their certificates, from the agent; a .pub file is "
@@ -224,7 +219,7 @@ int run_add(std::span<char*> arguments) {
     auto agent = connect();
     if (!agent)
         return no_agent;
-    return line.mode == nullptr ? add_keys(*agent, line.options) : line.mode(*agent, line.options);
+    return line.mode.chosen()(*agent, line.options);
 }
 
 } // namespace sshtpm::applets

@@ -90,23 +90,7 @@ int serve_in_background(const AgentOptions& line) {
     return 0;
 }
 
-} // namespace
-
-int run_agent(std::span<char*> arguments) {
-    auto options = parse_agent_options(arguments);
-    if (!options)
-        return 0;
-    auto& line = *options;
-    if (line.mode == AgentMode::kill && !line.command.empty())
-        throw Error(Errc::usage, "unexpected argument \"" + line.command[0] + "\"");
-    if (line.mode == AgentMode::kill)
-        return kill_agent();
-    if (line.mode == AgentMode::install_units)
-        return install_user_units(line.for_all_users, line.force);
-    if (line.mode == AgentMode::print_socket) {
-        std::cout << socket_path(line).string() << '\n';
-        return 0;
-    }
+int start_serving(AgentOptions& line) {
     log::configure("ssh-tpm-agent", line.level);
     auto passed = os::activated_socket();
     os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
@@ -114,13 +98,34 @@ int run_agent(std::span<char*> arguments) {
     line.load = line.load && !(line.hierarchy && line.key_dir.empty());
     if (line.load)
         line.key_dir = std::filesystem::absolute(line.key_dir.empty() ? os::ssh_folder() : line.key_dir);
-    const bool background = (line.mode == AgentMode::background && !line.stay) || !line.command.empty();
+    const bool background = (line.background && !line.stay) || !line.command.empty();
     if (background && passed)
         throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
                     "systemd runs it in the foreground");
     if (background)
         return serve_in_background(line);
     return serve_in_foreground(line, std::move(passed));
+}
+
+} // namespace
+
+int run_agent(std::span<char*> arguments) {
+    auto options = parse_agent_options(arguments);
+    if (!options)
+        return 0;
+    auto& line = *options;
+    switch (line.mode.chosen()) {
+    case AgentMode::kill:
+        return kill_agent();
+    case AgentMode::install_units:
+        return install_user_units(line.for_all_users, line.force);
+    case AgentMode::print_socket:
+        std::cout << socket_path(line).string() << '\n';
+        return 0;
+    case AgentMode::serve:
+        return start_serving(line);
+    }
+    throw Error(Errc::usage, "no such mode");
 }
 
 } // namespace sshtpm::applets

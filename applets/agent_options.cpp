@@ -68,23 +68,23 @@ std::vector<cli::Option> mode_options(AgentOptions& line) {
         {.short_name = 's',
          .help = "go to the background and print Bourne shell commands that point to the agent: "
                  "eval \"$(ssh-tpm-agent -s)\"",
-         .apply = [&line](char*) { line.mode = AgentMode::background; }},
+         .apply = [&line](char*) { line.background = true; }},
         {.short_name = 'k',
          .help = "end the agent that SSH_AGENT_PID names",
-         .apply = [&line](char*) { line.mode = AgentMode::kill; }},
+         .apply = [&line](char*) { line.mode.choose(AgentMode::kill); }},
         {.long_name = "print-socket",
          .help = "print the path of the socket and exit",
-         .apply = [&line](char*) { line.mode = AgentMode::print_socket; }},
+         .apply = [&line](char*) { line.mode.choose(AgentMode::print_socket); }},
         {.long_name = "install-user-units",
          .help =
              "write systemd's units of this agent into ~/.config/systemd/user, or for root into the folder "
              "of all users' units",
-         .apply = [&line](char*) { line.mode = AgentMode::install_units; }},
+         .apply = [&line](char*) { line.mode.choose(AgentMode::install_units); }},
         {.long_name = "install-system",
          .help = "the same, for all users",
          .apply =
              [&line](char*) {
-                 line.mode = AgentMode::install_units;
+                 line.mode.choose(AgentMode::install_units);
                  line.for_all_users = true;
              }},
         {.long_name = "force",
@@ -132,6 +132,17 @@ std::vector<cli::Option> key_options(AgentOptions& line) {
     };
 }
 
+/// What goes with some modes only.
+void check(const AgentOptions& line) {
+    const auto mode = line.mode.chosen();
+    if (mode != AgentMode::serve && !line.command.empty())
+        throw Error(Errc::usage, "unexpected argument \"" + line.command[0] + "\"");
+    if (line.background && mode != AgentMode::serve && mode != AgentMode::kill)
+        throw Error(Errc::usage, "two options that ask for different things", "-s starts an agent");
+    if (line.force && mode != AgentMode::install_units)
+        throw Error(Errc::usage, "--force is for installing units", "--install-user-units does that");
+}
+
 std::vector<cli::Option> option_table(AgentOptions& line) {
     const auto set_socket = [&line](char* path) { line.socket = path; };
     std::vector<cli::Option> table{
@@ -164,6 +175,7 @@ std::optional<AgentOptions> parse_agent_options(std::span<char*> arguments) {
         return std::nullopt;
     }
     line.command = std::move(parsed.operands);
+    check(line);
     return line;
 }
 

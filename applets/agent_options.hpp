@@ -4,6 +4,7 @@
 #include "agent/server.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/log.hpp"
+#include "cli/choice.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -14,16 +15,17 @@
 
 namespace sshtpm::applets {
 
-enum class AgentMode { foreground, background, kill, print_socket, install_units };
+enum class AgentMode { serve, kill, print_socket, install_units };
 
 struct AgentOptions {
     std::filesystem::path socket;
     std::filesystem::path key_dir;
     bool load = true;
-    AgentMode mode = AgentMode::foreground;
+    cli::Choice<AgentMode> mode{AgentMode::serve};
     bool for_all_users = ::geteuid() == 0; ///< whose units are installed
     bool force = false;
-    bool stay = false; ///< -D or -d: whatever else is said, in the foreground
+    bool background = false; ///< -s; with -k too, as of ssh-agent: what both print is for a Bourne shell
+    bool stay = false;       ///< -D or -d: whatever else is said, in the foreground
     log::Level level = log::Level::info;
     protocol::Constraints key_dir_terms;
     std::optional<tpm::Hierarchy> hierarchy;

@@ -5,6 +5,7 @@
 #include "applets/applets.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "cli/choice.hpp"
 #include "cli/options.hpp"
 #include "protocol/client.hpp"
 #include "ssh/fingerprint.hpp"
@@ -51,7 +52,14 @@ int hostkeys_list(const HostkeysOptions& options) {
 
 int run_hostkeys(std::span<char*> arguments) {
     HostkeysOptions o;
+    cli::Choice<int (*)(const HostkeysOptions&)> mode(hostkeys_list);
     const auto flag = [](bool& value) { return [&value](char*) { value = true; }; };
+    const auto install = [&mode](bool& what) {
+        return [&mode, &what](char*) {
+            mode.choose(hostkeys_install);
+            what = true;
+        };
+    };
     const std::vector<cli::Option> table{
         {.long_name = "socket",
          .argument = "PATH",
@@ -59,14 +67,16 @@ int run_hostkeys(std::span<char*> arguments) {
          .apply = [&o](char* path) { o.socket = path; }},
         {.long_name = "check",
          .help = "ask sshd for its host keys, and see whether the agent signs with each of them",
-         .apply = flag(o.check)},
+         .apply = [&mode](char*) { mode.choose(hostkeys_check); }},
         {.long_name = "install-system-units",
          .help = "write the units of the agent and of the key generation, its user and its folders",
-         .apply = flag(o.system_units)},
+         .apply = install(o.system_units)},
         {.long_name = "install-sshd-config",
          .help = "point sshd to the agent, in /etc/ssh/sshd_config.d",
-         .apply = flag(o.sshd_config)},
-        {.long_name = "uninstall", .help = "remove what the two have written", .apply = flag(o.uninstall)},
+         .apply = install(o.sshd_config)},
+        {.long_name = "uninstall",
+         .help = "remove what the two have written",
+         .apply = [&mode](char*) { mode.choose(hostkeys_uninstall); }},
         {.long_name = "force",
          .help = "overwrite or remove files that somebody has changed",
          .apply = flag(o.force)},
@@ -76,18 +86,11 @@ int run_hostkeys(std::span<char*> arguments) {
         std::cout << cli::help_text(usage, about, table) << closing;
         return 0;
     }
-    const bool install = o.system_units || o.sshd_config;
     if (!parsed.operands.empty())
         throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"");
-    if (int(o.check) + int(o.uninstall) + int(install) > 1)
-        throw Error(Errc::usage, "two options that ask for different things");
-    if (o.force && !install && !o.uninstall)
+    if (o.force && mode.chosen() != hostkeys_install && mode.chosen() != hostkeys_uninstall)
         throw Error(Errc::usage, "--force is for installing and uninstalling");
-    if (o.check)
-        return hostkeys_check(o);
-    if (o.uninstall)
-        return hostkeys_uninstall(o);
-    return install ? hostkeys_install(o) : hostkeys_list(o);
+    return mode.chosen()(o);
 }
 
 } // namespace sshtpm::applets

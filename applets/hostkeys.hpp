@@ -9,7 +9,7 @@ inline constexpr const char* system_socket = "/run/ssh-tpm-agent/agent.sock";
 
 struct HostkeysOptions {
     std::filesystem::path socket = system_socket;
-    bool system_units = false, sshd_config = false, uninstall = false, check = false, force = false;
+    bool system_units = false, sshd_config = false, force = false;
 };
 
 // Each @returns the exit status.

@@ -6,6 +6,7 @@
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "cli/choice.hpp"
 #include "ssh/openssl_memory.hpp"
 
 #include <charconv>
@@ -88,23 +89,17 @@ Secret take_secret(char* argument) {
 }
 
 struct CommandLine {
-    Mode mode = nullptr; ///< null: keygen_create
+    cli::Choice<Mode> mode{keygen_create};
     KeygenOptions options;
     TpmOptions tpm;
-
-    void choose(Mode chosen) {
-        if (mode != nullptr && mode != chosen)
-            throw Error(Errc::usage, "two options that ask for different things");
-        mode = chosen;
-    }
 };
 
 /// The options that say what to do; without one of them a key is made.
 std::vector<cli::Option> mode_options(CommandLine& line) {
-    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.choose(chosen); }; };
+    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.mode.choose(chosen); }; };
     const auto mode_of = [&line](Mode chosen) {
         return [&line, chosen](char* file) {
-            line.choose(chosen);
+            line.mode.choose(chosen);
             line.options.source = file;
         };
     };
@@ -120,7 +115,7 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
          .help = "the same, of FILE",
          .apply =
              [&line](char* file) {
-                 line.choose(keygen_print_public);
+                 line.mode.choose(keygen_print_public);
                  line.options.file = file;
              }},
         {.short_name = 'A',
@@ -222,11 +217,11 @@ int run_keygen(std::span<char*> arguments) {
     if (!parsed.operands.empty())
         throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"",
                     "a file is named with -f");
-    if (!line.options.wrap_with.empty() && line.mode != keygen_wrap)
+    if (!line.options.wrap_with.empty() && line.mode.chosen() != keygen_wrap)
         throw Error(Errc::usage, "--wrap-with goes with --wrap KEY");
-    if (line.options.hierarchy && line.mode != keygen_host_keys)
+    if (line.options.hierarchy && line.mode.chosen() != keygen_host_keys)
         throw Error(Errc::usage, "--hierarchy goes with -A");
-    return line.mode == nullptr ? keygen_create(line.options) : line.mode(line.options);
+    return line.mode.chosen()(line.options);
 }
 
 } // namespace sshtpm::applets

@@ -120,6 +120,29 @@ class SubprocessMode(Scenario):
                 self.assertEqual(result.stdout, '')
                 self.assertIn('SSH_AGENT_PID', result.stderr)
 
+    @ours
+    def test_options_that_ask_for_different_things_are_refused(self):
+        root = self.lab.make_folder('root')
+        for options in (('--print-socket', '-s'), ('-s', '--print-socket'), ('-k', '--print-socket'),
+                        ('--print-socket', '--install-user-units'), ('--install-system', '-k'),
+                        ('-s', '--install-system'), ('--force',), ('--force', '-s'), ('--force', '--print-socket'),
+                        ('-k', 'true'), ('--print-socket', 'true'), ('--install-system', 'true')):
+            with self.subTest(options=options):
+                result = self.lab.run(self.program, '-a', self.socket, *self.folder, *options,
+                                      env={'DESTDIR': root, 'SSH_AGENT_PID': None})
+                self.assert_error(result, status=2, tool='ssh-tpm-agent')
+                self.assertEqual((result.stdout, os.listdir(root)), ('', []))
+                self.assertFalse(os.path.lexists(self.socket))
+
+    def test_s_may_stand_beside_k(self):
+        """ssh-agent(1) has -s for the kind of commands that both print."""
+        for options in (('-k', '-s'), ('-s', '-k')):
+            started = self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
+            pid = re.search(r'SSH_AGENT_PID=(\d+)', started.stdout)[1]
+            ended = self.lab.run(self.program, *options, status=0, env={'SSH_AGENT_PID': pid})
+            self.assertIn(f'Agent pid {pid} killed', ended.stdout)
+            self.socket_goes()
+
     def test_a_second_agent_on_the_same_socket_is_refused(self):
         self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
         for options in (('-s',), ('-D',), ('echo', 'never')):

@@ -1,0 +1,35 @@
+#include "cli/choice.hpp"
+
+#include "support/catch.hpp"
+#include "support/refusal.hpp"
+
+#include <utility>
+
+using namespace sshtpm;
+
+namespace {
+
+enum class Mode { usual, one, other };
+
+} // namespace
+
+TEST_CASE("what no option chooses is the usual") {
+    CHECK(cli::Choice(Mode::usual).chosen() == Mode::usual);
+}
+
+TEST_CASE("one thing may be chosen, twice too") {
+    cli::Choice choice(Mode::usual);
+    choice.choose(Mode::one);
+    choice.choose(Mode::one);
+    CHECK(choice.chosen() == Mode::one);
+}
+
+TEST_CASE("two different things are refused, the usual one among them") {
+    for (const auto& [first, second] : {std::pair(Mode::one, Mode::other), std::pair(Mode::one, Mode::usual),
+                                        std::pair(Mode::usual, Mode::one)}) {
+        cli::Choice choice(Mode::usual);
+        choice.choose(first);
+        CHECK(support::refusal([&choice, mode = second] { choice.choose(mode); }) == Errc::usage);
+        CHECK(choice.chosen() == first);
+    }
+}
