@@ -71,11 +71,17 @@ OutsideKey read_outside_key(const KeygenOptions& options, const Secret& content)
     try { // caught to say which file it was
         auto key = open_outside_key(file, content, options.old_pin);
         auto comment = options.comment ? *options.comment : comment_of(key, file);
-        require_comment(comment);
+        require_comment(comment); // the key's own, which may be too long
         return {.key = std::move(key), .comment = std::move(comment)};
     } catch (const Error& error) {
         throw naming(options.source, error);
     }
+}
+
+/// Before a passphrase is asked for and the TPM works in vain.
+void require_given_comment(const KeygenOptions& options) {
+    if (options.comment)
+        require_comment(*options.comment);
 }
 
 TPMT_PUBLIC read_parent(const fs::path& file) {
@@ -177,6 +183,7 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
 } // namespace
 
 int keygen_import(const KeygenOptions& options) {
+    require_given_comment(options);
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto text = text_of(content.view());
     if (text.find("-----BEGIN TSS2 PRIVATE KEY-----") == std::string_view::npos)
@@ -191,6 +198,7 @@ int keygen_import(const KeygenOptions& options) {
 int keygen_wrap(const KeygenOptions& options) {
     if (options.wrap_with.empty() || !options.file)
         throw Error(Errc::usage, "--wrap needs --wrap-with PARENT and -f OUT");
+    require_given_comment(options);
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto outside = read_outside_key(options, content);
     const auto storage_key = read_parent(options.wrap_with);

@@ -114,6 +114,18 @@ class KeygenWrap(Scenario):
         self.assertEqual(os.listdir(self.lab.keys), [])
         self.tpm.assert_no_handles()
 
+    def test_a_comment_that_no_file_may_have_is_refused_before_all_else(self):
+        soft = SoftKey(self.lab, self.lab.path('soft'), passphrase='old')
+        parent = self.parent()
+        self.wrap(soft, parent, 'wrapped', '-N', PIN, '-P', 'old')
+        askpass = Askpass(self.lab, PIN)
+        for source in (self.out + '/wrapped.tpm', soft.path):
+            result = self.lab.keygen('--import', source, '-f', self.lab.path('keys/x'), '-C', 'a\nb', status=None,
+                                     env={**self.lab.no_tpm, **askpass.env})
+            self.assert_error(result, '-C: ', status=2)
+        self.assert_error(self.wrap(soft, parent, 'other', '-C', 'a\nb', status=None), '-C: ', status=2)
+        self.assertEqual((askpass.questions(), os.listdir(self.lab.keys)), ([], []))
+
     def test_another_tpm_says_that_the_key_is_not_for_it(self):
         soft = SoftKey(self.lab, self.lab.path('soft'))
         other = Swtpm(self.lab, 'other')
