@@ -54,6 +54,18 @@ def sources(root):
                 yield path
 
 
+def tests(root):
+    """Vectors in test/data are as long as they are."""
+    for path in sorted((root / "test").rglob("*")):
+        if path.suffix in (".hpp", ".cpp", ".py") and path.relative_to(root).parts[1] != "data":
+            yield path
+
+
+def faults_of_length(lines):
+    if len(lines) > LONGEST_FILE:
+        yield LONGEST_FILE + 1, f"longer than {LONGEST_FILE} lines"
+
+
 def faults_of_include(room, header):
     target = header.split("/")[0]
     if "/" in header and target in ROOMS and target != room and target not in ROOMS[room]:
@@ -71,8 +83,7 @@ def faults_of_source(root, path):
         yield 1, f"{room} is not a room of the plan"
         return
     lines = path.read_text(encoding="utf-8").splitlines()
-    if len(lines) > LONGEST_FILE:
-        yield LONGEST_FILE + 1, f"longer than {LONGEST_FILE} lines"
+    yield from faults_of_length(lines)
     casts_bytes = path.relative_to(root).parts[:2] == ("src", "base") and path.stem == "bytes"
     for number, line in enumerate(lines, 1):
         include = INCLUDE.match(line)
@@ -98,6 +109,8 @@ def faults(root):
     found = []
     for path in sources(root):
         found += [(path, *fault) for fault in faults_of_source(root, path)]
+    for path in tests(root):
+        found += [(path, *fault) for fault in faults_of_length(path.read_text(encoding="utf-8").splitlines())]
     for path in sorted([*root.glob("src/*/meson.build"), *root.glob("applets/meson.build")]):
         found += [(path, *fault) for fault in faults_of_meson(root, path)]
     return [f"{path.relative_to(root)}:{line}: {text}" for path, line, text in found]
@@ -123,6 +136,10 @@ EXAMPLES = [
     ("src/base/file.cpp", "auto a = reinterpret_cast<char*>(b);\n", True),
     ("src/os/a.cpp", "\n" * LONGEST_FILE, False),
     ("src/os/b.cpp", "\n" * (LONGEST_FILE + 1), True),
+    ("test/scenario/a.py", "\n" * LONGEST_FILE, False),
+    ("test/scenario/b.py", "\n" * (LONGEST_FILE + 1), True),
+    ("test/ssh/a.cpp", "\n" * (LONGEST_FILE + 1), True),
+    ("test/data/a.py", "\n" * (LONGEST_FILE + 1), False),
     ("src/attic/a.cpp", "\n", True),
     ("src/ssh/meson.build", "ssh_dep = declare_dependency(dependencies: [wire_dep, base_dep])\n", False),
     ("src/wire/meson.build", "wire_lib = static_library('wire', dependencies: [base_dep, ssh_dep])\n", True),

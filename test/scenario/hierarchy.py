@@ -5,8 +5,9 @@ import os
 import re
 
 from agent import Agent
-from lab import Key, read
+from lab import Key, Scenario, read
 from sshd import USER, Sshd
+from swtpm import Swtpm
 
 KINDS = 'ecdsa', 'rsa'
 ATTRIBUTES = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|sign'
@@ -27,6 +28,24 @@ def read_public(prefix, kind):
 
 def without_comment(lines):
     return [' '.join(line.split()[:2]) for line in lines]
+
+
+class HierarchyScenario(Scenario):
+    """A TPM, and below a prefix the public halves of what it makes from a hierarchy."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+
+    def prefix(self, name='prefix'):
+        return self.lab.path(name)
+
+    def make(self, hierarchy, *options, name='prefix', status=0, **more):
+        return self.lab.keygen('-A', '-f', self.prefix(name), '--hierarchy', hierarchy, *options,
+                               status=status, **more)
+
+    def keys(self, name='prefix'):
+        return [read_public(self.prefix(name), kind) for kind in KINDS]
 
 
 class HierarchyAgent(Agent):

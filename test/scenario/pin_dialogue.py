@@ -144,8 +144,7 @@ class PinDialogue(Scenario):
         key = self.lab.make_key('x', pin=PIN)
         agent = self.agent(PIN, PIN, options=('-d', '--pin-lifetime', '3'))
         with agent.connect() as connection:
-            for _ in range(2):
-                self.assertIsNotNone(connection.sign(key.blob, b'data'))
+            self.assertNotIn(None, [connection.sign(key.blob, b'data') for _ in range(2)])
         self.assertEqual(len(self.askpass.questions()), 1)
         agent.process.wait_line('a PIN has reached the end of its time')
         agent.sign_and_check(key)
