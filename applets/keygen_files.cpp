@@ -95,10 +95,6 @@ void show_key(const KeyPaths& paths, const identity::Identity& identity) {
               << ssh::randomart(ssh::describe(blob)) << '\n';
 }
 
-keyfile::KeyFile read_key(const fs::path& file) {
-    return parse_key(text_of(read_file(file, keyfile::max_file_size)), file);
-}
-
 keyfile::KeyFile parse_key(std::string_view text, const fs::path& file) {
     try { // caught to say which file it was
         auto key = keyfile::parse_key_file(text);
@@ -122,7 +118,7 @@ identity::Identity identity_of(keyfile::KeyFile key, const fs::path& file) {
 }
 
 identity::Identity read_identity(const fs::path& file) {
-    return identity_of(read_key(file), file);
+    return identity_of(parse_key(text_of(read_file(file, keyfile::max_file_size)), file), file);
 }
 
 bool is_key_file(std::string_view text) {

@@ -38,10 +38,8 @@ void write_public_half(const std::filesystem::path& path, const identity::Identi
 /// "Your identification has been saved in …", fingerprint and randomart, in ssh-keygen's words.
 void show_key(const KeyPaths& paths, const identity::Identity& identity);
 
-/// A key file, with a word on stderr when it is of a format that has had its day. @throws Error naming it
-keyfile::KeyFile read_key(const std::filesystem::path& file);
-
-/// The same for a text that has been read. @throws Error naming `file`
+/// The text of a key file, with a word on stderr when it is of a format that has had its day.
+/// @throws Error naming `file`
 keyfile::KeyFile parse_key(std::string_view text, const std::filesystem::path& file);
 
 /// A key that can sign. @throws Error naming the file

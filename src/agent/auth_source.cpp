@@ -21,9 +21,9 @@ constexpr std::chrono::seconds answer_limit{120};
 /// Windows on a person's screen at a time: a client that asks without end must not fill it.
 constexpr std::size_t most_questions = 4;
 
-/// A question that fails is one without an answer, the value `none`: `||` below waits for whatever ends well.
+/// A question that fails is one without an answer, Answer{}: `||` below waits for whatever ends well.
 template <class Answer>
-asio::awaitable<Answer> or_say_why(asio::awaitable<Answer> question, Answer none) {
+asio::awaitable<Answer> or_say_why(asio::awaitable<Answer> question) {
     try {
         co_return co_await std::move(question);
     } catch (const boost::system::system_error& failure) {
@@ -32,20 +32,19 @@ asio::awaitable<Answer> or_say_why(asio::awaitable<Answer> question, Answer none
     } catch (const Error& failure) {
         log::error("asking a person: ", printable(failure.what()));
     }
-    co_return std::move(none);
+    co_return Answer{};
 }
 
-/// `none` when the time is over, too: the question is taken back.
+/// Answer{} when the time is over, too: the question is taken back.
 template <class Answer>
-asio::awaitable<Answer> within(std::chrono::seconds limit, asio::awaitable<Answer> question, Answer none) {
+asio::awaitable<Answer> within(std::chrono::seconds limit, asio::awaitable<Answer> question) {
     using namespace asio::experimental::awaitable_operators;
     asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    auto outcome =
-        co_await (or_say_why(std::move(question), Answer{}) || timer.async_wait(asio::use_awaitable));
+    auto outcome = co_await (or_say_why(std::move(question)) || timer.async_wait(asio::use_awaitable));
     if (auto* answer = std::get_if<0>(&outcome))
         co_return std::move(*answer);
     log::error("asking a person: no answer in ", limit.count(), " seconds");
-    co_return std::move(none);
+    co_return Answer{};
 }
 
 std::string name_of(const identity::Identity& identity) {
@@ -88,8 +87,7 @@ asio::awaitable<std::optional<tpm::Auth>> AuthSource::ask(std::string question, 
     const auto turn = co_await questions_.take();
     if (!still_wanted())
         co_return std::nullopt;
-    std::optional<Secret> none;
-    auto answer = co_await within(answer_limit, prompter_.ask(std::move(question)), std::move(none));
+    auto answer = co_await within(answer_limit, prompter_.ask(std::move(question)));
     if (!answer)
         co_return std::nullopt;
     co_return tpm::to_auth(std::move(*answer));
@@ -99,7 +97,7 @@ asio::awaitable<bool> AuthSource::confirm(std::string question, StillWanted stil
     const auto turn = co_await questions_.take();
     if (!still_wanted())
         co_return false;
-    co_return co_await within(answer_limit, prompter_.confirm(std::move(question)), false);
+    co_return co_await within(answer_limit, prompter_.confirm(std::move(question)));
 }
 
 bool AuthSource::taken(const identity::Identity& identity, const tpm::Auth& auth) {

@@ -20,11 +20,9 @@ HeldKeyPtr State::current(const HeldKeyPtr& line) {
     return keys.find(line->blob());
 }
 
-bool State::remove(ByteView blob) {
-    const auto line = keys.remove(blob);
-    if (line)
+void State::remove(ByteView blob) {
+    if (const auto line = keys.remove(blob))
         pins.forget(line->identity->public_key);
-    return line != nullptr;
 }
 
 void State::remove_all() {

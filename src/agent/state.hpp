@@ -24,8 +24,8 @@ class State {
     /// known for the key is forgotten: a wrong one costs a try.
     HeldKeyPtr current(const HeldKeyPtr& line);
 
-    /// @returns false when there was no such line.
-    bool remove(ByteView blob);
+    /// With the PIN, where one is known.
+    void remove(ByteView blob);
     void remove_all();
 
     /// Reads what has changed in the key folder.

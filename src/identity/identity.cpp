@@ -35,6 +35,15 @@ std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const s
     return std::nullopt;
 }
 
+keyfile::KeyFile load_key_file(const fs::path& file) {
+    const auto content = read_file(file, keyfile::max_file_size);
+    try { // caught to say which file it was
+        return keyfile::parse_key_file(text_of(content));
+    } catch (const Error& error) {
+        throw error.about(file.string());
+    }
+}
+
 } // namespace
 
 fs::path certificate_file(fs::path file) {
@@ -53,15 +62,6 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
             .certificate = std::nullopt,
             .comment = std::move(comment),
             .key = std::make_shared<const keyfile::KeyFile>(std::move(key))};
-}
-
-keyfile::KeyFile load_key_file(const fs::path& file) {
-    const auto content = read_file(file, keyfile::max_file_size);
-    try { // caught to say which file it was
-        return keyfile::parse_key_file(text_of(content));
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
 }
 
 Identity load_identity(const fs::path& file) {

@@ -37,7 +37,4 @@ Identity load_identity(const std::filesystem::path& file);
 /// Where the certificate of a key file lies: PATH-cert.pub for PATH.tpm.
 std::filesystem::path certificate_file(std::filesystem::path file);
 
-/// The key file as it stands. @throws Error naming the file.
-keyfile::KeyFile load_key_file(const std::filesystem::path& file);
-
 } // namespace sshtpm::identity

@@ -22,11 +22,8 @@ constexpr std::chrono::seconds unknown_deadline = 10s;
 
 constexpr std::array commands{
     Command{TPM2_CC_Create, "TPM2_Create", 180s},
-    Command{TPM2_CC_CreateLoaded, "TPM2_CreateLoaded", 180s},
     Command{TPM2_CC_CreatePrimary, "TPM2_CreatePrimary", 180s},
     Command{TPM2_CC_Import, "TPM2_Import", 180s},
-    Command{TPM2_CC_SelfTest, "TPM2_SelfTest", 180s},
-    Command{TPM2_CC_IncrementalSelfTest, "TPM2_IncrementalSelfTest", 180s},
     Command{TPM2_CC_ContextLoad, "TPM2_ContextLoad"},
     Command{TPM2_CC_ContextSave, "TPM2_ContextSave"},
     Command{TPM2_CC_EvictControl, "TPM2_EvictControl"},
@@ -35,7 +32,6 @@ constexpr std::array commands{
     Command{TPM2_CC_Load, "TPM2_Load"},
     Command{TPM2_CC_ObjectChangeAuth, "TPM2_ObjectChangeAuth"},
     Command{TPM2_CC_ReadPublic, "TPM2_ReadPublic"},
-    Command{TPM2_CC_RSA_Decrypt, "TPM2_RSA_Decrypt"},
     Command{TPM2_CC_Sign, "TPM2_Sign"},
     Command{TPM2_CC_StartAuthSession, "TPM2_StartAuthSession"},
     Command{TPM2_CC_Startup, "TPM2_Startup"},
