@@ -144,25 +144,26 @@ PublicKey usable_public_key(ByteView blob) {
 }
 
 /// The key and the IV that the passphrase gives, one behind the other.
-using KeyMaterial = Wiped<std::array<std::uint8_t, 48>>;
-
-void stretch(const Container& container, const Cipher& cipher, const Secret& passphrase, KeyMaterial& out) {
+Secret stretch(const Container& container, const Cipher& cipher, const Secret& passphrase) {
+    Wiped<std::array<std::uint8_t, 48>> material;
+    const auto length = cipher.key + cipher.iv;
     wire::Reader options(container.kdf_options);
     const auto salt = options.string();
     const auto rounds = options.uint32();
     const auto password = text_of(passphrase.view());
-    if (botan_pwdhash("Bcrypt-PBKDF", rounds, 0, 0, out->data(), cipher.key + cipher.iv, password.data(),
+    if (botan_pwdhash("Bcrypt-PBKDF", rounds, 0, 0, material->data(), length, password.data(),
                       password.size(), salt.data(), salt.size()) != BOTAN_FFI_SUCCESS)
         throw Error(Errc::io, "Botan could not stretch the passphrase");
+    return Secret::copy_of(ByteView(*material).first(length));
 }
 
 using CipherContext = Owner<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
 using CipherAlgorithm = Owner<EVP_CIPHER, EVP_CIPHER_free>;
 
-CipherContext start_decryption(const Cipher& cipher, const KeyMaterial& material) {
+CipherContext start_decryption(const Cipher& cipher, const Secret& material) {
     const CipherAlgorithm algorithm(EVP_CIPHER_fetch(nullptr, cipher.openssl_name, nullptr));
     CipherContext context(EVP_CIPHER_CTX_new());
-    const auto* key = material.get()->data();
+    const auto* key = material.view().data();
     openssl::require(
         algorithm && context &&
             EVP_DecryptInit_ex2(context.get(), algorithm.get(), key, key + cipher.key, nullptr) == 1 &&
@@ -187,9 +188,7 @@ bool finish_decryption(EVP_CIPHER_CTX* context, ByteView tag) {
 /// The private section in clear; nothing when the passphrase is seen to be wrong already.
 std::optional<Secret> decrypt(const Container& container, const Secret& passphrase) {
     const auto& cipher = *find_cipher(container.cipher);
-    KeyMaterial material;
-    stretch(container, cipher, passphrase, material);
-    const auto context = start_decryption(cipher, material);
+    const auto context = start_decryption(cipher, stretch(container, cipher, passphrase));
     constexpr std::size_t step = 4096;
     Secret out(container.private_section.size());
     for (auto rest = container.private_section; !rest.empty();) {
