@@ -94,15 +94,9 @@ struct CommandLine {
     TpmOptions tpm;
 };
 
-/// The options that say what to do; without one of them a key is made.
+/// The options that say what to do; without one of them, or of import_options, a key is made.
 std::vector<cli::Option> mode_options(CommandLine& line) {
     const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.mode.choose(chosen); }; };
-    const auto mode_of = [&line](Mode chosen) {
-        return [&line, chosen](char* file) {
-            line.mode.choose(chosen);
-            line.options.source = file;
-        };
-    };
     return {
         {.short_name = 'p', .help = "change the PIN of a key file", .apply = mode(keygen_change_pin)},
         {.short_name = 'c', .help = "change the comment of a key file", .apply = mode(keygen_change_comment)},
@@ -122,6 +116,27 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
          .help = "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are not there yet; the "
                  "prefix is given with -f, or is $DESTDIR",
          .apply = mode(keygen_host_keys)},
+        {.long_name = "hierarchy",
+         .argument = "H",
+         .help = "with -A: only the .pub files of the keys that the TPM makes from the seed of its "
+                 "endorsement, owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent "
+                 "--hierarchy; the null hierarchy's change at every boot",
+         .apply = [&line](char* word) { line.options.hierarchy = parse_hierarchy(word); }},
+        {.long_name = "supported",
+         .help = "list the key types and sizes that this TPM makes",
+         .apply = mode(keygen_supported)},
+    };
+}
+
+/// Modes for keys that were made outside the TPM.
+std::vector<cli::Option> import_options(CommandLine& line) {
+    const auto mode_of = [&line](Mode chosen) {
+        return [&line, chosen](char* file) {
+            line.mode.choose(chosen);
+            line.options.source = file;
+        };
+    };
+    return {
         {.short_name = 'I',
          .long_name = "import",
          .argument = "FILE",
@@ -137,16 +152,6 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
          .help = "its storage key's public area, as a command in ssh-tpm(7) writes it there (PEM), or "
                  "TPM2B_PUBLIC (tpm2_readpublic -f tss)",
          .apply = [&line](char* file) { line.options.wrap_with = file; }},
-        {.long_name = "hierarchy",
-         .argument = "H",
-         .help = "with -A: only the .pub files of the keys that the TPM makes from the seed of its "
-                 "endorsement, owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent "
-                 "--hierarchy; the "
-                 "null hierarchy's change at every boot",
-         .apply = [&line](char* word) { line.options.hierarchy = parse_hierarchy(word); }},
-        {.long_name = "supported",
-         .help = "list the key types and sizes that this TPM makes",
-         .apply = mode(keygen_supported)},
     };
 }
 
@@ -194,8 +199,8 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
 
 std::vector<cli::Option> option_table(CommandLine& line) {
     auto table = key_options(line.options);
-    for (auto& option : mode_options(line))
-        table.push_back(std::move(option));
+    for (const auto& more : {mode_options(line), import_options(line)})
+        table.insert(table.end(), more.begin(), more.end());
     line.tpm.add_to(table);
     return table;
 }

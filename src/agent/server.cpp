@@ -125,6 +125,16 @@ asio::awaitable<void> follow_signals(asio::io_context& loop, asio::signal_set& s
     }
 }
 
+/// @param signals a second one ends the process at once, from now on.
+void end(ListeningSocket& socket, TpmLane& lane, asio::signal_set& signals) {
+    signals.clear();
+    if (lane.end_within(end_limit))
+        return;
+    log::error("the TPM does not answer; ending without it");
+    socket.remove();
+    std::_Exit(0);
+}
+
 } // namespace
 
 void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready) {
@@ -169,13 +179,7 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     });
     loop.run();
     announcer.stopping();
-
-    signals.clear(); // a second signal ends the process at once
-    if (lane.end_within(end_limit))
-        return;
-    log::error("the TPM does not answer; ending without it");
-    socket.remove();
-    std::_Exit(0);
+    end(socket, lane, signals);
 }
 
 } // namespace sshtpm::agent

@@ -110,18 +110,22 @@ bool wait_until_unused(int users, pid_t swtpm, const sigset_t& child_signal) {
     }
 }
 
-/// @param ready written to when swtpm has been forked; closed unwritten when that failed.
-[[noreturn]] void supervise(const Plan& plan, int ready) {
+/// In a session of its own, and without the caller's handlers: they write to descriptors that are other files
+/// here. @returns the one signal that is blocked, to be waited for.
+sigset_t leave_the_callers_signals() {
     ::setsid();
     for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD})
-        ::signal(number, SIG_DFL); // the caller's handlers write to descriptors that are other files here
+        ::signal(number, SIG_DFL);
     sigset_t child_signal;
     sigemptyset(&child_signal);
     sigaddset(&child_signal, SIGCHLD);
     sigprocmask(SIG_SETMASK, &child_signal, nullptr);
+    return child_signal;
+}
 
-    // Nothing of the caller's stays open here: neither its locks nor the pipes somebody reads until they
-    // close.
+/// Nothing of the caller's stays open: neither its locks nor the pipes somebody reads until they close. What
+/// the plan has goes to its places, `ready` to first_free_fd.
+void leave_the_callers_files(const Plan& plan, int ready) {
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     constexpr int parking = 100; // above the places that the descriptors go to
     const int ready_copy = ::fcntl(ready, F_DUPFD_CLOEXEC, parking);
@@ -137,7 +141,12 @@ bool wait_until_unused(int users, pid_t swtpm, const sigset_t& child_signal) {
     ::dup2(ready_copy, first_free_fd);
     ::close_range(first_free_fd + 1, UINT_MAX, 0);
     ::fcntl(first_free_fd, F_SETFD, FD_CLOEXEC);
+}
 
+/// @param ready written to when swtpm has been forked; closed unwritten when that failed.
+[[noreturn]] void supervise(const Plan& plan, int ready) {
+    const auto child_signal = leave_the_callers_signals();
+    leave_the_callers_files(plan, ready);
     const pid_t self = ::getpid();
     const pid_t swtpm = ::fork();
     if (swtpm < 0)
