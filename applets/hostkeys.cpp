@@ -24,8 +24,7 @@ constexpr std::string_view usage =
 
 constexpr std::string_view about =
     "Keeps sshd's host keys in the TPM: \"ssh-tpm-keygen -A\" makes them, an agent of the system serves "
-    "them, and "
-    "sshd's HostKeyAgent points to it. Without an option, lists the keys of that agent.";
+    "them, and sshd's HostKeyAgent points to it. Without an option, lists the keys of that agent.";
 
 constexpr std::string_view closing = R"(
 Environment

@@ -1,5 +1,4 @@
-// keygen's main mode: a new key, with the dialogue of ssh-keygen. And the list of what a TPM can make, and
-// host keys.
+// keygen's main mode: a new key, with the dialogue of ssh-keygen. And the list of what a TPM can make.
 
 #include "applets/keygen_create.hpp"
 

@@ -1,5 +1,5 @@
 #pragma once
-// What the agent knows of one connection.
+// What the agent knows of one client.
 
 #include "agent/bindings.hpp"
 #include "agent/upstreams.hpp"

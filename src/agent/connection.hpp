@@ -1,5 +1,5 @@
 #pragma once
-// One client.
+// One connection: its frames come in, are answered in turn, and time out.
 
 #include "agent/dispatcher.hpp"
 #include "agent/turns.hpp"

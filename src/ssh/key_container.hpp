@@ -31,8 +31,7 @@ PrivateKey ecdsa_private_key(PublicKey public_key, const BIGNUM* scalar);
 /// Any size of modulus may be given, and null for a prime that is missing. The private exponent is not asked
 /// for: a TPM has one prime and the public numbers, and finds the rest itself.
 /// @throws Error(unsupported) for what a TPM cannot hold, Error(malformed) when the primes are not those of
-/// the
-///     modulus.
+///     the modulus.
 PrivateKey rsa_private_key(const BIGNUM* n, const BIGNUM* e, const BIGNUM* p, const BIGNUM* q);
 
 /// Refuses a kind of key by its name, with the reason: Ed25519, DSA and others have the names that OpenSSH

@@ -29,8 +29,7 @@ inline constexpr std::size_t max_private_key_file = 64 * 1024;
 /// @param file the file's bytes: OpenSSH format, PEM (SEC1, PKCS#1) or PKCS#8, each plain or encrypted.
 /// @param passphrase null when none is known.
 /// @throws Error(malformed) for what is no private key; Error(unsupported) with the reason for Ed25519, DSA,
-/// keys
-///     on security tokens, other curves, RSA sizes other than 2048, 3072 and 4096.
+///     keys on security tokens, other curves, RSA sizes other than 2048, 3072 and 4096.
 OpenedKey open_private_key(const Secret& file, const Secret* passphrase);
 
 } // namespace sshtpm::ssh

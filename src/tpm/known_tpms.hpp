@@ -29,8 +29,7 @@ inline constexpr std::size_t known_tpms_line_ceiling = 4'096;
 
 /// The lines of a file but for empty ones and those that begin with '#'.
 /// @throws Error(malformed) that names the line: for what is no line, and for a second one about the same
-/// parent
-///     and TCTI.
+///     parent and TCTI.
 std::vector<KnownParent> parse_known_tpms(std::string_view text);
 
 /// With its newline. @throws Error(malformed) for what parse_known_tpms would not take, such as a TCTI with a

@@ -84,8 +84,7 @@ class Parents {
     /// returned; otherwise nothing: the key file is from another TPM. Nothing, too, when the owner hierarchy
     /// has a password that was not given, since then there is no finding out.
     /// @throws Error(refused) when the other one is not the known one either: who sits between can fake a
-    /// failed
-    ///     check.
+    ///     failed check.
     std::optional<Parent> replace_impostor(const Parent& tried);
 
   private:

@@ -15,8 +15,7 @@ inline constexpr TPM2_HANDLE srk_handle = 0x81000001;
 /// @param session ESYS_TR_PASSWORD for a hierarchy with an empty auth value, else an HMAC session; the auth
 ///     value is set on `hierarchy` by the caller.
 /// @returns empty when the TPM refused the hierarchy's auth value. Hierarchies are not under
-/// dictionary-attack
-///     protection (TPM 2.0 Part 1, 19.8), so that no try is lost.
+///     dictionary-attack protection (TPM 2.0 Part 1, 19.8), so that no try is lost.
 Handle try_create_primary(const Context& context, ESYS_TR hierarchy, ESYS_TR session,
                           const TPM2B_PUBLIC& key_template);
 

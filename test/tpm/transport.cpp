@@ -142,9 +142,7 @@ TEST_CASE("only swtpm's own way to name a socket is understood") {
     for (const char* conf : {"swtpm", "swtpm:", "swtpm:path=/x", "swtpm:host=h", "swtpm:host=h,port=1"})
         CHECK(tpm::SwtpmSocket::understands(conf));
     for (const char* conf : {"", "swtp", "swtpms", "swtpm-x:path=/x", "mssim", "device:/dev/tpmrm0",
-                             "swtpm:path", "swtpm:path=", "swtpm:=x", "swtpm:other=x",
-                             "swtpm:path=/x,"
-                             "y"})
+                             "swtpm:path", "swtpm:path=", "swtpm:=x", "swtpm:other=x", "swtpm:path=/x,y"})
         CHECK_FALSE(tpm::SwtpmSocket::understands(conf));
 }
 
