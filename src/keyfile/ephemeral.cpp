@@ -2,6 +2,7 @@
 
 #include "keyfile/kdf.hpp"
 #include "keyfile/openssl.hpp"
+#include "keyfile/tpm2b.hpp"
 
 #include <algorithm>
 #include <array>
@@ -23,9 +24,7 @@ using Point = std::array<std::uint8_t, 1 + 2 * width>; ///< SEC 1 section 2.3.3
 Point point_of(const TPMS_ECC_POINT& unique) {
     Point out{uncompressed};
     const auto put = [&](const TPM2B_ECC_PARAMETER& coordinate, std::size_t at) {
-        if (coordinate.size > sizeof coordinate.buffer)
-            throw Error(Errc::malformed, "a TPM structure with a size field that lies");
-        const auto digits = fixed_width(ByteView(coordinate.buffer).first(coordinate.size), width);
+        const auto digits = fixed_width(view_of(coordinate), width);
         std::copy(digits.begin(), digits.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
     };
     put(unique.x, 1);
@@ -83,10 +82,8 @@ Secret diffie_hellman(EVP_PKEY* ours, EVP_PKEY* theirs) {
 
 /// TPM2B_ENCRYPTED_SECRET around a TPMS_ECC_POINT.
 Bytes marshalled(const Point& point) {
-    TPMS_ECC_POINT out{};
-    out.x.size = out.y.size = width;
-    std::copy_n(point.begin() + 1, width, std::begin(out.x.buffer));
-    std::copy_n(point.begin() + 1 + width, width, std::begin(out.y.buffer));
+    const TPMS_ECC_POINT out{.x = tpm2b_of<TPM2B_ECC_PARAMETER>(x_of(point)),
+                             .y = tpm2b_of<TPM2B_ECC_PARAMETER>(ByteView(point).subspan(1 + width))};
     TPM2B_ENCRYPTED_SECRET secret{};
     std::size_t used = 0;
     if (Tss2_MU_TPMS_ECC_POINT_Marshal(&out, secret.secret, sizeof secret.secret, &used) != TSS2_RC_SUCCESS)

@@ -31,24 +31,6 @@ std::string hint() {
 
 constexpr std::size_t width = 32; ///< of a coordinate of P-256
 
-/// The standard storage key of the TCG, on P-256: "TCG TPM v2.0 Provisioning Guidance", SRK.
-TPMT_PUBLIC standard_storage_key() {
-    TPMT_PUBLIC out{};
-    out.type = TPM2_ALG_ECC;
-    out.nameAlg = TPM2_ALG_SHA256;
-    out.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
-                           TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
-                           TPMA_OBJECT_DECRYPT;
-    auto& ecc = out.parameters.eccDetail;
-    ecc.symmetric.algorithm = TPM2_ALG_AES;
-    ecc.symmetric.keyBits.aes = 128;
-    ecc.symmetric.mode.aes = TPM2_ALG_CFB;
-    ecc.scheme.scheme = TPM2_ALG_NULL;
-    ecc.curveID = TPM2_ECC_NIST_P256;
-    ecc.kdf.scheme = TPM2_ALG_NULL;
-    return out;
-}
-
 void require_storage_key(const TPMT_PUBLIC& area) {
     constexpr TPMA_OBJECT storage = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
     if (area.type != TPM2_ALG_ECC)
@@ -119,6 +101,23 @@ TPMT_PUBLIC from_pem(std::string_view text) {
 }
 
 } // namespace
+
+TPMT_PUBLIC standard_storage_key() {
+    TPMT_PUBLIC out{};
+    out.type = TPM2_ALG_ECC;
+    out.nameAlg = TPM2_ALG_SHA256;
+    out.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+                           TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
+                           TPMA_OBJECT_DECRYPT;
+    auto& ecc = out.parameters.eccDetail;
+    ecc.symmetric.algorithm = TPM2_ALG_AES;
+    ecc.symmetric.keyBits.aes = 128;
+    ecc.symmetric.mode.aes = TPM2_ALG_CFB;
+    ecc.scheme.scheme = TPM2_ALG_NULL;
+    ecc.curveID = TPM2_ECC_NIST_P256;
+    ecc.kdf.scheme = TPM2_ALG_NULL;
+    return out;
+}
 
 TPMT_PUBLIC parse_parent(ByteView file) {
     const auto text = text_of(file);

@@ -4,10 +4,10 @@
 #include "keyfile/kdf.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/openssl.hpp"
+#include "keyfile/tpm2b.hpp"
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 #include <openssl/hmac.h>
 #include <tss2/tss2_mu.h>
@@ -31,29 +31,20 @@ Bytes name_of(const TPMT_PUBLIC& key) {
     return name;
 }
 
-template <class T>
-void put(T& tpm2b, ByteView bytes) {
-    if (bytes.size() > std::size(tpm2b.buffer))
-        throw Error(Errc::malformed, "a value is too long for its TPM structure");
-    tpm2b.size = static_cast<UINT16>(bytes.size());
-    std::ranges::copy(bytes, tpm2b.buffer);
-}
-
 /// TPM2B_SENSITIVE. The auth value is filled up with zero bytes to the size of the digest, as TPMs themselves
 /// do when they write one: a file does not show how long the PIN is. There is no seed: only storage keys need
 /// one (Part 1, 27.5.3).
 Secret sensitive_area(TPMI_ALG_PUBLIC type, const Secret& sensitive, ByteView auth) {
-    std::array<std::uint8_t, digest_size> no_auth{};
     Wiped<TPM2B_SENSITIVE> area;
     area->sensitiveArea.sensitiveType = type;
     if (auth.size() > digest_size)
         throw Error(Errc::malformed, "an auth value of more than 32 bytes");
-    put(area->sensitiveArea.authValue, no_auth);
+    area->sensitiveArea.authValue.size = digest_size; // the bytes are zero already
     std::ranges::copy(auth, area->sensitiveArea.authValue.buffer);
     if (type == TPM2_ALG_ECC)
-        put(area->sensitiveArea.sensitive.ecc, sensitive.view());
+        put(sensitive.view(), area->sensitiveArea.sensitive.ecc);
     else
-        put(area->sensitiveArea.sensitive.rsa, sensitive.view());
+        put(sensitive.view(), area->sensitiveArea.sensitive.rsa);
     Wiped<std::array<std::uint8_t, sizeof(TPM2B_SENSITIVE)>> bytes;
     std::size_t used = 0;
     if (Tss2_MU_TPM2B_SENSITIVE_Marshal(area.get(), bytes->data(), bytes->size(), &used) != TSS2_RC_SUCCESS)
@@ -105,7 +96,7 @@ KeyFile wrap(const TPMT_PUBLIC& parent, const TPMT_PUBLIC& key, const Secret& se
     out.empty_auth = auth.empty();
     out.secret = shared.secret;
     out.public_area = key;
-    put(out.private_area, private_area);
+    out.private_area = tpm2b_of<TPM2B_PRIVATE>(private_area);
     return out;
 }
 

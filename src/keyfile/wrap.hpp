@@ -9,6 +9,10 @@
 
 namespace sshtpm::keyfile {
 
+/// The template of the TCG's standard storage key on P-256, without its point: "TCG TPM v2.0 Provisioning
+/// Guidance", SRK.
+TPMT_PUBLIC standard_storage_key();
+
 /// What writes down the standard storage key of a TPM, for parse_parent: a person types it there. Without its
 /// attributes and its AES it makes another key, and a PEM file does not show which.
 inline constexpr std::string_view parent_command =

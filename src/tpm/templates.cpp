@@ -1,16 +1,10 @@
 #include "tpm/templates.hpp"
 
+#include "keyfile/wrap.hpp"
+
 namespace sshtpm::tpm {
 
 namespace {
-
-constexpr TPMA_OBJECT storage_attributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                                           TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-                                           TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
-static_assert(storage_attributes == 0x30472);
-
-constexpr TPMT_SYM_DEF_OBJECT aes_128_cfb{
-    .algorithm = TPM2_ALG_AES, .keyBits = {.aes = 128}, .mode = {.aes = TPM2_ALG_CFB}};
 
 TPMT_PUBLIC area(TPMI_ALG_PUBLIC type, TPMA_OBJECT attributes) {
     TPMT_PUBLIC out{};
@@ -46,15 +40,15 @@ bool same_symmetric(const TPMT_SYM_DEF_OBJECT& a, const TPMT_SYM_DEF_OBJECT& b) 
 
 TPM2B_PUBLIC ecc_storage_key() {
     TPM2B_PUBLIC out{};
-    out.publicArea = area(TPM2_ALG_ECC, storage_attributes);
-    out.publicArea.parameters.eccDetail = ecc_parameters(TPM2_ECC_NIST_P256, aes_128_cfb);
+    out.publicArea = keyfile::standard_storage_key();
     return out;
 }
 
 TPM2B_PUBLIC rsa_storage_key() {
+    const auto ecc = keyfile::standard_storage_key();
     TPM2B_PUBLIC out{};
-    out.publicArea = area(TPM2_ALG_RSA, storage_attributes);
-    out.publicArea.parameters.rsaDetail = rsa_parameters(2048, aes_128_cfb);
+    out.publicArea = area(TPM2_ALG_RSA, ecc.objectAttributes);
+    out.publicArea.parameters.rsaDetail = rsa_parameters(2048, ecc.parameters.eccDetail.symmetric);
     return out;
 }
 
