@@ -1,12 +1,12 @@
 // What a TPM and SSH ask of the numbers of a private key.
 
 #include "base/printable.hpp"
+#include "ssh/curve.hpp"
 #include "ssh/key_container.hpp"
 
 #include <array>
 
 #include <openssl/core_names.h>
-#include <openssl/obj_mac.h>
 
 namespace sshtpm::ssh {
 
@@ -45,15 +45,6 @@ Bytes public_bytes(const BIGNUM* value) {
     Bytes bytes(static_cast<std::size_t>(BN_num_bytes(value)));
     BN_bn2bin(value, bytes.data());
     return bytes;
-}
-
-openssl::EcGroup group_of(KeyType type) {
-    const int nid = type == KeyType::ecdsa_p256   ? NID_X9_62_prime256v1
-                    : type == KeyType::ecdsa_p384 ? NID_secp384r1
-                                                  : NID_secp521r1;
-    openssl::EcGroup group(EC_GROUP_new_by_curve_name(nid));
-    openssl::require(group != nullptr, Errc::unsupported, "OpenSSL does not have the curve of this key");
-    return group;
 }
 
 /// The public half that a scalar below the order has, uncompressed.
@@ -110,11 +101,11 @@ Number number_of(ByteView integer) {
 
 PrivateKey ecdsa_private_key(PublicKey public_key, const BIGNUM* scalar) {
     const auto width = info(public_key.type()).coordinate_size;
-    const auto group = group_of(public_key.type());
+    const auto* group = openssl::group_of(public_key.type());
     openssl::require(!BN_is_zero(scalar) && !BN_is_negative(scalar) &&
-                         BN_cmp(scalar, EC_GROUP_get0_order(group.get())) < 0,
+                         BN_cmp(scalar, EC_GROUP_get0_order(group)) < 0,
                      Errc::malformed, damaged_private_key);
-    const auto octets = multiplied(group.get(), scalar, width);
+    const auto octets = multiplied(group, scalar, width);
     const auto& [x, y] = std::get<EcdsaPoint>(public_key.numbers());
     openssl::require(equal(ByteView(octets).subspan(1, width), x) &&
                          equal(ByteView(octets).subspan(1 + width), y),

@@ -3,6 +3,7 @@
 // null pointer.
 
 #include "base/printable.hpp"
+#include "ssh/curve.hpp"
 #include "ssh/key_container.hpp"
 
 #include <array>
@@ -52,12 +53,8 @@ KeyType require_curve(const EVP_PKEY* key) {
         refuse_type("EC, on a curve without a name");
     }
     const std::string_view curve(name.data(), length);
-    if (curve == "prime256v1")
-        return KeyType::ecdsa_p256;
-    if (curve == "secp384r1")
-        return KeyType::ecdsa_p384;
-    if (curve == "secp521r1")
-        return KeyType::ecdsa_p521;
+    if (const auto type = openssl::curve_of_group(curve))
+        return *type;
     refuse_type("EC on the curve " + std::string(curve));
 }
 

@@ -1,15 +1,12 @@
 #include "ssh/public_key.hpp"
 
 #include "base/printable.hpp"
-#include "ssh/openssl.hpp"
+#include "ssh/curve.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-
-#include <openssl/obj_mac.h>
 
 namespace sshtpm::ssh {
 
@@ -29,21 +26,10 @@ Bytes sec1_point(const EcdsaPoint& point) {
     return out;
 }
 
-const EC_GROUP* group_of(KeyType curve) {
-    static const std::array<openssl::EcGroup, 3> groups{
-        openssl::EcGroup(EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1)),
-        openssl::EcGroup(EC_GROUP_new_by_curve_name(NID_secp384r1)),
-        openssl::EcGroup(EC_GROUP_new_by_curve_name(NID_secp521r1)),
-    };
-    const auto* group = groups.at(static_cast<std::size_t>(curve)).get();
-    openssl::require(group != nullptr, Errc::unsupported, "OpenSSL does not have the curve of this key");
-    return group;
-}
-
 /// EC_POINT_oct2point refuses coordinates outside the field and points off the curve. The three curves have
 /// cofactor 1: every such point is in the group, and the point at infinity has no uncompressed form.
 void require_on_curve(KeyType curve, const EcdsaPoint& point) {
-    const auto* group = group_of(curve);
+    const auto* group = openssl::group_of(curve);
     const openssl::EcPoint parsed(EC_POINT_new(group));
     const auto octets = sec1_point(point);
     openssl::require(parsed &&

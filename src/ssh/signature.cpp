@@ -1,6 +1,6 @@
 #include "ssh/signature.hpp"
 
-#include "ssh/openssl.hpp"
+#include "ssh/curve.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>
@@ -20,17 +20,6 @@ openssl::Bignum bignum(ByteView integer) {
     openssl::Bignum number(BN_bin2bn(integer.data(), static_cast<int>(integer.size()), nullptr));
     openssl::require(number != nullptr, Errc::io, "OpenSSL has no memory for a number");
     return number;
-}
-
-const char* group_name(KeyType type) {
-    switch (type) {
-    case KeyType::ecdsa_p256:
-        return "P-256";
-    case KeyType::ecdsa_p384:
-        return "P-384";
-    default:
-        return "P-521";
-    }
 }
 
 openssl::Pkey from_data(const char* algorithm, OSSL_PARAM_BLD* builder) {
@@ -59,7 +48,7 @@ openssl::Pkey make_key(const PublicKey& key) {
     append(point, x);
     append(point, y);
     openssl::require(OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME,
-                                                     group_name(key.type()), 0) == 1 &&
+                                                     openssl::group_name(key.type()), 0) == 1 &&
                          OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY,
                                                           point.data(), point.size()) == 1,
                      Errc::malformed, refused_key);
