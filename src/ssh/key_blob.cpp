@@ -79,20 +79,12 @@ unsigned read_numbers(wire::Reader& reader, const KeyFormat& format) {
     return 0;
 }
 
-/// A certificate field that C programs take as a C string: OpenSSH refuses a NUL in the middle.
-std::string_view c_text(wire::Reader& reader) {
-    const auto text = reader.text();
-    if (text.find('\0') != std::string_view::npos)
-        malformed("a NUL in a text of a certificate");
-    return text;
-}
-
 std::vector<std::string_view> read_principals(ByteView list) {
     std::vector<std::string_view> principals;
     for (wire::Reader reader(list); !reader.empty();) {
         if (principals.size() == most_principals)
             malformed("a certificate with more than 256 principals");
-        principals.push_back(c_text(reader));
+        principals.push_back(reader.c_text()); // OpenSSH refuses a NUL in the middle, too
     }
     return principals;
 }
@@ -131,7 +123,7 @@ CertificateTerms read_terms(wire::Reader& reader) {
     terms.role = reader.uint32();
     if (terms.role != 1 && terms.role != 2)
         malformed("a certificate that is neither a user's nor a host's");
-    terms.key_id = c_text(reader);
+    terms.key_id = reader.c_text();
     terms.principals = read_principals(reader.string());
     terms.valid_after = reader.uint64();
     terms.valid_before = reader.uint64();
