@@ -1,4 +1,5 @@
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "base/printable.hpp"
 #include "der/object_identifier.hpp"
 #include "der/reader.hpp"

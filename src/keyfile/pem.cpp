@@ -2,6 +2,7 @@
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "base/printable.hpp"
 
 #include <algorithm>
@@ -80,15 +81,6 @@ std::string take_body(std::string_view& rest, std::string_view label) {
 }
 
 } // namespace
-
-std::string_view take_line(std::string_view& text) noexcept {
-    const auto line_feed = text.find('\n');
-    auto line = text.substr(0, line_feed);
-    text.remove_prefix(line_feed == std::string_view::npos ? text.size() : line_feed + 1);
-    if (line.ends_with('\r'))
-        line.remove_suffix(1);
-    return line;
-}
 
 std::optional<std::string_view> first_label(std::string_view text) noexcept {
     while (!text.empty())

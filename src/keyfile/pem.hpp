@@ -28,7 +28,4 @@ std::optional<std::string_view> first_label(std::string_view text) noexcept;
 /// The block with lines of 64 characters (RFC 7468 section 3).
 std::string encode_pem(ByteView content, std::string_view label);
 
-/// Takes the first line off the text. @returns it without its line end, LF or CRLF.
-std::string_view take_line(std::string_view& text) noexcept;
-
 } // namespace sshtpm::keyfile

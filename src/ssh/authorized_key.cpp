@@ -2,6 +2,7 @@
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "ssh/words.hpp"
 #include "wire/reader.hpp"
 
@@ -13,15 +14,6 @@ namespace {
 
 /// What would end the line for some reader of it.
 constexpr std::string_view line_ends("\r\n\0", 3);
-
-/// Takes a line without its end, LF or CR LF.
-std::string_view take_line(std::string_view& text) {
-    auto line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (line.ends_with('\r'))
-        line.remove_suffix(1);
-    return line;
-}
 
 void require_one_line(std::string_view text) {
     if (text.find_first_of(line_ends) != std::string_view::npos)

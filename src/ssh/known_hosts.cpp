@@ -1,6 +1,7 @@
 #include "ssh/known_hosts.hpp"
 
 #include "base/base64.hpp"
+#include "base/lines.hpp"
 #include "ssh/fingerprint.hpp"
 #include "ssh/openssl.hpp"
 #include "ssh/pattern.hpp"
@@ -18,14 +19,13 @@ namespace {
 constexpr std::string_view hashed = "|1|"; // the one kind of hash there is: HMAC-SHA1
 constexpr std::size_t sha1_size = 20;
 
-/// Takes a line, as OpenSSH sees it: up to the first NUL, if there is one.
-std::string_view take_line(std::string_view& text) {
-    auto line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    line = line.substr(0, line.find('\0'));
-    if (line.ends_with('\r'))
-        line.remove_suffix(1);
-    return line;
+/// As OpenSSH sees a line: up to the first NUL, if there is one, without a CR in front of that.
+std::string_view up_to_nul(std::string_view line) {
+    const auto end = line.find('\0');
+    if (end == std::string_view::npos)
+        return line;
+    line = line.substr(0, end);
+    return take_line(line);
 }
 
 enum class Marker { none, ca, other };
@@ -84,7 +84,7 @@ std::optional<KnownHost> parse_line(std::string_view line, std::string_view host
 std::vector<KnownHost> find_known_hosts(std::string_view text, std::string_view host) {
     std::vector<KnownHost> found;
     while (!text.empty()) {
-        const auto line = take_line(text);
+        const auto line = up_to_nul(take_line(text));
         try { // caught because one broken line is no reason to forget the others
             if (auto known = parse_line(line, host))
                 found.push_back(std::move(*known));

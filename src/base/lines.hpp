@@ -1,0 +1,18 @@
+#pragma once
+// The lines of a text.
+
+#include <string_view>
+
+namespace sshtpm {
+
+/// Takes the first line off the text. @returns it without its line end, LF or CRLF.
+inline std::string_view take_line(std::string_view& text) noexcept {
+    const auto line_feed = text.find('\n');
+    auto line = text.substr(0, line_feed);
+    text.remove_prefix(line_feed == std::string_view::npos ? text.size() : line_feed + 1);
+    if (line.ends_with('\r'))
+        line.remove_suffix(1);
+    return line;
+}
+
+} // namespace sshtpm
