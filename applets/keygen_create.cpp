@@ -10,28 +10,16 @@
 #include "os/paths.hpp"
 #include "tpm/create.hpp"
 
-#include <array>
 #include <iostream>
 
 namespace sshtpm::applets {
 
 namespace {
 
-/// A line of keygen's table of key types.
-struct KeyChoice {
-    std::string_view type;
-    unsigned bits; ///< the first of a type is its default
-    tpm::KeyAlgorithm algorithm;
-};
-
-constexpr std::array choices{
-    KeyChoice{"ecdsa", 256, {TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0}},
-    KeyChoice{"ecdsa", 384, {TPM2_ALG_ECC, TPM2_ECC_NIST_P384, 0}},
-    KeyChoice{"ecdsa", 521, {TPM2_ALG_ECC, TPM2_ECC_NIST_P521, 0}},
-    KeyChoice{"rsa", 2048, {TPM2_ALG_RSA, 0, 2048}},
-    KeyChoice{"rsa", 3072, {TPM2_ALG_RSA, 0, 3072}},
-    KeyChoice{"rsa", 4096, {TPM2_ALG_RSA, 0, 4096}},
-};
+/// As -t has it.
+std::string_view type_of(const tpm::KeyAlgorithm& algorithm) {
+    return algorithm.type == TPM2_ALG_ECC ? "ecdsa" : "rsa";
+}
 
 KeyPaths ask_paths(const KeygenOptions& options) {
     if (options.file)
@@ -54,12 +42,12 @@ void require_support(tpm::Device& device, const tpm::KeyAlgorithm& algorithm) {
 
 tpm::KeyAlgorithm choose_algorithm(const std::string& type, std::optional<unsigned> bits) {
     std::string sizes;
-    for (const auto& choice : choices) {
-        if (choice.type != type)
+    for (const auto& algorithm : tpm::usual_algorithms) {
+        if (type_of(algorithm) != type)
             continue;
-        if (!bits || choice.bits == *bits)
-            return choice.algorithm;
-        sizes += (sizes.empty() ? "" : ", ") + std::to_string(choice.bits);
+        if (!bits || tpm::bits_of(algorithm) == *bits)
+            return algorithm;
+        sizes += (sizes.empty() ? "" : ", ") + std::to_string(tpm::bits_of(algorithm));
     }
     if (!sizes.empty())
         throw Error(Errc::usage, "-b " + std::to_string(*bits) + ": no such size of " + type + " key",
@@ -114,11 +102,12 @@ int keygen_supported(const KeygenOptions& options) {
     const auto device = options.open_device();
     auto job = [](tpm::Device& opened) {
         std::string lines;
+        const auto supported = tpm::supported_algorithms(opened.context());
         for (const std::string_view type : {"ecdsa", "rsa"}) {
             std::string sizes;
-            for (const auto& choice : choices)
-                if (choice.type == type && tpm::supports(opened.context(), choice.algorithm))
-                    sizes.append(" ").append(std::to_string(choice.bits));
+            for (const auto& algorithm : supported)
+                if (type_of(algorithm) == type)
+                    sizes.append(" ").append(std::to_string(tpm::bits_of(algorithm)));
             if (!sizes.empty())
                 lines.append(type).append(" bit lengths:").append(sizes).append("\n");
         }

@@ -5,20 +5,9 @@
 #include "tpm/retry.hpp"
 #include "tpm/tpm2b.hpp"
 
-#include <array>
-
 namespace sshtpm::tpm {
 
 namespace {
-
-constexpr std::array usual_algorithms{
-    KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0},
-    KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P384, 0},
-    KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P521, 0},
-    KeyAlgorithm{TPM2_ALG_RSA, 0, 2048},
-    KeyAlgorithm{TPM2_ALG_RSA, 0, 3072},
-    KeyAlgorithm{TPM2_ALG_RSA, 0, 4096},
-};
 
 /// TPM properties from `first` on, as many as the TPM gives at once.
 EsysOutput<TPMS_CAPABILITY_DATA> properties_from(const Context& context, TPM2_PT first) {

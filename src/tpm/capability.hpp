@@ -3,6 +3,7 @@
 
 #include "tpm/templates.hpp"
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -13,7 +14,17 @@ class Context;
 /// True when the TPM takes the parameters of such a signing key (TPM2_TestParms).
 bool supports(const Context& context, const KeyAlgorithm& algorithm);
 
-/// Those of ECDSA P-256, P-384, P-521 and RSA 2048, 3072, 4096 that this TPM has, in this order.
+/// What SSH signs with; the first of a type is the one that every TPM with this type has.
+inline constexpr std::array usual_algorithms{
+    KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0},
+    KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P384, 0},
+    KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P521, 0},
+    KeyAlgorithm{TPM2_ALG_RSA, 0, 2048},
+    KeyAlgorithm{TPM2_ALG_RSA, 0, 3072},
+    KeyAlgorithm{TPM2_ALG_RSA, 0, 4096},
+};
+
+/// Those of the usual ones that this TPM has, in their order.
 std::vector<KeyAlgorithm> supported_algorithms(const Context& context);
 
 /// The state of dictionary-attack protection (TPM 2.0 Part 1, 19.8; its parameters: Part 3, 25.3).

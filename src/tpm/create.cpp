@@ -8,17 +8,14 @@
 
 namespace sshtpm::tpm {
 
-namespace {
-
-unsigned curve_bits(TPMI_ECC_CURVE curve) {
-    return curve == TPM2_ECC_NIST_P521 ? 521 : curve == TPM2_ECC_NIST_P384 ? 384 : 256;
+unsigned bits_of(const KeyAlgorithm& algorithm) {
+    if (algorithm.type != TPM2_ALG_ECC)
+        return algorithm.bits;
+    return algorithm.curve == TPM2_ECC_NIST_P521 ? 521 : algorithm.curve == TPM2_ECC_NIST_P384 ? 384 : 256;
 }
 
-} // namespace
-
 std::string describe(const KeyAlgorithm& algorithm) {
-    return algorithm.type == TPM2_ALG_ECC ? "ECDSA " + std::to_string(curve_bits(algorithm.curve))
-                                          : "RSA " + std::to_string(algorithm.bits);
+    return (algorithm.type == TPM2_ALG_ECC ? "ECDSA " : "RSA ") + std::to_string(bits_of(algorithm));
 }
 
 void require_support(const Context& context, const KeyAlgorithm& algorithm) {

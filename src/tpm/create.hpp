@@ -19,6 +19,9 @@ keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const
 /// @throws Error(unsupported), with the list of what the TPM has, for an algorithm that it lacks.
 void require_support(const Context& context, const KeyAlgorithm& algorithm);
 
+/// 256, 384 or 521 of ECDSA, and of RSA the modulus'.
+unsigned bits_of(const KeyAlgorithm& algorithm);
+
 /// "ECDSA 256", "RSA 2048".
 std::string describe(const KeyAlgorithm& algorithm);
 
