@@ -3,6 +3,7 @@
 #include "applets/add.hpp"
 
 #include "applets/applets.hpp"
+#include "applets/hash_option.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "cli/choice.hpp"
@@ -12,6 +13,7 @@
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -65,12 +67,6 @@ struct CommandLine {
     AddOptions options;
     log::Level level = log::Level::info;
 };
-
-ssh::FingerprintHash parse_hash(std::string_view word) {
-    if (const auto hash = ssh::fingerprint_hash_named(word))
-        return *hash;
-    throw Error(Errc::usage, "-E " + std::string(word) + ": unknown hash", "sha256 or md5");
-}
 
 /// The options that say what to do; without one of them keys are added.
 std::vector<cli::Option> mode_options(CommandLine& line) {
@@ -186,6 +182,10 @@ std::optional<protocol::Client> connect() {
 }
 
 } // namespace
+
+bool listed(const std::vector<protocol::AgentKey>& keys, ByteView blob) {
+    return std::ranges::any_of(keys, [&](const protocol::AgentKey& key) { return equal(key.blob, blob); });
+}
 
 int add_failure(const Error& error) {
     cli::report(program, error);

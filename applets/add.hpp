@@ -34,6 +34,9 @@ int add_lock(protocol::Client& agent, const AddOptions& options);         ///< -
 int add_unlock(protocol::Client& agent, const AddOptions& options);       ///< -X
 int add_test(protocol::Client& agent, const AddOptions& options);         ///< -T
 
+/// Whether a key is among those that an agent has.
+bool listed(const std::vector<protocol::AgentKey>& keys, ByteView blob);
+
 /// Tells a failure on stderr. @returns 1
 int add_failure(const Error& error);
 

@@ -1,5 +1,7 @@
 #include "applets/add_pin.hpp"
 
+#include "applets/add.hpp"
+#include "applets/pin_tries.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -27,11 +29,6 @@ void require_extension(protocol::Client& agent) {
     if (std::ranges::find(names, protocol::extension::tpm_try_pin) == names.end())
         throw Error(Errc::unsupported, "this agent tries no PINs",
                     "--pin is for ssh-tpm-agent, unlocked and on this machine");
-}
-
-bool has_key(protocol::Client& agent, ByteView blob) {
-    const auto keys = agent.list();
-    return std::ranges::any_of(keys, [&](const protocol::AgentKey& key) { return equal(key.blob, blob); });
 }
 
 std::string question(const PinAddition& addition, std::optional<std::uint32_t> tries_left, bool again) {
@@ -65,7 +62,7 @@ class Trial {
   public:
     Trial(protocol::Client& agent, const PinAddition& addition)
         : agent_(agent), addition_(addition), blob_(addition.key.identity.public_key.blob()),
-          was_there_(has_key(agent, blob_)) {}
+          was_there_(listed(agent.list(), blob_)) {}
 
     /// @param pin empty: only the tries that are left are asked for.
     protocol::PinResult operator()(const Secret& pin) const {
@@ -117,9 +114,7 @@ void require_tries(const protocol::PinResult& result) {
 void require_person(const protocol::PinResult& result) {
     const auto asker = prompt::choose_asker(prompt::current_circumstances(), prompt::Program::tool);
     if (result.tries_left == 1U && asker == prompt::Asker::standard_input)
-        throw Error(Errc::refused,
-                    "LAST TRY: another wrong PIN would lock the TPM; without a terminal it is not spent",
-                    "run this at a terminal, or where askpass can ask");
+        throw Error(Errc::refused, last_try_unasked, "run this at a terminal, or where askpass can ask");
 }
 
 } // namespace

@@ -12,10 +12,6 @@ namespace sshtpm::applets {
 
 namespace {
 
-bool listed(const std::vector<protocol::AgentKey>& keys, ByteView blob) {
-    return std::ranges::any_of(keys, [&](const protocol::AgentKey& key) { return equal(key.blob, blob); });
-}
-
 class Removal {
   public:
     Removal(protocol::Client& agent, const AddOptions& options)

@@ -3,6 +3,7 @@
 #include "applets/keygen.hpp"
 
 #include "applets/applets.hpp"
+#include "applets/hash_option.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -73,12 +74,6 @@ unsigned parse_bits(std::string_view text) {
     if (failure != std::errc{} || end != text.data() + text.size())
         throw Error(Errc::usage, "-b " + std::string(text) + ": not a number of bits");
     return bits;
-}
-
-ssh::FingerprintHash parse_hash(std::string_view word) {
-    if (const auto hash = ssh::fingerprint_hash_named(word))
-        return *hash;
-    throw Error(Errc::usage, "-E " + std::string(word) + ": unknown hash", "sha256 or md5");
 }
 
 /// Takes a secret out of the command line, where the process list shows it.

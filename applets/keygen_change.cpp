@@ -93,6 +93,13 @@ std::string ask_comment(const KeygenOptions& options, const std::string& before)
     return *answer;
 }
 
+/// Of a key on standard input, where nobody can be asked.
+const std::string& given_comment(const KeygenOptions& options) {
+    if (!options.comment)
+        throw Error(Errc::usage, "-c with -f - needs the comment with -C");
+    return *options.comment;
+}
+
 void tell_comment(const std::string& comment) {
     if (comment.empty())
         std::cout << "Comment removed\n";
@@ -119,9 +126,7 @@ void rewrite_public_half(const fs::path& key_file, const identity::Identity& ide
 int change_comment_of_public(const KeygenOptions& options, const fs::path& file, std::string_view text) {
     auto line = ssh::AuthorizedKey::parse(text);
     if (file == "-") {
-        if (!options.comment)
-            throw Error(Errc::usage, "-c with -f - needs the comment with -C");
-        line.comment = *options.comment;
+        line.comment = given_comment(options);
         std::cout << line.line();
         return 0;
     }
@@ -161,9 +166,7 @@ int keygen_change_comment(const KeygenOptions& options) {
         return change_comment_of_public(options, file, text_of(content));
     auto key = parse_key(text_of(content), file);
     if (file == "-") {
-        if (!options.comment)
-            throw Error(Errc::usage, "-c with -f - needs the comment with -C");
-        key.description = *options.comment;
+        key.description = given_comment(options);
         std::cout << keyfile::to_key_file(key);
         return 0;
     }

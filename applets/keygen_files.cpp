@@ -73,10 +73,7 @@ std::optional<Existing> may_write(const KeyPaths& paths) {
 }
 
 void write_public_half(const fs::path& path, const identity::Identity& identity, Existing existing) {
-    const auto& key = identity.public_key;
-    const ssh::AuthorizedKey line{.type = std::string(ssh::info(key.type()).name),
-                                  .blob = copy_of(key.blob()),
-                                  .comment = identity.key->description};
+    const auto line = ssh::AuthorizedKey::of(identity.public_key, identity.key->description);
     write_file(path, bytes_of(line.line()), 0644, existing);
 }
 

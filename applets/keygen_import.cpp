@@ -209,9 +209,7 @@ int keygen_wrap(const KeygenOptions& options) {
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
     const auto wrapped = identity::wrap_for(storage_key, outside.key, auth, options.parent, outside.comment);
     write_file(paths.key, bytes_of(keyfile::to_key_file(wrapped)), 0600, *existing);
-    const ssh::AuthorizedKey line{.type = std::string(ssh::info(outside.key.public_key.type()).name),
-                                  .blob = copy_of(outside.key.public_key.blob()),
-                                  .comment = outside.comment};
+    const auto line = ssh::AuthorizedKey::of(outside.key.public_key, outside.comment);
     write_file(paths.pub, bytes_of(line.line()), 0644, *existing);
     if (!options.quiet)
         std::cout << "The wrapped key has been saved in " << paths.key.string() << '\n'

@@ -18,13 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ssh::AuthorizedKey public_half(const keyfile::KeyFile& key) {
-    const auto public_key = identity::to_public_key(key.public_area);
-    return {.type = std::string(ssh::info(public_key.type()).name),
-            .blob = copy_of(public_key.blob()),
-            .comment = key.description};
-}
-
 /// A line of a .pub file, or of an authorized_keys or known_hosts file, where options or names stand in front
 /// of the key. Nothing when there is no key in it.
 std::optional<ssh::AuthorizedKey> find_key(std::string_view line) {
@@ -42,8 +35,10 @@ std::optional<ssh::AuthorizedKey> find_key(std::string_view line) {
 
 /// The keys of a text: of a .tpm file one, of a .pub or authorized_keys file one a line.
 std::vector<ssh::AuthorizedKey> public_halves(std::string_view text, const fs::path& file) {
-    if (is_key_file(text))
-        return {public_half(parse_key(text, file))};
+    if (is_key_file(text)) {
+        const auto key = parse_key(text, file);
+        return {ssh::AuthorizedKey::of(identity::to_public_key(key.public_area), key.description)};
+    }
     std::vector<ssh::AuthorizedKey> keys;
     while (!text.empty()) {
         const auto end = std::min(text.find('\n'), text.size());

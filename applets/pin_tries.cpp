@@ -24,8 +24,7 @@ void PinTries::require_one() {
     if (last_allowed_ || !lockout.last_try())
         return;
     if (!interactive())
-        throw Error(Errc::refused,
-                    "LAST TRY: another wrong PIN would lock the TPM; without a terminal it is not spent",
+        throw Error(Errc::refused, last_try_unasked,
                     "run this at a terminal, which asks first, or wait: one wrong PIN is forgotten " +
                         tpm::every(lockout.interval));
     const auto answer = ask_line("LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) ");

@@ -6,6 +6,10 @@
 
 namespace sshtpm::applets {
 
+/// Why the try that would lock the TPM is not spent where nobody can be asked.
+inline constexpr auto last_try_unasked =
+    "LAST TRY: another wrong PIN would lock the TPM; without a terminal it is not spent";
+
 class PinTries {
   public:
     /// Both must outlive it.

@@ -42,6 +42,10 @@ AuthorizedKey AuthorizedKey::parse(std::string_view text) {
     return {std::string(type), std::move(blob), std::string(rest)};
 }
 
+AuthorizedKey AuthorizedKey::of(const PublicKey& key, std::string comment) {
+    return {std::string(info(key.type()).name), copy_of(key.blob()), std::move(comment)};
+}
+
 std::string AuthorizedKey::line() const {
     require_one_line(comment);
     auto text = type + " " + base64_encode(blob);

@@ -1,7 +1,7 @@
 #pragma once
 // The one-line text form of a public key or certificate, as in .pub files: "type base64 comment".
 
-#include "base/bytes.hpp"
+#include "ssh/public_key.hpp"
 
 #include <string>
 
@@ -16,6 +16,8 @@ struct AuthorizedKey {
     /// type are not taken. The blob itself is not looked into, beyond its type name.
     /// @throws Error(malformed)
     static AuthorizedKey parse(std::string_view text);
+
+    static AuthorizedKey of(const PublicKey& key, std::string comment);
 
     /// The line, with its newline.
     /// @throws Error(malformed) when the comment has a CR, LF or NUL.
