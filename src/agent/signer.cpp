@@ -136,8 +136,9 @@ asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer
         co_return std::nullopt;
     }
     // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a PIN"
-    // of keys that have none, but not where tries are short.
-    if ((!*pin && refusal_seen_) || !still_usable(*line))
+    // of keys that have none, but not where it may be the last try.
+    const bool may_lock = !state || state->last_try();
+    if ((!*pin && (refusal_seen_ || may_lock)) || !still_usable(*line))
         co_return std::nullopt;
     offer.auth = std::move(*pin);
     co_return std::move(offer);

@@ -71,6 +71,8 @@ class ScriptedTpm final : public agent::TpmService {
     asio::awaitable<tpm::Lockout> lockout() override {
         if (meanwhile)
             meanwhile();
+        if (silent)
+            throw Error(Errc::tpm, "no word of it");
         co_return state;
     }
     asio::awaitable<void> make_ready(agent::IdentityPtr) override {
@@ -85,6 +87,7 @@ class ScriptedTpm final : public agent::TpmService {
     ssh::EcdsaSignature answer;
     tpm::Lockout state{.active = false, .failures = 0, .max_failures = 32, .interval = 10, .recovery = 10};
     bool unready = false;
+    bool silent = false; ///< of the lockout
     std::vector<std::string> tried;
     std::function<void()> meanwhile; ///< happens while the TPM works
 };
@@ -227,6 +230,21 @@ TEST_CASE("an empty answer is tried once at most: where a PIN was refused it mea
     CHECK_FALSE(desk.sign());
     CHECK(desk.tpm.tried == std::vector<std::string>{"wrong"});
     CHECK(desk.questions() == 2);
+}
+
+TEST_CASE("an empty answer is not tried where it may be the last try") {
+    Desk desk(true, "\n\nright");
+    SECTION("it is the last one") {
+        desk.tpm.state.failures = 31;
+    }
+    SECTION("the TPM does not say") {
+        desk.tpm.silent = true;
+    }
+    CHECK_FALSE(desk.sign());
+    CHECK_FALSE(desk.sign());
+    CHECK(desk.tpm.tried.empty());
+    CHECK(desk.sign());
+    CHECK(desk.questions() == 3);
 }
 
 TEST_CASE("a key that goes while the question is prepared ends the request without a question") {

@@ -68,6 +68,16 @@ class Pins(Scenario):
         agent.stop()
         self.tpm.assert_no_handles()
 
+    def test_who_only_presses_enter_at_the_last_try_spends_nothing(self):
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
+        key = self.lab.make_key('x', pin=PIN)
+        self.lab.keygen('-p', '-f', key.tpm, '-P', 'not ' + PIN, '-N', '', status=1)
+        agent = self.agent('', '', PIN)
+        for _ in range(2):
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        agent.sign_and_check(key)
+
     def test_wrong_pins_are_not_asked_for_without_end(self):
         key = self.lab.make_key('x', pin=PIN)
         agent = self.agent(*[WRONG] * 10)
