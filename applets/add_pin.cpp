@@ -126,7 +126,8 @@ void add_with_pin(protocol::Client& agent, const PinAddition& addition) {
     for (int tries = 0; tries < most_tries && !is_right(result.outcome); ++tries) {
         require_tries(result);
         require_person(result);
-        const auto pin = ask_pin(question(addition, result.tries_left, tries > 0));
+        const bool again = result.outcome == protocol::PinOutcome::wrong;
+        const auto pin = ask_pin(question(addition, result.tries_left, again));
         result = trial(pin);
         if (is_right(result.outcome))
             trial.finish(pin);
@@ -134,6 +135,8 @@ void add_with_pin(protocol::Client& agent, const PinAddition& addition) {
     require_tries(result);
     if (result.outcome == protocol::PinOutcome::wrong)
         throw Error(Errc::auth, "the PIN is wrong", result.text);
+    if (!is_right(result.outcome)) // somebody else spends tries meanwhile
+        throw Error(Errc::refused, "the agent did not try the PIN", result.text);
     if (result.outcome == protocol::PinOutcome::not_kept)
         log::info("the PIN is right, and the agent will ask for it: ", result.text);
 }

@@ -25,6 +25,8 @@ struct AuthOffer {
     /// At asking for this key's PIN, held until the TPM's verdict is in: whoever needs the same PIN meanwhile
     /// waits, and then finds it known.
     std::optional<Turn> turn;
+    /// At trying what nobody knows to be right, held likewise: the TPM's counter stays as it was read.
+    std::optional<Turn> attempt = {};
 };
 
 class AuthSource {

@@ -5,6 +5,9 @@
 #include "agent/upstreams.hpp"
 #include "os/peer.hpp"
 #include "protocol/bound_sessions.hpp"
+#include "protocol/reply.hpp"
+
+#include <cstdint>
 
 namespace sshtpm::agent {
 
@@ -12,8 +15,9 @@ struct Client {
     os::Peer peer;
     Upstreams upstreams;
     protocol::BoundSessions sessions = {};
-    Bindings bindings = {};       ///< what the upstreams are to know of the sessions
-    unsigned wrong_passwords = 0; ///< to unlock, in a row
+    Bindings bindings = {};                             ///< what the upstreams are to know of the sessions
+    unsigned wrong_passwords = 0;                       ///< to unlock, in a row
+    std::uint32_t tries_told = protocol::unknown_tries; ///< of PINs, when it last heard of them
 };
 
 } // namespace sshtpm::agent

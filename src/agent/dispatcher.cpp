@@ -222,7 +222,10 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     auto line = find_visible(request.key_blob, call.client);
     if (!line || call.client.sessions.attempted())
         co_return extension_failure_;
-    const auto trial = co_await signer_.try_pin(std::move(line), tpm::to_auth(std::move(request.pin)));
+    const auto trial = co_await signer_.try_pin(std::move(line), tpm::to_auth(std::move(request.pin)),
+                                                call.client.tries_told);
+    if (trial.tries_left != protocol::unknown_tries) // a right one has changed nothing
+        call.client.tries_told = trial.tries_left;
     co_return shared(protocol::try_pin_reply(trial.outcome, trial.tries_left, trial.text));
 }
 

@@ -24,7 +24,7 @@ bool same_file(const keyfile::KeyFile& a, const keyfile::KeyFile& b) {
 } // namespace
 
 Signer::Signer(const asio::any_io_executor& loop, State& state, TpmService& tpm)
-    : state_(state), tpm_(tpm), auth_source_(loop, state.pins) {}
+    : state_(state), tpm_(tpm), auth_source_(loop, state.pins), attempts_(loop, 1) {}
 
 asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::SignRequest request,
                                                    const Client& client) {
@@ -110,38 +110,62 @@ asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(HeldKeyPtr line, in
     co_return co_await ask(std::move(line), std::move(offer), refused, requester);
 }
 
-asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer offer, int refused,
-                                                      const Requester& requester) {
-    const auto& identity = *line->identity;
-    const auto state = co_await lockout();
+/// Whether a person is asked, as the TPM's counter stands.
+bool Signer::may_ask(const identity::Identity& identity, const std::optional<tpm::Lockout>& state,
+                     int refused) {
     if (state && state->active) {
-        log::error("not asking for the PIN of key '", identity.comment, "': ", tpm::lockout_text(*state));
-        co_return std::nullopt;
+        log::error("not asking for the PIN of key '", printable(identity.comment),
+                   "': ", tpm::lockout_text(*state));
+        return false;
     }
     // The last try before the TPM locks all guarded keys is not spent within a request that has failed
     // already.
     if (refused > 0 && state && state->last_try()) {
-        log::error("not asking for the PIN of key '", identity.comment,
+        log::error("not asking for the PIN of key '", printable(identity.comment),
                    "' again: one more wrong one locks the TPM");
-        co_return std::nullopt;
+        return false;
     }
+    return true;
+}
+
+asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer offer, int refused,
+                                                      const Requester& requester) {
+    const auto& identity = *line->identity;
+    auto state = co_await lockout();
+    while (may_ask(identity, state, refused)) {
+        auto pin = co_await ask_once(line, pin_question(identity, requester, state, refused));
+        if (!pin)
+            co_return std::nullopt;
+        // Tries may have been spent while the person typed, and are not until this one is.
+        offer.attempt.emplace(co_await attempts_.take());
+        const auto now = co_await lockout();
+        const bool told = state && state->last_try();
+        const bool is_last = now && now->last_try(), locked = now && now->active;
+        // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a
+        // PIN" of keys that have none, but not where it may be the last try.
+        if ((!*pin && (refusal_seen_ || is_last || !now)) || !still_usable(*line))
+            co_return std::nullopt;
+        if (!locked && (told || !is_last)) {
+            offer.auth = std::move(*pin);
+            co_return std::move(offer);
+        }
+        offer.attempt.reset(); // the answer was for a question that did not say what is at stake
+        state = now;
+    }
+    co_return std::nullopt;
+}
+
+/// Nothing when nobody answers, or the answer is of no use any more.
+asio::awaitable<std::optional<tpm::Auth>> Signer::ask_once(HeldKeyPtr line, std::string question) {
     co_await tpm_.make_ready(line->identity);
     const auto still_wanted = [&] { return still_usable(*line); };
-    auto pin = co_await auth_source_.ask(pin_question(identity, requester, state, refused), still_wanted);
-    if (!pin) {
+    auto pin = co_await auth_source_.ask(std::move(question), still_wanted);
+    if (!pin)
         log::error(
-            "no PIN for key '", printable(identity.comment),
+            "no PIN for key '", printable(line->identity->comment),
             "': nobody answered (an agent in the background of its terminal asks by SSH_ASKPASS, where there "
             "is DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force)");
-        co_return std::nullopt;
-    }
-    // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a PIN"
-    // of keys that have none, but not where it may be the last try.
-    const bool may_lock = !state || state->last_try();
-    if ((!*pin && (refusal_seen_ || may_lock)) || !still_usable(*line))
-        co_return std::nullopt;
-    offer.auth = std::move(*pin);
-    co_return std::move(offer);
+    co_return std::move(pin);
 }
 
 /// Nothing when the TPM does not say: a person is asked all the same.
@@ -154,17 +178,20 @@ asio::awaitable<std::optional<tpm::Lockout>> Signer::lockout() {
     co_return std::nullopt;
 }
 
-asio::awaitable<Signer::PinTrial> Signer::try_pin(HeldKeyPtr line, tpm::Auth pin) {
+asio::awaitable<Signer::PinTrial> Signer::try_pin(HeldKeyPtr line, tpm::Auth pin, std::uint32_t tries_told) {
     const auto& identity = line->identity;
     if (!auth_source_.needs_pin(*identity)) // and the TPM's refusal would say nothing of the key
         co_return PinTrial{protocol::PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
+    const auto attempt = co_await attempts_.take();
     const auto before = co_await lockout();
     if (before && before->active)
         co_return PinTrial{protocol::PinOutcome::lockout, 0, tpm::lockout_text(*before)};
     co_await tpm_.make_ready(line->identity);
-    if (!pin)
-        co_return PinTrial{protocol::PinOutcome::not_tried,
-                           before ? before->tries_left() : protocol::unknown_tries, "no PIN was tried"};
+    const bool unannounced = before && before->last_try() && tries_told > 1;
+    if (!pin || unannounced)
+        co_return PinTrial{
+            protocol::PinOutcome::not_tried, before ? before->tries_left() : protocol::unknown_tries,
+            pin ? "the PIN was not tried: a wrong one would lock the TPM" : "no PIN was tried"};
     const auto hash = ssh::info(identity->public_key.type()).hash;
     const auto result =
         co_await tpm_.sign(identity, pin, hash, ssh::digest(hash, identity->public_key.blob()));

@@ -6,10 +6,12 @@
 #include "agent/question.hpp"
 #include "agent/state.hpp"
 #include "agent/tpm_service.hpp"
+#include "agent/turns.hpp"
 #include "protocol/message.hpp"
 #include "protocol/reply.hpp"
 
 #include <optional>
+#include <string>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -34,7 +36,10 @@ class Signer {
         std::string text; ///< for a person
     };
     /// Has the TPM sign something with this PIN, and remembers it if the TPM takes it.
-    boost::asio::awaitable<PinTrial> try_pin(HeldKeyPtr line, tpm::Auth pin);
+    /// @param tries_told what the client was told before: the last try is not spent on one that does not know
+    ///     that it is the last.
+    boost::asio::awaitable<PinTrial> try_pin(HeldKeyPtr line, tpm::Auth pin,
+                                             std::uint32_t tries_told = protocol::unknown_tries);
 
   private:
     boost::asio::awaitable<std::optional<ssh::RawSignature>>
@@ -45,12 +50,16 @@ class Signer {
                                                                 const Requester& requester);
     boost::asio::awaitable<std::optional<AuthOffer>> ask(HeldKeyPtr line, AuthOffer offer, int refused,
                                                          const Requester& requester);
+    boost::asio::awaitable<std::optional<tpm::Auth>> ask_once(HeldKeyPtr line, std::string question);
+    static bool may_ask(const identity::Identity& identity, const std::optional<tpm::Lockout>& state,
+                        int refused);
     boost::asio::awaitable<std::optional<tpm::Lockout>> lockout();
     bool still_usable(const HeldKey& line) const;
 
     State& state_;
     TpmService& tpm_;
     AuthSource auth_source_;
+    Turns attempts_; ///< at trying a PIN that may be wrong: no other one is between the counter and the try
     bool refusal_seen_ = false; ///< of a PIN, since the agent started
 };
 

@@ -101,6 +101,20 @@ class FromOurAgent(AddScenario):
                 self.assertNotIn(secret, terminal.transcript)
         self.agent.sign_and_check(self.key)
 
+    def test_tries_that_others_spend_while_a_person_types_are_seen_before_the_last_one(self):
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
+        self.start()
+        with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-add', '--pin', self.key.path,
+                      env=self.environment()) as terminal:
+            terminal.read_until('Enter PIN for ')
+            self.lab.keygen('-p', '-f', self.key.tpm, '-P', WRONG, '-N', '', status=1)
+            terminal.type(WRONG + '\n')
+            terminal.answer('LAST TRY: ', PIN)
+            self.assertEqual(terminal.finish(), 0, terminal.transcript)
+            self.assertNotIn('Wrong PIN', terminal.transcript)
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        self.agent.sign_and_check(self.key)
+
     def test_ctrl_c_at_the_question_leaves_the_agent_as_it_was(self):
         self.start()
         with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-add', '--pin', self.key.path,
@@ -170,6 +184,12 @@ class Recorded(AddScenario):
         self.assertIn('no cache here', result.stderr)
         self.assertIn('Identity added', result.stderr)
         self.assertEqual(len(self.removed()), 1, 'while a person thinks, the key is not there')
+
+    def test_an_agent_that_tries_none_of_the_pins_is_a_failure(self):
+        self.result = (NOT_TRIED, 1, b'later')
+        self.assert_refused(self.add_pin('1', '2', '3', '4'), 'did not try the PIN', 'later')
+        self.assertEqual(len(self.askpass.questions()), 3)
+        self.assertNotIn('Wrong', ''.join(self.askpass.questions()))
 
     def test_lockout_is_not_asked_about_twice(self):
         self.result = (LOCKOUT, 0, b'in ten minutes')

@@ -96,6 +96,23 @@ class TwoPrompts(Scenario):
             self.assert_signed(one, 'one')
         self.assertEqual(self.tpm.wrong_tries(), 1)
 
+    def test_the_last_try_is_told_before_either_window_spends_it(self):
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
+        with self.asking('one', 'two') as (one, two):
+            self.wait_for_windows(2)
+            for question in self.askpass.questions():
+                self.assertIn('2 tries', question)
+            self.answer('one', 'nonsense')
+            self.assertEqual(one.read_frame(), bytes([FAILURE]))
+            self.answer('two', 'nonsense')  # typed for a question that knew of two tries
+            self.wait_for_windows(3)
+            self.assertIn("key 'two'", self.askpass.questions()[2])
+            self.assertIn('LAST TRY', self.askpass.questions()[2])
+            self.assertEqual(self.tpm.wrong_tries(), 1)
+            self.windows['two'] = self.fifos[2]
+            self.answer('two')
+            self.assert_signed(two, 'two')
+
     def test_two_clients_of_one_key_share_a_window(self):
         with self.asking('one', 'one', 'two') as (first, second, other):
             self.wait_for_windows(2)

@@ -1,0 +1,159 @@
+#pragma once
+// A signer between a TPM that follows a script and a person who does.
+
+#include "agent/signer.hpp"
+#include "identity/convert.hpp"
+#include "prompt/script.hpp"
+#include "ssh/digest.hpp"
+#include "ssh/vectors.hpp"
+#include "support/catch.hpp"
+#include "support/hex.hpp"
+#include "support/variable.hpp"
+
+#include <fstream>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+namespace support {
+
+using namespace sshtpm;
+namespace asio = boost::asio;
+
+/// A message that OpenSSL has signed with a P-256 key of the test data.
+struct Signed {
+    ssh::PublicKey key;
+    Bytes message;
+    ssh::EcdsaSignature signature;
+};
+
+inline Signed p256_signature() {
+    for (const auto& line : vectors::lines("openssl-signatures.txt")) {
+        const auto words = vectors::words(line);
+        const auto key = vectors::key(words.at(0));
+        if (key.type() == ssh::KeyType::ecdsa_p256 && words.at(1) == "sha256")
+            return {key, unhex(words.at(2)), {unhex(words.at(3)), unhex(words.at(4))}};
+    }
+    throw std::out_of_range("no P-256 signature in the test data");
+}
+
+inline agent::IdentityPtr identity_of(const ssh::PublicKey& key, bool has_pin) {
+    keyfile::KeyFile file;
+    file.empty_auth = !has_pin;
+    file.public_area = identity::to_public_area(key, tpm::DictionaryAttack::guarded);
+    return std::make_shared<const identity::Identity>(identity::make_identity(std::move(file), "a key"));
+}
+
+inline std::string text_of_auth(const tpm::Auth& auth) {
+    return auth ? std::string(text_of(auth->view())) : std::string();
+}
+
+/// A TPM whose key has the PIN "right"; an empty one is no auth value.
+class ScriptedTpm final : public agent::TpmService {
+  public:
+    explicit ScriptedTpm(ssh::EcdsaSignature signature) : answer(std::move(signature)) {}
+
+    asio::awaitable<identity::SignResult> sign(agent::IdentityPtr, tpm::Auth auth, ssh::Hash,
+                                               Bytes) override {
+        tried.push_back(text_of_auth(auth));
+        if (meanwhile)
+            meanwhile();
+        if (!tried.back().empty() && tried.back() != "right") {
+            ++state.failures;
+            co_return tpm::WrongAuth{};
+        }
+        co_return ssh::RawSignature(answer);
+    }
+    asio::awaitable<tpm::Lockout> lockout() override {
+        if (meanwhile)
+            meanwhile();
+        if (silent)
+            throw Error(Errc::tpm, "no word of it");
+        co_return state;
+    }
+    asio::awaitable<void> make_ready(agent::IdentityPtr) override {
+        if (unready)
+            throw Error(Errc::refused, "not the known parent");
+        co_return;
+    }
+    asio::awaitable<agent::IdentityPtr> seal(ssh::PrivateKey, std::string) override {
+        throw Error(Errc::unsupported, "not in this test");
+    }
+
+    ssh::EcdsaSignature answer;
+    tpm::Lockout state{.active = false, .failures = 0, .max_failures = 32, .interval = 10, .recovery = 10};
+    bool unready = false;
+    bool silent = false; ///< of the lockout
+    std::vector<std::string> tried;
+    std::function<void()> meanwhile; ///< happens while the TPM works
+};
+
+/// An agent with one key, and a person who answers with the lines of `answers`, one for each question.
+class Desk {
+  public:
+    explicit Desk(bool has_pin = true, const std::string& answers = "right")
+        : script_("{ printf %s \"$1\" | tr '\\n' ' '; echo; } >> \"$0.asked\"\n"
+                  "sed -n \"$(wc -l < \"$0.asked\")p\" <<'END'\n" +
+                  answers + "\nEND"),
+          askpass_("SSH_ASKPASS", script_.path().c_str()), require_("SSH_ASKPASS_REQUIRE", "force") {
+        state.keys.add({.identity = identity_of(signed_.key, has_pin)});
+    }
+
+    agent::HeldKeyPtr line() { return state.keys.find_line(signed_.key.blob()); }
+
+    std::optional<Bytes> sign() {
+        const protocol::SignRequest request{.key_blob =
+                                                Bytes(signed_.key.blob().begin(), signed_.key.blob().end()),
+                                            .data = signed_.message,
+                                            .flags = 0};
+        return run(signer.sign(line(), request, client_));
+    }
+    agent::Signer::PinTrial try_pin(std::string_view pin, std::uint32_t told = protocol::unknown_tries) {
+        return run(signer.try_pin(
+            line(), pin.empty() ? nullptr : std::make_shared<const Secret>(Secret::copy_of(bytes_of(pin))),
+            told));
+    }
+    void lock() { REQUIRE(run(state.lock.lock(Secret::copy_of(bytes_of("password"))))); }
+    bool knows() const { return state.pins.knows(signed_.key); }
+
+    /// Each on one line.
+    std::vector<std::string> asked() const {
+        std::ifstream file(script_.path() + ".asked");
+        std::vector<std::string> out;
+        for (std::string line; std::getline(file, line);)
+            out.push_back(std::move(line));
+        return out;
+    }
+    std::size_t questions() const { return asked().size(); }
+
+  private:
+    template <class Result>
+    Result run(asio::awaitable<Result> story) {
+        std::exception_ptr failure;
+        std::optional<Result> result;
+        asio::co_spawn(loop_, std::move(story), [&](std::exception_ptr thrown, Result value) {
+            failure = thrown;
+            result.emplace(std::move(value));
+        });
+        loop_.restart();
+        while (!result)
+            loop_.run_one();
+        if (failure)
+            std::rethrow_exception(failure);
+        return std::move(*result);
+    }
+
+    asio::io_context loop_{1};
+    Signed signed_ = p256_signature();
+    Script script_;
+    Variable askpass_, require_;
+    agent::Client client_{.peer = {.pid = ::getpid(), .uid = ::getuid()}, .upstreams = agent::Upstreams({})};
+
+  public:
+    agent::State state{loop_.get_executor(), std::nullopt, agent::PinLifetime{}};
+    ScriptedTpm tpm{signed_.signature};
+    agent::Signer signer{loop_.get_executor(), state, tpm};
+};
+
+} // namespace support

@@ -1,0 +1,87 @@
+#include "agent/desk.hpp"
+
+using namespace sshtpm;
+using protocol::PinOutcome;
+using support::Desk;
+
+TEST_CASE("the last try before lockout is asked for, but not within a request that has failed") {
+    Desk desk(true, "wrong\nright");
+    desk.tpm.state.failures = 30; // two are left
+    CHECK_FALSE(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"wrong"});
+    CHECK(desk.sign()); // by a person who read "LAST TRY"
+    CHECK(desk.questions() == 2);
+}
+
+TEST_CASE("in lockout nobody is asked for a PIN") {
+    Desk desk;
+    desk.tpm.state.active = true;
+    CHECK_FALSE(desk.sign());
+    CHECK(desk.questions() == 0);
+    CHECK(desk.tpm.tried.empty());
+}
+
+TEST_CASE("an empty answer is tried once at most: where a PIN was refused it means no") {
+    Desk desk(true, "wrong\n\nright");
+    CHECK_FALSE(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"wrong"});
+    CHECK(desk.questions() == 2);
+}
+
+TEST_CASE("an empty answer is not tried where it may be the last try") {
+    Desk desk(true, "\n\nright");
+    SECTION("it is the last one") {
+        desk.tpm.state.failures = 31;
+    }
+    SECTION("the TPM does not say") {
+        desk.tpm.silent = true;
+    }
+    CHECK_FALSE(desk.sign());
+    CHECK_FALSE(desk.sign());
+    CHECK(desk.tpm.tried.empty());
+    CHECK(desk.sign());
+    CHECK(desk.questions() == 3);
+}
+
+TEST_CASE("tries that go while a person types: the last one is told before it is spent") {
+    Desk desk(true, "wrong\nright");
+    desk.tpm.state.failures = 29; // three are left
+    desk.tpm.meanwhile = [&, spent = false]() mutable {
+        if (desk.questions() == 1 && !std::exchange(spent, true))
+            desk.tpm.state.failures = 31;
+    };
+    CHECK(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"right"});
+    REQUIRE(desk.questions() == 2);
+    CHECK(desk.asked()[0].find("3 tries") != std::string::npos);
+    CHECK(desk.asked()[1].find("LAST TRY") != std::string::npos);
+}
+
+TEST_CASE("a TPM that locks, or comes to its last try, while a person types again takes no more") {
+    Desk desk(true, "wrong\nright\nright");
+    desk.tpm.meanwhile = [&] {
+        if (desk.questions() == 2) {
+            desk.tpm.state.failures = 31;
+            desk.tpm.state.active = desk.tpm.state.max_failures == 31;
+        }
+    };
+    SECTION("the last try") {}
+    SECTION("lockout") {
+        desk.tpm.state.max_failures = 31;
+    }
+    CHECK_FALSE(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"wrong"});
+    CHECK(desk.questions() == 2);
+}
+
+TEST_CASE("a client's PIN is not the last try unless the client knows that it is") {
+    Desk desk;
+    desk.tpm.state.failures = 31;
+    for (const auto told : {protocol::unknown_tries, std::uint32_t{2}}) {
+        const auto trial = desk.try_pin("right", told);
+        CHECK(trial.outcome == PinOutcome::not_tried);
+        CHECK(trial.tries_left == 1);
+    }
+    CHECK(desk.tpm.tried.empty());
+    CHECK(desk.try_pin("right", 1).outcome == PinOutcome::kept);
+}
