@@ -97,12 +97,10 @@ KeyRequests::Outcome KeyRequests::add(protocol::TpmAddKey request, const Client&
     }
     if (!is_same_file(state_.keys.find_public_key(identity.public_key), *identity.key))
         state_.pins.forget(identity.public_key); // another file of the same key may have another PIN
-    HeldKey line{.identity = std::make_shared<const identity::Identity>(std::move(identity)),
-                 .origin = HeldKey::Origin::client};
-    hold(line, request.constraints);
-    line.certificate = std::move(certificate);
-    if (line.certifies())
-        hold(line, request.constraints);
+    hold({.identity = std::make_shared<const identity::Identity>(std::move(identity)),
+          .certificate = std::move(certificate), // a line of its own: the key comes in a message of its own
+          .origin = HeldKey::Origin::client},
+         std::move(request.constraints));
     return Outcome::done;
 }
 

@@ -7,7 +7,7 @@ import unittest
 
 from add_recorder import AddScenario, Recorder, SUCCESS
 from agent import Agent, Askpass, certify
-from lab import read, read_key
+from lab import read, wait_until
 from swtpm import Swtpm
 
 
@@ -164,6 +164,43 @@ class Served(AddScenario):
         self.assertEqual([line.split()[1] for line in agent.listed()],
                          [key.line.split()[1], certificate.line.split()[1]])
         self.add('-T', certificate.pub, status=0)
+
+    def blobs(self, agent):
+        with agent.connect() as connection:
+            return [blob for blob, _ in connection.list()]
+
+    def test_a_certificate_alone_is_listed_alone_and_the_key_is_used_on_its_terms(self):
+        askpass = Askpass(self.lab, 'yes', 'yes')
+        agent = self.start(env=askpass.env)
+        key = self.lab.make_key('x')
+        _, certificate = certify(self.lab, key)
+        self.add('-C', '-c', key.tpm, status=0)
+        self.assertEqual(self.blobs(agent), [certificate.blob])
+        for asked, public in enumerate((certificate.pub, key.pub), 1):
+            self.add('-T', public, status=0)
+            self.assertEqual(len(askpass.questions()), asked)
+        self.assert_refused(self.add('-T', key.pub), 'agent refused operation')
+
+    def test_a_certificate_alone_leaves_the_terms_of_the_key(self):
+        askpass = Askpass(self.lab)  # says no
+        agent = self.start(env=askpass.env)
+        key = self.lab.make_key('x')
+        _, certificate = certify(self.lab, key)
+        self.add('-k', '-c', key.tpm, status=0)
+        self.add('-C', key.tpm, status=0)
+        self.assertEqual(self.blobs(agent), [key.blob, certificate.blob])
+        self.add('-T', certificate.pub, status=0)
+        self.assertEqual(askpass.questions(), [])
+        self.assert_refused(self.add('-T', key.pub), 'agent refused operation')
+
+    def test_a_lifetime_of_the_key_is_not_taken_off_by_its_certificate(self):
+        agent = self.start()
+        key = self.lab.make_key('x')
+        _, certificate = certify(self.lab, key)
+        self.add('-k', '-t', '2', key.tpm, status=0)
+        self.add('-C', key.tpm, status=0)
+        self.assertEqual(self.blobs(agent), [key.blob, certificate.blob])
+        wait_until(lambda: self.blobs(agent) == [certificate.blob], 'the end of the key', 10)
 
     def test_confirmation_is_asked_for_at_each_use(self):
         askpass = Askpass(self.lab, 'yes')
