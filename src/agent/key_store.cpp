@@ -22,18 +22,18 @@ HeldKeyPtr with_identity(const HeldKey& line, IdentityPtr identity) {
     return std::make_shared<const HeldKey>(std::move(out));
 }
 
-/// The lines that a key file gives: the key and, where there is one, its certificate.
-std::vector<HeldKeyPtr> lines_of(const IdentityPtr& identity, const HeldKey& terms) {
-    HeldKey line = terms;
-    line.identity = identity;
-    line.origin = HeldKey::Origin::folder;
-    line.certificate.reset();
-    std::vector<HeldKeyPtr> out{std::make_shared<const HeldKey>(line)};
-    if (identity->certificate) {
-        line.certificate = identity->certificate;
-        out.push_back(std::make_shared<const HeldKey>(line));
-    }
-    return out;
+HeldKeyPtr with_certificate(const HeldKey& line, const ssh::Certificate& certificate) {
+    HeldKey out = line;
+    out.certificate = certificate;
+    return std::make_shared<const HeldKey>(std::move(out));
+}
+
+bool is_from_folder(const HeldKeyPtr& line) {
+    return line->origin == HeldKey::Origin::folder;
+}
+
+std::string name_of(const ssh::PublicKey& key) {
+    return std::string(text_of(key.blob()));
 }
 
 /// Takes the lines out for which `goes` holds.
@@ -45,10 +45,6 @@ std::vector<HeldKeyPtr> take_out(std::vector<HeldKeyPtr>& keys, const auto& goes
 }
 
 } // namespace
-
-ByteView HeldKey::blob() const noexcept {
-    return certificate ? ByteView(certificate->blob) : identity->public_key.blob();
-}
 
 HeldKeyPtr KeyStore::find(ByteView blob) const {
     if (auto line = find_line(blob))
@@ -66,6 +62,8 @@ HeldKeyPtr KeyStore::find_public_key(const ssh::PublicKey& key) const {
 }
 
 void KeyStore::add(HeldKey key) {
+    if (key.is_given())
+        former_.given(key);
     const auto same = [&](const auto& held) { return equal(held->blob(), key.blob()); };
     const auto place = std::ranges::find_if(keys_, same);
     auto line = std::make_shared<const HeldKey>(std::move(key));
@@ -79,6 +77,7 @@ void KeyStore::add(HeldKey key) {
 HeldKeyPtr KeyStore::remove(ByteView blob) {
     const auto line = find_line(blob);
     if (line) {
+        note_gone(*line);
         std::erase(keys_, line);
         changed();
     }
@@ -86,12 +85,16 @@ HeldKeyPtr KeyStore::remove(ByteView blob) {
 }
 
 void KeyStore::clear() {
+    for (const auto& line : keys_)
+        note_gone(*line);
     keys_.clear();
     changed();
 }
 
 std::vector<HeldKeyPtr> KeyStore::expire(os::BootClock::time_point now) {
     auto gone = take_out(keys_, [&](const auto& key) { return key->dies && *key->dies <= now; });
+    for (const auto& line : gone)
+        note_gone(*line);
     if (!gone.empty())
         changed();
     return gone;
@@ -105,32 +108,101 @@ std::optional<os::BootClock::time_point> KeyStore::next_death() const {
     return next;
 }
 
-void KeyStore::put_file(IdentityPtr identity, const HeldKey& terms) {
-    bool added_by_client = false;
-    for (auto& key : keys_) {
-        if (key->origin == HeldKey::Origin::folder || !(key->identity->public_key == identity->public_key))
+/// What no file could bring back is not remembered: it would have no end.
+void KeyStore::note_gone(const HeldKey& line) {
+    const auto has_certificate = [&](const auto& file) {
+        return equal(file.second.certificate, line.blob());
+    };
+    if (line.is_given() && file_keys_.contains(name_of(line.identity->public_key)) &&
+        (!line.certifies() || std::ranges::any_of(files_, has_certificate)))
+        former_.gone(line);
+}
+
+bool KeyStore::has_file(const ssh::PublicKey& key) const {
+    return std::ranges::any_of(files_, [&](const auto& file) { return file.second.key == name_of(key); });
+}
+
+/// The lines of this key that are not the folder's get what the TPM loads from its file.
+/// @returns the one of the bare key; null when there is none.
+HeldKeyPtr KeyStore::reload_given(const IdentityPtr& identity) {
+    HeldKeyPtr key;
+    for (auto& line : keys_) {
+        if (is_from_folder(line) || !(line->identity->public_key == identity->public_key))
             continue;
-        key = with_identity(*key, identity);
-        added_by_client = true;
+        line = with_identity(*line, identity);
+        if (!line->certifies())
+            key = line;
     }
+    return key;
+}
+
+/// Where the key or its certificate is not the folder's, the certificate of the file follows it all the same.
+/// @param before the certificate that the file had; empty for none.
+/// @param key the line of the bare key; null when it is the folder's.
+void KeyStore::follow_certificate(ByteView before, const IdentityPtr& identity, const HeldKeyPtr& key) {
+    const auto& now = identity->certificate;
+    const auto given = [&](ByteView blob) {
+        return std::ranges::find_if(
+            keys_, [&](const auto& line) { return !is_from_folder(line) && equal(line->blob(), blob); });
+    };
+    const auto old = given(before);
+    if (now && given(now->blob) != keys_.end()) {
+        if (old != keys_.end() && !equal(before, now->blob))
+            keys_.erase(old);
+    } else if (old != keys_.end() && now) {
+        *old = with_certificate(**old, *now);
+    } else if (old != keys_.end()) {
+        keys_.erase(old);
+    } else if (now && key) {
+        auto line = *with_certificate(*key, *now);
+        former_.apply_to(line);
+        if (!former_.away(line))
+            keys_.insert(std::ranges::find(keys_, key) + 1, std::make_shared<const HeldKey>(std::move(line)));
+    }
+}
+
+/// The lines that a file gives of itself: the key and, where there is one, its certificate.
+std::vector<HeldKeyPtr> KeyStore::lines_of(const IdentityPtr& identity, const HeldKey& terms) const {
+    std::vector<HeldKeyPtr> out;
+    HeldKey line = terms;
+    line.identity = identity;
+    line.origin = HeldKey::Origin::folder;
+    const auto give = [&](std::optional<ssh::Certificate> certificate) {
+        line.certificate = std::move(certificate);
+        if (former_.away(line) || find_line(line.blob()))
+            return;
+        former_.apply_to(line);
+        out.push_back(std::make_shared<const HeldKey>(line));
+    };
+    give({});
+    if (identity->certificate)
+        give(identity->certificate);
+    return out;
+}
+
+void KeyStore::put_file(const IdentityPtr& identity, const HeldKey& terms) {
+    const auto name = name_of(identity->public_key);
+    const auto& certificate = identity->certificate;
+    const auto before = std::exchange(files_[identity->file],
+                                      Content{name, certificate ? copy_of(certificate->blob) : Bytes()});
+    file_keys_.insert(name);
+    const auto given = reload_given(identity);
+    follow_certificate(before.key == name ? ByteView(before.certificate) : ByteView(), identity, given);
     const auto replaced = [&](const auto& key) {
-        return key->origin == HeldKey::Origin::folder &&
+        return is_from_folder(key) &&
                (key->identity->file == identity->file || key->identity->public_key == identity->public_key);
     };
-    const auto first = std::ranges::find_if(keys_, replaced);
-    const auto place = first - keys_.begin();
+    const auto place = std::ranges::find_if(keys_, replaced) - keys_.begin();
     std::erase_if(keys_, replaced);
-    if (!added_by_client) {
-        const auto lines = lines_of(identity, terms);
-        keys_.insert(keys_.begin() + place, lines.begin(), lines.end());
-    }
+    const auto lines = lines_of(identity, terms);
+    keys_.insert(keys_.begin() + place, lines.begin(), lines.end());
     changed();
 }
 
 std::vector<HeldKeyPtr> KeyStore::drop_file(const std::filesystem::path& file) {
-    auto gone = take_out(keys_, [&](const auto& key) {
-        return key->origin == HeldKey::Origin::folder && key->identity->file == file;
-    });
+    files_.erase(file);
+    auto gone =
+        take_out(keys_, [&](const auto& key) { return is_from_folder(key) && key->identity->file == file; });
     if (!gone.empty())
         changed();
     return gone;

@@ -1,41 +1,17 @@
 #pragma once
 // The keys that the agent holds, each with what it may be used for.
 
-#include "identity/identity.hpp"
-#include "os/boottime.hpp"
+#include "agent/former_terms.hpp"
+#include "agent/held_key.hpp"
 #include "protocol/bound_sessions.hpp"
-#include "protocol/constraints.hpp"
 
+#include <filesystem>
 #include <functional>
-#include <memory>
-#include <optional>
+#include <map>
+#include <unordered_set>
 #include <vector>
 
 namespace sshtpm::agent {
-
-using IdentityPtr = std::shared_ptr<const identity::Identity>;
-
-/// One line of the agent's list: a key, or a certificate of it, which is a line of its own as in ssh-agent.
-struct HeldKey {
-    enum class Origin {
-        folder,    ///< a file of the key folder: it comes and goes with the file
-        client,    ///< a client gave a key file
-        sealed,    ///< a client gave a private key, which went into the TPM on arrival
-        hierarchy, ///< the TPM makes it from a seed; it is there from the start
-    };
-
-    IdentityPtr identity;
-    std::optional<ssh::Certificate> certificate = {};
-    Origin origin = Origin::client;
-    protocol::Constraints constraints = {};
-    std::optional<os::BootClock::time_point> dies = {};
-
-    /// What clients name it by.
-    ByteView blob() const noexcept;
-    bool certifies() const noexcept { return certificate.has_value(); }
-};
-
-using HeldKeyPtr = std::shared_ptr<const HeldKey>;
 
 class KeyStore {
   public:
@@ -58,9 +34,16 @@ class KeyStore {
     std::optional<os::BootClock::time_point> next_death() const;
 
     /// A file of the key folder is new or has changed. Lines that the file gave before are replaced; of a key
-    /// that a client has added, the constraints stay and only what the TPM loads is replaced.
+    /// that a client has added, constraints and death stay and what the TPM loads is replaced, and the
+    /// certificate that the file had by the one that it has, on the same terms. What a client has added and
+    /// is gone since stays away.
     /// @param terms the constraints and the death of new lines.
-    void put_file(IdentityPtr identity, const HeldKey& terms);
+    void put_file(const IdentityPtr& identity, const HeldKey& terms);
+    /// What a client has added and is gone since may come with its file again, as confirmed and as restricted
+    /// as it was.
+    void let_back() { former_.let_back(); }
+    /// True for a key that a file of the key folder has.
+    bool has_file(const ssh::PublicKey& key) const;
     /// A file of the key folder is gone. @returns the lines that are gone.
     std::vector<HeldKeyPtr> drop_file(const std::filesystem::path& file);
 
@@ -77,9 +60,22 @@ class KeyStore {
     void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
 
   private:
+    /// What a file of the key folder has.
+    struct Content {
+        std::string key;   ///< blob
+        Bytes certificate; ///< blob; empty for none
+    };
+
+    HeldKeyPtr reload_given(const IdentityPtr& identity);
+    void follow_certificate(ByteView before, const IdentityPtr& identity, const HeldKeyPtr& key);
+    std::vector<HeldKeyPtr> lines_of(const IdentityPtr& identity, const HeldKey& terms) const;
+    void note_gone(const HeldKey& line);
     void changed();
 
     std::vector<HeldKeyPtr> keys_;
+    std::map<std::filesystem::path, Content> files_;
+    std::unordered_set<std::string> file_keys_; ///< blobs of keys that a file has had
+    FormerTerms former_;
     bool restricted_ = false;
     mutable std::shared_ptr<const Bytes> listing_; ///< null: to be made
     std::function<void()> listener_;

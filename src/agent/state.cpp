@@ -41,6 +41,7 @@ void State::scan_folder() {
 void State::reload_folder() {
     if (folder_)
         folder_->forget();
+    keys.let_back();
     scan_folder();
     put_kept();
 }

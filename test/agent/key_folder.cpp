@@ -100,6 +100,65 @@ TEST_CASE("what a client has demanded of a key stays when the key's file changes
     CHECK(lab.keys.visible({})[0]->constraints.confirm);
 }
 
+TEST_CASE("a key that a client added and that is gone stays away when its file changes") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    auto line = *lab.keys.visible({})[0];
+    line.origin = agent::HeldKey::Origin::client;
+    line.constraints.confirm = true;
+    line.constraints.destinations.emplace_back();
+    line.dies = os::BootClock::now();
+    lab.keys.add(line);
+    const auto comes_back = [&] {
+        lab.write("Comment: second\n" + lab.text);
+        lab.key_folder.scan(lab.keys);
+        return lab.keys.size() == 1;
+    };
+    const std::string way =
+        GENERATE("its time is over", "removed", "all removed", "removed without its file");
+    INFO(way);
+    if (way == "removed without its file") {
+        std::filesystem::remove(lab.file);
+        lab.key_folder.scan(lab.keys);
+    }
+    if (way == "its time is over")
+        lab.keys.expire(os::BootClock::now());
+    else if (way == "removed")
+        lab.keys.remove(line.blob());
+    else
+        lab.keys.clear();
+    CHECK(lab.keys.size() == 0);
+    CHECK_FALSE(comes_back());
+
+    SECTION("until it is let back, on its former terms") {
+        lab.keys.let_back();
+        REQUIRE(comes_back());
+        const auto back = lab.keys.visible({})[0];
+        CHECK(back->constraints.confirm);
+        CHECK(back->constraints.destinations.size() == 1);
+        CHECK_FALSE(back->dies);
+        lab.keys.clear(); // of what the folder gave itself, its file decides
+        CHECK(comes_back());
+        CHECK(lab.keys.visible({})[0]->constraints.confirm);
+    }
+    SECTION("until a client adds it anew, on new terms") {
+        line.constraints = {};
+        line.dies.reset();
+        lab.keys.add(line);
+        CHECK(comes_back());
+        CHECK_FALSE(lab.keys.visible({})[0]->constraints.confirm);
+        lab.keys.clear();
+        lab.keys.let_back();
+        CHECK(comes_back());
+        CHECK_FALSE(lab.keys.visible({})[0]->constraints.confirm);
+    }
+    SECTION("and another key in the same file shows") {
+        lab.write(support::data_text("keyfile/openssl-rsa-2048.tpm"));
+        lab.key_folder.scan(lab.keys);
+        CHECK(lab.keys.size() == 1);
+    }
+}
+
 TEST_CASE("a line is refreshed when its file was replaced since, by the same key alone") {
     Lab lab;
     lab.key_folder.scan(lab.keys);
