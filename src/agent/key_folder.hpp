@@ -16,6 +16,8 @@ class KeyFolder {
     KeyFolder(std::filesystem::path folder, protocol::Constraints terms);
 
     const std::filesystem::path& path() const noexcept { return folder_; }
+    /// Of every key.
+    const protocol::Constraints& terms() const noexcept { return terms_; }
 
     /// Reads what is new or changed since the last time, and drops what is gone. A key that was removed from
     /// the store stays away until its file changes.

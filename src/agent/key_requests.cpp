@@ -47,6 +47,8 @@ bool KeyRequests::may_replace(ByteView blob, const Client& client) const {
 void KeyRequests::hold(HeldKey key, protocol::Constraints constraints) {
     if (!constraints.lifetime)
         constraints.lifetime = policy_.default_lifetime;
+    // Nor do a client's constraints undo what the agent was told of its folder.
+    constraints.confirm = constraints.confirm || state_.confirms(key.identity->public_key);
     if (constraints.lifetime)
         key.dies = os::BootClock::now() + std::chrono::seconds(*constraints.lifetime);
     key.constraints = std::move(constraints);

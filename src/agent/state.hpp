@@ -24,6 +24,11 @@ class State {
     /// known for the key is forgotten: a wrong one costs a try.
     HeldKeyPtr current(const HeldKeyPtr& line);
 
+    /// True for a key of the key folder where each use of those is confirmed, whoever adds it.
+    bool confirms(const ssh::PublicKey& key) const {
+        return folder_ && folder_->terms().confirm && keys.has_file(key);
+    }
+
     /// With the PIN, where one is known.
     void remove(ByteView blob);
     void remove_all();

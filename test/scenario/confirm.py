@@ -171,6 +171,25 @@ class Confirm(Scenario):
         agent.sign_and_check(self.soft.key)
 
     @ours
+    def test_whoever_adds_a_key_of_the_folder_does_not_take_that_off(self):
+        key, other = self.lab.make_key('a'), self.lab.make_key('b', folder=self.lab.make_folder('elsewhere'))
+        self.lab.keygen('-q', '-N', '', '-I', self.soft.path, '-f', self.lab.path('keys/sealed'))
+        askpass = Askpass(self.lab)  # says no
+        agent = Agent(self.lab, '--confirm', env=askpass.env)
+        add = f'{self.lab.bin}/ssh-tpm-add', '-q'
+        for removed in (False, True):
+            if removed:
+                agent.ssh_add('-D', status=0)
+            for file in (key.tpm, other.tpm, key.tpm):
+                self.lab.run(*add, file, env={'SSH_TPM_AUTH_SOCK': agent.socket}, status=0)
+            agent.ssh_add(self.soft.path, status=0)
+            self.assertEqual(len(agent.listed()), 3)
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            self.assertFalse(self.signs(agent))
+            agent.sign_and_check(other)
+        self.assertEqual(len(askpass.questions()), 4)
+
+    @ours
     def test_who_is_refused_is_not_asked_for_the_pin(self):
         key = self.lab.make_key('x', pin='correct horse')
         askpass = Askpass(self.lab, 'no', 'correct horse')
