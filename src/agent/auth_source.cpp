@@ -3,7 +3,9 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "tpm/lockout.hpp"
 #include "tpm/pin.hpp"
+#include "tpm/tpm2b.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -51,6 +53,11 @@ std::string name_of(const identity::Identity& identity) {
     return std::string(text_of(identity.public_key.blob()));
 }
 
+/// Of two files of one key, one may have a PIN.
+std::string file_of(const identity::Identity& identity) {
+    return std::string(text_of(tpm::view_of(identity.key->private_area)));
+}
+
 } // namespace
 
 AuthSource::AuthSource(const asio::any_io_executor& loop, PinCache& pins)
@@ -58,6 +65,11 @@ AuthSource::AuthSource(const asio::any_io_executor& loop, PinCache& pins)
 
 bool AuthSource::needs_pin(const identity::Identity& identity) const {
     return identity.needs_pin() || mislabelled_.contains(name_of(identity));
+}
+
+bool AuthSource::is_proven(const identity::Identity& identity) const {
+    return needs_pin(identity) || !tpm::counts_wrong_pins(*identity.key) ||
+           proven_.contains(file_of(identity));
 }
 
 std::optional<AuthOffer> AuthSource::known(const identity::Identity& identity) {
@@ -101,7 +113,18 @@ asio::awaitable<bool> AuthSource::confirm(std::string question, StillWanted stil
 }
 
 bool AuthSource::taken(const identity::Identity& identity, const tpm::Auth& auth) {
-    return needs_pin(identity) && pins_.remember(identity.public_key, auth);
+    if (!needs_pin(identity) && auth)
+        mislabelled_.insert(name_of(identity));
+    if (!needs_pin(identity)) {
+        signed_without(identity);
+        return false;
+    }
+    return pins_.remember(identity.public_key, auth);
+}
+
+void AuthSource::signed_without(const identity::Identity& identity) {
+    if (!is_proven(identity))
+        proven_.insert(file_of(identity));
 }
 
 void AuthSource::refused(const identity::Identity& identity) {

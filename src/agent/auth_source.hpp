@@ -34,6 +34,9 @@ class AuthSource {
     AuthSource(const boost::asio::any_io_executor& loop, PinCache& pins);
 
     bool needs_pin(const identity::Identity& identity) const;
+    /// False for a key whose file says that it has no PIN, where trying that may cost a try: the TPM counts
+    /// wrong ones for it, and has not signed with it yet.
+    bool is_proven(const identity::Identity& identity) const;
 
     /// What needs nobody to be asked: no PIN, or a known one.
     std::optional<AuthOffer> known(const identity::Identity& identity);
@@ -54,6 +57,8 @@ class AuthSource {
 
     /// The TPM has taken it: only now is it remembered. @returns whether it is kept.
     bool taken(const identity::Identity& identity, const tpm::Auth& auth);
+    /// The TPM has signed without one.
+    void signed_without(const identity::Identity& identity);
     /// It has not. Of a key whose file says that it has no PIN, this says that it has.
     void refused(const identity::Identity& identity);
 
@@ -66,7 +71,8 @@ class AuthSource {
     Turns questions_;                             ///< windows on a person's screen at a time
     std::unordered_map<std::string, Turns> keys_; ///< by key blob, while in use
     std::unordered_set<std::string>
-        mislabelled_; ///< key blobs: the file says "no PIN", the TPM says otherwise
+        mislabelled_;                        ///< key blobs: the file says "no PIN", the TPM says otherwise
+    std::unordered_set<std::string> proven_; ///< private areas: the file says "no PIN", and so did the TPM
 };
 
 } // namespace sshtpm::agent

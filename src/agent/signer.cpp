@@ -75,6 +75,8 @@ Signer::sign_digest(HeldKeyPtr line, ssh::Hash hash, Bytes digest, const Request
         if (auto* signature = std::get_if<ssh::RawSignature>(&result)) {
             if (!offer->known && still_usable(*line))
                 auth_source_.taken(*identity, offer->auth);
+            else if (offer->known && !offer->auth)
+                auth_source_.signed_without(*identity);
             co_return std::move(*signature);
         }
         log::error("the TPM refused the PIN of key '", identity->comment, "'");
@@ -100,14 +102,34 @@ asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(HeldKeyPtr line, in
         log::info("sign: key '", line->identity->comment, "' is no longer to be used in this way");
         co_return std::nullopt;
     }
-    if (auto known = auth_source_.known(*line->identity))
-        co_return std::move(known);
+    if (auto known = auth_source_.known(*line->identity)) {
+        if (auth_source_.is_proven(*line->identity))
+            co_return std::move(known);
+        if (auto unproven = co_await without_pin(line, std::move(*known)))
+            co_return std::move(unproven);
+    }
     auto offer = co_await auth_source_.wait_for_turn(line->identity);
     if (!still_usable(*line)) // while this request waited for another's answer
         co_return std::nullopt;
     if (offer.known)
         co_return std::move(offer);
     co_return co_await ask(std::move(line), std::move(offer), refused, requester);
+}
+
+/// What the file of a key says of its having no PIN may be wrong, and then costs a try: not the last one.
+/// @returns nothing when a person is to be asked first.
+asio::awaitable<std::optional<AuthOffer>> Signer::without_pin(HeldKeyPtr line, AuthOffer offer) {
+    offer.attempt.emplace(co_await attempts_.take());
+    if (auth_source_.is_proven(*line->identity)) // by the attempt before
+        co_return auth_source_.known(*line->identity);
+    const auto state = co_await lockout();
+    if (!still_usable(*line))
+        co_return std::nullopt;
+    if (state && !state->active && !state->last_try())
+        co_return std::move(offer);
+    log::info("whether key '", printable(line->identity->comment),
+              "' has no PIN, as its file says, is not tried: one that it has would lock the TPM");
+    co_return std::nullopt;
 }
 
 /// Whether a person is asked, as the TPM's counter stands.

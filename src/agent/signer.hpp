@@ -48,6 +48,7 @@ class Signer {
     /// The auth value for the next attempt; nothing when the request ends here.
     boost::asio::awaitable<std::optional<AuthOffer>> next_offer(HeldKeyPtr line, int refused,
                                                                 const Requester& requester);
+    boost::asio::awaitable<std::optional<AuthOffer>> without_pin(HeldKeyPtr line, AuthOffer offer);
     boost::asio::awaitable<std::optional<AuthOffer>> ask(HeldKeyPtr line, AuthOffer offer, int refused,
                                                          const Requester& requester);
     boost::asio::awaitable<std::optional<tpm::Auth>> ask_once(HeldKeyPtr line, std::string question);

@@ -49,7 +49,7 @@ inline std::string text_of_auth(const tpm::Auth& auth) {
     return auth ? std::string(text_of(auth->view())) : std::string();
 }
 
-/// A TPM whose key has the PIN "right"; an empty one is no auth value.
+/// A TPM whose key has the PIN "right", and, unless it is guarded, none as well.
 class ScriptedTpm final : public agent::TpmService {
   public:
     explicit ScriptedTpm(ssh::EcdsaSignature signature) : answer(std::move(signature)) {}
@@ -59,7 +59,7 @@ class ScriptedTpm final : public agent::TpmService {
         tried.push_back(text_of_auth(auth));
         if (meanwhile)
             meanwhile();
-        if (!tried.back().empty() && tried.back() != "right") {
+        if (tried.back() != "right" && (guarded || !tried.back().empty())) {
             ++state.failures;
             co_return tpm::WrongAuth{};
         }
@@ -85,6 +85,7 @@ class ScriptedTpm final : public agent::TpmService {
     tpm::Lockout state{.active = false, .failures = 0, .max_failures = 32, .interval = 10, .recovery = 10};
     bool unready = false;
     bool silent = false; ///< of the lockout
+    bool guarded = false;
     std::vector<std::string> tried;
     std::function<void()> meanwhile; ///< happens while the TPM works
 };

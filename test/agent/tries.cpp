@@ -85,3 +85,40 @@ TEST_CASE("a client's PIN is not the last try unless the client knows that it is
     CHECK(desk.tpm.tried.empty());
     CHECK(desk.try_pin("right", 1).outcome == PinOutcome::kept);
 }
+
+TEST_CASE("that a key has no PIN, as its file says, is not tried where it may be the last try") {
+    Desk desk(false);
+    desk.tpm.guarded = true;
+    SECTION("it is the last one") {
+        desk.tpm.state.failures = 31;
+    }
+    SECTION("the TPM does not say") {
+        desk.tpm.silent = true;
+    }
+    CHECK(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"right"});
+    CHECK(desk.knows());
+    CHECK(desk.sign());
+    CHECK(desk.questions() == 1);
+}
+
+TEST_CASE("a key that has a PIN against its file costs one try, and the last one is told") {
+    Desk desk(false);
+    desk.tpm.guarded = true;
+    desk.tpm.state.failures = 30; // two are left
+    CHECK(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"", "right"});
+    REQUIRE(desk.questions() == 1);
+    CHECK(desk.asked()[0].find("LAST TRY") != std::string::npos);
+}
+
+TEST_CASE("a key that the TPM has signed with without a PIN goes on signing, whatever tries are left") {
+    Desk desk(false);
+    CHECK(desk.sign());
+    desk.tpm.state.failures = 31;
+    std::size_t readings = 0;
+    desk.tpm.meanwhile = [&] { ++readings; };
+    CHECK(desk.sign());
+    CHECK(readings == 1); // that of the signature itself
+    CHECK(desk.questions() == 0);
+}

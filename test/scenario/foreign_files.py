@@ -7,7 +7,7 @@ import unittest
 import keyfile
 from agent import Agent, Askpass
 from lab import Scenario, contents, read_key
-from swtpm import STORAGE_KEY, Swtpm
+from swtpm import STORAGE_KEY, Probe, Swtpm
 
 PROVIDERS = ('-provider', 'tpm2', '-provider', 'default')
 OWN, SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin', 'userwithauth|sign'
@@ -101,6 +101,29 @@ class ForeignFiles(Scenario):
     def test_a_key_whose_file_says_wrongly_that_it_has_no_pin_asks_for_it_all_the_same(self):
         key = self.with_pub(self.create('x', '-p', PIN, says_pin=True))
         self.assert_signs(key, pin=PIN)
+
+    def test_a_file_that_says_wrongly_that_there_is_no_pin_does_not_cost_the_last_try(self):
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
+        key = self.with_pub(self.create('x', '-p', PIN, says_pin=True))
+        other = self.lab.make_key('other', pin=PIN)
+        self.lab.keygen('-p', '-f', other.tpm, '-P', OTHER, '-N', '', status=1)
+        askpass = Askpass(self.lab, '', PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        agent.sign_and_check(key)
+        self.assertIn('LAST TRY', askpass.questions()[1])
+        agent.sign_and_check(key)
+        self.assertEqual(len(askpass.questions()), 2)
+
+    def test_a_guarded_key_without_a_pin_is_one_command_once_it_has_signed(self):
+        key = self.with_pub(self.mend(self.create('x'), empty_auth=True))
+        probe = Probe(self.tpm)
+        agent = Agent(self.lab, tcti=probe.tcti)
+        agent.sign_and_check(key)
+        probe.take(refused=('TPM2_Sign 0x00000922',))  # TPM_RC_RETRY: it writes down that guarded keys are in use
+        agent.sign_and_check(key)
+        self.assertEqual([name for name in probe.take() if name != 'TPM2_FlushContext'], ['TPM2_Sign'])
 
     def test_keys_under_the_rsa_storage_key_sign(self):
         parent = self.primary('rsa')
