@@ -110,7 +110,9 @@ std::vector<cli::Option> key_options(AgentOptions& line) {
          .apply = [&line](char* word) { line.hierarchy = parse_hierarchy(word); }},
         {.short_name = 't',
          .argument = "TIME",
-         .help = "how long a key is held that comes without a lifetime, those of the folder included",
+         .help =
+             "how long a key is held that comes without a lifetime, those of the folder and those that go to "
+             "the agents behind this one included",
          .apply =
              [&line](char* text) {
                  line.policy.default_lifetime = seconds_of(text);

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "protocol/added_key.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/parse.hpp"
 #include "protocol/permission.hpp"
@@ -44,9 +45,9 @@ Reply shared(Bytes reply) {
 
 Dispatcher::Dispatcher(const asio::any_io_executor& loop, State& state, TpmService& tpm, KeyPolicy policy,
                        std::vector<std::shared_ptr<Upstream>> upstreams)
-    : state_(state), upstreams_(std::move(upstreams)), signer_(loop, state, tpm),
-      key_requests_(state, tpm, policy), failure_(shared(protocol::failure_reply())),
-      success_(shared(protocol::success_reply())),
+    : state_(state), upstreams_(std::move(upstreams)), default_lifetime_(policy.default_lifetime),
+      signer_(loop, state, tpm), key_requests_(state, tpm, policy),
+      failure_(shared(protocol::failure_reply())), success_(shared(protocol::success_reply())),
       extension_failure_(shared(protocol::extension_failure_reply())),
       empty_list_(shared(protocol::identities_reply({}))),
       query_(shared(protocol::query_reply(served_extensions))) {}
@@ -115,6 +116,17 @@ Dispatcher::Answer Dispatcher::forward(Call call, ByteView blob) {
 }
 
 Dispatcher::Answer Dispatcher::forward_key(Call call, std::string what) {
+    std::optional<Bytes> limited;
+    if (default_lifetime_ && !upstreams_.empty()) {
+        limited = protocol::with_lifetime(call.message, *default_lifetime_);
+        if (!limited) {
+            log::info("refused ", what,
+                      ": it would be held without the lifetime of this agent's keys (-t), whose "
+                      "place in the message is not known");
+            co_return failure_;
+        }
+        call.message = *limited;
+    }
     auto reply = co_await forward(call, {});
     if (reply == failure_)
         log::info("refused ", what, "; no agent behind this one took it");

@@ -66,6 +66,7 @@ class Dispatcher {
 
     State& state_;
     std::vector<std::shared_ptr<Upstream>> upstreams_;
+    std::optional<std::uint32_t> default_lifetime_; ///< of keys for the agents behind this one, too
     Signer signer_;
     KeyRequests key_requests_;
     Reply failure_, success_, extension_failure_, empty_list_, query_;

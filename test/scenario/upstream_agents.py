@@ -5,7 +5,7 @@ import unittest
 
 from agent import Agent, Askpass, certify
 from lab import Scenario, wait_until
-from protocol import FAILURE, SIGN_RESPONSE, SUCCESS, extension, frame, lock, readable, sign_request, unlock
+from protocol import FAILURE, SIGN_RESPONSE, SUCCESS, extension, frame, lock, readable, sign_request, string, unlock
 from softkey import SoftKey
 from sshd import Sshd
 from swtpm import Probe, Swtpm
@@ -118,6 +118,21 @@ class Changes(TwoBehind):
         self.start()
         self.agent.ssh_add('-q', '-t', '1', key.path, status=0)
         wait_until(lambda: self.agent.listed() == [self.own.line], 'the end of the key')
+
+    def test_the_lifetime_of_this_agents_keys_holds_there_too(self):
+        certified, constrained, long = (self.soft(name) for name in ('certified', 'constrained', 'long'))
+        certificate = certify(self.lab, certified, '-n', 'root')[1]
+        others = self.soft('ecdsa', 'ecdsa', 256), self.soft('rsa', 'rsa', 2048)
+        self.start('-t', '4', '--no-seal')
+        self.agent.ssh_add('-q', '-t', '1h', long.path, status=0)
+        self.agent.ssh_add('-q', '-c', constrained.path, status=0)
+        self.give(self.agent, certified, *others)
+        self.assert_lists(long, constrained, certified, certificate, *others, agent=self.first)
+        wait_until(lambda: self.first.listed() == [long.line], 'the end of all but one')
+        unknown = bytes([17]) + string(b'ssh-new') + string(b'key') + string(b'comment')
+        with self.agent.connect() as client:
+            self.assertEqual(client.request(unknown), bytes([FAILURE]))
+        self.agent.process.wait_line('without the lifetime')
 
     def test_keys_are_removed_where_they_are(self):
         a, b, c = self.soft('a'), self.soft('b'), self.soft('c')
