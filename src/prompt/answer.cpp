@@ -1,13 +1,13 @@
 #include "prompt/answer.hpp"
 
+#include <algorithm>
 #include <strings.h>
 
 namespace sshtpm::prompt {
 
-void cut_newline(Secret& answer) {
-    const auto bytes = answer.view();
-    if (!bytes.empty() && bytes.back() == '\n')
-        answer.truncate(bytes.size() - 1);
+void keep_first_line(Secret& answer) {
+    const auto text = text_of(answer.view());
+    answer.truncate(std::min(text.find_first_of("\r\n"), text.size()));
 }
 
 bool is_permission(ByteView output) {

@@ -10,8 +10,8 @@ namespace sshtpm::prompt {
 /// Secrets longer than this are not taken from anybody; the TPM's own limit is far below.
 inline constexpr std::size_t max_answer = 1024;
 
-/// The bytes as a person typed them: one newline at the end is cut.
-void cut_newline(Secret& answer);
+/// The bytes up to the first newline or carriage return, as OpenSSH takes them.
+void keep_first_line(Secret& answer);
 
 /// A yes, when the program was asked to confirm something: nothing, or "yes" in any case, as OpenSSH's
 /// ask_permission has it. At most one line: what goes on after a newline is no yes here, nor is a zero byte,

@@ -82,7 +82,7 @@ std::string askpass_program() {
 asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt) {
     auto output = co_await run(std::move(program), std::move(prompt), kind_variable);
     if (output)
-        cut_newline(*output);
+        keep_first_line(*output);
     co_return std::move(output);
 }
 

@@ -88,7 +88,7 @@ asio::awaitable<std::optional<Secret>> ask_terminal(std::string prompt) {
             out = std::move(answer);
     }
     if (out)
-        cut_newline(*out);
+        keep_first_line(*out);
     co_return out;
 }
 

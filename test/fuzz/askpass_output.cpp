@@ -27,9 +27,10 @@ void check_answer(ByteView output, std::size_t piece) {
     require(fits == (output.size() <= prompt::max_answer));
     if (!fits)
         return;
-    prompt::cut_newline(answer);
-    const bool cut = !output.empty() && output.back() == '\n';
-    require(equal(answer.view(), output.first(output.size() - (cut ? 1U : 0U))));
+    prompt::keep_first_line(answer);
+    std::string line(text_of(output)); // as OpenSSH does it
+    line.resize(std::min(line.find_first_of("\r\n"), line.size()));
+    require(text_of(answer.view()) == line);
 }
 
 /// Whatever is a yes here is one in OpenSSH too (ask_permission): the first line, empty or "yes".

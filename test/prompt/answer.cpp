@@ -9,21 +9,25 @@ using prompt::is_permission;
 
 namespace {
 
-std::string without_newline(std::string_view text) {
+std::string first_line(std::string_view text) {
     auto secret = Secret::copy_of(bytes_of(text));
-    prompt::cut_newline(secret);
+    prompt::keep_first_line(secret);
     return std::string(text_of(secret.view()));
 }
 
 } // namespace
 
-TEST_CASE("one newline is cut from an answer, and nothing else") {
-    CHECK(without_newline("1234\n") == "1234");
-    CHECK(without_newline("1234") == "1234");
-    CHECK(without_newline("1234\n\n") == "1234\n");
-    CHECK(without_newline("\n1234 \r") == "\n1234 \r");
-    CHECK(without_newline("\n").empty());
-    CHECK(without_newline("").empty());
+TEST_CASE("an answer ends at the first newline or carriage return, and nothing else of it goes") {
+    CHECK(first_line("1234\n") == "1234");
+    CHECK(first_line("1234") == "1234");
+    CHECK(first_line("1234\r\n") == "1234");
+    CHECK(first_line("1234\n\n") == "1234");
+    CHECK(first_line("1234\nmore\n") == "1234");
+    CHECK(first_line("12\r34") == "12");
+    CHECK(first_line(" 12 34 \n") == " 12 34 ");
+    CHECK(first_line("\n1234").empty());
+    CHECK(first_line("\n").empty());
+    CHECK(first_line("").empty());
 }
 
 TEST_CASE("nothing, an empty line or yes is a permission") {

@@ -36,8 +36,9 @@ TEST_CASE("an askpass program gets the prompt as its argument, and its output is
     CHECK(answer_of(Script("echo \"<$1>\"").path(), "PIN for 'a key': ") == "<PIN for 'a key': >");
 }
 
-TEST_CASE("one newline at the end of the answer is cut, and nothing else") {
-    CHECK(answer_of(Script("printf ' a b \\n\\n'").path()) == " a b \n");
+TEST_CASE("the answer ends with its first line, and nothing else is cut") {
+    CHECK(answer_of(Script("printf ' a b \\n\\n'").path()) == " a b ");
+    CHECK(answer_of(Script("printf 'abc\\r\\n'").path()) == "abc");
     CHECK(answer_of(Script("printf 'abc'").path()) == "abc");
     CHECK(answer_of(Script("echo").path()) == "");
 }
