@@ -104,7 +104,7 @@ bool KeyFolder::refresh(KeyStore& keys, const HeldKey& line) {
         auto identity = std::make_shared<const identity::Identity>(identity::load_identity(file));
         if (!(identity->public_key == line.identity->public_key))
             return false;
-        log::info("the file of key '", identity->comment, "' has changed; loaded again");
+        log::info("the file of key '", printable(identity->comment), "' has changed; loaded again");
         keys.put_file(std::move(identity), line);
         return true;
     } catch (const Error& error) {

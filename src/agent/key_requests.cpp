@@ -52,7 +52,8 @@ void KeyRequests::hold(HeldKey key, protocol::Constraints constraints) {
     if (constraints.lifetime)
         key.dies = os::BootClock::now() + std::chrono::seconds(*constraints.lifetime);
     key.constraints = std::move(constraints);
-    log::info(key.certifies() ? "added a certificate of key '" : "added key '", key.identity->comment, "'");
+    log::info(key.certifies() ? "added a certificate of key '" : "added key '",
+              printable(key.identity->comment), "'");
     state_.keys.add(std::move(key));
 }
 
@@ -113,7 +114,7 @@ KeyRequests::Outcome KeyRequests::remove(const protocol::RemoveIdentity& request
     if (!protocol::may_see(line->constraints, client.sessions))
         return Outcome::refused;
     state_.remove(request.key_blob);
-    log::info("removed key '", line->identity->comment, "'");
+    log::info("removed key '", printable(line->identity->comment), "'");
     return Outcome::done;
 }
 

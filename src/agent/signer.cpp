@@ -40,7 +40,7 @@ asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::Si
     const auto& identity = *line->identity;
     const auto algorithm = ssh::choose_algorithm(identity.public_key.type(), request.flags);
     if (!algorithm) {
-        log::info("sign: refused \"ssh-rsa\" (SHA-1) with key '", identity.comment, "'");
+        log::info("sign: refused \"ssh-rsa\" (SHA-1) with key '", printable(identity.comment), "'");
         co_return std::nullopt;
     }
     const Requester requester(client, request.data);
@@ -49,7 +49,7 @@ asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::Si
         const bool allowed =
             co_await auth_source_.confirm(confirm_question(identity, requester), still_wanted);
         log::info("sign: a person ", allowed ? "allowed" : "did not allow", " the use of key '",
-                  identity.comment, "'");
+                  printable(identity.comment), "'");
         if (!allowed)
             co_return std::nullopt;
     }
@@ -79,7 +79,7 @@ Signer::sign_digest(HeldKeyPtr line, ssh::Hash hash, Bytes digest, const Request
                 auth_source_.signed_without(*identity);
             co_return std::move(*signature);
         }
-        log::error("the TPM refused the PIN of key '", identity->comment, "'");
+        log::error("the TPM refused the PIN of key '", printable(identity->comment), "'");
         auth_source_.refused(*identity);
         refusal_seen_ = true;
         if (!offer->known)
@@ -99,7 +99,7 @@ bool Signer::still_usable(const HeldKey& line) const {
 asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(HeldKeyPtr line, int refused,
                                                              const Requester& requester) {
     if (!still_usable(*line)) {
-        log::info("sign: key '", line->identity->comment, "' is no longer to be used in this way");
+        log::info("sign: key '", printable(line->identity->comment), "' is no longer to be used in this way");
         co_return std::nullopt;
     }
     if (auto known = auth_source_.known(*line->identity)) {

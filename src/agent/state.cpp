@@ -1,6 +1,7 @@
 #include "agent/state.hpp"
 
 #include "base/log.hpp"
+#include "base/printable.hpp"
 
 #include <algorithm>
 
@@ -65,7 +66,7 @@ void State::put_kept() {
 void State::expire() {
     const auto now = os::BootClock::now();
     for (const auto& line : keys.expire(now)) {
-        log::info("key '", line->identity->comment, "' has reached the end of its lifetime");
+        log::info("key '", printable(line->identity->comment), "' has reached the end of its lifetime");
         pins.forget(line->identity->public_key);
     }
     pins.expire(now);

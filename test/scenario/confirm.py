@@ -8,7 +8,7 @@ import unittest
 
 from agent import Agent, Askpass, ours
 from lab import Scenario, wait_until
-from protocol import frame, sign_request
+from protocol import CONFIRM, add_identity, frame, sign_request
 from softkey import SoftKey
 from swtpm import Swtpm
 
@@ -188,6 +188,20 @@ class Confirm(Scenario):
             self.assertFalse(self.signs(agent))
             agent.sign_and_check(other)
         self.assertEqual(len(askpass.questions()), 4)
+
+    @ours
+    def test_a_long_name_is_cut_in_the_question_and_in_the_log(self):
+        askpass = Askpass(self.lab, 'yes')
+        agent = Agent(self.lab, '-d', env=askpass.env)
+        with agent.connect() as client:
+            request = add_identity(self.soft.agent_fields(), b'z' * 900, CONFIRM)
+            self.assertEqual(client.request(request), b'\x06')
+            self.assertIsNotNone(client.sign(self.soft.key.blob, b'data'))
+            self.assertEqual(client.list()[0][1], 'z' * 900)
+        agent.ssh_add('-d', self.soft.pub, status=0)
+        self.assertIn('z' * 100, agent.process.wait_line('removed key'))
+        self.assertNotIn('z' * 201, agent.log())
+        self.assertNotIn('z' * 201, askpass.questions()[0])
 
     @ours
     def test_who_is_refused_is_not_asked_for_the_pin(self):
