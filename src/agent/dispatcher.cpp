@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "os/process.hpp"
 #include "protocol/added_key.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/parse.hpp"
@@ -234,8 +235,11 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     auto line = find_visible(request.key_blob, call.client);
     if (!line || call.client.sessions.attempted())
         co_return extension_failure_;
-    const auto trial = co_await signer_.try_pin(std::move(line), tpm::to_auth(std::move(request.pin)),
-                                                call.client.tries_told);
+    const auto trial =
+        co_await signer_.try_pin(line, tpm::to_auth(std::move(request.pin)), call.client.tries_told);
+    if (trial.outcome == protocol::PinOutcome::wrong)
+        log::error("a wrong PIN for key '", printable(line->identity->comment), "', given by ",
+                   os::describe_process(call.client.peer.pid), ": ", trial.text);
     if (trial.tries_left != protocol::unknown_tries) // a right one has changed nothing
         call.client.tries_told = trial.tries_left;
     co_return shared(protocol::try_pin_reply(trial.outcome, trial.tries_left, trial.text));

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tpm-try-pin@ssh-tpm: the agent has the TPM try a PIN, and remembers it for no other key than it was for."""
 
+import os
 import unittest
 
 from agent import Agent, Askpass, ours
@@ -70,6 +71,8 @@ class TryPin(Scenario):
         with agent.connect() as connection:
             self.assertEqual(self.outcome(connection, key, PIN.encode()), KEPT)
             self.assertEqual(self.outcome(connection, key, OTHER), WRONG)
+            told = agent.process.wait_line("a wrong PIN for key 'x'")
+            self.assertIn(f'(pid {os.getpid()})', told)
             self.assertIsNone(connection.sign(key.blob, b'data'))
         self.assertEqual(len(self.askpass.questions()), 1)
         self.assertEqual(self.tpm.wrong_tries(), 1)
