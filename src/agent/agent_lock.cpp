@@ -24,6 +24,8 @@ asio::awaitable<bool> AgentLock::lock(Secret password) {
         co_return false;
     locked_ = true;
     ++lockings_;
+    if (listener_)
+        listener_();
     try { // caught because an agent whose password nobody can check would stay locked for ever
         if (!hashing_)
             hashing_.emplace(1);

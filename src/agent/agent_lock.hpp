@@ -5,6 +5,7 @@
 #include "base/secret.hpp"
 
 #include <chrono>
+#include <functional>
 #include <optional>
 
 #include <boost/asio/awaitable.hpp>
@@ -22,12 +23,16 @@ class AgentLock {
     /// before the hash is made.
     boost::asio::awaitable<bool> lock(Secret password);
 
+    /// Called when the agent has just been locked.
+    void on_lock(std::function<void()> listener) { listener_ = std::move(listener); }
+
     /// False for a wrong password.
     boost::asio::awaitable<bool> unlock(Secret password);
 
   private:
     PasswordHash::Cost cost_;
     bool locked_ = false;
+    std::function<void()> listener_;
     std::optional<PasswordHash> hash_; ///< nothing while it is being made
     unsigned lockings_ = 0;            ///< tells one locking from the next, while passwords are hashed
     /// A hash takes tenths of a second, so not on the loop; made for the first one.

@@ -8,7 +8,7 @@
 #include "tpm/tpm2b.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -17,8 +17,6 @@ namespace sshtpm::agent {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::chrono::seconds answer_limit{120};
 
 /// Windows on a person's screen at a time: a client that asks without end must not fill it.
 constexpr std::size_t most_questions = 4;
@@ -37,16 +35,16 @@ asio::awaitable<Answer> or_say_why(asio::awaitable<Answer> question) {
     co_return Answer{};
 }
 
-/// Answer{} when the time is over, too: the question is taken back.
-template <class Answer>
-asio::awaitable<Answer> within(std::chrono::seconds limit, asio::awaitable<Answer> question) {
-    using namespace asio::experimental::awaitable_operators;
-    asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    auto outcome = co_await (or_say_why(std::move(question)) || timer.async_wait(asio::use_awaitable));
-    if (auto* answer = std::get_if<0>(&outcome))
-        co_return std::move(*answer);
-    log::error("asking a person: no answer in ", limit.count(), " seconds");
-    co_return Answer{};
+/// Returns when the question is no longer wanted.
+asio::awaitable<void> until_unwanted(asio::steady_timer& changes,
+                                     const AuthSource::StillWanted& still_wanted) {
+    while (still_wanted()) {
+        boost::system::error_code ignored;
+        co_await changes.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
+        if (cancelled != asio::cancellation_type::none) // this wait itself, and not the timer
+            co_return;
+    }
 }
 
 std::string name_of(const identity::Identity& identity) {
@@ -60,8 +58,9 @@ std::string file_of(const identity::Identity& identity) {
 
 } // namespace
 
-AuthSource::AuthSource(const asio::any_io_executor& loop, PinCache& pins)
-    : loop_(loop), prompter_(loop), pins_(pins), questions_(loop, most_questions) {}
+AuthSource::AuthSource(const asio::any_io_executor& loop, PinCache& pins, std::chrono::milliseconds limit)
+    : loop_(loop), prompter_(loop), pins_(pins), limit_(limit),
+      changes_(loop, asio::steady_timer::time_point::max()), questions_(loop, most_questions) {}
 
 bool AuthSource::needs_pin(const identity::Identity& identity) const {
     return identity.needs_pin() || mislabelled_.contains(name_of(identity));
@@ -95,11 +94,29 @@ asio::awaitable<AuthOffer> AuthSource::wait_for_turn(std::shared_ptr<const ident
     co_return std::move(offer);
 }
 
+/// Answer{} when the time is over, or nobody wants one any more: the question is taken back.
+template <class Answer>
+asio::awaitable<Answer> AuthSource::while_wanted(asio::awaitable<Answer> question,
+                                                 const StillWanted& still_wanted) {
+    using namespace asio::experimental::awaitable_operators;
+    asio::steady_timer timer(loop_, limit_);
+    auto outcome = co_await (or_say_why(std::move(question)) || timer.async_wait(asio::use_awaitable) ||
+                             until_unwanted(changes_, still_wanted));
+    if (auto* answer = std::get_if<0>(&outcome))
+        co_return std::move(*answer);
+    if (outcome.index() == 1)
+        log::error("asking a person: no answer in ",
+                   std::chrono::duration_cast<std::chrono::seconds>(limit_).count(), " seconds");
+    else
+        log::info("asking a person: the question is taken back");
+    co_return Answer{};
+}
+
 asio::awaitable<std::optional<tpm::Auth>> AuthSource::ask(std::string question, StillWanted still_wanted) {
     const auto turn = co_await questions_.take();
     if (!still_wanted())
         co_return std::nullopt;
-    auto answer = co_await within(answer_limit, prompter_.ask(std::move(question)));
+    auto answer = co_await while_wanted(prompter_.ask(std::move(question)), still_wanted);
     if (!answer)
         co_return std::nullopt;
     co_return tpm::to_auth(std::move(*answer));
@@ -109,7 +126,7 @@ asio::awaitable<bool> AuthSource::confirm(std::string question, StillWanted stil
     const auto turn = co_await questions_.take();
     if (!still_wanted())
         co_return false;
-    co_return co_await within(answer_limit, prompter_.confirm(std::move(question)));
+    co_return co_await while_wanted(prompter_.confirm(std::move(question)), still_wanted);
 }
 
 bool AuthSource::taken(const identity::Identity& identity, const tpm::Auth& auth) {

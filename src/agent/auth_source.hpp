@@ -6,6 +6,7 @@
 #include "identity/identity.hpp"
 #include "prompt/prompter.hpp"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 namespace sshtpm::agent {
 
@@ -31,7 +33,11 @@ struct AuthOffer {
 
 class AuthSource {
   public:
-    AuthSource(const boost::asio::any_io_executor& loop, PinCache& pins);
+    /// How long a person may take.
+    static constexpr std::chrono::seconds answer_limit{120};
+
+    AuthSource(const boost::asio::any_io_executor& loop, PinCache& pins,
+               std::chrono::milliseconds limit = answer_limit);
 
     bool needs_pin(const identity::Identity& identity) const;
     /// False for a key whose file says that it has no PIN, where trying that may cost a try: the TPM counts
@@ -49,11 +55,14 @@ class AuthSource {
 
     /// Asks, for as long as a person may take. @returns nothing when there is nobody to ask, or no answer.
     /// Cancelling takes the question back.
-    /// @param still_wanted looked at when it is this question's turn.
+    /// @param still_wanted looked at when it is this question's turn, and by `look_again`.
     boost::asio::awaitable<std::optional<tpm::Auth>> ask(std::string question, StillWanted still_wanted);
 
     /// A yes or no, in the same way; everything but a yes is a no.
     boost::asio::awaitable<bool> confirm(std::string question, StillWanted still_wanted);
+
+    /// Takes back the questions that are no longer wanted.
+    void look_again() { changes_.cancel(); }
 
     /// The TPM has taken it: only now is it remembered. @returns whether it is kept.
     bool taken(const identity::Identity& identity, const tpm::Auth& auth);
@@ -64,11 +73,16 @@ class AuthSource {
 
   private:
     Turns& turns_at(const identity::Identity& identity);
+    template <class Answer>
+    boost::asio::awaitable<Answer> while_wanted(boost::asio::awaitable<Answer> question,
+                                                const StillWanted& still_wanted);
 
     boost::asio::any_io_executor loop_;
     prompt::Prompter prompter_;
     PinCache& pins_;
-    Turns questions_;                             ///< windows on a person's screen at a time
+    std::chrono::milliseconds limit_;
+    boost::asio::steady_timer changes_; ///< never rings; whoever waits for it is woken to look again
+    Turns questions_;                   ///< windows on a person's screen at a time
     std::unordered_map<std::string, Turns> keys_; ///< by key blob, while in use
     std::unordered_set<std::string>
         mislabelled_;                        ///< key blobs: the file says "no PIN", the TPM says otherwise

@@ -225,8 +225,8 @@ void KeyStore::changed() {
     restricted_ =
         std::ranges::any_of(keys_, [](const auto& key) { return !key->constraints.destinations.empty(); });
     listing_.reset();
-    if (listener_)
-        listener_();
+    for (const auto& listener : listeners_)
+        listener();
 }
 
 Bytes listing_of(const std::vector<HeldKeyPtr>& keys) {

@@ -57,7 +57,7 @@ class KeyStore {
 
     std::size_t size() const noexcept { return keys_.size(); }
     /// Called after each change, before the change has returned.
-    void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
+    void on_change(std::function<void()> listener) { listeners_.push_back(std::move(listener)); }
 
   private:
     /// What a file of the key folder has.
@@ -78,7 +78,7 @@ class KeyStore {
     FormerTerms former_;
     bool restricted_ = false;
     mutable std::shared_ptr<const Bytes> listing_; ///< null: to be made
-    std::function<void()> listener_;
+    std::vector<std::function<void()>> listeners_;
 };
 
 /// A list answer of these lines, framed.

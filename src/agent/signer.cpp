@@ -24,7 +24,11 @@ bool same_file(const keyfile::KeyFile& a, const keyfile::KeyFile& b) {
 } // namespace
 
 Signer::Signer(const asio::any_io_executor& loop, State& state, TpmService& tpm)
-    : state_(state), tpm_(tpm), auth_source_(loop, state.pins), attempts_(loop, 1) {}
+    : state_(state), tpm_(tpm), auth_source_(loop, state.pins), attempts_(loop, 1) {
+    const auto look_again = [this] { auth_source_.look_again(); };
+    state_.keys.on_change(look_again);
+    state_.lock.on_lock(look_again);
+}
 
 asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::SignRequest request,
                                                    const Client& client) {
@@ -48,6 +52,8 @@ asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::Si
         const auto still_wanted = [&] { return still_usable(*line); };
         const bool allowed =
             co_await auth_source_.confirm(confirm_question(identity, requester), still_wanted);
+        if (!is_usable_or_tell(*line))
+            co_return std::nullopt;
         log::info("sign: a person ", allowed ? "allowed" : "did not allow", " the use of key '",
                   printable(identity.comment), "'");
         if (!allowed)
@@ -96,12 +102,17 @@ bool Signer::still_usable(const HeldKey& line) const {
            same_file(*now->identity->key, *line.identity->key);
 }
 
+bool Signer::is_usable_or_tell(const HeldKey& line) const {
+    if (still_usable(line))
+        return true;
+    log::info("sign: key '", printable(line.identity->comment), "' is no longer to be used in this way");
+    return false;
+}
+
 asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(HeldKeyPtr line, int refused,
                                                              const Requester& requester) {
-    if (!still_usable(*line)) {
-        log::info("sign: key '", printable(line->identity->comment), "' is no longer to be used in this way");
+    if (!is_usable_or_tell(*line))
         co_return std::nullopt;
-    }
     if (auto known = auth_source_.known(*line->identity)) {
         if (auth_source_.is_proven(*line->identity))
             co_return std::move(known);
@@ -182,7 +193,7 @@ asio::awaitable<std::optional<tpm::Auth>> Signer::ask_once(HeldKeyPtr line, std:
     co_await tpm_.make_ready(line->identity);
     const auto still_wanted = [&] { return still_usable(*line); };
     auto pin = co_await auth_source_.ask(std::move(question), still_wanted);
-    if (!pin)
+    if (is_usable_or_tell(*line) && !pin)
         log::error(
             "no PIN for key '", printable(line->identity->comment),
             "': nobody answered (an agent in the background of its terminal asks by SSH_ASKPASS, where there "

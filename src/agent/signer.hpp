@@ -20,7 +20,10 @@ namespace sshtpm::agent {
 
 class Signer {
   public:
+    /// What is given must outlive it, and the state must not change after it has gone.
     Signer(const boost::asio::any_io_executor& loop, State& state, TpmService& tpm);
+    Signer(const Signer&) = delete;
+    Signer& operator=(const Signer&) = delete;
 
     /// The signature blob, checked with the public key; nothing when the request is refused: a key that may
     /// not be used on this connection or for this, an algorithm that must not be made, a person's no, a PIN
@@ -56,6 +59,7 @@ class Signer {
                         int refused);
     boost::asio::awaitable<std::optional<tpm::Lockout>> lockout();
     bool still_usable(const HeldKey& line) const;
+    bool is_usable_or_tell(const HeldKey& line) const;
 
     State& state_;
     TpmService& tpm_;

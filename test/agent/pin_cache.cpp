@@ -53,3 +53,14 @@ TEST_CASE("a cache without a lifetime keeps nothing") {
     CHECK_FALSE(cache.remember(key, pin("1234")));
     CHECK_FALSE(cache.knows(key));
 }
+
+TEST_CASE("unless it is told otherwise, a PIN is kept for 30 minutes after its use and 8 hours in all") {
+    const auto key = support::an_identity("")->public_key;
+    const auto start = os::BootClock::now();
+    agent::PinCache cache(agent::PinLifetime{});
+    REQUIRE(cache.remember(key, pin("1234")));
+    const auto expiry = cache.next_expiry().value();
+    CHECK(expiry >= start + 30min);
+    CHECK(expiry < start + 31min);
+    CHECK(agent::PinLifetime{}.total == 8h);
+}

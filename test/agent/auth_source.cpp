@@ -1,0 +1,75 @@
+#include "agent/auth_source.hpp"
+
+#include "agent/identities.hpp"
+#include "prompt/script.hpp"
+#include "support/catch.hpp"
+#include "support/variable.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+using namespace sshtpm;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+namespace {
+
+/// A person who never answers. A run of the loop returns when their window is closed.
+class Silence {
+  public:
+    Silence() : askpass_("SSH_ASKPASS", script_.path().c_str()), require_("SSH_ASKPASS_REQUIRE", "force") {}
+
+  private:
+    Script script_{"exec sleep 600"};
+    support::Variable askpass_, require_;
+};
+
+struct Answers {
+    std::optional<bool> pin, confirmed; ///< whether there was one; whether it was a yes
+};
+
+Answers ask_both(asio::io_context& loop, agent::AuthSource& source,
+                 const agent::AuthSource::StillWanted& wanted) {
+    Answers answers;
+    asio::co_spawn(loop, source.ask("PIN? ", wanted),
+                   [&](const std::exception_ptr&, const std::optional<tpm::Auth>& pin) {
+                       answers.pin = pin.has_value();
+                   });
+    asio::co_spawn(loop, source.confirm("Allow? ", wanted),
+                   [&](const std::exception_ptr&, bool yes) { answers.confirmed = yes; });
+    loop.run();
+    return answers;
+}
+
+} // namespace
+
+TEST_CASE("no answer in time is a no, and the time is two minutes") {
+    CHECK(agent::AuthSource::answer_limit == 120s);
+    const Silence person;
+    asio::io_context loop(1);
+    agent::PinCache pins(agent::PinLifetime{});
+    agent::AuthSource source(loop.get_executor(), pins, 50ms);
+    const auto answers = ask_both(loop, source, [] { return true; });
+    CHECK(answers.pin == false);
+    CHECK(answers.confirmed == false);
+}
+
+TEST_CASE("questions that nobody wants any more are taken back, and no others") {
+    const Silence person;
+    asio::io_context loop(1);
+    agent::PinCache pins(agent::PinLifetime{});
+    agent::AuthSource source(loop.get_executor(), pins);
+    int looks = 0;
+    const auto wanted = [&] { // twice by each question: when it is asked, and when it begins to wait
+        if (++looks == 4)
+            asio::post(loop, [&] { source.look_again(); });
+        if (looks == 6)
+            asio::post(loop, [&] { source.look_again(); });
+        return looks <= 6;
+    };
+    const auto answers = ask_both(loop, source, wanted);
+    CHECK(looks == 8);
+    CHECK(answers.pin == false);
+    CHECK(answers.confirmed == false);
+}
