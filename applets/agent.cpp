@@ -53,8 +53,9 @@ int serve_in_foreground(const AgentOptions& line, std::optional<UniqueFd> passed
         return 0;
     }
     agent::ListeningSocket socket(socket_path(line));
-    serve(line, socket, -1, std::move(notifier),
-          [&socket] { std::cout << environment_commands(socket.path(), ::getpid(), false) << std::flush; });
+    serve(line, socket, -1, std::move(notifier), [&socket, shell = line.shell_or_usual()] {
+        std::cout << environment_commands(socket.path(), ::getpid(), false, shell) << std::flush;
+    });
     return 0;
 }
 
@@ -64,7 +65,7 @@ int tell_or_become_command(const AgentOptions& line, os::BackgroundParent& paren
     if (const auto failure = parent.wait_until_ready())
         return *failure;
     if (line.command.empty()) {
-        std::cout << environment_commands(socket, parent.child(), true);
+        std::cout << environment_commands(socket, parent.child(), true, line.shell_or_usual());
         return 0;
     }
     os::become_command(line.command, {"SSH_AUTH_SOCK=" + socket.string(),
@@ -98,7 +99,7 @@ int start_serving(AgentOptions& line) {
     line.load = line.load && !(line.hierarchy && line.key_dir.empty());
     if (line.load)
         line.key_dir = std::filesystem::absolute(line.key_dir.empty() ? os::ssh_folder() : line.key_dir);
-    const bool background = (line.background && !line.stay) || !line.command.empty();
+    const bool background = (line.shell && !line.stay) || !line.command.empty();
     if (background && passed)
         throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
                     "systemd runs it in the foreground");
@@ -116,7 +117,7 @@ int run_agent(std::span<char*> arguments) {
     auto& line = *options;
     switch (line.mode.chosen()) {
     case AgentMode::kill:
-        return kill_agent();
+        return kill_agent(line.shell_or_usual());
     case AgentMode::install_units:
         return install_user_units(line.for_all_users, line.force);
     case AgentMode::print_socket:

@@ -11,11 +11,12 @@ namespace sshtpm::applets {
 namespace {
 
 constexpr std::string_view usage =
-    "usage: ssh-tpm-agent [-D | -d | -s] [-a socket] [-A socket] [-t time] [--key-dir folder | --no-load]\n"
+    "usage: ssh-tpm-agent [-D | -d | -s | -c] [-a socket] [-A socket] [-t time]\n"
+    "                     [--key-dir folder | --no-load]\n"
     "                     [--hierarchy endorsement | owner | platform | null]\n"
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
     "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
-    "       ssh-tpm-agent -k\n"
+    "       ssh-tpm-agent [-s | -c] -k\n"
     "       ssh-tpm-agent --print-socket\n"
     "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
 
@@ -53,6 +54,12 @@ void set_pin_lifetime(AgentOptions& line, const char* text) {
     line.pin_lifetime = lifetime;
 }
 
+void print_for(AgentOptions& line, Shell shell) {
+    if (line.shell && *line.shell != shell)
+        throw Error(Errc::usage, "-c and -s are for different shells");
+    line.shell = shell;
+}
+
 std::vector<cli::Option> mode_options(AgentOptions& line) {
     return {
         {.short_name = 'D',
@@ -68,7 +75,10 @@ std::vector<cli::Option> mode_options(AgentOptions& line) {
         {.short_name = 's',
          .help = "go to the background and print Bourne shell commands that point to the agent: "
                  "eval \"$(ssh-tpm-agent -s)\"",
-         .apply = [&line](char*) { line.background = true; }},
+         .apply = [&line](char*) { print_for(line, Shell::bourne); }},
+        {.short_name = 'c',
+         .help = "the same with commands for a C shell: eval `ssh-tpm-agent -c`",
+         .apply = [&line](char*) { print_for(line, Shell::c); }},
         {.short_name = 'k',
          .help = "end the agent that SSH_AGENT_PID names",
          .apply = [&line](char*) { line.mode.choose(AgentMode::kill); }},
@@ -134,13 +144,41 @@ std::vector<cli::Option> key_options(AgentOptions& line) {
     };
 }
 
+/// What else ssh-agent has.
+std::vector<cli::Option> foreign_options() {
+    const auto refuse = [](std::string_view letter, std::string_view what) {
+        return [letter, what](char*) {
+            throw Error(Errc::unsupported,
+                        "-" + std::string(letter) + " is about keys of " + std::string(what) +
+                            ", which ssh-tpm-agent does not hold",
+                        "give it to the ssh-agent behind this one (-A)");
+        };
+    };
+    constexpr std::string_view refused = "refused: for ssh-agent";
+    constexpr std::string_view tokens = "PKCS#11 tokens and FIDO devices";
+    return {
+        {.short_name = 'E',
+         .argument = "HASH",
+         .help = "sha256: the hash of the fingerprints in questions; there is no other",
+         .apply =
+             [](char* word) {
+                 if (std::string_view(word) != "sha256")
+                     throw Error(Errc::unsupported,
+                                 "-E " + std::string(word) + ": questions name keys by SHA256",
+                                 "ssh-tpm-add -l -E md5 shows the other fingerprint");
+             }},
+        {.short_name = 'O', .argument = "OPTION", .help = refused, .apply = refuse("O", tokens)},
+        {.short_name = 'P', .argument = "PROVIDERS", .help = refused, .apply = refuse("P", tokens)},
+    };
+}
+
 /// What goes with some modes only.
 void check(const AgentOptions& line) {
     const auto mode = line.mode.chosen();
     if (mode != AgentMode::serve && !line.command.empty())
         throw Error(Errc::usage, "unexpected argument \"" + line.command[0] + "\"");
-    if (line.background && mode != AgentMode::serve && mode != AgentMode::kill)
-        throw Error(Errc::usage, "two options that ask for different things", "-s starts an agent");
+    if (line.shell && mode != AgentMode::serve && mode != AgentMode::kill)
+        throw Error(Errc::usage, "two options that ask for different things", "-s and -c start an agent");
     if (line.force && mode != AgentMode::install_units)
         throw Error(Errc::usage, "--force is for installing units", "--install-user-units does that");
 }
@@ -162,6 +200,7 @@ std::vector<cli::Option> option_table(AgentOptions& line) {
     };
     std::ranges::move(key_options(line), std::back_inserter(table));
     std::ranges::move(mode_options(line), std::back_inserter(table));
+    std::ranges::move(foreign_options(), std::back_inserter(table));
     line.tpm.add_to(table);
     return table;
 }

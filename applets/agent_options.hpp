@@ -2,6 +2,7 @@
 // What the command line of ssh-tpm-agent says.
 
 #include "agent/server.hpp"
+#include "applets/agent_shell.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/log.hpp"
 #include "cli/choice.hpp"
@@ -24,8 +25,8 @@ struct AgentOptions {
     cli::Choice<AgentMode> mode{AgentMode::serve};
     bool for_all_users = ::geteuid() == 0; ///< whose units are installed
     bool force = false;
-    bool background = false; ///< -s; with -k too, as of ssh-agent: what both print is for a Bourne shell
-    bool stay = false;       ///< -D or -d: whatever else is said, in the foreground
+    std::optional<Shell> shell; ///< -s or -c: what is printed is for it; to the background, except with -k
+    bool stay = false;          ///< -D or -d: whatever else is said, in the foreground
     log::Level level = log::Level::info;
     protocol::Constraints key_dir_terms;
     std::optional<tpm::Hierarchy> hierarchy;
@@ -35,6 +36,8 @@ struct AgentOptions {
     TpmOptions tpm;
     tpm::Target target; ///< with the paths as they are before the agent goes to the background
     std::vector<std::string> command;
+
+    Shell shell_or_usual() const { return shell ? *shell : usual_shell(); }
 };
 
 /// @returns nothing when the help was asked for; it has been printed then.

@@ -15,14 +15,26 @@ namespace {
 constexpr std::string_view plain_characters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
 
-/// For a Bourne shell to read back, whatever characters it has.
-std::string quoted(const std::string& text) {
+/// For the shell to read back, whatever characters it has.
+std::string quoted(const std::string& text, Shell shell) {
     if (text.find_first_not_of(plain_characters) == std::string::npos)
         return text;
     std::string out = "'";
-    for (const char c : text)
-        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    for (const char c : text) {
+        if (c == '\'')
+            out += "'\\''";
+        else if (shell == Shell::c && (c == '!' || c == '\n')) // not even quotes keep those from a C shell
+            out.append("\\").append(1, c);
+        else
+            out += c;
+    }
     return out + "'";
+}
+
+std::string set(const std::string& name, const std::string& value, Shell shell) {
+    if (shell == Shell::c)
+        return "setenv " + name + " " + quoted(value, shell) + ";\n";
+    return name + "=" + quoted(value, shell) + "; export " + name + ";\n";
 }
 
 /// A process id that kill(2) takes for one process and not for a group.
@@ -37,16 +49,21 @@ pid_t parse_pid(const std::string& text) {
 
 } // namespace
 
-std::string environment_commands(const std::filesystem::path& socket, pid_t agent, bool background) {
+Shell usual_shell() {
+    const auto shell = os::variable("SHELL");
+    return shell && shell->ends_with("csh") ? Shell::c : Shell::bourne;
+}
+
+std::string environment_commands(const std::filesystem::path& socket, pid_t agent, bool background,
+                                 Shell shell) {
     const auto pid = std::to_string(agent);
-    std::string out("SSH_AUTH_SOCK=");
-    out.append(quoted(socket.string())).append("; export SSH_AUTH_SOCK;\n");
+    auto out = set("SSH_AUTH_SOCK", socket.string(), shell);
     if (background)
-        out.append("SSH_AGENT_PID=").append(pid).append("; export SSH_AGENT_PID;\n");
+        out += set("SSH_AGENT_PID", pid, shell);
     return out.append("echo Agent pid ").append(pid).append(";\n");
 }
 
-int kill_agent() {
+int kill_agent(Shell shell) {
     const auto text = os::variable("SSH_AGENT_PID");
     if (!text)
         throw Error(Errc::not_found, "SSH_AGENT_PID is not set: there is no agent to end",
@@ -54,7 +71,9 @@ int kill_agent() {
     const auto pid = parse_pid(*text);
     if (::kill(pid, SIGTERM) != 0)
         throw Error::from_errno(errno, "ending process " + *text);
-    std::cout << "unset SSH_AUTH_SOCK;\nunset SSH_AGENT_PID;\necho Agent pid " << pid << " killed;\n";
+    const auto* const unset = shell == Shell::c ? "unsetenv " : "unset ";
+    std::cout << unset << "SSH_AUTH_SOCK;\n"
+              << unset << "SSH_AGENT_PID;\necho Agent pid " << pid << " killed;\n";
     return 0;
 }
 

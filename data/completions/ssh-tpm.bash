@@ -80,6 +80,8 @@ __ssh_tpm_agent_value() {
     -a | -l | -A) __ssh_tpm_paths ;;
     --key-dir) __ssh_tpm_folders ;;
     -t | --pin-lifetime) __ssh_tpm_words 10m 1h 8h 1d ;;
+    -E) __ssh_tpm_words sha256 ;;
+    -O | -P) ;; # refused whatever they are given
     *) __ssh_tpm_tpm_value "$1" ;;
     esac
 }
@@ -107,8 +109,8 @@ __ssh_tpm_keygen_options=(
     --wrap-with --supported --tcti --swtpm -o --owner-password -h --help
 )
 __ssh_tpm_agent_options=(
-    -a -l -A --key-dir --no-load --hierarchy -t --confirm --pin-lifetime --no-cache --no-seal -D -d -s -k
-    --print-socket --install-user-units --install-system --force --tcti --swtpm -o --owner-password -h --help
+    -a -l -A --key-dir --no-load --hierarchy -t --confirm --pin-lifetime --no-cache --no-seal -D -d -s -c -k
+    -E -O -P --print-socket --install-user-units --install-system --force --tcti --swtpm -o --owner-password -h --help
 )
 __ssh_tpm_add_options=(
     -t -c -h -H --pin -k -C -N -E -q -d -D -l -L -Q -T -x -X -v -s -e -S -K --help

@@ -103,6 +103,47 @@ class SubprocessMode(Scenario):
         wait_until(lambda: not runs(pid), 'the end of the agent')
         self.assertFalse(os.path.lexists(self.socket))
 
+    def test_a_c_shell_gets_its_own_commands(self):
+        for options, env in ((('-c',), {}), ((), {'SHELL': '/bin/tcsh'})):
+            if not options and not REFERENCE:
+                continue  # without an option it stays in the foreground
+            with self.subTest(options=options):
+                result = self.lab.run(self.program, *options, '-a', self.socket, *self.folder, env=env, status=0)
+                self.assertRegex(result.stdout, rf'^setenv SSH_AUTH_SOCK {self.socket};\n'
+                                                r'setenv SSH_AGENT_PID (\d+);\necho Agent pid \1;\n$')
+                pid = re.search(r'PID (\d+)', result.stdout)[1]
+                for end, shell in ((('-k', '-c'), None), (('-k',), '/bin/tcsh'), (('-s', '-k'), '/bin/tcsh')):
+                    ended = self.lab.run(self.program, *end, env={'SSH_AGENT_PID': pid, 'SHELL': shell})
+                    unset = 'unset' if '-s' in end else 'unsetenv'
+                    if ended.returncode == 0:  # by the first one; it may be gone for the others
+                        self.assertEqual(ended.stdout, f'{unset} SSH_AUTH_SOCK;\n{unset} SSH_AGENT_PID;\n'
+                                                       f'echo Agent pid {pid} killed;\n')
+                self.socket_goes()
+
+    @ours
+    def test_a_socket_with_characters_of_the_shell_is_quoted(self):
+        odd = self.lab.path("it's a! $x")
+        for option, told in (('-c', "'%s'" % odd.replace("'", "'\\''").replace('!', '\\!')),
+                             ('-s', "'%s'" % odd.replace("'", "'\\''"))):
+            result = self.lab.run(self.program, option, '-a', odd, *self.folder, status=0)
+            self.assertIn(told, result.stdout)
+            pid = re.search(r'Agent pid (\d+)', result.stdout)[1]
+            self.lab.run(self.program, '-k', env={'SSH_AGENT_PID': pid}, status=0)
+            wait_until(lambda: not os.path.lexists(odd), 'the end of the socket', 5)
+
+    def test_every_option_of_ssh_agent_is_known_or_refused_in_words(self):
+        """Those of the manual of 9.2: -a -c -D -d -E -k -O -P -s -t."""
+        for options in (('-E', 'sha256', '-t', '1h'),):
+            self.assertEqual(self.around(*options, 'true').returncode, 0)
+            self.socket_goes()
+        if REFERENCE:
+            return
+        for options, words in ((('-E', 'md5'), 'SHA256'), (('-O', 'no-restrict-websafe'), 'FIDO'),
+                               (('-P', '/usr/lib/*'), 'PKCS#11')):
+            result = self.around(*options, 'true', status=1)
+            self.assert_error(result, words, 'hint:', tool='ssh-tpm-agent')
+        self.assert_error(self.around('-c', '-s'), '-c and -s', status=2, tool='ssh-tpm-agent')
+
     def test_a_shell_evaluates_it(self):
         options = ' '.join(('-s', '-a', self.socket, *self.folder))
         result = self.lab.run('sh', '-e', '-c', f'eval "$({self.program} {options})"; ssh-add -l || echo $?\n'
