@@ -7,11 +7,13 @@
 #include "os/unix_socket.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
 #include <optional>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -59,9 +61,18 @@ UniqueFd lock_folder(const fs::path& socket) {
     UniqueFd fd(::open(socket.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         throw Error::from_errno(errno, socket.string());
-    while (::flock(fd.value(), LOCK_EX) != 0)
-        if (errno != EINTR)
+    // An agent that starts holds it for a moment. Who else may look into the folder can hold it for ever, and
+    // with LOCK_NB the kernel has no event to wait for.
+    constexpr std::chrono::milliseconds pause{20}, limit{3000};
+    for (auto waited = pause; ::flock(fd.value(), LOCK_EX | LOCK_NB) != 0; waited += pause) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
             throw Error::from_errno(errno, socket.string());
+        if (waited > limit)
+            throw Error(Errc::exists,
+                        socket.parent_path().string() + ": another process has locked this folder",
+                        "lslocks tells which; or choose a socket in a folder of your own with -a");
+        std::this_thread::sleep_for(pause);
+    }
     return fd;
 }
 

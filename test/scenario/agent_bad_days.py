@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The agent outlives a TPM that dies, hangs or changes, and clients that do not wait."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -120,6 +121,16 @@ class AgentBadDays(Scenario):
             result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', path, '--no-load')
             self.assert_error(result, path, tool='ssh-tpm-agent')
             self.assertTrue(os.path.lexists(path))
+
+    def test_who_locks_the_folder_of_the_socket_does_not_hold_an_agent_up_for_ever(self):
+        folder = self.lab.make_folder('shared')
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-a', f'{folder}/agent.sock', '--no-load',
+                              deadline=30)
+        self.assert_error(result, f'{folder}: another process has locked', 'hint:', tool='ssh-tpm-agent')
+        self.assertEqual(os.listdir(folder), [])
 
     def test_of_agents_that_start_at_once_on_a_stale_socket_one_lives(self):
         path = self.lab.path('stale.sock')
