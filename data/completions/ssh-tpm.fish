@@ -35,7 +35,7 @@ function __ssh_tpm_command
     set -l words (commandline -opc)[2..-1]
     test "$words[1]" = agent; and set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        contains -- $words[1] -a -l -A -t --key-dir --hierarchy --pin-lifetime --tcti; and set -e words[1]
+        contains -- $words[1] -a -l -A -t -E -O -P --key-dir --hierarchy --pin-lifetime --tcti; and set -e words[1]
         set -q words[1]; and set -e words[1]
     end
     set -l rest (commandline -ct)
