@@ -33,7 +33,7 @@ std::filesystem::path state_folder() {
     try { // caught because a TPM can be used all the same
         return os::state_folder();
     } catch (const Error& error) {
-        log::info("the TPM's storage key is not remembered: ", error.what());
+        log::info("the TPM's storage key is not remembered beyond this run: ", error.what());
         return {};
     }
 }

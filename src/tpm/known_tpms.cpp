@@ -76,12 +76,6 @@ Error bad_line(std::size_t number, const char* reason) {
     return {Errc::malformed, "line " + std::to_string(number) + ": " + reason};
 }
 
-/// There is nothing, or nothing that we may look at: a home that is another's, as under sudo. Whoever can
-/// bring that about can remove the file as well.
-bool is_out_of_reach(const Error& error) {
-    return error.code() == Errc::not_found || error.code() == Errc::permission;
-}
-
 /// Other processes that add a line wait meanwhile. @throws Error(io) when they take too long.
 UniqueFd lock_folder(const fs::path& folder) {
     UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -152,31 +146,34 @@ void KnownTpms::require(std::string_view parent, ByteView name) {
 
 void KnownTpms::accept(std::string_view parent, ByteView name) {
     require(parent, name);
-    if (file_.empty() || find(parent) != nullptr)
+    if (find(parent) != nullptr)
         return;
-    try { // caught because a TPM can be used where nothing can be kept
-        add({.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0});
-    } catch (const Error& error) {
-        if (error.code() == Errc::refused)
-            throw;
-        say_once(error.what());
-    }
+    KnownParent known{.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0};
+    if (!add_to_file(known))
+        this_run_.push_back(std::move(known));
 }
 
+/// The file's line before what this run has seen: others may have written one since.
 const KnownParent* KnownTpms::find(std::string_view parent) const {
-    const auto found = std::ranges::find_if(
-        known_, [&](const KnownParent& known) { return known.parent == parent && known.tcti == tcti_; });
-    return found == known_.end() ? nullptr : &*found;
+    for (const auto* list : {&known_, &this_run_}) {
+        const auto found = std::ranges::find_if(
+            *list, [&](const KnownParent& known) { return known.parent == parent && known.tcti == tcti_; });
+        if (found != list->end())
+            return &*found;
+    }
+    return nullptr;
 }
 
 Error KnownTpms::other_name(const KnownParent& known, ByteView name) const {
+    const auto what_to_do = known.line == 0 ? std::string("start this program anew")
+                                            : "delete line " + std::to_string(known.line) + " of " +
+                                                  printable(file_.string(), known_tpms_line_ceiling);
     return {Errc::refused,
             "the TPM's storage key \"" + known.parent +
                 "\" is not the one that is known: the TPM was cleared or "
                 "replaced, or somebody sits between it and this program (its Name is " +
                 hex(name) + ", not " + hex(known.name) + "); no PIN was sent",
-            "if you know why it changed, delete line " + std::to_string(known.line) + " of " +
-                printable(file_.string(), known_tpms_line_ceiling) + " to accept the new one"};
+            "if you know why it changed, " + what_to_do + " to accept the new one"};
 }
 
 void KnownTpms::reload() {
@@ -191,23 +188,39 @@ void KnownTpms::reload() {
 
 void KnownTpms::read() {
     stamp_ = {};
-    content_.clear();
-    known_.clear();
     try { // caught to say which file, and because most often there is none
         auto content = read_file(file_, known_tpms_ceiling);
         known_ = parse_known_tpms(text_of(content));
         content_ = std::move(content);
     } catch (const Error& error) {
-        if (error.code() == Errc::not_found)
-            return;
-        if (is_out_of_reach(error)) {
+        if (error.code() == Errc::permission) { // what was read before stays known
             say_once(error.what());
             return;
         }
+        content_.clear();
+        known_.clear();
+        if (error.code() == Errc::not_found)
+            return;
         const auto file = printable(file_.string(), known_tpms_line_ceiling);
         throw Error(
             Errc::refused, "the file of the known TPMs cannot be understood: " + file + ": " + error.what(),
             "mend or delete that line; without the file, the TPM is taken for the right one once more");
+    }
+}
+
+/// False when there is no place to keep it in: a TPM can be used all the same, as under sudo in a home that
+/// is another's.
+bool KnownTpms::add_to_file(const KnownParent& known) {
+    if (file_.empty())
+        return false;
+    try { // caught to go on without
+        add(known);
+        return true;
+    } catch (const Error& error) {
+        if (error.code() == Errc::refused)
+            throw;
+        say_once(error.what());
+        return false;
     }
 }
 
@@ -232,7 +245,8 @@ void KnownTpms::add(const KnownParent& known) {
 
 void KnownTpms::say_once(std::string_view reason) {
     if (!said_)
-        log::info("the TPM's storage key is not remembered: ", printable(reason, known_tpms_line_ceiling));
+        log::info("the TPM's storage key is not remembered beyond this run: ",
+                  printable(reason, known_tpms_line_ceiling));
     said_ = true;
 }
 

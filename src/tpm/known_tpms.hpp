@@ -39,7 +39,7 @@ std::string known_tpms_line(const KnownParent& known);
 /// The file and the TPM whose lines count. For one thread at a time; other processes may write the file.
 class KnownTpms {
   public:
-    /// Nothing is known, and nothing is kept.
+    /// Nothing is known, and what is accepted is kept for as long as this lives.
     KnownTpms() = default;
     /// @param file empty for the same
     KnownTpms(std::filesystem::path file, std::string tcti);
@@ -54,7 +54,8 @@ class KnownTpms {
     void require(std::string_view parent, ByteView name);
 
     /// The same; and a parent that is used for the first time is known from now on. A file that cannot be
-    /// written is told to the log, once, and keeps nobody from using the TPM.
+    /// read or written is told to the log, once, and keeps nobody from using the TPM: the parent is known for
+    /// as long as this lives then.
     void accept(std::string_view parent, ByteView name);
 
   private:
@@ -62,6 +63,7 @@ class KnownTpms {
     Error other_name(const KnownParent& known, ByteView name) const;
     void reload();
     void read();
+    bool add_to_file(const KnownParent& known);
     void add(const KnownParent& known);
     void say_once(std::string_view reason);
 
@@ -70,6 +72,7 @@ class KnownTpms {
     FileStamp stamp_;
     Bytes content_;
     std::vector<KnownParent> known_;
+    std::vector<KnownParent> this_run_; ///< what could not be written
     bool said_ = false;
 };
 

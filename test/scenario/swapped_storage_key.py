@@ -2,12 +2,13 @@
 """Another storage key in the place of the known one gets no session and no PIN, and nobody is asked for one."""
 
 import os
+import shutil
 import stat
 import unittest
 
 from agent import Agent, Askpass
 from knowing import PIN, SESSION, KnownTpmsLab
-from lab import NO_LEAK_CHECK, needs_root
+from lab import NO_LEAK_CHECK, needs_root, wait_until
 
 OTHER_PIN, OWNER_PASSWORD = '5678 is another', 'owner password 5'
 LOAD, PRIMARY = 'TPM2_Load', 'TPM2_CreatePrimary'
@@ -173,6 +174,26 @@ class SwappedStorageKey(KnownTpmsLab):
             self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         self.assert_refusal(self.complaint(agent))
         self.assertEqual(len(askpass.questions()), 1)
+
+    def test_without_a_place_to_keep_it_the_storage_key_is_known_for_the_run(self):
+        key = self.lab.make_key('x', pin=PIN)
+        shutil.rmtree(self.folder)
+        self.lab.write('state/ssh-tpm', '')  # no folder can be made there
+        askpass = Askpass(self.lab, PIN, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        self.started()
+        agent.sign_and_check(key)
+        agent.process.wait_line('is not remembered beyond this run')
+        wait_until(lambda: self.tpm.handles() == [], 'an idle agent, which keeps the PIN')
+        self.started()
+        with self.swapping():
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            self.assert_no_session()
+        agent.process.wait_line('start this program anew to accept')
+        self.assert_refusal(agent.log(), line=None)
+        agent.sign_and_check(key)
+        self.assertEqual(len(askpass.questions()), 1)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
 
 
 if __name__ == '__main__':

@@ -182,25 +182,53 @@ TEST_CASE("a damaged file is a refusal, not an empty file") {
     CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
 }
 
-TEST_CASE("a file that is full stays as it is, and the TPM is used") {
+/// That another Name than the first is refused, with a hint that names no line.
+void check_known_for_the_run(KnownTpms& known) {
+    known.accept("owner-ecc", a_name(1));
+    known.accept("owner-ecc", a_name(1));
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
+    CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::other);
+    CHECK(known.judge("owner-rsa", a_name(2)) == Verdict::unknown);
+    for (const auto& call : {&KnownTpms::require, &KnownTpms::accept})
+        try {
+            (known.*call)("owner-ecc", a_name(2));
+            FAIL("it was taken");
+        } catch (const Error& error) {
+            CHECK(error.code() == Errc::refused);
+            CHECK_THAT(error.hint(), support::contains("start this program anew to accept"));
+        }
+}
+
+TEST_CASE("a file that is full stays as it is, and the parent is known for the run") {
     const support::TempFolder folder;
     const auto file = folder.path() / "known_tpms";
     const std::string full(tpm::known_tpms_ceiling, '#');
     put(file, full);
     KnownTpms known(file, "t");
-    known.accept("owner-ecc", a_name(1));
+    check_known_for_the_run(known);
     CHECK(content_of(file) == full);
 }
 
-TEST_CASE("without a file, or a TCTI that fits into a line, nothing is kept and nothing refused") {
+TEST_CASE("without a file, or a TCTI that fits into a line, a parent is known for the run") {
     const support::TempFolder folder;
     KnownTpms nowhere;
     KnownTpms odd(folder.path() / "known_tpms", "a\nb");
-    for (auto* known : {&nowhere, &odd}) {
-        known->accept("owner-ecc", a_name(1));
-        known->accept("owner-ecc", a_name(2));
-    }
+    for (auto* known : {&nowhere, &odd})
+        check_known_for_the_run(*known);
     CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("without a folder that can be made a parent is known for the run, and the file's line wins later") {
+    const support::TempFolder folder;
+    const auto state = folder.path() / "state";
+    put(state, "a file");
+    KnownTpms known(state / "known_tpms", "t");
+    check_known_for_the_run(known);
+    std::filesystem::remove(state);
+    CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::other);
+    KnownTpms(state / "known_tpms", "t").accept("owner-ecc", a_name(2));
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::other);
+    CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::same);
 }
 
 TEST_CASE("each storage key has a label of its own") {
