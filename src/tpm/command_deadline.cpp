@@ -1,6 +1,7 @@
 #include "tpm/command_deadline.hpp"
 
 #include "keyfile/names.hpp"
+#include "tpm/tpm_message.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,7 +19,7 @@ struct Command {
     std::chrono::seconds deadline = 10s;
 };
 
-constexpr std::chrono::seconds unknown_deadline = 10s;
+constexpr std::chrono::seconds unknown_deadline = 10s, ecc_primary_deadline = 10s;
 
 constexpr std::array commands{
     Command{TPM2_CC_Create, "TPM2_Create", 180s},
@@ -29,6 +30,7 @@ constexpr std::array commands{
     Command{TPM2_CC_EvictControl, "TPM2_EvictControl"},
     Command{TPM2_CC_FlushContext, "TPM2_FlushContext"},
     Command{TPM2_CC_GetCapability, "TPM2_GetCapability"},
+    Command{TPM2_CC_GetRandom, "TPM2_GetRandom"},
     Command{TPM2_CC_Load, "TPM2_Load"},
     Command{TPM2_CC_ObjectChangeAuth, "TPM2_ObjectChangeAuth"},
     Command{TPM2_CC_ReadPublic, "TPM2_ReadPublic"},
@@ -40,10 +42,31 @@ constexpr std::array commands{
 };
 static_assert(std::ranges::all_of(commands, [](const Command& one) { return one.deadline > 0s; }));
 
+/// The type of the key that TPM2_CreatePrimary is to make (TPM 2.0 Part 3, 24.1): behind the hierarchy come
+/// the sessions, with their size in 32 bits, the sensitive part, with its own in 16, and the template.
+/// TPM2_ALG_ERROR for what is no such command.
+TPMI_ALG_PUBLIC primary_type(ByteView command) noexcept {
+    std::size_t at = header_size + sizeof(TPM2_HANDLE);
+    const auto number = [&](std::size_t bytes) {
+        std::size_t value = 0;
+        for (; bytes > 0 && at < command.size(); --bytes, ++at)
+            value = value << 8U | command[at];
+        return bytes == 0 ? value : command.size(); // which leads behind the end
+    };
+    at += number(sizeof(UINT32));
+    at += number(sizeof(UINT16));
+    number(sizeof(UINT16)); // the template's size
+    const auto type = number(sizeof(TPMI_ALG_PUBLIC));
+    return at < command.size() ? static_cast<TPMI_ALG_PUBLIC>(type) : TPM2_ALG_ERROR;
+}
+
 } // namespace
 
-std::chrono::seconds command_deadline(TPM2_CC command) noexcept {
-    const auto found = std::ranges::find(commands, command, &Command::code);
+std::chrono::seconds command_deadline(ByteView command) noexcept {
+    const auto code = header_of(command).code;
+    if (code == TPM2_CC_CreatePrimary && primary_type(command) == TPM2_ALG_ECC)
+        return ecc_primary_deadline;
+    const auto found = std::ranges::find(commands, code, &Command::code);
     return found == commands.end() ? unknown_deadline : found->deadline;
 }
 

@@ -71,7 +71,8 @@ TSS2_RC WatchedTcti::send(ByteView command) noexcept {
     if (command.size() < header_size)
         return TSS2_TCTI_RC_BAD_VALUE;
     command_ = header_of(command).code;
-    deadline_ = std::chrono::steady_clock::now() + deadline_of_(command_);
+    limit_ = deadline_of_(command);
+    deadline_ = std::chrono::steady_clock::now() + limit_;
     reply_size_ = 0;
     const auto rc = transport_->send(command, deadline_);
     if (rc == TSS2_RC_SUCCESS)
@@ -126,10 +127,8 @@ TSS2_RC WatchedTcti::fetch() noexcept {
 
 /// Never TRY_AGAIN, on which ESYS would ask again without end.
 TSS2_RC WatchedTcti::lose(Loss::Kind kind) noexcept {
-    loss_ = Loss{.kind = kind,
-                 .command = command_,
-                 .limit = deadline_of_(command_),
-                 .noticed = std::chrono::steady_clock::now()};
+    loss_ =
+        Loss{.kind = kind, .command = command_, .limit = limit_, .noticed = std::chrono::steady_clock::now()};
     return TSS2_TCTI_RC_IO_ERROR;
 }
 

@@ -11,7 +11,7 @@ from lab import Scenario, wait_until
 from protocol import FAILURE, frame, sign_request
 from swtpm import Probe, Swtpm
 
-DEADLINE = 10  # seconds, of a command that makes no key
+DEADLINE = 10  # seconds, of a command that makes no key but the ECC storage key
 MUCH_LESS_THAN_TWO = 2 * DEADLINE - 1
 
 
@@ -64,7 +64,7 @@ class TpmHangs(Scenario):
         with self.tpm.stopped():
             self.assert_one_deadline(self.refused_after(agent, key, 5))
         self.assert_heals(agent, key)
-        self.assertIn('did not answer within 10 s (TPM2_Sign)', agent.log())
+        agent.process.wait_line('did not answer within 10 s (TPM2_Sign)')
         agent.stop()
 
     def test_so_does_a_tcti_that_stays_silent(self):
@@ -82,6 +82,15 @@ class TpmHangs(Scenario):
         with self.probe.failing('* hang'):
             for _ in range(2):
                 self.assert_one_deadline(self.refused_after(agent, key, 1))
+        self.assert_heals(agent, key)
+
+    def test_a_storage_key_that_is_not_made_costs_a_signature_no_more(self):
+        key = self.lab.make_key('x')  # there is no persistent one
+        agent = Agent(self.lab, tcti=self.probe.tcti)
+        with self.probe.failing('TPM2_CreatePrimary hang'):
+            self.assert_one_deadline(self.refused_after(agent, key, 2))
+            self.assertEqual(self.probe.reached(), [1])
+        agent.process.wait_line('did not answer within 10 s (TPM2_CreatePrimary)')
         self.assert_heals(agent, key)
 
     def test_keygen_says_that_the_tpm_does_not_answer_and_leaves_no_file(self):

@@ -186,13 +186,47 @@ TEST_CASE("a command has the deadline of its kind, and the loss names both") {
     CHECK(create.script.deadline > std::chrono::steady_clock::now() + 170s);
 }
 
+namespace {
+
+Bytes command_of(TPM2_CC code) {
+    const auto low = static_cast<std::uint8_t>(code), high = static_cast<std::uint8_t>(code >> 8U);
+    return {0x80, 0x02, 0, 0, 0, 10, 0, 0, high, low};
+}
+
+/// TPM2_CreatePrimary with a password session of `auth` bytes and a sensitive part of `sensitive`.
+Bytes create_primary(TPMI_ALG_PUBLIC type, std::uint8_t auth, std::uint8_t sensitive) {
+    auto out = command_of(TPM2_CC_CreatePrimary);
+    append(out, Bytes{0x40, 0, 0, 0x01, 0, 0, 0, auth});
+    append(out, Bytes(auth, 0x23));
+    append(out, Bytes{0, sensitive});
+    append(out, Bytes(sensitive, 0x23));
+    append(out, Bytes{0, 8, 0, static_cast<std::uint8_t>(type), 0, 0x0B, 0, 3, 4, 0x72});
+    return out;
+}
+
+} // namespace
+
 TEST_CASE("commands that make keys have three minutes, others ten seconds, unknown ones too") {
     for (const TPM2_CC slow : {TPM2_CC_Create, TPM2_CC_CreatePrimary, TPM2_CC_Import})
-        CHECK(tpm::command_deadline(slow) == 180s);
+        CHECK(tpm::command_deadline(command_of(slow)) == 180s);
     for (const TPM2_CC quick : {TPM2_CC_Sign, TPM2_CC_Load, TPM2_CC_StartAuthSession, TPM2_CC_FlushContext,
                                 TPM2_CC_ContextLoad, TPM2_CC_HMAC})
-        CHECK(tpm::command_deadline(quick) == 10s);
+        CHECK(tpm::command_deadline(command_of(quick)) == 10s);
     CHECK(tpm::command_name(TPM2_CC_Load) == "TPM2_Load");
     CHECK(tpm::command_name(TPM2_CC_ContextLoad) == "TPM2_ContextLoad");
     CHECK(tpm::command_name(0x1FF) == "TPM2 command 0x000001ff");
+}
+
+TEST_CASE("a primary ECC key has ten seconds, an RSA key and what cannot be read three minutes") {
+    for (const auto& [auth, sensitive] :
+         std::vector<std::pair<std::uint8_t, std::uint8_t>>{{9, 4}, {73, 68}, {0, 0}}) {
+        CHECK(tpm::command_deadline(create_primary(TPM2_ALG_RSA, auth, sensitive)) == 180s);
+        const auto ecc = create_primary(TPM2_ALG_ECC, auth, sensitive);
+        CHECK(tpm::command_deadline(ecc) == 10s);
+        for (std::size_t size = tpm::header_size; size < ecc.size() - 6; ++size)
+            CHECK(tpm::command_deadline(ByteView(ecc).first(size)) == 180s);
+        // Sizes that lead behind the end.
+        CHECK(tpm::command_deadline(with(ecc, tpm::header_size + 4, 0xFF)) == 180s);
+        CHECK(tpm::command_deadline(with(ecc, tpm::header_size + 8 + auth, 0xFF)) == 180s);
+    }
 }
