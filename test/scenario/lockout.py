@@ -183,6 +183,7 @@ class Lockout(Scenario):
             agent.sign_and_check(key)
         self.assertNotEqual(agent.ssh_keygen_sign(self.key).returncode, 0)
         self.assertEqual(askpass.questions(), [])
+        agent.process.wait_line('the TPM is locked')
         self.assert_told(agent.log(), 'every 10 minutes', '30 minutes')
         result = self.change(PIN, env={'SSH_TPM_TCTI': probe.tcti})
         self.assert_error(result, 'has no lockout password')
