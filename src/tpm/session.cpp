@@ -3,9 +3,45 @@
 #include "base/traces.hpp"
 #include "tpm/context.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/retry.hpp"
 #include "tpm/tpm2b.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace sshtpm::tpm {
+
+namespace {
+
+/// The code that TPM2_GetRandom through the session is answered with. Its reply is encrypted: a session that
+/// is neither for that nor for authorization nor for audit is refused.
+TSS2_RC ask_through(const Context& context, const Handle& session) {
+    constexpr UINT16 few = 8;
+    check("Esys_TRSess_SetAttributes",
+          Esys_TRSess_SetAttributes(context.esys(), session.tr(),
+                                    TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_ENCRYPT, 0xff));
+    TPM2B_DIGEST* random = nullptr;
+    const auto rc = Esys_GetRandom(context.esys(), session.tr(), ESYS_TR_NONE, ESYS_TR_NONE, few, &random);
+    const EsysOutput<TPM2B_DIGEST> owner(random);
+    return rc;
+}
+
+/// What a TPM, or ESYS, says of an HMAC that is not by the session's key, and of a handle that is no session.
+bool is_out_of_step(TSS2_RC rc) noexcept {
+    constexpr std::array codes{TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH,   TPM2_RC_HANDLE,
+                               TPM2_RC_VALUE,     TPM2_RC_ATTRIBUTES, TSS2_RC{TSS2_ESYS_RC_RSP_AUTH_FAILED}};
+    const auto code = base_code(rc);
+    return remedy_for(code) == Remedy::reload || std::ranges::find(codes, code) != codes.end();
+}
+
+Error garbled_start() {
+    return Error::from_tpm(Errc::tpm, TSS2_TCTI_RC_MALFORMED_RESPONSE,
+                           "the TPM's answer is garbled (TPM2_StartAuthSession)",
+                           "try again; no PIN was used. If it stays so, look for what sits between this "
+                           "program and the TPM (--tcti, SSH_TPM_TCTI)");
+}
+
+} // namespace
 
 Handle start_hmac_session(const Context& context, ESYS_TR salt_key) {
     constexpr TPMT_SYM_DEF aes_128_cfb{
@@ -14,7 +50,28 @@ Handle start_hmac_session(const Context& context, ESYS_TR salt_key) {
     check("Esys_StartAuthSession", Esys_StartAuthSession(context.esys(), salt_key, ESYS_TR_NONE, ESYS_TR_NONE,
                                                          ESYS_TR_NONE, ESYS_TR_NONE, nullptr, TPM2_SE_HMAC,
                                                          &aes_128_cfb, TPM2_ALG_SHA256, &session));
-    return Handle::transient(context, session);
+    auto started = Handle::transient(context, session);
+    const auto rc = ask_through(context, started);
+    if (is_out_of_step(rc)) {
+        started.abandon(); // its number may be garbled as well, and somebody else's
+        throw garbled_start();
+    }
+    check("Esys_GetRandom", rc);
+    return started;
+}
+
+bool is_in_step(const Context& context, const Handle& session) noexcept {
+    try { // caught because whoever asks can only let it be
+        return with_retries([&] {
+            const auto rc = ask_through(context, session);
+            if (is_out_of_step(rc))
+                return false;
+            check("Esys_GetRandom", rc);
+            return true;
+        });
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 void prepare_session(const Context& context, const Handle& session, Encryption encryption) {

@@ -16,8 +16,14 @@ using Auth = std::shared_ptr<const Secret>;
 
 /// An HMAC session salted to `salt_key` (a storage key: restricted, decrypt), not bound, SHA-256, with
 /// AES-128-CFB for parameter encryption. Never unsalted: from a recording of one unsalted session a single
-/// core tries millions of PINs a second.
+/// core tries millions of PINs a second. Before a PIN is used in it, one command shows that the TPM knows it
+/// as we do: of a reply that was garbled on its way nothing else could tell but the try that it costs.
+/// @throws Error for such a reply.
 Handle start_hmac_session(const Context& context, ESYS_TR salt_key);
+
+/// Whether the TPM knows this session as ESYS does: one command through it (TPM2_GetRandom), which spends no
+/// try whatever comes of it.
+bool is_in_step(const Context& context, const Handle& session) noexcept;
 
 enum class Encryption {
     none,

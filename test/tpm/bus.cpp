@@ -35,6 +35,7 @@ std::size_t handle_count(TPM2_CC code) {
     switch (code) {
     case TPM2_CC_FlushContext: // a parameter, not a handle
     case TPM2_CC_GetCapability:
+    case TPM2_CC_GetRandom:
     case TPM2_CC_LoadExternal:
     case TPM2_CC_TestParms:
         return 0;
