@@ -49,7 +49,7 @@ std::optional<keyfile::KeyFile> change_auth(Device& device, const keyfile::KeyFi
             const AuthInUse in_use(context, object.tr(), old_auth);
             return try_change(context, object.tr(), parent.tr, session, *new_value);
         },
-        [&] { device.keys().flush(); });
+        [&](Remedy remedy) { device.keys().give_back(remedy); });
     if (!private_area)
         return std::nullopt;
     auto changed = key;

@@ -66,7 +66,7 @@ keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const
             key.private_area = *private_owner;
             return key;
         },
-        [&] { device.keys().flush(); });
+        [&](Remedy remedy) { device.keys().give_back(remedy); });
 }
 
 } // namespace sshtpm::tpm

@@ -42,7 +42,9 @@ Device::Device(const Target& target)
 void Device::open() {
     const bool anew = context_.has_value();
     const bool lost_before = context_ && context_->loss();
-    keys_.reset(); // gives back what is there, unless the connection is lost
+    if (keys_)
+        keys_->give_back(Remedy::reload); // what is still there, unless the connection is lost
+    keys_.reset();
     note_loss();
     const auto lost_now = context_ && !lost_before ? context_->loss() : std::nullopt;
     context_.reset();

@@ -34,7 +34,7 @@ Handle Handle::persistent(const Context& context, ESYS_TR tr) noexcept {
 
 Handle& Handle::operator=(Handle&& other) noexcept {
     if (this != &other) {
-        release();
+        give_back();
         esys_ = other.esys_;
         tr_ = std::exchange(other.tr_, ESYS_TR_NONE);
         flush_ = other.flush_;
@@ -54,9 +54,9 @@ void Handle::abandon() noexcept {
     tr_ = ESYS_TR_NONE;
 }
 
-void Handle::release() noexcept {
+bool Handle::give_back() noexcept {
     if (tr_ == ESYS_TR_NONE)
-        return;
+        return true;
     const auto rc = flush_ ? flush(esys_, tr_) : Esys_TR_Close(esys_, &tr_);
     if (rc != TSS2_RC_SUCCESS) {
         log::debug("a TPM handle was not released: ", error_of("Esys_FlushContext", rc).what());
@@ -64,6 +64,8 @@ void Handle::release() noexcept {
             (void)Esys_TR_Close(esys_, &tr_);
     }
     tr_ = ESYS_TR_NONE;
+    const auto code = base_code(rc);
+    return code != TPM2_RC_HANDLE && remedy_for(code) != Remedy::reload;
 }
 
 } // namespace sshtpm::tpm

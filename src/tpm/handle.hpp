@@ -22,19 +22,20 @@ class Handle {
     Handle& operator=(Handle&& other) noexcept;
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
-    ~Handle() { release(); }
+    ~Handle() { give_back(); }
 
     ESYS_TR tr() const noexcept { return tr_; }
     /// The TPM's own number for it (TPM 2.0 Part 2, 7.2). After a reset the TPM gives it away anew.
     /// @throws Error
     TPM2_HANDLE tpm_handle() const;
+    /// Flushes or forgets it now, as the destructor would. @returns false when the TPM had lost it.
+    bool give_back() noexcept;
     /// Has ESYS forget it without a word to the TPM, which has lost it.
     void abandon() noexcept;
     explicit operator bool() const noexcept { return tr_ != ESYS_TR_NONE; }
 
   private:
     Handle(ESYS_CONTEXT* esys, ESYS_TR tr, bool flush) noexcept : esys_(esys), tr_(tr), flush_(flush) {}
-    void release() noexcept;
 
     ESYS_CONTEXT* esys_ = nullptr;
     ESYS_TR tr_ = ESYS_TR_NONE;

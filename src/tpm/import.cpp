@@ -84,7 +84,7 @@ keyfile::KeyFile import_key(Device& device, const keyfile::KeyFile& importable) 
     auto key = importable;
     key.private_area =
         with_retries([&] { return imported(device.context(), device.keys().parents(), importable); },
-                     [&] { device.keys().flush(); });
+                     [&](Remedy remedy) { device.keys().give_back(remedy); });
     key.kind = keyfile::KeyKind::loadable;
     key.secret.clear();
     return key;
@@ -97,7 +97,7 @@ TPMT_PUBLIC storage_key_area(Device& device, TPM2_HANDLE parent) {
             const auto storage_key = device.keys().parents().open_for_creation(parent);
             return read_public(device.context(), storage_key.tr);
         },
-        [&] { device.keys().flush(); });
+        [&](Remedy remedy) { device.keys().give_back(remedy); });
 }
 
 } // namespace sshtpm::tpm

@@ -58,10 +58,10 @@ class RetryScope {
     bool outermost_;
 };
 
-/// Runs `attempt` until it succeeds or the plan gives up. `forget_handles` gives back what this process
-/// holds in the TPM. The pauses are for a device that has no event to wait for.
-/// Within another one it tries once: the outermost knows what can be given back, and a person must not wait
-/// for thirty times thirty seconds.
+/// Runs `attempt` until it succeeds or the plan gives up. `forget_handles(remedy)` gives back what this
+/// process holds in the TPM, or what the TPM still has of it. The pauses are for a device that has no event
+/// to wait for. Within another one it tries once: the outermost knows what can be given back, and a person
+/// must not wait for thirty times thirty seconds.
 template <class Attempt, class ForgetHandles>
 auto with_retries(Attempt attempt, ForgetHandles forget_handles) {
     const RetryScope scope;
@@ -80,7 +80,7 @@ auto with_retries(Attempt attempt, ForgetHandles forget_handles) {
                 throw;
         }
         if (step.remedy != Remedy::wait)
-            forget_handles();
+            forget_handles(step.remedy);
         std::this_thread::sleep_for(step.pause);
     }
 }
@@ -88,7 +88,7 @@ auto with_retries(Attempt attempt, ForgetHandles forget_handles) {
 /// The same for a command that takes no slot, and that nothing is kept for.
 template <class Attempt>
 auto with_retries(Attempt attempt) {
-    return with_retries(std::move(attempt), [] {});
+    return with_retries(std::move(attempt), [](Remedy) {});
 }
 
 } // namespace sshtpm::tpm

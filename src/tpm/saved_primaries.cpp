@@ -114,7 +114,7 @@ keyfile::KeyFile make_primary_key(Device& device, TPM2_HANDLE hierarchy, const K
             auto& keys = device.keys();
             return keys.primaries().make(device.context(), keys.parents(), hierarchy, algorithm);
         },
-        [&] { device.keys().flush(); });
+        [&](Remedy remedy) { device.keys().give_back(remedy); });
 }
 
 } // namespace sshtpm::tpm

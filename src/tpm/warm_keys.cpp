@@ -1,8 +1,8 @@
 #include "tpm/warm_keys.hpp"
 
 #include "tpm/context.hpp"
+#include "tpm/object.hpp"
 #include "tpm/rc.hpp"
-#include "tpm/retry.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -62,16 +62,32 @@ SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, co
                 drop_session();
             return result;
         },
-        [this] { flush(); });
+        [this](Remedy remedy) { give_back(remedy); });
 }
 
 void WarmKeys::make_ready(const std::shared_ptr<const keyfile::KeyFile>& key) {
-    with_retries([&] { loaded(key, true); }, [this] { flush(); });
+    with_retries([&] { loaded(key, true); }, [this](Remedy remedy) { give_back(remedy); });
 }
 
 void WarmKeys::flush() noexcept {
     warm_.clear();
     drop_session();
+}
+
+void WarmKeys::give_back(Remedy remedy) noexcept {
+    if (remedy == Remedy::reload)
+        abandon_lost();
+    flush();
+}
+
+/// A number that the TPM has lost may be another program's by now, which would miss what we flush; and a
+/// session that is not ours would have the right PIN counted as a wrong one.
+void WarmKeys::abandon_lost() noexcept {
+    for (auto& warm : warm_)
+        if (!is_still_there(context_, warm.handle))
+            warm.handle.abandon();
+    if (session_ && !is_in_step(context_, session_))
+        session_.abandon();
 }
 
 void WarmKeys::drop_session() noexcept {
@@ -115,8 +131,12 @@ ESYS_TR WarmKeys::loaded(const std::shared_ptr<const keyfile::KeyFile>& key, boo
 }
 
 void WarmKeys::load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session) {
-    while (warm_.size() >= capacity) // before the parent needs a slot
+    while (warm_.size() >= capacity) { // before the parent needs a slot
+        const bool was_there = warm_.back().handle.give_back();
         warm_.pop_back();
+        if (!was_there)
+            give_back(Remedy::reload); // it may be the least of what is lost
+    }
     if (parents_.opening_needs_session(*key))
         drop_session();
     if (key->kind == keyfile::KeyKind::primary) { // which has no PIN, and no parent

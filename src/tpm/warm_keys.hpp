@@ -3,6 +3,7 @@
 
 #include "keyfile/key_file.hpp"
 #include "tpm/parent.hpp"
+#include "tpm/retry.hpp"
 #include "tpm/saved_primaries.hpp"
 #include "tpm/session.hpp"
 #include "tpm/sign.hpp"
@@ -25,8 +26,9 @@ class WarmKeys {
 
     /// Signs a digest of `hash`. A warm key costs TPM2_Sign alone; a cold one TPM2_Load and TPM2_Sign under
     /// the persistent storage key, with TPM2_CreatePrimary in front where there is none; the first use with a
-    /// PIN one TPM2_StartAuthSession. A cold primary key costs TPM2_ContextLoad and TPM2_Sign, and the first
-    /// time TPM2_CreatePrimary. Busy, full and forgetful TPMs are retried as retry.hpp says.
+    /// PIN one TPM2_StartAuthSession and one TPM2_GetRandom through it. A cold primary key costs
+    /// TPM2_ContextLoad and TPM2_Sign, and the first time TPM2_CreatePrimary. Busy, full and forgetful TPMs
+    /// are retried as retry.hpp says.
     /// @param auth the key's auth value; null for a key without one.
     SignResult sign(const std::shared_ptr<const keyfile::KeyFile>& key, const Auth& auth, TPMI_ALG_HASH hash,
                     ByteView digest);
@@ -37,6 +39,9 @@ class WarmKeys {
 
     /// Gives back everything in the TPM: for an idle agent, and before it ends.
     void flush() noexcept;
+    /// The same before another attempt. For Remedy::reload only of what the TPM still has: the rest is
+    /// forgotten without a word to it.
+    void give_back(Remedy remedy) noexcept;
     /// Gives back the session: for what needs one of its own, since two are not held; and after a wrong PIN,
     /// which ESYS keeps in it. A refusal is not under the session's HMAC, either: one that was made of a good
     /// reply on its way leaves the nonces out of step, and the right PIN would count as a wrong one from then
@@ -65,6 +70,7 @@ class WarmKeys {
     void start_session(const keyfile::KeyFile& key, const Parent& parent);
     bool has_session_for(const keyfile::KeyFile& key) const;
     void load(const std::shared_ptr<const keyfile::KeyFile>& key, bool with_session);
+    void abandon_lost() noexcept;
     void hold(const std::shared_ptr<const keyfile::KeyFile>& key, Handle handle);
 
     const Context& context_;
