@@ -22,7 +22,7 @@ class TpmService {
 
     // Each throws Error when the TPM fails.
 
-    /// The signature is not checked yet. @param digest a digest of `hash`.
+    /// The signature is checked with the public key. @param digest a digest of `hash`.
     virtual boost::asio::awaitable<identity::SignResult>
     sign(std::shared_ptr<const identity::Identity> identity, tpm::Auth auth, ssh::Hash hash,
          Bytes digest) = 0;

@@ -13,8 +13,11 @@ namespace sshtpm::identity {
 
 using SignResult = std::variant<ssh::RawSignature, tpm::WrongAuth>;
 
-/// Blocking: for the thread that owns the device. The signature is not checked yet.
+/// Blocking: for the thread that owns the device. The signature is checked with the public key: a faulty chip
+/// or a tampered bus must neither leak the key through a wrong one nor mislead whoever gets it. After a wrong
+/// one the key is loaded anew, since another program's may have got its number, and signs once more.
 /// @param digest a digest of `hash`.
+/// @throws Error when that is wrong too, and as WarmKeys::sign does.
 SignResult sign(tpm::Device& device, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
                 ByteView digest);
 

@@ -12,12 +12,6 @@ TEST_CASE("a key without a PIN signs, and nobody is asked") {
     CHECK(desk.questions() == 0);
 }
 
-TEST_CASE("a signature that is not the key's is not sent") {
-    Desk desk;
-    desk.tpm.answer.r.back() ^= 1;
-    CHECK(support::refusal([&] { desk.sign(); }) == Errc::tpm);
-}
-
 TEST_CASE("nobody is asked for the PIN of a key that cannot be loaded, and none is tried") {
     Desk desk;
     desk.tpm.unready = true;

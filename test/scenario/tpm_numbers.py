@@ -10,6 +10,7 @@ from neighbour import Neighbour
 from swtpm import Swtpm
 
 PIN = '1234 is a PIN'
+SIGNING_KEY = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign'
 FIRST_SESSION = '0x2000000'
 
 
@@ -23,6 +24,27 @@ class TpmNumbers(Scenario):
 
     def handles(self):
         return [handle for _, handle in self.tpm.handles()]
+
+    def load_a_signing_key(self):
+        self.tpm.tool('tpm2_createprimary', '-C', 'n', '-G', 'ecc256:ecdsa', '-a', SIGNING_KEY, '-c',
+                      self.lab.path('neighbour.ctx'))
+
+    def test_a_neighbours_key_at_the_number_of_ours_is_not_signed_with_and_stays(self):
+        key = self.lab.make_key('x')
+        agent = Agent(self.lab)
+        agent.sign_and_check(key)
+        ours = self.handles()
+        self.tpm.tool('tpm2_flushcontext', '-t')
+        for _ in range(2):  # ours was the second: the persistent storage key takes a place while it is used
+            self.load_a_signing_key()
+        for handle in set(self.handles()) - set(ours):
+            self.tpm.tool('tpm2_flushcontext', handle)  # there are three places in all
+        his = self.handles()
+        self.assertEqual(his, ours)
+        agent.sign_and_check(key)
+        agent.sign_and_check(key)
+        agent.stop()
+        self.assertEqual(self.handles(), his)
 
     def test_after_a_reset_a_neighbours_session_at_the_number_of_ours_costs_no_try_and_stays(self):
         keys = [self.lab.make_key('x', pin=PIN), self.lab.make_key('y', pin=PIN), self.lab.make_key('z')]
