@@ -110,11 +110,22 @@ Error Device::judged(const Error& error) {
 void Device::fail_if_hung_since(Clock::time_point waiting_since) const {
     if (hang_ && hang_->noticed >= waiting_since)
         throw hang_->error();
+    if (missed_turn_ && missed_turn_->noticed >= waiting_since)
+        throw Error(missed_turn_->error);
+}
+
+Emulator::Turn Device::take_emulators_turn() {
+    try { // caught to be told to those that wait behind this one as well
+        return emulator_->take_turn();
+    } catch (const Error& error) {
+        missed_turn_ = MissedTurn{.error = error, .noticed = Clock::now()};
+        throw;
+    }
 }
 
 Device::Turn::Turn(Device& device) : device_(device) {
     if (device_.emulator_)
-        emulator_turn_.emplace(device_.emulator_->take_turn());
+        emulator_turn_.emplace(device_.take_emulators_turn());
     if (device_.broken_)
         device_.open();
 }

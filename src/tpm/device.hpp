@@ -40,8 +40,9 @@ class Device {
     /// Runs `job(*this)` within a turn. When the connection is lost in it, or the TPM answers what it should
     /// not, that job fails; the next one finds everything opened anew, because ESYS answers every call after
     /// a lost reply with an error.
-    /// @param waiting_since when the job was ready to begin. If the TPM has missed a deadline since, the job
-    ///     fails with that: those that queue behind a TPM that hangs must not wait for a deadline each.
+    /// @param waiting_since when the job was ready to begin. If the TPM has missed a deadline since, or the
+    ///     emulator was not to be had, the job fails with that: those that queue behind a TPM that hangs must
+    ///     not wait for a deadline each.
     template <class Job>
     auto run(Job& job, Clock::time_point waiting_since = Clock::now()) {
         fail_if_hung_since(waiting_since);
@@ -69,6 +70,7 @@ class Device {
   private:
     void open();
     void open_keys();
+    Emulator::Turn take_emulators_turn();
     void fail_if_hung_since(Clock::time_point waiting_since) const;
     /// Remembers what an error says about the connection. @returns the error to report: the loss, if there
     /// was one, in whatever call of ESYS it showed.
@@ -81,7 +83,12 @@ class Device {
     Auth owner_password_;
     bool broken_ = true;       ///< to be opened by the next turn
     std::optional<Loss> hang_; ///< the last missed deadline
-    SavedPrimaries primaries_; ///< not the connection's: they outlive it
+    struct MissedTurn {
+        Error error;
+        Clock::time_point noticed;
+    };
+    std::optional<MissedTurn> missed_turn_; ///< the last one at the emulator
+    SavedPrimaries primaries_;              ///< not the connection's: they outlive it
     std::optional<Context> context_;
     std::optional<WarmKeys> keys_;
 };

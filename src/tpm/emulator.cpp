@@ -3,14 +3,19 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/printable.hpp"
+#include "os/process.hpp"
 #include "tpm/context.hpp"
 #include "tpm/emulator_process.hpp"
 #include "tpm/provision.hpp"
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace sshtpm::tpm {
@@ -47,10 +52,38 @@ UniqueFd open_lock(const UniqueFd& folder, const char* name) {
     return lock;
 }
 
-void lock(const UniqueFd& file, int operation) {
-    while (::flock(file.value(), operation) != 0)
-        if (errno != EINTR)
+constexpr std::chrono::milliseconds lock_pause{2}; ///< flock has no deadline to give it
+
+/// Who has the turn writes his id into the lock's file; the other locks have none.
+std::string holder_of(const UniqueFd& file) {
+    std::array<char, 16> text{};
+    const auto size = ::pread(file.value(), text.data(), text.size(), 0);
+    pid_t pid = 0;
+    if (size > 0)
+        (void)std::from_chars(text.data(), text.data() + size, pid);
+    return pid > 0 ? os::describe_process(pid) : std::string("another program");
+}
+
+Error held_too_long(const UniqueFd& file, std::chrono::seconds patience) {
+    std::error_code ignored;
+    const auto path = fs::read_symlink("/proc/self/fd/" + std::to_string(file.value()), ignored).string();
+    return {Errc::tpm,
+            holder_of(file) + " has kept the emulator to itself for " + std::to_string(patience.count()) +
+                " s or more",
+            "end that program, or let it go on if it was stopped (fg); fuser -v " + printable(path) +
+                " shows who has the lock"};
+}
+
+/// @throws Error(tpm) when somebody else keeps it for longer.
+void lock(const UniqueFd& file, int operation, std::chrono::seconds patience = turn_patience) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (::flock(file.value(), operation | LOCK_NB) != 0) {
+        if (errno != EINTR && errno != EWOULDBLOCK)
             throw Error::from_errno(errno, "locking the emulator");
+        if (std::chrono::steady_clock::now() > end)
+            throw held_too_long(file, patience);
+        std::this_thread::sleep_for(lock_pause);
+    }
 }
 
 /// Returns when the emulator runs. The caller is one of its users, so no supervisor ends it meanwhile.
@@ -64,12 +97,14 @@ void ensure_running(const UniqueFd& folder) {
     provision(Context(tcti_through(folder)));
 }
 
-/// The turn's lock file has a byte in it while somebody has the turn; one that is there before is of a user
-/// that did not come to its end.
+/// The turn's lock file has a process id in it while somebody has the turn; one that is there before is of a
+/// user that did not come to its end.
 bool mark_begun(const UniqueFd& turn) {
     struct stat status {};
     const bool cut_short = ::fstat(turn.value(), &status) == 0 && status.st_size > 0;
-    if (::pwrite(turn.value(), "1", 1, 0) != 1)
+    const auto pid = std::to_string(::getpid());
+    if (::ftruncate(turn.value(), 0) != 0 ||
+        ::pwrite(turn.value(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
         throw Error::from_errno(errno, "the emulator's turn");
     return cut_short;
 }
@@ -84,9 +119,9 @@ Emulator Emulator::join(const fs::path& state_folder) {
     return {std::move(folder), std::move(users)};
 }
 
-Emulator::Turn Emulator::take_turn() const {
+Emulator::Turn Emulator::take_turn(std::chrono::seconds patience) const {
     auto turn = open_lock(folder_, "turn.lock");
-    lock(turn, LOCK_EX);
+    lock(turn, LOCK_EX, patience);
     ensure_running(folder_);
     if (mark_begun(turn))
         flush_leftovers(Context(tcti()));

@@ -5,10 +5,15 @@
 
 #include "base/unique_fd.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 
 namespace sshtpm::tpm {
+
+/// For how long another program may have the emulator: an RSA key that is made there takes seconds, on a slow
+/// machine some ten.
+inline constexpr std::chrono::seconds turn_patience{60};
 
 /// Membership in the users of a running emulator; leaving is destruction, a killed process leaves too.
 ///
@@ -39,9 +44,10 @@ class Emulator {
         UniqueFd lock_;
     };
 
-    /// Waits for the turn, starts the emulator again if it has died, and flushes what a user that was killed
-    /// in its turn has left in it.
-    Turn take_turn() const;
+    /// Waits for the turn, for as long as another user may take for one, starts the emulator again if it has
+    /// died, and flushes what a user that was killed in its turn has left in it.
+    /// @throws Error(tpm), which names the program that has it, when the wait is too long: it was stopped.
+    Turn take_turn(std::chrono::seconds patience = turn_patience) const;
 
   private:
     Emulator(UniqueFd folder, UniqueFd users) noexcept

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """--swtpm is one lasting emulator that several ssh-tpm processes share and that goes when nobody needs it."""
 
+import fcntl
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ from agent import Agent
 from lab import Scenario, read, read_key, wait_until
 
 KEYGEN_RUNS = 100
+PATIENCE = 60  # seconds that a program may have the emulator while others wait
 LINGER = 60  # seconds; the emulator must be gone by then
 
 
@@ -130,6 +132,40 @@ class Emulator(Scenario):
             thread.join(120)
         self.assertEqual(len(results), 120)
         self.assertNotIn(None, results)
+
+    def test_a_program_that_is_stopped_in_its_turn_is_named_and_costs_one_wait_for_all(self):
+        key = self.key('x')
+        agent = self.agent()
+        agent.sign_and_check(key)
+        took = []
+
+        def refused():
+            begun = time.monotonic()
+            with agent.connect() as client:
+                client.socket.settimeout(PATIENCE + 60)
+                self.assertIsNone(client.sign(key.blob, b'data'))
+            took.append(time.monotonic() - begun)
+
+        with open(self.state + '/turn.lock', 'r+', encoding='ascii') as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            turn.write(str(os.getpid()))
+            turn.flush()
+            threads = [threading.Thread(target=refused) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            with agent.connect() as client:
+                self.assertEqual(len(client.list()), 1)
+            for thread in threads:
+                thread.join()
+            turn.truncate(0)
+        self.assertEqual(len(took), 3)
+        self.assertGreater(min(took), PATIENCE - 5)
+        self.assertLess(max(took), PATIENCE + 20)
+        agent.process.wait_line(f'(pid {os.getpid()})')
+        agent.process.wait_line(f'has kept the emulator to itself for {PATIENCE} s or more')
+        agent.process.wait_line(f'fuser -v {self.state}/turn.lock')
+        agent.sign_and_check(key)
+        agent.stop()
 
     def test_it_goes_when_nobody_has_used_it_for_a_while_and_its_keys_sign_again_later(self):
         key = self.key('x')

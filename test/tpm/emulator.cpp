@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 using namespace sshtpm;
@@ -41,6 +42,24 @@ SCENARIO("several users share one emulator, and its keys survive them") {
     }
     tpm::Device later(target);
     CHECK(signs(later, key));
+}
+
+SCENARIO("a user that is stopped in its turn is waited for no longer than that, and named") {
+    const support::TempFolder folder;
+    const auto emulator = tpm::Emulator::join(folder.path() / "state");
+    {
+        const auto held = emulator.take_turn();
+        try {
+            const auto turn = emulator.take_turn(std::chrono::seconds(0));
+            FAIL("there were two turns at a time");
+        } catch (const Error& error) {
+            CHECK(error.code() == Errc::tpm);
+            CHECK_THAT(error.what(), support::contains("(pid " + std::to_string(::getpid()) + ")"));
+            CHECK_THAT(error.what(), support::contains("has kept the emulator to itself for 0 s"));
+            CHECK_THAT(error.hint(), support::contains("fuser -v " + (folder.path() / "state").string()));
+        }
+    }
+    const auto turn = emulator.take_turn(std::chrono::seconds(0));
 }
 
 SCENARIO("users that start at once do not fight") {
