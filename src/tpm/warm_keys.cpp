@@ -66,7 +66,12 @@ SignResult WarmKeys::sign(const std::shared_ptr<const keyfile::KeyFile>& key, co
 }
 
 void WarmKeys::make_ready(const std::shared_ptr<const keyfile::KeyFile>& key) {
-    with_retries([&] { loaded(key, true); }, [this](Remedy remedy) { give_back(remedy); });
+    with_retries(
+        [&] {
+            loaded(key, true);
+            keys_used_ = session_used_ = Clock::now();
+        },
+        [this](Remedy remedy) { give_back(remedy); });
 }
 
 void WarmKeys::flush() noexcept {
