@@ -4,6 +4,7 @@
 #include "os/process.hpp"
 #include "protocol/userauth.hpp"
 #include "ssh/fingerprint.hpp"
+#include "tpm/lockout.hpp"
 
 namespace sshtpm::agent {
 
@@ -21,12 +22,14 @@ std::string quoted(const std::string& comment) {
     return std::string("'").append(printable(comment)).append("'");
 }
 
+/// How many are left, and how long one takes to come back.
 std::string tries(const tpm::Lockout& lockout) {
-    if (lockout.last_try())
-        return "LAST TRY: another wrong PIN locks the TPM.\n";
     if (lockout.interval == 0)
         return {}; // none is counted
-    return std::to_string(lockout.tries_left()) + " tries before the TPM locks.\n";
+    std::string text = lockout.last_try()
+                           ? std::string("LAST TRY: another wrong PIN locks the TPM")
+                           : std::to_string(lockout.tries_left()).append(" tries before the TPM locks");
+    return text.append("; a try comes back ").append(tpm::every(lockout.interval)).append(".\n");
 }
 
 } // namespace
