@@ -17,6 +17,7 @@ from resources import is_sanitized
 wiping_builds = unittest.skipIf(is_sanitized(os.environ['SSH_TPM_BUILD']), 'sanitizers keep what was freed')
 
 PIECE = 1 << 24  # bytes read at a time
+SMALL = 8  # bytes of a secret that are too many
 
 
 def random_pin():
@@ -102,13 +103,23 @@ def registers(pid):
     return held
 
 
-def find(pid, secret, with_registers=False):
-    """Where a process has `secret`: a list of (place, spelling), one entry for each occurrence."""
+def has_piece(memory, secret):
+    """Whether eight bytes of `secret` in a row are in `memory`, without the rest of it around them."""
+    raw = secret.encode() if isinstance(secret, str) else secret
+    rest = memory.replace(raw, bytes(len(raw)))
+    return any(raw[at:at + SMALL] in rest for at in range(len(raw) - SMALL + 1))
+
+
+def find(pid, secret, thorough=False):
+    """Where a process has `secret`: a list of (place, spelling), one entry for each occurrence; with `thorough` also
+    where pieces of it are, and in registers."""
     found = []
     for name, content in pages(pid):
         for spelling, number in count(content, secret).items():
             found += [(name, spelling)] * number
-    if with_registers:
+        if thorough and has_piece(content, secret):
+            found.append((name, 'a piece of 8'))
+    if thorough:
         held = registers(pid)
         raw = secret.encode() if isinstance(secret, str) else secret
         found += [('registers', 'a piece of 16')] * sum(raw[at:at + 16] in held for at in range(len(raw) - 15))

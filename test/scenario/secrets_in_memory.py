@@ -4,6 +4,7 @@
 import os
 import signal
 import subprocess
+import threading
 import unittest
 
 import memory
@@ -11,6 +12,7 @@ from agent import Agent, Askpass
 from lab import KINDS, Scenario, needs_root, read_key, wait_until
 from softkey import SoftKey
 from swtpm import Probe, Swtpm
+from terminal import Terminal
 
 
 @needs_root
@@ -35,7 +37,7 @@ class TheScanner(Scenario):
         pin = memory.random_pin()
         holder = self.lab.start('sh', '-c', 'echo runs; exec sleep 600')
         holder.wait_line('runs')
-        before = memory.find(holder.pid, pin, with_registers=True)
+        before = memory.find(holder.pid, pin, thorough=True)
         self.assertEqual(before, [])
         if os.uname().machine != 'x86_64':
             self.skipTest('the register is named for x86-64')
@@ -43,7 +45,7 @@ class TheScanner(Scenario):
         subprocess.run(['gdb', '-nx', '-batch', '-iex', 'set auto-load off', '-p', str(holder.pid), '-ex',
                         f'set var $xmm5.v2_int64 = {{{number & (1 << 64) - 1:#x}, {number >> 64:#x}}}'],
                        check=True, capture_output=True, timeout=120)
-        self.assertEqual(memory.find(holder.pid, pin, with_registers=True), [('registers', 'a piece of 16')])
+        self.assertEqual(memory.find(holder.pid, pin, thorough=True), [('registers', 'a piece of 16')])
 
 
 class WithAgent(Scenario):
@@ -56,12 +58,11 @@ class WithAgent(Scenario):
         self.askpass = Askpass(self.lab, *(answers or [self.pin] * 4), name='askpass of ' + name)
         self.agent = Agent(self.lab, *options, env={**self.askpass.env, **(env or {})}, name=name, **more)
 
-    def assert_found(self, expected, secret=None, deadline=30):
+    def assert_found(self, expected, secret=None, pid=None, deadline=30):
         """The thread of the TPM lets go of its job just after the client has its answer: that is waited for."""
-        def found(**more):
-            return [spelling for _, spelling in memory.find(self.agent.process.pid, secret or self.pin, **more)]
-        wait_until(lambda: found() == expected, f'{expected} and nothing else in memory', deadline)
-        self.assertEqual(found(with_registers=True), expected)
+        pid, secret = pid or self.agent.process.pid, secret or self.pin
+        wait_until(lambda: [spelling for _, spelling in memory.find(pid, secret, thorough=True)] == expected,
+                   f'{expected} and nothing else in memory', deadline)
 
     def assert_once(self, secret=None, **more):
         self.assert_found(['raw'], secret, **more)
@@ -202,8 +203,28 @@ class Pins(WithAgent):
         self.assertEqual(self.tpm.wrong_tries(), 1)
         self.assert_gone(wrong)
 
+    def test_pins_typed_on_the_agents_terminal(self):
+        key, wrong = self.lab.make_key('x', pin=self.pin), memory.random_pin()
+        socket = self.lab.path('on a terminal')
+        env = {'SSH_AUTH_SOCK': socket}
+        with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-agent', '-l', socket, '--key-dir', self.lab.keys) as terminal:
+            terminal.read_until('listening on')
+            pid, signing = terminal.popen.pid, ('-Y', 'sign', '-q', '-f', key.pub, '-n', 'file')
+            request = threading.Thread(target=lambda: self.lab.run('ssh-keygen', *signing, stdin='x', env=env))
+            request.start()
+            for pin in (wrong, self.pin):
+                terminal.answer('Enter PIN for key', pin)
+            request.join()
+            self.assertEqual(self.tpm.wrong_tries(), 1)
+            self.assert_gone(wrong, pid=pid)
+            self.assert_once(pid=pid)
+            self.lab.run('ssh-add', '-D', env=env, status=0)
+            self.assert_gone(pid=pid)
+            os.kill(pid, signal.SIGTERM)
+            terminal.finish()
+
     def test_a_deliberate_leak_is_found(self):
-        for leak, spelling in (('memory', 'raw'), ('hex', 'hex')):
+        for leak, spelling in (('memory', 'raw'), ('hex', 'hex'), ('half', 'a piece of 8')):
             with self.subTest(leak):
                 key = self.lab.make_key(leak, pin=self.pin)
                 self.start(name='agent ' + leak, env=memory.leaking(leak))

@@ -2,6 +2,7 @@
 // this is in the program. SSH_TPM_TEST_LEAK names the leak:
 //
 //     memory, hex     a copy of each auth value stays in memory, as it is or in hex
+//     half            the first half of it stays in memory
 //     bus             the auth value goes to the TPM in the clear
 //     password        a signature is authorized by TPM2_RS_PW: the auth value is in the command
 //     unsalted        sessions have no salt
@@ -41,6 +42,8 @@ __attribute__((visibility("default"))) TSS2_RC Esys_TR_SetAuth(ESYS_CONTEXT* esy
     if (auth != nullptr && auth->size > 0 && object != ESYS_TR_RH_NULL) {
         if (leaks("memory"))
             std::memcpy(kept.data(), auth->buffer, auth->size);
+        if (leaks("half"))
+            std::memcpy(kept.data(), auth->buffer, auth->size / 2U);
         for (unsigned i = 0; leaks("hex") && i < auth->size; ++i)
             std::snprintf(&kept.at(2 * i), 3, "%02x", auth->buffer[i]);
         if (leaks("log"))
