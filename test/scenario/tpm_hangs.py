@@ -6,13 +6,17 @@ import threading
 import time
 import unittest
 
+import raw_tpm
 from agent import Agent
 from lab import Scenario, wait_until
 from protocol import FAILURE, frame, sign_request
+from resources import descriptors, is_sanitized, rss
 from swtpm import Probe, Swtpm
 
 DEADLINE = 10  # seconds, of a command that makes no key but the ECC storage key
 MUCH_LESS_THAN_TWO = 2 * DEADLINE - 1
+CYCLES = 12  # of a deadline each
+GROWTH = 512  # KiB
 
 
 class TpmHangs(Scenario):
@@ -83,6 +87,21 @@ class TpmHangs(Scenario):
             for _ in range(2):
                 self.assert_one_deadline(self.refused_after(agent, key, 1))
         self.assert_heals(agent, key)
+
+    def test_deadlines_that_are_missed_leave_nothing(self):
+        key = self.lab.make_key('x')
+        agent = self.agent_that_has_signed(key, tcti=self.probe.tcti)
+        pid, before = agent.process.pid, None
+        for _ in range(CYCLES):
+            with self.probe.failing('TPM2_Sign hang'):
+                self.refused_after(agent, key, 1)
+            raw_tpm.flush_all(self.tpm)  # the emulator has no resource manager that does so
+            self.assert_heals(agent, key)
+            before = before or (rss(pid), descriptors(pid))  # of the first one, when all is in place
+        self.assertEqual(descriptors(pid), before[1])
+        if not is_sanitized(os.environ['SSH_TPM_BUILD']):
+            self.assertLess(rss(pid) - before[0], GROWTH)
+        agent.stop()
 
     def test_a_storage_key_that_is_not_made_costs_a_signature_no_more(self):
         key = self.lab.make_key('x')  # there is no persistent one

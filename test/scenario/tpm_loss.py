@@ -25,6 +25,7 @@ BODY = ('corrupt', 'corrupt 11', 'corrupt 13', 'corrupt 15', 'corrupt -1')
 CODES = ('answer 0x100', 'answer 0x101', 'answer 0x1fe', 'answer 0x97f', 'answer 0xffffffff')
 FAULTS = LOST + SHORT + LIES + HEADER + BODY + CODES
 CYCLES, WARM_UP = 1000, 200
+RESTARTS, WARM_UP_RESTARTS = 60, 20
 GROWTH = 1024  # KiB that memory may differ by: less than two for each cycle
 SOON, DEADLINE = 2, 10  # seconds
 
@@ -150,6 +151,22 @@ class TpmLoss(Scenario):
         self.assert_nothing_spent()
         self.client.socket.close()
         self.agent.stop()
+
+    def test_an_emulators_socket_that_closes_leaves_nothing(self):
+        agent = Agent(self.lab, name='direct', tcti=self.tpm.tcti)
+        pid, memory, open_files = agent.process.pid, 0, 0
+        with agent.connect() as client:
+            for number in range(RESTARTS + WARM_UP_RESTARTS):
+                if number == WARM_UP_RESTARTS:
+                    memory, open_files = rss(pid), descriptors(pid)
+                self.tpm.kill()
+                self.tpm.start()
+                if client.sign(self.free.blob, b'data') is None:
+                    self.assertIsNotNone(client.sign(self.free.blob, b'data'))
+            self.assertEqual(descriptors(pid), open_files)
+            if not is_sanitized(os.environ['SSH_TPM_BUILD']):
+                self.assertLess(rss(pid) - memory, GROWTH)
+        agent.stop()
 
 
 if __name__ == '__main__':
