@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <unistd.h>
+#include <utility>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -82,8 +83,12 @@ bool Upstream::due_for_probe() {
     return true;
 }
 
-bool Upstream::listed(ByteView blob) const {
-    return listed_.contains(std::string(text_of(blob)));
+std::vector<protocol::ListedKey> Upstream::take_list(const std::vector<protocol::ListedKey>& keys) {
+    auto shown = listed_.take(keys);
+    if (!listed_.left_out().empty() && !std::exchange(told_left_out_, true))
+        log::error("the agent at ", printable(path_.string()), " lists a key that OpenSSH cannot read (",
+                   listed_.left_out(), "); such keys are left out");
+    return shown;
 }
 
 asio::awaitable<std::optional<Bytes>> UpstreamLink::ask(ByteView message, const Bindings& bindings,

@@ -3,6 +3,7 @@
 // as hostile as what clients say.
 
 #include "agent/bindings.hpp"
+#include "agent/known_list.hpp"
 #include "base/bytes.hpp"
 #include "protocol/frame.hpp"
 
@@ -11,7 +12,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -54,8 +54,9 @@ class Upstream {
     void misbehaved(const std::string& reason);
 
     /// Whether the last list that anybody had of it has this key. A hint, to ask the right one first.
-    bool listed(ByteView blob) const;
-    void remember_list(std::unordered_set<std::string> blobs) { listed_ = std::move(blobs); }
+    bool listed(ByteView blob) const { return listed_.contains(blob); }
+    /// Takes its list. @returns what of it others may be shown.
+    std::vector<protocol::ListedKey> take_list(const std::vector<protocol::ListedKey>& keys);
 
   private:
     static constexpr int most_questions = 512;
@@ -68,7 +69,8 @@ class Upstream {
     int questions_ = 0; ///< that wait for an answer
     bool suspected_ = false;
     bool logged_ = false;
-    std::unordered_set<std::string> listed_;
+    bool told_left_out_ = false; ///< that a key is left out of its lists
+    KnownList listed_;
 };
 
 /// One client's connection, made when it is first needed and again when it has broken: a shared one would

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
@@ -56,12 +57,8 @@ class MergedList {
 
     /// The answer of another agent. @throws Error(malformed), and nothing of it is taken.
     void add(Upstream& upstream, const Bytes& answer) {
-        std::unordered_set<std::string> blobs;
-        for (const auto& key : protocol::read_identities_reply(answer)) {
+        for (const auto& key : upstream.take_list(protocol::read_identities_reply(answer)))
             add(key.blob, printable(key.comment, max_comment));
-            blobs.emplace(text_of(key.blob));
-        }
-        upstream.remember_list(std::move(blobs));
         upstream.answered();
     }
 

@@ -67,10 +67,17 @@ unsigned read_ed25519(wire::Reader& reader) {
     return ed25519_bits;
 }
 
+unsigned read_held(wire::Reader& reader, KeyType type) {
+    const auto key = PublicKey::read_fields(reader, type);
+    if (!key.may_be_random())
+        malformed("a point of an ECDSA key that nobody has by chance");
+    return key.bits();
+}
+
 unsigned read_numbers(wire::Reader& reader, const KeyFormat& format) {
     switch (format.fields) {
     case KeyFields::held:
-        return PublicKey::read_fields(reader, format.held).bits();
+        return read_held(reader, format.held);
     case KeyFields::dsa:
         return read_dsa(reader);
     case KeyFields::ed25519:
@@ -153,7 +160,7 @@ const KeyFormat* key_format_of_certificate(std::string_view name) {
 unsigned read_key_fields(wire::Reader& reader, const KeyFormat& format) {
     const auto bits = read_numbers(reader, format);
     if (format.has_application)
-        reader.string();
+        reader.c_text();
     return bits;
 }
 

@@ -117,6 +117,22 @@ PublicKey PublicKey::rsa(ByteView n, ByteView e) {
     return {KeyType::rsa, std::move(numbers)};
 }
 
+bool PublicKey::may_be_random() const {
+    const auto* point = std::get_if<EcdsaPoint>(&numbers_);
+    if (point == nullptr)
+        return true;
+    const auto* order = EC_GROUP_get0_order(openssl::group_of(type_));
+    for (const auto& coordinate : {point->x, point->y}) {
+        const openssl::Bignum number(
+            BN_bin2bn(coordinate.data(), static_cast<int>(coordinate.size()), nullptr));
+        openssl::require(number != nullptr && BN_add_word(number.get(), 1) == 1, Errc::io,
+                         "OpenSSL has no memory for a number");
+        if (BN_num_bits(number.get()) <= BN_num_bits(order) / 2 || BN_cmp(number.get(), order) >= 0)
+            return false;
+    }
+    return true;
+}
+
 unsigned PublicKey::bits() const {
     const auto* numbers = std::get_if<RsaNumbers>(&numbers_);
     return numbers != nullptr ? bit_length(numbers->n) : info(type_).bits;

@@ -39,6 +39,9 @@ class PublicKey {
     KeyType type() const noexcept { return type_; }
     /// Size as people count it: of the curve, or of the modulus.
     unsigned bits() const;
+    /// False for points that nobody has by chance and OpenSSH (sshkey_ec_validate_public) does not take: a
+    /// coordinate of half the order's bits or less, or not below the order less one.
+    bool may_be_random() const;
     ByteView blob() const noexcept { return blob_; }
     const std::variant<EcdsaPoint, RsaNumbers>& numbers() const noexcept { return numbers_; }
 

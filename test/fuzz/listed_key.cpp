@@ -1,0 +1,23 @@
+// Blobs in another agent's list: what fingerprint code cannot read never passes as a key of a known type.
+
+#include "ssh/listed_key.hpp"
+
+#include "base/error.hpp"
+#include "ssh/fingerprint.hpp"
+
+#include <cstdlib>
+
+using namespace sshtpm;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const ByteView blob(data, size);
+    if (ssh::spoils_list(blob))
+        return 0;
+    try {
+        (void)ssh::describe(blob);
+    } catch (const Error& error) {
+        if (error.code() != Errc::unsupported)
+            std::abort();
+    }
+    return 0;
+}

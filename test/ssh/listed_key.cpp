@@ -1,0 +1,87 @@
+#include "ssh/listed_key.hpp"
+
+#include "base/base64.hpp"
+#include "ssh/vectors.hpp"
+#include "support/catch.hpp"
+#include "wire/writer.hpp"
+
+using namespace sshtpm;
+using namespace sshtpm::ssh;
+using wire::Writer;
+
+namespace {
+
+Bytes ecdsa_256(ByteView point) {
+    return Writer().text("ecdsa-sha2-nistp256").text("nistp256").string(point).bytes();
+}
+
+Bytes token(std::string_view application) {
+    return Writer().text("sk-ssh-ed25519@openssh.com").string(Bytes(32)).text(application).bytes();
+}
+
+} // namespace
+
+TEST_CASE("whatever ssh-keygen reads may be listed") {
+    for (const auto& line : vectors::lines("all.pub")) {
+        const auto words = vectors::words(line);
+        INFO(line);
+        CHECK_FALSE(spoils_list(base64_decode(words.at(1))));
+    }
+}
+
+TEST_CASE("types that OpenSSH does not know may be listed, whatever follows") {
+    CHECK_FALSE(spoils_list(Writer().text("new@example.com").raw(Bytes{1, 2}).bytes()));
+    CHECK_FALSE(spoils_list(Writer().text("").bytes()));
+}
+
+TEST_CASE("every beginning of a key spoils a list, and so does a byte behind it") {
+    for (const auto name : {"ecdsa-256", "ecdsa-521", "rsa-2048", "ed25519", "dsa", "ecdsa-256-user-cert",
+                            "ed25519-host-cert"}) {
+        auto blob = vectors::blob(name);
+        const auto type = vectors::words(text_of(blob).substr(4)).at(0).size(); // at least
+        for (std::size_t size = 4 + std::min<std::size_t>(type, 11); size < blob.size(); ++size) {
+            INFO(name << " " << size);
+            CHECK(spoils_list(ByteView(blob).first(size)));
+        }
+        blob.push_back(0);
+        CHECK(spoils_list(blob));
+    }
+    CHECK(spoils_list(Bytes{}));
+}
+
+TEST_CASE("a type with a NUL spoils a list") {
+    using namespace std::string_view_literals;
+    CHECK(spoils_list(Writer().text("new\0@example.com"sv).bytes()));
+    CHECK(spoils_list(Writer().text("ssh-ed25519\0"sv).string(Bytes(32)).bytes()));
+    CHECK_FALSE(spoils_list(token("ssh:")));
+    CHECK(spoils_list(token("ssh:\0x"sv)));
+}
+
+TEST_CASE("a name that OpenSSH takes for another type's spoils a list") {
+    for (const auto name :
+         {"RSA", "rsa", "Ed25519", "ecdsa-SK", "rsa-sha2-256", "rsa-sha2-512-cert-v01@openssh.com",
+          "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"})
+        CHECK(spoils_list(Writer().text(name).string(Bytes(32)).bytes()));
+}
+
+TEST_CASE("a small RSA key and a point that no key has by chance spoil a list") {
+    Bytes modulus(96, 0xff);
+    CHECK(spoils_list(Writer().text("ssh-rsa").mpint(Bytes{1, 0, 1}).mpint(modulus).bytes()));
+    Bytes point(65);
+    point.front() = 4;
+    CHECK(spoils_list(ecdsa_256(point)));
+    // x = 5 is on P-256.
+    const auto y = base64_decode("RZJDuapYGAb+kTvOmYF63hHKUDxk2aPFM0FcCDJI+8w=");
+    point[32] = 5;
+    std::copy(y.begin(), y.end(), point.begin() + 33);
+    CHECK(spoils_list(ecdsa_256(point)));
+}
+
+TEST_CASE("a certificate that its authority has not signed spoils a list") {
+    for (const auto name : {"ecdsa-256-user-cert", "rsa-2048-host-cert"}) {
+        auto blob = vectors::blob(name);
+        CHECK_FALSE(spoils_list(blob));
+        blob.back() ^= 1U;
+        CHECK(spoils_list(blob));
+    }
+}
