@@ -7,19 +7,24 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <type_traits>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
 
 namespace sshtpm::agent {
 
@@ -43,7 +48,8 @@ class TpmLane {
     const boost::asio::any_io_executor& loop() const noexcept { return loop_; }
 
     /// Runs `job(tpm::Device&)` on the lane, after the jobs before it, and gives its result, or throws what
-    /// it threw, on the loop.
+    /// it threw, on the loop. Cancelled before its turn has come, it is not run, and that is told at once;
+    /// afterwards its result is awaited, because what the TPM has done counts.
     template <class Job>
     boost::asio::awaitable<std::invoke_result_t<Job, tpm::Device&>> run(Job job) {
         using Result = std::invoke_result_t<Job, tpm::Device&>;
@@ -57,23 +63,66 @@ class TpmLane {
     }
 
   private:
+    enum class Phase { queued, begun, given_up };
+
+    /// Who waits for a job. The handler is touched on the loop only, and goes there when it is done.
+    template <class Handler>
+    struct Waiting {
+        explicit Waiting(Handler&& waits) : handler(std::move(waits)) {}
+
+        /// @returns false when another has come first.
+        bool enter(Phase phase) {
+            auto queued = Phase::queued;
+            return phase_.compare_exchange_strong(queued, phase);
+        }
+        template <class Result>
+        void complete(std::exception_ptr failure, Result result) {
+            boost::asio::get_associated_cancellation_slot(handler).clear();
+            std::move(handler)(std::move(failure), std::move(result));
+        }
+
+        Handler handler;
+
+      private:
+        std::atomic<Phase> phase_ = Phase::queued;
+    };
+
+    template <class Result, class Handler>
+    void give_up_when_cancelled(const std::shared_ptr<Waiting<Handler>>& waiting) {
+        auto slot = boost::asio::get_associated_cancellation_slot(waiting->handler);
+        if (!slot.is_connected())
+            return;
+        slot.assign([loop = loop_, weak = std::weak_ptr(waiting)](boost::asio::cancellation_type) {
+            const auto still = weak.lock();
+            if (!still || !still->enter(Phase::given_up))
+                return;
+            boost::asio::post(loop, [still] {
+                still->complete(std::make_exception_ptr(
+                                    boost::system::system_error(boost::asio::error::operation_aborted)),
+                                Result{});
+            });
+        });
+    }
+
     template <class Result, class Job, class Handler>
     void start(Job job, Handler handler) {
+        auto waiting = std::make_shared<Waiting<Handler>>(std::move(handler));
+        give_up_when_cancelled<Result>(waiting);
         boost::asio::post(lane_, [this, job = std::move(job), queued = std::chrono::steady_clock::now(),
-                                  handler = std::move(handler),
+                                  waiting = std::move(waiting),
                                   loop_stays = boost::asio::make_work_guard(loop_)]() mutable {
+            if (ending_ || !waiting->enter(Phase::begun))
+                return; // nobody waits for the result any more
             std::exception_ptr failure;
             Result result{};
-            if (ending_)
-                return; // nobody waits for the result any more
-            try {       // caught to be thrown again on the loop
+            try { // caught to be thrown again on the loop
                 result = device_->run(job, queued);
             } catch (...) {
                 failure = std::current_exception();
             }
             boost::asio::post(loop_,
-                              [handler = std::move(handler), failure, result = std::move(result)]() mutable {
-                                  std::move(handler)(failure, std::move(result));
+                              [waiting = std::move(waiting), failure, result = std::move(result)]() mutable {
+                                  waiting->complete(failure, std::move(result));
                               });
         });
     }

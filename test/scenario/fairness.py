@@ -2,12 +2,15 @@
 """Clients have the TPM in turn: who asks for a thousand signatures delays another's single one by one."""
 
 import contextlib
+import os
+import signal
 import struct
 import unittest
 
 from agent import Agent
-from lab import Scenario
+from lab import Scenario, wait_until
 from protocol import SIGN_RESPONSE, frame, read_signature, readable, sign_request
+from resources import descriptors
 from swtpm import Probe, Swtpm
 
 TPM2_SIGN = 0x15D  # TPM 2.0 part 2, 6.5.2
@@ -85,6 +88,25 @@ class Fairness(Scenario):
         with self.greedy(5) as clients:
             for _ in range(5):
                 self.assertLessEqual(self.delay(clients), 5)
+
+    def test_clients_that_have_left_delay_nobody(self):
+        with self.tpm.stopped():
+            before = len(signatures(self.probe.bytes()))
+            idle = descriptors(self.agent.process.pid)
+            for _ in range(200):
+                with self.agent.connect() as client:
+                    client.send(frame(sign_request(self.greedy_key.blob, b'mine')))
+            # Of those, one may be under way.
+            wait_until(lambda: descriptors(self.agent.process.pid) <= idle + 1, 'all that have left to go')
+            with self.agent.connect() as client:
+                client.send(frame(sign_request(self.key.blob, b'yours', 2)))
+                with self.agent.connect() as witness:
+                    witness.list()
+                    witness.list()
+                os.kill(self.tpm.process.pid, signal.SIGCONT)
+                self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+        after = signatures(self.probe.bytes())[before:]
+        self.assertLessEqual(len([size for size in after if size < 256]), 1)
 
     def test_two_greedy_clients_have_turns(self):
         with self.agent.connect() as one, self.agent.connect() as other:
