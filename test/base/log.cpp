@@ -56,3 +56,30 @@ TEST_CASE("lines above the level are dropped") {
     log_room::configure("p", log_room::Level::debug);
     CHECK(written_to_stderr(all) == "p: error: e\np: i\np: d\n");
 }
+
+TEST_CASE("what nobody reads does not stop the program, and is counted") {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    const UniqueFd reading(ends[0]), writing(ends[1]);
+    const UniqueFd kept(::dup(STDERR_FILENO));
+    log_room::configure("p", log_room::Level::info);
+    constexpr int lines = 3000;
+    const std::string text(100, 'x');
+    ::dup2(writing.value(), STDERR_FILENO);
+    for (int i = 0; i < lines; ++i) // more than a pipe holds
+        log_room::info(text);
+    REQUIRE(::fcntl(reading.value(), F_SETFL, O_NONBLOCK) == 0);
+    std::string read;
+    std::array<char, 4096> buffer{};
+    const auto drain = [&] {
+        for (ssize_t got = 0; (got = ::read(reading.value(), buffer.data(), buffer.size())) > 0;)
+            read.append(buffer.data(), static_cast<std::size_t>(got));
+    };
+    drain();
+    const auto written = static_cast<int>(read.size() / (text.size() + 4));
+    log_room::info("one more");
+    drain();
+    ::dup2(kept.value(), STDERR_FILENO);
+    CHECK(written < lines);
+    CHECK(read.ends_with("p: " + std::to_string(lines - written) + " lines lost\np: one more\n"));
+}
