@@ -2,6 +2,7 @@
 // The session-binds of a client, as they are told to the agents behind this one.
 
 #include "base/bytes.hpp"
+#include "protocol/bound_sessions.hpp"
 
 #include <span>
 #include <vector>
@@ -10,8 +11,8 @@ namespace sshtpm::agent {
 
 class Bindings {
   public:
-    /// A bind that was accepted, as it came.
-    void accepted(ByteView message) { messages_.push_back(copy_of(message)); }
+    /// A bind that was accepted, without what stood behind it.
+    void accepted(const protocol::SessionBind& bind);
     /// One that was not: the others are to distrust this connection too. Told once.
     void refused();
 

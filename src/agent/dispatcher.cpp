@@ -211,8 +211,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::Query, Call) {
 Dispatcher::Answer Dispatcher::serve(protocol::SessionBind request, Call call) {
     const auto known = call.client.sessions.sessions().size();
     if (call.client.sessions.bind(request)) {
-        if (call.client.sessions.sessions().size() > known) // not the same one again
-            call.client.bindings.accepted(call.message);
+        if (!upstreams_.empty() && call.client.sessions.sessions().size() > known) // not the same one again
+            call.client.bindings.accepted(request);
         co_return success_;
     }
     log::error("refused to bind a connection to a session");
