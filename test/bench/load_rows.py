@@ -7,6 +7,7 @@ whether ours does what is demanded. Its documentation is the demand.
 import os
 import socket
 import statistics
+import threading
 import time
 
 from contender import PROGRAMS, Contender, Load, Server
@@ -203,20 +204,45 @@ def tpm(bench):
     return text, NOTHING, p99 <= 5 and (served, answered) == (0, 1)
 
 
+class HangingAgent:
+    """Answers the first list request, with no keys, and nothing after that."""
+
+    def __init__(self, path):
+        self.path, self.asked = path, threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(1000)
+        self._first = None
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        self._first, _ = self._listener.accept()
+        self._first.recv(5)
+        self._first.sendall(b'\0\0\0\5\x0c\0\0\0\0')
+        self._first.recv(1)
+        self.asked.set()
+
+    def end(self):
+        self._first.close()
+        self._listener.close()
+
+
 def upstream(bench):
     """an agent behind it hangs: list p99 <= 5 ms"""
-    if '-A' not in bench.lab.run(f'{bench.lab.bin}/ssh-tpm-agent', '--help').stdout:
-        return 'no -A yet', NOTHING, True
-    with socket.socket(socket.AF_UNIX) as silent:
-        silent.bind(bench.lab.path('silent.sock'))
-        silent.listen(1000)
-        agent = bench.ours('-A', bench.lab.path('silent.sock'))
-        asker, load = Load(bench.lab, agent), Load(bench.lab, agent)
-        load.do('list', 1)  # the agent learns that nobody answers there
-        asker.do('sign', bench.software[0] + '.pub')  # of a key that is not ours
-        text, p99 = listing(load, 'list', 2000)
-        bench.end((agent, load), (agent, asker))
-    return text, NOTHING, p99 <= 5
+    # It lists nothing and then hangs, so that one client waits for an answer of its all the time. The very
+    # first list may take the second in which it is found out.
+    silent = HangingAgent(bench.lab.path('silent.sock'))
+    agent = bench.ours('-A', silent.path)
+    asker, load = Load(bench.lab, agent), Load(bench.lab, agent)
+    asker.do('sign', bench.software[0] + '.pub')  # of a key that is not ours
+    silent.asked.wait(10)
+    load.do('list', 1)
+    found = [listing(load, 'during', 1) for _ in range(8)]  # over several rests, with their probes
+    served = asker.do('wait', 0.1)['served']
+    bench.end((agent, load), (agent, asker))
+    silent.end()
+    text, p99 = max(found, key=lambda pair: pair[1])
+    return text, NOTHING, p99 <= 5 and served == 0
 
 
 def start(bench):
@@ -265,7 +291,8 @@ def soak(bench):
     texts = [f'{seconds:.0f} s: {mib(kib)}, {fds:+d}' for kib, fds in zip(drift, more)]
     if late > 0.1 * seconds:
         texts[0] += f', {late:.0f} s late'
-    return f'{texts[0]}, {handles} handles', texts[1], drift[0] <= MIB and more[0] == 0 and handles == 0
+    return f'{texts[0]}, {handles} handles', texts[1], \
+        drift[0] <= MIB and more[0] == 0 and handles == 0 and late <= 0.1 * seconds
 
 
 def settled(agent, expected):
