@@ -9,10 +9,10 @@ import unittest
 
 from agent import Agent, Askpass
 from lab import Scenario, wait_until
-from protocol import (FAILURE, IDENTITIES_ANSWER, LOCK, MAX_FRAME, REMOVE_ALL, REMOVE_ALL_RSA,
-                      REQUEST_IDENTITIES, SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, UNLOCK, frame, lock,
-                      readable, remove_identity, sign_request, string, tpm_add_key, u32, unlock)
-from resources import cpu, is_sanitized, rss
+from protocol import (EXTENSION_FAILURE, FAILURE, IDENTITIES_ANSWER, LOCK, MAX_FRAME, REMOVE_ALL, REMOVE_ALL_RSA,
+                      REQUEST_IDENTITIES, SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, UNLOCK, Connection, extension,
+                      frame, lock, readable, remove_identity, sign_request, string, tpm_add_key, u32, unlock)
+from resources import cpu, descriptors, is_sanitized, rss
 from swtpm import Swtpm
 
 LIST = frame(bytes([REQUEST_IDENTITIES]))
@@ -71,6 +71,40 @@ class Limits(Scenario):
         for client in served[3:6]:  # those that are in stay in
             client.send(LIST)
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
+
+    def test_descriptors_that_run_out_meanwhile_are_waited_for(self):
+        agent = Agent(self.lab)
+        agent.listed()
+        pid = agent.process.pid
+        wait_until(lambda: len(self.connect(agent, 1)[0].list()) == 1, 'the key')
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid), before[1]))
+        clients = self.connect(agent, 5)
+        for client in clients:
+            client.send(LIST)
+        agent.process.wait_line('accepting a client')
+        spent = cpu(pid)
+        self.assertEqual(readable(clients, 2), [])
+        self.assertLess(cpu(pid) - spent, 0.5 if SANITIZED else 0.05)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        for client in clients:
+            self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
+        self.assertEqual(agent.log().count('accepting a client'), 1)
+
+    def test_a_log_that_nobody_reads_stops_nobody(self):
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        path = self.lab.path('unread.sock')
+        process = self.lab.start(f'{self.lab.bin}/ssh-tpm-agent', '-l', path, '--key-dir', self.lab.keys,
+                                 preexec_fn=lambda: os.dup2(writing, 2))
+        os.close(writing)
+        process.wait_line('Agent pid')
+        bad = extension(b'session-bind@openssh.com', b'x')  # each costs a line of the log
+        with Connection(path) as client, Connection(path) as other:
+            for _ in range(5000):
+                self.assertEqual(client.request(bad)[0], EXTENSION_FAILURE)
+            self.assertEqual(len(other.list()), 1)
+            self.assertIsNotNone(other.sign(self.key.blob, b'data'))
 
     def test_a_signature_is_made_when_all_descriptors_are_in_use(self):
         agent = self.agent_with_descriptors(64, 64)
