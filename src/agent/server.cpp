@@ -46,10 +46,10 @@ UniqueFd duplicate(int fd) {
     return copy;
 }
 
-std::vector<std::shared_ptr<Upstream>> upstreams(const ServerOptions& options) {
+std::vector<std::shared_ptr<Upstream>> upstreams(asio::io_context& loop, const ServerOptions& options) {
     std::vector<std::shared_ptr<Upstream>> out;
     for (const auto& path : options.upstreams)
-        out.push_back(std::make_shared<Upstream>(path));
+        out.push_back(std::make_shared<Upstream>(loop.get_executor(), path));
     return out;
 }
 
@@ -149,8 +149,8 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     State state(loop.get_executor(), key_folder(options), options.pin_lifetime);
     state.scan_folder();
     Announcer announcer(loop.get_executor(), options.notifier, state.keys);
-    const auto dispatcher =
-        std::make_shared<Dispatcher>(loop.get_executor(), state, tpm, options.policy, upstreams(options));
+    const auto dispatcher = std::make_shared<Dispatcher>(loop.get_executor(), state, tpm, options.policy,
+                                                         upstreams(loop, options));
 
     const auto spawn_client = [&loop, dispatcher](asio::local::stream_protocol::socket client, os::Peer peer,
                                                   Turn turn) {

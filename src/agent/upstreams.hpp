@@ -30,13 +30,18 @@ class Upstreams {
     boost::asio::awaitable<std::optional<Bytes>> first_answer(ByteView message, ByteView blob,
                                                               const Bindings& bindings);
 
-    /// Tells all of them, and waits a second at most.
+    /// Tells all of them, those that rest, too, and waits a second at most. They are told even when the
+    /// client goes meanwhile: the answer is no longer its own affair.
     boost::asio::awaitable<void> tell_all(ByteView message, const Bindings& bindings);
 
   private:
     /// What each of them answers within a second; nothing for those that do not.
     boost::asio::awaitable<std::vector<std::optional<Bytes>>> ask_all(ByteView message,
                                                                       const Bindings& bindings);
+
+    /// Whether it answers a list request within a second; what it lists is known then. For those of whom
+    /// nobody knows whether they will answer the next question.
+    static boost::asio::awaitable<bool> is_well(UpstreamLink& link, const Bindings& bindings);
 
     std::vector<UpstreamLink> links_; ///< in the order of -A
 };

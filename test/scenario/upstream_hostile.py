@@ -182,7 +182,7 @@ class Hostile(Scenario):
                 waiting.setblocking(False)
                 waiting.connect(sick.socket)
         agent = self.agent_before(sick)
-        self.watch(agent, self.expected)
+        self.watch(agent, self.expected, hangs=True)
         self.assert_logged_once(agent, sick)
 
     def test_one_with_as_many_keys_as_a_list_may_have(self):
