@@ -254,7 +254,8 @@ class Hostile(Scenario):
             self.assertEqual(client.list(), self.expected)
             sick.behaviour = always(GOOD)
             wait_until(lambda: len(client.list()) == 3, 'the key of the one that is well again', 10)
-        agent.process.wait_line('answers')
+            # An old connection that is good says nothing of new ones: a probe of one does.
+            wait_until(lambda: client.list() and ' answers' in agent.log(), 'the end of its rest', 10)
         self.assertEqual(len(self.lines_about(agent, sick)), 2)
 
     def test_one_that_hung_and_is_well_again(self):
