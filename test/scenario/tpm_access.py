@@ -9,7 +9,7 @@ import termios
 import tty
 import unittest
 
-from agent import Agent, Askpass
+from agent import Agent
 from lab import AS_NOBODY, NO_LEAK_CHECK, Scenario, contents, needs_root
 from swtpm import Swtpm
 

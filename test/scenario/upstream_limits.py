@@ -11,7 +11,7 @@ from hostkey import HostKey
 from lab import Scenario, wait_until
 from protocol import (FAILURE, IDENTITIES_ANSWER, REMOVE_ALL, REMOVE_ALL_RSA, SUCCESS, extension, frame, lock,
                       remove_identity, session_bind, sign_request, string, u32, unlock)
-from resources import descriptors, is_sanitized, rss
+from resources import is_sanitized, rss
 from softkey import SoftKey
 from swtpm import Swtpm
 from upstream import LIST, FakeAgent, SshAgent, always, identities, lists
