@@ -173,11 +173,10 @@ class Locking(Scenario):
         agent = Agent(self.lab, env=askpass.env)
         with agent.connect() as waiting, agent.connect() as other:
             waiting.send(frame(sign_request(key.blob, b'data')))
-            with open(fifo, 'w', encoding='utf-8') as answer:
+            with open(fifo, 'wb', 0) as answer:
                 self.assertEqual(other.request(lock(b'x')), b'\x06')
                 try:
-                    answer.write(PIN + '\n')
-                    answer.flush()
+                    answer.write(PIN.encode() + b'\n')
                 except BrokenPipeError:
                     pass  # the lock took the question back
             self.assertEqual(waiting.read_frame(), b'\x05')

@@ -10,7 +10,7 @@ import unittest
 from agent import Agent, Askpass, ours
 from lab import Scenario, wait_until
 from protocol import (CONFIRM, NOT_KEPT, destination, frame, hop, lifetime, lock, read_pin_outcome,
-                      remove_identity, restrict_destination, sign_request, tpm_add_key, try_pin, unlock)
+                      readable, remove_identity, restrict_destination, sign_request, tpm_add_key, try_pin, unlock)
 from softkey import SoftKey
 from swtpm import Swtpm
 
@@ -60,8 +60,17 @@ class Meanwhile(Scenario):
         self.client.send(frame(sign_request((key or self.key).blob, b'data')))
         wait_until(self.askpass.questions, 'the question')
         yield
-        with open(self.fifo, 'w', encoding='ascii') as file:
-            file.write(text + '\n')
+        wait_until(lambda: readable([self.client], 0) or self.answer(text), 'somebody who takes the answer')
+
+    def answer(self, text):
+        """False while askpass does not read, or reads no more: what has happened may have taken it back."""
+        try:
+            window = os.open(self.fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return False
+        with open(window, 'wb', 0) as file, contextlib.suppress(BrokenPipeError):
+            file.write(text.encode() + b'\n')
+        return True
 
     def assert_refused(self):
         self.assertEqual(self.client.read_frame(), FAILURE)

@@ -42,8 +42,10 @@ class TwoPrompts(Scenario):
             yield clients
 
     def wait_for_windows(self, count):
-        questions = wait_until(lambda: len(self.askpass.questions()) == count and self.askpass.questions(),
-                               f'{count} questions')
+        def whole():  # and not about to be written down
+            questions = self.askpass.questions()
+            return len(questions) == count and all('key ' in each for each in questions) and questions
+        questions = wait_until(whole, f'{count} questions')
         names = [re.search("key '(.*)'", question)[1] for question in questions]
         self.windows = dict(zip(names, self.fifos))
         return names
