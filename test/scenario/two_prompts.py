@@ -176,13 +176,14 @@ class TwoPrompts(Scenario):
                 self.assert_as_fast(self.durations(other, requests), usual)
                 self.assertEqual(readable(clients, 0), [])
 
-    def test_locking_waits_for_no_window(self):
+    def test_locking_waits_for_no_window_and_takes_them_back(self):
         """How long it takes tells nothing: a password's hash is made to take its time."""
         with self.agent.connect() as other, self.asking('one', 'two') as clients:
             self.wait_for_windows(2)
             for request, expected in ((lock(b'word'), SUCCESS), (LIST, IDENTITIES_ANSWER), (unlock(b'word'), SUCCESS)):
                 self.assertEqual(other.request(request)[0], expected)
-            self.assertEqual(readable(clients, 0), [])
+            for client in clients:
+                self.assertEqual(client.read_frame()[0], FAILURE)
 
     def durations(self, client, requests):
         """The median of each."""
