@@ -23,13 +23,15 @@ std::string quoted(const std::string& comment) {
 }
 
 /// How many are left, and how long one takes to come back.
-std::string tries(const tpm::Lockout& lockout) {
-    if (lockout.interval == 0)
+std::string tries(const std::optional<tpm::Lockout>& lockout) {
+    if (!lockout)
+        return "The TPM does not say how many tries are left: this may be the LAST TRY before it locks.\n";
+    if (lockout->interval == 0)
         return {}; // none is counted
-    std::string text = lockout.last_try()
+    std::string text = lockout->last_try()
                            ? std::string("LAST TRY: another wrong PIN locks the TPM")
-                           : std::to_string(lockout.tries_left()).append(" tries before the TPM locks");
-    return text.append("; a try comes back ").append(tpm::every(lockout.interval)).append(".\n");
+                           : std::to_string(lockout->tries_left()).append(" tries before the TPM locks");
+    return text.append("; a try comes back ").append(tpm::every(lockout->interval)).append(".\n");
 }
 
 } // namespace
@@ -46,11 +48,9 @@ std::string Requester::words() const {
 
 std::string pin_question(const identity::Identity& identity, const Requester& requester,
                          const std::optional<tpm::Lockout>& lockout, int refused) {
-    std::string text = refused > 0 ? "That PIN is wrong.\n" : "";
-    if (lockout)
-        text += tries(*lockout);
     return facts(identity, requester)
-        .append(text)
+        .append(refused > 0 ? "That PIN is wrong.\n" : "")
+        .append(tries(lockout))
         .append("Enter PIN for key ")
         .append(quoted(identity.comment))
         .append(": ");

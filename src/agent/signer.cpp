@@ -21,6 +21,11 @@ bool same_file(const keyfile::KeyFile& a, const keyfile::KeyFile& b) {
     return equal(tpm::view_of(a.private_area), tpm::view_of(b.private_area));
 }
 
+/// What is not known is taken for the worst.
+bool may_be_last(const std::optional<tpm::Lockout>& state) {
+    return !state || state->last_try();
+}
+
 } // namespace
 
 Signer::Signer(const asio::any_io_executor& loop, State& state, TpmService& tpm)
@@ -132,7 +137,7 @@ asio::awaitable<std::optional<AuthOffer>> Signer::without_pin(HeldKeyPtr line, A
     const auto state = co_await lockout();
     if (!still_usable(*line))
         co_return std::nullopt;
-    if (state && !state->active && !state->last_try())
+    if (!may_be_last(state) && !state->active)
         co_return std::move(offer);
     log::info("whether key '", printable(line->identity->comment),
               "' has no PIN, as its file says, is not tried: one that it has would lock the TPM");
@@ -168,13 +173,12 @@ asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer
         // Tries may have been spent while the person typed, and are not until this one is.
         offer.attempt.emplace(co_await attempts_.take());
         const auto now = co_await lockout();
-        const bool told = state && state->last_try();
-        const bool is_last = now && now->last_try(), locked = now && now->active;
+        const bool locked = now && now->active;
         // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a
         // PIN" of keys that have none, but not where it may be the last try.
-        if ((!*pin && (refusal_seen_ || is_last || !now)) || !still_usable(*line))
+        if ((!*pin && (refusal_seen_ || may_be_last(now))) || !still_usable(*line))
             co_return std::nullopt;
-        if (!locked && (told || !is_last)) {
+        if (!locked && (may_be_last(state) || !may_be_last(now))) {
             offer.auth = std::move(*pin);
             co_return std::move(offer);
         }
@@ -197,12 +201,14 @@ asio::awaitable<std::optional<tpm::Auth>> Signer::ask_once(HeldKeyPtr line, std:
     co_return std::move(pin);
 }
 
-/// Nothing when the TPM does not say: a person is asked all the same.
+/// Nothing when the TPM does not say, also when it is asked again: a person is told so.
 asio::awaitable<std::optional<tpm::Lockout>> Signer::lockout() {
-    try {
-        co_return co_await tpm_.lockout();
-    } catch (const Error& error) {
-        log::debug("reading the TPM's lockout counter: ", error.what());
+    for (int times = 0; times < 2; ++times) {
+        try { // caught because signatures do not depend on it
+            co_return co_await tpm_.lockout();
+        } catch (const Error& error) {
+            log::debug("reading the TPM's lockout counter: ", error.what());
+        }
     }
     co_return std::nullopt;
 }
@@ -216,11 +222,14 @@ asio::awaitable<Signer::PinTrial> Signer::try_pin(HeldKeyPtr line, tpm::Auth pin
     if (before && before->active)
         co_return PinTrial{protocol::PinOutcome::lockout, 0, tpm::lockout_text(*before)};
     co_await tpm_.make_ready(line->identity);
-    const bool unannounced = before && before->last_try() && tries_told > 1;
-    if (!pin || unannounced)
+    if (!pin)
+        co_return PinTrial{protocol::PinOutcome::not_tried,
+                           before ? before->tries_left() : protocol::unknown_tries, "no PIN was tried"};
+    if (may_be_last(before) && tries_told > 1)
         co_return PinTrial{
-            protocol::PinOutcome::not_tried, before ? before->tries_left() : protocol::unknown_tries,
-            pin ? "the PIN was not tried: a wrong one would lock the TPM" : "no PIN was tried"};
+            protocol::PinOutcome::not_tried, 1,
+            before ? "the PIN was not tried: a wrong one would lock the TPM"
+                   : "the PIN was not tried: the TPM does not say whether a wrong one would lock it"};
     const auto hash = ssh::info(identity->public_key.type()).hash;
     const auto result =
         co_await tpm_.sign(identity, pin, hash, ssh::digest(hash, identity->public_key.blob()));

@@ -57,6 +57,31 @@ TEST_CASE("tries that go while a person types: the last one is told before it is
     CHECK(desk.asked()[1].find("LAST TRY") != std::string::npos);
 }
 
+TEST_CASE("a TPM that does not say how many tries are left: that it may be the last one is told") {
+    Desk desk(true, "wrong\nright");
+    SECTION("from the beginning") {
+        desk.tpm.silent = true;
+        CHECK(desk.sign());
+        CHECK(desk.tpm.tried == std::vector<std::string>{"wrong", "right"});
+    }
+    SECTION("while a person types") {
+        desk.tpm.meanwhile = [&] { desk.tpm.silent = desk.questions() > 0; };
+        CHECK(desk.sign());
+        CHECK(desk.tpm.tried == std::vector<std::string>{"right"});
+        CHECK(desk.asked()[0].find("LAST TRY") == std::string::npos);
+    }
+    REQUIRE(desk.questions() == 2);
+    CHECK(desk.asked()[1].find("may be the LAST TRY") != std::string::npos);
+}
+
+TEST_CASE("a TPM whose counter is read at the second attempt has said what it is") {
+    Desk desk;
+    desk.tpm.meanwhile = [&, readings = 0]() mutable { desk.tpm.silent = ++readings % 2 == 1; };
+    CHECK(desk.sign());
+    REQUIRE(desk.questions() == 1);
+    CHECK(desk.asked()[0].find("32 tries") != std::string::npos);
+}
+
 TEST_CASE("a TPM that locks, or comes to its last try, while a person types again takes no more") {
     Desk desk(true, "wrong\nright\nright");
     desk.tpm.meanwhile = [&] {
@@ -82,6 +107,17 @@ TEST_CASE("a client's PIN is not the last try unless the client knows that it is
         CHECK(trial.outcome == PinOutcome::not_tried);
         CHECK(trial.tries_left == 1);
     }
+    CHECK(desk.tpm.tried.empty());
+    CHECK(desk.try_pin("right", 1).outcome == PinOutcome::kept);
+}
+
+TEST_CASE("a client's PIN is tried, where the TPM does not say what is left, once the client knows") {
+    Desk desk;
+    desk.tpm.silent = true;
+    CHECK(desk.try_pin("", protocol::unknown_tries).tries_left == protocol::unknown_tries);
+    const auto trial = desk.try_pin("right", protocol::unknown_tries);
+    CHECK(trial.outcome == PinOutcome::not_tried);
+    CHECK(trial.tries_left == 1);
     CHECK(desk.tpm.tried.empty());
     CHECK(desk.try_pin("right", 1).outcome == PinOutcome::kept);
 }
