@@ -5,13 +5,12 @@ whether ours does what is demanded. Its documentation is the demand.
 """
 
 import os
-import socket
 import statistics
-import threading
 import time
 
 from contender import PROGRAMS, Contender, Load, Server
 from agent import Askpass
+from hanging_agent import HangingAgent
 from lab import wait_until
 from resources import cpu, descriptors, rss
 from swtpm import Swtpm
@@ -202,29 +201,6 @@ def tpm(bench):
     answered = signer.do('wait', 5)['served']
     bench.end((agent, load), (agent, signer))
     return text, NOTHING, p99 <= 5 and (served, answered) == (0, 1)
-
-
-class HangingAgent:
-    """Answers the first list request, with no keys, and nothing after that."""
-
-    def __init__(self, path):
-        self.path, self.asked = path, threading.Event()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(path)
-        self._listener.listen(1000)
-        self._first = None
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        self._first, _ = self._listener.accept()
-        self._first.recv(5)
-        self._first.sendall(b'\0\0\0\5\x0c\0\0\0\0')
-        self._first.recv(1)
-        self.asked.set()
-
-    def end(self):
-        self._first.close()
-        self._listener.close()
 
 
 def upstream(bench):
