@@ -134,6 +134,8 @@ Device::Turn::~Turn() {
     if (emulator_turn_ && device_.keys_)
         device_.keys_->flush();
     device_.note_loss();
+    if (emulator_turn_ && device_.broken_)
+        emulator_turn_->leave_uncleared();
 }
 
 } // namespace sshtpm::tpm

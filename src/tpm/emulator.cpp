@@ -54,9 +54,11 @@ UniqueFd open_lock(const UniqueFd& folder, const char* name) {
 
 constexpr std::chrono::milliseconds lock_pause{2}; ///< flock has no deadline to give it
 
+constexpr std::size_t holder_width = 12; ///< of a process id in a lock's file
+
 /// Who has the turn writes his id into the lock's file; the other locks have none.
 std::string holder_of(const UniqueFd& file) {
-    std::array<char, 16> text{};
+    std::array<char, holder_width> text{};
     const auto size = ::pread(file.value(), text.data(), text.size(), 0);
     pid_t pid = 0;
     if (size > 0)
@@ -98,15 +100,26 @@ void ensure_running(const UniqueFd& folder) {
 }
 
 /// The turn's lock file has a process id in it while somebody has the turn; one that is there before is of a
-/// user that did not come to its end.
+/// user that did not come to its end. All ids are of one width, so that the file is never empty in between:
+/// who is killed here has not flushed yet what the one before has left.
 bool mark_begun(const UniqueFd& turn) {
     struct stat status {};
     const bool cut_short = ::fstat(turn.value(), &status) == 0 && status.st_size > 0;
-    const auto pid = std::to_string(::getpid());
-    if (::ftruncate(turn.value(), 0) != 0 ||
-        ::pwrite(turn.value(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
+    auto pid = std::to_string(::getpid());
+    pid.resize(holder_width, ' ');
+    if (::pwrite(turn.value(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
         throw Error::from_errno(errno, "the emulator's turn");
     return cut_short;
+}
+
+void empty(const Context& context) {
+    try { // caught to say what ESYS does not know
+        flush_leftovers(context);
+    } catch (const Error&) {
+        if (context.loss())
+            throw context.loss()->error();
+        throw;
+    }
 }
 
 } // namespace
@@ -124,12 +137,12 @@ Emulator::Turn Emulator::take_turn(std::chrono::seconds patience) const {
     lock(turn, LOCK_EX, patience);
     ensure_running(folder_);
     if (mark_begun(turn))
-        flush_leftovers(Context(tcti()));
+        empty(Context(tcti()));
     return Turn(std::move(turn));
 }
 
 Emulator::Turn::~Turn() {
-    if (lock_)
+    if (lock_ && emptied_)
         (void)!::ftruncate(lock_.value(), 0);
 }
 

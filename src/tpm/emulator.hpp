@@ -38,10 +38,14 @@ class Emulator {
         Turn& operator=(Turn&&) = delete;
         ~Turn();
 
+        /// To be said when it may leave something loaded: the next user, whoever that is, flushes it.
+        void leave_uncleared() noexcept { emptied_ = false; }
+
       private:
         friend class Emulator;
         explicit Turn(UniqueFd lock) noexcept : lock_(std::move(lock)) {}
         UniqueFd lock_;
+        bool emptied_ = true;
     };
 
     /// Waits for the turn, for as long as another user may take for one, starts the emulator again if it has

@@ -5,6 +5,9 @@
 #include "support/temp_folder.hpp"
 #include "tpm/create.hpp"
 #include "tpm/device.hpp"
+#include "tpm/primary.hpp"
+#include "tpm/templates.hpp"
+#include "tpm/tpm2b.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -25,6 +28,16 @@ bool signs(tpm::Device& device, const std::shared_ptr<const keyfile::KeyFile>& k
 std::shared_ptr<const keyfile::KeyFile> make(tpm::Device& device) {
     const auto turn = device.take_turn();
     return std::make_shared<const keyfile::KeyFile>(tpm::create_key(device, {}, nullptr));
+}
+
+/// How many objects the TPM has loaded.
+std::uint32_t loaded(const tpm::Context& context) {
+    TPMS_CAPABILITY_DATA* data = nullptr;
+    TPMI_YES_NO more = TPM2_NO;
+    REQUIRE(Esys_GetCapability(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES,
+                               TPM2_TRANSIENT_FIRST, 1, &more, &data) == TSS2_RC_SUCCESS);
+    const tpm::EsysOutput<TPMS_CAPABILITY_DATA> owner(data);
+    return data->data.handles.count;
 }
 
 } // namespace
@@ -60,6 +73,23 @@ SCENARIO("a user that is stopped in its turn is waited for no longer than that, 
         }
     }
     const auto turn = emulator.take_turn(std::chrono::seconds(0));
+}
+
+SCENARIO("what a user says that it may have left is flushed for the next one") {
+    const support::TempFolder folder;
+    const auto emulator = tpm::Emulator::join(folder.path() / "state");
+    const tpm::Context context(emulator.tcti());
+    {
+        const auto turn = emulator.take_turn();
+        tpm::create_primary(context, ESYS_TR_RH_OWNER, tpm::ecc_storage_key()).abandon();
+    }
+    {
+        auto turn = emulator.take_turn(); // nobody said so
+        CHECK(loaded(context) == 1);
+        turn.leave_uncleared();
+    }
+    const auto turn = emulator.take_turn();
+    CHECK(loaded(context) == 0);
 }
 
 SCENARIO("users that start at once do not fight") {
