@@ -72,6 +72,7 @@ class Limits(Scenario):
             client.send(LIST)
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
 
+    @unittest.skipIf(SANITIZED, 'UBSan looks at objects through a pipe of its own, which needs descriptors')
     def test_descriptors_that_run_out_meanwhile_are_waited_for(self):
         agent = Agent(self.lab)
         agent.listed()
@@ -85,7 +86,7 @@ class Limits(Scenario):
         agent.process.wait_line('accepting a client')
         spent = cpu(pid)
         self.assertEqual(readable(clients, 2), [])
-        self.assertLess(cpu(pid) - spent, 0.5 if SANITIZED else 0.05)
+        self.assertLess(cpu(pid) - spent, 0.05)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
         for client in clients:
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
