@@ -7,7 +7,7 @@ import signal
 import unittest
 
 import keyfile
-from lab import read, read_key
+from lab import read, read_key, wait_until
 from protocol import Connection
 
 HASHES = {'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512', 'ecdsa-sha2-nistp256': 'sha256',
@@ -62,6 +62,10 @@ class Agent:
         """What `ssh-add -L` prints, line by line."""
         result = self.ssh_add('-L')
         return result.stdout.splitlines() if result.returncode == 0 else []
+
+    def wait_until_listed(self, lines):
+        """Waits until these lines, in whatever order, are the list."""
+        wait_until(lambda: sorted(self.listed()) == sorted(lines), f'{lines} in the list')
 
     def ssh_keygen_sign(self, key, message='a message', **more):
         """`ssh-keygen -Y sign` with a public key whose private half the agent has: the completed process."""

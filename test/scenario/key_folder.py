@@ -22,10 +22,6 @@ class KeyFolder(Scenario):
         super().setUp()
         self.tpm = Swtpm(self.lab)
 
-    def assert_shows(self, agent, lines):
-        """These lines, in whatever order, become the list."""
-        wait_until(lambda: sorted(agent.listed()) == sorted(lines), f'{lines} in the list')
-
     def test_a_change_shows_within_a_second(self):
         key = self.lab.make_key('a', folder=self.lab.make_folder('elsewhere'))
         agent, places, took = Agent(self.lab), [key.tpm, self.lab.path('keys/a.tpm')], []
@@ -43,17 +39,17 @@ class KeyFolder(Scenario):
         agent = Agent(self.lab)
         self.assertEqual(agent.listed(), [])
         key = self.lab.make_key('b')
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
         agent.sign_and_check(key)
         first = self.lab.make_key('a', 'rsa', 2048)
-        self.assert_shows(agent, [first.line, key.line])
+        agent.wait_until_listed([first.line, key.line])
 
     def test_a_deleted_key_goes_and_signs_no_more(self):
         keys = [self.lab.make_key(name) for name in 'ab']
         agent = Agent(self.lab)
         agent.sign_and_check(keys[0])
         os.unlink(keys[0].tpm)
-        self.assert_shows(agent, [keys[1].line])
+        agent.wait_until_listed([keys[1].line])
         self.assertNotEqual(agent.ssh_keygen_sign(keys[0]).returncode, 0)
 
     def test_a_replaced_key_shows_the_new_one(self):
@@ -62,7 +58,7 @@ class KeyFolder(Scenario):
         agent = Agent(self.lab)
         agent.sign_and_check(key)
         os.replace(new.tpm, key.tpm)
-        self.assert_shows(agent, [new.line])
+        agent.wait_until_listed([new.line])
         agent.sign_and_check(new)
 
     def test_a_file_that_is_written_in_place_shows_once_it_is_whole(self):
@@ -75,22 +71,22 @@ class KeyFolder(Scenario):
                 file.write(content[piece:piece + 50])
                 file.flush()
                 self.assertEqual(agent.listed(), [])
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
 
     def test_a_renamed_key_stays_one_key(self):
         key = self.lab.make_key('a')
         agent = Agent(self.lab)
         os.rename(key.tpm, self.lab.path('keys/z.tpm'))
         mark = self.lab.make_key('b')
-        self.assert_shows(agent, [mark.line, key.line])
+        agent.wait_until_listed([mark.line, key.line])
 
     def test_a_key_moved_out_goes_and_moved_in_comes(self):
         key = self.lab.make_key('a')
         agent = Agent(self.lab)
         os.rename(key.tpm, self.lab.path('a.tpm'))
-        self.assert_shows(agent, [])
+        agent.wait_until_listed([])
         os.rename(self.lab.path('a.tpm'), key.tpm)
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
 
     def test_a_certificate_comes_changes_and_goes(self):
         key = self.lab.make_key('a')
@@ -98,9 +94,9 @@ class KeyFolder(Scenario):
         self.assertEqual(len(agent.listed()), 1)
         for name in ('one', 'two'):
             certificate = certify(self.lab, key, '-n', name)[1]
-            self.assert_shows(agent, [key.line, certificate.line])
+            agent.wait_until_listed([key.line, certificate.line])
         os.unlink(key.path + '-cert.pub')
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
 
     def test_a_certificate_may_come_before_its_key(self):
         made = self.lab.make_key('a', folder=self.lab.make_folder('elsewhere'))
@@ -108,13 +104,13 @@ class KeyFolder(Scenario):
         agent = Agent(self.lab)
         shutil.copy(made.path + '-cert.pub', self.lab.path('keys/a-cert.pub'))
         shutil.copy(made.tpm, self.lab.path('keys/a.tpm'))
-        self.assert_shows(agent, [made.line, certificate.line])
+        agent.wait_until_listed([made.line, certificate.line])
 
     def test_a_new_comment_shows(self):
         key = self.lab.make_key('a')
         agent = Agent(self.lab)
         self.lab.keygen('-q', '-c', '-C', 'a new comment', '-f', key.tpm)
-        self.assert_shows(agent, [' '.join(key.line.split()[:2] + ['a new comment'])])
+        agent.wait_until_listed([' '.join(key.line.split()[:2] + ['a new comment'])])
 
     def test_a_pin_that_keygen_changed_is_the_one_that_counts(self):
         key = self.lab.make_key('a', pin=PIN)
@@ -133,9 +129,9 @@ class KeyFolder(Scenario):
         self.assertEqual(agent.listed(), [])
         self.lab.make_folder('later', 'keys')
         key = self.lab.make_key('a', folder=folder)
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
         other = self.lab.make_key('b', folder=folder)
-        self.assert_shows(agent, [key.line, other.line])
+        agent.wait_until_listed([key.line, other.line])
 
     def test_a_folder_that_is_replaced_is_watched_on(self):
         key = self.lab.make_key('a')
@@ -143,11 +139,11 @@ class KeyFolder(Scenario):
         agent = Agent(self.lab)
         self.assertEqual(agent.listed(), [key.line])
         shutil.rmtree(self.lab.keys)
-        self.assert_shows(agent, [])
+        agent.wait_until_listed([])
         os.rename(self.lab.path('elsewhere'), self.lab.keys)
-        self.assert_shows(agent, [new.line])
+        agent.wait_until_listed([new.line])
         third = self.lab.make_key('c')
-        self.assert_shows(agent, [new.line, third.line])
+        agent.wait_until_listed([new.line, third.line])
 
     def test_a_broken_file_disturbs_no_other(self):
         key = self.lab.make_key('a')
@@ -157,7 +153,7 @@ class KeyFolder(Scenario):
         os.mkfifo(self.lab.path('keys/d.tpm'))
         os.symlink(self.lab.path('keys/e.tpm'), self.lab.path('keys/e.tpm'))
         last = self.lab.make_key('z')
-        self.assert_shows(agent, [key.line, last.line])
+        agent.wait_until_listed([key.line, last.line])
         agent.process.wait_line('b.tpm')
 
     def test_a_thousand_changes_are_followed_to_the_last(self):
@@ -167,7 +163,7 @@ class KeyFolder(Scenario):
             shutil.copy(key.tpm, self.lab.path('keys/a.tpm'))
             os.unlink(self.lab.path('keys/a.tpm'))
         shutil.copy(key.tpm, self.lab.path('keys/b.tpm'))
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
 
     def test_what_ssh_add_brought_stays_when_the_folder_changes(self):
         soft = SoftKey(self.lab, self.lab.path('soft'))
@@ -176,7 +172,7 @@ class KeyFolder(Scenario):
         key = self.lab.make_key('a')
         wait_until(lambda: sorted(agent.listed()) == sorted([key.line, soft.key.line]), 'both keys')
         os.unlink(key.tpm)
-        self.assert_shows(agent, [soft.key.line])
+        agent.wait_until_listed([soft.key.line])
 
     def test_sighup_reads_the_folder_by_hand(self):
         """A folder on a network file system sends no notices; this is for those."""
@@ -186,7 +182,7 @@ class KeyFolder(Scenario):
         self.assertEqual(agent.listed(), [])
         for _ in range(3):
             agent.process.popen.send_signal(signal.SIGHUP)
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
         agent.sign_and_check(key)
         agent.stop()
         self.tpm.assert_no_handles()

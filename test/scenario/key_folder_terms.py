@@ -16,10 +16,6 @@ class KeyFolderTerms(Scenario):
         super().setUp()
         self.tpm = Swtpm(self.lab)
 
-    def assert_shows(self, agent, lines):
-        """These lines, in whatever order, become the list."""
-        wait_until(lambda: sorted(agent.listed()) == sorted(lines), f'{lines} in the list')
-
     def add(self, agent, key, *options):
         """By ssh-tpm-add, whose constraints hold for the certificate too."""
         self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '-q', *options, key.tpm, status=0,
@@ -40,11 +36,11 @@ class KeyFolderTerms(Scenario):
         line = self.change(key, 'new')
         certificate = certify(self.lab, read_key(key.path), '-n', 'other')[1]
         mark = self.change(other, 'mark')  # when this shows, the others have been looked at
-        self.assert_shows(agent, [mark])
+        agent.wait_until_listed([mark])
         self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         self.assertEqual(askpass.questions(), [])
         agent.process.popen.send_signal(signal.SIGHUP)
-        self.assert_shows(agent, [line, certificate.line, mark])
+        agent.wait_until_listed([line, certificate.line, mark])
         agent.sign_and_check(key)
         self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         self.assertEqual(len(askpass.questions()), 2)
@@ -57,9 +53,9 @@ class KeyFolderTerms(Scenario):
             agent.ssh_add(*removal, status=0)
             self.change(key, f'changed after {removal}')
             mark = self.change(other, f'mark after {removal}')
-            self.assert_shows(agent, [mark])
+            agent.wait_until_listed([mark])
         self.add(agent, key)
-        self.assert_shows(agent, [read_key(key.path).line, mark])
+        agent.wait_until_listed([read_key(key.path).line, mark])
 
     def test_another_key_in_the_file_of_one_that_stays_away_shows(self):
         key = self.lab.make_key('a')
@@ -68,7 +64,7 @@ class KeyFolderTerms(Scenario):
         self.add(agent, key, '-c')
         agent.ssh_add('-D', status=0)
         os.replace(new.tpm, key.tpm)
-        self.assert_shows(agent, [new.line])
+        agent.wait_until_listed([new.line])
         agent.sign_and_check(new)
 
     def test_the_certificate_of_a_key_that_was_added_is_followed_on_its_terms(self):
@@ -78,20 +74,20 @@ class KeyFolderTerms(Scenario):
         agent = Agent(self.lab, env=askpass.env)
         self.add(agent, key, '-c')
         certificate = certify(self.lab, key, '-n', 'two')[1]
-        self.assert_shows(agent, [key.line, certificate.line])
+        agent.wait_until_listed([key.line, certificate.line])
         with agent.connect() as connection:
             self.assertIsNotNone(connection.sign(certificate.blob, b'data'))
             self.assertIsNone(connection.sign(certificate.blob, b'data'))
         self.assertEqual(len(askpass.questions()), 2)
         os.unlink(key.path + '-cert.pub')
-        self.assert_shows(agent, [key.line])
+        agent.wait_until_listed([key.line])
 
     def test_a_certificate_that_comes_after_its_key_was_added_ends_with_it(self):
         key = self.lab.make_key('a')
         agent = Agent(self.lab)
         self.add(agent, key, '-t', '3')
         certificate = certify(self.lab, key, '-n', 'root')[1]
-        self.assert_shows(agent, [key.line, certificate.line])
+        agent.wait_until_listed([key.line, certificate.line])
         wait_until(lambda: agent.listed() == [], 'the end of both')
 
 
