@@ -10,7 +10,7 @@ import raw_tpm
 from agent import Agent
 from lab import Scenario, wait_until
 from protocol import FAILURE, frame, sign_request
-from resources import descriptors, is_sanitized, rss
+from resources import descriptors_at_rest, is_sanitized, rss
 from swtpm import Probe, Swtpm
 
 DEADLINE = 10  # seconds, of a command that makes no key but the ECC storage key
@@ -97,8 +97,8 @@ class TpmHangs(Scenario):
                 self.refused_after(agent, key, 1)
             raw_tpm.flush_all(self.tpm)  # the emulator has no resource manager that does so
             self.assert_heals(agent, key)
-            before = before or (rss(pid), descriptors(pid))  # of the first one, when all is in place
-        self.assertEqual(descriptors(pid), before[1])
+            before = before or (rss(pid), descriptors_at_rest(agent))  # of the first one, when all is in place
+        self.assertEqual(descriptors_at_rest(agent), before[1])
         if not is_sanitized(os.environ['SSH_TPM_BUILD']):
             self.assertLess(rss(pid) - before[0], GROWTH)
         agent.stop()

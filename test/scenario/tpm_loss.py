@@ -13,7 +13,7 @@ from agent import Agent, Askpass
 from lab import Scenario
 from libcrypto import Verifier
 from protocol import RSA_SHA2_256
-from resources import descriptors, is_sanitized, rss
+from resources import descriptors_at_rest, is_sanitized, rss
 from swtpm import Probe, Swtpm
 
 PIN = 'correct horse 42'
@@ -136,7 +136,7 @@ class TpmLoss(Scenario):
         pid, memory, open_files = self.agent.process.pid, 0, 0
         for number in range(CYCLES + WARM_UP):
             if number == WARM_UP:
-                memory, open_files = rss(pid), descriptors(pid)
+                memory, open_files = rss(pid), descriptors_at_rest(self.agent)
             key = self.keys[number % len(self.keys)]
             fault = FAULTS[number % len(FAULTS)]
             with self.probe.failing(f'TPM2_Sign {fault} times=1'):
@@ -145,7 +145,7 @@ class TpmLoss(Scenario):
                     self.assertIsNot(key, self.guarded)
             self.assert_heals(key)
         self.assert_healed_soon()
-        self.assertEqual(descriptors(pid), open_files)
+        self.assertEqual(descriptors_at_rest(self.agent), open_files)
         grown = rss(pid) - memory
         print(f'{CYCLES} losses: {grown:+} KiB of {memory}, {open_files} descriptors before and after')
         if not is_sanitized(os.environ['SSH_TPM_BUILD']):
@@ -160,12 +160,12 @@ class TpmLoss(Scenario):
         with agent.connect() as client:
             for number in range(RESTARTS + WARM_UP_RESTARTS):
                 if number == WARM_UP_RESTARTS:
-                    memory, open_files = rss(pid), descriptors(pid)
+                    memory, open_files = rss(pid), descriptors_at_rest(agent)
                 self.tpm.kill()
                 self.tpm.start()
                 if client.sign(self.free.blob, b'data') is None:
                     self.assertIsNotNone(client.sign(self.free.blob, b'data'))
-            self.assertEqual(descriptors(pid), open_files)
+            self.assertEqual(descriptors_at_rest(agent), open_files)
             if not is_sanitized(os.environ['SSH_TPM_BUILD']):
                 self.assertLess(rss(pid) - memory, GROWTH)
         agent.stop()

@@ -7,7 +7,7 @@ import unittest
 from agent import Agent, Askpass
 from lab import Scenario, wait_until
 from protocol import FAILURE, frame, sign_request, string
-from resources import cpu, descriptors
+from resources import cpu, descriptors, descriptors_at_rest
 from swtpm import Swtpm
 from upstream import SshAgent, TwoBehind
 
@@ -84,19 +84,19 @@ class ComingAndGoing(TwoBehind):
 
     def test_each_client_has_a_connection_of_its_own_there_which_ends_with_it(self):
         self.start(others=(self.first,))
-        idle = descriptors(self.first.process.pid)
+        idle = descriptors_at_rest(self.first)
         clients = [self.agent.connect() for _ in range(5)]
         for client in clients:
             self.addCleanup(client.socket.close)
-        self.assertEqual(descriptors(self.first.process.pid), idle)  # none before it is needed
+        self.assertEqual(descriptors_at_rest(self.first), idle)  # none before it is needed
         for client in clients:
             client.list()
-        self.assertEqual(descriptors(self.first.process.pid), idle + 5)
+        self.assertEqual(descriptors_at_rest(self.first), idle + 5)
         clients[0].list()
-        self.assertEqual(descriptors(self.first.process.pid), idle + 5)
+        self.assertEqual(descriptors_at_rest(self.first), idle + 5)
         for client in clients:
             client.socket.close()
-        wait_until(lambda: descriptors(self.first.process.pid) == idle, 'the end of the connections')
+        wait_until(lambda: descriptors_at_rest(self.first) == idle, 'the end of the connections')
 
 
 class Circles(Scenario):
