@@ -21,6 +21,7 @@ SIGNALS = 10_000
 HARMLESS = (signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG, signal.SIGCONT)
 HANDLED = (signal.SIGHUP,)
 IF_IGNORED = (signal.SIGPIPE, signal.SIGUSR2, signal.SIGALRM)
+SIGNATURES, KEYS = 20, 4  # at the least, however slow the machine is
 STOP_EVERY = 100  # rounds
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -84,7 +85,7 @@ class DeviceSignals(Scenario):
         self.lab.env['SSH_TPM_TCTI'] = self.device.tcti
 
     def sign_in_a_storm(self, agent, key):
-        """Signatures from the first signal to the last; how many there were."""
+        """Signatures from the first signal to the last."""
         pid = agent.process.pid
         caught, ignored = mask_of(pid, 'SigCgt'), mask_of(pid, 'SigIgn')
         for number in HANDLED:
@@ -94,7 +95,7 @@ class DeviceSignals(Scenario):
         count = 0
         try:
             with agent.connect() as connection:
-                while not storm.enough.is_set():
+                while count < SIGNATURES or not storm.enough.is_set():
                     data = f'message {count}'.encode()
                     answer = connection.sign(key.blob, data, RSA_SHA2_512 if key.algorithm == 'ssh-rsa' else 0)
                     self.assertIsNotNone(answer, f'signature {count} after {storm.sent} signals')
@@ -104,7 +105,6 @@ class DeviceSignals(Scenario):
         self.assertGreaterEqual(storm.sent, SIGNALS)
         self.assertIsNone(agent.process.popen.poll())
         print(f'{count} signatures, {storm.sent} signals, {storm.stops} stops')
-        return count
 
     def assert_undisturbed(self, agent):
         for word in ('error', 'lost', 'garbled', 'did not answer', 'refused'):
@@ -115,7 +115,7 @@ class DeviceSignals(Scenario):
             with self.subTest(kind):
                 key = self.lab.make_key(kind, kind, bits)
                 agent = Agent(self.lab, name=kind)
-                self.assertGreater(self.sign_in_a_storm(agent, key), 20)
+                self.sign_in_a_storm(agent, key)
                 agent.sign_and_check(key)
                 self.assert_undisturbed(agent)
                 agent.stop()
@@ -126,7 +126,7 @@ class DeviceSignals(Scenario):
         askpass = Askpass(self.lab, '1234')
         agent = Agent(self.lab, env=askpass.env)
         agent.sign_and_check(key)
-        self.assertGreater(self.sign_in_a_storm(agent, key), 20)
+        self.sign_in_a_storm(agent, key)
         self.assertEqual(len(askpass.questions()), 1)
         self.assertEqual(self.tpm.wrong_tries(), 0)
         self.assert_undisturbed(agent)
@@ -135,7 +135,7 @@ class DeviceSignals(Scenario):
     def test_ten_thousand_signals_while_keygen_makes_keys(self):
         """Its main thread works with the TPM. It handles none: SIGHUP ends it, as it should."""
         sent, made = 0, 0
-        while sent < SIGNALS:
+        while sent < SIGNALS or made < KEYS:
             path = self.lab.path('keys', str(made))
             kind, pin = (('ecdsa', ''), ('ecdsa', '1234'), ('rsa', ''))[made % 3]
             child = subprocess.Popen([f'{self.lab.bin}/ssh-tpm-keygen', '-q', '-t', kind, '-N', pin, '-f', path],
@@ -151,7 +151,6 @@ class DeviceSignals(Scenario):
             read_key(path)
             sent, made = sent + storm.sent, made + 1
         print(f'{made} keys, {sent} signals')
-        self.assertGreater(made, 3)
         self.tpm.assert_no_handles()
 
 
