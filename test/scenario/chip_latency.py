@@ -18,6 +18,7 @@ TRIES = 'TPM2_GetCapability'  # told with the question for the PIN, and looked a
 PROOF = 'TPM2_GetRandom'  # that a new session is known to both ends
 BITS = {'ecdsa': 256, 'rsa': 2048}
 BURST = 10
+SURELY_NOT_IDLE = 4  # seconds; after five without a signature the agent gives back what it has in the TPM
 ONCE_MORE = 6  # tries to be warm: a machine that stalls for five seconds makes an idle agent of it
 AGENTS_OWN = 0.04  # seconds that the fastest warm signature may take beside the TPM: less than a Load
 FEW, MANY = 5, 50  # signatures among which one is that fast, on a machine that rests and on one that does not
@@ -131,7 +132,9 @@ class ChipLatency(Scenario):
 
         names, seconds = self.warm(burst, *[SIGN] * BURST)
         self.assertEqual(results, ['in\n'] * BURST)
-        self.assertEqual(names, [SIGN] * BURST)
+        self.assertEqual(names.count(SIGN), BURST)
+        if seconds < SURELY_NOT_IDLE:
+            self.assertEqual(names, [SIGN] * BURST)
         self.assertLess(seconds, BURST * SIGNATURE[kind] / 1000 + SLACK)
         agent.stop()
         self.tpm.assert_no_handles()

