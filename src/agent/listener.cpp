@@ -141,7 +141,8 @@ asio::awaitable<void> accept_clients(UniqueFd listening, Turns turns, NewClient 
     const auto loop = co_await asio::this_coro::executor;
     asio::local::stream_protocol::acceptor acceptor(loop, asio::local::stream_protocol(),
                                                     listening.release());
-    // Else Asio waits for the next client once one has gone again, also when others are there already.
+    // Else Asio keeps silent about a client that has gone again, and waits for the next one to come though
+    // others are there already.
     acceptor.set_option(asio::socket_base::enable_connection_aborted(true));
     for (bool told = false;;) {
         auto turn = co_await turns.take();

@@ -39,7 +39,7 @@ def wrong_tries(tpm):
 
 def flush_all(tpm):
     """What a resource manager does with all that a closed descriptor has left in the TPM. For a moment when
-    nobody uses it, but that an idle agent may give back its own."""
+    nobody uses it; an idle agent may give back its own meanwhile."""
     for first in (TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS):
         got = command(tpm, GET_CAPABILITY, struct.pack('>III', HANDLES, first, 64))
         (count,) = struct.unpack('>I', got[5:9])

@@ -34,7 +34,7 @@ def descriptors(pid):
 def descriptors_at_rest(agent):
     """Those of an agent once it has noticed all clients that have left."""
     with Connection(agent.socket) as witness:
-        for _ in range(2):  # whoever left before is noticed before the second one
+        for _ in range(2):  # whoever left before is noticed before the second one is answered
             witness.list()
         return descriptors(agent.process.pid) - 1
 

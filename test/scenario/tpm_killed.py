@@ -16,7 +16,7 @@ from protocol import RSA_SHA2_256
 from swtpm import Swtpm
 
 DEATHS = 100
-SERVED = 10  # signatures in all, at the least: on a machine that does other things, too
+SERVED = 400  # signatures between them, at the least
 PIN = 'correct horse 42'
 SOON, DEADLINE = 2, 10  # seconds: most clients, and all of them
 
@@ -78,11 +78,15 @@ class TpmKilled(Scenario):
         clients = [Client(agent, key, Verifier(self.lab, key)) for key in keys]
         for client in clients:
             client.start()
-        for _ in range(DEATHS):
+        deaths = 0
+        while deaths < DEATHS or sum(client.counts['good'] for client in clients) < SERVED:
             time.sleep(chance.uniform(0, 0.2))
             tpm.kill()
             time.sleep(chance.uniform(0, 0.02))
             tpm.start()
+            deaths += 1
+            if any(client.failure for client in clients):
+                break
         back = time.monotonic()
         for client in clients:
             client.watch_from = back
@@ -101,9 +105,7 @@ class TpmKilled(Scenario):
         waited = [client.first_after - back for client in clients]
         self.assertLess(statistics.median(waited), SOON)
         self.assertLess(max(waited), DEADLINE)
-        total = sum((client.counts for client in clients), collections.Counter())
-        self.assertGreater(total['good'], SERVED)
-        self.assertGreater(total['refused'], 0)  # it was noticed at all
+        self.assertGreater(sum(client.counts['refused'] for client in clients), 0)  # it was noticed at all
         self.assertEqual(len(askpass.questions()), 1)
         agent.stop()
         tpm.assert_no_handles()

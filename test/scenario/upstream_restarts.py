@@ -88,6 +88,8 @@ class ComingAndGoing(TwoBehind):
         clients = [self.agent.connect() for _ in range(5)]
         for client in clients:
             self.addCleanup(client.socket.close)
+        for client in clients:
+            self.assertIsNotNone(client.sign(self.own.blob, b'data'))
         self.assertEqual(descriptors_at_rest(self.first), idle)  # none before it is needed
         for client in clients:
             client.list()
