@@ -106,7 +106,7 @@ class HierarchyKeysServed(HierarchyScenario):
         for remove in (lambda: agent.ssh_add('-D', status=0),
                        lambda: agent.process.popen.send_signal(signal.SIGUSR1)):
             remove()
-            wait_until(lambda: agent.listed() == [], 'the keys to go')
+            agent.wait_until_listed([])
             agent.process.popen.send_signal(signal.SIGHUP)
             wait_until(lambda: agent.listed() == both, 'the keys to come back')
         agent.process.popen.send_signal(signal.SIGHUP)
@@ -122,7 +122,7 @@ class HierarchyKeysServed(HierarchyScenario):
         self.assertNotEqual(agent.ssh_keygen_sign(self.keys()[0]).returncode, 0)
         agent.stop()
         agent = HierarchyAgent(self.lab, 'owner', '-t', '1')
-        wait_until(lambda: agent.listed() == [], 'the keys to die')
+        agent.wait_until_listed([])
 
     def test_what_the_tpm_lacks_is_warned_of_and_the_rest_is_served(self):
         for lacked, made in (('rsa', 'ecdsa'), ('ecdsa', 'rsa')):

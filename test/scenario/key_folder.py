@@ -170,7 +170,7 @@ class KeyFolder(Scenario):
         agent = Agent(self.lab)
         agent.ssh_add(soft.path, status=0)
         key = self.lab.make_key('a')
-        wait_until(lambda: sorted(agent.listed()) == sorted([key.line, soft.key.line]), 'both keys')
+        agent.wait_until_listed([key.line, soft.key.line])
         os.unlink(key.tpm)
         agent.wait_until_listed([soft.key.line])
 
@@ -204,11 +204,11 @@ class KeyFolder(Scenario):
         agent.sign_and_check(key)
         agent.ssh_add(soft.path, status=0)
         agent.process.popen.send_signal(signal.SIGUSR1)
-        wait_until(lambda: agent.listed() == [], 'an empty list')
+        agent.wait_until_listed([])
         self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         self.assertEqual(len(askpass.questions()), 1)
         agent.process.popen.send_signal(signal.SIGHUP)
-        wait_until(lambda: agent.listed() == [key.line], 'the key of the folder')
+        agent.wait_until_listed([key.line])
         agent.sign_and_check(key)
         self.assertEqual(len(askpass.questions()), 2)
 

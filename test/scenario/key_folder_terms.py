@@ -6,7 +6,7 @@ import signal
 import unittest
 
 from agent import Agent, Askpass, certify, ours
-from lab import Scenario, read_key, wait_until
+from lab import Scenario, read_key
 from swtpm import Swtpm
 
 
@@ -32,7 +32,7 @@ class KeyFolderTerms(Scenario):
         askpass = Askpass(self.lab, 'yes')
         agent = Agent(self.lab, env=askpass.env)
         self.add(agent, key, '-c', '-t', '1')
-        wait_until(lambda: agent.listed() == [other.line], 'the end of the key')
+        agent.wait_until_listed([other.line])
         line = self.change(key, 'new')
         certificate = certify(self.lab, read_key(key.path), '-n', 'other')[1]
         mark = self.change(other, 'mark')  # when this shows, the others have been looked at
@@ -88,7 +88,7 @@ class KeyFolderTerms(Scenario):
         self.add(agent, key, '-t', '3')
         certificate = certify(self.lab, key, '-n', 'root')[1]
         agent.wait_until_listed([key.line, certificate.line])
-        wait_until(lambda: agent.listed() == [], 'the end of both')
+        agent.wait_until_listed([])
 
 
 if __name__ == '__main__':
