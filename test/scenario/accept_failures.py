@@ -10,9 +10,9 @@ from protocol import IDENTITIES_ANSWER, REQUEST_IDENTITIES, frame
 from swtpm import Swtpm
 
 SHORTAGES = ('EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM')  # of the process and of the system: these are logged
-CLIENTS = 5
-PAUSE = 0.1  # seconds after each shortage
 HARMLESS = ('ECONNABORTED', 'EINTR')  # a client that has gone again, or a signal
+PAUSE = 0.1  # seconds after each shortage
+CLIENTS = 5
 
 
 class AcceptFailures(Scenario):

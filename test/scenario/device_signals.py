@@ -21,7 +21,7 @@ SIGNALS = 10_000
 HARMLESS = (signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG, signal.SIGCONT)
 HANDLED = (signal.SIGHUP,)
 IF_IGNORED = (signal.SIGPIPE, signal.SIGUSR2, signal.SIGALRM)
-SIGNATURES, KEYS = 20, 4  # at the least, however slow the machine is
+SIGNATURES, KEYS = 21, 4  # at the least, however slow the machine is
 STOP_EVERY = 100  # rounds
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -26,14 +26,16 @@ class Lifetimes(Scenario):
     def time_of_end(self, agent, blob):
         """Waits until the key is no longer listed. When it was asked for a list that still had it, and when it was
         surely gone."""
-        there = 0
+        there = [0]
         with agent.connect() as connection:
-            while True:
+            def has_gone():
                 asked = time.monotonic()
-                if blob not in [listed for listed, _ in connection.list()]:
-                    return there, time.monotonic()
-                there = asked
-                time.sleep(0.02)
+                gone = blob not in [listed for listed, _ in connection.list()]
+                if not gone:
+                    there.append(asked)
+                return gone
+            wait_until(has_gone, 'the end of the key', 20)
+            return there[-1], time.monotonic()
 
     def assert_ends_after(self, seconds, agent, blob, before, added):
         """`before` and `added` are when the key had surely not, and surely been added."""

@@ -89,7 +89,7 @@ class UpstreamLimits(Scenario):
             wait_until(lambda: client.list() and hung.connections >= 3, 'the rest to be over')
             for request in (extension(b'hello@example.com'), sign_request(STRANGER, b'data')):
                 self.assertEqual(client.request(request), bytes([FAILURE]))
-        self.assertLess(time.monotonic() - begun, 60)  # and not 150
+        self.assertLess(time.monotonic() - begun, 60 if SANITIZED else 12)
         agent.ssh_add('-q', '-d', other.pub, status=0)
         self.assertEqual(len(agent.listed()), 2)
 
@@ -101,7 +101,7 @@ class UpstreamLimits(Scenario):
         begun = time.monotonic()
         with agent.connect() as client:
             wait_until(lambda: len(client.list()) == 2, 'its key')
-        self.assertLess(time.monotonic() - begun, 20)  # and not after twenty rests, each twice as long
+        self.assertLess(time.monotonic() - begun, 30 if SANITIZED else 4)
 
     def test_one_that_closes_late_is_left_to_rest(self):
         def late(peer):
@@ -113,7 +113,7 @@ class UpstreamLimits(Scenario):
             begun = time.monotonic()
             for _ in range(20):
                 client.list()
-            self.assertLess(time.monotonic() - begun, 5)  # and not half a second for each
+            self.assertLess(time.monotonic() - begun, 2)
 
     def test_one_at_its_limit_serves_those_that_it_has(self):
         other = self.ssh_agent('prlimit', '--nofile=40:40')
@@ -188,7 +188,7 @@ class UpstreamLimits(Scenario):
             self.assertEqual(other.list(), [])
             self.assertEqual(other.request(unlock(b'a word'))[0], SUCCESS)
             self.assertEqual(len(other.list()), 2)
-            self.assertLess(time.monotonic() - begun, 20)
+            self.assertLess(time.monotonic() - begun, 20 if SANITIZED else 5)
 
     @unittest.skipIf(SANITIZED, 'a sanitizer keeps memory')
     def test_a_long_list_leaves_nothing_behind(self):
