@@ -112,9 +112,6 @@ std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
 
 void become_command(const std::vector<std::string>& arguments, const std::vector<std::string>& changes) {
     undo_harden_before_exec();
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     auto argument_strings = arguments;
     auto environment_strings = environment_with(changes);
     ::execvpe(arguments.at(0).c_str(), pointers_to(argument_strings).data(),

@@ -54,8 +54,7 @@ class BackgroundChild {
 std::variant<BackgroundParent, BackgroundChild> fork_to_background();
 
 /// Becomes a command, searched in PATH when it has no slash. `changes` to the environment are those of
-/// os::environment_with. What harden_process changed for this process alone is changed back, and no signal is
-/// blocked.
+/// os::environment_with. What harden_process changed for this process alone is changed back.
 /// @throws Error(not_found | permission | io) when it cannot be run.
 [[noreturn]] void become_command(const std::vector<std::string>& arguments,
                                  const std::vector<std::string>& changes);

@@ -52,8 +52,7 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     posix_spawn_file_actions_addclosefrom_np(&plan.actions, STDERR_FILENO + 1);
     sigset_t none, defaults;
     sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE); // ignored here, but a child expects it
+    sigfillset(&defaults);
     posix_spawnattr_setsigmask(&plan.attributes, &none);
     posix_spawnattr_setsigdefault(&plan.attributes, &defaults);
     posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -88,9 +87,13 @@ Child::~Child() {
 
 int Child::wait() noexcept {
     int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
+    pid_t ended = 0;
+    do
+        ended = ::waitpid(pid_, &status, 0);
+    while (ended < 0 && errno == EINTR);
     pid_ = -1;
+    if (ended < 0)
+        return lost_status;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

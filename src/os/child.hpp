@@ -14,7 +14,8 @@ namespace sshtpm::os {
 class Child {
   public:
     /// Starts `arguments[0]` (searched in PATH when it has no slash) with stdin from /dev/null, stdout into
-    /// a pipe and stderr as given. The changes to its environment are those of os::environment_with.
+    /// a pipe, stderr as given and all signals at their defaults. The changes to its environment are those of
+    /// os::environment_with.
     /// @throws Error(not_found | permission | io) when it cannot be started.
     Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
           int errors = STDERR_FILENO);
@@ -25,6 +26,8 @@ class Child {
     int output() const noexcept { return output_.value(); }
     /// Becomes readable when the child has ended.
     int pidfd() const noexcept { return pidfd_.value(); }
+    /// What `wait` returns when the system does not tell how the child has ended.
+    static constexpr int lost_status = -1;
     /// Waits for the end. @returns its exit status, or 128 + the number of the signal that ended it.
     int wait() noexcept;
 

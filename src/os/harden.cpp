@@ -20,7 +20,7 @@ namespace {
 struct Before {
     rlim_t core = 0;
     mode_t umask = 077;
-    bool pipe_signal_ignored = false;
+    sigset_t ignored{}, blocked{};
     std::optional<std::string> tss_log, tss_log_file;
 };
 
@@ -38,6 +38,24 @@ rlim_t set_core_limit(rlim_t bytes) {
     limit.rlim_cur = bytes;
     ::setrlimit(RLIMIT_CORE, &limit);
     return found;
+}
+
+/// A parent may have left any signal ignored or blocked. With SIGCHLD ignored the status of a child is lost,
+/// for one. nohup(1) and a shell's "&" ignore three on purpose: those stay ignored.
+void reset_signals(Before& found) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigemptyset(&found.ignored);
+    for (int number = 1; number < NSIG; ++number) {
+        struct sigaction action {};
+        if (::sigaction(number, nullptr, &action) != 0 || action.sa_handler != SIG_IGN)
+            continue;
+        sigaddset(&found.ignored, number);
+        if (number != SIGHUP && number != SIGINT && number != SIGQUIT)
+            ::signal(number, SIG_DFL);
+    }
+    ::signal(SIGPIPE, SIG_IGN);
+    ::sigprocmask(SIG_SETMASK, &none, &found.blocked);
 }
 
 void put_back(const char* name, const std::optional<std::string>& value) {
@@ -60,11 +78,15 @@ void harden_process() {
     Before found{.tss_log = variable("TSS2_LOG"), .tss_log_file = variable("TSS2_LOGFILE")};
     found.core = set_core_limit(0);
     found.umask = ::umask(077);
-    found.pipe_signal_ignored = ::signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+    reset_signals(found);
     ::unsetenv("TSS2_LOGFILE");
     ::setenv("TSS2_LOG", "all+none", 1); // read once, at tpm2-tss' first message
     if (!before())
         before() = found;
+}
+
+bool was_ignored_at_start(int signal) {
+    return before() && sigismember(&before()->ignored, signal) == 1;
 }
 
 void undo_harden_before_exec() {
@@ -72,8 +94,9 @@ void undo_harden_before_exec() {
         return;
     set_core_limit(before()->core);
     ::umask(before()->umask);
-    if (!before()->pipe_signal_ignored)
-        ::signal(SIGPIPE, SIG_DFL);
+    for (int number = 1; number < NSIG; ++number)
+        ::signal(number, was_ignored_at_start(number) ? SIG_IGN : SIG_DFL);
+    ::sigprocmask(SIG_SETMASK, &before()->blocked, nullptr);
     put_back("TSS2_LOG", before()->tss_log);
     put_back("TSS2_LOGFILE", before()->tss_log_file);
     before().reset();

@@ -114,7 +114,7 @@ bool wait_until_unused(int users, pid_t swtpm, const sigset_t& child_signal) {
 /// here. @returns the one signal that is blocked, to be waited for.
 sigset_t leave_the_callers_signals() {
     ::setsid();
-    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD})
+    for (int number = 1; number < NSIG; ++number)
         ::signal(number, SIG_DFL);
     sigset_t child_signal;
     sigemptyset(&child_signal);
@@ -214,7 +214,8 @@ EmulatorState start_emulator(int folder) {
             supervise(plan, writing.value());
         ::_exit(0);
     }
-    ::waitpid(middle, nullptr, 0);
+    while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
+    }
     writing.reset();
     char byte = 0;
     if (::read(reading.value(), &byte, 1) != 1)

@@ -1,6 +1,7 @@
 #include "os/child.hpp"
 
 #include "base/error.hpp"
+#include "os/in_process.hpp"
 #include "support/catch.hpp"
 #include "support/variable.hpp"
 
@@ -59,6 +60,36 @@ TEST_CASE("a child reads nothing of ours: its standard input is empty") {
 TEST_CASE("a child ended by a signal has 128 and the signal as its status") {
     os::Child child({"sh", "-c", "kill -TERM $$"}, {});
     CHECK(child.wait() == 128 + SIGTERM);
+}
+
+TEST_CASE("a child whose status the system does not keep has not succeeded") {
+    CHECK(support::in_process([] {
+              ::signal(SIGCHLD, SIG_IGN);
+              os::Child child({"head", "-c", "1000000", "/dev/zero"}, {}); // until its output is read
+              read_all(child.output());
+              return child.wait() == os::Child::lost_status ? 7 : 1;
+          }) == 7);
+}
+
+TEST_CASE("a child has all signals at their defaults and none blocked, whatever we have") {
+    std::array<int, 2> pipe{};
+    REQUIRE(::pipe(pipe.data()) == 0);
+    const int status = support::in_process([&] {
+        sigset_t all;
+        sigfillset(&all);
+        ::sigprocmask(SIG_SETMASK, &all, nullptr);
+        for (int number = 1; number < NSIG; ++number)
+            if (number != SIGCHLD)
+                ::signal(number, SIG_IGN);
+        os::Child child({"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"}, {});
+        const auto output = read_all(child.output());
+        return ::write(pipe[1], output.data(), output.size()) > 0 ? child.wait() : 1;
+    });
+    ::close(pipe[1]);
+    CHECK(status == 0);
+    // 32 and 33 are glibc's own: posix_spawn has them ignored.
+    CHECK(read_all(pipe[0]) == "SigBlk:\t0000000000000000\nSigIgn:\t0000000180000000\n");
+    ::close(pipe[0]);
 }
 
 TEST_CASE("a program that is not there is an error") {

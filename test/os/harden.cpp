@@ -3,6 +3,7 @@
 #include "os/in_process.hpp"
 #include "support/catch.hpp"
 
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <string>
@@ -26,6 +27,44 @@ TEST_CASE("a hardened process leaves no core, is not dumpable, and tpm2-tss stay
     CHECK(::umask(077) == 077);
     CHECK(std::string(::getenv("TSS2_LOG")) == "all+none");
     CHECK(::getenv("TSS2_LOGFILE") == nullptr);
+}
+
+TEST_CASE(
+    "a hardened process has no signal blocked, and ignores those that nohup and \"&\" ignore on purpose") {
+    CHECK(in_process([] {
+              sigset_t all;
+              sigfillset(&all);
+              ::sigprocmask(SIG_SETMASK, &all, nullptr);
+              for (int number = 1; number < NSIG; ++number)
+                  ::signal(number, SIG_IGN);
+              os::harden_process();
+              sigset_t blocked;
+              ::sigprocmask(SIG_SETMASK, nullptr, &blocked);
+              int wrong = 0;
+              for (int number = 1; number < NSIG; ++number) {
+                  const bool stays =
+                      number == SIGHUP || number == SIGINT || number == SIGQUIT || number == SIGPIPE;
+                  struct sigaction now {};
+                  if (::sigaction(number, nullptr, &now) == 0 && (now.sa_handler == SIG_IGN) != stays)
+                      ++wrong;
+                  if (sigismember(&blocked, number) == 1)
+                      ++wrong;
+              }
+              return wrong;
+          }) == 0);
+}
+
+TEST_CASE("a signal that was ignored at the start is told from one that was not") {
+    CHECK(in_process([] {
+              os::undo_harden_before_exec(); // of the test before, in this same process
+              ::signal(SIGHUP, SIG_IGN);
+              ::signal(SIGTERM, SIG_DFL);
+              os::harden_process();
+              return os::was_ignored_at_start(SIGHUP) && !os::was_ignored_at_start(SIGTERM) &&
+                             !os::was_ignored_at_start(SIGPIPE)
+                         ? 7
+                         : 1;
+          }) == 7);
 }
 
 TEST_CASE("stray descriptors are closed, and those before them stay") {
