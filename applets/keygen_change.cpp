@@ -107,6 +107,15 @@ void tell_comment(const std::string& comment) {
         std::cout << "Comment '" << comment << "' applied\n";
 }
 
+/// The new text of a key file, with this key in it.
+std::string rewritten(std::string_view text, const keyfile::KeyFile& key, const fs::path& file) {
+    try { // caught to say which file it was
+        return keyfile::to_key_file(key, text);
+    } catch (const Error& error) {
+        throw error.about(file.string());
+    }
+}
+
 /// The public half beside a key file, when it is this key's.
 void rewrite_public_half(const fs::path& key_file, const identity::Identity& identity) {
     const auto pub = paths_for(key_file.string()).pub;
@@ -114,7 +123,7 @@ void rewrite_public_half(const fs::path& key_file, const identity::Identity& ide
     if (!fs::exists(pub, ignored))
         return;
     try { // caught because a file that is no public key is none of ours
-        const auto line = ssh::AuthorizedKey::parse(text_of(read_text(pub)));
+        const auto line = ssh::AuthorizedKey::parse_only_line(text_of(read_text(pub)));
         if (equal(line.blob, identity.public_key.blob()))
             write_public_half(pub, identity, Existing::replace);
     } catch (const Error& error) {
@@ -122,9 +131,19 @@ void rewrite_public_half(const fs::path& key_file, const identity::Identity& ide
     }
 }
 
+ssh::AuthorizedKey only_line(std::string_view text, const fs::path& file) {
+    try { // caught to say which file it was
+        return ssh::AuthorizedKey::parse_only_line(text);
+    } catch (const Error& error) {
+        throw Error(
+            error.code(), file.string() + ": " + error.what(),
+            "-c works on a file that holds one public key and nothing else; edit any other one by hand");
+    }
+}
+
 /// A .pub file, or standard input, whose result goes to standard output.
 int change_comment_of_public(const KeygenOptions& options, const fs::path& file, std::string_view text) {
-    auto line = ssh::AuthorizedKey::parse(text);
+    auto line = only_line(text, file);
     if (file == "-") {
         line.comment = given_comment(options);
         std::cout << line.line();
@@ -141,7 +160,8 @@ int change_comment_of_public(const KeygenOptions& options, const fs::path& file,
 
 int keygen_change_pin(const KeygenOptions& options) {
     const auto file = existing_key(options);
-    const auto identity = read_identity(file);
+    const auto content = read_file(file, keyfile::max_file_size);
+    const auto identity = identity_of(parse_key(text_of(content), file), file);
     const auto device = options.open_device();
     const auto before = right_pin(*device, options, identity, file);
     if (!options.quiet)
@@ -150,7 +170,7 @@ int keygen_change_pin(const KeygenOptions& options) {
     if (!after)
         return 1;
     const auto changed = change_pin(*device, identity, before, *after, file);
-    write_file(file, bytes_of(keyfile::to_key_file(*changed.key)), 0600, Existing::replace);
+    write_file(file, bytes_of(rewritten(text_of(content), *changed.key, file)), 0600, Existing::replace);
     warn_of_protection(*changed.key, *after);
     if (!options.quiet)
         std::cout << "Your identification has been saved with the new passphrase.\n";
@@ -167,7 +187,7 @@ int keygen_change_comment(const KeygenOptions& options) {
     auto key = parse_key(text_of(content), file);
     if (file == "-") {
         key.description = given_comment(options);
-        std::cout << keyfile::to_key_file(key);
+        std::cout << rewritten(text_of(content), key, file);
         return 0;
     }
     const auto before = key.description;
@@ -178,7 +198,7 @@ int keygen_change_comment(const KeygenOptions& options) {
         return 0;
     }
     const auto identity = identity_of(std::move(key), file);
-    write_file(file, bytes_of(keyfile::to_key_file(*identity.key)), 0600, Existing::replace);
+    write_file(file, bytes_of(rewritten(text_of(content), *identity.key, file)), 0600, Existing::replace);
     rewrite_public_half(file, identity);
     tell_comment(identity.key->description);
     return 0;

@@ -69,6 +69,9 @@ KeyFile parse_der(ByteView der);
 std::string to_pem(const KeyFile& key);
 /// The inverse of parse_key_file, in the format that the key was read in.
 std::string to_key_file(const KeyFile& key);
+/// The same for a file that holds `before`: the lines in front of its PEM block stay, but for the one with
+/// the description. @throws Error(malformed) as parse_key_file does, and for several descriptions.
+std::string to_key_file(const KeyFile& key, std::string_view before);
 /// DER of all fields but the description.
 Bytes to_der(const KeyFile& key);
 

@@ -1,12 +1,15 @@
 #include "keyfile/legacy.hpp"
 
 #include "base/error.hpp"
+#include "base/lines.hpp"
+#include "keyfile/asn1.hpp"
 #include "keyfile/description.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
 #include "keyfile/pem.hpp"
 
 #include <optional>
+#include <utility>
 
 namespace sshtpm::keyfile {
 
@@ -124,6 +127,23 @@ KeyFile parse_key_file(std::string_view text) {
 
 std::string to_key_file(const KeyFile& key) {
     return key.legacy == Legacy::none ? to_pem(key) : to_legacy_pem(key);
+}
+
+std::string to_key_file(const KeyFile& key, std::string_view before) {
+    const auto block = to_key_file(key);
+    const auto label = first_label(before);
+    auto lines = decode_pem(before, label.value_or(asn1::pem_label)).preamble;
+    std::string kept;
+    bool described = false;
+    while (!lines.empty()) {
+        const auto whole = lines;
+        const auto line = take_line(lines);
+        if (key.legacy != Legacy::none || !line.starts_with(asn1::comment_prefix))
+            kept += whole.substr(0, whole.size() - lines.size());
+        else if (std::exchange(described, true))
+            malformed("several lines \"" + std::string(asn1::comment_prefix) + "…\" in front of the key");
+    }
+    return kept + block;
 }
 
 } // namespace sshtpm::keyfile

@@ -7,6 +7,7 @@
 #include "wire/reader.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sshtpm::ssh {
 
@@ -40,6 +41,18 @@ AuthorizedKey AuthorizedKey::parse(std::string_view text) {
     if (wire::Reader(blob).text() != type)
         throw Error(Errc::malformed, "the type in front of a public key is not the one inside it");
     return {std::string(type), std::move(blob), std::string(rest)};
+}
+
+AuthorizedKey AuthorizedKey::parse_only_line(std::string_view text) {
+    auto key = parse(text);
+    bool found = false;
+    while (!text.empty()) {
+        auto line = take_line(text);
+        skip_blanks(line);
+        if (!line.empty() && std::exchange(found, true))
+            throw Error(Errc::malformed, "holds other lines beside a public key");
+    }
+    return key;
 }
 
 AuthorizedKey AuthorizedKey::of(const PublicKey& key, std::string comment) {

@@ -17,6 +17,10 @@ struct AuthorizedKey {
     /// @throws Error(malformed)
     static AuthorizedKey parse(std::string_view text);
 
+    /// The same for a text that holds this one line and nothing else, so that `line()` can take its place.
+    /// @throws Error(malformed)
+    static AuthorizedKey parse_only_line(std::string_view text);
+
     static AuthorizedKey of(const PublicKey& key, std::string comment);
 
     /// The line, with its newline.

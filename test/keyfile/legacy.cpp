@@ -92,6 +92,23 @@ TEST_CASE("a key file of the current format is written as it is") {
     CHECK(keyfile::to_key_file(key) == keyfile::to_pem(key));
 }
 
+TEST_CASE("lines in front of a key stay when its file is written again") {
+    for (const auto* name : {"go-ec-p256.tpm", "legacy/0.2-rsa.tpm"}) {
+        auto key = keyfile::parse_key_file(text_of_vector(name));
+        const auto plain = keyfile::to_key_file(key);
+        CHECK(keyfile::to_key_file(key, plain) == plain);
+        CHECK(keyfile::to_key_file(key, "# a\r\n\nOwner: b\n" + plain) == "# a\r\n\nOwner: b\n" + plain);
+        key.description = "new";
+        CHECK(keyfile::to_key_file(key, "# a\n" + plain) == "# a\n" + keyfile::to_key_file(key));
+    }
+    auto key = keyfile::parse_key_file(text_of_vector("go-ec-p256.tpm"));
+    key.description = "new";
+    const auto plain = keyfile::to_key_file(key);
+    CHECK(keyfile::to_key_file(key, "Comment: old\n#\n" + text_of_vector("go-ec-p256.tpm")) == "#\n" + plain);
+    CHECK(support::refusal([&] { keyfile::to_key_file(key, "Comment: old\n" + plain); }) == Errc::malformed);
+    CHECK(support::refusal([&] { keyfile::to_key_file(key, plain + plain); }) == Errc::malformed);
+}
+
 TEST_CASE("a changed comment and PIN status are in the file that is written") {
     auto key = keyfile::parse_key_file(text_of_vector("legacy/0.2-rsa.tpm"));
     key.description = "ein Schlüssel";

@@ -145,6 +145,44 @@ class KeygenComment(Scenario):
         self.assertEqual(read(key.pub), key.line.replace(' old', ' two words') + '\n')
         self.assertEqual((read(key.tpm), mode(key.pub)), (private, 0o644))
 
+    def test_a_file_with_other_lines_is_refused_byte_for_byte_unchanged(self):
+        one, two = (self.lab.make_key(name).line for name in 'ab')
+        for text in (f'{one}\n{two}\n', f'{one}\n{one}\n', f'{one}\nno key at all', f'{one}\n# a remark\n',
+                     f'# a remark\n{one}\n', f'# a remark\r\n{one}\r\n', f'{one}\nrestrict {two}\n',
+                     f'restrict {one}\n', f'example.org {one}\n', f'{one}\n\0', '# no key\n', ''):
+            with self.subTest(text=text):
+                path = self.lab.write('authorized_keys', text)
+                before = os.stat(path).st_ino, os.stat(path).st_mtime_ns
+                self.assert_error(self.lab.keygen('-c', '-f', path, '-C', 'new', status=None), path, 'hint: ')
+                self.assertEqual(read(path, newline=''), text)
+                self.assertEqual((os.stat(path).st_ino, os.stat(path).st_mtime_ns), before)
+                result = self.lab.keygen('-c', '-f', '-', '-C', 'new', stdin=text, status=None)
+                self.assert_error(result)
+                self.assertEqual(result.stdout, '')
+
+    def test_a_public_half_with_other_lines_is_left_alone_and_named(self):
+        key, other = self.lab.make_key('x'), self.lab.make_key('y')
+        for text in (f'{key.line}\n{other.line}\n', f'# of mine\n{key.line}\n', f'restrict {key.line}\n'):
+            self.lab.write('keys/x.pub', text)
+            self.assertIn(key.pub, self.change(key, f'after {len(text)}').stderr)
+            self.assertEqual(read(key.pub), text)
+            self.assertEqual(self.shown(key.tpm), (f'after {len(text)}',) * 2)
+
+    def test_lines_in_front_of_the_key_stay(self):
+        key = self.lab.make_key('x', comment='old')
+        comment, block = read(key.tpm).split('\n', 1)
+        self.lab.write('keys/x.tpm', f'# from the laptop\r\n{comment}\nOwner: me\n{block}', mode=0o600)
+        self.change(key, 'new')
+        self.lab.keygen('-p', '-f', key.tpm, '-N', PIN)
+        self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', '')
+        kept = '# from the laptop\r\nOwner: me\nComment: new\n-----BEGIN '
+        self.assertEqual(read(key.tpm, newline='')[:len(kept)], kept)
+        two = self.lab.write('keys/x.tpm', f'{comment}\nComment: a second one\n{block}', mode=0o600)
+        for options in (('-c', '-C', 'new'), ('-p', '-N', PIN)):
+            before = read(two)
+            self.assert_error(self.lab.keygen(*options, '-f', two, status=None), two)
+            self.assertEqual(read(two), before)
+
     def test_from_standard_input_the_key_goes_to_standard_output(self):
         key = self.lab.make_key('x', comment='old')
         before = contents(self.lab.keys)

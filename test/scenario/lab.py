@@ -47,9 +47,9 @@ def wait_until(condition, what, deadline=DEADLINE):
         time.sleep(0.02)
 
 
-def read(path):
-    """The text of a file."""
-    with open(path, encoding='utf-8') as file:
+def read(path, newline=None):
+    """The text of a file; with newline='' its line ends as they are."""
+    with open(path, encoding='utf-8', newline=newline) as file:
         return file.read()
 
 

@@ -60,6 +60,21 @@ TEST_CASE("the first line that could be a key must be one") {
     CHECK(refused("garbage\n" + line_of_type) == Errc::malformed);
 }
 
+TEST_CASE("a line that another one is to take the place of must be alone") {
+    for (const auto* around : {"", "\n", "\r\n", "\n\n \t\n"})
+        CHECK(AuthorizedKey::parse_only_line(line_of_type + " one" + around).comment == "one");
+    CHECK(AuthorizedKey::parse_only_line("\n" + line_of_type).comment.empty());
+    for (const auto* other : {"x", "#", "# more\n", " \t\n\r\nssh-rsa AAAA two\n"}) {
+        CHECK(refusal([&] { AuthorizedKey::parse_only_line(line_of_type + "\n" + other); }) ==
+              Errc::malformed);
+        CHECK(refusal([&] { AuthorizedKey::parse_only_line(std::string(other) + "\n" + line_of_type); }) ==
+              Errc::malformed);
+    }
+    CHECK(refusal([&] { AuthorizedKey::parse_only_line(line_of_type + "\n" + line_of_type); }) ==
+          Errc::malformed);
+    CHECK(refusal([&] { AuthorizedKey::parse_only_line(""); }) == Errc::malformed);
+}
+
 TEST_CASE("options in front of the type are not taken") {
     CHECK(refused("no-pty " + line_of_type) == Errc::malformed);
     CHECK(refused("command=\"true\",no-pty " + line_of_type) == Errc::malformed);
