@@ -18,11 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view key_ending = ".tpm", public_ending = ".pub", certificate_ending = "-cert.pub";
 constexpr std::size_t max_public_file = std::size_t{64} * 1024;
 
-bool is_there(const fs::path& file) {
-    std::error_code ignored;
-    return fs::exists(file, ignored);
-}
-
 /// The name that the endings are put behind.
 std::string stem_of(std::string name) {
     for (const auto ending : {key_ending, public_ending})

@@ -119,8 +119,7 @@ std::string rewritten(std::string_view text, const keyfile::KeyFile& key, const 
 /// The public half beside a key file, when it is this key's.
 void rewrite_public_half(const fs::path& key_file, const identity::Identity& identity) {
     const auto pub = paths_for(key_file.string()).pub;
-    std::error_code ignored;
-    if (!fs::exists(pub, ignored))
+    if (!is_there(pub))
         return;
     try { // caught because a file that is no public key is none of ours
         const auto line = ssh::AuthorizedKey::parse_only_line(text_of(read_text(pub)));

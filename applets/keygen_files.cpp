@@ -21,19 +21,17 @@ constexpr std::string_view ending = ".tpm";
 
 /// The file as it was named, else with the ending that keygen gives it.
 fs::path with_ending_if_needed(const fs::path& path) {
-    std::error_code ignored;
-    if (fs::exists(path, ignored))
+    if (is_there(path))
         return path;
     auto longer = path;
     longer += ending;
-    return fs::exists(longer, ignored) ? longer : path;
+    return is_there(longer) ? longer : path;
 }
 
 fs::path default_key() {
     const auto folder = os::ssh_folder();
     const auto ecdsa = folder / "id_ecdsa.tpm", rsa = folder / "id_rsa.tpm";
-    std::error_code ignored;
-    return !fs::exists(ecdsa, ignored) && fs::exists(rsa, ignored) ? rsa : ecdsa;
+    return !is_there(ecdsa) && is_there(rsa) ? rsa : ecdsa;
 }
 
 } // namespace
@@ -65,9 +63,8 @@ void make_ssh_folder(const KeyPaths& paths, bool quiet) {
 }
 
 std::optional<Existing> may_write(const KeyPaths& paths) {
-    std::error_code ignored;
     for (const auto& path : {paths.key, paths.pub})
-        if (fs::exists(fs::symlink_status(path, ignored)))
+        if (is_there(path))
             return confirm_overwrite(path.string()) ? std::optional(Existing::replace) : std::nullopt;
     return Existing::keep;
 }

@@ -49,11 +49,6 @@ void require_writable(const fs::path& folder) {
                     "the keys are written there: run it as root, and once the file system is writable");
 }
 
-bool is_there(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(fs::symlink_status(path, ignored));
-}
-
 /// True for a file without content too: a program that was killed, or a full disk, left that.
 bool is_missing(const fs::path& path) {
     std::error_code failure;

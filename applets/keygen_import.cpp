@@ -103,8 +103,7 @@ struct Destination {
 
 std::optional<Destination> choose_destination(const KeygenOptions& options, const ssh::PublicKey& key) {
     Destination out{.paths = paths_for(options.file.value_or(options.source))};
-    std::error_code ignored;
-    if (fs::exists(fs::symlink_status(out.paths.pub, ignored))) {
+    if (is_there(out.paths.pub)) {
         const auto line =
             ssh::AuthorizedKey::parse(text_of(read_file(out.paths.pub, ssh::max_private_key_file)));
         if (!equal(line.blob, key.blob()))
@@ -112,7 +111,7 @@ std::optional<Destination> choose_destination(const KeygenOptions& options, cons
                         "choose another name with -f");
         out.write_pub = false;
     }
-    if (!fs::exists(fs::symlink_status(out.paths.key, ignored)))
+    if (!is_there(out.paths.key))
         return out;
     if (!confirm_overwrite(out.paths.key.string()))
         return std::nullopt;

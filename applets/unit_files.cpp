@@ -48,8 +48,7 @@ bool is_empty_link(const fs::path& path) {
 }
 
 std::optional<Bytes> content_of(const fs::path& path) {
-    std::error_code ignored;
-    if (!fs::exists(fs::symlink_status(path, ignored)))
+    if (!is_there(path))
         return std::nullopt;
     if (is_empty_link(path))
         return Bytes{};

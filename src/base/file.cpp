@@ -132,6 +132,15 @@ Secret read_secret_file(const fs::path& path, std::size_t ceiling) {
     return content;
 }
 
+bool is_there(const fs::path& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) == 0)
+        return true;
+    if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
+        return false;
+    throw Error::from_errno(errno, path.string());
+}
+
 void write_file(const fs::path& path, ByteView content, mode_t mode, Existing existing) {
     Temporary temporary(path);
     write_all(temporary.fd(), content, path);

@@ -17,6 +17,12 @@ Bytes read_file(const std::filesystem::path& path, std::size_t ceiling);
 /// The same into guarded memory, for a file that holds a private key; no copy of it is anywhere else.
 Secret read_secret_file(const std::filesystem::path& path, std::size_t ceiling);
 
+/// Whether a file of any kind has this name, a dangling symbolic link included.
+///
+/// @throws Error when the system does not say, as in a folder without search permission: such a file is
+///     neither there nor missing.
+bool is_there(const std::filesystem::path& path);
+
 enum class Existing { keep, replace };
 
 /// Writes the file under a temporary name, syncs it, gives it its name and syncs the folder, so that at

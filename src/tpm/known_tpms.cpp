@@ -92,6 +92,35 @@ UniqueFd lock_folder(const fs::path& folder) {
     return fd;
 }
 
+/// True before the first use, and after somebody has removed the file.
+/// @throws Error for a dangling symbolic link on the way: the file may be on a file system that is not
+///     mounted now.
+bool is_missing(const fs::path& file) {
+    for (auto path = file; path.has_relative_path(); path = path.parent_path()) {
+        if (!is_there(path))
+            continue;
+        std::error_code failure;
+        if (fs::is_symlink(path, failure) && !fs::exists(path, failure) && !failure)
+            throw Error(Errc::io, path.string() + ": a dangling symbolic link");
+        return path != file;
+    }
+    return true;
+}
+
+/// A file that cannot be read is not an empty one.
+Error refusal(const fs::path& file, const Error& reason) {
+    const auto name = printable(file.string(), known_tpms_line_ceiling);
+    if (reason.code() == Errc::malformed)
+        return {Errc::refused,
+                "the file of the known TPMs cannot be understood: " + name + ": " + reason.what(),
+                "mend or delete that line; without the file, the TPM is taken for the right one once more"};
+    return {
+        Errc::refused,
+        "the file of the known TPMs cannot be read: " + name + ": " + reason.what() + "; no PIN was sent",
+        "let this user read it; or set XDG_STATE_HOME to a folder of this user; without the file, the TPM is "
+        "taken for the right one once more"};
+}
+
 void make_folders(const fs::path& folder) {
     std::error_code ignored;
     if (folder.empty() || fs::is_directory(folder, ignored))
@@ -188,23 +217,15 @@ void KnownTpms::reload() {
 
 void KnownTpms::read() {
     stamp_ = {};
-    try { // caught to say which file, and because most often there is none
-        auto content = read_file(file_, known_tpms_ceiling);
-        known_ = parse_known_tpms(text_of(content));
-        content_ = std::move(content);
+    content_.clear();
+    known_.clear();
+    try { // caught to say what depends on the file
+        if (is_missing(file_))
+            return;
+        content_ = read_file(file_, known_tpms_ceiling);
+        known_ = parse_known_tpms(text_of(content_));
     } catch (const Error& error) {
-        if (error.code() == Errc::permission) { // what was read before stays known
-            say_once(error.what());
-            return;
-        }
-        content_.clear();
-        known_.clear();
-        if (error.code() == Errc::not_found)
-            return;
-        const auto file = printable(file_.string(), known_tpms_line_ceiling);
-        throw Error(
-            Errc::refused, "the file of the known TPMs cannot be understood: " + file + ": " + error.what(),
-            "mend or delete that line; without the file, the TPM is taken for the right one once more");
+        throw refusal(file_, error);
     }
 }
 

@@ -47,15 +47,15 @@ class KnownTpms {
     enum class Verdict { unknown, same, other };
 
     /// Reads the file again if it has changed.
-    /// @throws Error(refused) when it cannot be understood: then nobody knows what is known.
+    /// @throws Error(refused) when the file is there but cannot be read or understood.
     Verdict judge(std::string_view parent, ByteView name);
 
     /// @throws Error(refused) for another Name than the known one, and as judge does.
     void require(std::string_view parent, ByteView name);
 
     /// The same; and a parent that is used for the first time is known from now on. A file that cannot be
-    /// read or written is told to the log, once, and keeps nobody from using the TPM: the parent is known for
-    /// as long as this lives then.
+    /// written, or not be made, is told to the log, once, and keeps nobody from using the TPM: the parent is
+    /// known for as long as this lives then.
     void accept(std::string_view parent, ByteView name);
 
   private:

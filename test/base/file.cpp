@@ -99,6 +99,19 @@ TEST_CASE("a file that is not there is not found") {
     CHECK(reading(folder / "dangling") == Errc::not_found);
 }
 
+TEST_CASE("a name is taken by whatever bears it") {
+    const TempFolder folder;
+    put(folder / "file", "abc");
+    fs::create_symlink("nowhere", folder / "dangling");
+    fs::create_symlink("loop", folder / "loop");
+    for (const auto* name : {".", "file", "dangling", "loop"})
+        CHECK(is_there(folder / name));
+    for (const auto* name : {"missing", "missing/file", "file/file", "dangling/file"})
+        CHECK_FALSE(is_there(folder / name));
+    CHECK_FALSE(is_there(folder / std::string(300, 'x')));
+    CHECK(refusal([&] { is_there(folder / "loop" / "file"); }) == Errc::io);
+}
+
 TEST_CASE("an error about a file names it") {
     const TempFolder folder;
     CHECK_THROWS_WITH(read_file(folder / "missing", 1),

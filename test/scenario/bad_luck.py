@@ -89,7 +89,7 @@ class BadLuck(Scenario):
         for options, path in attempts:
             with self.subTest(options=options):
                 result = self.lab.run(program, *options, **AS_NOBODY,
-                                      env={'HOME': self.lab.home, **NO_LEAK_CHECK})
+                                      env={'XDG_STATE_HOME': self.lab.path('nowhere'), **NO_LEAK_CHECK})
                 self.assert_error(result, path)
                 self.assertRegex(result.stderr, r'(?i)permission')
                 self.assertEqual(self.everything(), before)

@@ -3,11 +3,12 @@
 
 import os
 import re
+import shutil
 import unittest
 
 from agent import Agent, Askpass
 from knowing import PIN, KnownTpmsLab
-from lab import mode, needs_root, read, read_key
+from lab import NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read, read_key
 from swtpm import Swtpm
 
 
@@ -141,6 +142,51 @@ class KnownTpms(KnownTpmsLab):
         self.assertEqual([other.wait() for other in others], [0] * 6, [other.log() for other in others])
         self.assertEqual(sorted(line[0] for line in self.known()), sorted(set(parents) - {'owner'} | {'owner-ecc'}))
         self.assertEqual(os.listdir(self.folder), ['known_tpms'])
+
+    def without_override(self, applet):
+        """The applet as root without the right to read what its mode, or its owner, forbids."""
+        return self.lab.write(f'{applet}.sh', '#!/bin/sh\nexec setpriv --bounding-set -all --inh-caps -all '
+                              f'{self.lab.bin}/ssh-tpm-{applet} "$@"\n', mode=0o755)
+
+    def memory(self):
+        """What lies in the state folder, and whose it is."""
+        return {path: (content, os.lstat(path).st_ino, os.lstat(path).st_uid, os.lstat(path).st_mode)
+                for path, content in contents(self.lab.path('state')).items()}
+
+    @needs_root
+    def test_one_that_cannot_be_read_is_a_refusal_and_stays(self):
+        key = self.lab.make_key('x', pin=PIN)
+        good, aside = read(self.file), self.lab.path('state/aside')
+        keygen, agents = self.without_override('keygen'), self.without_override('agent')
+        self.started()
+
+        def lead_nowhere(path):
+            os.rename(path, aside)
+            os.symlink(self.lab.path('not-mounted'), path)
+
+        for number, spoil in enumerate((lambda: os.chmod(self.file, 0), lambda: os.chown(self.file, NOBODY, NOBODY),
+                                        lambda: os.chmod(self.folder, 0), lambda: lead_nowhere(self.file),
+                                        lambda: lead_nowhere(self.folder))):
+            with self.subTest(number=number):
+                shutil.rmtree(self.lab.path('state'))
+                self.lab.make_folder('state/ssh-tpm')
+                self.lab.write('state/ssh-tpm/known_tpms', good, mode=0o600)
+                spoil()
+                before = self.memory()
+                for options in (('-N', PIN, '-f', self.lab.path('keys/y')), ('-p', '-f', key.tpm, '-P', PIN, '-N', '')):
+                    result = self.lab.run(keygen, *options, env=NO_LEAK_CHECK)
+                    self.assert_error(result, 'hint: ', 'known TPMs cannot be read', self.file)
+                askpass = Askpass(self.lab, PIN, name=f'askpass{number}')
+                agent = Agent(self.lab, name=f'agent{number}', env={**askpass.env, **NO_LEAK_CHECK}, program=agents)
+                self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+                agent.process.wait_line('known TPMs cannot be read')
+                agent.stop()
+                self.assertEqual(askpass.questions(), [])
+                self.assertEqual(self.memory(), before)
+        self.assert_no_session()
+        os.unlink(self.folder)
+        os.rename(aside, self.folder)
+        Agent(self.lab, env=Askpass(self.lab, PIN).env).sign_and_check(key)
 
     @needs_root
     def test_without_a_place_to_keep_it_keys_are_made_and_sign(self):

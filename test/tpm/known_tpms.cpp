@@ -157,7 +157,7 @@ TEST_CASE("what others have written stays, and counts") {
     CHECK(content_of(file) == expected + "owner-ecc " + hex(a_name(2)) + " u\n");
 }
 
-TEST_CASE("a damaged file is a refusal, not an empty file") {
+TEST_CASE("a damaged file, or one out of reach, is a refusal, not an empty file") {
     const support::TempFolder folder;
     const auto file = folder.path() / "known_tpms";
     SECTION("a bad line") {
@@ -168,6 +168,15 @@ TEST_CASE("a damaged file is a refusal, not an empty file") {
     }
     SECTION("a folder") {
         std::filesystem::create_directory(file);
+    }
+    SECTION("a socket") {
+        REQUIRE(::mknod(file.c_str(), S_IFSOCK | 0600, 0) == 0);
+    }
+    SECTION("a link to nothing") {
+        std::filesystem::create_symlink("nowhere", file);
+    }
+    SECTION("a link to itself") {
+        std::filesystem::create_symlink(file, file);
     }
     SECTION("a FIFO") {
         REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
@@ -180,6 +189,18 @@ TEST_CASE("a damaged file is a refusal, not an empty file") {
     }
     std::filesystem::remove(file);
     CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
+}
+
+TEST_CASE("a folder that is a link to nothing is out of reach, and not filled") {
+    const support::TempFolder folder;
+    const auto aside = folder.path() / "aside", state = folder.path() / "state";
+    std::filesystem::create_symlink(aside, state);
+    KnownTpms known(state / "ssh-tpm" / "known_tpms", "t");
+    CHECK(refusal([&] { known.accept("owner-ecc", a_name(1)); }) == Errc::refused);
+    CHECK_FALSE(std::filesystem::exists(aside));
+    std::filesystem::create_directory(aside);
+    known.accept("owner-ecc", a_name(1));
+    CHECK(content_of(aside / "ssh-tpm" / "known_tpms") == "owner-ecc " + hex(a_name(1)) + " t\n");
 }
 
 /// That another Name than the first is refused, with a hint that names no line.
