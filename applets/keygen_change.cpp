@@ -116,18 +116,30 @@ std::string rewritten(std::string_view text, const keyfile::KeyFile& key, const 
     }
 }
 
-/// The public half beside a key file, when it is this key's.
-void rewrite_public_half(const fs::path& key_file, const identity::Identity& identity) {
-    const auto pub = paths_for(key_file.string()).pub;
+/// The stamp of the public half beside a key file; nothing when that file is not this key's line alone.
+std::optional<FileStamp> own_public_half(const fs::path& pub, const ssh::PublicKey& key) {
     if (!is_there(pub))
-        return;
+        return std::nullopt;
     try { // caught because a file that is no public key is none of ours
+        const auto stamp = stamp_of(pub);
         const auto line = ssh::AuthorizedKey::parse_only_line(text_of(read_text(pub)));
-        if (equal(line.blob, identity.public_key.blob()))
-            write_public_half(pub, identity, Existing::replace);
+        return equal(line.blob, key.blob()) ? std::optional(stamp) : std::nullopt;
     } catch (const Error& error) {
         log::info(printable(error.about(pub.string()).what()), "; left as it is");
+        return std::nullopt;
     }
+}
+
+/// The key file and, when it is this key's, the public half beside it; or neither.
+void rewrite(const fs::path& file, const FileStamp& stamp, std::string_view text,
+             const identity::Identity& identity) {
+    StagedFile private_half(file, bytes_of(rewritten(text, *identity.key, file)), stamp);
+    const auto pub = paths_for(file.string()).pub;
+    const auto pub_stamp = own_public_half(pub, identity.public_key);
+    if (!pub_stamp)
+        return private_half.commit();
+    StagedFile public_half(pub, bytes_of(public_line(*identity.key, identity.public_key)), *pub_stamp);
+    commit(private_half, public_half);
 }
 
 ssh::AuthorizedKey only_line(std::string_view text, const fs::path& file) {
@@ -141,7 +153,8 @@ ssh::AuthorizedKey only_line(std::string_view text, const fs::path& file) {
 }
 
 /// A .pub file, or standard input, whose result goes to standard output.
-int change_comment_of_public(const KeygenOptions& options, const fs::path& file, std::string_view text) {
+int change_comment_of_public(const KeygenOptions& options, const fs::path& file, const FileStamp& stamp,
+                             std::string_view text) {
     auto line = only_line(text, file);
     if (file == "-") {
         line.comment = given_comment(options);
@@ -150,7 +163,7 @@ int change_comment_of_public(const KeygenOptions& options, const fs::path& file,
     }
     line.comment = ask_comment(options, line.comment);
     require_comment(line.comment);
-    write_file(file, bytes_of(line.line()), 0644, Existing::replace);
+    rewrite_file(file, bytes_of(line.line()), stamp);
     tell_comment(line.comment);
     return 0;
 }
@@ -159,6 +172,7 @@ int change_comment_of_public(const KeygenOptions& options, const fs::path& file,
 
 int keygen_change_pin(const KeygenOptions& options) {
     const auto file = existing_key(options);
+    const auto stamp = stamp_of(file); // before reading: what somebody writes from here on is seen
     const auto content = read_file(file, keyfile::max_file_size);
     const auto identity = identity_of(parse_key(text_of(content), file), file);
     const auto device = options.open_device();
@@ -169,7 +183,7 @@ int keygen_change_pin(const KeygenOptions& options) {
     if (!after)
         return 1;
     const auto changed = change_pin(*device, identity, before, *after, file);
-    write_file(file, bytes_of(rewritten(text_of(content), *changed.key, file)), 0600, Existing::replace);
+    rewrite_file(file, bytes_of(rewritten(text_of(content), *changed.key, file)), stamp);
     warn_of_protection(*changed.key, *after);
     if (!options.quiet)
         std::cout << "Your identification has been saved with the new passphrase.\n";
@@ -180,9 +194,10 @@ int keygen_change_comment(const KeygenOptions& options) {
     const auto file = existing_key(options);
     if (options.comment)
         require_comment(*options.comment);
+    const auto stamp = stamp_of(file);
     const auto content = read_text(file);
     if (!is_key_file(text_of(content)))
-        return change_comment_of_public(options, file, text_of(content));
+        return change_comment_of_public(options, file, stamp, text_of(content));
     auto key = parse_key(text_of(content), file);
     if (file == "-") {
         key.description = given_comment(options);
@@ -197,8 +212,7 @@ int keygen_change_comment(const KeygenOptions& options) {
         return 0;
     }
     const auto identity = identity_of(std::move(key), file);
-    write_file(file, bytes_of(rewritten(text_of(content), *identity.key, file)), 0600, Existing::replace);
-    rewrite_public_half(file, identity);
+    rewrite(file, stamp, text_of(content), identity);
     tell_comment(identity.key->description);
     return 0;
 }

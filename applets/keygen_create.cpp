@@ -92,7 +92,7 @@ int keygen_create(const KeygenOptions& options) {
         return 1; // without a word, as ssh-keygen does
     const auto auth = new_pin(options.pin, "Enter passphrase (empty for no passphrase): ");
     const auto identity = make_key(*device, algorithm, auth, comment, options.parent);
-    write_key(paths, identity, *existing);
+    write_key(paths, *identity.key, identity.public_key, *existing);
     if (!options.quiet)
         show_key(paths, identity);
     return 0;

@@ -69,14 +69,14 @@ std::optional<Existing> may_write(const KeyPaths& paths) {
     return Existing::keep;
 }
 
-void write_public_half(const fs::path& path, const identity::Identity& identity, Existing existing) {
-    const auto line = ssh::AuthorizedKey::of(identity.public_key, identity.key->description);
-    write_file(path, bytes_of(line.line()), 0644, existing);
+std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& public_key) {
+    return ssh::AuthorizedKey::of(public_key, key.description).line();
 }
 
-void write_key(const KeyPaths& paths, const identity::Identity& identity, Existing existing) {
-    write_file(paths.key, bytes_of(keyfile::to_key_file(*identity.key)), 0600, existing);
-    write_public_half(paths.pub, identity, existing);
+void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
+               Existing existing) {
+    write_file(paths.key, bytes_of(keyfile::to_key_file(key)), private_mode, existing);
+    write_file(paths.pub, bytes_of(public_line(key, public_key)), public_mode, existing);
 }
 
 void show_key(const KeyPaths& paths, const identity::Identity& identity) {

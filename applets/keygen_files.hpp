@@ -2,7 +2,7 @@
 // The files of keygen: which ones an option means, reading and writing them.
 
 #include "applets/keygen.hpp"
-#include "base/file.hpp"
+#include "base/staged_file.hpp"
 #include "identity/identity.hpp"
 
 #include <filesystem>
@@ -28,12 +28,15 @@ void make_ssh_folder(const KeyPaths& paths, bool quiet);
 /// @throws Error(exists) when there is no terminal.
 std::optional<Existing> may_write(const KeyPaths& paths);
 
-/// Writes the private half, 0600, then the public half, 0644.
-void write_key(const KeyPaths& paths, const identity::Identity& identity, Existing existing);
+/// The modes of a key's new files.
+inline constexpr mode_t private_mode = 0600, public_mode = 0644;
 
-/// The .pub file with the identity's description as its comment.
-void write_public_half(const std::filesystem::path& path, const identity::Identity& identity,
-                       Existing existing);
+/// The content of the .pub file, with the key's description as its comment.
+std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& public_key);
+
+/// Writes the private half, then the public half.
+void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
+               Existing existing);
 
 /// "Your identification has been saved in …", fingerprint and randomart, in ssh-keygen's words.
 void show_key(const KeyPaths& paths, const identity::Identity& identity);

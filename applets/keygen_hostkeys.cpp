@@ -73,7 +73,8 @@ Error other_key(const fs::path& pub, const std::string& whose) {
 void complete(const fs::path& pub, const identity::Identity& identity, const std::string& whose) {
     if (is_missing(pub)) {
         try { // caught because another run may have been faster
-            write_public_half(pub, identity, is_there(pub) ? Existing::replace : Existing::keep);
+            write_file(pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode,
+                       is_there(pub) ? Existing::replace : Existing::keep);
             return;
         } catch (const Error& error) {
             if (error.code() != Errc::exists)
@@ -119,7 +120,8 @@ void make(tpm::Device& device, const HostKey& key, const KeygenOptions& options,
     // sshd cannot type a PIN, so a host key has none.
     const auto identity = make_key(device, key.type.algorithm, nullptr, comment, options.parent);
     try { // caught because another run may have been faster: its key is the host's then
-        write_file(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), 0600, Existing::keep);
+        write_file(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
+                   Existing::keep);
     } catch (const Error& error) {
         if (error.code() != Errc::exists)
             throw;

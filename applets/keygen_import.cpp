@@ -120,10 +120,11 @@ std::optional<Destination> choose_destination(const KeygenOptions& options, cons
 }
 
 void write_imported(const Destination& destination, const identity::Identity& identity) {
-    write_file(destination.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), 0600,
+    write_file(destination.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
                destination.existing);
     if (destination.write_pub)
-        write_public_half(destination.paths.pub, identity, Existing::keep);
+        write_file(destination.paths.pub, bytes_of(public_line(*identity.key, identity.public_key)),
+                   public_mode, Existing::keep);
 }
 
 int import_outside_key(const KeygenOptions& options, const Secret& content) {
@@ -207,9 +208,7 @@ int keygen_wrap(const KeygenOptions& options) {
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
     const auto wrapped = identity::wrap_for(storage_key, outside.key, auth, options.parent, outside.comment);
-    write_file(paths.key, bytes_of(keyfile::to_key_file(wrapped)), 0600, *existing);
-    const auto line = ssh::AuthorizedKey::of(outside.key.public_key, outside.comment);
-    write_file(paths.pub, bytes_of(line.line()), 0644, *existing);
+    write_key(paths, wrapped, outside.key.public_key, *existing);
     if (!options.quiet)
         std::cout << "The wrapped key has been saved in " << paths.key.string() << '\n'
                   << "On the machine that it is for, ssh-tpm keygen --import makes it usable.\n";

@@ -4,10 +4,13 @@
 #include "applets/tree.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/staged_file.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <iostream>
+#include <unistd.h>
 
 namespace sshtpm::applets {
 
@@ -145,14 +148,18 @@ Installation::Before Installation::look_at(const fs::path& path) {
         return before;
     if (fs::is_symlink(path))
         before.link = fs::read_symlink(path);
-    else
-        before.mode = static_cast<mode_t>(fs::status(path).permissions());
+    else if (::stat(path.c_str(), &before.status) != 0)
+        throw Error::from_errno(errno, path.string());
     return before;
 }
 
 void Installation::put_back(const Before& before) {
-    if (before.content && before.link.empty())
-        return write_file(before.path, *before.content, before.mode, Existing::replace);
+    if (before.content && before.link.empty()) {
+        write_file(before.path, *before.content, before.status.st_mode & 07777, Existing::replace);
+        if (::lchown(before.path.c_str(), before.status.st_uid, before.status.st_gid) != 0)
+            throw Error::from_errno(errno, before.path.string());
+        return;
+    }
     fs::remove(before.path);
     if (before.content)
         fs::create_symlink(before.link, before.path);

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
+#include <sys/stat.h>
 #include <vector>
 
 namespace sshtpm::applets {
@@ -53,7 +53,7 @@ class Installation {
     struct Before {
         std::filesystem::path path;
         std::optional<Bytes> content; ///< nothing: there was no file
-        mode_t mode = 0;
+        struct stat status {};        ///< of a file that was no link
         std::filesystem::path link{}; ///< what it pointed to, when it was a symbolic link
     };
 

@@ -4,75 +4,14 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <sodium.h>
 
 namespace sshtpm {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A file that goes again unless it was given its name.
-class Temporary {
-  public:
-    explicit Temporary(const fs::path& target) {
-        // The folder is held open: the name, the rename and the sync mean one folder, whatever happens to
-        // the path meanwhile.
-        const auto folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-        folder_.reset(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!folder_)
-            throw Error::from_errno(errno, folder.string());
-        name_ = std::string(".") + target.filename().string() + "." + random_suffix();
-        file_.reset(::openat(folder_.value(), name_.c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-        if (!file_)
-            throw Error::from_errno(errno, target.string());
-    }
-    Temporary(const Temporary&) = delete;
-    Temporary& operator=(const Temporary&) = delete;
-    ~Temporary() {
-        if (!name_.empty())
-            ::unlinkat(folder_.value(), name_.c_str(), 0);
-    }
-
-    int fd() const { return file_.value(); }
-
-    void become(const fs::path& target, Existing existing) {
-        const auto flags = existing == Existing::keep ? RENAME_NOREPLACE : 0U;
-        if (::renameat2(folder_.value(), name_.c_str(), folder_.value(), target.filename().c_str(), flags) !=
-            0)
-            throw Error::from_errno(errno, target.string());
-        name_.clear();
-        ::fsync(folder_.value()); // some file systems cannot; the name is there all the same
-    }
-
-  private:
-    static std::string random_suffix() {
-        std::array<std::uint8_t, 6> random{};
-        randombytes_buf(random.data(), random.size());
-        return hex(random);
-    }
-
-    UniqueFd folder_;
-    UniqueFd file_;
-    std::string name_;
-};
-
-void write_all(int fd, ByteView content, const fs::path& path) {
-    while (!content.empty()) {
-        const auto written = ::write(fd, content.data(), content.size());
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            throw Error::from_errno(errno, path.string());
-        content = content.subspan(static_cast<std::size_t>(written));
-    }
-}
 
 /// Opened without waiting for whatever a FIFO or a device would have one wait for.
 UniqueFd open_regular_file(const fs::path& path) {
@@ -141,23 +80,17 @@ bool is_there(const fs::path& path) {
     throw Error::from_errno(errno, path.string());
 }
 
-void write_file(const fs::path& path, ByteView content, mode_t mode, Existing existing) {
-    Temporary temporary(path);
-    write_all(temporary.fd(), content, path);
-    if (::fchmod(temporary.fd(), mode) != 0 || ::fsync(temporary.fd()) != 0)
-        throw Error::from_errno(errno, path.string());
-    temporary.become(path, existing);
-}
-
-FileStamp stamp_of(const fs::path& path) noexcept {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0)
-        return {};
+FileStamp stamp_of(const struct stat& status) noexcept {
     constexpr std::int64_t nanoseconds = 1'000'000'000;
     return {.device = status.st_dev,
             .inode = status.st_ino,
             .modified = status.st_mtim.tv_sec * nanoseconds + status.st_mtim.tv_nsec,
             .size = status.st_size};
+}
+
+FileStamp stamp_of(const fs::path& path) noexcept {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 ? stamp_of(status) : FileStamp{};
 }
 
 bool make_folder(const fs::path& path, mode_t mode) {

@@ -1,12 +1,12 @@
 #pragma once
-// Files, read with a ceiling and written whole or not at all.
+// Files, read with a ceiling. base/staged_file writes them.
 
 #include "base/bytes.hpp"
 #include "base/secret.hpp"
 #include "base/unique_fd.hpp"
 
 #include <filesystem>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 namespace sshtpm {
 
@@ -23,15 +23,7 @@ Secret read_secret_file(const std::filesystem::path& path, std::size_t ceiling);
 ///     neither there nor missing.
 bool is_there(const std::filesystem::path& path);
 
-enum class Existing { keep, replace };
-
-/// Writes the file under a temporary name, syncs it, gives it its name and syncs the folder, so that at
-/// any moment the old or the new content is there and nothing between. `mode` is the file's mode whatever
-/// the umask. With `Existing::keep` a file that has appeared meanwhile is left alone.
-/// @throws Error(exists | not_found | permission | io)
-void write_file(const std::filesystem::path& path, ByteView content, mode_t mode, Existing existing);
-
-/// What tells one content of a path from another: write_file always makes a new file.
+/// Tells one content of a path from another: write_file and rewrite_file always make a new file.
 struct FileStamp {
     dev_t device = 0;
     ino_t inode = 0;
@@ -41,7 +33,8 @@ struct FileStamp {
     friend bool operator==(const FileStamp&, const FileStamp&) = default;
 };
 
-/// All zero when there is no file.
+FileStamp stamp_of(const struct stat& status) noexcept;
+/// All zero when the file is missing or cannot be seen; is_there tells these apart.
 FileStamp stamp_of(const std::filesystem::path& path) noexcept;
 
 /// Makes a folder with this mode, whatever the umask, unless it is there.

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/staged_file.hpp"
 #include "base/unique_fd.hpp"
 
 #include <algorithm>
@@ -119,6 +120,13 @@ Error refusal(const fs::path& file, const Error& reason) {
         "the file of the known TPMs cannot be read: " + name + ": " + reason.what() + "; no PIN was sent",
         "let this user read it; or set XDG_STATE_HOME to a folder of this user; without the file, the TPM is "
         "taken for the right one once more"};
+}
+
+/// The folder that the file is in, whatever symbolic links lead there: all who write the file lock this one.
+fs::path real_folder(const fs::path& file) {
+    std::error_code failure;
+    const auto real = fs::weakly_canonical(file, failure);
+    return (failure ? file : real).parent_path();
 }
 
 void make_folders(const fs::path& folder) {
@@ -248,7 +256,8 @@ bool KnownTpms::add_to_file(const KnownParent& known) {
 void KnownTpms::add(const KnownParent& known) {
     auto line = known_tpms_line(known);
     make_folders(file_.parent_path());
-    const auto lock = lock_folder(file_.parent_path());
+    const auto lock = lock_folder(real_folder(file_));
+    const auto stamp = stamp_of(file_);
     read(); // what others have written
     require(known.parent, known.name);
     if (find(known.parent) != nullptr)
@@ -259,7 +268,10 @@ void KnownTpms::add(const KnownParent& known) {
     append(content, bytes_of(line));
     if (content.size() > known_tpms_ceiling)
         throw Error(Errc::io, file_.string() + ": full");
-    write_file(file_, content, 0600, Existing::replace);
+    if (stamp == FileStamp{})
+        write_file(file_, content, 0600, Existing::keep);
+    else
+        rewrite_file(file_, content, stamp);
     log::debug("this TPM's storage key \"", known.parent,
                "\" is known from now on: ", printable(file_.string(), known_tpms_line_ceiling));
 }

@@ -1,6 +1,7 @@
 #include "agent/key_folder.hpp"
 
 #include "agent/identities.hpp"
+#include "base/staged_file.hpp"
 #include "support/catch.hpp"
 #include "support/temp_folder.hpp"
 

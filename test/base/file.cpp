@@ -1,57 +1,19 @@
 #include "base/file.hpp"
 
+#include "files.hpp"
 #include "support/catch.hpp"
 #include "support/refusal.hpp"
 #include "support/temp_folder.hpp"
 
-#include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <sys/stat.h>
-#include <unistd.h>
-
 using namespace sshtpm;
+using namespace base_test;
 using support::refusal;
 using support::TempFolder;
-namespace fs = std::filesystem;
 
 namespace {
 
-std::string content_of(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void put(const fs::path& path, std::string_view content) {
-    std::ofstream(path, std::ios::binary) << content;
-}
-
-unsigned mode_of(const fs::path& path) {
-    return static_cast<unsigned>(fs::status(path).permissions());
-}
-
-std::ptrdiff_t entries(const fs::path& folder) {
-    return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
-}
-
-/// Sets the umask for as long as it lives.
-class Umask {
-  public:
-    explicit Umask(mode_t mask) : before_(::umask(mask)) {}
-    Umask(const Umask&) = delete;
-    Umask& operator=(const Umask&) = delete;
-    ~Umask() { ::umask(before_); }
-
-  private:
-    mode_t before_;
-};
-
 std::optional<Errc> reading(const fs::path& path, std::size_t ceiling = 100) {
     return refusal([&] { read_file(path, ceiling); });
-}
-
-std::optional<Errc> writing(const fs::path& path, Existing existing = Existing::keep) {
-    return refusal([&] { write_file(path, bytes_of("new"), 0600, existing); });
 }
 
 } // namespace
@@ -116,81 +78,6 @@ TEST_CASE("an error about a file names it") {
     const TempFolder folder;
     CHECK_THROWS_WITH(read_file(folder / "missing", 1),
                       (folder / "missing").string() + ": No such file or directory");
-}
-
-TEST_CASE("a new file has its content and its mode, whatever the umask") {
-    const TempFolder folder;
-    for (const mode_t mask : {mode_t{0}, mode_t{022}, mode_t{0777}}) {
-        const Umask umask(mask);
-        write_file(folder / "secret", bytes_of("s"), 0600, Existing::replace);
-        write_file(folder / "public", bytes_of("p"), 0644, Existing::replace);
-        CHECK(mode_of(folder / "secret") == 0600);
-        CHECK(mode_of(folder / "public") == 0644);
-    }
-    CHECK(content_of(folder / "secret") == "s");
-    CHECK(entries(folder.path()) == 2); // no temporary is left
-}
-
-TEST_CASE("an empty file can be written, and a large one") {
-    const TempFolder folder;
-    write_file(folder / "empty", {}, 0600, Existing::keep);
-    CHECK(content_of(folder / "empty").empty());
-    const Bytes large(3U << 20U, 'x');
-    write_file(folder / "large", large, 0600, Existing::keep);
-    CHECK(read_file(folder / "large", large.size()) == large);
-}
-
-TEST_CASE("an existing file is kept when that is asked for") {
-    const TempFolder folder;
-    put(folder / "file", "old");
-    CHECK(writing(folder / "file") == Errc::exists);
-    CHECK(content_of(folder / "file") == "old");
-    CHECK(entries(folder.path()) == 1);
-
-    fs::create_symlink("nowhere", folder / "dangling");
-    CHECK(writing(folder / "dangling") == Errc::exists);
-    CHECK(fs::is_symlink(folder / "dangling"));
-}
-
-TEST_CASE("a file is replaced as a whole: who has the old one open keeps it") {
-    const TempFolder folder;
-    put(folder / "file", "old");
-    fs::permissions(folder / "file", fs::perms::all);
-    std::ifstream old(folder / "file");
-    CHECK_FALSE(writing(folder / "file", Existing::replace));
-    CHECK(content_of(folder / "file") == "new");
-    CHECK(mode_of(folder / "file") == 0600);
-    CHECK(std::string(std::istreambuf_iterator<char>(old), {}) == "old");
-    CHECK(entries(folder.path()) == 1);
-}
-
-TEST_CASE("a symbolic link is replaced, and what it pointed to is left alone") {
-    const TempFolder folder;
-    put(folder / "target", "old");
-    fs::create_symlink("target", folder / "link");
-    CHECK_FALSE(writing(folder / "link", Existing::replace));
-    CHECK_FALSE(fs::is_symlink(folder / "link"));
-    CHECK(content_of(folder / "link") == "new");
-    CHECK(content_of(folder / "target") == "old");
-}
-
-TEST_CASE("a file that cannot take its name leaves nothing behind") {
-    const TempFolder folder;
-    fs::create_directory(folder / "taken");
-    CHECK(writing(folder / "taken", Existing::replace).has_value());
-    CHECK(entries(folder.path()) == 1);
-    CHECK(writing(folder / "missing" / "file") == Errc::not_found);
-    CHECK(entries(folder.path()) == 1);
-}
-
-TEST_CASE("a file can be written by a name without a folder") {
-    const TempFolder folder;
-    const auto before = fs::current_path();
-    fs::current_path(folder.path());
-    const auto refused = writing("file");
-    fs::current_path(before);
-    CHECK_FALSE(refused);
-    CHECK(content_of(folder / "file") == "new");
 }
 
 TEST_CASE("a folder is made once, with its mode whatever the umask") {

@@ -1,7 +1,7 @@
 #include "identity/identity.hpp"
 
 #include "base/error.hpp"
-#include "base/file.hpp"
+#include "base/staged_file.hpp"
 #include "identity/key_dir.hpp"
 #include "identity/sign.hpp"
 #include "ssh/authorized_key.hpp"

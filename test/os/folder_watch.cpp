@@ -1,7 +1,7 @@
 #include "os/folder_watch.hpp"
 
 #include "base/error.hpp"
-#include "base/file.hpp"
+#include "base/staged_file.hpp"
 #include "support/catch.hpp"
 #include "support/temp_folder.hpp"
 

@@ -78,6 +78,16 @@ class KnownTpms(KnownTpmsLab):
         self.lab.write('state/ssh-tpm/known_tpms', good, mode=0o600)
         agent.sign_and_check(key)
 
+    def test_a_line_is_added_where_a_link_leads_and_the_mode_stays(self):
+        real = self.lab.write('dotfiles', '# of mine\n', mode=0o640)
+        os.mkdir(self.folder)
+        os.symlink(real, self.file)
+        self.lab.make_key('x')
+        self.assertEqual(os.readlink(self.file), real)
+        self.assertRegex(read(real), '^# of mine\nowner-ecc 000b[0-9a-f]{64} .*\n$')
+        self.assertEqual(mode(real), 0o640)
+        self.assertEqual(os.listdir(self.folder), ['known_tpms'])
+
     def test_several_tpms_do_not_disturb_each_other(self):
         second = Swtpm(self.lab, 'second')
         keys = [self.lab.make_key(f'key{number}', env={'SSH_TPM_TCTI': tcti})

@@ -230,6 +230,17 @@ TEST_CASE("a file that is full stays as it is, and the parent is known for the r
     CHECK(content_of(file) == full);
 }
 
+TEST_CASE("a file of two hard links stays as it is, and the parent is known for the run") {
+    const support::TempFolder folder;
+    const auto file = folder.path() / "known_tpms", second = folder.path() / "second";
+    put(file, good);
+    std::filesystem::create_hard_link(file, second);
+    KnownTpms known(file, "t");
+    check_known_for_the_run(known);
+    CHECK(std::filesystem::equivalent(file, second));
+    CHECK(content_of(file) == good);
+}
+
 TEST_CASE("without a file, or a TCTI that fits into a line, a parent is known for the run") {
     const support::TempFolder folder;
     KnownTpms nowhere;
