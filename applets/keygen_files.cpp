@@ -75,8 +75,9 @@ std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& publi
 
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
                Existing existing) {
-    write_file(paths.key, bytes_of(keyfile::to_key_file(key)), private_mode, existing);
-    write_file(paths.pub, bytes_of(public_line(key, public_key)), public_mode, existing);
+    StagedFile private_half(paths.key, bytes_of(keyfile::to_key_file(key)), private_mode, existing);
+    StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), public_mode, existing);
+    commit(private_half, public_half);
 }
 
 void show_key(const KeyPaths& paths, const identity::Identity& identity) {

@@ -34,7 +34,7 @@ inline constexpr mode_t private_mode = 0600, public_mode = 0644;
 /// The content of the .pub file, with the key's description as its comment.
 std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& public_key);
 
-/// Writes the private half, then the public half.
+/// Writes the private half and the public half, or neither.
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
                Existing existing);
 

@@ -120,8 +120,13 @@ void make(tpm::Device& device, const HostKey& key, const KeygenOptions& options,
     // sshd cannot type a PIN, so a host key has none.
     const auto identity = make_key(device, key.type.algorithm, nullptr, comment, options.parent);
     try { // caught because another run may have been faster: its key is the host's then
-        write_file(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
-                   Existing::keep);
+        StagedFile private_half(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
+                                Existing::keep);
+        StagedFile public_half(key.paths.pub, bytes_of(public_line(*identity.key, identity.public_key)),
+                               public_mode, is_there(key.paths.pub) ? Existing::replace : Existing::keep);
+        // The first stays when the second fails: another run may be completing it at this moment.
+        private_half.commit();
+        public_half.commit();
     } catch (const Error& error) {
         if (error.code() != Errc::exists)
             throw;

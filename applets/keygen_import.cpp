@@ -120,11 +120,13 @@ std::optional<Destination> choose_destination(const KeygenOptions& options, cons
 }
 
 void write_imported(const Destination& destination, const identity::Identity& identity) {
-    write_file(destination.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
-               destination.existing);
-    if (destination.write_pub)
-        write_file(destination.paths.pub, bytes_of(public_line(*identity.key, identity.public_key)),
-                   public_mode, Existing::keep);
+    StagedFile private_half(destination.paths.key, bytes_of(keyfile::to_key_file(*identity.key)),
+                            private_mode, destination.existing);
+    if (!destination.write_pub)
+        return private_half.commit();
+    StagedFile public_half(destination.paths.pub, bytes_of(public_line(*identity.key, identity.public_key)),
+                           public_mode, Existing::keep);
+    commit(private_half, public_half);
 }
 
 int import_outside_key(const KeygenOptions& options, const Secret& content) {

@@ -3,21 +3,22 @@
 
 import os
 import signal
+import subprocess
 import unittest
 
 from agent import Agent
 from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Scenario, contents, needs_root, read, read_key
 from softkey import SoftKey
-from swtpm import Swtpm
+from swtpm import STORAGE_KEY, Swtpm
 from terminal import Terminal
 
 PIN, OTHER = 'a pin 31415', 'another 27182'
-NO_MOUNT = 77  # exit status of the script below when it may not mount
+PAGE = 4096  # what a small file takes
 # Runs a program ($3…) in a namespace of its own where the folder $1 is a file system of 1 MiB with the files
 # of $2 in it, full but for $ROOM bytes; what lies there afterwards is copied back to $2.
-ON_A_FULL_DISK = f'''
+ON_A_FULL_DISK = '''
 folder=$1 files=$2; shift 2
-mount -t tmpfs -o size=1m none "$folder" 2>/dev/null || exit {NO_MOUNT}
+mount -t tmpfs -o size=1m none "$folder" || exit 99
 cp -p "$files"/* "$folder" 2>/dev/null
 head -c "$ROOM" /dev/zero > "$folder/.room"
 cat /dev/zero > "$folder/.ballast" 2>/dev/null
@@ -26,6 +27,10 @@ rm "$folder/.room"
 rm "$folder/.ballast" "$files"/* 2>/dev/null
 cp -pR "$folder/." "$files" || exit 99
 exit $status'''
+
+needs_mounts = unittest.skipUnless(
+    os.geteuid() == 0 and subprocess.run(('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'), capture_output=True,
+                                         check=False).returncode == 0, 'no mounts of its own here')
 
 
 class BadLuck(Scenario):
@@ -130,23 +135,30 @@ class BadLuck(Scenario):
     def full_disk(self, *options, files, room):
         """The outcome of keygen on a full disk, and what was there before and afterwards."""
         folder = self.lab.make_folder('full')
-        result = self.lab.run('unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', folder, files, self.ours,
-                              *options, env={'ROOM': str(room)})
-        if result.returncode == NO_MOUNT or 'unshare' in result.stderr:
-            self.skipTest('mounting is not permitted here')
-        return result
+        return self.lab.run('unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', folder, files, self.ours, *options,
+                            env={'ROOM': str(room)})
 
-    @needs_root
+    @needs_mounts
     def test_a_full_disk_changes_nothing_and_is_named(self):
         soft = SoftKey(self.lab, self.lab.path('soft'), 'rsa', 2048)
         full = self.lab.path('full')
-        for options, room in ((('-N', '', '-f', full + '/new'), 0),
-                              (('-t', 'rsa', '-N', '', '-f', full + '/new'), 0),
-                              (('-p', '-f', full + '/x.tpm', '-P', PIN, '-N', OTHER), 0),
-                              (('-c', '-f', full + '/x.tpm', '-C', 'a new comment'), 0),
-                              (('--import', soft.path, '-N', '', '-f', full + '/new'), 0),
-                              (('-A', '-f', full), 0), (('-A', '-f', full), 4096),
-                              (('-N', '', '-f', full + '/new'), 4096)):
+        parent = self.lab.path('parent.pem')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256:aes128cfb', '-g', 'sha256', '-a', STORAGE_KEY,
+                       '-c', self.lab.path('parent.ctx'), '-f', 'pem', '-o', parent)
+        wrap = ('--wrap', soft.path, '--wrap-with', parent, '-N', '', '-f', full + '/new')
+        # A page for the first file of a pair leaves none for the second.
+        for options, room, made in ((('-N', '', '-f', full + '/new'), 0, ()),
+                                    (('-N', '', '-f', full + '/new'), PAGE, ()),
+                                    (('-t', 'rsa', '-N', '', '-f', full + '/new'), PAGE, ()),
+                                    (('-p', '-f', full + '/x.tpm', '-P', PIN, '-N', OTHER), 0, ()),
+                                    (('-c', '-f', full + '/x.tpm', '-C', 'a new comment'), 0, ()),
+                                    (('-c', '-f', full + '/x.tpm', '-C', 'a new comment'), PAGE, ()),
+                                    (('-c', '-f', full + '/x.pub', '-C', 'a new comment'), 0, ()),
+                                    (('--import', soft.path, '-N', '', '-f', full + '/new'), 0, ()),
+                                    (('--import', soft.path, '-N', '', '-f', full + '/new'), PAGE, ()),
+                                    (wrap, 0, ()), (wrap, PAGE, ()),
+                                    (('-A', '-f', full), 0, ()), (('-A', '-f', full), PAGE, ()),
+                                    (('-A', '-f', full), 3 * PAGE, ('.pub', '.tpm'))):
             with self.subTest(options=options, room=room):
                 files = self.lab.make_folder(f'files{len(os.listdir(self.lab.folder))}')
                 key = self.lab.make_key('x', pin=PIN, folder=files)
@@ -155,12 +167,26 @@ class BadLuck(Scenario):
                 self.assert_error(result, 'o space left on device', full)
                 after = contents(files)
                 self.assertEqual({path: after.get(path) for path in before}, before)
-                for path in set(after) - set(before):  # whole, or a folder of -A
-                    if not os.path.isdir(path):
-                        self.assertTrue(path.endswith('.tpm'), path)
-                        self.lab.keygen('-y', '-f', path)
+                new = sorted(path for path in set(after) - set(before) if not os.path.isdir(path))
+                self.assertEqual(tuple(path[-4:] for path in new), made)
+                if made:
+                    self.assertEqual(self.lab.keygen('-y', '-f', new[1]).stdout, read(new[0]))
                 self.assertEqual(read_key(key.path), key)
         self.tpm.assert_no_handles()
+
+    @needs_mounts
+    def test_on_a_full_disk_an_overwritten_pair_stays_whole(self):
+        folder = self.lab.make_folder('full')
+        for room in (0, PAGE):
+            files = self.lab.make_folder(f'files{room}')
+            self.lab.make_key('x', pin=PIN, folder=files)
+            before = contents(files)
+            with Terminal(self.lab, 'unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', folder, files, self.ours,
+                          '-N', '', '-f', folder + '/x', env={'ROOM': str(room)}) as terminal:
+                terminal.answer('Overwrite (y/n)? ', 'y')
+                self.assertEqual(terminal.finish(), 1)
+                self.assertIn('No space left on device', terminal.transcript)
+            self.assertEqual(contents(files), before)
 
     def test_control_c_at_any_question_brings_echo_back_and_changes_nothing(self):
         key = self.lab.make_key('x', pin=PIN)
