@@ -87,16 +87,18 @@ void prepare_session(const Context& context, const Handle& session, Encryption e
 namespace {
 
 /// ESYS puts the auth value behind the session's key and keeps both there until the next command. This one
-/// puts 64 zero bytes into the place and is never sent: after that, ESYS finds that the session is to encrypt
-/// the reply twice. Would another ESYS send it, the TPM would refuse it for its handle and change nothing.
+/// puts 64 bytes into the place and is never sent: after that, ESYS finds that the session is to encrypt the
+/// reply twice. Would another ESYS send it, the TPM would refuse it for its handle and change nothing. The
+/// bytes are no zeros: tpm2-tss 4 cuts those off the end of an auth value (iesys_strip_trailing_zeros).
 /// @returns whether the auth value is gone.
 bool overwrite_session_value(ESYS_CONTEXT* esys, ESYS_TR session) noexcept {
-    TPM2B_AUTH zeros{};
-    zeros.size = sizeof zeros.buffer;
+    TPM2B_AUTH filler{};
+    filler.size = sizeof filler.buffer;
+    std::ranges::fill(filler.buffer, BYTE{0xff});
     const TPM2B_AUTH empty{};
-    if (Esys_TR_SetAuth(esys, ESYS_TR_RH_NULL, &zeros) != TSS2_RC_SUCCESS ||
-        Esys_TRSess_SetAttributes(esys, session, TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_ENCRYPT, 0xff) !=
-            TSS2_RC_SUCCESS)
+    if (Esys_TRSess_SetAttributes(esys, session, TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_ENCRYPT, 0xff) !=
+            TSS2_RC_SUCCESS ||
+        Esys_TR_SetAuth(esys, ESYS_TR_RH_NULL, &filler) != TSS2_RC_SUCCESS)
         return false;
     const auto rc = Esys_Unseal_Async(esys, ESYS_TR_RH_NULL, session, session, ESYS_TR_NONE);
     if (rc == TSS2_RC_SUCCESS)

@@ -1,5 +1,6 @@
 """Our agent as a process, the askpass it asks, and the OpenSSH tools pointed at it."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -43,6 +44,15 @@ class Agent:
             raise AssertionError(f'the agent ended with {status}:\n{self.process.log()}')
         if os.path.lexists(self.socket):
             raise AssertionError('the agent left its socket behind')
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Nothing happens in it meanwhile."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
 
     def log(self):
         return self.process.log()

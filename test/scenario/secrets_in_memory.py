@@ -8,6 +8,7 @@ import threading
 import unittest
 
 import memory
+import protocol
 from agent import Agent, Askpass
 from lab import KINDS, Scenario, needs_root, read_key, wait_until
 from softkey import SoftKey
@@ -122,6 +123,32 @@ class Pins(WithAgent):
         self.lab.run('ssh-add', '-x', env={**asked.env, 'SSH_AUTH_SOCK': self.agent.socket}, status=0)
         self.assert_gone()
         self.assert_gone(password)  # its hash is enough
+
+    def test_it_is_there_once_after_a_signature_and_not_after_locking_while_its_session_lives(self):
+        """An agent that is idle for long enough gives the session back: what is in it would be gone then as well."""
+        probe, tries, password = Probe(self.tpm), 8, b'a password'
+        key, other = self.lab.make_key('x', pin=self.pin), self.lab.make_key('y')
+
+        def scanned(client, locked):
+            """How often it is there; nothing if the session was given back, as on a machine that is too slow."""
+            self.assertTrue(client.sign(key.blob, b'x'))
+            self.assertTrue(client.sign(other.blob, b'x'))  # then the TPM's thread has done with the other one
+            probe.take()
+            if locked:
+                self.assertEqual(client.request(protocol.lock(password))[0], protocol.SUCCESS)
+            with self.agent.stopped():
+                found = memory.find(self.agent.process.pid, self.pin)
+                lives = probe.take() == []
+            if locked:
+                self.assertEqual(client.request(protocol.unlock(password))[0], protocol.SUCCESS)
+            return [len(found)] if lives else None
+
+        for env in ({}, memory.leaking('strip')):
+            self.start(answers=[self.pin] * tries, name=f'agent{len(env)}', env=env, tcti=probe.tcti)
+            for locked, times in ((False, 1), (True, 0)):
+                with self.subTest(env=env, locked=locked), self.agent.connect() as client:
+                    self.assertEqual(wait_until(lambda: scanned(client, locked), 'a scan while it lives'), [times])
+            self.agent.stop()
 
     def test_removing_the_key_wipes_it(self):
         key = self.cached()
