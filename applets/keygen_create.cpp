@@ -72,7 +72,9 @@ identity::Identity make_key(tpm::Device& device, const tpm::KeyAlgorithm& algori
         identity::prove(opened, identity, auth);
         return identity;
     };
-    return device.run(job);
+    auto identity = device.run(job);
+    tell_parent(*identity.key, parent);
+    return identity;
 }
 
 int keygen_create(const KeygenOptions& options) {

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "keyfile/legacy.hpp"
+#include "keyfile/names.hpp"
 #include "os/paths.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/randomart.hpp"
@@ -78,6 +79,13 @@ void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::Pu
     StagedFile private_half(paths.key, bytes_of(keyfile::to_key_file(key)), private_mode, existing);
     StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), public_mode, existing);
     commit(private_half, public_half);
+}
+
+void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked) {
+    if (key.parent != asked)
+        log::info("the key is under the TPM's key at ", keyfile::handle_name(key.parent),
+                  ", which is not known to be the owner's standard storage key: it is lost when that one is "
+                  "removed; with the owner password (-o) a key is made under the standard one");
 }
 
 void show_key(const KeyPaths& paths, const identity::Identity& identity) {

@@ -38,6 +38,9 @@ std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& publi
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
                Existing existing);
 
+/// A word on stderr when the new key's file names another parent than was asked for.
+void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked);
+
 /// "Your identification has been saved in …", fingerprint and randomart, in ssh-keygen's words.
 void show_key(const KeyPaths& paths, const identity::Identity& identity);
 

@@ -140,6 +140,7 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
         return identity::seal(tpm, outside.key, auth, options.parent, outside.comment);
     };
     const auto identity = device->run(seal);
+    tell_parent(*identity.key, options.parent);
     write_imported(*destination, identity);
     if (!options.quiet)
         show_key(destination->paths, identity);
@@ -176,6 +177,7 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
         return identity::unwrap(tpm, to_import, auth, to_import.description);
     };
     const auto identity = device->run(unwrap);
+    tell_parent(*identity.key, wrapped.parent);
     write_imported(*destination, identity);
     if (!options.quiet)
         show_key(destination->paths, identity);

@@ -61,7 +61,7 @@ keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const
 
             keyfile::KeyFile key;
             key.empty_auth = auth == nullptr;
-            key.parent = parent;
+            key.parent = storage_key.named;
             key.public_area = public_owner->publicArea;
             key.private_area = *private_owner;
             return key;

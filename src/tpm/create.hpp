@@ -12,7 +12,8 @@ class Device;
 
 /// Makes a signing key under a hierarchy's storage key or a persistent one (TPM2_Create). With an auth value
 /// the command goes through a salted session that encrypts it; keys without one are exempt from
-/// dictionary-attack protection. The key file has no description yet.
+/// dictionary-attack protection. The key file names the parent as Parents::open_for_creation has it. The key
+/// file has no description yet.
 keyfile::KeyFile create_key(Device& device, const KeyAlgorithm& algorithm, const Auth& auth,
                             TPM2_HANDLE parent = TPM2_RH_OWNER);
 

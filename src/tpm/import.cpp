@@ -57,18 +57,26 @@ std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& pa
     return *owner;
 }
 
-TPM2B_PRIVATE imported(const Context& context, Parents& parents, const keyfile::KeyFile& importable) {
-    auto parent = parents.open(importable);
+keyfile::KeyFile imported(const Context& context, Parents& parents, const keyfile::KeyFile& importable) {
+    // Such a file says little of its parent: it may be wrapped for any key at 0x81000001, and the standard
+    // one is made to tell. The new file names the parent that took the key.
+    const bool for_standard = importable.parent == TPM2_RH_OWNER && !importable.rsa_parent;
+    auto parent = for_standard ? parents.open_for_creation(TPM2_RH_OWNER) : parents.open(importable);
     auto private_area = try_import(context, parent, importable);
-    if (!private_area)
-        if (auto replacement = parents.replace_impostor(parent)) {
-            parent = std::move(*replacement);
+    if (!private_area && for_standard)
+        if (auto other = parents.open_other_at_srk_handle(parent)) {
+            parent = std::move(*other);
             private_area = try_import(context, parent, importable);
         }
     if (private_area) {
         // The session in try_import came before this: there is no PIN, and nothing that it encrypts.
         parents.accept(parent);
-        return *private_area;
+        auto key = importable;
+        key.kind = keyfile::KeyKind::loadable;
+        key.secret.clear();
+        key.parent = parent.named;
+        key.private_area = *private_area;
+        return key;
     }
     throw Error(Errc::foreign_key, "this key was wrapped for another TPM's parent",
                 "wrap it again with what this machine says of its storage key: " +
@@ -81,13 +89,8 @@ keyfile::KeyFile import_key(Device& device, const keyfile::KeyFile& importable) 
     if (importable.kind != keyfile::KeyKind::importable)
         throw Error(Errc::unsupported, "a key that is not wrapped for import");
     device.keys().drop_session(); // the import has its own
-    auto key = importable;
-    key.private_area =
-        with_retries([&] { return imported(device.context(), device.keys().parents(), importable); },
-                     [&](Remedy remedy) { device.keys().give_back(remedy); });
-    key.kind = keyfile::KeyKind::loadable;
-    key.secret.clear();
-    return key;
+    return with_retries([&] { return imported(device.context(), device.keys().parents(), importable); },
+                        [&](Remedy remedy) { device.keys().give_back(remedy); });
 }
 
 TPMT_PUBLIC storage_key_area(Device& device, TPM2_HANDLE parent) {

@@ -19,9 +19,9 @@ bool is_persistent(TPM2_HANDLE handle) {
     return handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
 }
 
-Parent loaded_parent(Handle object) {
+Parent loaded_parent(Handle object, TPM2_HANDLE named) {
     const auto tr = object.tr();
-    return {.loaded = std::move(object), .tr = tr, .label = {}};
+    return {.loaded = std::move(object), .tr = tr, .named = named};
 }
 
 /// Restricted to decryption: what makes a key a storage parent (TPM 2.0 Part 2, 8.3, TPMA_OBJECT).
@@ -29,6 +29,12 @@ bool is_storage_key(const TPMT_PUBLIC& area) {
     constexpr TPMA_OBJECT kind = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT | TPMA_OBJECT_SIGN_ENCRYPT;
     return (area.type == TPM2_ALG_ECC || area.type == TPM2_ALG_RSA) &&
            (area.objectAttributes & kind) == (TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT);
+}
+
+Error password_error(const Hierarchy& hierarchy) {
+    return {Errc::auth, "the " + std::string(hierarchy.name) + " hierarchy has a password",
+            hierarchy.handle == TPM2_RH_OWNER ? "-o asks for it"
+                                              : "only that of the owner hierarchy can be given"};
 }
 
 TPM2B_PUBLIC storage_key_for(const keyfile::KeyFile& key) {
@@ -74,24 +80,27 @@ bool Parents::opening_needs_session(const keyfile::KeyFile& key) const noexcept 
 Parent Parents::open(const keyfile::KeyFile& key) {
     auto label = label_of(parent_name(key));
     if (is_persistent_srk(key))
-        return key.parent == srk_handle ? checked(persistent_copy(), std::move(label))
+        return key.parent == srk_handle ? checked(persistent_copy(srk_handle), std::move(label))
                                         : known_persistent_copy();
     if (is_persistent(key.parent))
         return checked(persistent_object(key.parent), std::move(label));
     return checked(primary(key.parent, storage_key_for(key)), std::move(label));
 }
 
-Parent Parents::persistent_copy() const {
-    return {.loaded = {}, .tr = persistent_srk_.tr(), .label = {}};
+Parent Parents::persistent_copy(TPM2_HANDLE named) const {
+    return {.loaded = {}, .tr = persistent_srk_.tr(), .named = named};
+}
+
+KnownTpms::Verdict Parents::judge_persistent_copy() const {
+    return known_ == nullptr ? KnownTpms::Verdict::unknown
+                             : known_->judge(owner_ecc, name_of(context_, persistent_srk_.tr()));
 }
 
 /// When another storage key is known, what lies at the handle is an impostor, or the TPM is not the one that
 /// is known: that of the hierarchy tells.
 Parent Parents::known_persistent_copy() {
-    auto copy = persistent_copy();
-    copy.label = owner_ecc;
-    if (known_ != nullptr &&
-        known_->judge(owner_ecc, name_of(context_, copy.tr)) == KnownTpms::Verdict::other)
+    auto copy = persistent_copy(TPM2_RH_OWNER);
+    if (judge_persistent_copy() == KnownTpms::Verdict::other)
         if (auto real = replace_impostor(copy))
             return std::move(*real);
     return checked(std::move(copy), owner_ecc);
@@ -118,34 +127,44 @@ void Parents::accept(const Parent& parent) const {
 Parent Parents::open_for_creation(TPM2_HANDLE parent) {
     auto label = label_of({.handle = parent});
     if (parent == srk_handle && persistent_srk_) // ESYS has one handle for it, and closing one closes both
-        return accepted(persistent_copy(), std::move(label));
+        return accepted(persistent_copy(srk_handle), std::move(label));
     if (is_persistent(parent))
         return accepted(persistent_object(parent), std::move(label));
     if (parent != TPM2_RH_OWNER || !persistent_srk_)
         return accepted(primary(parent, ecc_storage_key()), std::move(label));
-    try {
-        auto made = primary(parent, ecc_storage_key());
-        if (!is_persistent_copy(made))
-            return accepted(std::move(made), owner_ecc);
-    } catch (const Error& error) { // an owner password: the persistent copy needs none, and is all there is
-        if (error.code() != Errc::auth || owner_password_)
-            throw;
-    }
-    return accepted(persistent_copy(), owner_ecc);
+    if (auto made = standard_storage_key())
+        return accepted(is_persistent_copy(*made) ? persistent_copy(parent) : std::move(*made), owner_ecc);
+    const auto verdict = judge_persistent_copy();
+    if (verdict == KnownTpms::Verdict::same)
+        return accepted(persistent_copy(parent), owner_ecc);
+    if (verdict == KnownTpms::Verdict::other)
+        throw password_error(hierarchy_of(parent));
+    return accepted(persistent_copy(srk_handle), label_of({.handle = srk_handle}));
+}
+
+std::optional<Parent> Parents::open_other_at_srk_handle(const Parent& tried) {
+    if (!persistent_srk_ || tried.tr == persistent_srk_.tr())
+        return std::nullopt;
+    return open_for_creation(srk_handle);
 }
 
 std::optional<Parent> Parents::replace_impostor(const Parent& tried) {
     if (!persistent_srk_ || tried.tr != persistent_srk_.tr())
         return std::nullopt;
+    auto made = standard_storage_key();
+    if (!made || is_persistent_copy(*made))
+        return std::nullopt;
+    made = checked(std::move(*made), owner_ecc);
+    log::info("the key at 0x81000001 is not this TPM's standard storage key; it is not used");
+    persistent_srk_ = {};
+    return made;
+}
+
+/// Nothing when the owner hierarchy has a password that was not given.
+std::optional<Parent> Parents::standard_storage_key() const {
     try {
-        auto made = primary(TPM2_RH_OWNER, ecc_storage_key());
-        if (is_persistent_copy(made))
-            return std::nullopt;
-        made = checked(std::move(made), owner_ecc);
-        log::info("the key at 0x81000001 is not this TPM's standard storage key; it is not used");
-        persistent_srk_ = {};
-        return made;
-    } catch (const Error& error) { // nothing can be found out without the owner password
+        return primary(TPM2_RH_OWNER, ecc_storage_key());
+    } catch (const Error& error) { // caught because the persistent copy may serve without
         if (error.code() != Errc::auth || owner_password_)
             throw;
         return std::nullopt;
@@ -158,10 +177,8 @@ Parent Parents::primary(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& storage_key) 
         return owner_primary(storage_key);
     auto made = try_create_primary(context_, named.tr, ESYS_TR_PASSWORD, storage_key);
     if (!made)
-        throw Error(Errc::auth, "the " + std::string(named.name) + " hierarchy has a password",
-                    hierarchy == TPM2_RH_OWNER ? "-o asks for it"
-                                               : "only that of the owner hierarchy can be given");
-    return loaded_parent(std::move(made));
+        throw password_error(named);
+    return loaded_parent(std::move(made), hierarchy);
 }
 
 Parent Parents::owner_primary(const TPM2B_PUBLIC& storage_key) const {
@@ -171,13 +188,11 @@ Parent Parents::owner_primary(const TPM2B_PUBLIC& storage_key) const {
     auto made = try_create_primary(context_, ESYS_TR_RH_OWNER, session.tr(), storage_key);
     if (!made)
         throw Error(Errc::auth, "the owner password is wrong", "-o asks for it");
-    return loaded_parent(std::move(made));
+    return loaded_parent(std::move(made), TPM2_RH_OWNER);
 }
 
 Handle Parents::start_owner_session() const {
-    if (persistent_srk_ &&
-        (known_ == nullptr ||
-         known_->judge(owner_ecc, name_of(context_, persistent_srk_.tr())) == KnownTpms::Verdict::same))
+    if (persistent_srk_ && (known_ == nullptr || judge_persistent_copy() == KnownTpms::Verdict::same))
         return start_hmac_session(context_, persistent_srk_.tr());
     // The null hierarchy has never a password. Its key is flushed before the one that it is needed for is
     // made. It is another one after each reset, so that none can be known: who sits between us and the TPM
@@ -201,7 +216,7 @@ Parent Parents::persistent_object(TPM2_HANDLE handle) const {
                     "the key at " + keyfile::handle_name(handle) +
                         " cannot be a parent: it is no storage key",
                     "a parent is a restricted decryption key, as tpm2_createprimary makes it");
-    return loaded_parent(std::move(found));
+    return loaded_parent(std::move(found), handle);
 }
 
 Error parent_password_error() {

@@ -29,6 +29,7 @@ ParentName parent_name(const keyfile::KeyFile& key) noexcept;
 struct Parent {
     Handle loaded; ///< empty when the parent is the persistent SRK
     ESYS_TR tr = ESYS_TR_NONE;
+    TPM2_HANDLE named = 0;  ///< how key files under it name it: a hierarchy or a persistent handle
     std::string label = {}; ///< which one it is for KnownTpms; empty when it is none that lasts
 };
 
@@ -68,10 +69,16 @@ class Parents {
 
     /// The ECC storage key of a hierarchy, or a persistent object, for making or importing a key under it.
     /// The owner's is made by CreatePrimary, so that it is the right one; the persistent copy serves when its
-    /// Name is the same, or when the owner hierarchy has a password that was not given. It is accepted
-    /// already.
+    /// Name is the same. Where the owner hierarchy has a password that was not given, the persistent copy is
+    /// the owner's only if its Name is known; if none is known, key files have to name it by its handle,
+    /// `named`, since it may be another key, made from the same template. It is accepted already.
     /// @throws Error as open does.
     Parent open_for_creation(TPM2_HANDLE parent = TPM2_RH_OWNER);
+
+    /// The key at 0x81000001 as itself, accepted, for a wrapped key that does not fit `tried`, the owner's
+    /// storage key: it may be wrapped for this one. Nothing when they are the same, or when none of the
+    /// owner's template is there.
+    std::optional<Parent> open_other_at_srk_handle(const Parent& tried);
 
     /// A primary key made in a hierarchy, with the owner password where that is needed. @throws Error as open
     /// does.
@@ -89,12 +96,14 @@ class Parents {
 
   private:
     bool is_persistent_srk(const keyfile::KeyFile& key) const noexcept;
-    Parent persistent_copy() const;
+    Parent persistent_copy(TPM2_HANDLE named) const;
     Parent known_persistent_copy();
     Parent checked(Parent parent, std::string label) const;
     Parent accepted(Parent parent, std::string label) const;
     Parent persistent_object(TPM2_HANDLE handle) const;
     Parent primary(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& storage_key) const;
+    std::optional<Parent> standard_storage_key() const;
+    KnownTpms::Verdict judge_persistent_copy() const;
     Parent owner_primary(const TPM2B_PUBLIC& storage_key) const;
     Handle start_owner_session() const;
     bool is_persistent_copy(const Parent& primary) const;

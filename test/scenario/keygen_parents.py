@@ -6,7 +6,7 @@ import unittest
 
 import keyfile
 from agent import Agent, Askpass
-from lab import Scenario, read_key
+from lab import Scenario, read, read_key
 from swtpm import Probe, Swtpm
 
 HANDLES = {'owner': 0x40000001, 'endorsement': 0x4000000b, 'platform': 0x4000000c, 'null': 0x40000007}
@@ -134,10 +134,69 @@ class KeygenParents(Scenario):
         self.assertEqual(os.listdir(self.lab.keys), [])
         self.tpm.assert_no_handles()
 
+    def known_parents(self):
+        path = self.lab.path('state/ssh-tpm/known_tpms')
+        return [line.split()[0] for line in read(path).splitlines()] if os.path.exists(path) else []
+
+    def assert_new_keys_name(self, handle):
+        """In all ways to a new key without -o; those that are the user's sign. Returns one of them."""
+        soft, prefix = self.lab.path('soft'), self.lab.make_folder(f'host-{handle:x}')
+        if not os.path.exists(soft):
+            self.wrap(soft)
+        for name, options in (('made', ('-N', PIN)), ('imported', ('--import', soft, '-N', '')),
+                              ('unwrapped', ('--import', self.lab.path('wrapped.tpm')))):
+            result = self.lab.keygen(*options, '-f', self.lab.path('keys', f'{name}-{handle:x}'))
+            self.assertEqual('0x81000001' in result.stderr, handle == 0x81000001, result.stderr)
+        self.lab.keygen('-A', '-f', prefix)
+        own = [read_key(self.lab.path('keys', f'{name}-{handle:x}')) for name in ('made', 'imported', 'unwrapped')]
+        host = [read_key(f'{prefix}/etc/ssh/ssh_tpm_host_{kind}_key') for kind in ('ecdsa', 'rsa')]
+        self.assertEqual({named_parent(key) for key in own + host}, {handle})
+        agent = Agent(self.lab, env=Askpass(self.lab, PIN, name=f'pin-{handle:x}').env)
+        for key in own:
+            agent.sign_and_check(key)
+        agent.stop()
+        return own[0]
+
+    def wrap(self, soft):
+        """A new key outside the TPM, wrapped for what lies at 0x81000001: wrapped.tpm."""
+        area = self.lab.path('parent.pub')
+        self.tpm.tool('tpm2_readpublic', '-c', '0x81000001', '-o', area)
+        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', soft)
+        self.lab.keygen('--wrap', soft, '--wrap-with', area, '-N', '', '-f', self.lab.path('wrapped'))
+
     def test_with_the_persistent_storage_key_no_password_is_needed(self):
         self.tpm.make_persistent()
         self.lock_owner()
-        key = self.lab.make_key('x')
+        self.assert_new_keys_name(0x81000001)
+        self.assertEqual(self.known_parents(), ['0x81000001'])
+        self.make_under('owner', 'proof', env={VARIABLE: PASSWORD})
+        self.assert_new_keys_name(0x40000001)
+        self.tpm.assert_no_handles()
+
+    def test_a_key_under_another_key_of_the_standard_template_names_it(self):
+        self.tpm.make_persistent('-C', 'e', '-G', 'ecc256:aes128cfb')
+        self.lock_owner()
+        lost = self.assert_new_keys_name(0x81000001)
+        self.assertEqual(self.known_parents(), ['0x81000001'])
+        lasting = self.make_under('owner', 'lasting', env={VARIABLE: PASSWORD})
+        self.assertEqual(named_parent(lasting), HANDLES['owner'])
+        result = self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), status=None)
+        self.assert_error(result, 'the owner hierarchy has a password', 'hint: ', '-o')  # it is known to be another
+        self.assertFalse(os.path.exists(self.lab.path('keys/x.tpm')))
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-P', PASSWORD, '-c', '0x81000001')
+        agent = Agent(self.lab, env={VARIABLE: PASSWORD})
+        agent.sign_and_check(lasting)
+        self.assertNotEqual(agent.ssh_keygen_sign(lost).returncode, 0)
+        self.assertIn('the persistent object 0x81000001, is not in this TPM', agent.log())
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_what_was_wrapped_for_another_key_at_the_usual_handle_names_that(self):
+        self.tpm.make_persistent('-C', 'e', '-G', 'ecc256:aes128cfb')
+        self.wrap(self.lab.path('soft'))
+        self.lab.keygen('--import', self.lab.path('wrapped.tpm'), '-f', self.lab.path('keys/x'))
+        key = read_key(self.lab.path('keys/x'))
+        self.assertEqual(named_parent(key), 0x81000001)
         Agent(self.lab).sign_and_check(key)
 
     def test_a_pin_changes_and_a_key_comes_in_under_the_owner_password(self):

@@ -162,7 +162,17 @@ SCENARIO("the persistent storage key serves where the owner password is missing"
     Lab lab(Srk::persistent);
     set_hierarchy_password(lab.unseen, ESYS_TR_RH_OWNER, owner_password);
     const auto key = tpm::create_key(*lab.device, {}, nullptr);
+    CHECK(key.parent == tpm::srk_handle); // nothing shows that it is the owner's
     CHECK(signs(*lab.device, key));
+    GIVEN("its Name") {
+        set_hierarchy_password(lab.unseen, ESYS_TR_RH_OWNER, "");
+        tpm::KnownTpms known;
+        lab.device->keys().parents().use_known_tpms(known);
+        CHECK(tpm::create_key(*lab.device, {}, nullptr).parent == TPM2_RH_OWNER); // which makes it known
+        set_hierarchy_password(lab.unseen, ESYS_TR_RH_OWNER, owner_password);
+        CHECK(tpm::create_key(*lab.device, {}, nullptr).parent == TPM2_RH_OWNER);
+        lab.reopen();
+    }
     GIVEN("a key of another TPM") {
         Lab there(Srk::persistent);
         const auto foreign = tpm::create_key(*there.device, {}, nullptr);
