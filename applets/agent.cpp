@@ -80,6 +80,7 @@ int serve_in_background(const AgentOptions& line) {
     if (!line.command.empty())
         log::configure("ssh-tpm-agent", line.level == log::Level::debug ? line.level : log::Level::error);
     auto sides = os::fork_to_background();
+    take_owner_password(); // on both sides: the command is not to have it
     if (auto* parent = std::get_if<os::BackgroundParent>(&sides))
         return tell_or_become_command(line, *parent, path);
     auto& child = std::get<os::BackgroundChild>(sides);
@@ -105,6 +106,7 @@ int start_serving(AgentOptions& line) {
                     "systemd runs it in the foreground");
     if (background)
         return serve_in_background(line);
+    take_owner_password();
     return serve_in_foreground(line, std::move(passed));
 }
 

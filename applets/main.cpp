@@ -1,6 +1,7 @@
 // One executable for all applets: the one that its name or its first argument says.
 
 #include "applets/applets.hpp"
+#include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "cli/report.hpp"
 #include "os/harden.hpp"
@@ -36,7 +37,9 @@ void show_help(std::ostream& out) {
 
 int run_applet(const Applet& applet, std::span<char*> arguments) {
     const auto name = std::string(link_prefix) + std::string(applet.name);
-    try { // the last catch
+    try {                                     // the last catch
+        if (applet.run != applets::run_agent) // takes it after its fork
+            applets::take_owner_password();
         const int status = applet.run(arguments);
         if (!std::cout.flush())
             throw Error(Errc::io, "what was to be printed could not be written");

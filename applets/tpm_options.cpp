@@ -8,8 +8,7 @@
 #include "tpm/pin.hpp"
 
 #include <charconv>
-#include <cstdlib>
-#include <cstring>
+#include <utility>
 
 namespace sshtpm::applets {
 
@@ -17,15 +16,10 @@ namespace {
 
 constexpr const char* owner_password_variable = "SSH_TPM_AGENT_OWNER_PASSWORD";
 
-/// The variable's value, wiped from the environment: children should not inherit it.
-std::optional<Secret> take_variable(const char* name) {
-    char* value = ::getenv(name);
-    if (value == nullptr)
-        return std::nullopt;
-    auto secret = Secret::copy_of(bytes_of(value));
-    std::memset(value, 'x', std::strlen(value));
-    ::unsetenv(name);
-    return secret;
+/// The variable's value from take_owner_password on, until it is used.
+std::optional<Secret>& taken_password() {
+    static std::optional<Secret> password;
+    return password;
 }
 
 /// Empty without a home, as in an initramfs: nothing is kept there.
@@ -46,6 +40,12 @@ const tpm::Hierarchy* find_hierarchy(std::string_view word) {
 }
 
 } // namespace
+
+void take_owner_password() {
+    auto password = os::take_secret_variable(owner_password_variable);
+    if (password && !password->empty())
+        taken_password() = std::move(password);
+}
 
 tpm::Hierarchy parse_hierarchy(std::string_view word) {
     if (const auto* hierarchy = find_hierarchy(word))
@@ -97,7 +97,7 @@ tpm::Target TpmOptions::target() const {
 }
 
 tpm::Auth TpmOptions::owner_password() const {
-    auto password = take_variable(owner_password_variable);
+    auto password = std::exchange(taken_password(), std::nullopt);
     if (!password && ask_owner_password_) {
         password = prompt::ask_and_wait("Enter owner password: ", prompt::Program::tool);
         if (!password)
@@ -107,7 +107,7 @@ tpm::Auth TpmOptions::owner_password() const {
 }
 
 bool TpmOptions::asks_for_owner_password() const {
-    return ask_owner_password_ && !os::has_variable(owner_password_variable);
+    return ask_owner_password_ && !taken_password() && !os::has_variable(owner_password_variable);
 }
 
 std::unique_ptr<tpm::Device> TpmOptions::open_device() const {

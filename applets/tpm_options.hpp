@@ -9,6 +9,11 @@
 
 namespace sshtpm::applets {
 
+/// Takes SSH_TPM_AGENT_OWNER_PASSWORD out of the environment, for TpmOptions::owner_password. To be called
+/// before any program is started, and not before fork_to_background, whose child would find zeros in the
+/// Secret.
+void take_owner_password();
+
 class TpmOptions {
   public:
     /// Adds --tcti, --swtpm and -o to an applet's table. This object must outlive the parsing.
@@ -16,8 +21,8 @@ class TpmOptions {
 
     /// @throws Error(usage)
     tpm::Target target() const;
-    /// Null unless -o or SSH_TPM_AGENT_OWNER_PASSWORD says that there is one; -o asks for it. The variable is
-    /// taken out of the environment.
+    /// Null unless -o or SSH_TPM_AGENT_OWNER_PASSWORD says that there is one; -o asks for it. The variable
+    /// answers once, after take_owner_password.
     tpm::Auth owner_password() const;
     /// True when -o was given and no variable answers it.
     bool asks_for_owner_password() const;

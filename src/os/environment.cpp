@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <unistd.h>
 
@@ -21,8 +22,24 @@ std::optional<std::string> variable(const char* name) {
 }
 
 bool has_variable(const char* name) {
-    const auto value = variable(name);
-    return value && !value->empty();
+    const char* value = ::getenv(name); // not copied: it may be a secret
+    return value != nullptr && *value != '\0';
+}
+
+std::optional<Secret> take_secret_variable(const char* name) {
+    std::optional<Secret> secret;
+    // All that have the name: unsetenv takes the others out too, and leaves their bytes.
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const auto named = name_of(*entry);
+        if (named != name || (*entry)[named.size()] != '=')
+            continue;
+        char* const value = *entry + named.size() + 1;
+        if (!secret)
+            secret = Secret::copy_of(bytes_of(value));
+        ::explicit_bzero(value, std::strlen(value));
+    }
+    ::unsetenv(name);
+    return secret;
 }
 
 std::vector<std::string> environment_with(const std::vector<std::string>& changes) {

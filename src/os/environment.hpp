@@ -1,6 +1,8 @@
 #pragma once
 // Environment variables.
 
+#include "base/secret.hpp"
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +14,10 @@ std::optional<std::string> variable(const char* name);
 
 /// True when it is set and not empty.
 bool has_variable(const char* name);
+
+/// Takes a variable out of the environment and wipes its value there: neither a child nor /proc/PID/environ
+/// has it then. Nothing when it is not set.
+std::optional<Secret> take_secret_variable(const char* name);
 
 /// This process's environment with changes, for another program: "NAME=value" sets a variable, "NAME" takes
 /// one out (as putenv(3) reads it).

@@ -1,11 +1,15 @@
 #include "os/environment.hpp"
 
+#include "os/in_process.hpp"
 #include "support/catch.hpp"
 #include "support/variable.hpp"
 
 #include <algorithm>
+#include <array>
+#include <unistd.h>
 
 using namespace sshtpm;
+using support::in_process;
 using support::Variable;
 
 namespace {
@@ -43,4 +47,21 @@ TEST_CASE("a variable that is set and empty is not one that is missing") {
     CHECK(os::variable("SSH_TPM_TEST_A") == "");
     CHECK_FALSE(os::has_variable("SSH_TPM_TEST_A"));
     CHECK(os::variable("SSH_TPM_TEST_NOT_THERE") == std::nullopt);
+}
+
+TEST_CASE("a secret that is taken out of the environment leaves no byte of it there") {
+    CHECK(in_process([] {
+              std::string first = "SSH_TPM_TEST_A=one secret", second = "SSH_TPM_TEST_A=another",
+                          other = "SSH_TPM_TEST_AB=stays";
+              std::array<char*, 4> block{first.data(), second.data(), other.data(), nullptr};
+              environ = block.data();
+              const auto secret = os::take_secret_variable("SSH_TPM_TEST_A");
+              if (!secret || text_of(secret->view()) != "one secret")
+                  return 1;
+              for (const auto* entry : {&first, &second})
+                  if (entry->find_first_not_of('\0', entry->find('=') + 1) != std::string::npos)
+                      return 2;
+              return os::variable("SSH_TPM_TEST_A") || os::variable("SSH_TPM_TEST_AB") != "stays" ? 3 : 0;
+          }) == 0);
+    CHECK_FALSE(os::take_secret_variable("SSH_TPM_TEST_NOT_THERE"));
 }

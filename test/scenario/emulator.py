@@ -16,6 +16,7 @@ from lab import Scenario, read, read_key, wait_until
 KEYGEN_RUNS = 100
 PATIENCE = 60  # seconds that a program may have the emulator while others wait
 LINGER = 60  # seconds; the emulator must be gone by then
+PASSWORD = 'owner password 5'
 
 
 class Emulator(Scenario):
@@ -36,6 +37,10 @@ class Emulator(Scenario):
         except OSError:  # it ended meanwhile, or is somebody else's
             return False
         return any(link.startswith(self.state) for link in links)
+
+    @staticmethod
+    def parent_of(pid):
+        return int(read(f'/proc/{pid}/stat').rpartition(')')[2].split()[1])
 
     def agent(self, **more):
         return Agent(self.lab, '--swtpm', **more)
@@ -78,6 +83,25 @@ class Emulator(Scenario):
         for pid in self.emulators():
             for descriptor in (0, 1, 2):
                 self.assertNotIn('pipe', os.readlink(f'/proc/{pid}/fd/{descriptor}'))
+
+    def kill_emulator(self):
+        for pid in self.emulators():
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not self.emulators(), 'the end of the emulator')
+
+    def test_it_does_not_get_the_owner_password(self):
+        key, given = self.key('x'), {'SSH_TPM_AGENT_OWNER_PASSWORD': PASSWORD}
+        keygen, agent = ([f'{self.lab.bin}/ssh-tpm-{name}', '--swtpm'] for name in ('keygen', 'agent'))
+        for words in ([*keygen, '-N', '', '-f', self.lab.path('keys/y')],
+                      [*agent, '--key-dir', self.lab.keys, 'ssh-add', '-T', key.pub],
+                      [*agent, '--hierarchy', 'owner', 'true']):
+            with self.subTest(words=words):
+                self.kill_emulator()
+                self.lab.run(*words, env=given)  # fails: this emulator has no owner password
+                (emulator,) = self.emulators()
+                supervisor = [self.parent_of(emulator)] if os.geteuid() == 0 else []  # hidden from others
+                for pid in (emulator, *supervisor):
+                    self.assertNotIn(PASSWORD, read(f'/proc/{pid}/environ'))
 
     def test_two_that_start_at_once_do_not_fight(self):
         for turn in range(5):
@@ -185,9 +209,7 @@ class Emulator(Scenario):
         key = self.key('x')
         agent = self.agent()
         agent.sign_and_check(key)
-        for pid in self.emulators():
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.emulators(), 'the end of the emulator')
+        self.kill_emulator()
         agent.ssh_keygen_sign(key)  # the request that notices may fail
         agent.sign_and_check(key)
 

@@ -8,9 +8,11 @@ import stat
 import unittest
 
 from agent import REFERENCE, ours
-from lab import Scenario, wait_until
+from lab import Scenario, read, wait_until
 from protocol import Connection
 from swtpm import Swtpm
+
+PASSWORD = 'owner password 5'
 
 
 def runs(pid):
@@ -190,6 +192,21 @@ class SubprocessMode(Scenario):
                 self.assertIn(self.socket, result.stderr)
         with Connection(self.socket) as connection:
             self.assertEqual(connection.list(), [])
+
+    @ours
+    def test_the_owner_password_is_the_agents_alone(self):
+        self.tpm.craft('tpm2_changeauth', '-c', 'o', PASSWORD)
+        given = {'SSH_TPM_AGENT_OWNER_PASSWORD': PASSWORD}
+        key = self.lab.make_key('x', env=given)
+        told = self.around('sh', '-c', 'env; ssh-keygen -Y sign -q -f "$0" -n file >/dev/null && echo signed',
+                           key.pub, stdin='a message', env=given, status=0).stdout
+        self.assertIn('\nsigned\n', told)
+        self.assertIn('\nSSH_AUTH_SOCK=', told)
+        self.assertNotIn('OWNER_PASSWORD', told)
+        self.socket_goes()
+        pid = re.search(r'Agent pid (\d+)', self.around('-s', env=given, status=0).stdout)[1]
+        if os.geteuid() == 0:  # for others the kernel hides it
+            self.assertNotIn(PASSWORD, read(f'/proc/{pid}/environ'))
 
     @ours
     def test_sigterm_ends_it_in_the_background_too(self):
