@@ -14,6 +14,7 @@
 #include "os/paths.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -60,33 +61,62 @@ Examples
   ssh-tpm add -d ~/.ssh/work                   take it out of the agent
 )";
 
-using Mode = int (*)(protocol::Client&, const AddOptions&);
+constexpr cli::Modes adding = 1U << 0, removing = 1U << 1, removing_all = 1U << 2, fingerprints = 1U << 3,
+                     public_keys = 1U << 4, extensions = 1U << 5, testing = 1U << 6, locking = 1U << 7,
+                     unlocking = 1U << 8;
+using Mode = cli::RunnableMode<int(protocol::Client&, const AddOptions&)>;
+constexpr std::array modes{Mode{{adding, "adding keys", true}, add_keys},
+                           Mode{{removing, "-d", true}, add_remove},
+                           Mode{{removing_all, "-D"}, add_remove_all},
+                           Mode{{fingerprints, "-l"}, add_fingerprints},
+                           Mode{{public_keys, "-L"}, add_public_keys},
+                           Mode{{extensions, "-Q"}, add_query},
+                           Mode{{testing, "-T", true}, add_test},
+                           Mode{{locking, "-x"}, add_lock},
+                           Mode{{unlocking, "-X"}, add_unlock}};
 
 struct CommandLine {
-    cli::Choice<Mode> mode{add_keys};
+    cli::Choice<cli::Modes> mode{adding};
     AddOptions options;
     log::Level level = log::Level::info;
 };
 
 /// The options that say what to do; without one of them keys are added.
 std::vector<cli::Option> mode_options(CommandLine& line) {
-    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.mode.choose(chosen); }; };
+    const auto mode = [&line](cli::Modes chosen) {
+        return [&line, chosen](char*) { line.mode.choose(chosen); };
+    };
     return {
         {.short_name = 'd',
+         .modes = removing,
          .help = "remove the keys of the files, and their certificates, from the agent; a .pub file is "
                  "enough, and - reads public keys from standard input",
-         .apply = mode(add_remove)},
-        {.short_name = 'D', .help = "remove all keys from the agent", .apply = mode(add_remove_all)},
+         .apply = mode(removing)},
+        {.short_name = 'D',
+         .modes = removing_all,
+         .help = "remove all keys from the agent",
+         .apply = mode(removing_all)},
         {.short_name = 'l',
+         .modes = fingerprints,
          .help = "list the fingerprints of the agent's keys",
-         .apply = mode(add_fingerprints)},
-        {.short_name = 'L', .help = "list the agent's public keys", .apply = mode(add_public_keys)},
-        {.short_name = 'Q', .help = "list the extensions that the agent knows", .apply = mode(add_query)},
+         .apply = mode(fingerprints)},
+        {.short_name = 'L',
+         .modes = public_keys,
+         .help = "list the agent's public keys",
+         .apply = mode(public_keys)},
+        {.short_name = 'Q',
+         .modes = extensions,
+         .help = "list the extensions that the agent knows",
+         .apply = mode(extensions)},
         {.short_name = 'T',
+         .modes = testing,
          .help = "have the agent sign with the keys of the files, and check the signatures",
-         .apply = mode(add_test)},
-        {.short_name = 'x', .help = "lock the agent with a password", .apply = mode(add_lock)},
-        {.short_name = 'X', .help = "unlock it", .apply = mode(add_unlock)},
+         .apply = mode(testing)},
+        {.short_name = 'x',
+         .modes = locking,
+         .help = "lock the agent with a password",
+         .apply = mode(locking)},
+        {.short_name = 'X', .modes = unlocking, .help = "unlock it", .apply = mode(unlocking)},
     };
 }
 
@@ -94,37 +124,49 @@ std::vector<cli::Option> key_options(AddOptions& o) {
     return {
         {.short_name = 't',
          .argument = "TIME",
+         .modes = adding,
          .help = "the agent forgets the keys after this time: seconds, or as in 1h30m",
          .apply = [&o](char* time) { o.lifetime = cli::parse_time_span(time); }},
         {.short_name = 'c',
+         .modes = adding,
          .help = "the agent asks for confirmation at every use, by its SSH_ASKPASS alone",
          .apply = [&o](char*) { o.confirm = true; }},
         {.short_name = 'h',
          .argument = "DESTINATION",
+         .modes = adding,
          .help = "the keys log in to HOST, USER@HOST, or from one host to the next, FROM>HOST or "
                  "FROM>USER@HOST, alone; may come several times",
          .apply = [&o](char* text) { o.destinations.emplace_back(text); }},
         {.short_name = 'H',
          .argument = "FILE",
+         .modes = adding,
          .help = "a known_hosts file for -h, instead of the usual ones; may come several times",
          .apply = [&o](char* file) { o.host_key_files.emplace_back(file); }},
         {.long_name = "pin",
+         .modes = adding,
          .help = "ask for the PIN here, have the TPM try it, and only then call the key added",
          .apply = [&o](char*) { o.pin = true; }},
         {.short_name = 'k',
+         .modes = adding | removing,
          .help = "keys alone, no certificates",
          .apply = [&o](char*) { o.key_only = true; }},
         {.short_name = 'C',
+         .modes = adding | removing,
          .help = "certificates alone",
          .apply = [&o](char*) { o.certificate_only = true; }},
         {.short_name = 'N',
+         .modes = adding,
          .help = "as ssh-add: certificates may stay beyond their end, which they do anyway",
          .apply = [](char*) {}},
         {.short_name = 'E',
          .argument = "HASH",
+         .modes = fingerprints,
          .help = "with -l: sha256 (default) or md5",
          .apply = [&o](char* word) { o.hash = parse_hash(word); }},
-        {.short_name = 'q', .help = "say nothing of success", .apply = [&o](char*) { o.quiet = true; }},
+        {.short_name = 'q',
+         .modes = cli::every_mode,
+         .help = "say nothing of success",
+         .apply = [&o](char*) { o.quiet = true; }},
     };
 }
 
@@ -141,10 +183,22 @@ std::vector<cli::Option> foreign_options() {
     constexpr std::string_view tokens = "keys of PKCS#11 tokens", authenticators = "keys of FIDO devices";
     constexpr std::string_view refused = "refused: for ssh-add and ssh-agent";
     return {
-        {.short_name = 's', .argument = "PKCS11", .help = refused, .apply = refuse("s", tokens)},
-        {.short_name = 'e', .argument = "PKCS11", .help = refused, .apply = refuse("e", tokens)},
-        {.short_name = 'S', .argument = "PROVIDER", .help = refused, .apply = refuse("S", authenticators)},
-        {.short_name = 'K', .help = refused, .apply = refuse("K", authenticators)},
+        {.short_name = 's',
+         .argument = "PKCS11",
+         .modes = cli::every_mode,
+         .help = refused,
+         .apply = refuse("s", tokens)},
+        {.short_name = 'e',
+         .argument = "PKCS11",
+         .modes = cli::every_mode,
+         .help = refused,
+         .apply = refuse("e", tokens)},
+        {.short_name = 'S',
+         .argument = "PROVIDER",
+         .modes = cli::every_mode,
+         .help = refused,
+         .apply = refuse("S", authenticators)},
+        {.short_name = 'K', .modes = cli::every_mode, .help = refused, .apply = refuse("K", authenticators)},
     };
 }
 
@@ -152,9 +206,10 @@ std::vector<cli::Option> option_table(CommandLine& line) {
     auto table = key_options(line.options);
     for (auto& option : mode_options(line))
         table.push_back(std::move(option));
-    table.push_back({.short_name = 'v', .help = "tell what is done", .apply = [&line](char*) {
-                         line.level = log::Level::debug;
-                     }});
+    table.push_back(
+        {.short_name = 'v', .modes = cli::every_mode, .help = "tell what is done", .apply = [&line](char*) {
+             line.level = log::Level::debug;
+         }});
     for (auto& option : foreign_options())
         table.push_back(std::move(option));
     return table;
@@ -214,12 +269,15 @@ int run_add(std::span<char*> arguments) {
         return 0;
     }
     log::configure(std::string(program), line.level);
+    const auto run = cli::fitting(parsed, line.mode.chosen(), modes);
+    cli::require_apart(parsed, "-k", "-C");
+    cli::require_with(parsed, "-H", "-h");
     line.options.files = std::move(parsed.operands);
     constexpr int no_agent = 2; // as ssh-add
     auto agent = connect();
     if (!agent)
         return no_agent;
-    return line.mode.chosen()(*agent, line.options);
+    return run(*agent, line.options);
 }
 
 } // namespace sshtpm::applets

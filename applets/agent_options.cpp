@@ -4,6 +4,7 @@
 #include "cli/time_span.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -40,6 +41,28 @@ Environment
                                      the TPM, or the emulator and the folder of its state
 )";
 
+constexpr cli::Modes serving = 1U << 0, for_command = 1U << 1, ending = 1U << 2, printing = 1U << 3,
+                     installing = 1U << 4;
+constexpr cli::Modes agents = serving | for_command;
+constexpr std::array modes{cli::Mode{serving, "an agent without a command"},
+                           cli::Mode{for_command, "a command", true}, cli::Mode{ending, "-k"},
+                           cli::Mode{printing, "--print-socket"},
+                           cli::Mode{installing, "--install-user-units"}};
+
+cli::Modes mode_of(const AgentOptions& line) {
+    switch (line.mode.chosen()) {
+    case AgentMode::kill:
+        return ending;
+    case AgentMode::print_socket:
+        return printing;
+    case AgentMode::install_units:
+        return installing;
+    case AgentMode::serve:
+        break;
+    }
+    return line.command.empty() ? serving : for_command;
+}
+
 std::uint32_t seconds_of(const char* text) {
     const auto time = cli::parse_time_span(text);
     if (time.count() == 0)
@@ -63,9 +86,11 @@ void print_for(AgentOptions& line, Shell shell) {
 std::vector<cli::Option> mode_options(AgentOptions& line) {
     return {
         {.short_name = 'D',
+         .modes = serving,
          .help = "stay in the foreground (the default)",
          .apply = [&line](char*) { line.stay = true; }},
         {.short_name = 'd',
+         .modes = agents,
          .help = "the same, and log more",
          .apply =
              [&line](char*) {
@@ -73,24 +98,30 @@ std::vector<cli::Option> mode_options(AgentOptions& line) {
                  line.level = log::Level::debug;
              }},
         {.short_name = 's',
+         .modes = serving | ending,
          .help = "go to the background and print Bourne shell commands that point to the agent: "
                  "eval \"$(ssh-tpm-agent -s)\"",
          .apply = [&line](char*) { print_for(line, Shell::bourne); }},
         {.short_name = 'c',
+         .modes = serving | ending,
          .help = "the same with commands for a C shell: eval `ssh-tpm-agent -c`",
          .apply = [&line](char*) { print_for(line, Shell::c); }},
         {.short_name = 'k',
+         .modes = ending,
          .help = "end the agent that SSH_AGENT_PID names",
          .apply = [&line](char*) { line.mode.choose(AgentMode::kill); }},
         {.long_name = "print-socket",
+         .modes = printing,
          .help = "print the path of the socket and exit",
          .apply = [&line](char*) { line.mode.choose(AgentMode::print_socket); }},
         {.long_name = "install-user-units",
+         .modes = installing,
          .help =
              "write systemd's units of this agent into ~/.config/systemd/user, or for root into the folder "
              "of all users' units",
          .apply = [&line](char*) { line.mode.choose(AgentMode::install_units); }},
         {.long_name = "install-system",
+         .modes = installing,
          .help = "the same, for all users",
          .apply =
              [&line](char*) {
@@ -98,6 +129,7 @@ std::vector<cli::Option> mode_options(AgentOptions& line) {
                  line.for_all_users = true;
              }},
         {.long_name = "force",
+         .modes = installing,
          .help = "overwrite units that somebody has changed",
          .apply = [&line](char*) { line.force = true; }},
     };
@@ -107,19 +139,23 @@ std::vector<cli::Option> key_options(AgentOptions& line) {
     return {
         {.long_name = "key-dir",
          .argument = "DIR",
+         .modes = agents,
          .help = "the folder of keys (default: ~/.ssh)",
          .apply = [&line](char* folder) { line.key_dir = folder; }},
         {.long_name = "no-load",
+         .modes = agents,
          .help = "read no folder of keys",
          .apply = [&line](char*) { line.load = false; }},
         {.long_name = "hierarchy",
          .argument = "H",
+         .modes = agents,
          .help = "serve the P-256 and the RSA 2048 key that the TPM makes from the seed of its endorsement, "
                  "owner, platform or null hierarchy (e, o, p, n), without files; and no folder's, unless "
                  "--key-dir names one",
          .apply = [&line](char* word) { line.hierarchy = parse_hierarchy(word); }},
         {.short_name = 't',
          .argument = "TIME",
+         .modes = agents,
          .help =
              "how long a key is held that comes without a lifetime, those of the folder and those that go to "
              "the agents behind this one included",
@@ -129,16 +165,20 @@ std::vector<cli::Option> key_options(AgentOptions& line) {
                  line.key_dir_terms.lifetime = line.policy.default_lifetime;
              }},
         {.long_name = "confirm",
+         .modes = agents,
          .help = "ask before each use of a key of the folder or the hierarchy, by SSH_ASKPASS alone",
          .apply = [&line](char*) { line.key_dir_terms.confirm = true; }},
         {.long_name = "pin-lifetime",
          .argument = "TIME",
+         .modes = agents,
          .help = "forget a PIN this long after its last use",
          .apply = [&line](char* text) { set_pin_lifetime(line, text); }},
         {.long_name = "no-cache",
+         .modes = agents,
          .help = "keep no PINs: ask for each use",
          .apply = [&line](char*) { line.pin_lifetime.reset(); }},
         {.long_name = "no-seal",
+         .modes = agents,
          .help = "do not take private keys that ssh-add sends; those behind this one (-A) may",
          .apply = [&line](char*) { line.policy.seal = false; }},
     };
@@ -159,6 +199,7 @@ std::vector<cli::Option> foreign_options() {
     return {
         {.short_name = 'E',
          .argument = "HASH",
+         .modes = agents,
          .help = "sha256: the hash of the fingerprints in questions; there is no other",
          .apply =
              [](char* word) {
@@ -167,29 +208,35 @@ std::vector<cli::Option> foreign_options() {
                                  "-E " + std::string(word) + ": questions name keys by SHA256",
                                  "ssh-tpm-add -l -E md5 shows the other fingerprint");
              }},
-        {.short_name = 'O', .argument = "OPTION", .help = refused, .apply = refuse("O", tokens)},
-        {.short_name = 'P', .argument = "PROVIDERS", .help = refused, .apply = refuse("P", tokens)},
+        {.short_name = 'O',
+         .argument = "OPTION",
+         .modes = cli::every_mode,
+         .help = refused,
+         .apply = refuse("O", tokens)},
+        {.short_name = 'P',
+         .argument = "PROVIDERS",
+         .modes = cli::every_mode,
+         .help = refused,
+         .apply = refuse("P", tokens)},
     };
-}
-
-/// What goes with some modes only.
-void check(const AgentOptions& line) {
-    const auto mode = line.mode.chosen();
-    if (mode != AgentMode::serve && !line.command.empty())
-        throw Error(Errc::usage, "unexpected argument \"" + line.command[0] + "\"");
-    if (line.shell && mode != AgentMode::serve && mode != AgentMode::kill)
-        throw Error(Errc::usage, "two options that ask for different things", "-s and -c start an agent");
-    if (line.force && mode != AgentMode::install_units)
-        throw Error(Errc::usage, "--force is for installing units", "--install-user-units does that");
 }
 
 std::vector<cli::Option> option_table(AgentOptions& line) {
     const auto set_socket = [&line](char* path) { line.socket = path; };
     std::vector<cli::Option> table{
-        {.short_name = 'a', .argument = "PATH", .help = "the socket to listen on", .apply = set_socket},
-        {.short_name = 'l', .argument = "PATH", .help = "the same", .apply = set_socket},
+        {.short_name = 'a',
+         .argument = "PATH",
+         .modes = agents | printing,
+         .help = "the socket to listen on",
+         .apply = set_socket},
+        {.short_name = 'l',
+         .argument = "PATH",
+         .modes = agents | printing,
+         .help = "the same",
+         .apply = set_socket},
         {.short_name = 'A',
          .argument = "PATH",
+         .modes = agents,
          .help = "another agent behind this one, for the keys that this one does not have (repeatable)",
          .apply =
              [&line](char* path) {
@@ -201,7 +248,7 @@ std::vector<cli::Option> option_table(AgentOptions& line) {
     std::ranges::move(key_options(line), std::back_inserter(table));
     std::ranges::move(mode_options(line), std::back_inserter(table));
     std::ranges::move(foreign_options(), std::back_inserter(table));
-    line.tpm.add_to(table);
+    line.tpm.add_to(table, agents);
     return table;
 }
 
@@ -210,13 +257,17 @@ std::vector<cli::Option> option_table(AgentOptions& line) {
 std::optional<AgentOptions> parse_agent_options(std::span<char*> arguments) {
     AgentOptions line;
     const auto table = option_table(line);
-    auto parsed = cli::parse_options(arguments, table, cli::Operands::end_options);
+    const auto parsed = cli::parse_options(arguments, table, cli::Operands::end_options);
     if (parsed.help) {
         std::cout << cli::help_text(usage, about, table) << closing;
         return std::nullopt;
     }
-    line.command = std::move(parsed.operands);
-    check(line);
+    line.command = parsed.operands;
+    cli::require_fit(parsed, mode_of(line), modes);
+    cli::require_apart(parsed, "--no-load", "--key-dir");
+    cli::require_apart(parsed, "--no-cache", "--pin-lifetime");
+    if (!line.load && !line.hierarchy)
+        cli::require_apart(parsed, "--no-load", "--confirm");
     return line;
 }
 

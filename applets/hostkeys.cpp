@@ -10,6 +10,7 @@
 #include "protocol/client.hpp"
 #include "ssh/fingerprint.hpp"
 
+#include <array>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -35,6 +36,13 @@ Exit status
   0 success, 1 a problem was found, or something failed, 2 wrong usage
 )";
 
+constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, installing = 1U << 2, uninstalling = 1U << 3;
+using Mode = cli::RunnableMode<int(const HostkeysOptions&)>;
+constexpr std::array modes{
+    Mode{{listing, "listing keys"}, hostkeys_list}, Mode{{checking, "--check"}, hostkeys_check},
+    Mode{{installing, "--install-system-units or --install-sshd-config"}, hostkeys_install},
+    Mode{{uninstalling, "--uninstall"}, hostkeys_uninstall}};
+
 } // namespace
 
 int hostkeys_list(const HostkeysOptions& options) {
@@ -51,32 +59,38 @@ int hostkeys_list(const HostkeysOptions& options) {
 
 int run_hostkeys(std::span<char*> arguments) {
     HostkeysOptions o;
-    cli::Choice<int (*)(const HostkeysOptions&)> mode(hostkeys_list);
+    cli::Choice<cli::Modes> mode(listing);
     const auto flag = [](bool& value) { return [&value](char*) { value = true; }; };
     const auto install = [&mode](bool& what) {
         return [&mode, &what](char*) {
-            mode.choose(hostkeys_install);
+            mode.choose(installing);
             what = true;
         };
     };
     const std::vector<cli::Option> table{
         {.long_name = "socket",
          .argument = "PATH",
+         .modes = listing | checking,
          .help = "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
          .apply = [&o](char* path) { o.socket = path; }},
         {.long_name = "check",
+         .modes = checking,
          .help = "ask sshd for its host keys, and see whether the agent signs with each of them",
-         .apply = [&mode](char*) { mode.choose(hostkeys_check); }},
+         .apply = [&mode](char*) { mode.choose(checking); }},
         {.long_name = "install-system-units",
+         .modes = installing,
          .help = "write the units of the agent and of the key generation, its user and its folders",
          .apply = install(o.system_units)},
         {.long_name = "install-sshd-config",
+         .modes = installing,
          .help = "point sshd to the agent, in /etc/ssh/sshd_config.d",
          .apply = install(o.sshd_config)},
         {.long_name = "uninstall",
+         .modes = uninstalling,
          .help = "remove what the two have written",
-         .apply = [&mode](char*) { mode.choose(hostkeys_uninstall); }},
+         .apply = [&mode](char*) { mode.choose(uninstalling); }},
         {.long_name = "force",
+         .modes = installing | uninstalling,
          .help = "overwrite or remove files that somebody has changed",
          .apply = flag(o.force)},
     };
@@ -85,11 +99,7 @@ int run_hostkeys(std::span<char*> arguments) {
         std::cout << cli::help_text(usage, about, table) << closing;
         return 0;
     }
-    if (!parsed.operands.empty())
-        throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"");
-    if (o.force && mode.chosen() != hostkeys_install && mode.chosen() != hostkeys_uninstall)
-        throw Error(Errc::usage, "--force is for installing and uninstalling");
-    return mode.chosen()(o);
+    return cli::fitting(parsed, mode.chosen(), modes)(o);
 }
 
 } // namespace sshtpm::applets

@@ -10,6 +10,7 @@
 #include "cli/choice.hpp"
 #include "ssh/openssl_memory.hpp"
 
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <iostream>
@@ -66,7 +67,22 @@ Examples
   ssh-tpm keygen -A --hierarchy endorsement    the same without private files, for ssh-tpm agent --hierarchy
 )";
 
-using Mode = int (*)(const KeygenOptions&);
+constexpr cli::Modes making = 1U << 0, new_pin = 1U << 1, new_comment = 1U << 2, fingerprint = 1U << 3,
+                     public_key = 1U << 4, public_key_of = 1U << 5, importing = 1U << 6, wrapping = 1U << 7,
+                     host_keys = 1U << 8, supported = 1U << 9;
+/// Those that work on a key file that is there, by default on that of the type.
+constexpr cli::Modes existing = new_pin | new_comment | fingerprint | public_key;
+using Mode = cli::RunnableMode<int(const KeygenOptions&)>;
+constexpr std::array modes{Mode{{making, "making a key"}, keygen_create},
+                           Mode{{new_pin, "-p"}, keygen_change_pin},
+                           Mode{{new_comment, "-c"}, keygen_change_comment},
+                           Mode{{fingerprint, "-l"}, keygen_fingerprint},
+                           Mode{{public_key, "-y"}, keygen_print_public},
+                           Mode{{public_key_of, "--print-pubkey"}, keygen_print_public},
+                           Mode{{importing, "--import"}, keygen_import},
+                           Mode{{wrapping, "--wrap"}, keygen_wrap},
+                           Mode{{host_keys, "-A"}, keygen_host_keys},
+                           Mode{{supported, "--supported"}, keygen_supported}};
 
 unsigned parse_bits(std::string_view text) {
     unsigned bits = 0;
@@ -84,48 +100,61 @@ Secret take_secret(char* argument) {
 }
 
 struct CommandLine {
-    cli::Choice<Mode> mode{keygen_create};
+    cli::Choice<cli::Modes> mode{making};
     KeygenOptions options;
     TpmOptions tpm;
 };
 
 /// The options that say what to do; without one of them, or of import_options, a key is made.
 std::vector<cli::Option> mode_options(CommandLine& line) {
-    const auto mode = [&line](Mode chosen) { return [&line, chosen](char*) { line.mode.choose(chosen); }; };
+    const auto mode = [&line](cli::Modes chosen) {
+        return [&line, chosen](char*) { line.mode.choose(chosen); };
+    };
     return {
-        {.short_name = 'p', .help = "change the PIN of a key file", .apply = mode(keygen_change_pin)},
-        {.short_name = 'c', .help = "change the comment of a key file", .apply = mode(keygen_change_comment)},
+        {.short_name = 'p', .modes = new_pin, .help = "change the PIN of a key file", .apply = mode(new_pin)},
+        {.short_name = 'c',
+         .modes = new_comment,
+         .help = "change the comment of a key file",
+         .apply = mode(new_comment)},
         {.short_name = 'l',
+         .modes = fingerprint,
          .help = "show the fingerprint of a .tpm or .pub file; -f - is standard input",
-         .apply = mode(keygen_fingerprint)},
-        {.short_name = 'y', .help = "print the public key of a key file", .apply = mode(keygen_print_public)},
+         .apply = mode(fingerprint)},
+        {.short_name = 'y',
+         .modes = public_key,
+         .help = "print the public key of a key file",
+         .apply = mode(public_key)},
         {.long_name = "print-pubkey",
          .argument = "FILE",
+         .modes = public_key_of,
          .help = "the same, of FILE",
          .apply =
              [&line](char* file) {
-                 line.mode.choose(keygen_print_public);
+                 line.mode.choose(public_key_of);
                  line.options.file = file;
              }},
         {.short_name = 'A',
+         .modes = host_keys,
          .help = "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are not there yet; the "
                  "prefix is given with -f, or is $DESTDIR",
-         .apply = mode(keygen_host_keys)},
+         .apply = mode(host_keys)},
         {.long_name = "hierarchy",
          .argument = "H",
+         .modes = host_keys,
          .help = "with -A: only the .pub files of the keys that the TPM makes from the seed of its "
                  "endorsement, owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent "
                  "--hierarchy; the null hierarchy's change at every boot",
          .apply = [&line](char* word) { line.options.hierarchy = parse_hierarchy(word); }},
         {.long_name = "supported",
+         .modes = supported,
          .help = "list the key types and sizes that this TPM makes",
-         .apply = mode(keygen_supported)},
+         .apply = mode(supported)},
     };
 }
 
 /// Modes for keys that were made outside the TPM.
 std::vector<cli::Option> import_options(CommandLine& line) {
-    const auto mode_of = [&line](Mode chosen) {
+    const auto mode_of = [&line](cli::Modes chosen) {
         return [&line, chosen](char* file) {
             line.mode.choose(chosen);
             line.options.source = file;
@@ -135,15 +164,18 @@ std::vector<cli::Option> import_options(CommandLine& line) {
         {.short_name = 'I',
          .long_name = "import",
          .argument = "FILE",
+         .modes = importing,
          .help = "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file usable; "
                  "written to FILE.tpm unless -f says otherwise",
-         .apply = mode_of(keygen_import)},
+         .apply = mode_of(importing)},
         {.long_name = "wrap",
          .argument = "KEY",
+         .modes = wrapping,
          .help = "wrap a private key for the TPM of another machine; needs no TPM",
-         .apply = mode_of(keygen_wrap)},
+         .apply = mode_of(wrapping)},
         {.long_name = "wrap-with",
          .argument = "PARENT",
+         .modes = wrapping,
          .help = "its storage key's public area, as a command in ssh-tpm(7) writes it there (PEM), or "
                  "TPM2B_PUBLIC (tpm2_readpublic -f tss)",
          .apply = [&line](char* file) { line.options.wrap_with = file; }},
@@ -154,38 +186,50 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
     return {
         {.short_name = 't',
          .argument = "TYPE",
+         .modes = making | existing,
          .help = "ecdsa (default) or rsa",
          .apply = [&o](char* type) { o.type = type; }},
         {.short_name = 'b',
          .argument = "BITS",
+         .modes = making,
          .help = "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; as far as the TPM has them",
          .apply = [&o](char* bits) { o.bits = parse_bits(bits); }},
         {.short_name = 'C',
          .argument = "TEXT",
+         .modes = making | new_comment | importing | wrapping | host_keys,
          .help = "the comment (default: user@host)",
          .apply = [&o](char* text) { o.comment = text; }},
         {.short_name = 'f',
          .argument = "FILE",
+         .modes = making | existing | importing | wrapping | host_keys,
          .help = "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
          .apply = [&o](char* file) { o.file = file; }},
         {.short_name = 'N',
          .argument = "PIN",
+         .modes = making | new_pin | importing | wrapping,
          .help = "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked",
          .apply = [&o](char* pin) { o.pin = take_secret(pin); }},
         {.short_name = 'P',
          .argument = "PIN",
-         .help = "the old PIN, or the passphrase of a key to import",
+         .modes = making | new_pin | new_comment | public_key | importing | wrapping,
+         .help = "the old PIN, or the passphrase of a key to import; of a key to make, the same as -N",
          .apply = [&o](char* pin) { o.old_pin = take_secret(pin); }},
-        {.short_name = 'q', .help = "say nothing", .apply = [&o](char*) { o.quiet = true; }},
+        {.short_name = 'q',
+         .modes = cli::every_mode,
+         .help = "say nothing",
+         .apply = [&o](char*) { o.quiet = true; }},
         {.short_name = 'v',
+         .modes = cli::every_mode,
          .help = "with -l: the randomart too",
          .apply = [&o](char*) { o.randomart = true; }},
         {.short_name = 'E',
          .argument = "HASH",
-         .help = "with -l: sha256 (default) or md5",
+         .modes = making | fingerprint | importing,
+         .help = "the hash of fingerprints: sha256 (default) or md5",
          .apply = [&o](char* word) { o.hash = parse_hash(word); }},
         {.long_name = "parent-handle",
          .argument = "HANDLE",
+         .modes = making | importing | wrapping | host_keys,
          .help = "what a new or imported key hangs under: owner (default), endorsement, platform, null, or a "
                  "persistent storage key, 0x81…",
          .apply = [&o](char* word) { o.parent = parse_parent_handle(word); }},
@@ -196,7 +240,7 @@ std::vector<cli::Option> option_table(CommandLine& line) {
     auto table = key_options(line.options);
     for (const auto& more : {mode_options(line), import_options(line)})
         table.insert(table.end(), more.begin(), more.end());
-    line.tpm.add_to(table);
+    line.tpm.add_to(table, making | new_pin | importing | host_keys | supported);
     return table;
 }
 
@@ -217,11 +261,11 @@ int run_keygen(std::span<char*> arguments) {
     if (!parsed.operands.empty())
         throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"",
                     "a file is named with -f");
-    if (!line.options.wrap_with.empty() && line.mode.chosen() != keygen_wrap)
-        throw Error(Errc::usage, "--wrap-with goes with --wrap KEY");
-    if (line.options.hierarchy && line.mode.chosen() != keygen_host_keys)
-        throw Error(Errc::usage, "--hierarchy goes with -A");
-    return line.mode.chosen()(line.options);
+    const auto run = cli::fitting(parsed, line.mode.chosen(), modes);
+    cli::require_apart(parsed, "--hierarchy", "--parent-handle");
+    if (line.mode.chosen() == making)
+        cli::require_apart(parsed, "-N", "-P");
+    return run(line.options);
 }
 
 } // namespace sshtpm::applets

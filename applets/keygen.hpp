@@ -14,7 +14,7 @@
 namespace sshtpm::applets {
 
 struct KeygenOptions {
-    std::string type = "ecdsa";                               ///< -t
+    std::optional<std::string> type;                          ///< -t
     std::optional<unsigned> bits;                             ///< -b
     std::optional<std::string> file;                          ///< -f
     std::optional<std::string> comment;                       ///< -C
@@ -25,8 +25,10 @@ struct KeygenOptions {
     ssh::FingerprintHash hash = ssh::FingerprintHash::sha256; ///< -E
     std::string source;                                       ///< --import FILE, --wrap KEY
     std::string wrap_with;                                    ///< --wrap-with PARENT
-    TPM2_HANDLE parent = TPM2_RH_OWNER;                       ///< --parent-handle
+    std::optional<TPM2_HANDLE> parent;                        ///< --parent-handle
     std::optional<tpm::Hierarchy> hierarchy;                  ///< --hierarchy
+
+    TPM2_HANDLE parent_or_owner() const { return parent.value_or(TPM2_RH_OWNER); }
     /// Opens the TPM, with the owner password where -o asks for it: called only by modes that need one.
     std::function<std::unique_ptr<tpm::Device>()> open_device;
 };

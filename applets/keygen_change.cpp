@@ -56,30 +56,6 @@ tpm::Auth right_pin(tpm::Device& device, const KeygenOptions& options, const ide
     return auth;
 }
 
-/// The key with its new PIN, tried with one signature.
-identity::Identity change_pin(tpm::Device& device, const identity::Identity& identity,
-                              const tpm::Auth& before, const tpm::Auth& after, const fs::path& file) {
-    auto job = [&](tpm::Device& opened) {
-        auto changed = tpm::change_auth(opened, *identity.key, before, after);
-        if (!changed)
-            refuse_pin(opened, *identity.key, file);
-        auto out = identity::make_identity(std::move(*changed), identity.comment);
-        identity::prove(opened, out, after);
-        return out;
-    };
-    return device.run(job);
-}
-
-void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
-    const bool counted = tpm::counts_wrong_pins(key);
-    if (!counted && after)
-        log::info(
-            "this key was made without a PIN: the TPM does not count wrong tries of the one it has now; "
-            "a new key made with a PIN is safer");
-    if (counted && !after)
-        log::info("this key was made with a PIN: wrong PINs of other keys can still lock it out");
-}
-
 std::string ask_comment(const KeygenOptions& options, const std::string& before) {
     if (before.empty())
         std::cout << "No existing comment\n";
@@ -169,6 +145,29 @@ int change_comment_of_public(const KeygenOptions& options, const fs::path& file,
 }
 
 } // namespace
+
+identity::Identity change_pin(tpm::Device& device, const identity::Identity& identity,
+                              const tpm::Auth& before, const tpm::Auth& after, const fs::path& file) {
+    auto job = [&](tpm::Device& opened) {
+        auto changed = tpm::change_auth(opened, *identity.key, before, after);
+        if (!changed)
+            refuse_pin(opened, *identity.key, file);
+        auto out = identity::make_identity(std::move(*changed), identity.comment);
+        identity::prove(opened, out, after);
+        return out;
+    };
+    return device.run(job);
+}
+
+void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
+    const bool counted = tpm::counts_wrong_pins(key);
+    if (!counted && after)
+        log::info(
+            "this key was made without a PIN: the TPM does not count wrong tries of the one it has now; "
+            "a new key made with a PIN is safer");
+    if (counted && !after)
+        log::info("this key was made with a PIN: wrong PINs of other keys can still lock it out");
+}
 
 int keygen_change_pin(const KeygenOptions& options) {
     const auto file = existing_key(options);

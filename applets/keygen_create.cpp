@@ -21,10 +21,10 @@ std::string_view type_of(const tpm::KeyAlgorithm& algorithm) {
     return algorithm.type == TPM2_ALG_ECC ? "ecdsa" : "rsa";
 }
 
-KeyPaths ask_paths(const KeygenOptions& options) {
+KeyPaths ask_paths(const KeygenOptions& options, const std::string& type) {
     if (options.file)
         return paths_for(*options.file);
-    const auto base = (os::ssh_folder() / ("id_" + options.type)).string();
+    const auto base = (os::ssh_folder() / ("id_" + type)).string();
     if (options.quiet || !interactive())
         return paths_for(base);
     const auto answer = ask_line("Enter file in which to save the key (" + base + "): ");
@@ -78,25 +78,28 @@ identity::Identity make_key(tpm::Device& device, const tpm::KeyAlgorithm& algori
 }
 
 int keygen_create(const KeygenOptions& options) {
-    const auto algorithm = choose_algorithm(options.type, options.bits);
+    const auto type = options.type.value_or("ecdsa");
+    const auto algorithm = choose_algorithm(type, options.bits);
     const auto comment = options.comment.value_or(os::user_at_host());
     require_comment(comment);
     // Before any question: nobody should answer them all and then hear that there is no TPM.
     const auto device = options.open_device();
     require_support(*device, algorithm);
     if (!options.quiet)
-        std::cout << "Generating public/private " << options.type << " key pair.\n" << std::flush;
+        std::cout << "Generating public/private " << type << " key pair.\n" << std::flush;
 
-    const auto paths = ask_paths(options);
+    const auto paths = ask_paths(options, type);
     make_ssh_folder(paths, options.quiet);
     const auto existing = may_write(paths);
     if (!existing)
         return 1; // without a word, as ssh-keygen does
-    const auto auth = new_pin(options.pin, "Enter passphrase (empty for no passphrase): ");
-    const auto identity = make_key(*device, algorithm, auth, comment, options.parent);
+    // ssh-keygen takes the new one from -P too.
+    const auto auth = new_pin(options.old_pin ? options.old_pin : options.pin,
+                              "Enter passphrase (empty for no passphrase): ");
+    const auto identity = make_key(*device, algorithm, auth, comment, options.parent_or_owner());
     write_key(paths, *identity.key, identity.public_key, *existing);
     if (!options.quiet)
-        show_key(paths, identity);
+        show_key(paths, identity, options.hash);
     return 0;
 }
 

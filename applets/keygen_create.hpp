@@ -17,4 +17,14 @@ void require_comment(const std::string& comment);
 identity::Identity make_key(tpm::Device& device, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
                             const std::string& comment, TPM2_HANDLE parent);
 
+/// The key with its new PIN, tried with one signature. @throws Error(auth) naming the file when `before` is
+/// wrong.
+identity::Identity change_pin(tpm::Device& device, const identity::Identity& identity,
+                              const tpm::Auth& before, const tpm::Auth& after,
+                              const std::filesystem::path& file);
+
+/// A word on stderr when the TPM's counting of wrong PINs, chosen as the key was made, does not fit the new
+/// PIN.
+void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after);
+
 } // namespace sshtpm::applets

@@ -29,8 +29,10 @@ fs::path with_ending_if_needed(const fs::path& path) {
     return is_there(longer) ? longer : path;
 }
 
-fs::path default_key() {
+fs::path default_key(const std::optional<std::string>& type) {
     const auto folder = os::ssh_folder();
+    if (type)
+        return folder / ("id_" + *type + ".tpm");
     const auto ecdsa = folder / "id_ecdsa.tpm", rsa = folder / "id_rsa.tpm";
     return !is_there(ecdsa) && is_there(rsa) ? rsa : ecdsa;
 }
@@ -48,7 +50,7 @@ KeyPaths paths_for(std::string path) {
 fs::path existing_key(const KeygenOptions& options) {
     if (options.file)
         return *options.file == "-" ? fs::path("-") : with_ending_if_needed(*options.file);
-    const auto usual = default_key();
+    const auto usual = default_key(options.type);
     if (options.quiet || !interactive())
         return usual;
     const auto answer = ask_line("Enter file in which the key is (" + usual.string() + "): ");
@@ -88,14 +90,14 @@ void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked) {
                   "removed; with the owner password (-o) a key is made under the standard one");
 }
 
-void show_key(const KeyPaths& paths, const identity::Identity& identity) {
+void show_key(const KeyPaths& paths, const identity::Identity& identity, ssh::FingerprintHash hash) {
     const auto blob = identity.public_key.blob();
     std::cout << "Your identification has been saved in " << paths.key.string() << '\n'
               << "Your public key has been saved in " << paths.pub.string() << '\n'
               << "The key fingerprint is:\n"
-              << ssh::fingerprint(blob) << ' ' << identity.key->description << '\n'
+              << ssh::fingerprint(blob, hash) << ' ' << identity.key->description << '\n'
               << "The key's randomart image is:\n"
-              << ssh::randomart(ssh::describe(blob)) << '\n';
+              << ssh::randomart(ssh::describe(blob), hash) << '\n';
 }
 
 keyfile::KeyFile parse_key(std::string_view text, const fs::path& file) {

@@ -18,7 +18,7 @@ struct KeyPaths {
 KeyPaths paths_for(std::string path);
 
 /// The file that a mode for existing keys works on: -f, with ".tpm" behind it where only that exists; asked
-/// for at the terminal; else the first of ~/.ssh/id_ecdsa.tpm and id_rsa.tpm that is there.
+/// for at the terminal; else ~/.ssh/id_TYPE.tpm (-t), or the first of id_ecdsa.tpm and id_rsa.tpm there.
 std::filesystem::path existing_key(const KeygenOptions& options);
 
 /// Makes ~/.ssh when the key is to be in it, and says so.
@@ -42,7 +42,7 @@ void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::Pu
 void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked);
 
 /// "Your identification has been saved in …", fingerprint and randomart, in ssh-keygen's words.
-void show_key(const KeyPaths& paths, const identity::Identity& identity);
+void show_key(const KeyPaths& paths, const identity::Identity& identity, ssh::FingerprintHash hash);
 
 /// The text of a key file, with a word on stderr when it is of a format that has had its day.
 /// @throws Error naming `file`

@@ -118,7 +118,7 @@ bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
 
 void make(tpm::Device& device, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
     // sshd cannot type a PIN, so a host key has none.
-    const auto identity = make_key(device, key.type.algorithm, nullptr, comment, options.parent);
+    const auto identity = make_key(device, key.type.algorithm, nullptr, comment, options.parent_or_owner());
     try { // caught because another run may have been faster: its key is the host's then
         StagedFile private_half(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
                                 Existing::keep);

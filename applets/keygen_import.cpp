@@ -137,13 +137,13 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
     const auto seal = [&](tpm::Device& tpm) {
-        return identity::seal(tpm, outside.key, auth, options.parent, outside.comment);
+        return identity::seal(tpm, outside.key, auth, options.parent_or_owner(), outside.comment);
     };
     const auto identity = device->run(seal);
-    tell_parent(*identity.key, options.parent);
+    tell_parent(*identity.key, options.parent_or_owner());
     write_imported(*destination, identity);
     if (!options.quiet)
-        show_key(destination->paths, identity);
+        show_key(destination->paths, identity, options.hash);
     log::info("the plaintext private key is still in ", printable(options.source),
               ": remove it, and its backups, when you no longer need it");
     return 0;
@@ -162,6 +162,9 @@ tpm::Auth wrapped_pin(tpm::Device& device, const KeygenOptions& options, const k
 }
 
 int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
+    if (options.parent)
+        throw Error(Errc::usage, "option --parent-handle has no effect with a wrapped key",
+                    "its file names the parent that it was wrapped for");
     if (wrapped.kind != keyfile::KeyKind::importable)
         throw Error(Errc::unsupported, options.source + ": is not an importable key", "it is used as it is");
     const auto public_key = identity::to_public_key(wrapped.public_area);
@@ -176,11 +179,16 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     const auto unwrap = [&](tpm::Device& tpm) {
         return identity::unwrap(tpm, to_import, auth, to_import.description);
     };
-    const auto identity = device->run(unwrap);
+    auto identity = device->run(unwrap);
     tell_parent(*identity.key, wrapped.parent);
+    if (options.pin) {
+        const auto after = tpm::to_auth(Secret::copy_of(options.pin->view()));
+        identity = change_pin(*device, identity, auth, after, options.source);
+        warn_of_protection(*identity.key, after);
+    }
     write_imported(*destination, identity);
     if (!options.quiet)
-        show_key(destination->paths, identity);
+        show_key(destination->paths, identity, options.hash);
     return 0;
 }
 
@@ -211,7 +219,8 @@ int keygen_wrap(const KeygenOptions& options) {
     if (!existing)
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
-    const auto wrapped = identity::wrap_for(storage_key, outside.key, auth, options.parent, outside.comment);
+    const auto wrapped =
+        identity::wrap_for(storage_key, outside.key, auth, options.parent_or_owner(), outside.comment);
     write_key(paths, wrapped, outside.key.public_key, *existing);
     if (!options.quiet)
         std::cout << "The wrapped key has been saved in " << paths.key.string() << '\n'

@@ -69,17 +69,20 @@ TPM2_HANDLE parse_parent_handle(std::string_view word) {
         "owner (o), endorsement (e), platform (p), null (n), or a persistent handle from 0x81000000 on");
 }
 
-void TpmOptions::add_to(std::vector<cli::Option>& options) {
+void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
     options.push_back(
         {.long_name = "tcti",
          .argument = "CONF",
+         .modes = modes,
          .help = "the TPM, as tpm2-tss names it, such as device:/dev/tpmrm0 (default; SSH_TPM_TCTI)",
          .apply = [this](char* conf) { tcti_ = conf; }});
     options.push_back({.long_name = "swtpm",
+                       .modes = modes,
                        .help = "an emulator instead of the TPM, for trying things out (SSH_TPM_AGENT_SWTPM)",
                        .apply = [this](char*) { swtpm_ = true; }});
     options.push_back({.short_name = 'o',
                        .long_name = "owner-password",
+                       .modes = modes,
                        .help = "ask for the owner password of the TPM (SSH_TPM_AGENT_OWNER_PASSWORD)",
                        .apply = [this](char*) { ask_owner_password_ = true; }});
 }

@@ -16,8 +16,9 @@ void take_owner_password();
 
 class TpmOptions {
   public:
-    /// Adds --tcti, --swtpm and -o to an applet's table. This object must outlive the parsing.
-    void add_to(std::vector<cli::Option>& options);
+    /// Adds --tcti, --swtpm and -o to an applet's table, for its modes that use the TPM. This object must
+    /// outlive the parsing.
+    void add_to(std::vector<cli::Option>& options, cli::Modes modes);
 
     /// @throws Error(usage)
     tpm::Target target() const;

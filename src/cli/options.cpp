@@ -3,13 +3,19 @@
 #include "base/error.hpp"
 
 #include <algorithm>
+#include <cassert>
+#include <utility>
 
 namespace sshtpm::cli {
 
 namespace {
 
-const Option help_option{
-    .short_name = 'h', .long_name = "help", .argument = {}, .help = "show this help", .apply = {}};
+const Option help_option{.short_name = 'h',
+                         .long_name = "help",
+                         .argument = {},
+                         .modes = every_mode,
+                         .help = "show this help",
+                         .apply = {}};
 
 /// The words of the command line, one after the other.
 class Words {
@@ -61,6 +67,7 @@ class Application {
     explicit Application(const std::vector<Option>& options) : options_(options) {}
 
     bool help() const { return help_; }
+    std::vector<Parsed::Given> take_given() { return std::move(given_); }
 
     /// "--name", "--name=argument", and the same with one dash where the name is a long one.
     /// @returns false for a word that is none of this.
@@ -101,11 +108,19 @@ class Application {
             option.apply(argument);
         else
             help_ = true;
+        given_.push_back({.name = option.short_name != '\0' ? std::string("-") + option.short_name
+                                                            : "--" + std::string(option.long_name),
+                          .modes = option.modes});
     }
 
     const std::vector<Option>& options_;
+    std::vector<Parsed::Given> given_;
     bool help_ = false;
 };
+
+bool is_given(const Parsed& parsed, std::string_view name) {
+    return std::ranges::find(parsed.given, name, &Parsed::Given::name) != parsed.given.end();
+}
 
 constexpr std::size_t help_column = 30, width = 80;
 
@@ -158,7 +173,40 @@ Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& opti
         if (application.help())
             return {.help = true, .operands = {}};
     }
+    parsed.given = application.take_given();
     return parsed;
+}
+
+void require_fit(const Parsed& parsed, Modes chosen, std::span<const Mode> modes) {
+    const auto mode = std::ranges::find(modes, chosen, &Mode::bit);
+    assert(mode != modes.end());
+    for (const auto& option : parsed.given) {
+        if ((option.modes & chosen) != 0)
+            continue;
+        std::string fitting;
+        for (const auto& other : modes)
+            if ((option.modes & other.bit) != 0)
+                fitting.append(fitting.empty() ? "" : ", ").append(other.name);
+        throw Error(Errc::usage, "option " + option.name + " has no effect with " + std::string(mode->name),
+                    "it goes with " + fitting);
+    }
+    if (!mode->takes_operands && !parsed.operands.empty())
+        throw Error(Errc::usage,
+                    "unexpected argument \"" + parsed.operands[0] + "\" with " + std::string(mode->name),
+                    "--help tells what takes arguments");
+}
+
+void require_apart(const Parsed& parsed, std::string_view one, std::string_view other) {
+    if (is_given(parsed, one) && is_given(parsed, other))
+        throw Error(Errc::usage, "options " + std::string(one) + " and " + std::string(other) + " together",
+                    "give one of them; --help tells them apart");
+}
+
+void require_with(const Parsed& parsed, std::string_view option, std::string_view other) {
+    if (is_given(parsed, option) && !is_given(parsed, other))
+        throw Error(Errc::usage,
+                    "option " + std::string(option) + " has no effect without " + std::string(other),
+                    "--help tells what it is for");
 }
 
 std::string help_text(std::string_view usage, std::string_view about, const std::vector<Option>& options) {

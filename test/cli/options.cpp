@@ -2,7 +2,9 @@
 
 #include "base/error.hpp"
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@ struct Line {
     std::vector<std::string> words;
     std::vector<std::string> seen;
     std::vector<std::string> operands;
+    std::vector<cli::Parsed::Given> given;
     bool help = false;
 
     explicit Line(std::vector<std::string> all, cli::Operands where = cli::Operands::anywhere)
@@ -27,6 +30,7 @@ struct Line {
         pointers.push_back(nullptr);
         auto parsed = cli::parse_options(std::span(pointers).first(size), table(), where);
         operands = std::move(parsed.operands);
+        given = std::move(parsed.given);
         help = parsed.help;
     }
 
@@ -109,6 +113,63 @@ TEST_CASE("help is asked for with -h or --help") {
     CHECK(Line({"-h"}).help);
     CHECK(Line({"--help"}).help);
     CHECK_FALSE(Line({"-l"}).help);
+}
+
+namespace {
+
+constexpr cli::Modes making = 1U, listing = 2U;
+constexpr std::array modes{cli::Mode{making, "making a key"}, cli::Mode{listing, "-l", true}};
+
+cli::Parsed given(std::string name, cli::Modes fitting) {
+    return {.help = false, .operands = {}, .given = {{.name = std::move(name), .modes = fitting}}};
+}
+
+} // namespace
+
+TEST_CASE("an option is taken in the modes that it names") {
+    CHECK_NOTHROW(cli::require_fit({}, making, modes));
+    CHECK_NOTHROW(cli::require_fit(given("-N", making), making, modes));
+    CHECK_NOTHROW(cli::require_fit(given("-q", cli::every_mode), listing, modes));
+}
+
+TEST_CASE("an option in another mode is refused, and told where it goes") {
+    const auto check = [] { cli::require_fit(given("-N", making), listing, modes); };
+    CHECK_THROWS_WITH(check(), "option -N has no effect with -l");
+    CHECK(support::refusal(check) == Errc::usage);
+    try {
+        check();
+    } catch (const Error& error) {
+        CHECK(error.hint() == "it goes with making a key");
+    }
+}
+
+TEST_CASE("an option that names no mode is refused in all") {
+    for (const auto& mode : modes)
+        CHECK_THROWS_AS(cli::require_fit(given("-N", cli::Option{}.modes), mode.bit, modes), Error);
+}
+
+TEST_CASE("an operand is taken where the mode says so") {
+    const cli::Parsed parsed{.help = false, .operands = {"x"}};
+    CHECK_NOTHROW(cli::require_fit(parsed, listing, modes));
+    CHECK_THROWS_WITH(cli::require_fit(parsed, making, modes), "unexpected argument \"x\" with making a key");
+}
+
+TEST_CASE("what was given is kept by its first name, once for each time") {
+    std::vector<std::string> names;
+    for (const auto& option : Line({"-lf", "x", "--key-dir=y", "-l"}).given)
+        names.push_back(option.name);
+    CHECK(names == Words{"-l", "-f", "--key-dir", "-l"});
+}
+
+TEST_CASE("two options that exclude each other are refused, and one that needs another") {
+    auto both = given("-k", making);
+    both.given.push_back({.name = "-C", .modes = making});
+    CHECK_THROWS_WITH(cli::require_apart(both, "-C", "-k"), "options -C and -k together");
+    CHECK_NOTHROW(cli::require_apart(given("-k", making), "-C", "-k"));
+    CHECK_THROWS_WITH(cli::require_with(given("-k", making), "-k", "-C"),
+                      "option -k has no effect without -C");
+    CHECK_NOTHROW(cli::require_with(both, "-k", "-C"));
+    CHECK_NOTHROW(cli::require_with({}, "-k", "-C"));
 }
 
 TEST_CASE("the help text has every option and keeps to 80 columns") {

@@ -32,8 +32,9 @@ class Agent:
             self.process.wait_line('Agent pid')
             return
         choice = ('--tcti', tcti) if tcti else ()
-        self.process = lab.start(program or f'{lab.bin}/ssh-tpm-agent', '-l', self.socket,
-                                 '--key-dir', key_dir or lab.keys, *choice, *options, env=env, **more)
+        folder = () if '--no-load' in options else ('--key-dir', key_dir or lab.keys)
+        self.process = lab.start(program or f'{lab.bin}/ssh-tpm-agent', '-l', self.socket, *folder, *choice,
+                                 *options, env=env, **more)
         self.process.wait_line(f'listening on {self.socket}')
 
     def stop(self, how=signal.SIGTERM):

@@ -158,7 +158,7 @@ class HierarchyKeys(HierarchyScenario):
     def test_it_goes_with_host_keys_alone(self):
         for options in ((), ('-l',), ('-p',)):
             result = self.lab.keygen(*options, '--hierarchy', 'owner', '-f', self.lab.path('x'), status=None)
-            self.assert_error(result, '--hierarchy goes with -A', status=2)
+            self.assert_error(result, '--hierarchy has no effect', 'it goes with -A', status=2)
 
     def test_a_host_key_with_a_file_is_kept_and_said_so(self):
         self.lab.keygen('-A', '-f', self.prefix())

@@ -9,7 +9,7 @@ import socket
 import unittest
 
 import keyfile
-from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read_key
+from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read, read_key
 from swtpm import Probe, Swtpm
 
 CURVES = {256: 'ecdsa-sha2-nistp256', 384: 'ecdsa-sha2-nistp384', 521: 'ecdsa-sha2-nistp521'}
@@ -69,6 +69,17 @@ class KeygenCreates(Scenario):
     def test_the_suffix_of_the_private_file_is_dropped_from_the_path(self):
         self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x.tpm'))
         self.assertEqual(sorted(os.listdir(self.lab.keys)), ['x.pub', 'x.tpm'])
+
+    def test_an_option_of_ssh_keygen_does_what_it_does_there(self):
+        path = self.lab.path('keys/x')
+        told = self.lab.keygen('-P', '1234', '-E', 'md5', '-f', path).stdout
+        self.assertIn(self.lab.ssh_keygen('-l', '-E', 'md5', '-f', path + '.pub').split()[1], told)
+        self.assertIn('[MD5]', told)
+        self.lab.keygen('-p', '-f', path, '-P', '1234', '-N', '')  # it was the PIN
+        for kind in ('ecdsa', 'rsa'):
+            self.lab.keygen('-q', '-t', kind, '-N', '')
+            printed = self.lab.keygen('-y', '-t', kind, '-P', '').stdout
+            self.assertEqual(printed, read(os.path.join(self.lab.home, f'.ssh/id_{kind}.pub')))
 
     def test_quiet_says_nothing(self):
         result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'))

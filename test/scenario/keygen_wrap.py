@@ -105,6 +105,30 @@ class KeygenWrap(Scenario):
         Agent(self.lab, env=askpass.env).sign_and_check(key)
         self.assertEqual(len(askpass.questions()), 1)
 
+    def test_a_new_pin_takes_the_place_of_the_one_that_travelled(self):
+        new, parent = 'a pin from now on', self.parent()
+        soft = [SoftKey(self.lab, self.lab.path(name)) for name in ('guarded', 'open', 'opened')]
+        for key, pin in zip(soft, (PIN, '', PIN)):
+            self.wrap(key, parent, os.path.basename(key.path), '-N', pin)
+        guarded = self.unwrap('x', '-P', PIN, '-N', new, source='guarded')
+        self.assertEqual(self.lab.keygen('-p', '-f', guarded.tpm, '-P', PIN, '-N', '', status=None).returncode, 1)
+        keys = [guarded, self.unwrap('y', '-N', new, source='open'),
+                self.unwrap('z', '-P', PIN, '-N', '', source='opened')]
+        askpass = Askpass(self.lab, new, new)
+        agent = Agent(self.lab, env=askpass.env)
+        for key, questions in zip(keys, (1, 2, 2)):
+            agent.sign_and_check(key)
+            self.assertEqual(len(askpass.questions()), questions)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_parent_for_a_wrapped_key_which_has_one_is_refused(self):
+        self.wrap(SoftKey(self.lab, self.lab.path('soft')), self.parent())
+        result = self.lab.keygen('--import', os.path.join(self.out, 'wrapped.tpm'), '-f', self.lab.path('keys/x'),
+                                 '--parent-handle', 'owner', status=None)
+        self.assert_error(result, '--parent-handle', 'hint: ', status=2)
+        self.assertEqual(os.listdir(self.lab.keys), [])
+
     def test_a_wrong_pin_for_a_wrapped_key_leaves_no_file(self):
         soft = SoftKey(self.lab, self.lab.path('soft'))
         self.wrap(soft, self.parent(), 'wrapped', '-N', PIN)

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""An option that has no effect in a mode is refused there, before anything happens; where it has one, it is taken."""
+
+import os
+import unittest
+
+from applet_options import APPLETS, options_of
+from lab import Scenario, contents
+
+KEYGEN_USES_TPM = '(none) -p -I -A --supported'
+AGENTS = '(none) COMMAND'
+
+# For each applet its modes, as words of a command line, and for each option a value and the modes where it has an
+# effect: '*' is all of them, '!' says that it is refused everywhere, and a mode's own option goes with no other.
+TABLE = {
+    'keygen': (
+        {'(none)': (), '-p': (), '-c': (), '-l': (), '-y': (), '--print-pubkey': ('absent',), '-I': ('absent',),
+         '--wrap': ('absent',), '-A': (), '--supported': ()},
+        {'-t': ('ecdsa', '(none) -p -c -l -y'), '-b': ('256', '(none)'), '-C': ('x', '(none) -c -I --wrap -A'),
+         '-f': ('absent', '(none) -p -c -l -y -I --wrap -A'), '-N': ('1234', '(none) -p -I --wrap'),
+         '-P': ('1234', '(none) -p -c -y -I --wrap'), '-q': (None, '*'), '-v': (None, '*'),
+         '-E': ('md5', '(none) -l -I'), '--parent-handle': ('owner', '(none) -I --wrap -A'),
+         '--hierarchy': ('owner', '-A'), '--wrap-with': ('absent', '--wrap'), '--tcti': ('x:', KEYGEN_USES_TPM),
+         '--swtpm': (None, KEYGEN_USES_TPM), '-o': (None, KEYGEN_USES_TPM)}),
+    'add': (
+        {'(none)': (), '-d': (), '-D': (), '-l': (), '-L': (), '-Q': (), '-T': (), '-x': (), '-X': ()},
+        {'-t': ('5', '(none)'), '-c': (None, '(none)'), '-h': ('host', '(none)'), '-H': ('absent', '(none)'),
+         '--pin': (None, '(none)'), '-k': (None, '(none) -d'), '-C': (None, '(none) -d'), '-N': (None, '(none)'),
+         '-E': ('md5', '-l'), '-q': (None, '*'), '-v': (None, '*'), '-s': ('x', '!'), '-e': ('x', '!'),
+         '-S': ('x', '!'), '-K': (None, '!')}),
+    'agent': (
+        {'(none)': (), 'COMMAND': ('true',), '-k': (), '--print-socket': (), '--install-user-units': (),
+         '--install-system': ()},
+        {'-a': ('no-folder/x', AGENTS + ' --print-socket'), '-l': ('no-folder/x', AGENTS + ' --print-socket'),
+         '-A': ('x', AGENTS), '--key-dir': ('x', AGENTS), '--no-load': (None, AGENTS),
+         '--hierarchy': ('owner', AGENTS), '-t': ('5', AGENTS), '--confirm': (None, AGENTS),
+         '--pin-lifetime': ('5', AGENTS), '--no-cache': (None, AGENTS), '--no-seal': (None, AGENTS),
+         '-D': (None, '(none)'), '-d': (None, AGENTS), '-s': (None, '(none) -k'), '-c': (None, '(none) -k'),
+         '--force': (None, '--install-user-units --install-system'),
+         '-E': ('sha256', AGENTS), '-O': ('x', '!'), '-P': ('x', '!'), '--tcti': ('x:', AGENTS),
+         '--swtpm': (None, AGENTS), '-o': (None, AGENTS)}),
+    'hostkeys': (
+        {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': ()},
+        {'--socket': ('absent', '(none) --check'),
+         '--force': (None, '--install-system-units --install-sshd-config --uninstall')}),
+}
+SAME = {'--import': '-I', '--owner-password': '-o'}  # the long names of short options
+TAKES_OPERANDS = {('add', '(none)'), ('add', '-d'), ('add', '-T'), ('agent', '(none)'), ('agent', 'COMMAND')}
+TOGETHER = (
+    ('keygen', '-A', '--hierarchy', 'owner', '--parent-handle', 'owner'), ('keygen', '-N', 'one', '-P', 'other'),
+    ('add', '-k', '-C'), ('add', '-d', '-k', '-C'), ('add', '-H', 'absent'), ('agent', '--no-load', '--key-dir', 'x'),
+    ('agent', '--no-cache', '--pin-lifetime', '5'), ('agent', '--pin-lifetime', '5', '--no-cache'),
+    ('agent', '--no-load', '--confirm'), ('agent', '--tcti', 'x:', '--swtpm'))
+
+
+class OptionModes(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tree = self.lab.make_folder('tree')  # nothing is written to this system
+        self.lab.write('no-folder', '')  # an agent that was to listen in it ends at once
+        self.lab.env.update({'DESTDIR': self.tree, 'SSH_AUTH_SOCK': self.lab.path('absent'), **self.lab.no_tpm})
+
+    def command(self, applet, mode, *more):
+        words = [] if mode in ('(none)', 'COMMAND') else [mode]
+        operand = TABLE[applet][0][mode]
+        line = [*more, *words, *operand]
+        if applet == 'agent' and mode in AGENTS.split() and '-a' not in more and '-l' not in more:
+            line = ['-a', 'no-folder/x', *line]
+        return self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, *line)
+
+    def test_the_table_here_has_every_option(self):
+        for applet, options in options_of(self.lab).items():
+            modes, others = TABLE[applet]
+            known = {name for name in (*modes, *others) if name.startswith('-')}
+            named = {SAME.get(name, name) for name in options} - {'-h', '--help'}
+            self.assertEqual(named, known - {'-h'}, applet)
+
+    def test_each_option_in_each_mode(self):
+        for applet in APPLETS:
+            modes, options = TABLE[applet]
+            for mode in modes:
+                for option, (value, fitting) in options.items():
+                    with self.subTest(applet=applet, mode=mode, option=option):
+                        self.check(applet, mode, option, value, fitting)
+
+    def check(self, applet, mode, option, value, fitting):
+        more = (option,) if value is None else (option, value)
+        if applet == 'add' and option == '-H':
+            more += ('-h', 'host')
+        fits = fitting == '*' or mode in fitting.split()
+        if option == '--swtpm':
+            more += ('--tcti', 'x:')  # refused as well, so that no emulator is started
+        before = None if fits else contents(self.lab.folder)
+        result = self.command(applet, mode, *more)
+        if fits:
+            self.assertNotIn('has no effect', result.stderr)
+            self.assertNotIn('unexpected argument', result.stderr)
+        elif fitting == '!':
+            self.assertNotEqual(result.returncode, 0)
+        else:
+            self.assert_error(result, 'has no effect with', 'hint: it goes with', status=2, tool='ssh-tpm-' + applet)
+            self.assertEqual(contents(self.lab.folder), before)
+
+    def test_an_argument_too_many_is_refused(self):
+        for applet in APPLETS:
+            for mode in TABLE[applet][0]:
+                if (applet, mode) in TAKES_OPERANDS:
+                    continue
+                with self.subTest(applet=applet, mode=mode):
+                    before = contents(self.lab.folder)
+                    words = [] if mode == '(none)' else [mode]
+                    result = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, *words,
+                                          *TABLE[applet][0][mode], 'too-many')
+                    self.assert_error(result, 'unexpected argument "too-many"', 'hint: ', status=2,
+                                      tool='ssh-tpm-' + applet)
+                    self.assertEqual(contents(self.lab.folder), before)
+
+    def test_of_two_options_that_leave_each_other_without_effect_none_is_taken(self):
+        for applet, *words in TOGETHER:
+            with self.subTest(applet=applet, words=words):
+                result = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, *words)
+                self.assert_error(result, status=2, tool='ssh-tpm-' + applet)
+                self.assertNotIn('Could not open a connection', result.stderr)
+
+
+if __name__ == '__main__':
+    unittest.main()
