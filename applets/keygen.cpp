@@ -92,7 +92,7 @@ unsigned parse_bits(std::string_view text) {
     return bits;
 }
 
-/// Takes a secret out of the command line, where the process list shows it.
+/// Takes a secret out of the command line, where the process list has shown it to all users since execve(2).
 Secret take_secret(char* argument) {
     auto secret = Secret::copy_of(bytes_of(argument));
     std::memset(argument, 'x', std::strlen(argument));
@@ -207,7 +207,9 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
         {.short_name = 'N',
          .argument = "PIN",
          .modes = making | new_pin | importing | wrapping,
-         .help = "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked",
+         .help =
+             "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked; other users can "
+             "read it until the program has started, and -P too",
          .apply = [&o](char* pin) { o.pin = take_secret(pin); }},
         {.short_name = 'P',
          .argument = "PIN",
