@@ -122,10 +122,10 @@ asio::awaitable<std::optional<tpm::Auth>> AuthSource::ask(std::string question, 
     co_return tpm::to_auth(std::move(*answer));
 }
 
-asio::awaitable<bool> AuthSource::confirm(std::string question, StillWanted still_wanted) {
+asio::awaitable<prompt::Confirmation> AuthSource::confirm(std::string question, StillWanted still_wanted) {
     const auto turn = co_await questions_.take();
     if (!still_wanted())
-        co_return false;
+        co_return prompt::Confirmation::unanswered;
     co_return co_await while_wanted(prompter_.confirm(std::move(question)), still_wanted);
 }
 

@@ -58,8 +58,8 @@ class AuthSource {
     /// @param still_wanted looked at when it is this question's turn, and by `look_again`.
     boost::asio::awaitable<std::optional<tpm::Auth>> ask(std::string question, StillWanted still_wanted);
 
-    /// A yes or no, in the same way; everything but a yes is a no.
-    boost::asio::awaitable<bool> confirm(std::string question, StillWanted still_wanted);
+    /// For a yes or no, in the same way.
+    boost::asio::awaitable<prompt::Confirmation> confirm(std::string question, StillWanted still_wanted);
 
     /// Takes back the questions that are no longer wanted.
     void look_again() { changes_.cancel(); }

@@ -55,13 +55,12 @@ asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::Si
     const Requester requester(client, request.data);
     if (line->constraints.confirm) {
         const auto still_wanted = [&] { return still_usable(*line); };
-        const bool allowed =
+        const auto outcome =
             co_await auth_source_.confirm(confirm_question(identity, requester), still_wanted);
         if (!is_usable_or_tell(*line))
             co_return std::nullopt;
-        log::info("sign: a person ", allowed ? "allowed" : "did not allow", " the use of key '",
-                  printable(identity.comment), "'");
-        if (!allowed)
+        log::info("sign: ", prompt::in_words(outcome), " the use of key '", printable(identity.comment), "'");
+        if (outcome != prompt::Confirmation::yes)
             co_return std::nullopt;
     }
     const auto digest = ssh::digest(algorithm->hash, request.data);
@@ -194,10 +193,7 @@ asio::awaitable<std::optional<tpm::Auth>> Signer::ask_once(HeldKeyPtr line, std:
     const auto still_wanted = [&] { return still_usable(*line); };
     auto pin = co_await auth_source_.ask(std::move(question), still_wanted);
     if (is_usable_or_tell(*line) && !pin)
-        log::error(
-            "no PIN for key '", printable(line->identity->comment),
-            "': nobody answered (an agent in the background of its terminal asks by SSH_ASKPASS, where there "
-            "is DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force)");
+        log::error("no PIN for key '", printable(line->identity->comment), "': no answer came");
     co_return std::move(pin);
 }
 

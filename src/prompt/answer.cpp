@@ -20,4 +20,20 @@ bool is_permission(ByteView output) {
     return line.empty() || (line.size() == yes.size() && ::strncasecmp(line.data(), yes.data(), 3) == 0);
 }
 
+std::string_view in_words(Confirmation outcome) {
+    switch (outcome) {
+    case Confirmation::unanswered:
+        break;
+    case Confirmation::no:
+        return "a person did not allow";
+    case Confirmation::yes:
+        return "a person allowed";
+    case Confirmation::nobody:
+        return "nobody is there to allow";
+    case Confirmation::failed:
+        return "the askpass program could not ask about";
+    }
+    return "no answer came about";
+}
+
 } // namespace sshtpm::prompt

@@ -8,6 +8,7 @@
 #include "prompt/answer.hpp"
 
 #include <array>
+#include <csignal>
 #include <fcntl.h>
 #include <memory>
 
@@ -37,19 +38,35 @@ std::unique_ptr<os::Child> start(const std::string& program, const std::string& 
                                  const std::string& environment_change) {
     try {
         return std::make_unique<os::Child>(std::vector{program, prompt}, std::vector{environment_change});
-    } catch (const Error& error) { // an askpass that cannot be run is an answer: no
+    } catch (const Error& error) { // whoever asks goes on without an answer
         log::error("askpass: ", printable(error.what()));
         return nullptr;
     }
 }
 
-/// What the program has printed, when it exits with 0.
-asio::awaitable<std::optional<Secret>> run(std::string program, std::string prompt,
-                                           std::string environment_change) {
+/// Why a program that has ended with this status has not asked; nothing when it has. A shell that runs it
+/// ends with these statuses too.
+std::optional<std::string> failure_of(int status) {
+    constexpr int cannot_run = 126, not_found = 127, signals = 128; // POSIX, Shell Command Language, 2.8.2
+    if (status == os::Child::lost_status)
+        return "how it has ended cannot be known";
+    if (status == cannot_run || status == not_found)
+        return "it could not run a program (status " + std::to_string(status) + ")";
+    if (status > signals && status < signals + NSIG)
+        return "signal " + std::to_string(status - signals) + " ended it";
+    return std::nullopt;
+}
+
+struct Outcome {
+    std::optional<Secret> output = {}; ///< when the program exits with 0
+    bool failed = false;               ///< it has not asked
+};
+
+asio::awaitable<Outcome> run(std::string program, std::string prompt, std::string environment_change) {
     const auto loop = co_await asio::this_coro::executor;
     const auto child = start(program, prompt, environment_change);
     if (!child)
-        co_return std::nullopt;
+        co_return Outcome{.failed = true};
 
     auto output = watch(loop, child->output());
     Secret answer(max_answer);
@@ -61,15 +78,21 @@ asio::awaitable<std::optional<Secret>> run(std::string program, std::string prom
         const bool fits = answer.append(ByteView(chunk).first(got));
         wipe(chunk);
         if (failure == asio::error::operation_aborted || !fits)
-            co_return std::nullopt;
+            co_return Outcome{};
         if (failure)
             break; // end of its output
     }
     auto end = watch(loop, child->pidfd());
     co_await end.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
-    if (child->wait() != 0)
-        co_return std::nullopt;
-    co_return std::move(answer);
+    const int status = child->wait();
+    if (status == 0)
+        co_return Outcome{.output = std::move(answer)};
+    const auto failure = failure_of(status);
+    if (failure)
+        log::error("askpass: ", printable(program), ": ", *failure);
+    else
+        log::info("askpass: ended with status ", status);
+    co_return Outcome{.failed = failure.has_value()};
 }
 
 } // namespace
@@ -80,16 +103,18 @@ std::string askpass_program() {
 }
 
 asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt) {
-    auto output = co_await run(std::move(program), std::move(prompt), kind_variable);
-    if (output)
-        keep_first_line(*output);
-    co_return std::move(output);
+    auto outcome = co_await run(std::move(program), std::move(prompt), kind_variable);
+    if (outcome.output)
+        keep_first_line(*outcome.output);
+    co_return std::move(outcome.output);
 }
 
-asio::awaitable<bool> confirm_askpass(std::string program, std::string question) {
-    const auto output =
+asio::awaitable<Confirmation> confirm_askpass(std::string program, std::string question) {
+    const auto outcome =
         co_await run(std::move(program), std::move(question), std::string(kind_variable) + "=confirm");
-    co_return output.has_value() && is_permission(output->view());
+    if (outcome.failed)
+        co_return Confirmation::failed;
+    co_return outcome.output&& is_permission(outcome.output->view()) ? Confirmation::yes : Confirmation::no;
 }
 
 } // namespace sshtpm::prompt

@@ -2,6 +2,7 @@
 // Asking through an askpass program: the prompt is its argument, the answer its standard output.
 
 #include "base/secret.hpp"
+#include "prompt/answer.hpp"
 
 #include <optional>
 #include <string>
@@ -17,8 +18,8 @@ std::string askpass_program();
 /// max_answer bytes. Cancelling kills the program.
 boost::asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt);
 
-/// Runs the program with SSH_ASKPASS_PROMPT=confirm, which has it show a yes and a no. False when it cannot
-/// be run, exits with another status than 0, or its output is no permission. Cancelling kills it.
-boost::asio::awaitable<bool> confirm_askpass(std::string program, std::string question);
+/// Runs the program with SSH_ASKPASS_PROMPT=confirm, which has it show a yes and a no. A yes when it exits
+/// with 0 and its output is a permission. Cancelling kills it.
+boost::asio::awaitable<Confirmation> confirm_askpass(std::string program, std::string question);
 
 } // namespace sshtpm::prompt

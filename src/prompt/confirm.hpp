@@ -1,5 +1,7 @@
 #pragma once
-// Asking a person for a yes or a no. Everything that goes wrong is a no.
+// Asking a person for a yes or a no. Whatever goes wrong is no yes.
+
+#include "prompt/answer.hpp"
 
 #include <string>
 
@@ -8,9 +10,9 @@
 namespace sshtpm::prompt {
 
 /// As OpenSSH's ask_permission: through an askpass program and in no other way, because a yes must come from
-/// the person at the display and not from whoever writes to a terminal. False without DISPLAY,
-/// WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and with SSH_ASKPASS_REQUIRE=never. Cancelling kills the
-/// program and is a no. It does not throw.
-boost::asio::awaitable<bool> confirm(std::string question);
+/// the person at the display and not from whoever writes to a terminal. Nobody is there
+/// without DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and with SSH_ASKPASS_REQUIRE=never.
+/// Cancelling kills the program. It does not throw.
+boost::asio::awaitable<Confirmation> confirm(std::string question);
 
 } // namespace sshtpm::prompt

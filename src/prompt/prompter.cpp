@@ -47,7 +47,7 @@ asio::awaitable<std::optional<Secret>> Prompter::ask(std::string question) {
     return ask_in_turn(terminal_, std::move(question));
 }
 
-asio::awaitable<bool> Prompter::confirm(std::string question) {
+asio::awaitable<Confirmation> Prompter::confirm(std::string question) {
     return prompt::confirm(std::move(question));
 }
 

@@ -2,6 +2,7 @@
 // Asking on behalf of an agent, where several requests may have something to ask at the same time.
 
 #include "base/secret.hpp"
+#include "prompt/answer.hpp"
 
 #include <memory>
 #include <optional>
@@ -26,7 +27,7 @@ class Prompter {
     boost::asio::awaitable<std::optional<Secret>> ask(std::string question);
 
     /// prompt::confirm.
-    boost::asio::awaitable<bool> confirm(std::string question);
+    boost::asio::awaitable<Confirmation> confirm(std::string question);
 
     /// Full while a question is on the terminal.
     using Terminal = boost::asio::experimental::channel<void(boost::system::error_code)>;

@@ -26,7 +26,8 @@ class Silence {
 };
 
 struct Answers {
-    std::optional<bool> pin, confirmed; ///< whether there was one; whether it was a yes
+    std::optional<bool> pin; ///< whether there was one
+    std::optional<prompt::Confirmation> confirmed;
 };
 
 Answers ask_both(asio::io_context& loop, agent::AuthSource& source,
@@ -36,8 +37,9 @@ Answers ask_both(asio::io_context& loop, agent::AuthSource& source,
                    [&](const std::exception_ptr&, const std::optional<tpm::Auth>& pin) {
                        answers.pin = pin.has_value();
                    });
-    asio::co_spawn(loop, source.confirm("Allow? ", wanted),
-                   [&](const std::exception_ptr&, bool yes) { answers.confirmed = yes; });
+    asio::co_spawn(
+        loop, source.confirm("Allow? ", wanted),
+        [&](const std::exception_ptr&, prompt::Confirmation outcome) { answers.confirmed = outcome; });
     loop.run();
     return answers;
 }
@@ -52,7 +54,7 @@ TEST_CASE("no answer in time is a no, and the time is two minutes") {
     agent::AuthSource source(loop.get_executor(), pins, 50ms);
     const auto answers = ask_both(loop, source, [] { return true; });
     CHECK(answers.pin == false);
-    CHECK(answers.confirmed == false);
+    CHECK(answers.confirmed == prompt::Confirmation::unanswered);
 }
 
 TEST_CASE("questions that nobody wants any more are taken back, and no others") {
@@ -71,5 +73,5 @@ TEST_CASE("questions that nobody wants any more are taken back, and no others") 
     const auto answers = ask_both(loop, source, wanted);
     CHECK(looks == 8);
     CHECK(answers.pin == false);
-    CHECK(answers.confirmed == false);
+    CHECK(answers.confirmed == prompt::Confirmation::unanswered);
 }

@@ -1,10 +1,12 @@
 #include "prompt/confirm.hpp"
 
+#include "os/in_process.hpp"
 #include "prompt/askpass.hpp"
 #include "script.hpp"
 #include "support/catch.hpp"
 #include "support/variable.hpp"
 
+#include <csignal>
 #include <exception>
 #include <fcntl.h>
 #include <optional>
@@ -18,16 +20,17 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 using namespace sshtpm;
+using prompt::Confirmation;
 using support::Variable;
 namespace asio = boost::asio;
 
 namespace {
 
 /// Nothing when it throws, which it must not.
-std::optional<bool> verdict(asio::awaitable<bool> question) {
+std::optional<Confirmation> verdict(asio::awaitable<Confirmation> question) {
     asio::io_context loop;
-    std::optional<bool> out;
-    asio::co_spawn(loop, std::move(question), [&](const std::exception_ptr& failure, bool answer) {
+    std::optional<Confirmation> out;
+    asio::co_spawn(loop, std::move(question), [&](const std::exception_ptr& failure, Confirmation answer) {
         if (!failure)
             out = answer;
     });
@@ -35,34 +38,56 @@ std::optional<bool> verdict(asio::awaitable<bool> question) {
     return out;
 }
 
-std::optional<bool> verdict_of(const std::string& body) {
+std::optional<Confirmation> verdict_of(const std::string& body) {
     return verdict(prompt::confirm_askpass(Script(body).path(), "Allow?"));
 }
 
 } // namespace
 
 TEST_CASE("an askpass that exits with 0 and prints nothing or yes has confirmed") {
-    CHECK(verdict_of("exit 0") == true);
-    CHECK(verdict_of("echo") == true);
-    CHECK(verdict_of("echo yes") == true);
-    CHECK(verdict_of("printf YES") == true);
+    CHECK(verdict_of("exit 0") == Confirmation::yes);
+    CHECK(verdict_of("echo") == Confirmation::yes);
+    CHECK(verdict_of("echo yes") == Confirmation::yes);
+    CHECK(verdict_of("printf YES") == Confirmation::yes);
 }
 
-TEST_CASE("an askpass that says something else, fails, is killed or is not there has not") {
-    CHECK(verdict_of("echo no") == false);
-    CHECK(verdict_of("echo y") == false);
-    CHECK(verdict_of("echo yes; exit 1") == false);
-    CHECK(verdict_of("exit 255") == false);
-    CHECK(verdict_of("echo yes; kill -KILL $$") == false);
-    CHECK(verdict_of("kill -TERM $$") == false);
-    CHECK(verdict_of("head -c 100000 /dev/zero") == false);
-    CHECK(verdict(prompt::confirm_askpass("/nonexistent/askpass", "Allow?")) == false);
+TEST_CASE("an askpass that says something else or ends with another status has been told no") {
+    CHECK(verdict_of("echo no") == Confirmation::no);
+    CHECK(verdict_of("echo y") == Confirmation::no);
+    CHECK(verdict_of("exit 1") == Confirmation::no);
+    CHECK(verdict_of("echo yes; exit 1") == Confirmation::no);
+    CHECK(verdict_of("exit 255") == Confirmation::no);
+    CHECK(verdict_of("head -c 100000 /dev/zero") == Confirmation::no);
+}
+
+TEST_CASE("an askpass that is killed, is not there or finds no program to run has failed") {
+    CHECK(verdict_of("echo yes; kill -KILL $$") == Confirmation::failed);
+    CHECK(verdict_of("kill -TERM $$") == Confirmation::failed);
+    CHECK(verdict_of("exec /nonexistent/askpass") == Confirmation::failed);
+    CHECK(verdict(prompt::confirm_askpass("/nonexistent/askpass", "Allow?")) == Confirmation::failed);
+}
+
+TEST_CASE("an askpass whose end the system does not tell has confirmed nothing and answered nothing") {
+    CHECK(support::in_process([] {
+              ::signal(SIGCHLD, SIG_IGN);
+              if (verdict_of("exit 1") != Confirmation::failed)
+                  return 1;
+              asio::io_context loop;
+              bool answered = true;
+              const Script cancelled("exit 1");
+              asio::co_spawn(loop, prompt::ask_askpass(cancelled.path(), "PIN: "),
+                             [&](const std::exception_ptr&, const std::optional<Secret>& answer) {
+                                 answered = answer.has_value();
+                             });
+              loop.run();
+              return answered ? 2 : 7;
+          }) == 7);
 }
 
 TEST_CASE("an askpass knows that it is asked to confirm, and what") {
-    CHECK(verdict_of("[ \"$SSH_ASKPASS_PROMPT\" = confirm ] && [ \"$1\" = 'Allow?' ]") == true);
+    CHECK(verdict_of("[ \"$SSH_ASKPASS_PROMPT\" = confirm ] && [ \"$1\" = 'Allow?' ]") == Confirmation::yes);
     const Variable inherited("SSH_ASKPASS_PROMPT", "none");
-    CHECK(verdict_of("[ \"$SSH_ASKPASS_PROMPT\" = confirm ]") == true);
+    CHECK(verdict_of("[ \"$SSH_ASKPASS_PROMPT\" = confirm ]") == Confirmation::yes);
 }
 
 TEST_CASE("an askpass that is asked for a PIN is not told to confirm, whatever we have inherited") {
@@ -87,15 +112,15 @@ TEST_CASE("a question is put through askpass where there is a display, or it is 
             r("SSH_ASKPASS_REQUIRE", require);
         return verdict(prompt::confirm("Allow?"));
     };
-    CHECK(confirmed(":0", "", "") == true);
-    CHECK(confirmed("", "wayland-0", "") == true);
-    CHECK(confirmed("", "", "force") == true);
-    CHECK(confirmed("", "", "") == false);
-    CHECK(confirmed("", "", "prefer") == false);
-    CHECK(confirmed(":0", "", "never") == false);
+    CHECK(confirmed(":0", "", "") == Confirmation::yes);
+    CHECK(confirmed("", "wayland-0", "") == Confirmation::yes);
+    CHECK(confirmed("", "", "force") == Confirmation::yes);
+    CHECK(confirmed("", "", "") == Confirmation::nobody);
+    CHECK(confirmed("", "", "prefer") == Confirmation::nobody);
+    CHECK(confirmed(":0", "", "never") == Confirmation::nobody);
 }
 
-TEST_CASE("cancelling a confirmation kills the askpass and is a no") {
+TEST_CASE("cancelling a confirmation kills the askpass and is no yes") {
     // It tells through a FIFO that it runs, and sleeps for ten minutes: the loop ends only when it is killed.
     const support::TempFolder folder;
     const auto fifo = (folder / "fifo").string();
@@ -107,10 +132,12 @@ TEST_CASE("cancelling a confirmation kills the askpass and is a no") {
     running.async_wait(asio::posix::stream_descriptor::wait_read, [&](const boost::system::error_code&) {
         cancel.emit(asio::cancellation_type::terminal);
     });
-    std::optional<bool> answer;
+    std::optional<Confirmation> answer;
     asio::co_spawn(loop, prompt::confirm_askpass(script.path(), "Allow?"),
-                   asio::bind_cancellation_slot(cancel.slot(), [&](const std::exception_ptr& failure,
-                                                                   bool yes) { answer = !failure && yes; }));
+                   asio::bind_cancellation_slot(cancel.slot(),
+                                                [&](const std::exception_ptr& failure, Confirmation outcome) {
+                                                    answer = failure ? Confirmation::unanswered : outcome;
+                                                }));
     loop.run();
-    CHECK(answer == false);
+    CHECK(answer != Confirmation::yes);
 }

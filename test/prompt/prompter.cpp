@@ -222,10 +222,12 @@ TEST_CASE("a prompter confirms through askpass alone, and not on a terminal") {
             asio::io_context loop;
             prompt::Prompter prompter(loop.get_executor());
             asio::co_spawn(loop, prompter.confirm("Allow? "),
-                           [](const std::exception_ptr&, bool yes) { say(yes ? "[yes]\n" : "[no]\n"); });
+                           [](const std::exception_ptr&, prompt::Confirmation outcome) {
+                               say(outcome == prompt::Confirmation::nobody ? "[nobody]\n" : "[asked]\n");
+                           });
             loop.run();
         },
         {{"Allow? ", "yes\n"}});
     CHECK(shown.find("Allow? ") == std::string::npos);
-    CHECK(shown.ends_with("[no]\n"));
+    CHECK(shown.ends_with("[nobody]\n"));
 }

@@ -6,11 +6,14 @@ import signal
 import threading
 import unittest
 
-from agent import Agent, Askpass, ours
-from lab import Scenario, wait_until
+from agent import REFERENCE, Agent, Askpass, ours
+from lab import Scenario, read, wait_until
 from protocol import CONFIRM, add_identity, frame, sign_request
 from softkey import SoftKey
 from swtpm import Swtpm
+
+NO, NOBODY = 'a person did not allow', 'nobody is there to allow'
+FAILED = 'the askpass program could not ask about'
 
 
 class Confirm(Scenario):
@@ -19,9 +22,9 @@ class Confirm(Scenario):
         self.tpm = Swtpm(self.lab)
         self.soft = SoftKey(self.lab, self.lab.path('soft'), comment='my soft key')
 
-    def agent_that_asks(self, askpass, *options, env=None):
+    def agent_that_asks(self, askpass, *options, env=None, **more):
         """Its one key wants to be confirmed."""
-        agent = Agent(self.lab, *options, env={**askpass.env, **(env or {})})
+        agent = Agent(self.lab, *options, env={**askpass.env, **(env or {})}, **more)
         result = agent.ssh_add('-c', self.soft.path, status=0)
         self.assertIn('confirm', result.stderr)
         return agent
@@ -36,6 +39,15 @@ class Confirm(Scenario):
 
     def signs(self, agent):
         return agent.ssh_keygen_sign(self.soft.key).returncode == 0
+
+    def assert_refused(self, agent, reason, *more):
+        self.assertFalse(self.signs(agent))
+        if REFERENCE:
+            return
+        said = [each for each in (NO, NOBODY, FAILED) if f'sign: {each} the use of key' in agent.log()]
+        self.assertEqual(said, [reason], agent.log())
+        for text in more:
+            self.assertIn(text, agent.log())
 
     def test_each_use_is_asked_about_with_the_keys_name_and_fingerprint(self):
         askpass = Askpass(self.lab, '', 'yes')
@@ -65,30 +77,47 @@ class Confirm(Scenario):
                 agent.process.end()
 
     def test_all_else_is_a_no(self):
-        for text in ('echo no', 'echo y', 'echo "yes please"', 'echo " yes"', 'exit 1', 'echo yes; exit 1',
-                     'exit 255', 'kill -9 $$', 'echo yes; kill -9 $$', 'echo yes; kill -15 $$',
-                     'head -c 5000 /dev/zero | tr "\\0" y'):
+        for text, reason in (('echo no', NO), ('echo y', NO), ('echo "yes please"', NO), ('echo " yes"', NO),
+                             ('exit 1', NO), ('echo yes; exit 1', NO), ('exit 255', NO),
+                             ('head -c 5000 /dev/zero | tr "\\0" y', NO), ('kill -9 $$', FAILED),
+                             ('echo yes; kill -9 $$', FAILED), ('echo yes; kill -15 $$', FAILED)):
             with self.subTest(text):
                 agent = self.agent_that_asks(self.script(text))
-                self.assertFalse(self.signs(agent))
+                self.assert_refused(agent, reason)
                 self.assertEqual(len(agent.listed()), 1)
                 self.assertTrue(os.path.exists(self.lab.path('asked')))
                 os.unlink(self.lab.path('asked'))
                 agent.process.end()
 
+    @ours
+    def test_a_no_stays_one_whatever_the_parent_has_done_to_the_signals(self):
+        """With SIGCHLD ignored, the system keeps no child's exit status."""
+        def spoil():
+            for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        askpass = self.script(f'grep -E "Sig(Blk|Ign)" /proc/self/status > {self.lab.folder}/signals; exit 1')
+        agent = self.agent_that_asks(askpass, preexec_fn=spoil)
+        self.assert_refused(agent, NO)
+        blocked, ignored = (int(line.split()[1], 16) for line in read(self.lab.path('signals')).splitlines())
+        glibc_own = 0x180000000  # posix_spawn has them ignored
+        self.assertEqual((blocked, ignored & ~glibc_own), (0, 0))
+        agent.stop()
+
     def test_without_an_askpass_it_is_a_no(self):
         not_executable = self.lab.write('plain', '#!/bin/sh\nexit 0\n', mode=0o644)
-        for program in (self.lab.path('absent'), not_executable, self.lab.folder):
+        nothing_inside = self.lab.write('wrapper', '#!/bin/sh\nexec /nonexistent/askpass\n', mode=0o755)
+        for program in (self.lab.path('absent'), not_executable, self.lab.folder, nothing_inside):
             with self.subTest(program):
                 agent = self.agent_that_asks(Askpass(self.lab), env={'SSH_ASKPASS': program})
-                self.assertFalse(self.signs(agent))
+                self.assert_refused(agent, FAILED, f'error: askpass: {program}')
                 agent.process.end()
 
     def test_without_a_display_it_is_a_no(self):
         askpass = Askpass(self.lab, '')
         agent = self.agent_that_asks(askpass, env={'SSH_ASKPASS_REQUIRE': None, 'DISPLAY': None,
-                                                   'WAYLAND_DISPLAY': None})
-        self.assertFalse(self.signs(agent))
+                                                         'WAYLAND_DISPLAY': None})
+        self.assert_refused(agent, NOBODY, 'error: nobody can be asked')
         self.assertEqual(askpass.questions(), [])
 
     def test_never_is_a_no(self):
