@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "os/folder_watch.hpp"
+#include "os/harden.hpp"
 #include "os/resources.hpp"
 
 #include <cerrno>
@@ -143,6 +144,9 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     asio::io_context loop(1);
     asio::signal_set signals(loop, SIGTERM, SIGINT, SIGHUP);
     signals.add(SIGUSR1);
+    signals.add(SIGALRM);
+    if (!os::was_ignored_at_start(SIGQUIT)) // as a shell's "&" has it
+        signals.add(SIGQUIT);
     TpmLane lane(loop.get_executor(), options.target, options.owner_password);
     LaneService tpm(lane);
     auto watched = watch(options.key_dir); // before the folder is read: no change goes unseen

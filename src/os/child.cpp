@@ -55,7 +55,9 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     sigfillset(&defaults);
     posix_spawnattr_setsigmask(&plan.attributes, &none);
     posix_spawnattr_setsigdefault(&plan.attributes, &defaults);
-    posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&plan.attributes, 0);
+    posix_spawnattr_setflags(&plan.attributes,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
     auto argument_strings = arguments;
     auto environment_strings = environment_with(environment_changes);
@@ -70,18 +72,20 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     pidfd_ = open_pidfd(pid_);
     if (!pidfd_) {
         const int reason = errno;
-        ::kill(pid_, SIGKILL);
-        wait();
+        end();
         throw Error::from_errno(reason, arguments[0]);
     }
 }
 
 Child::~Child() {
-    if (pid_ < 0)
-        return;
-    // Not SIGTERM: whoever destroys this must not wait for a child that ignores it. The child is not reaped
-    // yet, so the number is still its own.
-    ::kill(pid_, SIGKILL);
+    if (pid_ >= 0)
+        end();
+}
+
+/// Not SIGTERM: whoever destroys this must not wait for a child that ignores it. The child is not reaped yet,
+/// so that its number is still its own and its group's.
+void Child::end() noexcept {
+    ::kill(-pid_, SIGKILL);
     wait();
 }
 

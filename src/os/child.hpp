@@ -10,7 +10,8 @@
 
 namespace sshtpm::os {
 
-/// A running child. Destroying it kills the child, if it still runs, and reaps it.
+/// A running child, in a process group of its own: it may be a shell that has started another program.
+/// Destroying it kills the group, unless `wait` has returned, and reaps the child.
 class Child {
   public:
     /// Starts `arguments[0]` (searched in PATH when it has no slash) with stdin from /dev/null, stdout into
@@ -32,6 +33,8 @@ class Child {
     int wait() noexcept;
 
   private:
+    void end() noexcept;
+
     pid_t pid_ = -1;
     UniqueFd pidfd_;
     UniqueFd output_;

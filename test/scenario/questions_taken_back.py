@@ -7,12 +7,13 @@ import signal
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario, wait_until
+from lab import Scenario, read, wait_until
 from protocol import (CONFIRM, FAILURE, SUCCESS, frame, lifetime, lock, readable, remove_identity,
                       sign_request, tpm_add_key)
 from swtpm import Swtpm
 
 PIN = 'correct horse 42'
+LIMIT = 4  # questions at a time
 
 
 class QuestionsTakenBack(Scenario):
@@ -80,6 +81,74 @@ class QuestionsTakenBack(Scenario):
             with open(self.fifos[0], 'w', encoding='utf-8') as window:
                 window.write(PIN + '\n')
             self.assertNotEqual(first.read_frame(), bytes([FAILURE]))
+
+
+class Wrapped(Scenario):
+    """An askpass that is a shell, which has started the program with the window."""
+
+    SCRIPT = '''#!/bin/sh
+echo $$ >> "{folder}/groups"
+cat "{folder}/window"
+exit 1
+'''
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.keys = [self.lab.make_key(f'guarded{number}', pin=PIN) for number in range(LIMIT)]
+        os.mkfifo(self.lab.path('window'))
+        askpass = self.lab.write('askpass', self.SCRIPT.format(folder=self.lab.folder), mode=0o755)
+        self.lab.write('groups', '')
+        self.env = {'SSH_ASKPASS': askpass, 'SSH_ASKPASS_REQUIRE': 'force'}
+
+    def running(self):
+        """The processes of all questions up to now that have not ended."""
+        groups = read(self.lab.path('groups')).split()
+        found = []
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                state, _, group = read(f'/proc/{pid}/stat').rpartition(') ')[2].split()[:3]
+                if group in groups and state != 'Z':
+                    found.append(pid)
+        return found
+
+    def ask(self, stack, agent, keys):
+        """Each in a connection of its own, until the window is there."""
+        clients = []
+        for key in keys:
+            clients.append(stack.enter_context(agent.connect()))
+            before = len(self.running())
+            clients[-1].send(frame(sign_request(key.blob, b'data')))
+            wait_until(lambda count=before: len(self.running()) == count + 2, 'the shell and its program')
+        return clients
+
+    def assert_all_gone(self):
+        wait_until(lambda: not self.running(), 'the end of the shell and of its program')
+
+    def test_it_goes_when_the_question_does(self):
+        agent = Agent(self.lab, env=self.env)
+        for take_back in (lambda client: client.socket.close(),
+                          lambda _: self.lab.run('ssh-add', '-D', env={'SSH_AUTH_SOCK': agent.socket}, status=0)):
+            with contextlib.ExitStack() as stack:
+                client, = self.ask(stack, agent, self.keys[:1])
+                take_back(client)
+                self.assert_all_gone()
+
+    def test_it_goes_with_the_agent(self):
+        for how in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGALRM):
+            with self.subTest(how), contextlib.ExitStack() as stack:
+                agent = Agent(self.lab, env=self.env)
+                self.ask(stack, agent, self.keys[:1])
+                agent.stop(how)
+                self.assert_all_gone()
+
+    def test_so_many_are_open_as_may_be_and_no_more(self):
+        agent = Agent(self.lab, env=self.env)
+        for _ in range(3):
+            with contextlib.ExitStack() as stack:
+                self.ask(stack, agent, self.keys)
+                self.assertEqual(len(self.running()), 2 * LIMIT)
+            self.assert_all_gone()
 
 
 if __name__ == '__main__':
