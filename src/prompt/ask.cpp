@@ -1,5 +1,7 @@
 #include "prompt/ask.hpp"
 
+#include "base/log.hpp"
+#include "os/harden.hpp"
 #include "prompt/askpass.hpp"
 #include "prompt/terminal.hpp"
 
@@ -43,16 +45,27 @@ std::optional<Secret> ask_standard_input(const std::string& question) {
 } // namespace
 
 asio::awaitable<std::optional<Secret>> ask(std::string question, Program program) {
-    switch (choose_asker(current_circumstances(), program)) {
-    case Asker::askpass:
-        co_return co_await ask_askpass(askpass_program(), std::move(question));
-    case Asker::terminal:
-        co_return co_await ask_terminal(std::move(question));
-    case Asker::standard_input: // only `ask_and_wait` may block
-    case Asker::nobody:
-        break;
+    for (;;) {
+        switch (choose_asker(current_circumstances(), program)) {
+        case Asker::askpass:
+            co_return co_await ask_askpass(askpass_program(), std::move(question));
+        case Asker::terminal: {
+            auto outcome = co_await ask_terminal(question);
+            while (outcome.stopped && program == Program::tool)
+                outcome = co_await ask_terminal(question);
+            if (!outcome.stopped)
+                co_return std::move(outcome.answer);
+            continue; // an agent may be in the background now
+        }
+        case Asker::nobody:
+            log::error("nobody can be asked: this process is not in the foreground of a terminal, and for an "
+                       "askpass there must be DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force");
+            break;
+        case Asker::standard_input: // only `ask_and_wait` may block
+            break;
+        }
+        co_return std::nullopt;
     }
-    co_return std::nullopt;
 }
 
 std::optional<Secret> ask_and_wait(const std::string& question, Program program) {
@@ -60,9 +73,10 @@ std::optional<Secret> ask_and_wait(const std::string& question, Program program)
         return ask_standard_input(question);
     asio::io_context loop(1);
     asio::cancellation_signal cancel;
-    asio::signal_set signals(loop, SIGINT, SIGTERM);
-    signals.add(SIGHUP);
-    signals.add(SIGQUIT);
+    asio::signal_set signals(loop);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM})
+        if (!os::was_ignored_at_start(number))
+            signals.add(number);
     int caught = 0;
     signals.async_wait([&](const boost::system::error_code& failure, int number) {
         if (failure)

@@ -34,7 +34,8 @@ Asker choose_asker(const Circumstances& circumstances, Program program) {
         return Asker::askpass;
     if (program == Program::tool && !circumstances.stdin_terminal && allowed)
         return Asker::askpass;
-    if (circumstances.terminal)
+    // In the background, a tool is stopped there until it may ask; read as a line, its secret would be shown.
+    if (circumstances.terminal || (program == Program::tool && circumstances.stdin_terminal))
         return Asker::terminal;
     if (program == Program::tool)
         return Asker::standard_input;

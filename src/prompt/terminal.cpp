@@ -5,13 +5,16 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <string_view>
 #include <termios.h>
 #include <unistd.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -33,63 +36,138 @@ void show(int terminal, std::string_view text) {
     }
 }
 
-/// Turns the echo off for as long as it lives.
+/// The controlling one or, where there is none, standard input. A description of our own: setting it
+/// non-blocking must not touch the one that the shell shares.
+UniqueFd open_terminal() {
+    constexpr int flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+    UniqueFd terminal(::open(terminal_path, flags));
+    if (!terminal && ::isatty(STDIN_FILENO) == 1)
+        terminal.reset(::open("/proc/self/fd/0", flags));
+    if (!terminal)
+        throw Error::from_errno(errno, terminal_path);
+    return terminal;
+}
+
+/// Whether reading from it would not stop this process.
+bool may_read(int terminal) {
+    const pid_t foreground = ::tcgetpgrp(terminal);
+    return foreground == ::getpgrp() ||
+           (foreground < 0 && errno == ENOTTY); // no controlling one: free to all
+}
+
+/// Lets this process change the terminal's modes from the background too, for as long as it lives.
+class Unstoppable {
+  public:
+    Unstoppable() {
+        sigset_t output;
+        sigemptyset(&output);
+        sigaddset(&output, SIGTTOU);
+        ::pthread_sigmask(SIG_BLOCK, &output, &before_);
+    }
+    Unstoppable(const Unstoppable&) = delete;
+    Unstoppable& operator=(const Unstoppable&) = delete;
+    ~Unstoppable() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  private:
+    sigset_t before_{};
+};
+
+/// Turns the echo off for as long as it lives. In the background it stops this process, until the shell puts
+/// it into the foreground.
 class EchoOff {
   public:
     explicit EchoOff(int terminal) : terminal_(terminal) {
+        drop_input(); // first, because a shell that is in the foreground has modes of its own
         if (::tcgetattr(terminal_, &before_) != 0)
             throw Error::from_errno(errno, terminal_path);
-        auto silent = before_;
-        silent.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
-        silent.c_lflag |= ICANON;
-        if (::tcsetattr(terminal_, TCSAFLUSH, &silent) != 0) // what was typed before the prompt is no answer
-            throw Error::from_errno(errno, terminal_path);
+        silent_ = before_;
+        silent_.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
+        silent_.c_lflag |= ICANON;
+        while (::tcsetattr(terminal_, TCSANOW, &silent_) != 0)
+            if (errno != EINTR)
+                throw Error::from_errno(errno, terminal_path);
+        drop_input(); // what was typed before the prompt is no answer
     }
     EchoOff(const EchoOff&) = delete;
     EchoOff& operator=(const EchoOff&) = delete;
+    /// A shell that has taken the terminal back may have set modes of its own: those stay.
     ~EchoOff() {
+        termios now{};
+        if (::tcgetattr(terminal_, &now) != 0 || now.c_lflag != silent_.c_lflag)
+            return;
+        const Unstoppable unstoppable;
+        ::tcflush(terminal_, TCIFLUSH); // half a secret is not for whoever reads next
         ::tcsetattr(terminal_, TCSANOW, &before_);
         show(terminal_, "\n"); // the one that was not echoed
     }
 
   private:
+    void drop_input() const {
+        while (::tcflush(terminal_, TCIFLUSH) != 0)
+            if (errno != EINTR)
+                throw Error::from_errno(errno, terminal_path);
+    }
+
     int terminal_;
-    termios before_{};
+    termios before_{}, silent_{};
 };
+
+/// Nothing at end of input, when the line is too long, or once this process may not read.
+asio::awaitable<std::optional<Secret>> read_line(asio::posix::stream_descriptor& terminal) {
+    Secret line(max_answer);
+    std::array<std::uint8_t, 256> chunk{};
+    for (;;) {
+        boost::system::error_code failure;
+        co_await terminal.async_wait(asio::posix::stream_descriptor::wait_read,
+                                     asio::redirect_error(asio::use_awaitable, failure));
+        if (failure || !may_read(terminal.native_handle()))
+            co_return std::nullopt;
+        // Not by Asio, which goes on after EINTR without a look at the signal that has come.
+        const auto got = ::read(terminal.native_handle(), chunk.data(), chunk.size());
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (got <= 0)
+            co_return std::nullopt;
+        const bool fits = line.append(ByteView(chunk).first(static_cast<std::size_t>(got)));
+        const bool line_ends = chunk[static_cast<std::size_t>(got) - 1] == '\n';
+        wipe(chunk);
+        if (!fits)
+            co_return std::nullopt;
+        if (!line_ends)
+            continue;
+        keep_first_line(line);
+        co_return std::move(line);
+    }
+}
 
 } // namespace
 
 bool terminal_available() {
     const UniqueFd terminal(::open(terminal_path, O_RDWR | O_NOCTTY | O_CLOEXEC));
-    return terminal && ::tcgetpgrp(terminal.value()) == ::getpgrp();
+    return terminal && may_read(terminal.value());
 }
 
-asio::awaitable<std::optional<Secret>> ask_terminal(std::string prompt) {
-    // A description of our own: setting it non-blocking must not touch the one the shell shares.
-    UniqueFd opened(::open(terminal_path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
-    if (!opened)
-        throw Error::from_errno(errno, terminal_path);
-    asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, opened.release());
-    const EchoOff silent(terminal.native_handle()); // first: it drops what was typed before the prompt
+asio::awaitable<TerminalAnswer> ask_terminal(std::string prompt) {
+    using namespace asio::experimental::awaitable_operators;
+    const auto loop = co_await asio::this_coro::executor;
+    asio::posix::stream_descriptor terminal(loop, open_terminal().release());
+    asio::signal_set stops(loop, SIGTSTP);
+    std::optional<EchoOff> silent(std::in_place, terminal.native_handle());
+    for (const int number :
+         {SIGTTIN, SIGTTOU, SIGCONT}) // not before: the echo is turned off in the foreground
+        stops.add(number);
     show(terminal.native_handle(), prompt);
-
-    Secret answer(max_answer);
-    std::array<std::uint8_t, 256> chunk{};
-    std::optional<Secret> out;
-    for (bool done = false; !done;) {
-        boost::system::error_code failure;
-        const auto got = co_await terminal.async_read_some(
-            asio::buffer(chunk), asio::redirect_error(asio::use_awaitable, failure));
-        const bool fits = answer.append(ByteView(chunk).first(got));
-        const bool line_ends = got > 0 && chunk[got - 1] == '\n';
-        wipe(chunk);
-        done = failure || got == 0 || !fits || line_ends;
-        if (!failure && fits && line_ends)
-            out = std::move(answer);
+    auto outcome = co_await (read_line(terminal) || stops.async_wait(asio::use_awaitable));
+    if (auto* answer = std::get_if<0>(&outcome)) {
+        const bool taken_away = !*answer && !may_read(terminal.native_handle());
+        co_return TerminalAnswer{.answer = std::move(*answer), .stopped = taken_away};
     }
-    if (out)
-        keep_first_line(*out);
-    co_return out;
+    const int number = std::get<1>(outcome);
+    silent.reset();
+    stops.clear(); // puts the default handling back
+    if (number != SIGCONT)
+        ::raise(number); // stops this process, and returns when it goes on
+    co_return TerminalAnswer{.stopped = true};
 }
 
 } // namespace sshtpm::prompt

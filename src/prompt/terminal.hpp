@@ -15,8 +15,14 @@ namespace sshtpm::prompt {
 /// would stop the process.
 bool terminal_available();
 
-/// Shows the prompt and reads a line without echo. The echo is back, and the line ended, when this returns,
-/// throws or is cancelled. Nothing at end of input or when the line is too long.
-boost::asio::awaitable<std::optional<Secret>> ask_terminal(std::string prompt);
+struct TerminalAnswer {
+    std::optional<Secret> answer = {}; ///< nothing at end of input or when the line is too long
+    bool stopped = false; ///< this process was stopped and goes on, or is in the background now: ask again
+};
+
+/// Shows the prompt and reads a line without echo, as readpassphrase(3) does. The echo is back, what was
+/// typed and not read is dropped, and the line is ended, when this returns, throws or is cancelled, and while
+/// the process is stopped. Called in the background, it stops the process.
+boost::asio::awaitable<TerminalAnswer> ask_terminal(std::string prompt);
 
 } // namespace sshtpm::prompt

@@ -49,3 +49,8 @@ TEST_CASE("a tool at a terminal asks there") {
     CHECK(choose_asker({.display = true, .terminal = true, .stdin_terminal = true}, Program::tool) ==
           Asker::terminal);
 }
+
+TEST_CASE("a tool in the background of its terminal asks there when its turn comes, and an agent does not") {
+    CHECK(choose_asker({.stdin_terminal = true}, Program::tool) == Asker::terminal);
+    CHECK(choose_asker({.stdin_terminal = true}, Program::agent) == Asker::nobody);
+}

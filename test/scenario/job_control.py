@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""A secret that is typed is never shown, however the shell and signals stop the program that asks for it."""
+
+import os
+import signal
+import termios
+import unittest
+
+from agent import Agent
+from lab import Scenario, read, wait_until
+from protocol import FAILURE, SIGN_RESPONSE, Connection, frame, sign_request
+from swtpm import Swtpm
+from terminal import Terminal
+
+PIN, HALF = 'correct horse 42', 'battery sta'
+PROMPT, AGAIN = 'Enter passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
+# Without line editing a shell leaves the terminal's modes to the programs that it runs.
+SHELLS = {'dash': ('dash', '-i'), 'bash': ('bash', '--norc', '--noprofile', '--noediting', '-i'),
+          'bash that edits': ('bash', '--norc', '--noprofile', '-i')}
+CTRL_C, CTRL_Z, CTRL_BACKSLASH = '\x03', '\x1a', '\x1c'
+
+
+class Shell(Terminal):
+    """An interactive one, with the ids of what it runs."""
+
+    def __init__(self, lab, *argv):
+        super().__init__(lab, *argv, env={'PS1': 'READY> ', 'ENV': None})
+        self.commands = 0
+        self.edits = 'bash' in argv and '--noediting' not in argv
+
+    def run(self, line):
+        self.read_until('READY> ')
+        self.type(line + '\n')
+
+    def look(self, echo=True):
+        """Types a command, to see that it is shown and done."""
+        self.commands += 1
+        self.run(f': seen-{self.commands}; echo done-$(({self.commands}))')
+        if echo:
+            self.read_until(f': seen-{self.commands}')
+        self.read_until(f'done-{self.commands}\n')
+        if echo and not self.edits:
+            wait_until(self.echoes, 'the echo')
+
+    def child(self):
+        """The one program that it runs."""
+        def ids():
+            return read(f'/proc/{self.popen.pid}/task/{self.popen.pid}/children').split()
+        return int(wait_until(lambda: len(ids()) == 1 and ids(), 'a program in the shell')[0])
+
+
+def status(pid):
+    """The fields of /proc/PID/stat from the third one, the state."""
+    return read(f'/proc/{pid}/stat').rpartition(') ')[2].split()
+
+
+def is_stopped(pid):
+    return status(pid)[0] == 'T'
+
+
+def foreground(pid):
+    """The process group that may use its terminal."""
+    return int(status(pid)[5])
+
+
+class JobControl(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.new = self.lab.path('keys/new')
+        self.socket = self.lab.path('a.sock')
+        self.keygen = f'ssh-tpm-keygen -q -f {self.new}'
+
+    def in_each_shell(self, body):
+        for name, argv in SHELLS.items():
+            with self.subTest(name), Shell(self.lab, *argv) as shell:
+                body(shell)
+                for secret in (PIN, HALF):
+                    self.assertNotIn(secret, shell.transcript)
+
+    def answer(self, shell, *prompts):
+        for prompt in prompts:
+            self.assertFalse(shell.answer(prompt, PIN), 'the terminal echoes')
+
+    def finish_keygen(self, shell):
+        self.answer(shell, PROMPT, AGAIN)
+        shell.look()
+        self.remove_key(shell)
+
+    def remove_key(self, shell):
+        self.assertTrue(os.path.exists(self.new + '.tpm'), shell.transcript)
+        for suffix in ('.tpm', '.pub'):
+            os.unlink(self.new + suffix)
+
+    def stop_and_go_on(self, shell, pid, how, between=lambda: None):
+        """At a prompt, with half of a secret typed."""
+        self.assertFalse(shell.echoes())
+        if how != signal.SIGSTOP:
+            shell.type(HALF)
+        if how == CTRL_Z:
+            shell.type(CTRL_Z)
+        else:
+            os.kill(pid, how)
+        wait_until(lambda: is_stopped(pid), 'the stop')
+        shell.look(echo=how != signal.SIGSTOP)  # which no program can prepare for
+        between()
+        shell.run('fg')
+
+    def test_a_stopped_tool_asks_anew(self):
+        def body(shell):
+            for how in (CTRL_Z, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGSTOP):
+                with self.subTest(how):
+                    shell.run(self.keygen)
+                    shell.read_until(PROMPT)
+                    self.stop_and_go_on(shell, shell.child(), how)
+                    self.answer(shell, PROMPT)
+                    shell.read_until(AGAIN)
+                    self.stop_and_go_on(shell, shell.child(), how)
+                    self.answer(shell, AGAIN)
+                    shell.look()
+                    self.remove_key(shell)
+        self.in_each_shell(body)
+
+    def test_a_tool_in_the_background_is_stopped_until_it_may_ask(self):
+        def background(shell, pid):
+            shell.run('bg')
+            shell.look()
+            wait_until(lambda: is_stopped(pid), 'the stop in the background')
+            shell.look()
+
+        def body(shell):
+            shell.run(self.keygen)
+            shell.read_until(PROMPT)
+            pid = shell.child()
+            self.stop_and_go_on(shell, pid, CTRL_Z, lambda: background(shell, pid))
+            self.finish_keygen(shell)
+        self.in_each_shell(body)
+
+    def test_a_tool_that_starts_in_the_background_is_stopped_until_it_may_ask(self):
+        def body(shell):
+            shell.run(self.keygen + ' &')
+            pid = shell.child()
+            wait_until(lambda: is_stopped(pid), 'the stop in the background')
+            shell.look()
+            self.assertNotIn(PROMPT, shell.transcript)
+            shell.run('fg')
+            self.finish_keygen(shell)
+        self.in_each_shell(body)
+
+    def test_a_tool_in_a_script_stops_and_goes_on_with_it(self):
+        script = self.lab.write('script', f'#!/bin/sh\n{self.keygen}\ntrue\n', mode=0o755)
+
+        def body(shell):
+            for line in (script, script + ' &'):
+                with self.subTest(line):
+                    shell.run(line)
+                    pid = shell.child()
+                    if line.endswith('&'):
+                        wait_until(lambda: is_stopped(pid), 'the stop in the background')
+                        shell.look()
+                        shell.run('fg')
+                    shell.read_until(PROMPT)
+                    self.stop_and_go_on(shell, pid, CTRL_Z)
+                    self.finish_keygen(shell)
+        self.in_each_shell(body)
+
+    def test_a_signal_that_ends_a_tool_leaves_the_echo_on(self):
+        def body(shell):
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+                with self.subTest(number):
+                    shell.run(self.keygen)
+                    shell.read_until(PROMPT)
+                    shell.type(HALF)
+                    pid = shell.child()
+                    os.kill(pid, number)
+                    wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 'the end')
+                    shell.look()
+        self.in_each_shell(body)
+
+    def test_a_tool_without_a_controlling_terminal_turns_the_echo_of_its_input_off(self):
+        with Shell(self.lab, *SHELLS['dash']) as shell:
+            shell.run('setsid --wait ' + self.keygen)
+            self.finish_keygen(shell)
+            self.assertNotIn(PIN, shell.transcript)
+
+    def test_all_secrets_are_asked_for_in_this_way(self):
+        key = self.lab.make_key('x', pin=PIN, folder=self.lab.make_folder('elsewhere'))
+
+        def body(shell):
+            agent = Agent(self.lab)
+            add = f'SSH_TPM_AUTH_SOCK={agent.socket} ssh-tpm-add'
+            for line, prompts in ((f'{add} --pin {key.tpm}', ['Enter PIN for ']),
+                                  (f'{add} -x', ['Enter lock password: ', 'Again: ']),
+                                  (f'{add} -X', ['Enter lock password: ']),
+                                  (f'ssh-tpm-keygen -q -o -N "" -f {self.new}', ['Enter owner password: '])):
+                with self.subTest(line):
+                    if '-o' in line:
+                        agent.stop()  # it has keys in the TPM, which has room for three
+                        self.tpm.tool('tpm2_changeauth', '-c', 'owner', PIN)
+                    shell.run(line)
+                    shell.read_until(prompts[0])
+                    self.stop_and_go_on(shell, shell.child(), CTRL_Z)
+                    self.answer(shell, *prompts)
+                    shell.look()
+            self.remove_key(shell)
+            self.tpm.tool('tpm2_changeauth', '-c', 'owner', '-p', PIN)
+        self.in_each_shell(body)
+
+    def start_agent(self, shell, suffix=''):
+        shell.run(f'ssh-tpm-agent -l {self.socket} --key-dir {self.lab.keys} --no-cache{suffix}')
+        wait_until(lambda: os.path.exists(self.socket), 'the agent')
+        return shell.child()
+
+    def request(self, client, key):
+        client.send(frame(sign_request(key.blob, b'data')))
+
+    def assert_asks(self, shell, client, key):
+        self.request(client, key)
+        self.answer(shell, "Enter PIN for key 'x': ")
+        self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+
+    def assert_silent(self, shell, pid, client):
+        """In the background it does not ask there, and goes on."""
+        shell.look()
+        modes = termios.tcgetattr(shell.slave)
+        self.assertEqual(client.read_frame()[0], FAILURE)
+        self.assertEqual(len(client.list()), 1)
+        shell.look()
+        if not shell.edits:
+            self.assertEqual(termios.tcgetattr(shell.slave), modes)
+        self.assertFalse(is_stopped(pid))
+
+    def test_an_agent_on_its_terminal_asks_anew_too(self):
+        key = self.lab.make_key('x', pin=PIN)
+
+        def body(shell):
+            pid = self.start_agent(shell)
+            for how in (CTRL_Z, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGSTOP):
+                with self.subTest(how), Connection(self.socket) as client:
+                    self.request(client, key)
+                    shell.read_until("Enter PIN for key 'x': ")
+                    self.stop_and_go_on(shell, pid, how)
+                    self.answer(shell, "Enter PIN for key 'x': ")
+                    self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+            self.end(shell, pid, CTRL_C)
+        self.in_each_shell(body)
+
+    def test_an_agent_in_the_background_leaves_the_terminal_alone(self):
+        key = self.lab.make_key('x', pin=PIN)
+
+        def body(shell):
+            for suffix in ('', ' &'):
+                with self.subTest(suffix):
+                    pid = self.start_agent(shell, suffix)
+                    with Connection(self.socket) as client:
+                        self.request(client, key)
+                        if suffix:
+                            self.assert_silent(shell, pid, client)
+                            shell.run('fg')
+                        else:
+                            def background():
+                                shell.run('bg')
+                                self.assert_silent(shell, pid, client)
+                            shell.read_until("Enter PIN for key 'x': ")
+                            self.stop_and_go_on(shell, pid, CTRL_Z, background)
+                        wait_until(lambda: foreground(pid) == pid, 'the foreground')
+                        self.assert_asks(shell, client, key)
+                    self.end(shell, pid, CTRL_C)
+        self.in_each_shell(body)
+
+    def test_the_end_of_an_agent_leaves_the_echo_on(self):
+        key = self.lab.make_key('x', pin=PIN)
+
+        def body(shell):
+            for how in (CTRL_C, CTRL_BACKSLASH, signal.SIGTERM, signal.SIGALRM):
+                with self.subTest(how):
+                    pid = self.start_agent(shell)
+                    with Connection(self.socket) as client:
+                        self.request(client, key)
+                        shell.read_until("Enter PIN for key 'x': ")
+                        self.assertFalse(shell.echoes())
+                        shell.type(HALF)
+                        self.end(shell, pid, how)
+        self.in_each_shell(body)
+
+    def end(self, shell, pid, how):
+        if isinstance(how, str):
+            shell.type(how)
+        else:
+            os.kill(pid, how)
+        wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 'the end')
+        self.assertFalse(os.path.exists(self.socket))
+        shell.look()
+
+
+if __name__ == '__main__':
+    unittest.main()
