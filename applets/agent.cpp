@@ -6,6 +6,7 @@
 #include "applets/hostkeys.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "cli/report.hpp"
 #include "os/activation.hpp"
 #include "os/background.hpp"
 #include "os/harden.hpp"
@@ -54,9 +55,22 @@ int serve_in_foreground(const AgentOptions& line, std::optional<UniqueFd> passed
     }
     agent::ListeningSocket socket(socket_path(line));
     serve(line, socket, -1, std::move(notifier), [&socket, shell = line.shell_or_usual()] {
-        std::cout << environment_commands(socket.path(), ::getpid(), false, shell) << std::flush;
+        std::cout << environment_commands(socket.path(), ::getpid(), false, shell);
+        cli::finish_printing();
     });
     return 0;
+}
+
+/// An agent that the shell could not be told of does not live on.
+void tell_shell(const AgentOptions& line, os::BackgroundParent& parent, const std::filesystem::path& socket) {
+    try { // caught to end the agent first
+        std::cout << environment_commands(socket, parent.child(), true, line.shell_or_usual());
+        cli::finish_printing();
+    } catch (const Error& error) {
+        parent.let_end();
+        throw Error(error.code(), std::string(error.what()) + "; the agent has ended", error.hint());
+    }
+    parent.let_live();
 }
 
 /// The parent's part: the shell is told, or the command is run in this process.
@@ -65,9 +79,10 @@ int tell_or_become_command(const AgentOptions& line, os::BackgroundParent& paren
     if (const auto failure = parent.wait_until_ready())
         return *failure;
     if (line.command.empty()) {
-        std::cout << environment_commands(socket, parent.child(), true, line.shell_or_usual());
+        tell_shell(line, parent, socket);
         return 0;
     }
+    parent.let_live(); // to the end of this process, whether the command can be run or not
     os::become_command(line.command, {"SSH_AUTH_SOCK=" + socket.string(),
                                       "SSH_AGENT_PID=" + std::to_string(parent.child())});
 }

@@ -27,28 +27,40 @@ constexpr std::array table{
 
 constexpr std::string_view program = "ssh-tpm", link_prefix = "ssh-tpm-";
 
-void show_help(std::ostream& out) {
-    out << "usage: ssh-tpm APPLET [options]\n\nSSH keys that never leave the TPM.\n\n";
-    for (const auto& applet : table)
-        out << "  " << applet.name << std::string(12 - applet.name.size(), ' ') << applet.summary << '\n';
-    out << "\n\"ssh-tpm APPLET --help\" tells more; the links ssh-tpm-APPLET are the same programs.\n"
-           "\"ssh-tpm --version\" prints the version.\n";
+int show_version() {
+    std::cout << "ssh-tpm " << SSHTPM_VERSION << '\n';
+    return 0;
 }
 
-int run_applet(const Applet& applet, std::span<char*> arguments) {
-    const auto name = std::string(link_prefix) + std::string(applet.name);
-    try {                                     // the last catch
-        if (applet.run != applets::run_agent) // takes it after its fork
-            applets::take_owner_password();
-        const int status = applet.run(arguments);
-        if (!std::cout.flush())
-            throw Error(Errc::io, "what was to be printed could not be written");
+int show_help() {
+    std::cout << "usage: ssh-tpm APPLET [options]\n\nSSH keys that never leave the TPM.\n\n";
+    for (const auto& applet : table)
+        std::cout << "  " << applet.name << std::string(12 - applet.name.size(), ' ') << applet.summary
+                  << '\n';
+    std::cout << "\n\"ssh-tpm APPLET --help\" tells more; the links ssh-tpm-APPLET are the same programs.\n"
+                 "\"ssh-tpm --version\" prints the version.\n";
+    return 0;
+}
+
+/// Runs to the exit status, which is a failure's when not all of the output could be written.
+int finish(std::string_view name, const auto& run) {
+    try { // the last catch
+        const int status = run();
+        cli::finish_printing();
         return status;
     } catch (const Error& error) {
         return cli::report(name, error);
     } catch (const std::exception& error) {
         return cli::report(name, Error(Errc::io, error.what()));
     }
+}
+
+int run_applet(const Applet& applet, std::span<char*> arguments) {
+    return finish(std::string(link_prefix) + std::string(applet.name), [&] {
+        if (applet.run != applets::run_agent) // which takes it after its fork
+            applets::take_owner_password();
+        return applet.run(arguments);
+    });
 }
 
 std::string_view base_name(std::string_view path) {
@@ -75,13 +87,9 @@ int main(int argc, char** argv) {
         return run_named(called.substr(link_prefix.size()), arguments);
 
     const std::string_view word = arguments.size() > 1 ? arguments[1] : "help";
-    if (word == "--version" || word == "-V" || word == "version") {
-        std::cout << "ssh-tpm " << SSHTPM_VERSION << '\n';
-        return 0;
-    }
-    if (word == "help" || word == "--help" || word == "-h") {
-        show_help(std::cout);
-        return 0;
-    }
+    if (word == "--version" || word == "-V" || word == "version")
+        return finish(program, show_version);
+    if (word == "help" || word == "--help" || word == "-h")
+        return finish(program, show_help);
     return run_named(word, arguments.subspan(1));
 }

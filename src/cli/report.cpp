@@ -26,4 +26,10 @@ void warn(std::string_view program, const Error& error) {
     tell(program, "warning", error);
 }
 
+void finish_printing() {
+    if (!std::cout.flush())
+        throw Error(Errc::io, "what was to be printed could not be written",
+                    "standard output is closed, full, or read by nobody");
+}
+
 } // namespace sshtpm::cli

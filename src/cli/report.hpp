@@ -12,4 +12,7 @@ int report(std::string_view program, const Error& error);
 /// The same as "PROGRAM: warning: …", of what goes on all the same.
 void warn(std::string_view program, const Error& error);
 
+/// Writes out what was printed to std::cout. @throws Error(io) when that, or a part of it before, failed.
+void finish_printing();
+
 } // namespace sshtpm::cli

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <iostream>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -30,12 +31,22 @@ void onto_dev_null(std::initializer_list<int> descriptors) {
             throw Error::from_errno(errno, "/dev/null");
 }
 
-/// True when the child has said so; it stays readable at its end too.
-bool says_ready(int pipe) {
+/// Says the one thing that its end of the socket has to say. False when the other process is gone.
+bool say(int socket) {
+    const std::uint8_t byte = 0;
+    ssize_t sent = 0;
+    do
+        sent = ::send(socket, &byte, 1, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent == 1;
+}
+
+/// Waits until the other process has said it. False when that has ended: a socket is readable then too.
+bool hear(int socket) {
     std::uint8_t byte = 0;
     ssize_t got = 0;
     do
-        got = ::read(pipe, &byte, 1);
+        got = ::recv(socket, &byte, 1, 0);
     while (got < 0 && errno == EINTR);
     return got == 1;
 }
@@ -53,45 +64,51 @@ int failure_of(pid_t child) {
 
 } // namespace
 
-BackgroundParent::BackgroundParent(pid_t child, UniqueFd readiness) noexcept
-    : child_(child), readiness_(std::move(readiness)) {}
+BackgroundParent::BackgroundParent(pid_t child, UniqueFd socket) noexcept
+    : child_(child), socket_(std::move(socket)) {}
 
 std::optional<int> BackgroundParent::wait_until_ready() {
-    // The pipe alone would not do: a child of the child may hold its other end.
+    // The socket alone would not do: a child of the child may hold its other end.
     const auto ended = open_pidfd(child_);
     if (!ended)
         throw Error::from_errno(errno, subject);
-    std::array<pollfd, 2> either{pollfd{.fd = readiness_.value(), .events = POLLIN, .revents = 0},
+    std::array<pollfd, 2> either{pollfd{.fd = socket_.value(), .events = POLLIN, .revents = 0},
                                  pollfd{.fd = ended.value(), .events = POLLIN, .revents = 0}};
     while (::poll(either.data(), either.size(), -1) < 0)
         if (errno != EINTR)
             throw Error::from_errno(errno, subject);
-    const bool spoken = either[0].revents != 0 && says_ready(readiness_.value());
-    readiness_.reset();
+    const bool spoken = either[0].revents != 0 && hear(socket_.value());
     return spoken ? std::nullopt : std::optional<int>(failure_of(child_));
 }
 
-BackgroundChild::BackgroundChild(UniqueFd readiness, UniqueFd parent) noexcept
-    : readiness_(std::move(readiness)), parent_(std::move(parent)) {}
+void BackgroundParent::let_live() {
+    if (!say(socket_.value()))
+        throw Error(Errc::io, "the agent has ended");
+    socket_.reset();
+}
+
+void BackgroundParent::let_end() noexcept {
+    socket_.reset();
+    failure_of(child_);
+}
+
+BackgroundChild::BackgroundChild(UniqueFd socket, UniqueFd parent) noexcept
+    : socket_(std::move(socket)), parent_(std::move(parent)) {}
 
 void BackgroundChild::ready(bool keep_stderr) {
-    const std::uint8_t byte = 0;
-    ssize_t written = 0;
-    do // harden_process has SIGPIPE ignored
-        written = ::write(readiness_.value(), &byte, 1);
-    while (written < 0 && errno == EINTR);
-    if (written != 1)
-        throw Error(Errc::io, "the process that started this one has ended");
-    readiness_.reset();
-    if (!keep_stderr)
+    const bool said = say(socket_.value());
+    if (said && !keep_stderr) // before the answer: what comes of that is told by the parent
         onto_dev_null({STDERR_FILENO});
+    if (!said || !hear(socket_.value()))
+        throw Error(Errc::io, "the process that started this one has ended");
+    socket_.reset();
 }
 
 std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
-    std::array<int, 2> pipe{};
-    if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
         throw Error::from_errno(errno, subject);
-    UniqueFd reading(pipe[0]), writing(pipe[1]);
+    UniqueFd parents(ends[0]), childs(ends[1]);
     // Opened here and not by the child, which could find another parent by then.
     auto parent = open_pidfd(::getpid());
     if (!parent)
@@ -102,12 +119,12 @@ std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
     if (child < 0)
         throw Error::from_errno(errno, subject);
     if (child > 0)
-        return BackgroundParent(child, std::move(reading));
-    reading.reset();
+        return BackgroundParent(child, std::move(parents));
+    parents.reset();
     if (::setsid() < 0 || ::chdir("/") != 0)
         throw Error::from_errno(errno, subject);
     onto_dev_null({STDIN_FILENO, STDOUT_FILENO});
-    return BackgroundChild(std::move(writing), std::move(parent));
+    return BackgroundChild(std::move(childs), std::move(parent));
 }
 
 void become_command(const std::vector<std::string>& arguments, const std::vector<std::string>& changes) {

@@ -1,6 +1,6 @@
 #pragma once
 // Going to the background as ssh-agent does: the child carries on, and its parent tells the shell about it or
-// becomes the command that the child is for.
+// becomes the command that the child is for. A child that nobody was told of ends.
 
 #include "base/unique_fd.hpp"
 
@@ -15,7 +15,7 @@ namespace sshtpm::os {
 /// What fork_to_background leaves in the process that called it.
 class BackgroundParent {
   public:
-    BackgroundParent(pid_t child, UniqueFd readiness) noexcept;
+    BackgroundParent(pid_t child, UniqueFd socket) noexcept;
 
     pid_t child() const noexcept { return child_; }
 
@@ -24,27 +24,33 @@ class BackgroundParent {
     /// it is ready.
     std::optional<int> wait_until_ready();
 
+    /// Lets a child that is ready carry on: somebody knows of it now. @throws Error(io) when it has ended.
+    void let_live();
+
+    /// Has a child that is ready end instead, and waits until it has.
+    void let_end() noexcept;
+
   private:
     pid_t child_;
-    UniqueFd readiness_; ///< the pipe's reading end
+    UniqueFd socket_; ///< to the child; closed, it has the child end
 };
 
 /// What it leaves in the child: a session of its own, in "/", with stdin and stdout on /dev/null and stderr
 /// as it was.
 class BackgroundChild {
   public:
-    BackgroundChild(UniqueFd readiness, UniqueFd parent) noexcept;
+    BackgroundChild(UniqueFd socket, UniqueFd parent) noexcept;
 
-    /// Says so to the parent, and lets go of stderr (/dev/null from here on) unless it is to be kept. Once
-    /// only.
-    /// @throws Error(io) when the parent is gone: nobody knows of this process then.
+    /// Says so to the parent, lets go of stderr (/dev/null from here on) unless it is to be kept, and waits
+    /// for let_live. Once only.
+    /// @throws Error(io) when the parent ends without it: nobody knows of this process then.
     void ready(bool keep_stderr = false);
 
     /// Becomes readable when the parent, or the command that it has become, has ended.
     int parent_pidfd() const noexcept { return parent_.value(); }
 
   private:
-    UniqueFd readiness_; ///< the pipe's writing end
+    UniqueFd socket_; ///< to the parent
     UniqueFd parent_;
 };
 

@@ -69,9 +69,10 @@ void put_back(const char* name, const std::optional<std::string>& value) {
 
 void harden_process() {
     // A program started without standard descriptors would write its messages into the first file it opens.
+    // Not for writing: what is printed to a closed descriptor has gone nowhere, and that must show.
     int fd = 0;
     do
-        fd = ::open("/dev/null", O_RDWR);
+        fd = ::open("/dev/null", O_RDONLY);
     while (fd >= 0 && fd <= STDERR_FILENO);
     ::close(fd);
     ::prctl(PR_SET_DUMPABLE, 0);

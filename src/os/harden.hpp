@@ -3,10 +3,11 @@
 
 namespace sshtpm::os {
 
-/// Standard descriptors that are closed become /dev/null. Not dumpable (no core file, no ptrace and no
-/// /proc/PID/mem for others of the same user), core limit 0, umask 077. Signals have their defaults and none
-/// is blocked; but SIGPIPE is ignored, and SIGHUP, SIGINT and SIGQUIT if the parent left them so. TSS2_LOG
-/// and TSS2_LOGFILE are dropped and tpm2-tss is told to be silent: at its debug level it writes PINs.
+/// Standard descriptors that are closed become /dev/null, which cannot be written to. Not dumpable (no core
+/// file, no ptrace and no /proc/PID/mem for others of the same user), core limit 0, umask 077. Signals have
+/// their defaults and none is blocked; but SIGPIPE is ignored, and SIGHUP, SIGINT and SIGQUIT if the parent
+/// left them so. TSS2_LOG and TSS2_LOGFILE are dropped and tpm2-tss is told to be silent: at its debug level
+/// it writes PINs.
 void harden_process();
 
 /// Whether harden_process found a signal ignored, as nohup(1) leaves SIGHUP.

@@ -84,6 +84,7 @@ TEST_CASE("a parent waits until its child is ready, and knows its pid") {
         child.ready();
     });
     CHECK(parent.wait_until_ready() == std::nullopt);
+    parent.let_live();
     CHECK(said.heard() == std::to_string(parent.child()));
     CHECK(::waitpid(parent.child(), nullptr, 0) == parent.child());
 }
@@ -97,7 +98,7 @@ TEST_CASE("a child that ends before it is ready has failed, whatever its exit st
 TEST_CASE("a grandchild that lives on does not hide that the child has failed") {
     Pipe hold;
     auto parent = start([&](os::BackgroundChild&) {
-        if (::fork() == 0) { // with the writing end of the readiness pipe
+        if (::fork() == 0) { // with the child's end of the socket
             hold.writing.reset();
             char byte = 0;
             ::_exit(::read(hold.reading.value(), &byte, 1) == 0 ? 0 : 1);
@@ -120,6 +121,7 @@ TEST_CASE("a child has a session of its own, stands in / and has let go of stdin
         said.say(target_of(STDERR_FILENO));
     });
     CHECK(parent.wait_until_ready() == std::nullopt);
+    parent.let_live();
     CHECK(said.heard() == "/ own /dev/null /dev/null kept\n/dev/null");
     CHECK(::waitpid(parent.child(), nullptr, 0) == parent.child());
 }
@@ -134,10 +136,51 @@ TEST_CASE("a child is told when its parent ends, and not before") {
             child.ready();
             said.say(::poll(&ended, 1, 10'000) == 1 ? "ended" : "nothing");
         });
-        return parent.wait_until_ready() ? 1 : 7;
+        if (parent.wait_until_ready())
+            return 1;
+        parent.let_live();
+        return 7;
     });
     CHECK(status == 7);
     CHECK(said.heard() == "alive ended");
+}
+
+TEST_CASE("a child that is ready does not live on when its parent ends without telling anybody of it") {
+    Pipe said;
+    const auto end_as_told = [&](os::BackgroundChild& child) {
+        try {
+            child.ready();
+            said.say("lives on");
+        } catch (const Error& error) {
+            said.say(error.what());
+        }
+    };
+    SECTION("because the parent was killed") {
+        CHECK(in_process([&] {
+                  auto parent = start(end_as_told);
+                  if (parent.wait_until_ready())
+                      return 1;
+                  return ::raise(SIGKILL);
+              }) == 128 + SIGKILL);
+    }
+    SECTION("because the parent wants it so, and waits for it") {
+        auto parent = start(end_as_told);
+        CHECK(parent.wait_until_ready() == std::nullopt);
+        parent.let_end();
+        CHECK(::kill(parent.child(), 0) == -1);
+    }
+    CHECK(said.heard() == "the process that started this one has ended");
+}
+
+TEST_CASE("a child that has ended cannot be let live") {
+    auto parent = start([](os::BackgroundChild& child) {
+        child.ready();
+        ::_exit(0);
+    });
+    CHECK(parent.wait_until_ready() == std::nullopt);
+    ::kill(parent.child(), SIGKILL);
+    REQUIRE(::waitpid(parent.child(), nullptr, 0) == parent.child());
+    CHECK_THROWS_AS(parent.let_live(), Error);
 }
 
 TEST_CASE("a child whose parent is gone before it is ready is told so") {
@@ -175,6 +218,7 @@ TEST_CASE("a command is searched in PATH, has its variables, and no descriptor o
         });
         if (parent.wait_until_ready())
             return 1;
+        parent.let_live();
         ::dup2(said.writing.value(), STDOUT_FILENO);
         os::become_command({"sh", "-c", "echo \"$SSH_AUTH_SOCK $1\"; " + list + "; exit 5", "sh", "x y"},
                            {"SSH_AUTH_SOCK=/a/socket"});

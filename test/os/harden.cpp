@@ -67,6 +67,19 @@ TEST_CASE("a signal that was ignored at the start is told from one that was not"
           }) == 7);
 }
 
+TEST_CASE("standard descriptors that are closed are taken, and what is printed there is lost with an error") {
+    CHECK(in_process([] {
+              for (const int fd : {0, 1, 2})
+                  ::close(fd);
+              os::harden_process();
+              for (const int fd : {0, 1, 2})
+                  if (::fcntl(fd, F_GETFD) < 0 || ::write(fd, "x", 1) != -1)
+                      return 1;
+              char byte = 0;
+              return ::read(0, &byte, 1) == 0 && ::open("/dev/null", O_RDONLY) == 3 ? 0 : 2;
+          }) == 0);
+}
+
 TEST_CASE("stray descriptors are closed, and those before them stay") {
     const auto open = [](int fd) { return ::fcntl(fd, F_GETFD) >= 0; };
     for (const int first : {3, 4}) {

@@ -8,7 +8,7 @@ import stat
 import unittest
 
 from agent import REFERENCE, ours
-from lab import Scenario, read, wait_until
+from lab import Scenario, children, read, wait_until
 from protocol import Connection
 from swtpm import Swtpm
 
@@ -192,6 +192,35 @@ class SubprocessMode(Scenario):
                 self.assertIn(self.socket, result.stderr)
         with Connection(self.socket) as connection:
             self.assertEqual(connection.list(), [])
+
+    @ours
+    def test_an_agent_that_nobody_was_told_of_ends(self):
+        reading, unread = os.pipe()
+        os.close(reading)
+        self.addCleanup(os.close, unread)
+        before = children()
+        for option in ('-s', '-c', '-D', '-d'):
+            for where in ('/dev/full', '&-', f'&{unread}'):
+                with self.subTest(option=option, where=where):
+                    result = self.lab.run('bash', '-c', f'"$@" >{where}', 'bash', self.program, option, '-a',
+                                          self.socket, *self.folder, pass_fds=[unread])
+                    self.assert_error(result, 'could not be written', tool='ssh-tpm-agent')
+                    self.assertFalse(os.path.lexists(self.socket))
+                    self.assertEqual(children(), before)
+
+    @ours
+    def test_what_cannot_be_printed_is_a_failure_of_every_applet(self):
+        self.lab.make_key('id_ecdsa')
+        self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
+        public = self.lab.path('keys', 'id_ecdsa.pub')
+        for words in (('--version',), ('help',), ('agent', '--help'), ('agent', '--print-socket'),
+                      ('keygen', '-l', '-f', public), ('keygen', '-y', '-f', self.lab.path('keys', 'id_ecdsa')),
+                      ('add', '-l'), ('add', '-L'), ('hostkeys', '--socket', self.socket)):
+            for where in ('/dev/full', '&-'):
+                with self.subTest(words=words, where=where):
+                    result = self.lab.run('sh', '-c', f'"$@" >{where}', 'sh', f'{self.lab.bin}/ssh-tpm', *words,
+                                          env={'SSH_AUTH_SOCK': self.socket}, status=1)
+                    self.assertIn('could not be written', result.stderr)
 
     @ours
     def test_the_owner_password_is_the_agents_alone(self):
