@@ -34,7 +34,8 @@ constexpr std::string_view usage =
 constexpr std::string_view about =
     "Adds TPM keys to a running ssh-tpm-agent, as ssh-add does with ordinary ones: FILE.tpm, named with its "
     "ending or without, and the certificate FILE-cert.pub when there is one. Without a file: "
-    "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes work with any agent.";
+    "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes work with any agent. Keys, PINs and "
+    "passwords are sent to an agent of the same user or of root alone.";
 
 constexpr std::string_view closing = R"(
 Files

@@ -13,7 +13,8 @@ struct Peer {
 /// @throws Error(io)
 Peer peer_of(int socket);
 
-/// The peers that an agent serves: its own user and root, as ssh-agent does.
+/// The peers that an agent serves, as ssh-agent does, and those that it and its clients send secrets to:
+/// processes of the same user and of root.
 bool may_use_agent(const Peer& peer);
 
 } // namespace sshtpm::os

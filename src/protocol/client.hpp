@@ -34,6 +34,11 @@ class Client {
     /// On a connection that is there already.
     explicit Client(UniqueFd connection) noexcept : socket_(std::move(connection)) {}
 
+    /// To be called before a person is asked for a secret, which would be asked for in vain.
+    /// @throws Error(permission) unless the agent is one of this user or of root. The requests that carry
+    /// keys, PINs or passwords call it themselves; the others carry no secret, and go to any agent.
+    void expect_trusted_agent() const;
+
     /// One message, its first byte the number, and the answer, in which there is at least one byte. Leaves
     /// no copy of the message in memory. @throws Error(unsupported) when it is longer than max_message.
     Bytes request(ByteView message);
@@ -43,17 +48,18 @@ class Client {
     /// SSH_AGENTC_SIGN_REQUEST. @returns the signature blob, which is not checked; its algorithm is the one
     /// that the flags ask for.
     Bytes sign(ByteView key_blob, ByteView data, std::uint32_t flags);
-    /// extension::tpm_add_key. The certificate is a blob, empty for none.
+    /// extension::tpm_add_key, to a trusted agent. The certificate is a blob, empty for none.
     void add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints);
     /// SSH_AGENTC_REMOVE_IDENTITY, for a key or a certificate.
     void remove(ByteView key_blob);
     /// Those of both versions of the protocol, as ssh-add -D does it.
     void remove_all();
+    /// Both to a trusted agent.
     void lock(const Secret& password);
     void unlock(const Secret& password);
     /// The names of the extensions that the agent serves (RFC 9987 section 5.8.1).
     std::vector<std::string> query();
-    /// extension::tpm_try_pin.
+    /// extension::tpm_try_pin, to a trusted agent.
     PinResult try_pin(ByteView key_blob, const Secret& pin);
 
   private:
