@@ -28,7 +28,7 @@ constexpr std::string_view about =
     "agent in the foreground, else by SSH_ASKPASS, and kept for 30 minutes after each use, 8 hours in all; "
     "\"ssh-tpm-add --pin\" gives it beforehand. Keys that ssh-add sends are sealed into the TPM. A time is a "
     "number of seconds, or as 90m, 1h30m, 2d. SIGHUP reads the key folder again, SIGUSR1 drops all keys and "
-    "PINs.";
+    "PINs, and the end of its terminal ends it.";
 
 constexpr std::string_view closing = R"(
 Environment

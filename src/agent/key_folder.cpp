@@ -81,15 +81,17 @@ std::vector<ssh::PublicKey> KeyFolder::scan(KeyStore& keys) {
             touched.push_back(line->identity->public_key);
     }
     const auto second = std::exchange(second_, {});
+    const bool all_again = std::exchange(all_again_, false);
     for (const auto& [file, stamps] : now) {
         const auto before = seen_.find(file);
         const bool same = before != seen_.end() && before->second == stamps;
-        if (same && !(changed && second.contains(file))) { // the first file of its key may be gone now
+        if (same && !all_again &&
+            !(changed && second.contains(file))) { // the first file of its key may be gone now
             if (second.contains(file))
                 second_.insert(file);
             continue;
         }
-        if (auto key = read(keys, file))
+        if (auto key = read(keys, file); key && !same)
             touched.push_back(std::move(*key));
     }
     seen_ = std::move(now);

@@ -24,8 +24,8 @@ class KeyFolder {
     /// @returns the keys whose files have changed or gone: a PIN known for them may be wrong now.
     std::vector<ssh::PublicKey> scan(KeyStore& keys);
 
-    /// Forgets what was read: the next scan brings back what was removed from the store.
-    void forget() noexcept { seen_.clear(); }
+    /// Has the next scan read every file again, which brings back what was removed from the store.
+    void read_all_again() noexcept { all_again_ = true; }
 
     /// The line as its file has it now: where that was replaced since it was read, the store is put right
     /// first. @returns true when it was.
@@ -45,6 +45,7 @@ class KeyFolder {
     std::filesystem::path folder_;
     protocol::Constraints terms_;
     std::map<std::filesystem::path, Stamps> seen_;
+    bool all_again_ = false;
     std::set<std::filesystem::path> second_; ///< files of keys that another file has given
 };
 

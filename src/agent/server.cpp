@@ -109,6 +109,35 @@ asio::awaitable<void> stop_when_readable(asio::io_context& loop, UniqueFd descri
         loop.stop();
 }
 
+/// The terminal that this process is to end with. Empty where it has none, as under systemd and in the
+/// background, and where nohup(1) has it ignore SIGHUP.
+UniqueFd terminal_to_end_with() {
+    struct sigaction hang_up {};
+    ::sigaction(SIGHUP, nullptr, &hang_up);
+    if (hang_up.sa_handler == SIG_IGN)
+        return {};
+    return UniqueFd(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+}
+
+/// Nobody can be asked there then, and the shell that knew of this agent is gone. SIGHUP does not tell: a
+/// shell that ends sends none to its jobs in the background, and a person sends it to have the key folder
+/// read.
+asio::awaitable<void> stop_at_hang_up(asio::io_context& loop, UniqueFd terminal) {
+    asio::posix::stream_descriptor descriptor(loop, terminal.release());
+    boost::system::error_code failure;
+    co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_error,
+                                   asio::redirect_error(asio::use_awaitable, failure));
+    if (failure)
+        co_return;
+    // The shell and, at the shell's end, the kernel send more of them, which must not cut the end short.
+    sigset_t hang_up;
+    sigemptyset(&hang_up);
+    sigaddset(&hang_up, SIGHUP);
+    ::pthread_sigmask(SIG_BLOCK, &hang_up, nullptr);
+    log::info("the terminal has hung up; ending");
+    loop.stop();
+}
+
 asio::awaitable<void> follow_signals(asio::io_context& loop, asio::signal_set& signals, State& state) {
     for (;;) {
         const int number = co_await signals.async_wait(asio::use_awaitable);
@@ -142,6 +171,7 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     os::raise_descriptor_limit();
     os::return_large_buffers();
     asio::io_context loop(1);
+    auto terminal = terminal_to_end_with(); // before SIGHUP has a handler: a hang-up ends this until then
     asio::signal_set signals(loop, SIGTERM, SIGINT, SIGHUP);
     signals.add(SIGUSR1);
     signals.add(SIGALRM);
@@ -161,6 +191,8 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
         asio::co_spawn(loop, serve(std::move(client), peer, std::move(turn), dispatcher), rethrow);
     };
     asio::co_spawn(loop, follow_signals(loop, signals, state), rethrow);
+    if (terminal)
+        asio::co_spawn(loop, stop_at_hang_up(loop, std::move(terminal)), rethrow);
     if (watched)
         asio::co_spawn(loop, follow_folder(std::move(watched), state), rethrow);
     asio::co_spawn(loop, announcer.feed_watchdog(), rethrow);

@@ -41,7 +41,7 @@ void State::scan_folder() {
 
 void State::reload_folder() {
     if (folder_)
-        folder_->forget();
+        folder_->read_all_again();
     keys.let_back();
     scan_folder();
     put_kept();

@@ -39,7 +39,7 @@ TEST_CASE("a scan brings the keys of new files, and tells of none that has chang
     CHECK(lab.key_folder.scan(lab.keys).empty());
     CHECK(lab.comments() == Comments{"first"});
     CHECK(lab.key_folder.scan(lab.keys).empty());
-    lab.key_folder.forget();
+    lab.key_folder.read_all_again();
     CHECK(lab.key_folder.scan(lab.keys).empty());
 }
 
@@ -54,6 +54,15 @@ TEST_CASE("a file that was replaced is read again, and its key goes with it") {
     CHECK(lab.comments().empty());
 }
 
+TEST_CASE("what was deleted is gone when all files are read again") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    std::filesystem::remove(lab.file);
+    lab.key_folder.read_all_again();
+    CHECK(lab.key_folder.scan(lab.keys).size() == 1);
+    CHECK(lab.comments().empty());
+}
+
 TEST_CASE("a key that was removed stays away until its file changes or all is forgotten") {
     Lab lab;
     lab.key_folder.scan(lab.keys);
@@ -64,7 +73,7 @@ TEST_CASE("a key that was removed stays away until its file changes or all is fo
         lab.write("Comment: second\n" + lab.text);
     }
     SECTION("all is forgotten") {
-        lab.key_folder.forget();
+        lab.key_folder.read_all_again();
     }
     lab.key_folder.scan(lab.keys);
     CHECK(lab.comments().size() == 1);
@@ -99,6 +108,17 @@ TEST_CASE("what a client has demanded of a key stays when the key's file changes
     lab.key_folder.scan(lab.keys);
     CHECK(lab.comments() == Comments{"second"});
     CHECK(lab.keys.visible({})[0]->constraints.confirm);
+}
+
+TEST_CASE("a file that has not changed says nothing new of a key that a client has added since") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    lab.keys.add({.identity = support::an_identity("the client's"), .origin = agent::HeldKey::Origin::client});
+    lab.key_folder.read_all_again();
+    CHECK(lab.key_folder.scan(lab.keys).empty());
+    lab.write("Comment: second\n" + lab.text);
+    lab.key_folder.read_all_again();
+    CHECK(lab.key_folder.scan(lab.keys).size() == 1);
 }
 
 TEST_CASE("a key that a client added and that is gone stays away when its file changes") {

@@ -57,6 +57,11 @@ class Terminal:
     def type(self, text):
         os.write(self.master, text.encode())
 
+    def hang_up(self):
+        """The terminal goes away, as its window does when it is closed."""
+        os.close(self.master)
+        self.master = os.open('/dev/null', os.O_RDWR)
+
     def echoes(self):
         """Whether the terminal shows what is typed."""
         return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
