@@ -3,13 +3,13 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "prompt/policy.hpp"
 #include "tpm/lockout.hpp"
 #include "tpm/pin.hpp"
 #include "tpm/tpm2b.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/this_coro.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 namespace sshtpm::agent {
@@ -18,33 +18,19 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// Windows on a person's screen at a time: a client that asks without end must not fill it.
-constexpr std::size_t most_questions = 4;
-
 /// A question that fails is one without an answer, Answer{}: `||` below waits for whatever ends well.
 template <class Answer>
 asio::awaitable<Answer> or_say_why(asio::awaitable<Answer> question) {
     try {
         co_return co_await std::move(question);
     } catch (const boost::system::system_error& failure) {
-        if (failure.code() != asio::error::operation_aborted) // taken back
-            log::error("asking a person: ", failure.code().message());
+        if (failure.code() == asio::error::operation_aborted) // taken back
+            throw;
+        log::error("asking a person: ", failure.code().message());
     } catch (const Error& failure) {
         log::error("asking a person: ", printable(failure.what()));
     }
     co_return Answer{};
-}
-
-/// Returns when the question is no longer wanted.
-asio::awaitable<void> until_unwanted(asio::steady_timer& changes,
-                                     const AuthSource::StillWanted& still_wanted) {
-    while (still_wanted()) {
-        boost::system::error_code ignored;
-        co_await changes.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-        const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
-        if (cancelled != asio::cancellation_type::none) // this wait itself, and not the timer
-            co_return;
-    }
 }
 
 std::string name_of(const identity::Identity& identity) {
@@ -59,8 +45,7 @@ std::string file_of(const identity::Identity& identity) {
 } // namespace
 
 AuthSource::AuthSource(const asio::any_io_executor& loop, PinCache& pins, std::chrono::milliseconds limit)
-    : loop_(loop), prompter_(loop), pins_(pins), limit_(limit),
-      changes_(loop, asio::steady_timer::time_point::max()), questions_(loop, most_questions) {}
+    : loop_(loop), prompter_(loop), pins_(pins), limit_(limit), questions_(loop) {}
 
 bool AuthSource::needs_pin(const identity::Identity& identity) const {
     return identity.needs_pin() || mislabelled_.contains(name_of(identity));
@@ -73,70 +58,65 @@ bool AuthSource::is_proven(const identity::Identity& identity) const {
 
 std::optional<AuthOffer> AuthSource::known(const identity::Identity& identity) {
     if (!needs_pin(identity))
-        return AuthOffer{.auth = nullptr, .known = true, .turn = {}};
+        return AuthOffer{.auth = nullptr, .known = true};
     if (auto pin = pins_.use(identity.public_key))
-        return AuthOffer{.auth = std::move(*pin), .known = true, .turn = {}};
+        return AuthOffer{.auth = std::move(*pin), .known = true};
     return std::nullopt;
 }
 
-Turns& AuthSource::turns_at(const identity::Identity& identity) {
-    std::erase_if(keys_, [](const auto& entry) { return !entry.second.in_use(); });
-    return keys_.try_emplace(name_of(identity), loop_, 1).first->second;
-}
-
-asio::awaitable<AuthOffer> AuthSource::wait_for_turn(std::shared_ptr<const identity::Identity> identity) {
-    AuthOffer offer;
-    offer.turn.emplace(co_await turns_at(*identity).take());
-    if (auto pin = pins_.use(identity->public_key)) {
-        offer.auth = std::move(*pin);
-        offer.known = true;
+asio::awaitable<AuthOffer> AuthSource::wait_to_ask(std::shared_ptr<const identity::Identity> identity,
+                                                   std::optional<pid_t> process) {
+    const bool on_terminal = prompt::choose_asker(prompt::current_circumstances(), prompt::Program::agent) ==
+                             prompt::Asker::terminal;
+    for (;;) {
+        QuestionQueue::Question question{
+            .process = process, .key = name_of(*identity), .on_terminal = on_terminal};
+        auto place = co_await questions_.wait(std::move(question));
+        if (auto pin = pins_.use(identity->public_key))
+            co_return AuthOffer{.auth = std::move(*pin), .known = true};
+        if (place.open())
+            co_return AuthOffer{.place = std::move(place)};
     }
-    co_return std::move(offer);
 }
 
-/// Answer{} when the time is over, or nobody wants one any more: the question is taken back.
+/// Answer{} when the time is over: the question is taken back.
 template <class Answer>
-asio::awaitable<Answer> AuthSource::while_wanted(asio::awaitable<Answer> question,
-                                                 const StillWanted& still_wanted) {
+asio::awaitable<Answer> AuthSource::in_time(asio::awaitable<Answer> question) {
     using namespace asio::experimental::awaitable_operators;
     asio::steady_timer timer(loop_, limit_);
-    auto outcome = co_await (or_say_why(std::move(question)) || timer.async_wait(asio::use_awaitable) ||
-                             until_unwanted(changes_, still_wanted));
+    auto outcome = co_await (or_say_why(std::move(question)) || timer.async_wait(asio::use_awaitable));
     if (auto* answer = std::get_if<0>(&outcome))
         co_return std::move(*answer);
-    if (outcome.index() == 1)
-        log::error("asking a person: no answer in ",
-                   std::chrono::duration_cast<std::chrono::seconds>(limit_).count(), " seconds");
-    else
-        log::info("asking a person: the question is taken back");
+    log::error("asking a person: no answer in ",
+               std::chrono::duration_cast<std::chrono::seconds>(limit_).count(), " seconds");
     co_return Answer{};
 }
 
-asio::awaitable<std::optional<tpm::Auth>> AuthSource::ask(std::string question, StillWanted still_wanted) {
-    const auto turn = co_await questions_.take();
-    if (!still_wanted())
-        co_return std::nullopt;
-    auto answer = co_await while_wanted(prompter_.ask(std::move(question)), still_wanted);
+asio::awaitable<std::optional<tpm::Auth>> AuthSource::ask(std::string question) {
+    auto answer = co_await in_time(prompter_.ask(std::move(question)));
     if (!answer)
         co_return std::nullopt;
     co_return tpm::to_auth(std::move(*answer));
 }
 
-asio::awaitable<prompt::Confirmation> AuthSource::confirm(std::string question, StillWanted still_wanted) {
-    const auto turn = co_await questions_.take();
-    if (!still_wanted())
-        co_return prompt::Confirmation::unanswered;
-    co_return co_await while_wanted(prompter_.confirm(std::move(question)), still_wanted);
+asio::awaitable<prompt::Confirmation> AuthSource::confirm(std::string text, std::optional<pid_t> process) {
+    QuestionQueue::Question question{.process = process};
+    const auto place = co_await questions_.wait(std::move(question));
+    co_return co_await in_time(prompter_.confirm(std::move(text)));
 }
 
-bool AuthSource::taken(const identity::Identity& identity, const tpm::Auth& auth) {
+bool AuthSource::taken(const HeldKey& line, const tpm::Auth& auth) {
+    const auto& identity = *line.identity;
     if (!needs_pin(identity) && auth)
         mislabelled_.insert(name_of(identity));
     if (!needs_pin(identity)) {
         signed_without(identity);
         return false;
     }
-    return pins_.remember(identity.public_key, auth);
+    if (!pins_.remember(identity.public_key, auth, line.dies))
+        return false;
+    questions_.wake(name_of(identity));
+    return true;
 }
 
 void AuthSource::signed_without(const identity::Identity& identity) {

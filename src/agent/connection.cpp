@@ -68,16 +68,51 @@ asio::awaitable<void> hung_up(Socket& socket) {
     co_await socket.async_wait(Socket::wait_error, asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-/// The reply to a request that takes its time; null when the client has gone meanwhile: nobody is to be asked
-/// for a PIN on behalf of somebody who does not wait for it. The message stays where it was read to, because
-/// nothing is read while its reply is not there.
-asio::awaitable<Reply> reply_while_connected(Socket& socket, Dispatcher& dispatcher, ByteView message,
+asio::awaitable<std::size_t> write_all(Socket& socket, ByteView bytes) {
+    co_return co_await asio::async_write(socket, asio::buffer(bytes.data(), bytes.size()),
+                                         asio::use_awaitable);
+}
+
+/// @returns false when a part of a signature is left that must not be sent any more.
+asio::awaitable<bool> send(Socket& socket, const Response& response) {
+    ByteView frame(*response.frame);
+    if (!response.use) {
+        co_await write_all(socket, frame);
+        co_return true;
+    }
+    // At once, before another request can end the use of the key; seldom is anything left.
+    boost::system::error_code failure;
+    frame = frame.subspan(socket.write_some(asio::buffer(frame.data(), frame.size()), failure));
+    if (failure && failure != asio::error::would_block)
+        throw boost::system::system_error(failure);
+    if (frame.empty())
+        co_return true;
+    const auto sent = co_await while_in_use(response.use, write_all(socket, frame));
+    co_return sent == frame.size();
+}
+
+/// Answers a request that takes its time, in one coroutine up to the sending, so that no other request is
+/// served between the last look at the key's use and the signature's way out.
+/// @returns false when the client is to go.
+asio::awaitable<bool> answer(Socket& socket, Dispatcher& dispatcher, ByteView message, Client& client) {
+    const auto response = co_await dispatcher.handle(message, client);
+    try { // caught because `||` below waits for an end without an exception
+        const bool sent = co_await send(socket, response);
+        co_return sent;
+    } catch (const boost::system::system_error& error) {
+        log::debug("a client went away: ", error.code().message());
+    }
+    co_return false;
+}
+
+/// The same until the client has gone: nobody is asked for a PIN on behalf of a client that does not wait for
+/// it. The message stays where it was read to, because nothing is read while its reply is not there.
+asio::awaitable<bool> answer_while_connected(Socket& socket, Dispatcher& dispatcher, ByteView message,
                                              Client& client) {
     using namespace asio::experimental::awaitable_operators;
-    auto outcome = co_await (dispatcher.handle(message, client) || hung_up(socket));
-    if (auto* reply = std::get_if<0>(&outcome))
-        co_return std::move(*reply);
-    co_return nullptr;
+    const auto outcome = co_await (answer(socket, dispatcher, message, client) || hung_up(socket));
+    const bool* answered = std::get_if<0>(&outcome);
+    co_return answered != nullptr&&* answered;
 }
 
 } // namespace
@@ -86,13 +121,15 @@ asio::awaitable<void> serve(Socket socket, os::Peer peer, Turn, std::shared_ptr<
     try { // caught so that this client goes and the others stay
         protocol::FrameBuffer frames;
         auto client = dispatcher->new_client(peer);
+        socket.non_blocking(true);
         while (const auto message = co_await next_message(socket, frames)) {
-            auto reply = dispatcher->handle_at_once(*message, client);
-            if (!reply)
-                reply = co_await reply_while_connected(socket, *dispatcher, *message, client);
-            if (!reply)
+            if (auto reply = dispatcher->handle_at_once(*message, client)) {
+                co_await write_all(socket, *reply);
+                continue;
+            }
+            const bool answered = co_await answer_while_connected(socket, *dispatcher, *message, client);
+            if (!answered)
                 co_return;
-            co_await asio::async_write(socket, asio::buffer(*reply), asio::use_awaitable);
         }
     } catch (const Error& error) {
         log::debug("a client was dropped: ", error.what());

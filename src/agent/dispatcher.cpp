@@ -46,9 +46,10 @@ Reply shared(Bytes reply) {
 
 Dispatcher::Dispatcher(const asio::any_io_executor& loop, State& state, TpmService& tpm, KeyPolicy policy,
                        std::vector<std::shared_ptr<Upstream>> upstreams)
-    : state_(state), upstreams_(std::move(upstreams)), default_lifetime_(policy.default_lifetime),
-      signer_(loop, state, tpm), key_requests_(state, tpm, policy),
-      failure_(shared(protocol::failure_reply())), success_(shared(protocol::success_reply())),
+    : loop_(loop), state_(state), upstreams_(std::move(upstreams)),
+      default_lifetime_(policy.default_lifetime), signer_(loop, state, tpm),
+      key_requests_(state, tpm, policy), failure_(shared(protocol::failure_reply())),
+      success_(shared(protocol::success_reply())),
       extension_failure_(shared(protocol::extension_failure_reply())),
       empty_list_(shared(protocol::identities_reply({}))),
       query_(shared(protocol::query_reply(served_extensions))) {}
@@ -77,7 +78,7 @@ bool Dispatcher::may_be_served(const protocol::Request& request) const {
            std::holds_alternative<protocol::BrokenSessionBind>(request);
 }
 
-asio::awaitable<Reply> Dispatcher::handle(ByteView message, Client& client) {
+asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
     try { // caught so that the request fails and the connection lives on
         auto request = protocol::parse_request(message);
         if (!may_be_served(request))
@@ -129,7 +130,7 @@ Dispatcher::Answer Dispatcher::forward_key(Call call, std::string what) {
         call.message = *limited;
     }
     auto reply = co_await forward(call, {});
-    if (reply == failure_)
+    if (reply.frame == failure_)
         log::info("refused ", what, "; no agent behind this one took it");
     co_return reply;
 }
@@ -147,12 +148,22 @@ Dispatcher::Answer Dispatcher::serve(protocol::RequestIdentities, Call call) {
 
 Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
     auto line = state_.keys.find(request.key_blob);
+    if (line) {
+        line = state_.current(line);
+        if (!line) {
+            log::info("sign: the key has gone with its file");
+            co_return failure_;
+        }
+    }
+    const auto use = state_.keys.use(loop_, line, request.key_blob);
     if (!line) {
         log::debug("sign: not a key of this agent");
-        co_return co_await forward(call, request.key_blob);
+        const auto answer = co_await while_in_use(
+            use, call.client.upstreams.first_answer(call.message, request.key_blob, call.client.bindings));
+        co_return Response(answer ? shared(protocol::framed(*answer)) : failure_, use);
     }
-    const auto signature = co_await signer_.sign(std::move(line), std::move(request), call.client);
-    co_return signature ? shared(protocol::sign_reply(*signature)) : failure_;
+    const auto signature = co_await signer_.sign(use, std::move(request), call.client);
+    co_return Response(signature ? shared(protocol::sign_reply(*signature)) : failure_, use);
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::AddIdentity request, Call call) {
@@ -168,8 +179,12 @@ Dispatcher::Answer Dispatcher::serve(protocol::AddForeignIdentity request, Call 
 
 Dispatcher::Answer Dispatcher::serve(protocol::RemoveIdentity request, Call call) {
     const auto outcome = key_requests_.remove(request, call.client);
-    if (outcome == KeyRequests::Outcome::not_ours)
-        co_return co_await forward(call, request.key_blob);
+    if (outcome == KeyRequests::Outcome::not_ours) {
+        auto reply = co_await forward(call, request.key_blob);
+        if (equal(*reply.frame, *success_))
+            state_.keys.end_upstream_uses(request.key_blob);
+        co_return reply;
+    }
     co_return answer(outcome == KeyRequests::Outcome::done);
 }
 
@@ -183,10 +198,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::RemoveAllIdentities, Call call) {
 
 Dispatcher::Answer Dispatcher::serve(protocol::Lock request, Call) {
     const bool locked = co_await state_.lock.lock(std::move(request.password));
-    if (locked) {
-        state_.pins.clear();
+    if (locked)
         log::info("locked");
-    }
     co_return answer(locked);
 }
 
@@ -235,8 +248,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     auto line = find_visible(request.key_blob, call.client);
     if (!line || call.client.sessions.attempted())
         co_return extension_failure_;
-    const auto trial =
-        co_await signer_.try_pin(line, tpm::to_auth(std::move(request.pin)), call.client.tries_told);
+    const auto trial = co_await signer_.try_pin(state_.keys.use(loop_, line, request.key_blob),
+                                                tpm::to_auth(std::move(request.pin)), call.client.tries_told);
     if (trial.outcome == protocol::PinOutcome::wrong)
         log::error("a wrong PIN for key '", printable(line->identity->comment), "', given by ",
                    os::describe_process(call.client.peer.pid), ": ", trial.text);

@@ -12,6 +12,13 @@ namespace sshtpm::agent {
 
 using Reply = std::shared_ptr<const Bytes>;
 
+struct Response {
+    Response(Reply reply = {}, KeyUsePtr of_key = {}) : frame(std::move(reply)), use(std::move(of_key)) {}
+
+    Reply frame;
+    KeyUsePtr use; ///< for a signature: its frame must not be sent once this has ended
+};
+
 class Dispatcher {
   public:
     /// What is given must outlive it.
@@ -24,13 +31,13 @@ class Dispatcher {
     /// The framed reply to a message that `handle_at_once` has none for; a failure for whatever goes wrong
     /// with it, which is logged.
     /// @param message stays where it is until the reply is there, and so does the client.
-    boost::asio::awaitable<Reply> handle(ByteView message, Client& client);
+    boost::asio::awaitable<Response> handle(ByteView message, Client& client);
 
     /// The reply, where it is known without waiting for anything; else null, and `handle` is to be asked.
     Reply handle_at_once(ByteView message, const Client& client) const;
 
   private:
-    using Answer = boost::asio::awaitable<Reply>;
+    using Answer = boost::asio::awaitable<Response>;
 
     /// A request with what came with it.
     struct Call {
@@ -64,6 +71,7 @@ class Dispatcher {
     Reply listing_for(const Client& client) const;
     Reply answer(bool success) const { return success ? success_ : failure_; }
 
+    boost::asio::any_io_executor loop_;
     State& state_;
     std::vector<std::shared_ptr<Upstream>> upstreams_;
     std::optional<std::uint32_t> default_lifetime_; ///< of keys for the agents behind this one, too

@@ -2,9 +2,11 @@
 
 #include "protocol/permission.hpp"
 #include "protocol/reply.hpp"
+#include "tpm/tpm2b.hpp"
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace sshtpm::agent {
 
@@ -66,12 +68,41 @@ void KeyStore::add(HeldKey key) {
         former_.given(key);
     const auto same = [&](const auto& held) { return equal(held->blob(), key.blob()); };
     const auto place = std::ranges::find_if(keys_, same);
-    auto line = std::make_shared<const HeldKey>(std::move(key));
+    const auto line = std::make_shared<const HeldKey>(std::move(key));
     if (place == keys_.end())
-        keys_.push_back(std::move(line));
+        keys_.push_back(line);
     else
-        *place = std::move(line);
+        *place = line;
     changed();
+}
+
+KeyUsePtr KeyStore::use(const boost::asio::any_io_executor& loop, HeldKeyPtr line, ByteView blob) {
+    auto use = std::make_shared<KeyUse>(loop, std::move(line), copy_of(blob));
+    std::erase_if(uses_, [](const auto& other) { return other.expired(); });
+    uses_.push_back(use);
+    return use;
+}
+
+void KeyStore::end_uses_where(const std::function<bool(const KeyUse&)>& over) const {
+    for (const auto& weak : uses_)
+        if (const auto use = weak.lock(); use && over(*use))
+            use->end();
+}
+
+void KeyStore::end_uses() {
+    end_uses_where([](const KeyUse&) { return true; });
+}
+
+void KeyStore::end_upstream_uses(ByteView blob) {
+    end_uses_where([&](const KeyUse& use) { return !use.line() && equal(use.blob(), blob); });
+}
+
+/// True when the line is there, or has been replaced by the same key on the same terms.
+bool KeyStore::still_holds(const HeldKey& line) const {
+    const auto now = find_line(line.blob());
+    return now && now->constraints == line.constraints &&
+           equal(tpm::view_of(now->identity->key->private_area),
+                 tpm::view_of(line.identity->key->private_area));
 }
 
 HeldKeyPtr KeyStore::remove(ByteView blob) {
@@ -89,6 +120,7 @@ void KeyStore::clear() {
         note_gone(*line);
     keys_.clear();
     changed();
+    end_uses(); // of the upstream agents' keys, too
 }
 
 std::vector<HeldKeyPtr> KeyStore::expire(os::BootClock::time_point now) {
@@ -225,6 +257,7 @@ void KeyStore::changed() {
     restricted_ =
         std::ranges::any_of(keys_, [](const auto& key) { return !key->constraints.destinations.empty(); });
     listing_.reset();
+    end_uses_where([this](const KeyUse& use) { return use.line() && !still_holds(*use.line()); });
     for (const auto& listener : listeners_)
         listener();
 }

@@ -2,7 +2,7 @@
 // The keys that the agent holds, each with what it may be used for.
 
 #include "agent/former_terms.hpp"
-#include "agent/held_key.hpp"
+#include "agent/key_use.hpp"
 #include "protocol/bound_sessions.hpp"
 
 #include <filesystem>
@@ -22,6 +22,15 @@ class KeyStore {
     HeldKeyPtr find_line(ByteView blob) const;
     /// Of the bare key, whichever line has it; null when there is none.
     HeldKeyPtr find_public_key(const ssh::PublicKey& key) const;
+
+    /// A use of a line for one request; it ends with the line, or when the line gets other terms.
+    /// @param line null for a key of an upstream agent.
+    /// @param blob as the request names the key.
+    KeyUsePtr use(const boost::asio::any_io_executor& loop, HeldKeyPtr line, ByteView blob);
+    /// Ends all uses.
+    void end_uses();
+    /// Ends those of a key of an upstream agent.
+    void end_upstream_uses(ByteView blob);
 
     /// Adds a line, or puts it in the place of the one with the same blob.
     void add(HeldKey key);
@@ -70,6 +79,8 @@ class KeyStore {
     void follow_certificate(ByteView before, const IdentityPtr& identity, const HeldKeyPtr& key);
     std::vector<HeldKeyPtr> lines_of(const IdentityPtr& identity, const HeldKey& terms) const;
     void note_gone(const HeldKey& line);
+    bool still_holds(const HeldKey& line) const;
+    void end_uses_where(const std::function<bool(const KeyUse&)>& over) const;
     void changed();
 
     std::vector<HeldKeyPtr> keys_;
@@ -78,6 +89,7 @@ class KeyStore {
     FormerTerms former_;
     bool restricted_ = false;
     mutable std::shared_ptr<const Bytes> listing_; ///< null: to be made
+    std::vector<std::weak_ptr<KeyUse>> uses_;
     std::vector<std::function<void()>> listeners_;
 };
 

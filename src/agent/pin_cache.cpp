@@ -26,7 +26,8 @@ std::optional<tpm::Auth> PinCache::use(const ssh::PublicKey& key) {
     return found->second.auth;
 }
 
-bool PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth) {
+bool PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth,
+                        std::optional<os::BootClock::time_point> end) {
     if (!lifetime_)
         return false;
     if (auth && !auth->locked()) {
@@ -38,7 +39,7 @@ bool PinCache::remember(const ssh::PublicKey& key, const tpm::Auth& auth) {
         return false;
     }
     const auto now = os::BootClock::now();
-    pins_.insert_or_assign(name(key), Pin{.auth = auth, .typed = now, .used = now});
+    pins_.insert_or_assign(name(key), Pin{.auth = auth, .typed = now, .used = now, .end = end});
     return true;
 }
 
@@ -63,7 +64,8 @@ std::optional<os::BootClock::time_point> PinCache::next_expiry() const {
 }
 
 os::BootClock::time_point PinCache::end_of(const Pin& pin) const {
-    return std::min(pin.used + lifetime_->idle, pin.typed + lifetime_->total);
+    const auto end = std::min(pin.used + lifetime_->idle, pin.typed + lifetime_->total);
+    return pin.end ? std::min(end, *pin.end) : end;
 }
 
 } // namespace sshtpm::agent

@@ -28,8 +28,11 @@ class PinCache {
     std::optional<tpm::Auth> use(const ssh::PublicKey& key);
     /// A PIN whose memory the system would not lock is not kept: it could reach swap; the log says so
     /// once.
+    /// @param end of the key that it was given for: the PIN goes then, also when the key was added again for
+    ///     longer.
     /// @returns whether it is kept.
-    bool remember(const ssh::PublicKey& key, const tpm::Auth& auth);
+    bool remember(const ssh::PublicKey& key, const tpm::Auth& auth,
+                  std::optional<os::BootClock::time_point> end = {});
     /// Wiped when the last signature that uses it is done.
     void forget(const ssh::PublicKey& key);
     void clear() { pins_.clear(); }
@@ -42,6 +45,7 @@ class PinCache {
     struct Pin {
         tpm::Auth auth;
         os::BootClock::time_point typed, used;
+        std::optional<os::BootClock::time_point> end;
     };
 
     os::BootClock::time_point end_of(const Pin& pin) const;

@@ -38,12 +38,18 @@ std::string tries(const std::optional<tpm::Lockout>& lockout) {
 
 std::string Requester::words() const {
     auto text = std::string("Asked for by ").append(os::describe_process(client_.peer.pid));
-    const auto sessions = client_.sessions.sessions();
-    if (sessions.size() > 1 || (!sessions.empty() && sessions.back().is_forwarding))
+    if (!process())
         text += ", from another host";
     if (const auto login = protocol::parse_userauth(data_))
         text.append(", to log in as ").append(quoted(login->user));
     return text + ".\n";
+}
+
+std::optional<pid_t> Requester::process() const {
+    const auto sessions = client_.sessions.sessions();
+    if (sessions.size() > 1 || (!sessions.empty() && sessions.back().is_forwarding))
+        return std::nullopt;
+    return client_.peer.pid;
 }
 
 std::string pin_question(const identity::Identity& identity, const Requester& requester,

@@ -19,6 +19,8 @@ class Requester {
 
     /// "Asked for by ssh (pid 4711), child of …, to log in as 'user'.", a line of its own.
     std::string words() const;
+    /// The process that asks; nothing where the request may come from another host.
+    std::optional<pid_t> process() const;
 
   private:
     const Client& client_;

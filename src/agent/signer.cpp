@@ -7,7 +7,6 @@
 #include "protocol/permission.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/lockout.hpp"
-#include "tpm/tpm2b.hpp"
 
 namespace sshtpm::agent {
 
@@ -17,10 +16,6 @@ namespace {
 
 constexpr int most_tries = 3;
 
-bool same_file(const keyfile::KeyFile& a, const keyfile::KeyFile& b) {
-    return equal(tpm::view_of(a.private_area), tpm::view_of(b.private_area));
-}
-
 /// What is not known is taken for the worst.
 bool may_be_last(const std::optional<tpm::Lockout>& state) {
     return !state || state->last_try();
@@ -29,19 +24,20 @@ bool may_be_last(const std::optional<tpm::Lockout>& state) {
 } // namespace
 
 Signer::Signer(const asio::any_io_executor& loop, State& state, TpmService& tpm)
-    : state_(state), tpm_(tpm), auth_source_(loop, state.pins), attempts_(loop, 1) {
-    const auto look_again = [this] { auth_source_.look_again(); };
-    state_.keys.on_change(look_again);
-    state_.lock.on_lock(look_again);
+    : state_(state), tpm_(tpm), auth_source_(loop, state.pins), attempts_(loop, 1) {}
+
+asio::awaitable<std::optional<Bytes>> Signer::sign(KeyUsePtr use, protocol::SignRequest request,
+                                                   const Client& client) {
+    auto signature = co_await while_in_use(use, sign_in_use(use, std::move(request), client));
+    if (use->ended())
+        log::info("sign: refused: meanwhile the agent was locked, or key '",
+                  printable(use->line()->identity->comment), "' was removed or given other terms");
+    co_return std::move(signature);
 }
 
-asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::SignRequest request,
-                                                   const Client& client) {
-    line = state_.current(line);
-    if (!line) {
-        log::info("sign: the key has gone with its file");
-        co_return std::nullopt;
-    }
+asio::awaitable<std::optional<Bytes>> Signer::sign_in_use(KeyUsePtr use, protocol::SignRequest request,
+                                                          const Client& client) {
+    const auto& line = use->line();
     if (!protocol::may_sign(line->constraints, client.sessions, request.key_blob, request.data)) {
         log::info("sign: refused by the key's destination constraints");
         co_return std::nullopt;
@@ -54,33 +50,30 @@ asio::awaitable<std::optional<Bytes>> Signer::sign(HeldKeyPtr line, protocol::Si
     }
     const Requester requester(client, request.data);
     if (line->constraints.confirm) {
-        const auto still_wanted = [&] { return still_usable(*line); };
         const auto outcome =
-            co_await auth_source_.confirm(confirm_question(identity, requester), still_wanted);
-        if (!is_usable_or_tell(*line))
-            co_return std::nullopt;
+            co_await auth_source_.confirm(confirm_question(identity, requester), requester.process());
         log::info("sign: ", prompt::in_words(outcome), " the use of key '", printable(identity.comment), "'");
         if (outcome != prompt::Confirmation::yes)
             co_return std::nullopt;
     }
     const auto digest = ssh::digest(algorithm->hash, request.data);
-    const auto signature = co_await sign_digest(line, algorithm->hash, digest, requester);
+    const auto signature = co_await sign_digest(use, algorithm->hash, digest, requester);
     if (!signature)
         co_return std::nullopt;
     co_return ssh::encode_signature(identity.public_key, *algorithm, *signature);
 }
 
 asio::awaitable<std::optional<ssh::RawSignature>>
-Signer::sign_digest(HeldKeyPtr line, ssh::Hash hash, Bytes digest, const Requester& requester) {
-    const auto& identity = line->identity;
+Signer::sign_digest(KeyUsePtr use, ssh::Hash hash, Bytes digest, const Requester& requester) {
+    const auto& identity = use->line()->identity;
     for (int refused = 0; refused < most_tries;) {
-        const auto offer = co_await next_offer(line, refused, requester);
+        const auto offer = co_await next_offer(identity, refused, requester);
         if (!offer)
             co_return std::nullopt;
         auto result = co_await tpm_.sign(identity, offer->auth, hash, digest);
         if (auto* signature = std::get_if<ssh::RawSignature>(&result)) {
-            if (!offer->known && still_usable(*line))
-                auth_source_.taken(*identity, offer->auth);
+            if (!offer->known && !use->ended()) // a lock has wiped all PINs
+                auth_source_.taken(*use->line(), offer->auth);
             else if (offer->known && !offer->auth)
                 auth_source_.signed_without(*identity);
             co_return std::move(*signature);
@@ -94,51 +87,30 @@ Signer::sign_digest(HeldKeyPtr line, ssh::Hash hash, Bytes digest, const Request
     co_return std::nullopt;
 }
 
-/// While a person was asked or the TPM worked, the agent may have been locked, and the key removed or added
-/// again on other terms.
-bool Signer::still_usable(const HeldKey& line) const {
-    const auto now = state_.keys.find_line(line.blob());
-    return !state_.lock.locked() && now && now->constraints == line.constraints &&
-           same_file(*now->identity->key, *line.identity->key);
-}
-
-bool Signer::is_usable_or_tell(const HeldKey& line) const {
-    if (still_usable(line))
-        return true;
-    log::info("sign: key '", printable(line.identity->comment), "' is no longer to be used in this way");
-    return false;
-}
-
-asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(HeldKeyPtr line, int refused,
+asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(IdentityPtr identity, int refused,
                                                              const Requester& requester) {
-    if (!is_usable_or_tell(*line))
-        co_return std::nullopt;
-    if (auto known = auth_source_.known(*line->identity)) {
-        if (auth_source_.is_proven(*line->identity))
+    if (auto known = auth_source_.known(*identity)) {
+        if (auth_source_.is_proven(*identity))
             co_return std::move(known);
-        if (auto unproven = co_await without_pin(line, std::move(*known)))
+        if (auto unproven = co_await without_pin(identity, std::move(*known)))
             co_return std::move(unproven);
     }
-    auto offer = co_await auth_source_.wait_for_turn(line->identity);
-    if (!still_usable(*line)) // while this request waited for another's answer
-        co_return std::nullopt;
+    auto offer = co_await auth_source_.wait_to_ask(identity, requester.process());
     if (offer.known)
         co_return std::move(offer);
-    co_return co_await ask(std::move(line), std::move(offer), refused, requester);
+    co_return co_await ask(std::move(identity), std::move(offer), refused, requester);
 }
 
 /// What the file of a key says of its having no PIN may be wrong, and then costs a try: not the last one.
 /// @returns nothing when a person is to be asked first.
-asio::awaitable<std::optional<AuthOffer>> Signer::without_pin(HeldKeyPtr line, AuthOffer offer) {
+asio::awaitable<std::optional<AuthOffer>> Signer::without_pin(IdentityPtr identity, AuthOffer offer) {
     offer.attempt.emplace(co_await attempts_.take());
-    if (auth_source_.is_proven(*line->identity)) // by the attempt before
-        co_return auth_source_.known(*line->identity);
+    if (auth_source_.is_proven(*identity)) // by the attempt before
+        co_return auth_source_.known(*identity);
     const auto state = co_await lockout();
-    if (!still_usable(*line))
-        co_return std::nullopt;
     if (!may_be_last(state) && !state->active)
         co_return std::move(offer);
-    log::info("whether key '", printable(line->identity->comment),
+    log::info("whether key '", printable(identity->comment),
               "' has no PIN, as its file says, is not tried: one that it has would lock the TPM");
     co_return std::nullopt;
 }
@@ -161,21 +133,23 @@ bool Signer::may_ask(const identity::Identity& identity, const std::optional<tpm
     return true;
 }
 
-asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer offer, int refused,
+asio::awaitable<std::optional<AuthOffer>> Signer::ask(IdentityPtr identity, AuthOffer offer, int refused,
                                                       const Requester& requester) {
-    const auto& identity = *line->identity;
     auto state = co_await lockout();
-    while (may_ask(identity, state, refused)) {
-        auto pin = co_await ask_once(line, pin_question(identity, requester, state, refused));
-        if (!pin)
+    while (may_ask(*identity, state, refused)) {
+        co_await tpm_.make_ready(identity);
+        auto pin = co_await auth_source_.ask(pin_question(*identity, requester, state, refused));
+        if (!pin) {
+            log::error("no PIN for key '", printable(identity->comment), "': no answer came");
             co_return std::nullopt;
+        }
         // Tries may have been spent while the person typed, and are not until this one is.
         offer.attempt.emplace(co_await attempts_.take());
         const auto now = co_await lockout();
         const bool locked = now && now->active;
         // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a
         // PIN" of keys that have none, but not where it may be the last try.
-        if ((!*pin && (refusal_seen_ || may_be_last(now))) || !still_usable(*line))
+        if (!*pin && (refusal_seen_ || may_be_last(now)))
             co_return std::nullopt;
         if (!locked && (may_be_last(state) || !may_be_last(now))) {
             offer.auth = std::move(*pin);
@@ -185,16 +159,6 @@ asio::awaitable<std::optional<AuthOffer>> Signer::ask(HeldKeyPtr line, AuthOffer
         state = now;
     }
     co_return std::nullopt;
-}
-
-/// Nothing when nobody answers, or the answer is of no use any more.
-asio::awaitable<std::optional<tpm::Auth>> Signer::ask_once(HeldKeyPtr line, std::string question) {
-    co_await tpm_.make_ready(line->identity);
-    const auto still_wanted = [&] { return still_usable(*line); };
-    auto pin = co_await auth_source_.ask(std::move(question), still_wanted);
-    if (is_usable_or_tell(*line) && !pin)
-        log::error("no PIN for key '", printable(line->identity->comment), "': no answer came");
-    co_return std::move(pin);
 }
 
 /// Nothing when the TPM does not say, also when it is asked again: a person is told so.
@@ -209,15 +173,15 @@ asio::awaitable<std::optional<tpm::Lockout>> Signer::lockout() {
     co_return std::nullopt;
 }
 
-asio::awaitable<Signer::PinTrial> Signer::try_pin(HeldKeyPtr line, tpm::Auth pin, std::uint32_t tries_told) {
-    const auto& identity = line->identity;
+asio::awaitable<Signer::PinTrial> Signer::try_pin(KeyUsePtr use, tpm::Auth pin, std::uint32_t tries_told) {
+    const auto& identity = use->line()->identity;
     if (!auth_source_.needs_pin(*identity)) // and the TPM's refusal would say nothing of the key
         co_return PinTrial{protocol::PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
     const auto attempt = co_await attempts_.take();
     const auto before = co_await lockout();
     if (before && before->active)
         co_return PinTrial{protocol::PinOutcome::lockout, 0, tpm::lockout_text(*before)};
-    co_await tpm_.make_ready(line->identity);
+    co_await tpm_.make_ready(identity);
     if (!pin)
         co_return PinTrial{protocol::PinOutcome::not_tried,
                            before ? before->tries_left() : protocol::unknown_tries, "no PIN was tried"};
@@ -237,7 +201,7 @@ asio::awaitable<Signer::PinTrial> Signer::try_pin(HeldKeyPtr line, tpm::Auth pin
             co_return PinTrial{protocol::PinOutcome::wrong, protocol::unknown_tries, "the PIN is wrong"};
         co_return PinTrial{protocol::PinOutcome::wrong, after->tries_left(), tpm::lockout_text(*after)};
     }
-    if (still_usable(*line) && auth_source_.taken(*identity, pin))
+    if (!use->ended() && auth_source_.taken(*use->line(), pin))
         co_return PinTrial{protocol::PinOutcome::kept, protocol::unknown_tries, "the PIN is right"};
     co_return PinTrial{protocol::PinOutcome::not_kept, protocol::unknown_tries,
                        "the PIN is right, and this agent keeps none"};

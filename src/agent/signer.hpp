@@ -27,10 +27,9 @@ class Signer {
 
     /// The signature blob, checked with the public key; nothing when the request is refused: a key that may
     /// not be used on this connection or for this, an algorithm that must not be made, a person's no, a PIN
-    /// that nobody gave or the TPM did not take three times.
-    /// @param line of the state's keys.
+    /// that nobody gave or the TPM did not take three times, a use that has ended meanwhile.
     /// @throws Error when the TPM fails.
-    boost::asio::awaitable<std::optional<Bytes>> sign(HeldKeyPtr line, protocol::SignRequest request,
+    boost::asio::awaitable<std::optional<Bytes>> sign(KeyUsePtr use, protocol::SignRequest request,
                                                       const Client& client);
 
     struct PinTrial {
@@ -41,25 +40,24 @@ class Signer {
     /// Has the TPM sign something with this PIN, and remembers it if the TPM takes it.
     /// @param tries_told what the client was told before: the last try is not spent on one that does not know
     ///     that it is the last.
-    boost::asio::awaitable<PinTrial> try_pin(HeldKeyPtr line, tpm::Auth pin,
+    boost::asio::awaitable<PinTrial> try_pin(KeyUsePtr use, tpm::Auth pin,
                                              std::uint32_t tries_told = protocol::unknown_tries);
 
   private:
+    boost::asio::awaitable<std::optional<Bytes>> sign_in_use(KeyUsePtr use, protocol::SignRequest request,
+                                                             const Client& client);
     boost::asio::awaitable<std::optional<ssh::RawSignature>>
-    sign_digest(HeldKeyPtr line, ssh::Hash hash, Bytes digest, const Requester& requester);
+    sign_digest(KeyUsePtr use, ssh::Hash hash, Bytes digest, const Requester& requester);
 
     /// The auth value for the next attempt; nothing when the request ends here.
-    boost::asio::awaitable<std::optional<AuthOffer>> next_offer(HeldKeyPtr line, int refused,
+    boost::asio::awaitable<std::optional<AuthOffer>> next_offer(IdentityPtr identity, int refused,
                                                                 const Requester& requester);
-    boost::asio::awaitable<std::optional<AuthOffer>> without_pin(HeldKeyPtr line, AuthOffer offer);
-    boost::asio::awaitable<std::optional<AuthOffer>> ask(HeldKeyPtr line, AuthOffer offer, int refused,
+    boost::asio::awaitable<std::optional<AuthOffer>> without_pin(IdentityPtr identity, AuthOffer offer);
+    boost::asio::awaitable<std::optional<AuthOffer>> ask(IdentityPtr identity, AuthOffer offer, int refused,
                                                          const Requester& requester);
-    boost::asio::awaitable<std::optional<tpm::Auth>> ask_once(HeldKeyPtr line, std::string question);
     static bool may_ask(const identity::Identity& identity, const std::optional<tpm::Lockout>& state,
                         int refused);
     boost::asio::awaitable<std::optional<tpm::Lockout>> lockout();
-    bool still_usable(const HeldKey& line) const;
-    bool is_usable_or_tell(const HeldKey& line) const;
 
     State& state_;
     TpmService& tpm_;

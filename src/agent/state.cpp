@@ -12,7 +12,12 @@ State::State(const boost::asio::any_io_executor& loop, std::optional<KeyFolder> 
     : pins(pin_lifetime), lock(lock_cost), folder_(std::move(folder)), alarm_(loop, [this] {
           expire();
           return next_deadline();
-      }) {}
+      }) {
+    lock.on_lock([this] {
+        keys.end_uses();
+        pins.clear();
+    });
+}
 
 HeldKeyPtr State::current(const HeldKeyPtr& line) {
     if (!folder_ || !folder_->refresh(keys, *line))

@@ -7,7 +7,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 
 using namespace sshtpm;
 using namespace std::chrono_literals;
@@ -30,15 +29,14 @@ struct Answers {
     std::optional<prompt::Confirmation> confirmed;
 };
 
-Answers ask_both(asio::io_context& loop, agent::AuthSource& source,
-                 const agent::AuthSource::StillWanted& wanted) {
+Answers ask_both(asio::io_context& loop, agent::AuthSource& source) {
     Answers answers;
-    asio::co_spawn(loop, source.ask("PIN? ", wanted),
+    asio::co_spawn(loop, source.ask("PIN? "),
                    [&](const std::exception_ptr&, const std::optional<tpm::Auth>& pin) {
                        answers.pin = pin.has_value();
                    });
     asio::co_spawn(
-        loop, source.confirm("Allow? ", wanted),
+        loop, source.confirm("Allow? ", 1),
         [&](const std::exception_ptr&, prompt::Confirmation outcome) { answers.confirmed = outcome; });
     loop.run();
     return answers;
@@ -52,26 +50,7 @@ TEST_CASE("no answer in time is a no, and the time is two minutes") {
     asio::io_context loop(1);
     agent::PinCache pins(agent::PinLifetime{});
     agent::AuthSource source(loop.get_executor(), pins, 50ms);
-    const auto answers = ask_both(loop, source, [] { return true; });
-    CHECK(answers.pin == false);
-    CHECK(answers.confirmed == prompt::Confirmation::unanswered);
-}
-
-TEST_CASE("questions that nobody wants any more are taken back, and no others") {
-    const Silence person;
-    asio::io_context loop(1);
-    agent::PinCache pins(agent::PinLifetime{});
-    agent::AuthSource source(loop.get_executor(), pins);
-    int looks = 0;
-    const auto wanted = [&] { // twice by each question: when it is asked, and when it begins to wait
-        if (++looks == 4)
-            asio::post(loop, [&] { source.look_again(); });
-        if (looks == 6)
-            asio::post(loop, [&] { source.look_again(); });
-        return looks <= 6;
-    };
-    const auto answers = ask_both(loop, source, wanted);
-    CHECK(looks == 8);
+    const auto answers = ask_both(loop, source);
     CHECK(answers.pin == false);
     CHECK(answers.confirmed == prompt::Confirmation::unanswered);
 }

@@ -108,14 +108,13 @@ class Desk {
                                                 Bytes(signed_.key.blob().begin(), signed_.key.blob().end()),
                                             .data = signed_.message,
                                             .flags = 0};
-        return run(signer.sign(line(), request, client_));
+        return run(signer.sign(use(), request, client_));
     }
     agent::Signer::PinTrial try_pin(std::string_view pin, std::uint32_t told = protocol::unknown_tries) {
         return run(signer.try_pin(
-            line(), pin.empty() ? nullptr : std::make_shared<const Secret>(Secret::copy_of(bytes_of(pin))),
+            use(), pin.empty() ? nullptr : std::make_shared<const Secret>(Secret::copy_of(bytes_of(pin))),
             told));
     }
-    void lock() { REQUIRE(run(state.lock.lock(Secret::copy_of(bytes_of("password"))))); }
     bool knows() const { return state.pins.knows(signed_.key); }
 
     /// Each on one line.
@@ -129,6 +128,8 @@ class Desk {
     std::size_t questions() const { return asked().size(); }
 
   private:
+    agent::KeyUsePtr use() { return state.keys.use(loop_.get_executor(), line(), signed_.key.blob()); }
+
     template <class Result>
     Result run(asio::awaitable<Result> story) {
         std::exception_ptr failure;

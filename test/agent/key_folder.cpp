@@ -113,7 +113,8 @@ TEST_CASE("what a client has demanded of a key stays when the key's file changes
 TEST_CASE("a file that has not changed says nothing new of a key that a client has added since") {
     Lab lab;
     lab.key_folder.scan(lab.keys);
-    lab.keys.add({.identity = support::an_identity("the client's"), .origin = agent::HeldKey::Origin::client});
+    lab.keys.add(
+        {.identity = support::an_identity("the client's"), .origin = agent::HeldKey::Origin::client});
     lab.key_folder.read_all_again();
     CHECK(lab.key_folder.scan(lab.keys).empty());
     lab.write("Comment: second\n" + lab.text);

@@ -64,3 +64,15 @@ TEST_CASE("unless it is told otherwise, a PIN is kept for 30 minutes after its u
     CHECK(expiry < start + 31min);
     CHECK(agent::PinLifetime{}.total == 8h);
 }
+
+TEST_CASE("a PIN goes at the end of the key that it was given for") {
+    const auto key = support::an_identity("")->public_key;
+    const auto end = os::BootClock::now() + 10s;
+    agent::PinCache cache(agent::PinLifetime{});
+    REQUIRE(cache.remember(key, pin("1234"), end));
+    CHECK(cache.next_expiry() == end);
+    CHECK(cache.use(key)); // which makes it no longer
+    CHECK(cache.next_expiry() == end);
+    cache.expire(end);
+    CHECK_FALSE(cache.knows(key));
+}

@@ -62,21 +62,25 @@ TEST_CASE("a key that goes while the question is prepared ends the request witho
     CHECK(desk.tpm.tried.empty());
 }
 
-TEST_CASE("a locked agent asks nobody and signs nothing") {
-    Desk desk(false);
-    desk.lock();
-    CHECK_FALSE(desk.sign());
-    CHECK(desk.tpm.tried.empty());
-}
-
-TEST_CASE("a key that is removed while the TPM works leaves no PIN behind") {
+TEST_CASE("no signature and no PIN is left of a key that goes while the TPM works") {
     Desk desk;
     desk.tpm.meanwhile = [&, signing = false]() mutable {
         if (!desk.tpm.tried.empty() && !std::exchange(signing, true))
             desk.state.remove_all();
     };
-    CHECK(desk.sign());
+    CHECK_FALSE(desk.sign());
     CHECK_FALSE(desk.knows());
+}
+
+TEST_CASE("no signature is given once the agent was locked, also when it is unlocked already") {
+    Desk desk(false);
+    desk.tpm.meanwhile = [&] {
+        if (!desk.tpm.tried.empty())
+            desk.state.keys.end_uses(); // as a lock does
+    };
+    CHECK_FALSE(desk.sign());
+    desk.tpm.meanwhile = {};
+    CHECK(desk.sign());
 }
 
 TEST_CASE("the outcome of a PIN that a client gives: kept, wrong, lockout, or not tried") {

@@ -120,10 +120,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         bool done = reply != nullptr;
         if (!done)
             asio::co_spawn(loop, dispatcher.handle(message, client),
-                           [&](std::exception_ptr failure, agent::Reply answer) {
+                           [&](std::exception_ptr failure, agent::Response answer) {
                                if (failure)
                                    std::rethrow_exception(failure);
-                               reply = std::move(answer);
+                               reply = std::move(answer.frame);
                                done = true;
                            });
         while (!done)

@@ -4,11 +4,13 @@ TPM 2.0 part 1, 18 (headers, authorization area); part 3 (which handles and para
 """
 
 import collections
+import struct
 
 HANDLES = {0x131: 1, 0x153: 1, 0x156: 1, 0x157: 1, 0x150: 2, 0x15d: 1, 0x159: 1, 0x15e: 1, 0x176: 2, 0x173: 1,
            0x165: 0, 0x17a: 0, 0x17b: 0, 0x18a: 0, 0x144: 0, 0x145: 0, 0x143: 0, 0x120: 2, 0x167: 0}
 NAMES = {0x131: 'CreatePrimary', 0x153: 'Create', 0x156: 'Import', 0x157: 'Load', 0x150: 'ObjectChangeAuth',
          0x15d: 'Sign', 0x176: 'StartAuthSession', 0x159: 'RSA_Decrypt'}
+TPM2_SIGN = 0x15d
 PASSWORD_SESSION, NULL = 0x40000009, 0x40000007
 DECRYPT = 0x20  # TPMA_SESSION: the TPM decrypts the first parameter
 AES_128_CFB = (0x0006, 128, 0x0043)
@@ -73,3 +75,18 @@ def started_session(command, response):
     salt, kind, algorithm = reader.sized(), reader.number(1), reader.number(2)
     symmetric = (algorithm, reader.number(2), reader.number(2)) if algorithm != 0x10 else (algorithm,)
     return Started(*command.handles, salt, kind, symmetric, int.from_bytes(response[10:14], 'big'))
+
+
+def signatures(traffic):
+    """The length of each answer to TPM2_Sign on a bus, in their order: it tells which key has signed."""
+    found = []
+    while traffic:
+        (size, code) = struct.unpack('>II', traffic[2:10])
+        command, traffic = traffic[:size], traffic[size:]
+        if len(command) < size or len(traffic) < 10:
+            break  # under way
+        (size,) = struct.unpack('>I', traffic[2:6])
+        if code == TPM2_SIGN:
+            found.append(size)
+        traffic = traffic[size:]
+    return found

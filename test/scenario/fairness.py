@@ -4,32 +4,16 @@
 import contextlib
 import os
 import signal
-import struct
 import unittest
 
 from agent import Agent
+from bus import signatures
 from lab import Scenario, wait_until
 from protocol import SIGN_RESPONSE, frame, read_signature, readable, sign_request
 from resources import descriptors_at_rest
 from swtpm import Probe, Swtpm
 
-TPM2_SIGN = 0x15D  # TPM 2.0 part 2, 6.5.2
 QUEUED = 1000
-
-
-def signatures(traffic):
-    """The length of each answer to TPM2_Sign on a bus, in their order: it tells which key has signed."""
-    found = []
-    while traffic:
-        (size, code) = struct.unpack('>II', traffic[2:10])
-        command, traffic = traffic[:size], traffic[size:]
-        if len(command) < size or len(traffic) < 10:
-            break  # under way
-        (size,) = struct.unpack('>I', traffic[2:6])
-        if code == TPM2_SIGN:
-            found.append(size)
-        traffic = traffic[size:]
-    return found
 
 
 class Fairness(Scenario):

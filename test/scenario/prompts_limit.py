@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Four questions are on a person's screen at most, PINs and confirmations together; the fifth waits."""
+"""Four questions are on a person's screen at most, PINs and confirmations together; the fifth waits. Two of them are
+one process's at most, and one is for all that comes from other hosts."""
 
+import os
+import signal
 import unittest
 
 from agent import Agent, Askpass, ours
+from hostkey import HostKey
 from lab import Scenario, wait_until
-from protocol import CONFIRM, FAILURE, SIGN_RESPONSE, add_identity, frame, sign_request
+from protocol import CONFIRM, FAILURE, SIGN_RESPONSE, Connection, add_identity, frame, session_bind, sign_request
 from softkey import SoftKey
 from swtpm import Swtpm
 
@@ -24,20 +28,23 @@ class PromptsLimit(Scenario):
 
     def keys_to_confirm(self, count):
         """So many keys of which each use has to be confirmed, with their numbers for names."""
+        return self.keys_to_confirm_of(*map(str, range(count)))
+
+    def keys_to_confirm_of(self, *names):
         keys = []
         with self.agent.connect() as connection:
-            for number in range(count):
-                soft = SoftKey(self.lab, self.lab.path(f'soft{number}'))
-                request = add_identity(soft.agent_fields(), f'<{number}>'.encode(), CONFIRM)
+            for name in names:
+                soft = SoftKey(self.lab, self.lab.path(f'soft{name}'))
+                request = add_identity(soft.agent_fields(), f'<{name}>'.encode(), CONFIRM)
                 self.assertEqual(connection.request(request), b'\x06')
                 keys.append(soft.key)
         return keys
 
-    def ask_for(self, *keys):
+    def ask_for(self, *keys, connect=Connection.of_another_process):
         """A connection for each key, which waits for a signature; they have come in this order."""
         clients = []
         for key in keys:
-            clients.append(self.agent.connect())
+            clients.append(connect(self.agent.socket))
             self.addCleanup(clients[-1].socket.close)
             clients[-1].send(frame(sign_request(key.blob, b'data')))
             self.settle()
@@ -151,6 +158,72 @@ class PromptsLimit(Scenario):
             wait_until(lambda: not self.agent.children(), 'the end of all questions')
         self.ask_for(*[key] * (LIMIT + 1))
         self.assertEqual(len(self.agent.children()), LIMIT)
+
+    def test_one_process_has_two_questions_open_and_the_next_is_another_ones(self):
+        *keys, last = self.keys_to_confirm(5)
+        many = self.ask_for(*(keys * 15), connect=Connection)
+        self.assert_open(2, 2)
+        (other,) = self.ask_for(last)
+        self.assert_open(3, 3)
+        self.assertIn("'<4>'", self.askpass.questions()[2])
+        self.answer(3, 'yes')
+        self.assertEqual(other.read_frame()[0], SIGN_RESPONSE)
+        for client in many:
+            client.socket.close()
+
+    def test_processes_that_wait_take_turns(self):
+        keys = self.keys_to_confirm(LIMIT)
+        self.ask_for(*keys)
+        self.assert_open(LIMIT, LIMIT)
+        one, two = self.keys_to_confirm_of('one', 'two')
+        self.ask_for(*[one] * 20, connect=Connection)
+        self.ask_for(two)
+        for number, name in enumerate(('one', 'two', 'one'), 1):
+            self.answer(number, 'no')
+            self.assertIn(f"'<{name}>'", self.wait_questions(LIMIT + number)[-1])
+
+    def test_the_pin_of_one_key_is_asked_for_by_turns(self):
+        """Else a process that asks without end keeps the others from a key that all of them use."""
+        key = self.lab.make_key('shared', pin=PIN)
+        with self.agent.connect() as connection:
+            wait_until(connection.list, 'the key of the folder')
+        many = self.ask_for(*[key] * 20, connect=Connection)
+        (other,) = self.ask_for(key)
+        self.assert_open(1, 1)
+        self.fail_question(1)
+        self.assertIn(f'pid {os.getpid()}', self.askpass.questions()[0])
+        self.assertNotIn(f'pid {os.getpid()}', self.wait_questions(2)[1])
+        self.answer(2, PIN)
+        for client in (other, *many[1:]):  # the PIN is known to all of them
+            self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+        self.assertEqual(len(self.askpass.questions()), 2)
+
+    def fail_question(self, number):
+        self.wait_questions(number)
+        os.kill(self.agent.children()[0], signal.SIGKILL)
+
+    def test_all_that_comes_from_other_hosts_has_one_question_open(self):
+        (key,) = self.keys_to_confirm(1)
+        host = HostKey(self.lab)
+        forwarded = []
+        for number in range(3):
+            client = Connection.of_another_process(self.agent.socket)
+            self.addCleanup(client.socket.close)
+            bind = session_bind(host, f'session {number}'.encode(), forwarding=True)
+            self.assertEqual(client.request(bind), b'\x06')
+            client.send(frame(sign_request(key.blob, b'data')))
+            forwarded.append(client)
+        self.assert_open(1, 1)
+        (here,) = self.ask_for(key)
+        self.assert_open(2, 2)
+        self.assertIn('from another host', self.askpass.questions()[0])
+        self.assertNotIn('from another host', self.askpass.questions()[1])
+        self.answer(2, 'yes')
+        self.assertEqual(here.read_frame()[0], SIGN_RESPONSE)
+        for number in (1, 3, 4):
+            self.answer(number, 'no')
+        for client in forwarded:
+            self.assertEqual(client.read_frame()[0], FAILURE)
 
     def test_while_all_places_are_taken_others_are_served(self):
         free = self.lab.make_key('free')

@@ -1,5 +1,6 @@
 """The agent protocol (RFC 9987) spoken byte by byte, for what the OpenSSH tools would never send."""
 
+import os
 import select
 import socket
 import struct
@@ -147,10 +148,31 @@ def read_signature(reply):
 class Connection:
     """One connection to an agent. `read_frame` gives None once the agent has closed it."""
 
-    def __init__(self, path, deadline=60):
-        self.socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, path, deadline=60, connect=None):
+        self.socket = (connect or self._connect)(path)
         self.socket.settimeout(deadline)
-        self.socket.connect(path)
+
+    @staticmethod
+    def _connect(path):
+        connected = socket.socket(socket.AF_UNIX)
+        connected.connect(path)
+        return connected
+
+    @classmethod
+    def of_another_process(cls, path):
+        """For the agent, a process that has ended meanwhile is at the other end."""
+        def connect(path):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                child = os.fork()
+                if child == 0:
+                    with cls._connect(path) as connected:
+                        socket.send_fds(theirs, [b'x'], [connected.fileno()])
+                    os._exit(0)
+                _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
+                os.waitpid(child, 0)
+            return socket.socket(fileno=descriptor)
+        return cls(path, connect=connect)
 
     def __enter__(self):
         return self

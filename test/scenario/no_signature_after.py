@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""No signature leaves once a lock or the removal of its key was answered, whatever had been asked for before."""
+
+import fcntl
+import os
+import signal
+import struct
+import termios
+import unittest
+
+from agent import Agent, ours
+from bus import signatures
+from lab import Scenario, wait_until
+from protocol import (CONFIRM, FAILURE, SIGN_RESPONSE, SUCCESS, frame, lifetime, lock, remove_identity,
+                      sign_request, tpm_add_key, unlock)
+from softkey import SoftKey
+from swtpm import Probe, Swtpm
+from upstream import FakeAgent, identities
+
+CLIENTS = 150
+ALL = bytes([19])  # SSH_AGENTC_REMOVE_ALL_IDENTITIES
+LIST = 11
+
+
+@ours
+class NoSignatureAfter(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.probe = Probe(self.tpm)
+        self.key = self.lab.make_key('x', 'rsa', 2048)
+        self.agent = Agent(self.lab, tcti=self.probe.tcti)
+        self.other = self.connect()
+
+    def connect(self):
+        connection = self.agent.connect()
+        self.addCleanup(connection.socket.close)
+        return connection
+
+    def does(self, request):
+        self.assertEqual(self.other.request(request), bytes([SUCCESS]))
+
+    def add(self, constraints):
+        with open(self.key.tpm, 'rb') as file:
+            self.does(tpm_add_key(file.read(), constraints=constraints))
+
+    def none_after(self, event):
+        """The TPM rests from before the event until it is over: all requests are in its queue, and the first of
+        them is on its way."""
+        self.assertIsNotNone(self.other.sign(self.key.blob, b'data', 2))
+        before = len(signatures(self.probe.bytes()))
+        clients = [self.connect() for _ in range(CLIENTS)]
+        with self.tpm.stopped():
+            for client in clients:
+                client.send(frame(sign_request(self.key.blob, b'data', 2)))
+            for _ in range(2):  # the agent has read them all
+                self.other.list()
+            event()
+        for client in clients:
+            self.assertEqual(client.read_frame(), bytes([FAILURE]))
+            client.socket.close()
+        # What waited for the TPM never reached it.
+        self.assertLessEqual(len(signatures(self.probe.bytes())), before + 1)
+
+    def test_a_lock(self):
+        self.none_after(lambda: self.does(lock(b'word')))
+
+    def test_a_lock_that_is_over_already(self):
+        def lock_and_unlock():
+            self.does(lock(b'word'))
+            self.does(unlock(b'word'))
+        self.none_after(lock_and_unlock)
+        self.assertIsNotNone(self.other.sign(self.key.blob, b'data', 2))
+
+    def test_the_removal_of_the_key(self):
+        self.none_after(lambda: self.does(remove_identity(self.key.blob)))
+
+    def test_the_removal_of_all_keys(self):
+        self.none_after(lambda: self.does(ALL))
+
+    def test_a_signal_that_drops_all_keys(self):
+        def drop():
+            os.kill(self.agent.process.pid, signal.SIGUSR1)
+            wait_until(lambda: not self.other.list(), 'an empty list')
+        self.none_after(drop)
+
+    def test_the_end_of_the_keys_lifetime(self):
+        self.add(lifetime(5))
+        self.none_after(lambda: wait_until(lambda: not self.other.list(), 'the end of the key'))
+
+    def test_other_terms(self):
+        self.none_after(lambda: self.add(CONFIRM))
+
+    def test_the_same_terms_change_nothing(self):
+        self.add(b'')
+        clients = [self.connect() for _ in range(3)]
+        with self.tpm.stopped():
+            for client in clients:
+                client.send(frame(sign_request(self.key.blob, b'data', 2)))
+            self.add(b'')
+        for client in clients:
+            self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+
+    def test_a_signature_that_a_client_has_not_read_is_not_sent(self):
+        """Its socket is full. What the kernel has is gone, and the one signature that the agent has is not."""
+        client = self.connect()
+        size = len(frame(self.other.request(sign_request(self.key.blob, b'data', 2))))
+        before = len(signatures(self.probe.bytes()))
+        client.send(frame(sign_request(self.key.blob, b'data', 2)) * 600)  # which the kernel takes
+
+        def state():
+            unread = struct.unpack('i', fcntl.ioctl(client.socket, termios.FIONREAD, bytes(4)))[0]
+            self.other.list()  # a signature on its way has got to the socket, if it can
+            self.other.list()
+            return unread, len(signatures(self.probe.bytes())) - before
+
+        def is_stuck():
+            first, second = state(), state()
+            return first == second and first[1] * size > first[0]
+        wait_until(is_stuck, 'a full socket')
+        made = state()[1]
+        self.does(lock(b'word'))
+        answers = []
+        while answer := client.read_frame():
+            answers.append(answer[0])
+        self.assertEqual(answers, [SIGN_RESPONSE] * (made - 1))
+
+    def test_a_signature_of_an_upstream_agent(self):
+        blob = SoftKey(self.lab, self.lab.path('theirs')).key.blob
+        for event in (lock(b'word'), ALL, remove_identity(blob)):
+            with self.subTest(event[0]):
+                asked = []
+
+                def sign_when_told(peer):
+                    for request in peer.requests():
+                        if request[0] == LIST:
+                            peer.send(frame(identities((blob, b'theirs'))))
+                        elif request[0] == 13:
+                            asked.append(peer)
+                        else:
+                            peer.send(frame(bytes([SUCCESS])))
+                fake = FakeAgent(self, sign_when_told, name=f'fake{event[0]}')
+                agent = Agent(self.lab, '-A', fake.socket, name=f'front{event[0]}')
+                with agent.connect() as client, agent.connect() as other:
+                    client.send(frame(sign_request(blob, b'data')))
+                    wait_until(lambda: asked, 'the request')
+                    self.assertEqual(other.request(event), bytes([SUCCESS]))
+                    try:
+                        asked[0].send(frame(bytes([SIGN_RESPONSE]) + bytes(8)))
+                    except OSError:
+                        pass  # the agent has hung up
+                    self.assertEqual(client.read_frame(), bytes([FAILURE]))
+                agent.stop()
+
+
+if __name__ == '__main__':
+    unittest.main()
