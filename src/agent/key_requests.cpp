@@ -52,6 +52,9 @@ void KeyRequests::hold(HeldKey key, protocol::Constraints constraints) {
     if (constraints.lifetime)
         key.dies = os::BootClock::now() + std::chrono::seconds(*constraints.lifetime);
     key.constraints = std::move(constraints);
+    // A certificate signs for its key, so it counts beside all lines of that.
+    if (state_.keys.would_loosen(key))
+        state_.pins.forget(key.identity->public_key);
     log::info(key.certifies() ? "added a certificate of key '" : "added key '",
               printable(key.identity->comment), "'");
     state_.keys.add(std::move(key));

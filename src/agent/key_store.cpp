@@ -30,6 +30,13 @@ HeldKeyPtr with_certificate(const HeldKey& line, const ssh::Certificate& certifi
     return std::make_shared<const HeldKey>(std::move(out));
 }
 
+HeldKeyPtr with_terms(const HeldKey& line, const HeldKey& terms) {
+    HeldKey out = line;
+    out.constraints = terms.constraints;
+    out.dies = terms.dies;
+    return std::make_shared<const HeldKey>(std::move(out));
+}
+
 bool is_from_folder(const HeldKeyPtr& line) {
     return line->origin == HeldKey::Origin::folder;
 }
@@ -63,6 +70,13 @@ HeldKeyPtr KeyStore::find_public_key(const ssh::PublicKey& key) const {
     return found_or_null(keys_, [&](const auto& held) { return held->identity->public_key == key; });
 }
 
+bool KeyStore::would_loosen(const HeldKey& line) const {
+    return std::ranges::any_of(keys_, [&](const auto& other) {
+        return other->identity->public_key == line.identity->public_key &&
+               protocol::loosens(line.constraints, other->constraints);
+    });
+}
+
 void KeyStore::add(HeldKey key) {
     if (key.is_given())
         former_.given(key);
@@ -73,7 +87,17 @@ void KeyStore::add(HeldKey key) {
         keys_.push_back(line);
     else
         *place = line;
+    if (line->is_given() && !line->certifies())
+        share_terms(*line);
     changed();
+}
+
+/// A certificate of the folder on other terms than its key would serve the key without those.
+void KeyStore::share_terms(const HeldKey& key) {
+    for (auto& line : keys_)
+        if (is_from_folder(line) && line->certifies() &&
+            line->identity->public_key == key.identity->public_key)
+            line = with_terms(*line, key);
 }
 
 KeyUsePtr KeyStore::use(const boost::asio::any_io_executor& loop, HeldKeyPtr line, ByteView blob) {
@@ -155,23 +179,15 @@ bool KeyStore::has_file(const ssh::PublicKey& key) const {
 }
 
 /// The lines of this key that are not the folder's get what the TPM loads from its file.
-/// @returns the one of the bare key; null when there is none.
-HeldKeyPtr KeyStore::reload_given(const IdentityPtr& identity) {
-    HeldKeyPtr key;
-    for (auto& line : keys_) {
-        if (is_from_folder(line) || !(line->identity->public_key == identity->public_key))
-            continue;
-        line = with_identity(*line, identity);
-        if (!line->certifies())
-            key = line;
-    }
-    return key;
+void KeyStore::reload_given(const IdentityPtr& identity) {
+    for (auto& line : keys_)
+        if (!is_from_folder(line) && line->identity->public_key == identity->public_key)
+            line = with_identity(*line, identity);
 }
 
-/// Where the key or its certificate is not the folder's, the certificate of the file follows it all the same.
+/// A certificate that a client gave follows the one in the file.
 /// @param before the certificate that the file had; empty for none.
-/// @param key the line of the bare key; null when it is the folder's.
-void KeyStore::follow_certificate(ByteView before, const IdentityPtr& identity, const HeldKeyPtr& key) {
+void KeyStore::follow_certificate(ByteView before, const IdentityPtr& identity) {
     const auto& now = identity->certificate;
     const auto given = [&](ByteView blob) {
         return std::ranges::find_if(
@@ -185,11 +201,6 @@ void KeyStore::follow_certificate(ByteView before, const IdentityPtr& identity, 
         *old = with_certificate(**old, *now);
     } else if (old != keys_.end()) {
         keys_.erase(old);
-    } else if (now && key) {
-        auto line = *with_certificate(*key, *now);
-        former_.apply_to(line);
-        if (!former_.away(line))
-            keys_.insert(std::ranges::find(keys_, key) + 1, std::make_shared<const HeldKey>(std::move(line)));
     }
 }
 
@@ -207,8 +218,12 @@ std::vector<HeldKeyPtr> KeyStore::lines_of(const IdentityPtr& identity, const He
         out.push_back(std::make_shared<const HeldKey>(line));
     };
     give({});
-    if (identity->certificate)
-        give(identity->certificate);
+    if (!identity->certificate)
+        return out;
+    const auto key = find_line(identity->public_key.blob());
+    if (key && key->is_given())
+        line = *with_terms(line, *key);
+    give(identity->certificate);
     return out;
 }
 
@@ -218,8 +233,8 @@ void KeyStore::put_file(const IdentityPtr& identity, const HeldKey& terms) {
     const auto before = std::exchange(files_[identity->file],
                                       Content{name, certificate ? copy_of(certificate->blob) : Bytes()});
     file_keys_.insert(name);
-    const auto given = reload_given(identity);
-    follow_certificate(before.key == name ? ByteView(before.certificate) : ByteView(), identity, given);
+    reload_given(identity);
+    follow_certificate(before.key == name ? ByteView(before.certificate) : ByteView(), identity);
     const auto replaced = [&](const auto& key) {
         return is_from_folder(key) &&
                (key->identity->file == identity->file || key->identity->public_key == identity->public_key);

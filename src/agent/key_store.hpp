@@ -32,7 +32,11 @@ class KeyStore {
     /// Ends those of a key of an upstream agent.
     void end_upstream_uses(ByteView blob);
 
-    /// Adds a line, or puts it in the place of the one with the same blob.
+    /// True for a line that may be used where another line of the same key may not.
+    bool would_loosen(const HeldKey& line) const;
+
+    /// Adds a line, or puts it in the place of the one with the same blob. The certificates that the key
+    /// folder gives of a client's key are held on the terms of the key.
     void add(HeldKey key);
     /// @returns the line that is gone; null when there was none.
     HeldKeyPtr remove(ByteView blob);
@@ -75,9 +79,10 @@ class KeyStore {
         Bytes certificate; ///< blob; empty for none
     };
 
-    HeldKeyPtr reload_given(const IdentityPtr& identity);
-    void follow_certificate(ByteView before, const IdentityPtr& identity, const HeldKeyPtr& key);
+    void reload_given(const IdentityPtr& identity);
+    void follow_certificate(ByteView before, const IdentityPtr& identity);
     std::vector<HeldKeyPtr> lines_of(const IdentityPtr& identity, const HeldKey& terms) const;
+    void share_terms(const HeldKey& key);
     void note_gone(const HeldKey& line);
     bool still_holds(const HeldKey& line) const;
     void end_uses_where(const std::function<bool(const KeyUse&)>& over) const;

@@ -6,6 +6,8 @@
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
+#include <algorithm>
+
 namespace sshtpm::protocol {
 
 namespace {
@@ -131,6 +133,17 @@ void write_constraints(wire::Writer& writer, const Constraints& constraints) {
         writer.byte(SSH_AGENT_CONSTRAIN_EXTENSION)
             .text(restrict_destination)
             .string(destinations_bytes(constraints.destinations));
+}
+
+bool loosens(const Constraints& constraints, const Constraints& before) {
+    if (before.confirm && !constraints.confirm)
+        return true;
+    if (before.destinations.empty())
+        return false;
+    const auto was_allowed = [&](const DestinationConstraint& destination) {
+        return std::ranges::find(before.destinations, destination) != before.destinations.end();
+    };
+    return constraints.destinations.empty() || !std::ranges::all_of(constraints.destinations, was_allowed);
 }
 
 } // namespace sshtpm::protocol

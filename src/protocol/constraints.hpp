@@ -54,6 +54,9 @@ struct Constraints {
     friend bool operator==(const Constraints&, const Constraints&) = default;
 };
 
+/// True for constraints that allow a use which `before` does not, whatever their lifetimes.
+bool loosens(const Constraints& constraints, const Constraints& before);
+
 inline constexpr std::size_t max_destinations = 1024; // as in OpenSSH's agent
 inline constexpr std::size_t max_user_pattern = 256;
 

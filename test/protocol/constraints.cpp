@@ -205,3 +205,21 @@ TEST_CASE("every truncation inside a destination is refused") {
               read_whole(extended("restrict-destination-v00@openssh.com", prefix));
           }).empty());
 }
+
+TEST_CASE("constraints are looser when they allow what others do not") {
+    const auto to = [](const char* host) {
+        return protocol::DestinationConstraint{.from = {}, .to = {.user = "", .host = host}};
+    };
+    const protocol::Constraints none, confirmed{.confirm = true}, one{.destinations = {to("a")}},
+        two{.destinations = {to("a"), to("b")}}, brief{.lifetime = 1};
+    CHECK(protocol::loosens(none, confirmed));
+    CHECK(protocol::loosens(one, confirmed));
+    CHECK(protocol::loosens(none, one));
+    CHECK(protocol::loosens(confirmed, one));
+    CHECK(protocol::loosens(two, one));
+    CHECK_FALSE(protocol::loosens(one, two));
+    CHECK_FALSE(protocol::loosens(one, one));
+    CHECK_FALSE(protocol::loosens(confirmed, none));
+    CHECK_FALSE(protocol::loosens(confirmed, confirmed));
+    CHECK_FALSE(protocol::loosens(none, brief)); // PinCache keeps a PIN no longer than the first lifetime
+}

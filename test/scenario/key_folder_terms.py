@@ -7,6 +7,8 @@ import unittest
 
 from agent import Agent, Askpass, certify, ours
 from lab import Scenario, read_key
+from protocol import CONFIRM, SUCCESS, destination, hop, restrict_destination, tpm_add_key
+from softkey import SoftKey
 from swtpm import Swtpm
 
 
@@ -66,6 +68,30 @@ class KeyFolderTerms(Scenario):
         os.replace(new.tpm, key.tpm)
         agent.wait_until_listed([new.line])
         agent.sign_and_check(new)
+
+    def test_the_folders_certificate_of_a_key_is_held_on_the_terms_of_the_key_from_the_first_moment(self):
+        key = self.lab.make_key('a')
+        certificate = certify(self.lab, key, '-n', 'root')[1]
+        host = SoftKey(self.lab, self.lab.path('host')).key
+        elsewhere = restrict_destination(destination(hop(), hop(b'there', host.blob)))
+        askpass = Askpass(self.lab)
+        agent = Agent(self.lab, env=askpass.env)
+        agent.wait_until_listed([key.line, certificate.line])
+        with agent.connect() as connection, open(key.tpm, 'rb') as file:
+            text = file.read()
+            for constraints in (CONFIRM, elsewhere):
+                self.assertEqual(connection.request(tpm_add_key(text, constraints=constraints)), bytes([SUCCESS]))
+                for blob in (key.blob, certificate.blob):
+                    self.assertIsNone(connection.sign(blob, b'data'))
+                self.assertEqual(len(askpass.questions()), 2)  # for the first ones
+            self.assertEqual(connection.request(tpm_add_key(text)), bytes([SUCCESS]))
+            self.assertIsNotNone(connection.sign(certificate.blob, b'data'))
+        self.add(agent, key, '-k', '-c')
+        with agent.connect() as connection:
+            self.assertIsNone(connection.sign(certificate.blob, b'data'))
+        self.assertEqual(len(askpass.questions()), 3)
+        self.add(agent, key, '-k', '-t', '1')
+        agent.wait_until_listed([])
 
     def test_the_certificate_of_a_key_that_was_added_is_followed_on_its_terms(self):
         key = self.lab.make_key('a')

@@ -5,8 +5,11 @@ import os
 import threading
 import unittest
 
-from agent import Agent, Askpass
+from agent import Agent, Askpass, certify, ours
 from lab import Scenario
+from protocol import (CONFIRM, KEPT, SUCCESS, destination, hop, lifetime, read_pin_outcome, restrict_destination,
+                      tpm_add_key, try_pin)
+from softkey import SoftKey
 from swtpm import Probe, Swtpm
 
 PIN, WRONG = 'correct horse 42', 'wrong horse'
@@ -44,6 +47,51 @@ class Pins(Scenario):
         agent = self.agent()
         agent.sign_and_check(key)
         self.assertEqual(self.askpass.questions(), [])
+
+    def add(self, agent, key, constraints, certificate=b''):
+        with open(key.tpm, 'rb') as file, agent.connect() as connection:
+            self.assertEqual(connection.request(tpm_add_key(file.read(), certificate, constraints)), bytes([SUCCESS]))
+
+    def signs(self, agent, blob):
+        with agent.connect() as connection:
+            return connection.sign(blob, b'data') is not None
+
+    @ours
+    def test_looser_constraints_are_not_to_be_had_without_the_pin(self):
+        key = self.lab.make_key('x', pin=PIN, folder=self.lab.make_folder('elsewhere'))
+        certificate = certify(self.lab, key)[1]
+        host = SoftKey(self.lab, self.lab.path('host')).key
+        elsewhere = restrict_destination(destination(hop(), hop(b'there', host.blob)))
+        agent = self.agent()
+        asked = 0
+        for looser in ((b'',), (elsewhere,), (b'', certificate.blob)):
+            self.add(agent, key, CONFIRM)
+            self.run_pin(agent, key)
+            self.add(agent, key, *looser)
+            self.assertFalse(self.signs(agent, certificate.blob if len(looser) > 1 else key.blob))
+            if looser[0] != elsewhere:  # else nothing is asked on this connection at all
+                asked += 1
+                self.assertIn('Enter PIN', self.askpass.questions()[asked - 1])
+            self.assertEqual(len(self.askpass.questions()), asked)
+            agent.ssh_add('-D', status=0)
+
+    def run_pin(self, agent, key):
+        """Has the agent know the PIN, and nobody asked."""
+        with agent.connect() as connection:
+            self.assertEqual(read_pin_outcome(connection.request(try_pin(key.blob, PIN.encode()))), KEPT)
+
+    @ours
+    def test_a_longer_lifetime_is_not_to_be_had_without_the_pin(self):
+        key = self.lab.make_key('x', pin=PIN, folder=self.lab.make_folder('elsewhere'))
+        askpass = Askpass(self.lab)
+        agent = Agent(self.lab, '-d', env=askpass.env)
+        self.add(agent, key, lifetime(3))
+        self.run_pin(agent, key)
+        self.add(agent, key, b'')
+        self.assertTrue(self.signs(agent, key.blob))
+        agent.process.wait_line('a PIN has reached the end of its time')
+        self.assertFalse(self.signs(agent, key.blob))
+        self.assertEqual(len(askpass.questions()), 1)
 
     def test_a_wrong_pin_is_not_kept_and_the_right_one_is_asked_for_again(self):
         key = self.lab.make_key('x', pin=PIN)
