@@ -42,35 +42,27 @@ std::optional<Secret> ask_standard_input(const std::string& question) {
     }
 }
 
-} // namespace
-
-asio::awaitable<std::optional<Secret>> ask(std::string question, Program program) {
-    for (;;) {
-        switch (choose_asker(current_circumstances(), program)) {
-        case Asker::askpass:
-            co_return co_await ask_askpass(askpass_program(), std::move(question));
-        case Asker::terminal: {
-            auto outcome = co_await ask_terminal(question);
-            while (outcome.stopped && program == Program::tool)
-                outcome = co_await ask_terminal(question);
-            if (!outcome.stopped)
-                co_return std::move(outcome.answer);
-            continue; // an agent may be in the background now
-        }
-        case Asker::nobody:
-            log::error("nobody can be asked: this process is not in the foreground of a terminal, and for an "
-                       "askpass there must be DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force");
-            break;
-        case Asker::standard_input: // only `ask_and_wait` may block
-            break;
-        }
-        co_return std::nullopt;
+asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) {
+    TerminalAnswer outcome;
+    switch (choose_asker(current_circumstances(), program)) {
+    case Asker::askpass:
+        outcome.answer = co_await ask_askpass(askpass_program(), std::move(question));
+        break;
+    case Asker::terminal:
+        outcome = co_await ask_terminal(std::move(question));
+        break;
+    case Asker::nobody:
+        log::error("nobody can be asked: this process is not in the foreground of a terminal, and for an "
+                   "askpass there must be DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force");
+        break;
+    case Asker::standard_input: // only `ask_and_wait` may block
+        break;
     }
+    co_return std::move(outcome);
 }
 
-std::optional<Secret> ask_and_wait(const std::string& question, Program program) {
-    if (choose_asker(current_circumstances(), program) == Asker::standard_input)
-        return ask_standard_input(question);
+/// In a loop of its own. A signal that ends the program does so here, after the question is gone.
+TerminalAnswer wait_for_answer(const std::string& question, Program program) {
     asio::io_context loop(1);
     asio::cancellation_signal cancel;
     asio::signal_set signals(loop);
@@ -85,11 +77,11 @@ std::optional<Secret> ask_and_wait(const std::string& question, Program program)
         cancel.emit(asio::cancellation_type::terminal);
     });
 
-    std::optional<Secret> answer;
+    TerminalAnswer answer;
     std::exception_ptr thrown;
     asio::co_spawn(
-        loop, ask(question, program),
-        asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, std::optional<Secret> a) {
+        loop, ask_once(question, program),
+        asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, TerminalAnswer a) {
             thrown = error;
             answer = std::move(a);
             signals.cancel();
@@ -101,6 +93,32 @@ std::optional<Secret> ask_and_wait(const std::string& question, Program program)
     if (thrown)
         std::rethrow_exception(thrown);
     return answer;
+}
+
+} // namespace
+
+asio::awaitable<std::optional<Secret>> ask(std::string question, Program program) {
+    for (;;) {
+        auto outcome = co_await ask_once(question, program);
+        if (!outcome.stopped_by)
+            co_return std::move(outcome.answer);
+        ::raise(*outcome.stopped_by); // returns when the process goes on, in the background maybe
+    }
+}
+
+std::optional<Secret> ask_and_wait(const std::string& question, Program program) {
+    const auto asker = choose_asker(current_circumstances(), program);
+    if (asker == Asker::standard_input)
+        return ask_standard_input(question);
+    if (asker == Asker::terminal)
+        wait_for_foreground();
+    for (;;) {
+        auto outcome = wait_for_answer(question, program);
+        if (!outcome.stopped_by)
+            return std::move(outcome.answer);
+        ::raise(*outcome.stopped_by);
+        wait_for_foreground();
+    }
 }
 
 } // namespace sshtpm::prompt

@@ -72,12 +72,10 @@ class Unstoppable {
     sigset_t before_{};
 };
 
-/// Turns the echo off for as long as it lives. In the background it stops this process, until the shell puts
-/// it into the foreground.
+/// Turns the echo off for as long as it lives.
 class EchoOff {
   public:
     explicit EchoOff(int terminal) : terminal_(terminal) {
-        drop_input(); // first, because a shell that is in the foreground has modes of its own
         if (::tcgetattr(terminal_, &before_) != 0)
             throw Error::from_errno(errno, terminal_path);
         silent_ = before_;
@@ -86,7 +84,7 @@ class EchoOff {
         while (::tcsetattr(terminal_, TCSANOW, &silent_) != 0)
             if (errno != EINTR)
                 throw Error::from_errno(errno, terminal_path);
-        drop_input(); // what was typed before the prompt is no answer
+        ::tcflush(terminal_, TCIFLUSH); // what was typed before the prompt is no answer
     }
     EchoOff(const EchoOff&) = delete;
     EchoOff& operator=(const EchoOff&) = delete;
@@ -102,41 +100,36 @@ class EchoOff {
     }
 
   private:
-    void drop_input() const {
-        while (::tcflush(terminal_, TCIFLUSH) != 0)
-            if (errno != EINTR)
-                throw Error::from_errno(errno, terminal_path);
-    }
-
     int terminal_;
     termios before_{}, silent_{};
 };
 
-/// Nothing at end of input, when the line is too long, or once this process may not read.
-asio::awaitable<std::optional<Secret>> read_line(asio::posix::stream_descriptor& terminal) {
+asio::awaitable<TerminalAnswer> read_line(asio::posix::stream_descriptor& terminal) {
     Secret line(max_answer);
     std::array<std::uint8_t, 256> chunk{};
     for (;;) {
         boost::system::error_code failure;
         co_await terminal.async_wait(asio::posix::stream_descriptor::wait_read,
                                      asio::redirect_error(asio::use_awaitable, failure));
-        if (failure || !may_read(terminal.native_handle()))
-            co_return std::nullopt;
+        if (failure)
+            co_return TerminalAnswer{};
+        if (!may_read(terminal.native_handle()))
+            co_return TerminalAnswer{.stopped_by = SIGCONT};
         // Not by Asio, which goes on after EINTR without a look at the signal that has come.
         const auto got = ::read(terminal.native_handle(), chunk.data(), chunk.size());
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (got <= 0)
-            co_return std::nullopt;
+            co_return TerminalAnswer{};
         const bool fits = line.append(ByteView(chunk).first(static_cast<std::size_t>(got)));
         const bool line_ends = chunk[static_cast<std::size_t>(got) - 1] == '\n';
         wipe(chunk);
         if (!fits)
-            co_return std::nullopt;
+            co_return TerminalAnswer{};
         if (!line_ends)
             continue;
         keep_first_line(line);
-        co_return std::move(line);
+        co_return TerminalAnswer{.answer = std::move(line)};
     }
 }
 
@@ -147,27 +140,27 @@ bool terminal_available() {
     return terminal && may_read(terminal.value());
 }
 
+void wait_for_foreground() {
+    const auto terminal = open_terminal();
+    while (::tcflush(terminal.value(), TCIFLUSH) != 0)
+        if (errno != EINTR)
+            throw Error::from_errno(errno, terminal_path);
+}
+
 asio::awaitable<TerminalAnswer> ask_terminal(std::string prompt) {
     using namespace asio::experimental::awaitable_operators;
     const auto loop = co_await asio::this_coro::executor;
     asio::posix::stream_descriptor terminal(loop, open_terminal().release());
     asio::signal_set stops(loop, SIGTSTP);
-    std::optional<EchoOff> silent(std::in_place, terminal.native_handle());
-    for (const int number :
-         {SIGTTIN, SIGTTOU, SIGCONT}) // not before: the echo is turned off in the foreground
+    const EchoOff silent(terminal.native_handle());
+    // Not before: what stops a program that has just lost the foreground acts by itself.
+    for (const int number : {SIGTTIN, SIGTTOU, SIGCONT})
         stops.add(number);
     show(terminal.native_handle(), prompt);
     auto outcome = co_await (read_line(terminal) || stops.async_wait(asio::use_awaitable));
-    if (auto* answer = std::get_if<0>(&outcome)) {
-        const bool taken_away = !*answer && !may_read(terminal.native_handle());
-        co_return TerminalAnswer{.answer = std::move(*answer), .stopped = taken_away};
-    }
-    const int number = std::get<1>(outcome);
-    silent.reset();
-    stops.clear(); // puts the default handling back
-    if (number != SIGCONT)
-        ::raise(number); // stops this process, and returns when it goes on
-    co_return TerminalAnswer{.stopped = true};
+    if (auto* answer = std::get_if<0>(&outcome))
+        co_return std::move(*answer);
+    co_return TerminalAnswer{.stopped_by = std::get<1>(outcome)};
 }
 
 } // namespace sshtpm::prompt

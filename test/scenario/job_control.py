@@ -7,60 +7,14 @@ import termios
 import unittest
 
 from agent import Agent
-from lab import Scenario, read, wait_until
+from lab import Scenario, wait_until
 from protocol import FAILURE, SIGN_RESPONSE, Connection, frame, sign_request
 from swtpm import Swtpm
-from terminal import Terminal
+from terminal import SHELLS, Shell, foreground, has_ended, is_stopped
 
 PIN, HALF = 'correct horse 42', 'battery sta'
 PROMPT, AGAIN = 'Enter passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
-# Without line editing a shell leaves the terminal's modes to the programs that it runs.
-SHELLS = {'dash': ('dash', '-i'), 'bash': ('bash', '--norc', '--noprofile', '--noediting', '-i'),
-          'bash that edits': ('bash', '--norc', '--noprofile', '-i')}
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = '\x03', '\x1a', '\x1c'
-
-
-class Shell(Terminal):
-    """An interactive one, with the ids of what it runs."""
-
-    def __init__(self, lab, *argv):
-        super().__init__(lab, *argv, env={'PS1': 'READY> ', 'ENV': None})
-        self.commands = 0
-        self.edits = 'bash' in argv and '--noediting' not in argv
-
-    def run(self, line):
-        self.read_until('READY> ')
-        self.type(line + '\n')
-
-    def look(self, echo=True):
-        """Types a command, to see that it is shown and done."""
-        self.commands += 1
-        self.run(f': seen-{self.commands}; echo done-$(({self.commands}))')
-        if echo:
-            self.read_until(f': seen-{self.commands}')
-        self.read_until(f'done-{self.commands}\n')
-        if echo and not self.edits:
-            wait_until(self.echoes, 'the echo')
-
-    def child(self):
-        """The one program that it runs."""
-        def ids():
-            return read(f'/proc/{self.popen.pid}/task/{self.popen.pid}/children').split()
-        return int(wait_until(lambda: len(ids()) == 1 and ids(), 'a program in the shell')[0])
-
-
-def status(pid):
-    """The fields of /proc/PID/stat from the third one, the state."""
-    return read(f'/proc/{pid}/stat').rpartition(') ')[2].split()
-
-
-def is_stopped(pid):
-    return status(pid)[0] == 'T'
-
-
-def foreground(pid):
-    """The process group that may use its terminal."""
-    return int(status(pid)[5])
 
 
 class JobControl(Scenario):
@@ -154,9 +108,9 @@ class JobControl(Scenario):
             for line in (script, script + ' &'):
                 with self.subTest(line):
                     shell.run(line)
-                    pid = shell.child()
+                    pid = shell.child(shell.child())
                     if line.endswith('&'):
-                        wait_until(lambda: is_stopped(pid), 'the stop in the background')
+                        wait_until(lambda pid=pid: is_stopped(pid), 'the stop in the background')
                         shell.look()
                         shell.run('fg')
                     shell.read_until(PROMPT)
@@ -167,14 +121,20 @@ class JobControl(Scenario):
     def test_a_signal_that_ends_a_tool_leaves_the_echo_on(self):
         def body(shell):
             for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-                with self.subTest(number):
-                    shell.run(self.keygen)
-                    shell.read_until(PROMPT)
-                    shell.type(HALF)
-                    pid = shell.child()
-                    os.kill(pid, number)
-                    wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 'the end')
-                    shell.look()
+                for suffix in ('', ' &'):
+                    with self.subTest(f'{number}{suffix}'):
+                        shell.run(self.keygen + suffix)
+                        pid = shell.child()
+                        if suffix:
+                            wait_until(lambda pid=pid: is_stopped(pid), 'the stop in the background')
+                        else:
+                            shell.read_until(PROMPT)
+                            shell.type(HALF)
+                        os.kill(pid, number)
+                        if suffix:
+                            os.kill(pid, signal.SIGCONT)
+                        wait_until(lambda pid=pid: has_ended(pid), 'the end')
+                        shell.look()
         self.in_each_shell(body)
 
     def test_a_tool_without_a_controlling_terminal_turns_the_echo_of_its_input_off(self):
@@ -194,7 +154,7 @@ class JobControl(Scenario):
                                   (f'{add} -X', ['Enter lock password: ']),
                                   (f'ssh-tpm-keygen -q -o -N "" -f {self.new}', ['Enter owner password: '])):
                 with self.subTest(line):
-                    if '-o' in line:
+                    if line.startswith('ssh-tpm-keygen'):
                         agent.stop()  # it has keys in the TPM, which has room for three
                         self.tpm.tool('tpm2_changeauth', '-c', 'owner', PIN)
                     shell.run(line)
@@ -208,8 +168,11 @@ class JobControl(Scenario):
 
     def start_agent(self, shell, suffix=''):
         shell.run(f'ssh-tpm-agent -l {self.socket} --key-dir {self.lab.keys} --no-cache{suffix}')
-        wait_until(lambda: os.path.exists(self.socket), 'the agent')
+        wait_until(self.agent_answers, 'the agent')
         return shell.child()
+
+    def agent_answers(self):
+        return self.lab.run('ssh-add', '-l', env={'SSH_AUTH_SOCK': self.socket}).returncode == 0
 
     def request(self, client, key):
         client.send(frame(sign_request(key.blob, b'data')))
@@ -288,7 +251,7 @@ class JobControl(Scenario):
             shell.type(how)
         else:
             os.kill(pid, how)
-        wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 'the end')
+        wait_until(lambda pid=pid: has_ended(pid), 'the end')
         self.assertFalse(os.path.exists(self.socket))
         shell.look()
 

@@ -8,6 +8,10 @@ import time
 
 from lab import DEADLINE, read, wait_until
 
+# Without line editing a shell leaves the terminal's modes to the programs that it runs.
+SHELLS = {'dash': ('dash', '-i'), 'bash': ('bash', '--norc', '--noprofile', '--noediting', '-i'),
+          'bash that edits': ('bash', '--norc', '--noprofile', '-i')}
+
 
 class Terminal:
     """Runs a program with a pseudo-terminal as its controlling terminal, and talks with it."""
@@ -93,3 +97,55 @@ def talk(lab, *argv, answers=(), env=None):
             terminal.answer(prompt, answer)
         status = terminal.finish()
         return status, terminal.transcript
+
+
+class Shell(Terminal):
+    """An interactive one, with the ids of what it runs."""
+
+    def __init__(self, lab, *argv):
+        super().__init__(lab, *argv, env={'PS1': 'READY> ', 'ENV': None})
+        self.commands = 0
+        self.edits = 'bash' in argv and '--noediting' not in argv
+
+    def run(self, line):
+        self.read_until('READY> ')
+        self.type(line + '\n')
+
+    def look(self, echo=True):
+        """Types a command, to see that it is shown and done."""
+        self.commands += 1
+        self.run(f': seen-{self.commands}; echo done-$(({self.commands}))')
+        if echo:
+            self.read_until(f': seen-{self.commands}')
+        self.read_until(f'done-{self.commands}\n')
+        if echo and not self.edits:
+            wait_until(self.echoes, 'the echo')
+
+    def child(self, parent=None):
+        """The one program that it runs, or that such a program runs."""
+        parent = parent or self.popen.pid
+
+        def ids():
+            return read(f'/proc/{parent}/task/{parent}/children').split()
+        return int(wait_until(lambda: len(ids()) == 1 and ids(), 'a program in the shell')[0])
+
+
+def status(pid):
+    """The fields of /proc/PID/stat from the third one, the state."""
+    return read(f'/proc/{pid}/stat').rpartition(') ')[2].split()
+
+
+def is_stopped(pid):
+    return status(pid)[0] == 'T'
+
+
+def has_ended(pid):
+    try:
+        return status(pid)[0] == 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def foreground(pid):
+    """The process group that may use its terminal."""
+    return int(status(pid)[5])
