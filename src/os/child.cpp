@@ -36,7 +36,8 @@ struct SpawnPlan {
 } // namespace
 
 Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
-             int errors) {
+             int errors, Group group)
+    : group_(group) {
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
         throw Error::from_errno(errno, arguments.at(0));
@@ -56,8 +57,9 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     posix_spawnattr_setsigmask(&plan.attributes, &none);
     posix_spawnattr_setsigdefault(&plan.attributes, &defaults);
     posix_spawnattr_setpgroup(&plan.attributes, 0);
+    const int own_group = group == Group::own ? POSIX_SPAWN_SETPGROUP : 0;
     posix_spawnattr_setflags(&plan.attributes,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+                             static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | own_group));
 
     auto argument_strings = arguments;
     auto environment_strings = environment_with(environment_changes);
@@ -82,10 +84,10 @@ Child::~Child() {
         end();
 }
 
-/// Not SIGTERM: whoever destroys this must not wait for a child that ignores it. The child is not reaped yet,
+/// Not SIGTERM: the destructor must not wait for a child that ignores it. The child is not reaped yet,
 /// so that its number is still its own and its group's.
 void Child::end() noexcept {
-    ::kill(-pid_, SIGKILL);
+    ::kill(group_ == Group::own ? -pid_ : pid_, SIGKILL);
     wait();
 }
 

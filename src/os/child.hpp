@@ -10,16 +10,20 @@
 
 namespace sshtpm::os {
 
-/// A running child, in a process group of its own: it may be a shell that has started another program.
-/// Destroying it kills the group, unless `wait` has returned, and reaps the child.
+/// A running child. Destroying it kills it, unless `wait` has returned, and reaps it.
 class Child {
   public:
+    enum class Group {
+        shared, ///< it may use the terminal as this process may
+        own,    ///< killed with all of its group: it may be a shell that has started another program
+    };
+
     /// Starts `arguments[0]` (searched in PATH when it has no slash) with stdin from /dev/null, stdout into
     /// a pipe, stderr as given and all signals at their defaults. The changes to its environment are those of
     /// os::environment_with.
     /// @throws Error(not_found | permission | io) when it cannot be started.
     Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
-          int errors = STDERR_FILENO);
+          int errors = STDERR_FILENO, Group group = Group::shared);
     Child(Child&&) = delete;
     ~Child();
 
@@ -36,6 +40,7 @@ class Child {
     void end() noexcept;
 
     pid_t pid_ = -1;
+    Group group_;
     UniqueFd pidfd_;
     UniqueFd output_;
 };

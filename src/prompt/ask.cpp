@@ -46,14 +46,17 @@ asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) 
     TerminalAnswer outcome;
     switch (choose_asker(current_circumstances(), program)) {
     case Asker::askpass:
-        outcome.answer = co_await ask_askpass(askpass_program(), std::move(question));
+        outcome.answer = co_await ask_askpass(askpass_program(), std::move(question),
+                                              program == Program::agent ? os::Child::Group::own
+                                                                        : os::Child::Group::shared);
         break;
     case Asker::terminal:
         outcome = co_await ask_terminal(std::move(question));
         break;
     case Asker::nobody:
-        log::error("nobody can be asked: this process is not in the foreground of a terminal, and for an "
-                   "askpass there must be DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force");
+        log::error(
+            "nobody can be asked: this process is not in the foreground of a terminal, and for an "
+            "askpass there must be DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and not =never");
         break;
     case Asker::standard_input: // only `ask_and_wait` may block
         break;

@@ -35,10 +35,11 @@ asio::posix::stream_descriptor watch(const asio::any_io_executor& loop, int fd) 
 constexpr const char* kind_variable = "SSH_ASKPASS_PROMPT";
 
 std::unique_ptr<os::Child> start(const std::string& program, const std::string& prompt,
-                                 const std::string& environment_change) {
+                                 const std::string& environment_change, os::Child::Group group) {
     try {
-        return std::make_unique<os::Child>(std::vector{program, prompt}, std::vector{environment_change});
-    } catch (const Error& error) { // whoever asks goes on without an answer
+        return std::make_unique<os::Child>(std::vector{program, prompt}, std::vector{environment_change},
+                                           STDERR_FILENO, group);
+    } catch (const Error& error) { // the caller goes on without an answer
         log::error("askpass: ", printable(error.what()));
         return nullptr;
     }
@@ -62,9 +63,10 @@ struct Outcome {
     bool failed = false;               ///< it has not asked
 };
 
-asio::awaitable<Outcome> run(std::string program, std::string prompt, std::string environment_change) {
+asio::awaitable<Outcome> run(std::string program, std::string prompt, std::string environment_change,
+                             os::Child::Group group) {
     const auto loop = co_await asio::this_coro::executor;
-    const auto child = start(program, prompt, environment_change);
+    const auto child = start(program, prompt, environment_change, group);
     if (!child)
         co_return Outcome{.failed = true};
 
@@ -77,8 +79,12 @@ asio::awaitable<Outcome> run(std::string program, std::string prompt, std::strin
                                                          asio::redirect_error(asio::use_awaitable, failure));
         const bool fits = answer.append(ByteView(chunk).first(got));
         wipe(chunk);
-        if (failure == asio::error::operation_aborted || !fits)
-            co_return Outcome{};
+        if (failure == asio::error::operation_aborted)
+            throw boost::system::system_error(failure);
+        if (!fits) {
+            log::error("askpass: ", printable(program), ": its answer is longer than ", max_answer, " bytes");
+            co_return Outcome{.failed = true};
+        }
         if (failure)
             break; // end of its output
     }
@@ -102,19 +108,22 @@ std::string askpass_program() {
     return program && !program->empty() ? *program : "ssh-askpass";
 }
 
-asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt) {
-    auto outcome = co_await run(std::move(program), std::move(prompt), kind_variable);
+asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt,
+                                                   os::Child::Group group) {
+    auto outcome = co_await run(std::move(program), std::move(prompt), kind_variable, group);
     if (outcome.output)
         keep_first_line(*outcome.output);
     co_return std::move(outcome.output);
 }
 
 asio::awaitable<Confirmation> confirm_askpass(std::string program, std::string question) {
-    const auto outcome =
-        co_await run(std::move(program), std::move(question), std::string(kind_variable) + "=confirm");
+    const auto outcome = co_await run(std::move(program), std::move(question),
+                                      std::string(kind_variable) + "=confirm", os::Child::Group::own);
     if (outcome.failed)
         co_return Confirmation::failed;
-    co_return outcome.output&& is_permission(outcome.output->view()) ? Confirmation::yes : Confirmation::no;
+    if (outcome.output && is_permission(outcome.output->view()))
+        co_return Confirmation::yes;
+    co_return Confirmation::no;
 }
 
 } // namespace sshtpm::prompt

@@ -10,7 +10,7 @@
 namespace sshtpm::prompt {
 
 /// As OpenSSH's ask_permission: through an askpass program and in no other way, because a yes must come from
-/// the person at the display and not from whoever writes to a terminal. Nobody is there
+/// the person at the display and not from a program that writes to one. Nobody is there
 /// without DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and with SSH_ASKPASS_REQUIRE=never.
 /// Cancelling kills the program. It does not throw.
 boost::asio::awaitable<Confirmation> confirm(std::string question);

@@ -94,7 +94,7 @@ class EchoOff {
         if (::tcgetattr(terminal_, &now) != 0 || now.c_lflag != silent_.c_lflag)
             return;
         const Unstoppable unstoppable;
-        ::tcflush(terminal_, TCIFLUSH); // half a secret is not for whoever reads next
+        ::tcflush(terminal_, TCIFLUSH); // half a secret must not reach the next reader
         ::tcsetattr(terminal_, TCSANOW, &before_);
         show(terminal_, "\n"); // the one that was not echoed
     }

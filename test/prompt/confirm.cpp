@@ -57,13 +57,13 @@ TEST_CASE("an askpass that says something else or ends with another status has b
     CHECK(verdict_of("exit 1") == Confirmation::no);
     CHECK(verdict_of("echo yes; exit 1") == Confirmation::no);
     CHECK(verdict_of("exit 255") == Confirmation::no);
-    CHECK(verdict_of("head -c 100000 /dev/zero") == Confirmation::no);
 }
 
-TEST_CASE("an askpass that is killed, is not there or finds no program to run has failed") {
+TEST_CASE("an askpass that is killed, is not there, finds no program to run or says too much has failed") {
     CHECK(verdict_of("echo yes; kill -KILL $$") == Confirmation::failed);
     CHECK(verdict_of("kill -TERM $$") == Confirmation::failed);
     CHECK(verdict_of("exec /nonexistent/askpass") == Confirmation::failed);
+    CHECK(verdict_of("head -c 100000 /dev/zero") == Confirmation::failed);
     CHECK(verdict(prompt::confirm_askpass("/nonexistent/askpass", "Allow?")) == Confirmation::failed);
 }
 
