@@ -82,9 +82,9 @@ StagedFile::StagedFile(const fs::path& path, ByteView content, const FileStamp& 
 StagedFile::~StagedFile() {
     if (state_ == State::taken)
         ::unlinkat(folder_.value(), name_.c_str(), 0);
-    if (state_ == State::exchanged)
-        (void)rename(RENAME_EXCHANGE);
-    if (file_ && state_ != State::done)
+    // Where the old file cannot be put back, it is kept under the temporary name.
+    const bool is_back = state_ != State::exchanged || rename(RENAME_EXCHANGE) || rename(RENAME_NOREPLACE);
+    if (file_ && state_ != State::done && is_back)
         ::unlinkat(folder_.value(), temporary_.c_str(), 0);
 }
 

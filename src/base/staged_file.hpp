@@ -68,7 +68,7 @@ class StagedFile {
     State state_ = State::staged;
 };
 
-/// Both take their places, or neither does.
+/// Both take their places, or neither does; on NFS a replaced first file stays when the last one fails.
 void commit(StagedFile& first, StagedFile& last);
 
 /// One file, by the two constructors.
