@@ -24,8 +24,8 @@ namespace {
 constexpr std::string_view program = "ssh-tpm-add";
 
 constexpr std::string_view usage =
-    R"(usage: ssh-tpm-add [-cCkqv] [-t time] [-h destination [-H known_hosts]] [--pin] [file ...]
-       ssh-tpm-add -d [-Ckq] [file ...]
+    R"(usage: ssh-tpm-add [-cqv] [-C | -k] [-t time] [-h destination [-H known_hosts]] [--pin] [file ...]
+       ssh-tpm-add -d [-C | -k] [-q] [file ...]
        ssh-tpm-add -D [-q]
        ssh-tpm-add -l [-E sha256|md5] | -L | -Q
        ssh-tpm-add -T pubkey ...
@@ -34,8 +34,8 @@ constexpr std::string_view usage =
 constexpr std::string_view about =
     "Adds TPM keys to a running ssh-tpm-agent, as ssh-add does with ordinary ones: FILE.tpm, named with its "
     "ending or without, and the certificate FILE-cert.pub when there is one. Without a file: "
-    "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes work with any agent. Keys, PINs and "
-    "passwords are sent to an agent of the same user or of root alone.";
+    "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes, except -x and -X, work with any "
+    "agent. Keys, PINs and passwords are sent only to an agent of the same user or of root.";
 
 constexpr std::string_view closing = R"(
 Files

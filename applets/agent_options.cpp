@@ -18,7 +18,7 @@ constexpr std::string_view usage =
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
     "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
     "       ssh-tpm-agent [-s | -c] -k\n"
-    "       ssh-tpm-agent --print-socket\n"
+    "       ssh-tpm-agent --print-socket [-a socket]\n"
     "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
 
 constexpr std::string_view about =

@@ -20,11 +20,11 @@ namespace sshtpm::applets {
 namespace {
 
 constexpr std::string_view usage =
-    R"(usage: ssh-tpm-keygen [-q] [-t ecdsa|rsa] [-b bits] [-C comment] [-f file] [-N pin]
-       ssh-tpm-keygen -p [-f file] [-P old_pin] [-N new_pin]
-       ssh-tpm-keygen -c [-f file] [-C comment]
-       ssh-tpm-keygen -l [-v] [-E sha256|md5] [-f file]
-       ssh-tpm-keygen -y [-f file] | --print-pubkey file
+    R"(usage: ssh-tpm-keygen [-q] [-t ecdsa|rsa] [-b bits] [-C comment] [-f file] [-N pin | -P pin]
+       ssh-tpm-keygen -p [-t ecdsa|rsa] [-f file] [-P old_pin] [-N new_pin]
+       ssh-tpm-keygen -c [-t ecdsa|rsa] [-f file] [-C comment]
+       ssh-tpm-keygen -l [-v] [-t ecdsa|rsa] [-E sha256|md5] [-f file]
+       ssh-tpm-keygen -y [-t ecdsa|rsa] [-f file] | --print-pubkey file
        ssh-tpm-keygen --import file [-f file] [-C comment] [-P passphrase] [-N pin]
        ssh-tpm-keygen --wrap key --wrap-with parent -f file [-P passphrase] [-N pin]
        ssh-tpm-keygen -A [-f prefix] [-C comment] [--hierarchy endorsement|owner|platform|null]
@@ -187,7 +187,7 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
         {.short_name = 't',
          .argument = "TYPE",
          .modes = making | existing,
-         .help = "ecdsa (default) or rsa",
+         .help = "ecdsa (default) or rsa; with -p, -c, -l and -y, which default file is meant",
          .apply = [&o](char* type) { o.type = type; }},
         {.short_name = 'b',
          .argument = "BITS",
@@ -206,7 +206,7 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
          .apply = [&o](char* file) { o.file = file; }},
         {.short_name = 'N',
          .argument = "PIN",
-         .modes = making | new_pin | importing | wrapping,
+         .modes = making | new_pin | importing | wrapping | host_keys,
          .help =
              "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked; other users can "
              "read it until the program has started, and -P too",

@@ -27,10 +27,10 @@ struct KeygenOptions {
     std::string wrap_with;                                    ///< --wrap-with PARENT
     std::optional<TPM2_HANDLE> parent;                        ///< --parent-handle
     std::optional<tpm::Hierarchy> hierarchy;                  ///< --hierarchy
-
-    TPM2_HANDLE parent_or_owner() const { return parent.value_or(TPM2_RH_OWNER); }
     /// Opens the TPM, with the owner password where -o asks for it: called only by modes that need one.
     std::function<std::unique_ptr<tpm::Device>()> open_device;
+
+    TPM2_HANDLE parent_or_owner() const { return parent.value_or(TPM2_RH_OWNER); }
 };
 
 // Each @returns the exit status.

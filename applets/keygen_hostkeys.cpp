@@ -178,6 +178,9 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
 } // namespace
 
 int keygen_host_keys(const KeygenOptions& options) {
+    if (options.pin && !options.pin->empty())
+        throw Error(Errc::usage, "-N: a host key has no PIN, because sshd cannot type one",
+                    "-N '' or no -N makes host keys");
     ::umask(022); // so that no folder is narrower than it should be when this is killed right behind mkdir
     const auto prefix = options.file ? *options.file : destdir();
     const auto folder = fs::path(prefix + "/etc/ssh");

@@ -14,7 +14,7 @@ class Choice {
     /// The same one may be chosen twice. @throws Error(usage) when another one has been.
     void choose(Mode mode) {
         if (chosen_ && mode_ != mode)
-            throw Error(Errc::usage, "two options that ask for different things", "--help tells them apart");
+            throw Error(Errc::usage, "conflicting options", "--help tells them apart");
         mode_ = mode;
         chosen_ = true;
     }

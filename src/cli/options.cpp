@@ -198,7 +198,7 @@ void require_fit(const Parsed& parsed, Modes chosen, std::span<const Mode> modes
 
 void require_apart(const Parsed& parsed, std::string_view one, std::string_view other) {
     if (is_given(parsed, one) && is_given(parsed, other))
-        throw Error(Errc::usage, "options " + std::string(one) + " and " + std::string(other) + " together",
+        throw Error(Errc::usage, "conflicting options: " + std::string(one) + " and " + std::string(other),
                     "give one of them; --help tells them apart");
 }
 

@@ -164,7 +164,7 @@ TEST_CASE("what was given is kept by its first name, once for each time") {
 TEST_CASE("two options that exclude each other are refused, and one that needs another") {
     auto both = given("-k", making);
     both.given.push_back({.name = "-C", .modes = making});
-    CHECK_THROWS_WITH(cli::require_apart(both, "-C", "-k"), "options -C and -k together");
+    CHECK_THROWS_WITH(cli::require_apart(both, "-C", "-k"), "conflicting options: -C and -k");
     CHECK_NOTHROW(cli::require_apart(given("-k", making), "-C", "-k"));
     CHECK_THROWS_WITH(cli::require_with(given("-k", making), "-k", "-C"),
                       "option -k has no effect without -C");

@@ -17,7 +17,7 @@ TABLE = {
         {'(none)': (), '-p': (), '-c': (), '-l': (), '-y': (), '--print-pubkey': ('absent',), '-I': ('absent',),
          '--wrap': ('absent',), '-A': (), '--supported': ()},
         {'-t': ('ecdsa', '(none) -p -c -l -y'), '-b': ('256', '(none)'), '-C': ('x', '(none) -c -I --wrap -A'),
-         '-f': ('absent', '(none) -p -c -l -y -I --wrap -A'), '-N': ('1234', '(none) -p -I --wrap'),
+         '-f': ('absent', '(none) -p -c -l -y -I --wrap -A'), '-N': ('', '(none) -p -I --wrap -A'),
          '-P': ('1234', '(none) -p -c -y -I --wrap'), '-q': (None, '*'), '-v': (None, '*'),
          '-E': ('md5', '(none) -l -I'), '--parent-handle': ('owner', '(none) -I --wrap -A'),
          '--hierarchy': ('owner', '-A'), '--wrap-with': ('absent', '--wrap'), '--tcti': ('x:', KEYGEN_USES_TPM),
