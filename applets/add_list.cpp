@@ -81,7 +81,7 @@ int add_query(protocol::Client& agent, const AddOptions&) {
 }
 
 int add_lock(protocol::Client& agent, const AddOptions&) {
-    agent.expect_trusted_agent();
+    agent.require_trusted_agent();
     const auto password = ask_password("Enter lock password: ");
     if (!same_secret(password, ask_password("Again: ")))
         throw Error(Errc::refused, "Passwords do not match.");
@@ -89,7 +89,7 @@ int add_lock(protocol::Client& agent, const AddOptions&) {
 }
 
 int add_unlock(protocol::Client& agent, const AddOptions&) {
-    agent.expect_trusted_agent();
+    agent.require_trusted_agent();
     const auto password = ask_password("Enter lock password: ");
     return tell_lock("unlock", [&] { agent.unlock(password); });
 }

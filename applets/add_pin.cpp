@@ -19,7 +19,7 @@ constexpr int most_tries = 3; // as ssh asks for a passphrase
 
 /// Asked before the person is: another agent must not even see the PIN.
 void require_extension(protocol::Client& agent) {
-    agent.expect_trusted_agent();
+    agent.require_trusted_agent();
     std::vector<std::string> names;
     try { // caught because many agents know no such question
         names = agent.query();

@@ -142,7 +142,7 @@ Secret secret_message(wire::Writer head, const Secret& last) {
 
 Client::Client(const std::filesystem::path& socket) : socket_(connect_to(socket)) {}
 
-void Client::expect_trusted_agent() const {
+void Client::require_trusted_agent() const {
     const auto peer = os::peer_of(socket_.value());
     if (!os::may_use_agent(peer))
         throw Error(Errc::permission,
@@ -197,7 +197,7 @@ Bytes Client::sign(ByteView key_blob, ByteView data, std::uint32_t flags) {
 }
 
 void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints) {
-    expect_trusted_agent(); // without a PIN it is for all who may use the TPM
+    require_trusted_agent(); // without a PIN it is for all who may use the TPM
     wire::Writer message;
     message.byte(SSH_AGENTC_EXTENSION).text(extension::tpm_add_key);
     // A whole message of its own, number first: the Go agent takes 17 and 25 there, and its tool sends 17.
@@ -216,12 +216,12 @@ void Client::remove_all() {
 }
 
 void Client::lock(const Secret& password) {
-    expect_trusted_agent();
+    require_trusted_agent();
     require_success(secret_message(wire::Writer().byte(SSH_AGENTC_LOCK), password).view());
 }
 
 void Client::unlock(const Secret& password) {
-    expect_trusted_agent();
+    require_trusted_agent();
     require_success(secret_message(wire::Writer().byte(SSH_AGENTC_UNLOCK), password).view());
 }
 
@@ -238,7 +238,7 @@ std::vector<std::string> Client::query() {
 }
 
 PinResult Client::try_pin(ByteView key_blob, const Secret& pin) {
-    expect_trusted_agent();
+    require_trusted_agent();
     const auto message = secret_message(
         wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::tpm_try_pin).string(key_blob), pin);
     return read_answer(successful_request(message.view()), SSH_AGENT_EXTENSION_RESPONSE, read_pin_result);

@@ -37,7 +37,7 @@ class Client {
     /// To be called before a person is asked for a secret, which would be asked for in vain.
     /// @throws Error(permission) unless the agent is one of this user or of root. The requests that carry
     /// keys, PINs or passwords call it themselves; the others carry no secret, and go to any agent.
-    void expect_trusted_agent() const;
+    void require_trusted_agent() const;
 
     /// One message, its first byte the number, and the answer, in which there is at least one byte. Leaves
     /// no copy of the message in memory. @throws Error(unsupported) when it is longer than max_message.
