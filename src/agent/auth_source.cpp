@@ -18,7 +18,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// A question that fails is one without an answer, Answer{}: `||` below waits for whatever ends well.
+/// A question that fails counts as no answer, Answer{}: `||` below passes over what throws. A cancelled one
+/// throws.
 template <class Answer>
 asio::awaitable<Answer> or_say_why(asio::awaitable<Answer> question) {
     try {
@@ -66,9 +67,9 @@ std::optional<AuthOffer> AuthSource::known(const identity::Identity& identity) {
 
 asio::awaitable<AuthOffer> AuthSource::wait_to_ask(std::shared_ptr<const identity::Identity> identity,
                                                    std::optional<pid_t> process) {
-    const bool on_terminal = prompt::choose_asker(prompt::current_circumstances(), prompt::Program::agent) ==
-                             prompt::Asker::terminal;
     for (;;) {
+        const bool on_terminal = prompt::choose_asker(prompt::current_circumstances(),
+                                                      prompt::Program::agent) == prompt::Asker::terminal;
         QuestionQueue::Question question{
             .process = process, .key = name_of(*identity), .on_terminal = on_terminal};
         auto place = co_await questions_.wait(std::move(question));

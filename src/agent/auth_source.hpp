@@ -26,7 +26,7 @@ struct AuthOffer {
     /// Held until the TPM's verdict is in: requests that need the same PIN meanwhile wait, and then find it
     /// known.
     std::optional<QuestionQueue::Place> place = {};
-    /// At trying what nobody knows to be right, held likewise: the TPM's counter stays as it was read.
+    /// Held while an unverified PIN is tried, so that the TPM's counter stays as it was read.
     std::optional<Turn> attempt = {};
 };
 

@@ -91,8 +91,8 @@ asio::awaitable<bool> send(Socket& socket, const Response& response) {
     co_return sent == frame.size();
 }
 
-/// Answers a request that takes its time, in one coroutine up to the sending, so that no other request is
-/// served between the last look at the key's use and the signature's way out.
+/// Answers a request that takes its time, in one coroutine up to the sending, so that no other request runs
+/// between the last check of the key's use and the sending.
 /// @returns false when the client is to go.
 asio::awaitable<bool> answer(Socket& socket, Dispatcher& dispatcher, ByteView message, Client& client) {
     const auto response = co_await dispatcher.handle(message, client);
@@ -111,8 +111,9 @@ asio::awaitable<bool> answer_while_connected(Socket& socket, Dispatcher& dispatc
                                              Client& client) {
     using namespace asio::experimental::awaitable_operators;
     const auto outcome = co_await (answer(socket, dispatcher, message, client) || hung_up(socket));
-    const bool* answered = std::get_if<0>(&outcome);
-    co_return answered != nullptr&&* answered;
+    if (const bool* answered = std::get_if<0>(&outcome))
+        co_return *answered;
+    co_return false;
 }
 
 } // namespace

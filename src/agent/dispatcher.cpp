@@ -158,9 +158,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
     const auto use = state_.keys.use(loop_, line, request.key_blob);
     if (!line) {
         log::debug("sign: not a key of this agent");
-        const auto answer = co_await while_in_use(
-            use, call.client.upstreams.first_answer(call.message, request.key_blob, call.client.bindings));
-        co_return Response(answer ? shared(protocol::framed(*answer)) : failure_, use);
+        const auto reply = co_await while_in_use(use, forward(call, request.key_blob));
+        co_return Response(reply.frame ? reply.frame : failure_, use);
     }
     const auto signature = co_await signer_.sign(use, std::move(request), call.client);
     co_return Response(signature ? shared(protocol::sign_reply(*signature)) : failure_, use);
@@ -193,6 +192,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::RemoveAllIdentities, Call call) {
     log::info("removed all keys");
     if (!call.client.upstreams.empty())
         co_await call.client.upstreams.tell_all(call.message, call.client.bindings);
+    state_.keys.end_upstream_uses(); // of those that came before they were told
     co_return success_;
 }
 
@@ -248,8 +248,12 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     auto line = find_visible(request.key_blob, call.client);
     if (!line || call.client.sessions.attempted())
         co_return extension_failure_;
-    const auto trial = co_await signer_.try_pin(state_.keys.use(loop_, line, request.key_blob),
-                                                tpm::to_auth(std::move(request.pin)), call.client.tries_told);
+    const auto use = state_.keys.use(loop_, line, request.key_blob);
+    auto pin = tpm::to_auth(std::move(request.pin));
+    const auto trial =
+        co_await while_in_use(use, signer_.try_pin(use, std::move(pin), call.client.tries_told));
+    if (use->ended())
+        co_return extension_failure_;
     if (trial.outcome == protocol::PinOutcome::wrong)
         log::error("a wrong PIN for key '", printable(line->identity->comment), "', given by ",
                    os::describe_process(call.client.peer.pid), ": ", trial.text);

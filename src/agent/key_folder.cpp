@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "identity/key_dir.hpp"
+#include "tpm/tpm2b.hpp"
 
 #include <utility>
 
@@ -44,7 +45,7 @@ HeldKey KeyFolder::terms_now() const {
     return terms;
 }
 
-std::optional<ssh::PublicKey> KeyFolder::read(KeyStore& keys, const fs::path& file) {
+std::optional<ssh::PublicKey> KeyFolder::read(KeyStore& keys, const fs::path& file, bool same) {
     if (is_placeholder(file)) {
         log::info(printable(file.string()), ": holds no key; skipped");
         return std::nullopt;
@@ -57,7 +58,10 @@ std::optional<ssh::PublicKey> KeyFolder::read(KeyStore& keys, const fs::path& fi
             return std::nullopt;
         }
         const auto held = keys.find_public_key(identity->public_key);
-        const bool changed = held && held->identity->stamp != identity->stamp;
+        // A client may have added another file of the key, with another PIN.
+        const bool changed = held && ((!same && held->identity->stamp != identity->stamp) ||
+                                      !equal(tpm::view_of(held->identity->key->private_area),
+                                             tpm::view_of(identity->key->private_area)));
         keys.put_file(identity, terms_now());
         return changed ? std::optional(identity->public_key) : std::nullopt;
     } catch (const Error& error) {
@@ -91,7 +95,7 @@ std::vector<ssh::PublicKey> KeyFolder::scan(KeyStore& keys) {
                 second_.insert(file);
             continue;
         }
-        if (auto key = read(keys, file); key && !same)
+        if (auto key = read(keys, file, same))
             touched.push_back(std::move(*key));
     }
     seen_ = std::move(now);
@@ -107,7 +111,9 @@ bool KeyFolder::refresh(KeyStore& keys, const HeldKey& line) {
         if (!(identity->public_key == line.identity->public_key))
             return false;
         log::info("the file of key '", printable(identity->comment), "' has changed; loaded again");
-        keys.put_file(std::move(identity), line);
+        auto terms = terms_now();
+        terms.dies = line.dies;
+        keys.put_file(std::move(identity), terms);
         return true;
     } catch (const Error& error) {
         log::debug(printable(error.what()));

@@ -39,8 +39,9 @@ class KeyFolder {
     };
 
     HeldKey terms_now() const;
-    /// @returns the key of a file that is another one than when the key was read before.
-    std::optional<ssh::PublicKey> read(KeyStore& keys, const std::filesystem::path& file);
+    /// @param same as when it was read before
+    /// @returns its key, when the PIN known for that may be another file's or the old one of this file.
+    std::optional<ssh::PublicKey> read(KeyStore& keys, const std::filesystem::path& file, bool same);
 
     std::filesystem::path folder_;
     protocol::Constraints terms_;

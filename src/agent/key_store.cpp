@@ -17,24 +17,20 @@ HeldKeyPtr found_or_null(const std::vector<HeldKeyPtr>& keys, const auto& matche
     return found == keys.end() ? nullptr : *found;
 }
 
-/// The same line with other key material.
-HeldKeyPtr with_identity(const HeldKey& line, IdentityPtr identity) {
-    HeldKey out = line;
-    out.identity = std::move(identity);
-    return std::make_shared<const HeldKey>(std::move(out));
-}
-
 HeldKeyPtr with_certificate(const HeldKey& line, const ssh::Certificate& certificate) {
     HeldKey out = line;
     out.certificate = certificate;
     return std::make_shared<const HeldKey>(std::move(out));
 }
 
-HeldKeyPtr with_terms(const HeldKey& line, const HeldKey& terms) {
-    HeldKey out = line;
-    out.constraints = terms.constraints;
-    out.dies = terms.dies;
-    return std::make_shared<const HeldKey>(std::move(out));
+/// The folder's certificate of a client's key, on the terms of both.
+HeldKey on_joint_terms(HeldKey line, const HeldKey& folder, const HeldKey& key) {
+    line.constraints = key.constraints;
+    line.constraints.confirm = line.constraints.confirm || folder.constraints.confirm;
+    line.dies = key.dies ? key.dies : folder.dies;
+    if (key.dies && folder.dies)
+        line.dies = std::min(*key.dies, *folder.dies);
+    return line;
 }
 
 bool is_from_folder(const HeldKeyPtr& line) {
@@ -77,6 +73,13 @@ bool KeyStore::would_loosen(const HeldKey& line) const {
     });
 }
 
+bool KeyStore::has_looser(const HeldKey& line) const {
+    return std::ranges::any_of(keys_, [&](const auto& other) {
+        return other->identity->public_key == line.identity->public_key &&
+               protocol::loosens(other->constraints, line.constraints);
+    });
+}
+
 void KeyStore::add(HeldKey key) {
     if (key.is_given())
         former_.given(key);
@@ -92,12 +95,16 @@ void KeyStore::add(HeldKey key) {
     changed();
 }
 
-/// A certificate of the folder on other terms than its key would serve the key without those.
+/// Otherwise the folder's certificate would sign without the key's constraints.
 void KeyStore::share_terms(const HeldKey& key) {
-    for (auto& line : keys_)
-        if (is_from_folder(line) && line->certifies() &&
-            line->identity->public_key == key.identity->public_key)
-            line = with_terms(*line, key);
+    for (auto& line : keys_) {
+        if (!is_from_folder(line) || !line->certifies() ||
+            !(line->identity->public_key == key.identity->public_key))
+            continue;
+        auto joint = on_joint_terms(*line, files_.at(line->identity->file).terms, key);
+        former_.apply_to(joint);
+        line = std::make_shared<const HeldKey>(std::move(joint));
+    }
 }
 
 KeyUsePtr KeyStore::use(const boost::asio::any_io_executor& loop, HeldKeyPtr line, ByteView blob) {
@@ -113,17 +120,15 @@ void KeyStore::end_uses_where(const std::function<bool(const KeyUse&)>& over) co
             use->end();
 }
 
-void KeyStore::end_uses() {
-    end_uses_where([](const KeyUse&) { return true; });
-}
-
 void KeyStore::end_upstream_uses(ByteView blob) {
-    end_uses_where([&](const KeyUse& use) { return !use.line() && equal(use.blob(), blob); });
+    end_uses_where(
+        [&](const KeyUse& use) { return !use.line() && (blob.empty() || equal(use.blob(), blob)); });
 }
 
-/// True when the line is there, or has been replaced by the same key on the same terms.
-bool KeyStore::still_holds(const HeldKey& line) const {
-    const auto now = find_line(line.blob());
+/// True when its line would serve the request today, or the same key on the same terms.
+bool KeyStore::still_serves(const KeyUse& use) const {
+    const auto& line = *use.line();
+    const auto now = find(use.blob());
     return now && now->constraints == line.constraints &&
            equal(tpm::view_of(now->identity->key->private_area),
                  tpm::view_of(line.identity->key->private_area));
@@ -179,10 +184,15 @@ bool KeyStore::has_file(const ssh::PublicKey& key) const {
 }
 
 /// The lines of this key that are not the folder's get what the TPM loads from its file.
-void KeyStore::reload_given(const IdentityPtr& identity) {
-    for (auto& line : keys_)
-        if (!is_from_folder(line) && line->identity->public_key == identity->public_key)
-            line = with_identity(*line, identity);
+void KeyStore::reload_given(const IdentityPtr& identity, bool confirm) {
+    for (auto& line : keys_) {
+        if (is_from_folder(line) || !(line->identity->public_key == identity->public_key))
+            continue;
+        HeldKey reloaded = *line;
+        reloaded.identity = identity;
+        reloaded.constraints.confirm = reloaded.constraints.confirm || confirm;
+        line = std::make_shared<const HeldKey>(std::move(reloaded));
+    }
 }
 
 /// A certificate that a client gave follows the one in the file.
@@ -222,7 +232,7 @@ std::vector<HeldKeyPtr> KeyStore::lines_of(const IdentityPtr& identity, const He
         return out;
     const auto key = find_line(identity->public_key.blob());
     if (key && key->is_given())
-        line = *with_terms(line, *key);
+        line = on_joint_terms(line, terms, *key);
     give(identity->certificate);
     return out;
 }
@@ -230,10 +240,10 @@ std::vector<HeldKeyPtr> KeyStore::lines_of(const IdentityPtr& identity, const He
 void KeyStore::put_file(const IdentityPtr& identity, const HeldKey& terms) {
     const auto name = name_of(identity->public_key);
     const auto& certificate = identity->certificate;
-    const auto before = std::exchange(files_[identity->file],
-                                      Content{name, certificate ? copy_of(certificate->blob) : Bytes()});
+    const auto before = std::exchange(
+        files_[identity->file], Content{name, certificate ? copy_of(certificate->blob) : Bytes(), terms});
     file_keys_.insert(name);
-    reload_given(identity);
+    reload_given(identity, terms.constraints.confirm);
     follow_certificate(before.key == name ? ByteView(before.certificate) : ByteView(), identity);
     const auto replaced = [&](const auto& key) {
         return is_from_folder(key) &&
@@ -272,9 +282,9 @@ void KeyStore::changed() {
     restricted_ =
         std::ranges::any_of(keys_, [](const auto& key) { return !key->constraints.destinations.empty(); });
     listing_.reset();
-    end_uses_where([this](const KeyUse& use) { return use.line() && !still_holds(*use.line()); });
-    for (const auto& listener : listeners_)
-        listener();
+    end_uses_where([this](const KeyUse& use) { return use.line() && !still_serves(use); });
+    if (listener_)
+        listener_();
 }
 
 Bytes listing_of(const std::vector<HeldKeyPtr>& keys) {

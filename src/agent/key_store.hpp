@@ -28,12 +28,16 @@ class KeyStore {
     /// @param blob as the request names the key.
     KeyUsePtr use(const boost::asio::any_io_executor& loop, HeldKeyPtr line, ByteView blob);
     /// Ends all uses.
-    void end_uses();
-    /// Ends those of a key of an upstream agent.
-    void end_upstream_uses(ByteView blob);
+    void end_uses() {
+        end_uses_where([](const KeyUse&) { return true; });
+    }
+    /// Ends those of a key of an upstream agent; of all their keys without a blob.
+    void end_upstream_uses(ByteView blob = {});
 
     /// True for a line that may be used where another line of the same key may not.
     bool would_loosen(const HeldKey& line) const;
+    /// The reverse.
+    bool has_looser(const HeldKey& line) const;
 
     /// Adds a line, or puts it in the place of the one with the same blob. The certificates that the key
     /// folder gives of a client's key are held on the terms of the key.
@@ -70,21 +74,22 @@ class KeyStore {
 
     std::size_t size() const noexcept { return keys_.size(); }
     /// Called after each change, before the change has returned.
-    void on_change(std::function<void()> listener) { listeners_.push_back(std::move(listener)); }
+    void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
 
   private:
     /// What a file of the key folder has.
     struct Content {
         std::string key;   ///< blob
         Bytes certificate; ///< blob; empty for none
+        HeldKey terms;     ///< of its lines, unless a client gives them
     };
 
-    void reload_given(const IdentityPtr& identity);
+    void reload_given(const IdentityPtr& identity, bool confirm);
     void follow_certificate(ByteView before, const IdentityPtr& identity);
     std::vector<HeldKeyPtr> lines_of(const IdentityPtr& identity, const HeldKey& terms) const;
     void share_terms(const HeldKey& key);
     void note_gone(const HeldKey& line);
-    bool still_holds(const HeldKey& line) const;
+    bool still_serves(const KeyUse& use) const;
     void end_uses_where(const std::function<bool(const KeyUse&)>& over) const;
     void changed();
 
@@ -95,7 +100,7 @@ class KeyStore {
     bool restricted_ = false;
     mutable std::shared_ptr<const Bytes> listing_; ///< null: to be made
     std::vector<std::weak_ptr<KeyUse>> uses_;
-    std::vector<std::function<void()>> listeners_;
+    std::function<void()> listener_;
 };
 
 /// A list answer of these lines, framed.

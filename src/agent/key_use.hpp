@@ -3,8 +3,9 @@
 
 #include "agent/held_key.hpp"
 
+#include <exception>
 #include <memory>
-#include <optional>
+#include <utility>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>

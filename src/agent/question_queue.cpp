@@ -1,8 +1,11 @@
 #include "agent/question_queue.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <list>
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
@@ -12,28 +15,27 @@ namespace sshtpm::agent {
 namespace asio = boost::asio;
 
 struct QuestionQueue::Entry {
-    Entry(const asio::any_io_executor& loop, Question wanted, std::uint64_t start)
-        : question(std::move(wanted)), turn(start), decided(loop) {}
+    Entry(const asio::any_io_executor& loop, Question wanted, std::uint64_t start_tag)
+        : question(std::move(wanted)), start(start_tag), decided(loop) {}
 
     Question question;
-    std::uint64_t turn; ///< the lowest one is served first
+    std::uint64_t start; ///< the lowest one is served first
     bool open = false;
     /// Closed when the question may be asked, or need not be.
     asio::experimental::channel<void(boost::system::error_code)> decided;
 };
 
-/// Those that are open and those that wait, in the order in which they came. Turns are given as in start-time
-/// fair queueing: a process gets its next one behind its last, and a process that comes anew gets the one
-/// that is served now.
+/// Those that are open and those that wait, in the order in which they came. Start-time fair queueing: each
+/// question of a process starts behind the one before, and the first one of a process where the queue is now.
 struct QuestionQueue::Entries {
     explicit Entries(asio::any_io_executor executor) : loop(std::move(executor)) {}
 
-    std::uint64_t next_turn(const Question& question) const {
-        auto turn = served;
+    std::uint64_t next_start(const Question& question) const {
+        auto start = served;
         for (const auto& entry : list)
             if (entry->question.process == question.process)
-                turn = std::max(turn, entry->turn + 1);
-        return turn;
+                start = std::max(start, entry->start + 1);
+        return start;
     }
 
     bool may_open(const Question& question) const {
@@ -57,11 +59,11 @@ struct QuestionQueue::Entries {
             std::shared_ptr<Entry> next;
             for (const auto& entry : list)
                 if (!entry->open && entry->decided.is_open() && may_open(entry->question) &&
-                    (!next || entry->turn < next->turn))
+                    (!next || entry->start < next->start))
                     next = entry;
             if (!next)
                 return;
-            served = next->turn;
+            served = std::max(served, next->start); // one that had to wait for its key is behind
             next->open = true;
             next->decided.close();
         }
@@ -74,8 +76,8 @@ struct QuestionQueue::Entries {
 
 QuestionQueue::Place::Place(std::shared_ptr<Entries> entries, Question question)
     : entries_(std::move(entries)) {
-    const auto turn = entries_->next_turn(question);
-    entry_ = std::make_shared<Entry>(entries_->loop, std::move(question), turn);
+    const auto start = entries_->next_start(question);
+    entry_ = std::make_shared<Entry>(entries_->loop, std::move(question), start);
     entries_->list.push_back(entry_);
 }
 

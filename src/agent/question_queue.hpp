@@ -1,9 +1,7 @@
 #pragma once
-// Whose question a person sees next: many requests may have one, and no process may keep the others waiting.
+// The queue of questions to a person, fair between processes.
 
 #include <cstddef>
-#include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,7 +9,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/experimental/channel.hpp>
 
 namespace sshtpm::agent {
 
@@ -25,7 +22,7 @@ class QuestionQueue {
     struct Question {
         std::optional<pid_t> process; ///< nothing for forwarded connections
         std::string key = {};     ///< the blob of the key whose PIN is asked for; one at a time for each key
-        bool on_terminal = false; ///< which shows one at a time
+        bool on_terminal = false; ///< one that waits for the terminal takes no place from the others
     };
 
     explicit QuestionQueue(const boost::asio::any_io_executor& loop);

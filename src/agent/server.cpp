@@ -112,16 +112,14 @@ asio::awaitable<void> stop_when_readable(asio::io_context& loop, UniqueFd descri
 /// The terminal that this process is to end with. Empty where it has none, as under systemd and in the
 /// background, and where nohup(1) has it ignore SIGHUP.
 UniqueFd terminal_to_end_with() {
-    struct sigaction hang_up {};
-    ::sigaction(SIGHUP, nullptr, &hang_up);
-    if (hang_up.sa_handler == SIG_IGN)
+    if (os::was_ignored_at_start(SIGHUP))
         return {};
     return UniqueFd(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
 }
 
-/// Nobody can be asked there then, and the shell that knew of this agent is gone. SIGHUP does not tell: a
-/// shell that ends sends none to its jobs in the background, and a person sends it to have the key folder
-/// read.
+/// Ends the agent when its terminal hangs up: nobody can be asked there any more, and the shell that knew of
+/// the agent is gone. SIGHUP does not tell: a shell that ends sends none to its jobs in the background, and a
+/// person sends it to have the key folder read.
 asio::awaitable<void> stop_at_hang_up(asio::io_context& loop, UniqueFd terminal) {
     asio::posix::stream_descriptor descriptor(loop, terminal.release());
     boost::system::error_code failure;
@@ -129,11 +127,6 @@ asio::awaitable<void> stop_at_hang_up(asio::io_context& loop, UniqueFd terminal)
                                    asio::redirect_error(asio::use_awaitable, failure));
     if (failure)
         co_return;
-    // The shell and, at the shell's end, the kernel send more of them, which must not cut the end short.
-    sigset_t hang_up;
-    sigemptyset(&hang_up);
-    sigaddset(&hang_up, SIGHUP);
-    ::pthread_sigmask(SIG_BLOCK, &hang_up, nullptr);
     log::info("the terminal has hung up; ending");
     loop.stop();
 }
@@ -155,9 +148,21 @@ asio::awaitable<void> follow_signals(asio::io_context& loop, asio::signal_set& s
     }
 }
 
-/// @param signals a second one ends the process at once, from now on.
+/// Takes back the questions, so that the terminal echoes again and no askpass is left.
+void end_requests(asio::io_context& loop, State& state) {
+    constexpr int most_steps = 10'000; // clients go on asking
+    state.keys.end_uses();
+    loop.restart();
+    for (int step = 0; step < most_steps && loop.poll_one() > 0; ++step) {
+    }
+}
+
+/// @param signals a second one ends the process at once, from now on. But a shell that ends and the kernel
+/// may
+///     both send SIGHUP, which must not cut the end short.
 void end(ListeningSocket& socket, TpmLane& lane, asio::signal_set& signals) {
-    signals.clear();
+    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGALRM})
+        signals.remove(number);
     if (lane.end_within(end_limit))
         return;
     log::error("the TPM does not answer; ending without it");
@@ -172,11 +177,11 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     os::return_large_buffers();
     asio::io_context loop(1);
     auto terminal = terminal_to_end_with(); // before SIGHUP has a handler: a hang-up ends this until then
-    asio::signal_set signals(loop, SIGTERM, SIGINT, SIGHUP);
-    signals.add(SIGUSR1);
-    signals.add(SIGALRM);
-    if (!os::was_ignored_at_start(SIGQUIT)) // as a shell's "&" has it
-        signals.add(SIGQUIT);
+    asio::signal_set signals(loop, SIGTERM, SIGHUP, SIGUSR1);
+    signals.add(SIGALRM); // without a handler it would end the agent with the terminal's echo off
+    for (const int number : {SIGINT, SIGQUIT})
+        if (!os::was_ignored_at_start(number)) // a shell without job control ignores both for "&"
+            signals.add(number);
     TpmLane lane(loop.get_executor(), options.target, options.owner_password);
     LaneService tpm(lane);
     auto watched = watch(options.key_dir); // before the folder is read: no change goes unseen
@@ -215,6 +220,7 @@ void run_server(ListeningSocket& socket, const ServerOptions& options, const std
     });
     loop.run();
     announcer.stopping();
+    end_requests(loop, state);
     end(socket, lane, signals);
 }
 

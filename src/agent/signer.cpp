@@ -72,8 +72,8 @@ Signer::sign_digest(KeyUsePtr use, ssh::Hash hash, Bytes digest, const Requester
             co_return std::nullopt;
         auto result = co_await tpm_.sign(identity, offer->auth, hash, digest);
         if (auto* signature = std::get_if<ssh::RawSignature>(&result)) {
-            if (!offer->known && !use->ended()) // a lock has wiped all PINs
-                auth_source_.taken(*use->line(), offer->auth);
+            if (!offer->known)
+                keep_pin(*use, offer->auth);
             else if (offer->known && !offer->auth)
                 auth_source_.signed_without(*identity);
             co_return std::move(*signature);
@@ -99,6 +99,12 @@ asio::awaitable<std::optional<AuthOffer>> Signer::next_offer(IdentityPtr identit
     if (offer.known)
         co_return std::move(offer);
     co_return co_await ask(std::move(identity), std::move(offer), refused, requester);
+}
+
+/// Not after a lock, which has wiped all PINs, and not beside a looser line of the key, which would use the
+/// PIN without what this one demands.
+bool Signer::keep_pin(const KeyUse& use, const tpm::Auth& auth) {
+    return !use.ended() && !state_.keys.has_looser(*use.line()) && auth_source_.taken(*use.line(), auth);
 }
 
 /// What the file of a key says of its having no PIN may be wrong, and then costs a try: not the last one.
@@ -201,7 +207,7 @@ asio::awaitable<Signer::PinTrial> Signer::try_pin(KeyUsePtr use, tpm::Auth pin, 
             co_return PinTrial{protocol::PinOutcome::wrong, protocol::unknown_tries, "the PIN is wrong"};
         co_return PinTrial{protocol::PinOutcome::wrong, after->tries_left(), tpm::lockout_text(*after)};
     }
-    if (!use->ended() && auth_source_.taken(*use->line(), pin))
+    if (keep_pin(*use, pin))
         co_return PinTrial{protocol::PinOutcome::kept, protocol::unknown_tries, "the PIN is right"};
     co_return PinTrial{protocol::PinOutcome::not_kept, protocol::unknown_tries,
                        "the PIN is right, and this agent keeps none"};

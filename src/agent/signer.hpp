@@ -58,6 +58,7 @@ class Signer {
     static bool may_ask(const identity::Identity& identity, const std::optional<tpm::Lockout>& state,
                         int refused);
     boost::asio::awaitable<std::optional<tpm::Lockout>> lockout();
+    bool keep_pin(const KeyUse& use, const tpm::Auth& auth);
 
     State& state_;
     TpmService& tpm_;

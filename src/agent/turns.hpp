@@ -32,9 +32,6 @@ class Turns {
     /// Waits until one is free. Those who wait are served in their order; cancelling gives up the place.
     boost::asio::awaitable<Turn> take() const;
 
-    /// True while somebody has or wants one.
-    bool in_use() const noexcept { return channel_.use_count() > 1; }
-
   private:
     std::shared_ptr<Turn::Channel> channel_;
 };

@@ -63,7 +63,7 @@ TEST_CASE("what was deleted is gone when all files are read again") {
     CHECK(lab.comments().empty());
 }
 
-TEST_CASE("a key that was removed stays away until its file changes or all is forgotten") {
+TEST_CASE("a key that was removed stays away until its file changes or all files are read again") {
     Lab lab;
     lab.key_folder.scan(lab.keys);
     lab.keys.clear();
@@ -72,7 +72,7 @@ TEST_CASE("a key that was removed stays away until its file changes or all is fo
     SECTION("its file changes") {
         lab.write("Comment: second\n" + lab.text);
     }
-    SECTION("all is forgotten") {
+    SECTION("all files are read again") {
         lab.key_folder.read_all_again();
     }
     lab.key_folder.scan(lab.keys);

@@ -65,7 +65,7 @@ TEST_CASE("unless it is told otherwise, a PIN is kept for 30 minutes after its u
     CHECK(agent::PinLifetime{}.total == 8h);
 }
 
-TEST_CASE("a PIN goes at the end of the key that it was given for") {
+TEST_CASE("a PIN is forgotten when the lifetime of its key ends") {
     const auto key = support::an_identity("")->public_key;
     const auto end = os::BootClock::now() + 10s;
     agent::PinCache cache(agent::PinLifetime{});

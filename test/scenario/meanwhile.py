@@ -9,13 +9,13 @@ import unittest
 
 from agent import Agent, Askpass, ours
 from lab import Scenario, wait_until
-from protocol import (CONFIRM, NOT_KEPT, destination, frame, hop, lifetime, lock, read_pin_outcome,
+from protocol import (CONFIRM, destination, frame, hop, lifetime, lock,
                       readable, remove_identity, restrict_destination, sign_request, tpm_add_key, try_pin, unlock)
 from softkey import SoftKey
 from swtpm import Swtpm
 
 PIN = 'correct horse 42'
-FAILURE, SUCCESS, SIGN_RESPONSE = b'\x05', b'\x06', 14
+FAILURE, SUCCESS, EXTENSION_FAILURE, SIGN_RESPONSE = b'\x05', b'\x06', b'\x1c', 14
 PASSWORD = b'open sesame'
 
 
@@ -144,14 +144,14 @@ class Meanwhile(Scenario):
         self.assert_forgotten()
 
     def sign_while(self, change):
-        """The person has typed the PIN, and the TPM signs. That was asked for before, and may be sent."""
+        """The person has typed the PIN, and the TPM signs."""
         with contextlib.ExitStack() as hanging:
             with self.question(PIN):
                 hanging.enter_context(self.tpm.stopped())
             wait_until(lambda: not self.agent.children(), 'the end of askpass')
             self.settle()
             change()
-        self.client.read_frame()
+        self.assert_refused()
 
     def test_the_removal_of_a_key_while_the_tpm_signs_counts(self):
         self.sign_while(self.remove)
@@ -173,7 +173,7 @@ class Meanwhile(Scenario):
             self.client.send(frame(try_pin(self.key.blob, PIN.encode())))
             self.settle()
             change()
-        self.assertEqual(read_pin_outcome(self.client.read_frame()), NOT_KEPT)
+        self.assertEqual(self.client.read_frame(), EXTENSION_FAILURE)
 
     def test_a_pin_is_not_kept_for_a_key_that_was_removed(self):
         self.try_pin_while(self.remove)

@@ -85,7 +85,7 @@ class Pins(Scenario):
         key = self.lab.make_key('x', pin=PIN, folder=self.lab.make_folder('elsewhere'))
         askpass = Askpass(self.lab)
         agent = Agent(self.lab, '-d', env=askpass.env)
-        self.add(agent, key, lifetime(3))
+        self.add(agent, key, lifetime(8))
         self.run_pin(agent, key)
         self.add(agent, key, b'')
         self.assertTrue(self.signs(agent, key.blob))

@@ -8,7 +8,7 @@ import unittest
 
 from agent import Agent, Askpass
 from lab import Scenario, read, wait_until
-from protocol import (CONFIRM, FAILURE, SUCCESS, frame, lifetime, lock, readable, remove_identity,
+from protocol import (CONFIRM, FAILURE, SUCCESS, Connection, frame, lifetime, lock, readable, remove_identity,
                       sign_request, tpm_add_key)
 from swtpm import Swtpm
 
@@ -116,7 +116,7 @@ exit 1
         """Each in a connection of its own, until the window is there."""
         clients = []
         for key in keys:
-            clients.append(stack.enter_context(agent.connect()))
+            clients.append(stack.enter_context(Connection.of_another_process(agent.socket)))
             before = len(self.running())
             clients[-1].send(frame(sign_request(key.blob, b'data')))
             wait_until(lambda count=before: len(self.running()) == count + 2, 'the shell and its program')
@@ -142,7 +142,7 @@ exit 1
                 agent.stop(how)
                 self.assert_all_gone()
 
-    def test_so_many_are_open_as_may_be_and_no_more(self):
+    def test_a_question_taken_back_leaves_room_for_the_next(self):
         agent = Agent(self.lab, env=self.env)
         for _ in range(3):
             with contextlib.ExitStack() as stack:
