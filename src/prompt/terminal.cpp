@@ -94,7 +94,8 @@ class EchoOff {
         if (::tcgetattr(terminal_, &now) != 0 || now.c_lflag != silent_.c_lflag)
             return;
         const Unstoppable unstoppable;
-        ::tcflush(terminal_, TCIFLUSH); // half a secret must not reach the next reader
+        if (may_read(terminal_)) // half a secret must not reach the next reader
+            ::tcflush(terminal_, TCIFLUSH);
         ::tcsetattr(terminal_, TCSANOW, &before_);
         show(terminal_, "\n"); // the one that was not echoed
     }
@@ -142,7 +143,8 @@ bool terminal_available() {
 
 void wait_for_foreground() {
     const auto terminal = open_terminal();
-    while (::tcflush(terminal.value(), TCIFLUSH) != 0)
+    // It changes nothing. tcflush(3) would drop what was typed for others before it stops this process.
+    while (::tcflow(terminal.value(), TCOON) != 0)
         if (errno != EINTR)
             throw Error::from_errno(errno, terminal_path);
 }
