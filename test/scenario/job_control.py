@@ -55,7 +55,7 @@ class JobControl(Scenario):
             shell.type(CTRL_Z)
         else:
             os.kill(pid, how)
-        wait_until(lambda: is_stopped(pid), 'the stop')
+        shell.wait_stopped(pid)
         shell.look(echo=how != signal.SIGSTOP)  # which no program can prepare for
         between()
         shell.run('fg')
@@ -79,7 +79,7 @@ class JobControl(Scenario):
         def background(shell, pid):
             shell.run('bg')
             shell.look()
-            wait_until(lambda: is_stopped(pid), 'the stop in the background')
+            shell.wait_stopped(pid)
             shell.look()
 
         def body(shell):
@@ -94,7 +94,7 @@ class JobControl(Scenario):
         def body(shell):
             shell.run(self.keygen + ' &')
             pid = shell.child()
-            wait_until(lambda: is_stopped(pid), 'the stop in the background')
+            shell.wait_stopped(pid)
             shell.look()
             self.assertNotIn(PROMPT, shell.transcript)
             shell.run('fg')
@@ -110,7 +110,7 @@ class JobControl(Scenario):
                     shell.run(line)
                     pid = shell.child(shell.child())
                     if line.endswith('&'):
-                        wait_until(lambda pid=pid: is_stopped(pid), 'the stop in the background')
+                        shell.wait_stopped(pid)
                         shell.look()
                         shell.run('fg')
                     shell.read_until(PROMPT)
@@ -126,7 +126,7 @@ class JobControl(Scenario):
                         shell.run(self.keygen + suffix)
                         pid = shell.child()
                         if suffix:
-                            wait_until(lambda pid=pid: is_stopped(pid), 'the stop in the background')
+                            shell.wait_stopped(pid)
                         else:
                             shell.read_until(PROMPT)
                             shell.type(HALF)

@@ -129,6 +129,10 @@ class Shell(Terminal):
             return read(f'/proc/{parent}/task/{parent}/children').split()
         return int(wait_until(lambda: len(ids()) == 1 and ids(), 'a program in the shell')[0])
 
+    def wait_stopped(self, pid):
+        """A program, and the one around it, whose stop the shell waits for."""
+        wait_until(lambda: is_stopped(pid) and is_stopped(self.child()), 'the stop')
+
 
 def status(pid):
     """The fields of /proc/PID/stat from the third one, the state."""
