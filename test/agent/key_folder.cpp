@@ -195,6 +195,30 @@ TEST_CASE("a line is refreshed when its file was replaced since, by the same key
     CHECK(lab.comments() == Comments{"second"});
 }
 
+TEST_CASE("a key is told of when the folder's file takes the place of another one that a client gave") {
+    Lab lab;
+    lab.key_folder.scan(lab.keys);
+    auto line = *lab.keys.visible({})[0];
+    keyfile::KeyFile other = *line.identity->key;
+    other.private_area.buffer[0] ^= 1;
+    line.identity = std::make_shared<const identity::Identity>(identity::make_identity(std::move(other), ""));
+    line.origin = agent::HeldKey::Origin::client;
+    lab.keys.add(line);
+    lab.key_folder.read_all_again();
+    CHECK(lab.key_folder.scan(lab.keys).size() == 1); // the PIN known for it is the other file's
+    lab.key_folder.read_all_again();
+    CHECK(lab.key_folder.scan(lab.keys).empty());
+}
+
+TEST_CASE("what the agent demands of its folder's keys holds for one that a client gave before") {
+    Lab lab;
+    lab.keys.add(
+        {.identity = support::an_identity("the client's"), .origin = agent::HeldKey::Origin::client});
+    agent::KeyFolder(lab.folder.path(), {.lifetime = {}, .confirm = true, .destinations = {}}).scan(lab.keys);
+    REQUIRE(lab.keys.size() == 1);
+    CHECK(lab.keys.visible({})[0]->constraints.confirm);
+}
+
 TEST_CASE("files that are broken, of no use, or no files are skipped") {
     const support::TempFolder folder;
     const auto put = [&](const char* name, const std::string& text) {

@@ -4,6 +4,8 @@
 #include "support/catch.hpp"
 #include "wire/reader.hpp"
 
+#include <boost/asio/io_context.hpp>
+
 using namespace sshtpm;
 using agent::HeldKey;
 using support::an_identity;
@@ -85,4 +87,55 @@ TEST_CASE("only keys with destinations make the list depend on the connection") 
     CHECK(store.visible(failed)[0]->identity->comment == "one");
     store.clear();
     CHECK_FALSE(store.restricted());
+}
+
+TEST_CASE("a use of a key lasts while its line is there on the same terms") {
+    boost::asio::io_context loop;
+    agent::KeyStore store;
+    store.add({.identity = an_identity("one")});
+    store.add({.identity = another_identity("two")});
+    const auto blob = copy_of(an_identity("")->public_key.blob());
+    const auto use = store.use(loop.get_executor(), store.find(blob), blob);
+    store.remove(another_identity("")->public_key.blob());
+    store.add({.identity = an_identity("the same again")});
+    CHECK_FALSE(use->ended());
+    SECTION("other terms") {
+        store.add({.identity = an_identity("one"),
+                   .constraints = {.lifetime = {}, .confirm = true, .destinations = {}}});
+    }
+    SECTION("removed") {
+        store.remove(blob);
+    }
+    SECTION("all uses end") {
+        store.end_uses();
+    }
+    CHECK(use->ended());
+}
+
+TEST_CASE("a use of an upstream agent's key ends with that key, or with all") {
+    boost::asio::io_context loop;
+    agent::KeyStore store;
+    const auto one = store.use(loop.get_executor(), nullptr, bytes_of("one")),
+               other = store.use(loop.get_executor(), nullptr, bytes_of("other"));
+    store.add({.identity = an_identity("ours")});
+    store.end_upstream_uses(bytes_of("one"));
+    CHECK(one->ended());
+    CHECK_FALSE(other->ended());
+    store.end_upstream_uses();
+    CHECK(other->ended());
+}
+
+TEST_CASE("a line is looser than others of its key, and others than it") {
+    agent::KeyStore store;
+    const HeldKey free{.identity = an_identity("one")},
+        confirmed{.identity = an_identity("one"),
+                  .constraints = {.lifetime = {}, .confirm = true, .destinations = {}}};
+    CHECK_FALSE(store.would_loosen(free));
+    store.add(confirmed);
+    CHECK(store.would_loosen(free));
+    CHECK_FALSE(store.would_loosen({.identity = another_identity("two")}));
+    CHECK_FALSE(store.has_looser(free));
+    store.add(free);
+    CHECK(store.has_looser(confirmed));
+    CHECK_FALSE(store.has_looser(free));
 }

@@ -79,7 +79,7 @@ class Confirm(Scenario):
     def test_all_else_is_a_no(self):
         for text, reason in (('echo no', NO), ('echo y', NO), ('echo "yes please"', NO), ('echo " yes"', NO),
                              ('exit 1', NO), ('echo yes; exit 1', NO), ('exit 255', NO),
-                             ('head -c 5000 /dev/zero | tr "\\0" y', NO), ('kill -9 $$', FAILED),
+                             ('head -c 5000 /dev/zero | tr "\\0" y', FAILED), ('kill -9 $$', FAILED),
                              ('echo yes; kill -9 $$', FAILED), ('echo yes; kill -15 $$', FAILED)):
             with self.subTest(text):
                 agent = self.agent_that_asks(self.script(text))
