@@ -157,9 +157,8 @@ void end_requests(asio::io_context& loop, State& state) {
     }
 }
 
-/// @param signals a second one ends the process at once, from now on. But a shell that ends and the kernel
-/// may
-///     both send SIGHUP, which must not cut the end short.
+/// A second signal ends the process at once, from now on; but not SIGHUP, which a shell that ends and the
+/// kernel may both send.
 void end(ListeningSocket& socket, TpmLane& lane, asio::signal_set& signals) {
     for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGALRM})
         signals.remove(number);
