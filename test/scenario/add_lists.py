@@ -147,7 +147,7 @@ class WithOthers(AddScenario):
 
     def test_what_does_not_go_together_or_is_not_there(self):
         self.socket = Recorder(self.lab).path
-        self.assert_refused(self.add('-l', '-D'), 'different things', status=2)
+        self.assert_refused(self.add('-l', '-D'), 'conflicting options', status=2)
         self.assert_refused(self.add('-t', 'soon'), 'soon', status=2)
         self.assert_refused(self.add('-E', 'sha1'), 'sha1', status=2)
         self.assert_refused(self.add('--nonsense'), 'nonsense', status=2)

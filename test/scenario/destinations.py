@@ -26,7 +26,9 @@ class Destinations:
 
     def give(self, *destinations, key=None, status=0):
         options = [word for destination in destinations for word in ('-h', destination)]
-        return self.add(self.agent, key or self.key, *options, '-H', self.hosts.known_hosts, status=status)
+        if options:
+            options += '-H', self.hosts.known_hosts
+        return self.add(self.agent, key or self.key, *options, status=status)
 
     def forward(self, *route, **more):
         there = Forwarded(self.hosts, self.agent, *route, **more)

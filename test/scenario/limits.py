@@ -221,7 +221,7 @@ class Limits(Scenario):
             waiting.send(frame(sign_request(self.key.blob, b'data')))
             self.assert_others_are_served(agent, 1)
             self.assertEqual(readable([waiting], 0), [])
-        self.assertEqual(waiting.read_frame()[0], SIGN_RESPONSE)
+        self.assertEqual(waiting.read_frame()[0], FAILURE)  # the lock has ended the request
 
 
 if __name__ == '__main__':
