@@ -1,7 +1,9 @@
 """A program that runs beside a scenario, and what it says."""
 
+import contextlib
 import os
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -71,6 +73,14 @@ class Process:
         status = self.popen.wait(deadline)
         self._reader.join(deadline)
         return status
+
+    @contextlib.contextmanager
+    def stopped(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def end(self):
         if self.popen.poll() is None:

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import re
-import signal
 import socket
 
 from lab import read, wait_until
@@ -43,14 +42,9 @@ class Swtpm:
         self.process.popen.kill()
         self.process.wait()
 
-    @contextlib.contextmanager
     def stopped(self):
         """It hangs meanwhile, in whatever it does or is asked to do."""
-        os.kill(self.process.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.process.pid, signal.SIGCONT)
+        return self.process.stopped()
 
     @staticmethod
     def _listen(path):
