@@ -70,7 +70,7 @@ Examples
 constexpr cli::Modes making = 1U << 0, new_pin = 1U << 1, new_comment = 1U << 2, fingerprint = 1U << 3,
                      public_key = 1U << 4, public_key_of = 1U << 5, importing = 1U << 6, wrapping = 1U << 7,
                      host_keys = 1U << 8, supported = 1U << 9;
-/// Those that work on a key file that is there, by default on that of the type.
+/// Modes that work on an existing key file; -t chooses the default one.
 constexpr cli::Modes existing = new_pin | new_comment | fingerprint | public_key;
 using Mode = cli::RunnableMode<int(const KeygenOptions&)>;
 constexpr std::array modes{Mode{{making, "making a key"}, keygen_create},

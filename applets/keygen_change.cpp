@@ -171,7 +171,7 @@ void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
 
 int keygen_change_pin(const KeygenOptions& options) {
     const auto file = existing_key(options);
-    const auto stamp = stamp_of(file); // before reading: what somebody writes from here on is seen
+    const auto stamp = stamp_of(file); // before reading, so that a later change by another program is seen
     const auto content = read_file(file, keyfile::max_file_size);
     const auto identity = identity_of(parse_key(text_of(content), file), file);
     const auto device = options.open_device();

@@ -105,8 +105,8 @@ asio::awaitable<bool> answer(Socket& socket, Dispatcher& dispatcher, ByteView me
     co_return false;
 }
 
-/// The same until the client has gone: nobody is asked for a PIN on behalf of a client that does not wait for
-/// it. The message stays where it was read to, because nothing is read while its reply is not there.
+/// Answers as above, but stops when the client hangs up: then no person is asked for its PIN. The message
+/// stays where it was read to, because nothing is read while its reply is not there.
 asio::awaitable<bool> answer_while_connected(Socket& socket, Dispatcher& dispatcher, ByteView message,
                                              Client& client) {
     using namespace asio::experimental::awaitable_operators;

@@ -192,7 +192,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::RemoveAllIdentities, Call call) {
     log::info("removed all keys");
     if (!call.client.upstreams.empty())
         co_await call.client.upstreams.tell_all(call.message, call.client.bindings);
-    state_.keys.end_upstream_uses(); // of those that came before they were told
+    state_.keys.end_upstream_uses(); // of requests that came before the upstream agents were told
     co_return success_;
 }
 

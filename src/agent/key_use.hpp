@@ -35,7 +35,7 @@ class KeyUse {
   private:
     HeldKeyPtr line_;
     Bytes blob_;
-    /// Carries nothing: that it is closed wakes those who wait.
+    /// Carries no messages; closing it wakes the waiting coroutine.
     boost::asio::experimental::channel<void(boost::system::error_code)> end_;
 };
 
