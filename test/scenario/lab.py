@@ -33,6 +33,8 @@ Key = collections.namedtuple('Key', 'path tpm pub line algorithm blob comment')
 open_labs = []
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, 'only root can become another user')
+# What takes minutes, or is measured in time: `test/check all` sets the variable.
+slow = unittest.skipUnless(os.environ.get('SSH_TPM_TEST_ALL'), 'slow: test/check all runs it')
 
 
 def wait_until(condition, what, deadline=DEADLINE):
