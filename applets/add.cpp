@@ -21,9 +21,9 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr std::string_view program = "ssh-tpm-add";
+constexpr std::string_view add_program = "ssh-tpm-add";
 
-constexpr std::string_view usage =
+constexpr std::string_view add_usage =
     R"(usage: ssh-tpm-add [-cqv] [-C | -k] [-t time] [-h destination [-H known_hosts]] [--pin] [file ...]
        ssh-tpm-add -d [-C | -k] [-q] [file ...]
        ssh-tpm-add -D [-q]
@@ -31,13 +31,13 @@ constexpr std::string_view usage =
        ssh-tpm-add -T pubkey ...
        ssh-tpm-add -x | -X)";
 
-constexpr std::string_view about =
+constexpr std::string_view add_about =
     "Adds TPM keys to a running ssh-tpm-agent, as ssh-add does with ordinary ones: FILE.tpm, named with its "
     "ending or without, and the certificate FILE-cert.pub when there is one. Without a file: "
     "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes, except -x and -X, work with any "
     "agent. Keys, PINs and passwords are sent only to an agent of the same user or of root.";
 
-constexpr std::string_view closing = R"(
+constexpr std::string_view add_closing = R"(
 Files
   ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    what is added without a file
   FILE-cert.pub                      the certificate of the key in FILE.tpm
@@ -65,25 +65,25 @@ Examples
 constexpr cli::Modes adding = 1U << 0, removing = 1U << 1, removing_all = 1U << 2, fingerprints = 1U << 3,
                      public_keys = 1U << 4, extensions = 1U << 5, testing = 1U << 6, locking = 1U << 7,
                      unlocking = 1U << 8;
-using Mode = cli::RunnableMode<int(protocol::Client&, const AddOptions&)>;
-constexpr std::array modes{Mode{{adding, "adding keys", true}, add_keys},
-                           Mode{{removing, "-d", true}, add_remove},
-                           Mode{{removing_all, "-D"}, add_remove_all},
-                           Mode{{fingerprints, "-l"}, add_fingerprints},
-                           Mode{{public_keys, "-L"}, add_public_keys},
-                           Mode{{extensions, "-Q"}, add_query},
-                           Mode{{testing, "-T", true}, add_test},
-                           Mode{{locking, "-x"}, add_lock},
-                           Mode{{unlocking, "-X"}, add_unlock}};
+using AddMode = cli::RunnableMode<int(protocol::Client&, const AddOptions&)>;
+constexpr std::array add_modes{AddMode{{adding, "adding keys", true}, add_keys},
+                               AddMode{{removing, "-d", true}, add_remove},
+                               AddMode{{removing_all, "-D"}, add_remove_all},
+                               AddMode{{fingerprints, "-l"}, add_fingerprints},
+                               AddMode{{public_keys, "-L"}, add_public_keys},
+                               AddMode{{extensions, "-Q"}, add_query},
+                               AddMode{{testing, "-T", true}, add_test},
+                               AddMode{{locking, "-x"}, add_lock},
+                               AddMode{{unlocking, "-X"}, add_unlock}};
 
-struct CommandLine {
+struct AddCommandLine {
     cli::Choice<cli::Modes> mode{adding};
     AddOptions options;
     log::Level level = log::Level::info;
 };
 
 /// The options that say what to do; without one of them keys are added.
-std::vector<cli::Option> mode_options(CommandLine& line) {
+std::vector<cli::Option> add_mode_options(AddCommandLine& line) {
     const auto mode = [&line](cli::Modes chosen) {
         return [&line, chosen](char*) { line.mode.choose(chosen); };
     };
@@ -172,7 +172,7 @@ std::vector<cli::Option> key_options(AddOptions& o) {
 }
 
 /// What ssh-add has for keys that are in no TPM.
-std::vector<cli::Option> foreign_options() {
+std::vector<cli::Option> add_foreign_options() {
     const auto refuse = [](std::string_view letter, std::string_view what) {
         return [letter, what](char*) {
             throw Error(Errc::unsupported,
@@ -203,15 +203,15 @@ std::vector<cli::Option> foreign_options() {
     };
 }
 
-std::vector<cli::Option> option_table(CommandLine& line) {
+std::vector<cli::Option> add_option_table(AddCommandLine& line) {
     auto table = key_options(line.options);
-    for (auto& option : mode_options(line))
+    for (auto& option : add_mode_options(line))
         table.push_back(std::move(option));
     table.push_back(
         {.short_name = 'v', .modes = cli::every_mode, .help = "tell what is done", .apply = [&line](char*) {
              line.level = log::Level::debug;
          }});
-    for (auto& option : foreign_options())
+    for (auto& option : add_foreign_options())
         table.push_back(std::move(option));
     return table;
 }
@@ -244,7 +244,7 @@ bool listed(const std::vector<protocol::AgentKey>& keys, ByteView blob) {
 }
 
 int add_failure(const Error& error) {
-    cli::report(program, error);
+    cli::report(add_program, error);
     return 1;
 }
 
@@ -262,15 +262,15 @@ int each_file(const std::vector<std::string>& files,
 }
 
 int run_add(std::span<char*> arguments) {
-    CommandLine line;
-    const auto table = option_table(line);
+    AddCommandLine line;
+    const auto table = add_option_table(line);
     auto parsed = cli::parse_options(arguments, table);
     if (parsed.help) {
-        std::cout << cli::help_text(usage, about, table) << closing;
+        std::cout << cli::help_text(add_usage, add_about, table) << add_closing;
         return 0;
     }
-    log::configure(std::string(program), line.level);
-    const auto run = cli::fitting(parsed, line.mode.chosen(), modes);
+    log::configure(std::string(add_program), line.level);
+    const auto run = cli::fitting(parsed, line.mode.chosen(), add_modes);
     cli::require_apart(parsed, "-k", "-C");
     cli::require_with(parsed, "-H", "-h");
     line.options.files = std::move(parsed.operands);

@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view key_ending = ".tpm", public_ending = ".pub", certificate_ending = "-cert.pub";
-constexpr std::size_t max_public_file = std::size_t{64} * 1024;
 
 /// The name that the endings are put behind.
 std::string stem_of(std::string name) {
@@ -103,14 +102,14 @@ KeyToAdd read_key_to_add(const std::string& name) {
 std::optional<PublicHalf> read_public_file(const fs::path& file) {
     if (!is_there(file))
         return std::nullopt;
-    const auto content = read_file(file, max_public_file);
+    const auto content = read_file(file, ssh::max_public_file);
     return half_of_line(text_of(content), file.string());
 }
 
 PublicHalf read_public_half(const std::string& name) {
     const auto file = key_file_named(name);
     if (is_there(file)) {
-        const auto content = read_file(file, max_public_file);
+        const auto content = read_file(file, ssh::max_public_file);
         const auto text = text_of(content);
         if (!is_key_file(text))
             return half_of_line(text, file);

@@ -24,7 +24,7 @@ std::string fingerprint_line(const protocol::AgentKey& key, ssh::FingerprintHash
            shown(key.comment) + " (" + description.label + ")";
 }
 
-std::string public_line(const protocol::AgentKey& key) {
+std::string line_of(const protocol::AgentKey& key) {
     ssh::describe(key.blob);
     return key.type + " " + base64_encode(key.blob) + " " + shown(key.comment);
 }
@@ -71,7 +71,7 @@ int add_fingerprints(protocol::Client& agent, const AddOptions& options) {
 }
 
 int add_public_keys(protocol::Client& agent, const AddOptions&) {
-    return print_list(agent, public_line);
+    return print_list(agent, line_of);
 }
 
 int add_query(protocol::Client& agent, const AddOptions&) {

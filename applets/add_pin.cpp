@@ -15,8 +15,6 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr int most_tries = 3; // as ssh asks for a passphrase
-
 /// Asked before the person is: another agent must not even see the PIN.
 void require_extension(protocol::Client& agent) {
     agent.require_trusted_agent();

@@ -11,7 +11,7 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view agent_usage =
     "usage: ssh-tpm-agent [-D | -d | -s | -c] [-a socket] [-A socket] [-t time]\n"
     "                     [--key-dir folder | --no-load]\n"
     "                     [--hierarchy endorsement | owner | platform | null]\n"
@@ -21,7 +21,7 @@ constexpr std::string_view usage =
     "       ssh-tpm-agent --print-socket [-a socket]\n"
     "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
 
-constexpr std::string_view about =
+constexpr std::string_view agent_about =
     "Serves the TPM keys in ~/.ssh/*.tpm to ssh, as ssh-agent does: point SSH_AUTH_SOCK, or IdentityAgent in "
     "ssh_config, to its socket. Runs in the foreground and logs to stderr; with a command, runs that with "
     "SSH_AUTH_SOCK set and ends with it. A key's PIN is asked for at its first use, on the terminal of an "
@@ -30,7 +30,7 @@ constexpr std::string_view about =
     "number of seconds, or as 90m, 1h30m, 2d. SIGHUP reads the key folder again, SIGUSR1 drops all keys and "
     "PINs, and the end of its terminal ends it.";
 
-constexpr std::string_view closing = R"(
+constexpr std::string_view agent_closing = R"(
 Environment
   SSH_TPM_AUTH_SOCK                  the socket without -a; else ssh-tpm-agent.sock in XDG_RUNTIME_DIR,
                                      /run/user/UID or ~/.ssh/agent, the first that is there
@@ -42,12 +42,12 @@ Environment
 )";
 
 constexpr cli::Modes serving = 1U << 0, for_command = 1U << 1, ending = 1U << 2, printing = 1U << 3,
-                     installing = 1U << 4;
+                     agent_installing = 1U << 4;
 constexpr cli::Modes agents = serving | for_command;
-constexpr std::array modes{cli::Mode{serving, "an agent without a command"},
-                           cli::Mode{for_command, "a command", true}, cli::Mode{ending, "-k"},
-                           cli::Mode{printing, "--print-socket"},
-                           cli::Mode{installing, "--install-user-units"}};
+constexpr std::array agent_modes{cli::Mode{serving, "an agent without a command"},
+                                 cli::Mode{for_command, "a command", true}, cli::Mode{ending, "-k"},
+                                 cli::Mode{printing, "--print-socket"},
+                                 cli::Mode{agent_installing, "--install-user-units"}};
 
 cli::Modes mode_of(const AgentOptions& line) {
     switch (line.mode.chosen()) {
@@ -56,7 +56,7 @@ cli::Modes mode_of(const AgentOptions& line) {
     case AgentMode::print_socket:
         return printing;
     case AgentMode::install_units:
-        return installing;
+        return agent_installing;
     case AgentMode::serve:
         break;
     }
@@ -83,7 +83,7 @@ void print_for(AgentOptions& line, Shell shell) {
     line.shell = shell;
 }
 
-std::vector<cli::Option> mode_options(AgentOptions& line) {
+std::vector<cli::Option> agent_mode_options(AgentOptions& line) {
     return {
         {.short_name = 'D',
          .modes = serving,
@@ -115,13 +115,13 @@ std::vector<cli::Option> mode_options(AgentOptions& line) {
          .help = "print the path of the socket and exit",
          .apply = [&line](char*) { line.mode.choose(AgentMode::print_socket); }},
         {.long_name = "install-user-units",
-         .modes = installing,
+         .modes = agent_installing,
          .help =
              "write systemd's units of this agent into ~/.config/systemd/user, or for root into the folder "
              "of all users' units",
          .apply = [&line](char*) { line.mode.choose(AgentMode::install_units); }},
         {.long_name = "install-system",
-         .modes = installing,
+         .modes = agent_installing,
          .help = "the same, for all users",
          .apply =
              [&line](char*) {
@@ -129,7 +129,7 @@ std::vector<cli::Option> mode_options(AgentOptions& line) {
                  line.for_all_users = true;
              }},
         {.long_name = "force",
-         .modes = installing,
+         .modes = agent_installing,
          .help = "overwrite units that somebody has changed",
          .apply = [&line](char*) { line.force = true; }},
     };
@@ -185,7 +185,7 @@ std::vector<cli::Option> key_options(AgentOptions& line) {
 }
 
 /// What else ssh-agent has.
-std::vector<cli::Option> foreign_options() {
+std::vector<cli::Option> agent_foreign_options() {
     const auto refuse = [](std::string_view letter, std::string_view what) {
         return [letter, what](char*) {
             throw Error(Errc::unsupported,
@@ -221,7 +221,7 @@ std::vector<cli::Option> foreign_options() {
     };
 }
 
-std::vector<cli::Option> option_table(AgentOptions& line) {
+std::vector<cli::Option> agent_option_table(AgentOptions& line) {
     const auto set_socket = [&line](char* path) { line.socket = path; };
     std::vector<cli::Option> table{
         {.short_name = 'a',
@@ -246,8 +246,8 @@ std::vector<cli::Option> option_table(AgentOptions& line) {
              }},
     };
     std::ranges::move(key_options(line), std::back_inserter(table));
-    std::ranges::move(mode_options(line), std::back_inserter(table));
-    std::ranges::move(foreign_options(), std::back_inserter(table));
+    std::ranges::move(agent_mode_options(line), std::back_inserter(table));
+    std::ranges::move(agent_foreign_options(), std::back_inserter(table));
     line.tpm.add_to(table, agents);
     return table;
 }
@@ -256,14 +256,14 @@ std::vector<cli::Option> option_table(AgentOptions& line) {
 
 std::optional<AgentOptions> parse_agent_options(std::span<char*> arguments) {
     AgentOptions line;
-    const auto table = option_table(line);
+    const auto table = agent_option_table(line);
     const auto parsed = cli::parse_options(arguments, table, cli::Operands::end_options);
     if (parsed.help) {
-        std::cout << cli::help_text(usage, about, table) << closing;
+        std::cout << cli::help_text(agent_usage, agent_about, table) << agent_closing;
         return std::nullopt;
     }
     line.command = parsed.operands;
-    cli::require_fit(parsed, mode_of(line), modes);
+    cli::require_fit(parsed, mode_of(line), agent_modes);
     cli::require_apart(parsed, "--no-load", "--key-dir");
     cli::require_apart(parsed, "--no-cache", "--pin-lifetime");
     if (!line.load && !line.hierarchy)

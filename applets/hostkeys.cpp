@@ -17,17 +17,17 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view hostkeys_usage =
     "usage: ssh-tpm-hostkeys [--socket path]\n"
     "       ssh-tpm-hostkeys --check [--socket path]\n"
     "       ssh-tpm-hostkeys [--install-system-units] [--install-sshd-config] [--force]\n"
     "       ssh-tpm-hostkeys --uninstall [--force]";
 
-constexpr std::string_view about =
+constexpr std::string_view hostkeys_about =
     "Keeps sshd's host keys in the TPM: \"ssh-tpm-keygen -A\" makes them, an agent of the system serves "
     "them, and sshd's HostKeyAgent points to it. Without an option, lists the keys of that agent.";
 
-constexpr std::string_view closing = R"(
+constexpr std::string_view hostkeys_closing = R"(
 Environment
   DESTDIR    in front of every path that is written: another system's tree, in which folders are made
   PREFIX     the units go to PREFIX/lib/systemd/system and not to /etc/systemd/system
@@ -36,12 +36,14 @@ Exit status
   0 success, 1 a problem was found, or something failed, 2 wrong usage
 )";
 
-constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, installing = 1U << 2, uninstalling = 1U << 3;
-using Mode = cli::RunnableMode<int(const HostkeysOptions&)>;
-constexpr std::array modes{
-    Mode{{listing, "listing keys"}, hostkeys_list}, Mode{{checking, "--check"}, hostkeys_check},
-    Mode{{installing, "--install-system-units or --install-sshd-config"}, hostkeys_install},
-    Mode{{uninstalling, "--uninstall"}, hostkeys_uninstall}};
+constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing = 1U << 2,
+                     uninstalling = 1U << 3;
+using HostkeysMode = cli::RunnableMode<int(const HostkeysOptions&)>;
+constexpr std::array hostkeys_modes{
+    HostkeysMode{{listing, "listing keys"}, hostkeys_list},
+    HostkeysMode{{checking, "--check"}, hostkeys_check},
+    HostkeysMode{{hostkeys_installing, "--install-system-units or --install-sshd-config"}, hostkeys_install},
+    HostkeysMode{{uninstalling, "--uninstall"}, hostkeys_uninstall}};
 
 } // namespace
 
@@ -63,7 +65,7 @@ int run_hostkeys(std::span<char*> arguments) {
     const auto flag = [](bool& value) { return [&value](char*) { value = true; }; };
     const auto install = [&mode](bool& what) {
         return [&mode, &what](char*) {
-            mode.choose(installing);
+            mode.choose(hostkeys_installing);
             what = true;
         };
     };
@@ -78,11 +80,11 @@ int run_hostkeys(std::span<char*> arguments) {
          .help = "ask sshd for its host keys, and see whether the agent signs with each of them",
          .apply = [&mode](char*) { mode.choose(checking); }},
         {.long_name = "install-system-units",
-         .modes = installing,
+         .modes = hostkeys_installing,
          .help = "write the units of the agent and of the key generation, its user and its folders",
          .apply = install(o.system_units)},
         {.long_name = "install-sshd-config",
-         .modes = installing,
+         .modes = hostkeys_installing,
          .help = "point sshd to the agent, in /etc/ssh/sshd_config.d",
          .apply = install(o.sshd_config)},
         {.long_name = "uninstall",
@@ -90,16 +92,16 @@ int run_hostkeys(std::span<char*> arguments) {
          .help = "remove what the two have written",
          .apply = [&mode](char*) { mode.choose(uninstalling); }},
         {.long_name = "force",
-         .modes = installing | uninstalling,
+         .modes = hostkeys_installing | uninstalling,
          .help = "overwrite or remove files that somebody has changed",
          .apply = flag(o.force)},
     };
     const auto parsed = cli::parse_options(arguments, table);
     if (parsed.help) {
-        std::cout << cli::help_text(usage, about, table) << closing;
+        std::cout << cli::help_text(hostkeys_usage, hostkeys_about, table) << hostkeys_closing;
         return 0;
     }
-    return cli::fitting(parsed, mode.chosen(), modes)(o);
+    return cli::fitting(parsed, mode.chosen(), hostkeys_modes)(o);
 }
 
 } // namespace sshtpm::applets

@@ -5,6 +5,7 @@
 
 namespace sshtpm::applets {
 
+inline constexpr auto hostkeys_program = "ssh-tpm-hostkeys";
 inline constexpr const char* system_socket = "/run/ssh-tpm-agent/agent.sock";
 
 struct HostkeysOptions {

@@ -14,8 +14,6 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr std::string_view program = "ssh-tpm-hostkeys";
-
 ssh::SshdSettings ask_for_configuration() {
     const auto answer = ask_sshd({"-T"});
     if (answer.status != 0)
@@ -30,7 +28,7 @@ bool is_problem(const std::string& subject, const std::string& hint, const std::
         check();
         return false;
     } catch (const Error& error) {
-        cli::report(program, about_host_key(subject, error, hint));
+        cli::report(hostkeys_program, about_host_key(subject, error, hint));
         return true;
     }
 }

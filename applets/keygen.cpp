@@ -19,7 +19,7 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view keygen_usage =
     R"(usage: ssh-tpm-keygen [-q] [-t ecdsa|rsa] [-b bits] [-C comment] [-f file] [-N pin | -P pin]
        ssh-tpm-keygen -p [-t ecdsa|rsa] [-f file] [-P old_pin] [-N new_pin]
        ssh-tpm-keygen -c [-t ecdsa|rsa] [-f file] [-C comment]
@@ -30,12 +30,12 @@ constexpr std::string_view usage =
        ssh-tpm-keygen -A [-f prefix] [-C comment] [--hierarchy endorsement|owner|platform|null]
        ssh-tpm-keygen --supported)";
 
-constexpr std::string_view about =
+constexpr std::string_view keygen_about =
     "Makes a key in the TPM and writes it, sealed, to FILE.tpm, with the public key in FILE.pub. "
     "The private key never leaves the TPM; a PIN, where there is one, is guarded by the TPM's "
     "dictionary-attack protection.";
 
-constexpr std::string_view closing = R"(
+constexpr std::string_view keygen_closing = R"(
 Files
   ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    the private key, sealed to this TPM (TSS2 PRIVATE KEY format), mode 0600
   ~/.ssh/id_ecdsa.pub, id_rsa.pub    the public key, as ssh-keygen writes it
@@ -67,22 +67,22 @@ Examples
   ssh-tpm keygen -A --hierarchy endorsement    the same without private files, for ssh-tpm agent --hierarchy
 )";
 
-constexpr cli::Modes making = 1U << 0, new_pin = 1U << 1, new_comment = 1U << 2, fingerprint = 1U << 3,
-                     public_key = 1U << 4, public_key_of = 1U << 5, importing = 1U << 6, wrapping = 1U << 7,
-                     host_keys = 1U << 8, supported = 1U << 9;
+constexpr cli::Modes making = 1U << 0, changing_pin = 1U << 1, changing_comment = 1U << 2,
+                     fingerprint = 1U << 3, printing_public = 1U << 4, public_key_of = 1U << 5,
+                     importing = 1U << 6, wrapping = 1U << 7, host_keys = 1U << 8, supported = 1U << 9;
 /// Modes that work on an existing key file; -t chooses the default one.
-constexpr cli::Modes existing = new_pin | new_comment | fingerprint | public_key;
-using Mode = cli::RunnableMode<int(const KeygenOptions&)>;
-constexpr std::array modes{Mode{{making, "making a key"}, keygen_create},
-                           Mode{{new_pin, "-p"}, keygen_change_pin},
-                           Mode{{new_comment, "-c"}, keygen_change_comment},
-                           Mode{{fingerprint, "-l"}, keygen_fingerprint},
-                           Mode{{public_key, "-y"}, keygen_print_public},
-                           Mode{{public_key_of, "--print-pubkey"}, keygen_print_public},
-                           Mode{{importing, "--import"}, keygen_import},
-                           Mode{{wrapping, "--wrap"}, keygen_wrap},
-                           Mode{{host_keys, "-A"}, keygen_host_keys},
-                           Mode{{supported, "--supported"}, keygen_supported}};
+constexpr cli::Modes existing = changing_pin | changing_comment | fingerprint | printing_public;
+using KeygenMode = cli::RunnableMode<int(const KeygenOptions&)>;
+constexpr std::array keygen_modes{KeygenMode{{making, "making a key"}, keygen_create},
+                                  KeygenMode{{changing_pin, "-p"}, keygen_change_pin},
+                                  KeygenMode{{changing_comment, "-c"}, keygen_change_comment},
+                                  KeygenMode{{fingerprint, "-l"}, keygen_fingerprint},
+                                  KeygenMode{{printing_public, "-y"}, keygen_print_public},
+                                  KeygenMode{{public_key_of, "--print-pubkey"}, keygen_print_public},
+                                  KeygenMode{{importing, "--import"}, keygen_import},
+                                  KeygenMode{{wrapping, "--wrap"}, keygen_wrap},
+                                  KeygenMode{{host_keys, "-A"}, keygen_host_keys},
+                                  KeygenMode{{supported, "--supported"}, keygen_supported}};
 
 unsigned parse_bits(std::string_view text) {
     unsigned bits = 0;
@@ -99,31 +99,34 @@ Secret take_secret(char* argument) {
     return secret;
 }
 
-struct CommandLine {
+struct KeygenCommandLine {
     cli::Choice<cli::Modes> mode{making};
     KeygenOptions options;
     TpmOptions tpm;
 };
 
 /// The options that say what to do; without one of them, or of import_options, a key is made.
-std::vector<cli::Option> mode_options(CommandLine& line) {
+std::vector<cli::Option> keygen_mode_options(KeygenCommandLine& line) {
     const auto mode = [&line](cli::Modes chosen) {
         return [&line, chosen](char*) { line.mode.choose(chosen); };
     };
     return {
-        {.short_name = 'p', .modes = new_pin, .help = "change the PIN of a key file", .apply = mode(new_pin)},
+        {.short_name = 'p',
+         .modes = changing_pin,
+         .help = "change the PIN of a key file",
+         .apply = mode(changing_pin)},
         {.short_name = 'c',
-         .modes = new_comment,
+         .modes = changing_comment,
          .help = "change the comment of a key file",
-         .apply = mode(new_comment)},
+         .apply = mode(changing_comment)},
         {.short_name = 'l',
          .modes = fingerprint,
          .help = "show the fingerprint of a .tpm or .pub file; -f - is standard input",
          .apply = mode(fingerprint)},
         {.short_name = 'y',
-         .modes = public_key,
+         .modes = printing_public,
          .help = "print the public key of a key file",
-         .apply = mode(public_key)},
+         .apply = mode(printing_public)},
         {.long_name = "print-pubkey",
          .argument = "FILE",
          .modes = public_key_of,
@@ -153,7 +156,7 @@ std::vector<cli::Option> mode_options(CommandLine& line) {
 }
 
 /// Modes for keys that were made outside the TPM.
-std::vector<cli::Option> import_options(CommandLine& line) {
+std::vector<cli::Option> import_options(KeygenCommandLine& line) {
     const auto mode_of = [&line](cli::Modes chosen) {
         return [&line, chosen](char* file) {
             line.mode.choose(chosen);
@@ -196,7 +199,7 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
          .apply = [&o](char* bits) { o.bits = parse_bits(bits); }},
         {.short_name = 'C',
          .argument = "TEXT",
-         .modes = making | new_comment | importing | wrapping | host_keys,
+         .modes = making | changing_comment | importing | wrapping | host_keys,
          .help = "the comment (default: user@host)",
          .apply = [&o](char* text) { o.comment = text; }},
         {.short_name = 'f',
@@ -206,14 +209,14 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
          .apply = [&o](char* file) { o.file = file; }},
         {.short_name = 'N',
          .argument = "PIN",
-         .modes = making | new_pin | importing | wrapping | host_keys,
+         .modes = making | changing_pin | importing | wrapping | host_keys,
          .help =
              "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked; other users can "
              "read it until the program has started, and -P too",
          .apply = [&o](char* pin) { o.pin = take_secret(pin); }},
         {.short_name = 'P',
          .argument = "PIN",
-         .modes = making | new_pin | new_comment | public_key | importing | wrapping,
+         .modes = making | changing_pin | changing_comment | printing_public | importing | wrapping,
          .help = "the old PIN, or the passphrase of a key to import; of a key to make, the same as -N",
          .apply = [&o](char* pin) { o.old_pin = take_secret(pin); }},
         {.short_name = 'q',
@@ -238,11 +241,11 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
     };
 }
 
-std::vector<cli::Option> option_table(CommandLine& line) {
+std::vector<cli::Option> keygen_option_table(KeygenCommandLine& line) {
     auto table = key_options(line.options);
-    for (const auto& more : {mode_options(line), import_options(line)})
+    for (const auto& more : {keygen_mode_options(line), import_options(line)})
         table.insert(table.end(), more.begin(), more.end());
-    line.tpm.add_to(table, making | new_pin | importing | host_keys | supported);
+    line.tpm.add_to(table, making | changing_pin | importing | host_keys | supported);
     return table;
 }
 
@@ -252,18 +255,18 @@ int run_keygen(std::span<char*> arguments) {
     log::configure("ssh-tpm-keygen", log::Level::info);
     if (!ssh::wipe_what_openssl_frees()) // before its first use: it reads the private keys that are imported
         throw Error(Errc::io, "OpenSSL was used before its memory could be made to be wiped");
-    CommandLine line;
+    KeygenCommandLine line;
     line.options.open_device = [&line] { return line.tpm.open_device(); };
-    const auto table = option_table(line);
+    const auto table = keygen_option_table(line);
     const auto parsed = cli::parse_options(arguments, table);
     if (parsed.help) {
-        std::cout << cli::help_text(usage, about, table) << closing;
+        std::cout << cli::help_text(keygen_usage, keygen_about, table) << keygen_closing;
         return 0;
     }
     if (!parsed.operands.empty())
         throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"",
                     "a file is named with -f");
-    const auto run = cli::fitting(parsed, line.mode.chosen(), modes);
+    const auto run = cli::fitting(parsed, line.mode.chosen(), keygen_modes);
     cli::require_apart(parsed, "--hierarchy", "--parent-handle");
     if (line.mode.chosen() == making)
         cli::require_apart(parsed, "-N", "-P");

@@ -18,14 +18,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view ending = ".tpm";
+constexpr std::string_view key_file_ending = ".tpm";
 
 /// The file as it was named, else with the ending that keygen gives it.
 fs::path with_ending_if_needed(const fs::path& path) {
     if (is_there(path))
         return path;
     auto longer = path;
-    longer += ending;
+    longer += key_file_ending;
     return is_there(longer) ? longer : path;
 }
 
@@ -40,11 +40,11 @@ fs::path default_key(const std::optional<std::string>& type) {
 } // namespace
 
 KeyPaths paths_for(std::string path) {
-    if (path.size() > ending.size() && path.ends_with(ending))
-        path.resize(path.size() - ending.size());
+    if (path.size() > key_file_ending.size() && path.ends_with(key_file_ending))
+        path.resize(path.size() - key_file_ending.size());
     if (path.empty() || path.back() == '/')
         throw Error(Errc::usage, "\"" + path + "\" names no file");
-    return {.key = path + std::string(ending), .pub = path + ".pub"};
+    return {.key = path + std::string(key_file_ending), .pub = path + ".pub"};
 }
 
 fs::path existing_key(const KeygenOptions& options) {

@@ -27,8 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 using identity::HostKeyType;
 
-constexpr std::size_t max_public_file = std::size_t{64} * 1024;
-
 struct HostKey {
     const HostKeyType& type;
     KeyPaths paths;
@@ -56,7 +54,7 @@ bool is_missing(const fs::path& path) {
 }
 
 bool holds(const fs::path& pub, const ssh::PublicKey& key) {
-    const auto text = read_file(pub, max_public_file);
+    const auto text = read_file(pub, ssh::max_public_file);
     try { // caught to say which file it was
         return equal(ssh::AuthorizedKey::parse(text_of(text)).blob, key.blob());
     } catch (const Error& error) {

@@ -22,8 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int most_tries = 3;
-
 /// The error with its file in front, unless it names it already.
 Error naming(const std::string& file, const Error& error) {
     return std::string_view(error.what()).starts_with(file) ? error : error.about(file);

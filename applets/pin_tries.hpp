@@ -10,6 +10,8 @@ namespace sshtpm::applets {
 inline constexpr auto last_try_unasked =
     "LAST TRY: another wrong PIN would lock the TPM; without a terminal it is not spent";
 
+inline constexpr int most_tries = 3; ///< as ssh asks for a passphrase
+
 class PinTries {
   public:
     /// Both must outlive it.

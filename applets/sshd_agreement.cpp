@@ -72,11 +72,11 @@ void expect_keys_to_work() {
     }
     if (problems.size() < paths.size()) {
         for (const auto& problem : problems)
-            cli::warn(program, problem);
+            cli::warn(hostkeys_program, problem);
         return;
     }
     for (const auto& problem : problems)
-        cli::report(program, problem);
+        cli::report(hostkeys_program, problem);
     throw taken_back("no login could be served: the agent signs with none of these host keys",
                      "mend what is said above; keys of a hierarchy have an agent, and a file for sshd, of "
                      "their own (ssh-tpm-hostkeys(8))");
@@ -89,7 +89,7 @@ void expect_sshd_to_go_on(bool force) {
     const std::string keys = "where it has no host key left, ssh-keygen -A makes keys in files";
     if (!force)
         throw Error(Errc::refused, what + "; everything is put back", keys + "; --force removes it anyway");
-    cli::warn(program, Error(Errc::refused, what, keys));
+    cli::warn(hostkeys_program, Error(Errc::refused, what, keys));
 }
 
 } // namespace sshtpm::applets

@@ -14,9 +14,9 @@ def literal(content):
 
 
 print('#include "applets/installed_files.hpp"\n\n#include <array>\n\nnamespace sshtpm::applets {\n')
-print('namespace {\n\nconstexpr std::array files{')
+print('namespace {\n\nconstexpr std::array embedded{')
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
     with open(path, 'rb') as file:
         print(f'    InstalledFile{{.name = "{name}", .text =\n        {literal(file.read())}}},')
 print('};\n\n} // namespace\n')
-print('std::span<const InstalledFile> installed_files() {\n    return files;\n}\n\n} // namespace sshtpm::applets')
+print('std::span<const InstalledFile> installed_files() {\n    return embedded;\n}\n\n} // namespace sshtpm::applets')

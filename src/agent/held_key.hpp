@@ -10,6 +10,8 @@
 
 namespace sshtpm::agent {
 
+inline constexpr std::size_t max_comment = 1024; ///< characters of a comment that are listed
+
 using IdentityPtr = std::shared_ptr<const identity::Identity>;
 
 /// One line of the agent's list: a key, or a certificate of it, which is a line of its own as in ssh-agent.

@@ -13,8 +13,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t max_comment = 1024;
-
 std::string comment_of(const ssh::PrivateKey& key) {
     return printable(key.comment, max_comment);
 }

@@ -1,5 +1,6 @@
 #include "agent/upstreams.hpp"
 
+#include "agent/held_key.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -26,7 +27,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::milliseconds list_limit{1000};
-constexpr std::size_t max_comment = 1024;
 
 constexpr std::array<std::uint8_t, 1> list_request{protocol::SSH_AGENTC_REQUEST_IDENTITIES};
 

@@ -46,4 +46,12 @@ Error Error::about(std::string_view subject) const {
     return error;
 }
 
+void malformed(const std::string& message, std::string hint) {
+    throw Error(Errc::malformed, message, std::move(hint));
+}
+
+void unsupported(const std::string& message, std::string hint) {
+    throw Error(Errc::unsupported, message, std::move(hint));
+}
+
 } // namespace sshtpm

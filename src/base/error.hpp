@@ -49,4 +49,10 @@ class Error final : public std::runtime_error {
     std::optional<std::uint32_t> tpm_rc_;
 };
 
+/// Throws Error(malformed).
+[[noreturn]] void malformed(const std::string& message, std::string hint = {});
+
+/// Throws Error(unsupported).
+[[noreturn]] void unsupported(const std::string& message, std::string hint = {});
+
 } // namespace sshtpm

@@ -9,10 +9,6 @@ namespace sshtpm::der {
 
 namespace {
 
-[[noreturn]] void malformed(const char* message) {
-    throw Error(Errc::malformed, message);
-}
-
 /// The subidentifiers: base 128, most significant first, the high bit set on all octets but the last.
 std::vector<std::uint64_t> subidentifiers(ByteView content) {
     std::vector<std::uint64_t> numbers;

@@ -11,10 +11,6 @@ namespace sshtpm::der {
 
 namespace {
 
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message);
-}
-
 std::string name_of(std::uint8_t tag) {
     switch (tag) {
     case tag::boolean:

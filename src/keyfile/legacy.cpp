@@ -22,10 +22,6 @@ constexpr std::uint8_t only_version = 1; ///< both releases wrote this one
 constexpr std::uint8_t no_pin = 0;
 constexpr std::uint8_t has_pin = 1;
 
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message);
-}
-
 std::optional<Legacy> release_of(std::string_view text) {
     const auto label = first_label(text);
     if (label == label_0_1)

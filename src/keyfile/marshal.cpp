@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::size_t size_field = 2; ///< a TPM2B begins with its UINT16 size
 
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message);
-}
-
 Bytes with_size(ByteView content) {
     Bytes tpm2b{static_cast<std::uint8_t>(content.size() >> 8U),
                 static_cast<std::uint8_t>(content.size() & 0xFFU)};

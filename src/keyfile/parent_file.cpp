@@ -21,37 +21,37 @@ std::string hint() {
            "; or, of a key that the TPM keeps: tpm2_readpublic -c HANDLE -f tss -o PARENT";
 }
 
-[[noreturn]] void unsupported(const std::string& message) {
-    throw Error(Errc::unsupported, message, hint());
+[[noreturn]] void unusable_parent(const std::string& message) {
+    unsupported(message, hint());
 }
 
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message, hint());
+[[noreturn]] void malformed_parent(const std::string& message) {
+    malformed(message, hint());
 }
 
-constexpr std::size_t width = 32; ///< of a coordinate of P-256
+constexpr std::size_t coordinate_width = 32; ///< of a coordinate of P-256
 
 void require_storage_key(const TPMT_PUBLIC& area) {
     constexpr TPMA_OBJECT storage = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
     if (area.type != TPM2_ALG_ECC)
-        unsupported("the parent is an object of type " + algorithm_name(area.type) +
-                    ", where an ECC storage key is wanted");
+        unusable_parent("the parent is an object of type " + algorithm_name(area.type) +
+                        ", where an ECC storage key is wanted");
     if ((area.objectAttributes & TPMA_OBJECT_SIGN_ENCRYPT) != 0)
-        unsupported("the parent is a signing key, where a storage key is wanted");
+        unusable_parent("the parent is a signing key, where a storage key is wanted");
     if ((area.objectAttributes & storage) != storage)
-        unsupported("the parent is not a storage key: it is not restricted to decryption");
+        unusable_parent("the parent is not a storage key: it is not restricted to decryption");
     const auto& ecc = area.parameters.eccDetail;
     if (ecc.curveID != TPM2_ECC_NIST_P256)
-        unsupported("the parent is a key on " + curve_name(ecc.curveID) + ", where NIST P-256 is wanted");
+        unusable_parent("the parent is a key on " + curve_name(ecc.curveID) + ", where NIST P-256 is wanted");
     if (area.nameAlg != TPM2_ALG_SHA256)
-        unsupported("the parent has the name algorithm " + algorithm_name(area.nameAlg) +
-                    ", where SHA-256 is wanted");
+        unusable_parent("the parent has the name algorithm " + algorithm_name(area.nameAlg) +
+                        ", where SHA-256 is wanted");
     if (ecc.symmetric.algorithm != TPM2_ALG_AES || ecc.symmetric.keyBits.aes != 128 ||
         ecc.symmetric.mode.aes != TPM2_ALG_CFB)
-        unsupported("the parent does not encrypt its keys with AES-128 in CFB mode");
+        unusable_parent("the parent does not encrypt its keys with AES-128 in CFB mode");
     for (const auto* coordinate : {&area.unique.ecc.x, &area.unique.ecc.y})
-        if (coordinate->size == 0 || coordinate->size > width)
-            malformed("the parent has a coordinate of " + std::to_string(coordinate->size) + " bytes");
+        if (coordinate->size == 0 || coordinate->size > coordinate_width)
+            malformed_parent("the parent has a coordinate of " + std::to_string(coordinate->size) + " bytes");
 }
 
 /// PEM_read_bio asks for a passphrase where a block is encrypted; here nobody is asked.
@@ -64,35 +64,35 @@ openssl::Pkey read_spki(std::string_view text) {
     openssl::Pkey key(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr) : nullptr);
     ERR_clear_error();
     if (!key)
-        malformed("the parent is not a public key in PEM (\"PUBLIC KEY\")");
+        malformed_parent("the parent is not a public key in PEM (\"PUBLIC KEY\")");
     return key;
 }
 
 void require_p256(const EVP_PKEY* key) {
     if (EVP_PKEY_is_a(key, "EC") != 1)
-        unsupported("the parent is " +
-                    std::string(EVP_PKEY_is_a(key, "RSA") == 1 ? "an RSA key" : "no EC key") +
-                    ", where the ECC storage key is wanted");
+        unusable_parent("the parent is " +
+                        std::string(EVP_PKEY_is_a(key, "RSA") == 1 ? "an RSA key" : "no EC key") +
+                        ", where the ECC storage key is wanted");
     std::array<char, 64> group{};
     std::size_t length = 0;
     const bool named = EVP_PKEY_get_group_name(key, group.data(), group.size(), &length) == 1;
     ERR_clear_error();
     if (!named || std::string_view(group.data(), length) != "prime256v1")
-        unsupported("the parent is a key on another curve than NIST P-256");
+        unusable_parent("the parent is a key on another curve than NIST P-256");
 }
 
 TPMT_PUBLIC from_pem(std::string_view text) {
     if (text.find("PRIVATE KEY-----") != std::string_view::npos)
-        malformed("the parent is given by a private key, where its public key is wanted");
+        malformed_parent("the parent is given by a private key, where its public key is wanted");
     const auto key = read_spki(text);
     require_p256(key.get());
     const auto coordinate = [&](const char* name, TPM2B_ECC_PARAMETER& out) {
         BIGNUM* number = nullptr;
         const bool there = EVP_PKEY_get_bn_param(key.get(), name, &number) == 1;
         const Owner<BIGNUM, BN_free> owner(number);
-        openssl::require(there && BN_bn2binpad(number, out.buffer, static_cast<int>(width)) >= 0,
+        openssl::require(there && BN_bn2binpad(number, out.buffer, static_cast<int>(coordinate_width)) >= 0,
                          Errc::malformed, "the parent is not a point of its curve");
-        out.size = width;
+        out.size = coordinate_width;
     };
     auto area = standard_storage_key();
     coordinate(OSSL_PKEY_PARAM_EC_PUB_X, area.unique.ecc.x);
@@ -130,8 +130,8 @@ TPMT_PUBLIC parse_parent(ByteView file) {
     } catch (const Error& error) {
         if (error.code() != Errc::malformed || !error.hint().empty())
             throw;
-        malformed(std::string("the parent is neither a public key in PEM nor a TPM2B_PUBLIC: ") +
-                  error.what());
+        malformed_parent(std::string("the parent is neither a public key in PEM nor a TPM2B_PUBLIC: ") +
+                         error.what());
     }
 }
 

@@ -14,10 +14,6 @@ namespace sshtpm::keyfile {
 
 namespace {
 
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message);
-}
-
 /// Reads one field; an error in it is given the field's name, and goes on its way.
 template <class Read>
 auto in_field(const char* name, Read read) {

@@ -18,10 +18,6 @@ constexpr std::string_view dashes = "-----";
 constexpr std::size_t longest_body_line = 76;
 constexpr std::size_t written_line = 64;
 
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message);
-}
-
 /// The label of a boundary line that starts with `start`.
 std::optional<std::string_view> label_in(std::string_view line, std::string_view start) noexcept {
     if (!line.starts_with(start) || !line.ends_with(dashes) || line.size() < start.size() + dashes.size())

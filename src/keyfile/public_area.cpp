@@ -12,10 +12,6 @@ namespace sshtpm::keyfile {
 
 namespace {
 
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message);
-}
-
 struct Hash {
     TPMI_ALG_HASH algorithm;
     std::size_t digest_size;

@@ -17,19 +17,11 @@ struct Curve {
     TPMI_ALG_HASH hash; ///< the one that RFC 5656 section 6.2.1 has the curve sign with
 };
 
-constexpr std::array<Curve, 3> curves{{
+constexpr std::array<Curve, 3> signing_curves{{
     {TPM2_ECC_NIST_P256, 32, TPM2_ALG_SHA256},
     {TPM2_ECC_NIST_P384, 48, TPM2_ALG_SHA384},
     {TPM2_ECC_NIST_P521, 66, TPM2_ALG_SHA512},
 }};
-
-[[noreturn]] void unsupported(const std::string& message, std::string hint = {}) {
-    throw Error(Errc::unsupported, message, std::move(hint));
-}
-
-[[noreturn]] void malformed(const std::string& message) {
-    throw Error(Errc::malformed, message);
-}
 
 void require_loadable(KeyKind kind) {
     switch (kind) {
@@ -86,8 +78,8 @@ void require_use_by_pin(const KeyFile& key) {
 
 void require_ecdsa(const TPMT_PUBLIC& area) {
     const auto& parameters = area.parameters.eccDetail;
-    const auto curve = std::ranges::find(curves, parameters.curveID, &Curve::id);
-    if (curve == curves.end())
+    const auto curve = std::ranges::find(signing_curves, parameters.curveID, &Curve::id);
+    if (curve == signing_curves.end())
         unsupported("the curve " + curve_name(parameters.curveID) +
                     ", where SSH has NIST P-256, P-384 and P-521");
     const auto scheme = parameters.scheme.scheme;

@@ -11,7 +11,7 @@ namespace sshtpm::os {
 
 namespace {
 
-constexpr const char* subject = "a timer on CLOCK_BOOTTIME";
+constexpr const char* timer_subject = "a timer on CLOCK_BOOTTIME";
 
 void set(int timer, std::chrono::nanoseconds since_boot) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
@@ -19,7 +19,7 @@ void set(int timer, std::chrono::nanoseconds since_boot) {
     setting.it_value.tv_sec = seconds.count();
     setting.it_value.tv_nsec = (since_boot - seconds).count();
     if (::timerfd_settime(timer, TFD_TIMER_ABSTIME, &setting, nullptr) != 0)
-        throw Error::from_errno(errno, subject);
+        throw Error::from_errno(errno, timer_subject);
 }
 
 } // namespace
@@ -33,7 +33,7 @@ BootClock::time_point BootClock::now() noexcept {
 UniqueFd boottime_timer() {
     UniqueFd timer(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!timer)
-        throw Error::from_errno(errno, subject);
+        throw Error::from_errno(errno, timer_subject);
     return timer;
 }
 

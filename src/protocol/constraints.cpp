@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::string_view restrict_destination = "restrict-destination-v00@openssh.com";
 
-[[noreturn]] void malformed(const char* message) {
-    throw Error(Errc::malformed, message);
-}
-
-[[noreturn]] void unsupported(const std::string& message) {
-    throw Error(Errc::unsupported, message);
-}
-
 /// Room for what a later version may say: what is said there cannot be left out of account.
 void read_reserved(wire::Reader& reader) {
     if (!reader.string().empty())

@@ -8,10 +8,6 @@ namespace sshtpm::protocol {
 
 namespace {
 
-[[noreturn]] void malformed(const char* message) {
-    throw Error(Errc::malformed, message);
-}
-
 Secret read_secret(wire::Reader& body, std::size_t most) {
     const auto secret = body.string();
     if (secret.size() > most)

@@ -7,6 +7,8 @@
 
 namespace sshtpm::ssh {
 
+inline constexpr std::size_t max_public_file = std::size_t{64} * 1024; ///< bytes of a .pub file that is read
+
 struct AuthorizedKey {
     std::string type; ///< equals the name inside the blob
     Bytes blob;

@@ -6,17 +6,11 @@
 #include "ssh/digest.hpp"
 #include "ssh/key_blob.hpp"
 #include "ssh/openssl.hpp"
-
-#include <algorithm>
+#include "ssh/words.hpp"
 
 namespace sshtpm::ssh {
 
 namespace {
-
-bool same_word(std::string_view word, std::string_view lower_case) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(word, lower_case, {}, lower);
-}
 
 const EVP_MD* md5() {
     static const openssl::Digest algorithm(EVP_MD_fetch(nullptr, "MD5", nullptr));

@@ -40,10 +40,6 @@ constexpr std::size_t ed25519_size = 32;
 constexpr unsigned ed25519_bits = 256; // what ssh-keygen says, although the field has 255
 constexpr std::size_t most_dsa_bytes = 16384 / 8;
 
-[[noreturn]] void malformed(const char* message) {
-    throw Error(Errc::malformed, message);
-}
-
 const KeyFormat* find(std::string_view KeyFormat::*member, std::string_view name) {
     const auto found = std::ranges::find(formats, name, member);
     return found == formats.end() ? nullptr : &*found;

@@ -18,10 +18,6 @@ constexpr auto halves_differ = "the private half of the key does not belong to i
 
 using NumberContext = Owner<BN_CTX, BN_CTX_free>;
 
-[[noreturn]] void unsupported(const std::string& message, const std::string& hint = {}) {
-    throw Error(Errc::unsupported, message, hint);
-}
-
 Number new_number() {
     Number number(BN_secure_new());
     openssl::require(number != nullptr, Errc::io, "OpenSSL has no memory for a number");

@@ -4,6 +4,7 @@
 #include "ssh/digest.hpp"
 #include "ssh/key_blob.hpp"
 #include "ssh/verify.hpp"
+#include "ssh/words.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>
@@ -29,11 +30,6 @@ constexpr std::array<std::string_view, 12> aliases{
     "rsa-sha2-512-cert-v01@openssh.com",
     "webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
 };
-
-bool same_word(std::string_view word, std::string_view lower_case) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(word, lower_case, {}, lower);
-}
 
 bool is_alias(std::string_view name) {
     return std::ranges::any_of(aliases, [&](auto alias) { return same_word(name, alias); });
@@ -66,7 +62,7 @@ bool verify_by_token(ByteView key_blob, ByteView signature, ByteView data) {
 }
 
 /// PROTOCOL.certkeys: the signature is the last field, over all that stands in front of it.
-bool signed_by_authority(ByteView blob, const CertificateTerms& terms) {
+bool authority_signed(ByteView blob, const CertificateTerms& terms) {
     constexpr std::size_t length_field = 4;
     const auto body = blob.first(blob.size() - terms.signature.size() - length_field);
     const auto* format = key_format_named(wire::Reader(terms.signature_key).text());
@@ -85,7 +81,7 @@ void require_sound(ByteView blob) {
         reader.expect_end();
     } else if (key_format_of_certificate(name) != nullptr) {
         const auto certificate = read_certificate(blob);
-        if (!signed_by_authority(blob, certificate.terms))
+        if (!authority_signed(blob, certificate.terms))
             throw Error(Errc::malformed, "a certificate that its authority has not signed");
     }
 }

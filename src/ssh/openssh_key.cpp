@@ -18,16 +18,12 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr auto begin = "-----BEGIN OPENSSH PRIVATE KEY-----"sv;
-constexpr auto end = "-----END OPENSSH PRIVATE KEY-----"sv;
+constexpr auto begin_line = "-----BEGIN OPENSSH PRIVATE KEY-----"sv;
+constexpr auto end_line = "-----END OPENSSH PRIVATE KEY-----"sv;
 constexpr auto magic = "openssh-key-v1\0"sv;
 
 /// A file asks for its own number of rounds; a thousand take seconds.
 constexpr std::uint32_t most_rounds = 10'000;
-
-[[noreturn]] void malformed(const char* message) {
-    throw Error(Errc::malformed, message);
-}
 
 /// Of the ciphers that ssh-keygen -Z offers, those that OpenSSL has in the same form.
 struct Cipher {
@@ -55,16 +51,16 @@ const Cipher* find_cipher(std::string_view name) {
 
 /// From the BEGIN line to the END line.
 std::string_view block_of(std::string_view text) {
-    const auto block = text.substr(text.find(begin));
-    const auto at = block.find(end);
+    const auto block = text.substr(text.find(begin_line));
+    const auto at = block.find(end_line);
     if (at == std::string_view::npos)
         malformed("the private key has no END line: the file is cut short");
-    return block.substr(0, at + end.size());
+    return block.substr(0, at + end_line.size());
 }
 
 /// The characters between the two lines, white space left out.
 Secret base64_of(std::string_view block) {
-    const auto body = block.substr(begin.size(), block.size() - begin.size() - end.size());
+    const auto body = block.substr(begin_line.size(), block.size() - begin_line.size() - end_line.size());
     Secret text(body.size());
     for (const auto& c : body)
         if (" \t\r\n"sv.find(c) == std::string_view::npos)
@@ -230,7 +226,7 @@ std::optional<PrivateKey> read_private_section(ByteView section, const PublicKey
 
 bool is_openssh_key(std::string_view text) noexcept {
     const auto first = text.find("-----BEGIN ");
-    return first != std::string_view::npos && text.substr(first).starts_with(begin);
+    return first != std::string_view::npos && text.substr(first).starts_with(begin_line);
 }
 
 OpenedKey read_openssh_key(std::string_view text, const Secret* passphrase) {

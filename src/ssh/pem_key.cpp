@@ -23,9 +23,9 @@ using Bio = Owner<BIO, BIO_free>;
 using EncryptedInfo = Owner<X509_SIG, X509_SIG_free>;
 using PrivateInfo = Owner<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
 
-[[noreturn]] void malformed(const std::string& message) {
+[[noreturn]] void malformed_pem(const std::string& message) {
     ERR_clear_error();
-    throw Error(Errc::malformed, message);
+    malformed(message);
 }
 
 /// Null where the key does not have it.
@@ -41,7 +41,7 @@ Number number(const EVP_PKEY* key, const char* name) {
 Number required(const EVP_PKEY* key, const char* name) {
     auto value = number(key, name);
     if (!value)
-        malformed(damaged_private_key);
+        malformed_pem(damaged_private_key);
     return value;
 }
 
@@ -119,7 +119,7 @@ bool Block::read(BIO* text) {
     const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     ERR_clear_error();
     if (!at_end)
-        malformed("the PEM block is damaged or cut short");
+        malformed_pem("the PEM block is damaged or cut short");
     return false;
 }
 
@@ -166,13 +166,13 @@ OpenedKey read_traditional(int type, Block& block, const Secret* passphrase) {
     if (PEM_get_EVP_CIPHER_INFO(block.header, &info) != 1) {
         if (lacks_algorithm())
             refuse_cipher();
-        malformed("the headers of the PEM block are damaged");
+        malformed_pem("the headers of the PEM block are damaged");
     }
     if (info.cipher != nullptr) {
         if (passphrase == nullptr)
             return NeedsPassphrase{};
         if (block.length == 0 || block.length % EVP_CIPHER_get_block_size(info.cipher) != 0)
-            malformed(damaged_private_key);
+            malformed_pem(damaged_private_key);
         auto* secret = const_cast<Secret*>(passphrase); // the C callback has no const
         if (PEM_do_header(&info, block.data, &block.length, give_passphrase, secret) != 1) {
             if (lacks_algorithm())
@@ -186,26 +186,26 @@ OpenedKey read_traditional(int type, Block& block, const Secret* passphrase) {
     // One wrong passphrase in 256 leaves what looks like right padding.
     if (info.cipher != nullptr)
         return WrongPassphrase{};
-    malformed(damaged_private_key);
+    malformed_pem(damaged_private_key);
 }
 
 OpenedKey from_pkcs8(const PKCS8_PRIV_KEY_INFO* info) {
     const ASN1_OBJECT* algorithm = nullptr;
     if (PKCS8_pkey_get0(&algorithm, nullptr, nullptr, nullptr, info) != 1)
-        malformed(damaged_private_key);
+        malformed_pem(damaged_private_key);
     const auto nid = OBJ_obj2nid(algorithm);
     if (nid != NID_rsaEncryption && nid != NID_X9_62_id_ecPublicKey)
         refuse_type(nid == NID_dsa ? "DSA" : OBJ_nid2sn(nid));
     if (const openssl::Pkey key(EVP_PKCS82PKEY(info)); key)
         return private_key_of(key);
-    malformed(damaged_private_key);
+    malformed_pem(damaged_private_key);
 }
 
 OpenedKey read_pkcs8(const Block& block) {
     const unsigned char* at = block.data;
     const PrivateInfo info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, block.length));
     if (!info || at != block.data + block.length)
-        malformed(damaged_private_key);
+        malformed_pem(damaged_private_key);
     return from_pkcs8(info.get());
 }
 
@@ -213,7 +213,7 @@ OpenedKey read_encrypted_pkcs8(const Block& block, const Secret* passphrase) {
     const unsigned char* at = block.data;
     const EncryptedInfo encrypted(d2i_X509_SIG(nullptr, &at, block.length));
     if (!encrypted || at != block.data + block.length)
-        malformed(damaged_private_key);
+        malformed_pem(damaged_private_key);
     if (passphrase == nullptr)
         return NeedsPassphrase{};
     const auto text = text_of(passphrase->view());
@@ -233,7 +233,7 @@ OpenedKey read_pem_key(std::string_view text, const Secret* passphrase) {
     for (;;) {
         Block block;
         if (text.empty() || !block.read(bio.get()))
-            malformed("no private key: there is no PEM block that holds one");
+            malformed_pem("no private key: there is no PEM block that holds one");
         const std::string_view label(block.label);
         if (label == "EC PRIVATE KEY")
             return read_traditional(EVP_PKEY_EC, block, passphrase);
@@ -247,7 +247,7 @@ OpenedKey read_pem_key(std::string_view text, const Secret* passphrase) {
             refuse_type("DSA");
         // "openssl ecparam -genkey" puts the name of the curve in front of the key.
         if (label != "EC PARAMETERS")
-            malformed("the file holds \"" + printable(label, 64) + "\", which is no private key");
+            malformed_pem("the file holds \"" + printable(label, 64) + "\", which is no private key");
     }
 }
 

@@ -7,50 +7,50 @@ namespace sshtpm::ssh {
 
 namespace {
 
-constexpr int width = 17;
-constexpr int height = 9;
+constexpr int columns = 17;
+constexpr int rows = 9;
 
 /// By the number of visits, then the squares where the walk starts and ends.
 constexpr std::string_view symbols = " .o+=*BOX@%&#/^SE";
 constexpr std::size_t most_visits = symbols.size() - 3;
-constexpr std::size_t start = symbols.size() - 2;
-constexpr std::size_t end = symbols.size() - 1;
+constexpr std::size_t start_mark = symbols.size() - 2;
+constexpr std::size_t end_mark = symbols.size() - 1;
 
-using Field = std::array<std::array<std::size_t, width>, height>;
+using Field = std::array<std::array<std::size_t, columns>, rows>;
 
 /// Each two bits of the digest, lowest first, are one diagonal step; walls stop the walker's way to them.
 Field walk(ByteView digest) {
     Field field{};
-    int x = width / 2;
-    int y = height / 2;
+    int x = columns / 2;
+    int y = rows / 2;
     for (const auto byte : digest) {
         for (unsigned shift = 0; shift < 8; shift += 2) {
             const unsigned step = byte >> shift;
-            x = std::clamp(x + ((step & 1U) != 0 ? 1 : -1), 0, width - 1);
-            y = std::clamp(y + ((step & 2U) != 0 ? 1 : -1), 0, height - 1);
+            x = std::clamp(x + ((step & 1U) != 0 ? 1 : -1), 0, columns - 1);
+            y = std::clamp(y + ((step & 2U) != 0 ? 1 : -1), 0, rows - 1);
             auto& visits = field[static_cast<std::size_t>(y)][static_cast<std::size_t>(x)];
             visits = std::min(visits + 1, most_visits);
         }
     }
-    field[height / 2][width / 2] = start;
-    field[static_cast<std::size_t>(y)][static_cast<std::size_t>(x)] = end;
+    field[rows / 2][columns / 2] = start_mark;
+    field[static_cast<std::size_t>(y)][static_cast<std::size_t>(x)] = end_mark;
     return field;
 }
 
 /// "+----[RSA 3072]---+": of what cannot be centred evenly, the right side has more.
 std::string border(const std::string& text) {
-    std::string line(width + 2, '-');
+    std::string line(columns + 2, '-');
     line.front() = line.back() = '+';
-    return line.replace(1 + (width - text.size()) / 2, text.size(), text);
+    return line.replace(1 + (columns - text.size()) / 2, text.size(), text);
 }
 
 /// ssh-keygen formats the title into a buffer of 17 characters, the last one NUL, and drops the size only
 /// when 18 are needed: the title "[ED25519-SK-CERT]" therefore loses its bracket.
 std::string title(const KeyDescription& key) {
     auto text = "[" + key.label + " " + std::to_string(key.bits) + "]";
-    if (text.size() > width)
+    if (text.size() > columns)
         text = "[" + key.label + "]";
-    return text.substr(0, width - 1);
+    return text.substr(0, columns - 1);
 }
 
 } // namespace

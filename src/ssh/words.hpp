@@ -20,4 +20,10 @@ inline std::string_view take_word(std::string_view& text) {
     return word;
 }
 
+/// Whether they are the same but for the case of ASCII letters.
+inline bool same_word(std::string_view word, std::string_view lower_case) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return std::ranges::equal(word, lower_case, {}, lower);
+}
+
 } // namespace sshtpm::ssh

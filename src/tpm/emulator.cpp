@@ -52,7 +52,7 @@ UniqueFd open_lock(const UniqueFd& folder, const char* name) {
     return lock;
 }
 
-constexpr std::chrono::milliseconds lock_pause{2}; ///< flock has no deadline to give it
+constexpr std::chrono::milliseconds turn_pause{2}; ///< flock has no deadline to give it
 
 constexpr std::size_t holder_width = 12; ///< of a process id in a lock's file
 
@@ -84,7 +84,7 @@ void lock(const UniqueFd& file, int operation, std::chrono::seconds patience = t
             throw Error::from_errno(errno, "locking the emulator");
         if (std::chrono::steady_clock::now() > end)
             throw held_too_long(file, patience);
-        std::this_thread::sleep_for(lock_pause);
+        std::this_thread::sleep_for(turn_pause);
     }
 }
 

@@ -6,10 +6,6 @@ namespace sshtpm::wire {
 
 namespace {
 
-[[noreturn]] void malformed(const char* message) {
-    throw Error(Errc::malformed, message);
-}
-
 template <class Unsigned>
 Unsigned big_endian(ByteView bytes) {
     Unsigned value = 0;
