@@ -2,27 +2,21 @@
 
 #include "protocol/added_key.hpp"
 
-#include <cstdlib>
+#include "fuzz/target.hpp"
 
 namespace {
 
 using namespace sshtpm;
 
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
-
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(added_key) {
     constexpr std::size_t constraint = 5;
     const ByteView message(data, size);
     const auto limited = protocol::with_lifetime(message, 60);
     if (!limited)
-        return 0;
+        return;
     require(limited->size() == size || limited->size() == size + constraint);
     require(equal(ByteView(*limited).subspan(1, size - 1), message.subspan(1)));
     require(protocol::with_lifetime(*limited, 90) == limited);
-    return 0;
 }

@@ -2,20 +2,21 @@
 // sends, frames and all.
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "protocol/client.hpp"
 
 #include <array>
 #include <cstdlib>
 #include <sys/socket.h>
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(agent_reply) {
     using namespace sshtpm;
     constexpr std::size_t longest = 64 * 1024; // waits in the socket until it is read
     const ByteView input(data, size);
     std::array<int, 2> ends{};
     if (input.empty() || size > longest ||
         ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
-        return 0;
+        return;
     const UniqueFd agent(ends[0]);
     protocol::Client client{UniqueFd(ends[1])};
     const auto stream = input.subspan(1);
@@ -46,5 +47,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
     } catch (const Error&) {
     }
-    return 0;
 }

@@ -1,20 +1,15 @@
 // What an askpass program prints, as it comes in, in pieces: an answer, and a verdict.
 
+#include "fuzz/target.hpp"
 #include "prompt/answer.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <strings.h>
 
 namespace {
 
 using namespace sshtpm;
-
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
 
 void check_answer(ByteView output, std::size_t piece) {
     Secret answer(prompt::max_answer);
@@ -44,12 +39,11 @@ void check_verdict(ByteView output) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(askpass_output) {
     const ByteView input(data, size);
     if (input.empty())
-        return 0;
+        return;
     const auto output = input.subspan(1);
     check_answer(output, input.front() + 1U);
     check_verdict(output);
-    return 0;
 }

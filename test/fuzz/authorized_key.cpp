@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "fuzz/target.hpp"
 #include "ssh/randomart.hpp"
 
 #include <algorithm>
@@ -26,12 +27,12 @@ void describe_and_draw(const ssh::AuthorizedKey& key) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(authorized_key) {
     std::optional<ssh::AuthorizedKey> key;
     try {
         key = ssh::AuthorizedKey::parse(text_of({data, size}));
     } catch (const Error&) {
-        return 0;
+        return;
     }
     const auto again = ssh::AuthorizedKey::parse(key->line()); // may not throw
     if (again.type != key->type || again.blob != key->blob || again.comment != key->comment)
@@ -40,5 +41,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         describe_and_draw(*key);
     } catch (const Error&) {
     }
-    return 0;
 }

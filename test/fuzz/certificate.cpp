@@ -3,6 +3,7 @@
 #include "ssh/certificate.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "ssh/fingerprint.hpp"
 
 #include <cstdlib>
@@ -29,15 +30,14 @@ std::optional<ssh::Certificate> parsed(ByteView blob) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(certificate) {
     const ByteView blob(data, size);
     const auto description = described(blob);
     const auto certificate = parsed(blob);
     if (!certificate)
-        return 0;
+        return;
     if (!description || !equal(certificate->blob, blob) ||
         !equal(certificate->public_key.blob(), description->plain_blob) ||
         certificate->public_key.bits() != description->bits || certificate->principals.size() > 256)
         std::abort();
-    return 0;
 }

@@ -3,6 +3,7 @@
 #include "protocol/constraints.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
@@ -19,16 +20,15 @@ protocol::Constraints read_whole(ByteView bytes) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(constraints) {
     protocol::Constraints constraints;
     try {
         constraints = read_whole({data, size});
     } catch (const Error&) {
-        return 0;
+        return;
     }
     wire::Writer writer;
     protocol::write_constraints(writer, constraints);
     if (writer.bytes().size() != size || read_whole(writer.bytes()) != constraints)
         std::abort();
-    return 0;
 }

@@ -5,6 +5,7 @@
 #include "agent/identities.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "fuzz/target.hpp"
 #include "protocol/frame.hpp"
 #include "wire/reader.hpp"
 
@@ -99,7 +100,7 @@ bool be_alone() {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(conversation) {
     [[maybe_unused]] static const bool alone = be_alone();
     asio::io_context loop(1);
     MadeUpTpm tpm;
@@ -130,5 +131,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             loop.run_one();
         require_reply(reply);
     }
-    return 0;
 }

@@ -4,17 +4,11 @@
 #include "der/object_identifier.hpp"
 #include "der/reader.hpp"
 #include "der/writer.hpp"
-
-#include <cstdlib>
+#include "fuzz/target.hpp"
 
 using namespace sshtpm;
 
 namespace {
-
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
 
 void walk(der::Reader elements, int depth);
 
@@ -65,10 +59,9 @@ void walk(der::Reader elements, int depth) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(der) {
     try {
         walk(der::Reader({data, size}), 16);
     } catch (const Error&) { // refused: as good an end as any
     }
-    return 0;
 }

@@ -4,15 +4,16 @@
 #include "protocol/frame.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(frame) {
     using namespace sshtpm;
     ByteView stream(data, size);
     if (stream.empty())
-        return 0;
+        return;
     const std::size_t piece = stream.front() + 1U;
     stream = stream.subspan(1);
     protocol::FrameBuffer frames;
@@ -32,5 +33,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (again.size() > whole.size() || !equal(again, whole.first(again.size())))
         std::abort();
-    return 0;
 }

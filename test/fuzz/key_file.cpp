@@ -4,21 +4,16 @@
 #include "keyfile/key_file.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/usable.hpp"
 
-#include <cstdlib>
 #include <tuple>
 
 using namespace sshtpm;
 using keyfile::KeyFile;
 
 namespace {
-
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
 
 bool same_but_description(const KeyFile& a, const KeyFile& b) {
     const auto plain = [](const KeyFile& key) {
@@ -30,7 +25,7 @@ bool same_but_description(const KeyFile& a, const KeyFile& b) {
            keyfile::marshal_private(a.private_area) == keyfile::marshal_private(b.private_area);
 }
 
-void check(const KeyFile& key) {
+void check_key_file(const KeyFile& key) {
     try {
         keyfile::require_signing_key(key);
     } catch (const Error&) {
@@ -44,17 +39,16 @@ void check(const KeyFile& key) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(key_file) {
     if (size > keyfile::max_file_size / 2) // the PEM of a greater DER would be too large to read
-        return 0;
+        return;
     const ByteView input(data, size);
     KeyFile key;
     try {
         const bool der = size > 0 && data[0] == 0x30; // SEQUENCE; no seed in PEM begins with '0'
         key = der ? keyfile::parse_der(input) : keyfile::parse_pem(text_of(input));
     } catch (const Error&) {
-        return 0;
+        return;
     }
-    check(key);
-    return 0;
+    check_key_file(key);
 }

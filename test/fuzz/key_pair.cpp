@@ -4,20 +4,14 @@
 #include "ssh/key_pair.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "wire/reader.hpp"
-
-#include <cstdlib>
 
 using namespace sshtpm;
 
 namespace {
 
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
-
-void check(const ssh::KeyPair& pair) {
+void check_pair(const ssh::KeyPair& pair) {
     const auto& key = pair.key;
     require(ssh::PublicKey::from_blob(key.public_key.blob()) == key.public_key);
     const auto& type = ssh::info(key.public_key.type());
@@ -28,12 +22,11 @@ void check(const ssh::KeyPair& pair) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(key_pair) {
     wire::Reader reader(ByteView(data, size));
     try {
-        check(ssh::read_key_pair(reader));
+        check_pair(ssh::read_key_pair(reader));
     } catch (const Error& error) {
         require(error.code() == Errc::malformed || error.code() == Errc::unsupported);
     }
-    return 0;
 }

@@ -5,20 +5,15 @@
 #include "ssh/known_hosts.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "ssh/fingerprint.hpp"
 #include "ssh/pattern.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 using namespace sshtpm;
 
 namespace {
-
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
 
 /// The states of a matcher that keeps them all: which prefixes of the pattern match the text so far.
 bool slow_match(std::string_view text, std::string_view pattern) {
@@ -56,12 +51,11 @@ void check_patterns(std::string_view line) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(known_hosts) {
     const auto input = text_of({data, size});
     const auto host = input.substr(0, input.find('\n'));
     const auto file = input.substr(std::min(host.size() + 1, input.size()));
     for (const auto& known : ssh::find_known_hosts(file, host))
         static_cast<void>(ssh::describe(known.key_blob)); // may not throw
     check_patterns(host);
-    return 0;
 }

@@ -3,19 +3,20 @@
 #include "tpm/known_tpms.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 
 #include <cstdlib>
 
 using namespace sshtpm;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(known_tpms) {
     std::vector<tpm::KnownParent> known;
     try {
         known = tpm::parse_known_tpms(text_of({data, size}));
     } catch (const Error& error) {
         if (error.code() != Errc::malformed || !std::string_view(error.what()).starts_with("line "))
             std::abort();
-        return 0;
+        return;
     }
     std::string written;
     for (std::size_t i = 0; i < known.size(); ++i) { // none of this may throw
@@ -24,5 +25,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (tpm::parse_known_tpms(written) != known)
         std::abort();
-    return 0;
 }

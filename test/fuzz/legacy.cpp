@@ -4,11 +4,11 @@
 #include "keyfile/legacy.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/pem.hpp"
 #include "keyfile/usable.hpp"
 
-#include <cstdlib>
 #include <tuple>
 
 using namespace sshtpm;
@@ -16,12 +16,7 @@ using keyfile::KeyFile;
 
 namespace {
 
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
-
-bool same(const KeyFile& a, const KeyFile& b) {
+bool same_key(const KeyFile& a, const KeyFile& b) {
     const auto plain = [](const KeyFile& key) {
         return std::tie(key.legacy, key.kind, key.empty_auth, key.description, key.rsa_parent, key.parent);
     };
@@ -40,15 +35,15 @@ std::string text_for(ByteView input) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(legacy) {
     if (size > keyfile::max_file_size / 2) // the PEM of a greater content would be too large to read
-        return 0;
+        return;
     const auto text = text_for({data, size});
     KeyFile key;
     try {
         key = keyfile::parse_key_file(text);
     } catch (const Error&) {
-        return 0;
+        return;
     }
     require((key.legacy != keyfile::Legacy::none) == keyfile::is_legacy(text));
     try {
@@ -56,6 +51,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const Error&) {
     }
     // This may not throw: what was read can be written, what was written can be read.
-    require(same(keyfile::parse_key_file(keyfile::to_key_file(key)), key));
-    return 0;
+    require(same_key(keyfile::parse_key_file(keyfile::to_key_file(key)), key));
 }

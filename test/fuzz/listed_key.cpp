@@ -3,21 +3,21 @@
 #include "ssh/listed_key.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "ssh/fingerprint.hpp"
 
 #include <cstdlib>
 
 using namespace sshtpm;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(listed_key) {
     const ByteView blob(data, size);
     if (ssh::spoils_list(blob))
-        return 0;
+        return;
     try {
         (void)ssh::describe(blob);
     } catch (const Error& error) {
         if (error.code() != Errc::unsupported)
             std::abort();
     }
-    return 0;
 }

@@ -4,20 +4,15 @@
 #include "os/notify.hpp"
 
 #include "base/bytes.hpp"
+#include "fuzz/target.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <unistd.h>
 
 using namespace sshtpm;
 
 namespace {
-
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
 
 std::string_view take_line(std::string_view& rest) {
     const auto line = rest.substr(0, rest.find('\n'));
@@ -50,10 +45,9 @@ void check_watchdog(std::string_view interval, std::string_view process) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(notify) {
     auto rest = text_of({data, size});
     const auto socket = take_line(rest), interval = take_line(rest), process = take_line(rest);
     check_socket(socket);
     check_watchdog(interval, process);
-    return 0;
 }

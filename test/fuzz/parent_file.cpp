@@ -2,6 +2,7 @@
 // written as a TPM2B_PUBLIC and read again, and a key can be wrapped for it or its point is refused.
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/wrap.hpp"
 
@@ -9,12 +10,12 @@
 
 using namespace sshtpm;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(parent_file) {
     TPMT_PUBLIC parent;
     try {
         parent = keyfile::parse_parent({data, size});
     } catch (const Error&) {
-        return 0;
+        return;
     }
     const auto written = keyfile::marshal_public(parent);
     if (keyfile::marshal_public(keyfile::parse_parent(written)) != written)
@@ -24,5 +25,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         static_cast<void>(keyfile::wrap(parent, key, Secret::copy_of(Bytes(32, 1)), {}));
     } catch (const Error&) {
     }
-    return 0;
 }

@@ -4,19 +4,13 @@
 #include "ssh/private_key.hpp"
 
 #include "base/error.hpp"
-
-#include <cstdlib>
+#include "fuzz/target.hpp"
 
 using namespace sshtpm;
 
 namespace {
 
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
-
-void check(const ssh::PrivateKey& key) {
+void check_private_key(const ssh::PrivateKey& key) {
     require(ssh::PublicKey::from_blob(key.public_key.blob()) == key.public_key);
     const auto& type = ssh::info(key.public_key.type());
     require(key.sensitive.size() ==
@@ -25,14 +19,13 @@ void check(const ssh::PrivateKey& key) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(private_key) {
     if (size > std::size_t{8} * 1024) // a key of RSA 4096 is smaller
-        return 0;
+        return;
     try {
         const auto opened = ssh::open_private_key(Secret::copy_of({data, size}), nullptr);
         if (const auto* key = std::get_if<ssh::PrivateKey>(&opened))
-            check(*key);
+            check_private_key(*key);
     } catch (const Error&) {
     }
-    return 0;
 }

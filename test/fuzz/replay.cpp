@@ -1,52 +1,55 @@
-// The main of a fuzz target without libFuzzer: runs every file of the folders given, and fails when one of
-// them holds none (a lost corpus must not pass for a good one).
+// The fuzz targets without libFuzzer: each runs every file of its corpus. A target without a corpus fails,
+// and a corpus without a target: a lost one must not pass for a good one.
 
 #include "base/file.hpp"
+#include "fuzz/target.hpp"
 
-#include <algorithm>
-#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <iostream>
-#include <vector>
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+#include <set>
 
 namespace {
 
-std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder) {
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(folder))
-        if (entry.is_regular_file())
-            files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-    return files;
+namespace fs = std::filesystem;
+
+std::set<fs::path> entries(const fs::path& folder) {
+    std::set<fs::path> found;
+    for (const auto& entry : fs::directory_iterator(folder))
+        found.insert(entry.path());
+    return found;
 }
 
-void replay(const std::filesystem::path& file) {
+void replay(fuzz::Target target, const fs::path& file) {
     constexpr std::size_t ceiling = 16U << 20U;
     std::cout << file.string() << std::endl; // flushed: the last line names the input that crashed
     const sshtpm::Bytes input = sshtpm::read_file(file, ceiling);
-    LLVMFuzzerTestOneInput(input.data(), input.size());
+    target(input.data(), input.size());
 }
 
 } // namespace
 
 int main(int argc, char** argv) try {
-    if (argc < 2) {
-        std::cerr << "usage: " << argv[0] << " FOLDER…\n";
+    if (argc != 2) {
+        std::cerr << "usage: " << argv[0] << " CORPUS\n";
         return 2;
     }
-    for (int i = 1; i < argc; ++i) {
-        const std::vector<std::filesystem::path> files = files_in(argv[i]);
-        if (files.empty()) {
-            std::cerr << argv[i] << ": no input\n";
+    std::set<std::string_view> left;
+    for (const auto& [name, target] : fuzz::targets())
+        left.insert(name);
+    for (const fs::path& folder : entries(argv[1])) {
+        const auto name = folder.filename().string();
+        const auto files = entries(folder);
+        if (left.erase(name) == 0 || files.empty()) {
+            std::cerr << folder.string() << ": no target of this name, or no input\n";
             return 1;
         }
-        for (const std::filesystem::path& file : files)
-            replay(file);
+        for (const fs::path& file : files)
+            replay(fuzz::targets().at(name), file);
     }
-    return 0;
+    for (const auto name : left)
+        std::cerr << name << ": no corpus\n";
+    return left.empty() ? 0 : 1;
 } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 1;

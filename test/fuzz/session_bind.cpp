@@ -1,12 +1,13 @@
 // Bodies of session-bind, one after the other on one connection.
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "protocol/bound_sessions.hpp"
 #include "wire/reader.hpp"
 
 #include <cstdlib>
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(session_bind) {
     using namespace sshtpm;
     protocol::BoundSessions bound;
     wire::Reader reader({data, size});
@@ -25,5 +26,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (bound.sessions().size() > protocol::max_bound_sessions)
         std::abort();
-    return 0;
 }

@@ -4,18 +4,13 @@
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 using namespace sshtpm;
 
 namespace {
-
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
 
 std::string print(const ssh::SshdSettings& settings) {
     std::string out = "hostkeyagent " + (settings.host_key_agent.empty() ? "none" : settings.host_key_agent);
@@ -26,7 +21,7 @@ std::string print(const ssh::SshdSettings& settings) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(sshd_settings) {
     const auto input = text_of({data, size});
     try {
         const auto settings = ssh::parse_sshd_settings(input);
@@ -38,5 +33,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const Error& error) {
         require(error.code() == Errc::malformed);
     }
-    return 0;
 }

@@ -1,9 +1,9 @@
 // A reply of a TPM as ESYS gets to see it: whole and of the size it says, or none at all.
 
+#include "fuzz/target.hpp"
 #include "tpm/watched_tcti.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <tss2/tss2_tpm2_types.h>
 
@@ -26,14 +26,9 @@ class Saying final : public tpm::Transport {
     ByteView message_;
 };
 
-void require(bool holds) {
-    if (!holds)
-        std::abort();
-}
-
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(tpm_reply) {
     const ByteView message(data, size);
     tpm::WatchedTcti watched(std::make_unique<Saying>(message));
     const Bytes command{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x7A};
@@ -42,10 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto rc = Tss2_Tcti_Receive(watched.tcti(), &told, nullptr, TSS2_TCTI_TIMEOUT_BLOCK);
     require((rc == TSS2_RC_SUCCESS) != watched.loss().has_value());
     if (rc != TSS2_RC_SUCCESS)
-        return 0;
+        return;
     require(told == size && size >= tpm::header_size && tpm::header_of(message).size == size);
     Bytes out(told);
     require(Tss2_Tcti_Receive(watched.tcti(), &told, out.data(), 0) == TSS2_RC_SUCCESS);
     require(equal(out, message));
-    return 0;
 }

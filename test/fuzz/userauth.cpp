@@ -4,6 +4,7 @@
 #include "protocol/userauth.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "protocol/permission.hpp"
 #include "wire/reader.hpp"
 
@@ -42,10 +43,9 @@ void sign(wire::Reader reader) {
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(userauth) {
     try {
         sign(wire::Reader({data, size}));
     } catch (const Error&) {
     }
-    return 0;
 }

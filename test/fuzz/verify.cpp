@@ -4,13 +4,14 @@
 #include "ssh/verify.hpp"
 
 #include "base/error.hpp"
+#include "fuzz/target.hpp"
 #include "wire/reader.hpp"
 
 #include <cstdlib>
 
 using namespace sshtpm;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(verify) {
     wire::Reader reader(ByteView(data, size));
     ByteView key, signature, message;
     try {
@@ -18,13 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         signature = reader.string();
         message = reader.string();
     } catch (const Error&) {
-        return 0;
+        return;
     }
     if (!ssh::verify_signature(key, signature, message)) // may not throw
-        return 0;
+        return;
     auto changed = copy_of(signature);
     changed.back() ^= 1U;
     if (ssh::verify_signature(key, changed, message))
         std::abort();
-    return 0;
 }

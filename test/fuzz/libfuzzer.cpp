@@ -1,0 +1,27 @@
+// libFuzzer's entry: SSH_TPM_FUZZ_TARGET names the target.
+
+#include "fuzz/target.hpp"
+
+#include <iostream>
+
+namespace {
+
+fuzz::Target chosen() {
+    const char* name = std::getenv("SSH_TPM_FUZZ_TARGET");
+    const auto found = fuzz::targets().find(name == nullptr ? "" : name);
+    if (found != fuzz::targets().end())
+        return found->second;
+    std::cerr << "SSH_TPM_FUZZ_TARGET is none of:";
+    for (const auto& [known, unused] : fuzz::targets())
+        std::cerr << ' ' << known;
+    std::cerr << '\n';
+    std::exit(2);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static const fuzz::Target target = chosen();
+    target(data, size);
+    return 0;
+}
