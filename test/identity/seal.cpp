@@ -35,7 +35,7 @@ bool signs(tpm::Device& device, const identity::Identity& identity, const tpm::A
            identity.verifier.verify(ssh::Hash::sha256, ssh::digest(ssh::Hash::sha256, {}), *signature);
 }
 
-struct Lab {
+struct SealLab {
     support::Swtpm swtpm;
     tpm::Device device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
 };
@@ -43,7 +43,7 @@ struct Lab {
 } // namespace
 
 SCENARIO("an outside key is sealed in the TPM and signs there") {
-    Lab lab;
+    SealLab lab;
     for (const auto* const name : {"ecdsa-256.openssh", "ecdsa-384.openssh", "ecdsa-521.openssh",
                                    "short-scalar-256.openssh", "rsa-2048.openssh"}) {
         INFO(name);
@@ -63,7 +63,7 @@ SCENARIO("an outside key is sealed in the TPM and signs there") {
 }
 
 SCENARIO("a sealed key has the PIN that it was sealed with") {
-    Lab lab;
+    SealLab lab;
     const auto sealed =
         identity::seal(lab.device, outside_key("ecdsa-256.openssh"), auth_of("a pin"), TPM2_RH_OWNER, "");
     CHECK(sealed.needs_pin());
@@ -75,7 +75,7 @@ SCENARIO("a sealed key has the PIN that it was sealed with") {
 }
 
 SCENARIO("a comment that could move a cursor is printable in the identity") {
-    Lab lab;
+    SealLab lab;
     const auto sealed =
         identity::seal(lab.device, outside_key("ecdsa-256.openssh"), nullptr, TPM2_RH_OWNER, "a\x1b[2J\n");
     CHECK(sealed.comment == "a?[2J?");
@@ -84,7 +84,7 @@ SCENARIO("a comment that could move a cursor is printable in the identity") {
 }
 
 SCENARIO("a key that the TPM cannot hold is unsupported, and nothing of it stays there") {
-    Lab lab;
+    SealLab lab;
     for (const auto* const name : {"rsa-4096.openssh", "rsa-2048-e3.pkcs8"}) {
         INFO(name);
         const auto key = outside_key(name);
@@ -96,14 +96,14 @@ SCENARIO("a key that the TPM cannot hold is unsupported, and nothing of it stays
 }
 
 SCENARIO("a key that was wrapped for another TPM, or with another PIN, is refused") {
-    Lab lab;
+    SealLab lab;
     const auto key = outside_key("ecdsa-256.openssh");
     const auto storage_key = tpm::storage_key_area(lab.device, TPM2_RH_OWNER);
     const auto wrapped = identity::wrap_for(storage_key, key, auth_of("a pin"), TPM2_RH_OWNER, "wrapped");
     CHECK(wrapped.kind == keyfile::KeyKind::importable);
     CHECK(identity::unwrap(lab.device, wrapped, auth_of("a pin"), "").comment == "wrapped");
     CHECK(refusal([&] { identity::unwrap(lab.device, wrapped, auth_of("no pin"), ""); }) == Errc::auth);
-    Lab other;
+    SealLab other;
     CHECK(refusal([&] { identity::unwrap(other.device, wrapped, auth_of("a pin"), ""); }) ==
           Errc::foreign_key);
     for (auto* each : {&lab, &other}) {

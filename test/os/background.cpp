@@ -59,7 +59,7 @@ os::BackgroundParent start(const std::function<void(os::BackgroundChild&)>& in_c
 }
 
 /// Runs in a forked process. @returns its status.
-int in_process(const std::function<int()>& run) {
+int alone(const std::function<int()>& run) {
     const pid_t pid = ::fork();
     if (pid == 0)
         ::_exit(run());
@@ -128,7 +128,7 @@ TEST_CASE("a child has a session of its own, stands in / and has let go of stdin
 
 TEST_CASE("a child is told when its parent ends, and not before") {
     Pipe said, hold;
-    const int status = in_process([&] {
+    const int status = alone([&] {
         auto parent = start([&](os::BackgroundChild& child) {
             hold.writing.reset();
             pollfd ended{.fd = child.parent_pidfd(), .events = POLLIN, .revents = 0};
@@ -156,7 +156,7 @@ TEST_CASE("a child that is ready does not live on when its parent ends without t
         }
     };
     SECTION("because the parent was killed") {
-        CHECK(in_process([&] {
+        CHECK(alone([&] {
                   auto parent = start(end_as_told);
                   if (parent.wait_until_ready())
                       return 1;
@@ -185,7 +185,7 @@ TEST_CASE("a child that has ended cannot be let live") {
 
 TEST_CASE("a child whose parent is gone before it is ready is told so") {
     Pipe said;
-    in_process([&] {
+    alone([&] {
         start([&](os::BackgroundChild& child) {
             ::signal(SIGPIPE, SIG_IGN);
             pollfd ended{.fd = child.parent_pidfd(), .events = POLLIN, .revents = 0};
@@ -205,11 +205,11 @@ TEST_CASE("a command is searched in PATH, has its variables, and no descriptor o
     // Those that whoever runs the tests has left open stay, and no others come.
     const std::string list = "ls /proc/$$/fd; true";
     Pipe found, said;
-    in_process([&] {
+    alone([&] {
         ::dup2(found.writing.value(), STDOUT_FILENO);
         return ::execlp("sh", "sh", "-c", list.c_str(), nullptr);
     });
-    const int status = in_process([&] {
+    const int status = alone([&] {
         auto parent = start([&](os::BackgroundChild& child) {
             said.writing.reset();
             child.ready();
@@ -230,7 +230,7 @@ TEST_CASE("a command is searched in PATH, has its variables, and no descriptor o
 
 TEST_CASE("a command gets back the limits, the umask and the variables that hardening took") {
     Pipe said;
-    const int status = in_process([&] {
+    const int status = alone([&] {
         rlimit core{};
         ::getrlimit(RLIMIT_CORE, &core);
         core.rlim_cur = core.rlim_max;
@@ -255,7 +255,7 @@ TEST_CASE("a command gets back the limits, the umask and the variables that hard
 
 TEST_CASE("a command has the signals ignored and blocked that the parent left so, and no others") {
     Pipe said;
-    const int status = in_process([&] {
+    const int status = alone([&] {
         os::undo_harden_before_exec(); // of a test before, in this same process
         for (int number = 1; number < NSIG; ++number)
             ::signal(number, number == SIGHUP || number == SIGCHLD ? SIG_IGN : SIG_DFL);
@@ -275,7 +275,7 @@ TEST_CASE("a command has the signals ignored and blocked that the parent left so
 TEST_CASE("a command that cannot be run is an error") {
     const support::TempFolder folder;
     const auto refusal = [](const std::string& program) {
-        return in_process([&] {
+        return alone([&] {
             try {
                 os::become_command({program}, {});
             } catch (const Error& error) {
