@@ -5,6 +5,7 @@
 #include "agent/pin_cache.hpp"
 #include "agent/question_queue.hpp"
 #include "agent/turns.hpp"
+#include "base/time_limits.hpp"
 #include "identity/identity.hpp"
 #include "prompt/prompter.hpp"
 
@@ -32,11 +33,8 @@ struct AuthOffer {
 
 class AuthSource {
   public:
-    /// How long a person may take.
-    static constexpr std::chrono::seconds answer_limit{120};
-
     AuthSource(const boost::asio::any_io_executor& loop, PinCache& pins,
-               std::chrono::milliseconds limit = answer_limit);
+               std::chrono::milliseconds limit = time_limits().answer);
 
     bool needs_pin(const identity::Identity& identity) const;
     /// False for a key whose file says that it has no PIN, where trying that may cost a try: the TPM counts

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/time_limits.hpp"
 #include "protocol/frame.hpp"
 
 #include <optional>
@@ -37,7 +38,7 @@ asio::awaitable<bool> read_some(Socket& socket, protocol::FrameBuffer& frames) {
 /// Reads on until the begun frame is whole or its time is over.
 asio::awaitable<std::optional<ByteView>> finish_frame(Socket& socket, protocol::FrameBuffer& frames) {
     using namespace asio::experimental::awaitable_operators;
-    asio::steady_timer deadline(co_await asio::this_coro::executor, frame_deadline);
+    asio::steady_timer deadline(co_await asio::this_coro::executor, time_limits().frame);
     for (;;) {
         const auto outcome = co_await (read_some(socket, frames) || deadline.async_wait(asio::use_awaitable));
         const bool* more = std::get_if<0>(&outcome);

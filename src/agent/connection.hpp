@@ -9,9 +9,6 @@
 
 namespace sshtpm::agent {
 
-/// A frame once begun must be whole within this time.
-inline constexpr std::chrono::seconds frame_deadline{30};
-
 /// Serves a client until it goes: one reply per request, in order. While a reply is unsent nothing is read,
 /// so what waits for a client that does not read is one reply. A framing error ends this connection alone.
 /// @param turn given back when the client has gone.

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
 #include "os/process.hpp"
 #include "protocol/added_key.hpp"
 #include "protocol/frame.hpp"
@@ -34,8 +35,8 @@ constexpr std::array served_extensions{
 
 /// ssh-agent's own: a tenth of a second more for each wrong password, ten seconds at most.
 std::chrono::milliseconds pause_after(unsigned wrong_passwords) {
-    constexpr std::chrono::milliseconds step{100}, longest{10'000};
-    return std::min(longest, step * wrong_passwords);
+    constexpr std::chrono::milliseconds step{100};
+    return std::min(time_limits().wrong_password, step * wrong_passwords);
 }
 
 Reply shared(Bytes reply) {

@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
 #include "os/unix_socket.hpp"
 
 #include <cerrno>
@@ -63,11 +64,11 @@ UniqueFd lock_folder(const fs::path& socket) {
         throw Error::from_errno(errno, socket.string());
     // An agent that starts holds it for a moment. Who else may look into the folder can hold it for ever, and
     // with LOCK_NB the kernel has no event to wait for.
-    constexpr std::chrono::milliseconds pause{20}, limit{3000};
+    constexpr std::chrono::milliseconds pause{20};
     for (auto waited = pause; ::flock(fd.value(), LOCK_EX | LOCK_NB) != 0; waited += pause) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             throw Error::from_errno(errno, socket.string());
-        if (waited > limit)
+        if (waited > time_limits().socket_folder)
             throw Error(Errc::exists,
                         socket.parent_path().string() + ": another process has locked this folder",
                         "lslocks tells which; or choose a socket in a folder of your own with -a");

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
 #include "os/folder_watch.hpp"
 #include "os/harden.hpp"
 #include "os/resources.hpp"
@@ -30,8 +31,6 @@ namespace sshtpm::agent {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::chrono::seconds end_limit{2};
 
 /// For spawned coroutines: whatever they have not caught ends the loop and so the agent.
 void rethrow(const std::exception_ptr& failure) {
@@ -162,7 +161,7 @@ void end_requests(asio::io_context& loop, State& state) {
 void end(ListeningSocket& socket, TpmLane& lane, asio::signal_set& signals) {
     for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGALRM})
         signals.remove(number);
-    if (lane.end_within(end_limit))
+    if (lane.end_within(time_limits().end))
         return;
     log::error("the TPM does not answer; ending without it");
     socket.remove();

@@ -1,5 +1,7 @@
 #include "agent/tpm_lane.hpp"
 
+#include "base/time_limits.hpp"
+
 #include <csignal>
 #include <future>
 #include <memory>
@@ -61,7 +63,7 @@ TpmLane::~TpmLane() {
         thread_.join();
 }
 
-bool TpmLane::end_within(std::chrono::seconds limit) {
+bool TpmLane::end_within(std::chrono::milliseconds limit) {
     ending_ = true;
     const auto closed = std::make_shared<std::promise<void>>();
     auto end = closed->get_future();
@@ -79,7 +81,8 @@ bool TpmLane::end_within(std::chrono::seconds limit) {
 void TpmLane::watch_idleness() {
     used_ = true;
     if (!idle_timer_set_) // the device says when it rings how long it should have waited, which costs less
-        ring_at(std::chrono::steady_clock::now() + idle_limit); // than to set it anew for every job
+        ring_at(std::chrono::steady_clock::now() +
+                time_limits().tpm_idle); // than to set it anew for every job
 }
 
 void TpmLane::ring_at(std::chrono::steady_clock::time_point when) {
@@ -96,7 +99,7 @@ void TpmLane::idle_timer_rang() {
     asio::post(lane_, [this] {
         if (ending_)
             return;
-        const auto next = device_->rest(idle_limit);
+        const auto next = device_->rest(time_limits().tpm_idle);
         asio::post(loop_, [this, next] {
             idle_timer_set_ = false;
             if (next)

@@ -30,10 +30,6 @@ namespace sshtpm::agent {
 
 class TpmLane {
   public:
-    /// A session that no signature has needed for this long is given back, and so are all keys after as long
-    /// without any signature.
-    static constexpr std::chrono::seconds idle_limit{5};
-
     /// Opens the TPM on the new thread and waits for it. @throws Error when it cannot be opened.
     TpmLane(boost::asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password);
     TpmLane(const TpmLane&) = delete;
@@ -43,7 +39,7 @@ class TpmLane {
     /// Drops the jobs that have not begun, waits for the one under way, gives everything in the TPM back and
     /// closes it.
     /// @returns false when that takes longer: the TPM hangs, and so would the destructor.
-    bool end_within(std::chrono::seconds limit);
+    bool end_within(std::chrono::milliseconds limit);
 
     const boost::asio::any_io_executor& loop() const noexcept { return loop_; }
 

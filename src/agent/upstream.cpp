@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
 #include "base/unique_fd.hpp"
 #include "os/peer.hpp"
 #include "os/unix_socket.hpp"
@@ -27,14 +28,6 @@ namespace sshtpm::agent {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::chrono::seconds longest_rest{60};
-/// What comes within this time came at once.
-constexpr std::chrono::milliseconds at_once{50};
-/// To hear from one that rests, over a connection that is there.
-constexpr std::chrono::milliseconds quick_limit{250};
-/// A connection that is not used for so long is closed: the other agent may have few of them.
-constexpr std::chrono::seconds idle_limit{30};
 
 asio::awaitable<void> send(asio::local::stream_protocol::socket& socket, ByteView message) {
     const auto header = wire::Writer().uint32(static_cast<std::uint32_t>(message.size())).bytes();
@@ -113,7 +106,7 @@ void Upstream::misbehaved(const std::string& reason, Clock::time_point asked) {
         return;
     rests_since_ = Clock::now();
     rest_until_ = rests_since_ + rest_;
-    rest_ = std::min(rest_ * 2, longest_rest);
+    rest_ = std::min(rest_ * 2, time_limits().upstream_backoff);
 }
 
 bool Upstream::due_for_probe() {
@@ -154,7 +147,7 @@ std::shared_ptr<UpstreamLink::Connection> UpstreamLink::take() {
 
 void UpstreamLink::put_back(std::shared_ptr<Connection> connection) {
     connection->in_use = false;
-    connection->idle.expires_after(idle_limit);
+    connection->idle.expires_after(time_limits().upstream_idle);
     connection->idle.async_wait([weak = std::weak_ptr(connection)](const boost::system::error_code& failure) {
         const auto still = failure ? nullptr : weak.lock();
         if (!still || still->in_use)
@@ -172,7 +165,8 @@ asio::awaitable<std::optional<Bytes>> UpstreamLink::ask(ByteView message, const 
         co_return co_await probe(message, bindings, limit);
     if (!connected())
         co_return std::nullopt;
-    asio::steady_timer timer(co_await asio::this_coro::executor, std::min(limit, quick_limit));
+    asio::steady_timer timer(co_await asio::this_coro::executor,
+                             std::min(limit, time_limits().upstream_quick));
     auto outcome = co_await (try_ask(message, bindings, false) || timer.async_wait(asio::use_awaitable));
     if (auto* reply = std::get_if<0>(&outcome))
         co_return std::move(*reply);
@@ -184,8 +178,8 @@ asio::awaitable<std::optional<Bytes>> UpstreamLink::probe(ByteView message, cons
     using namespace asio::experimental::awaitable_operators;
     const auto begun = Clock::now();
     asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    auto outcome =
-        co_await (try_ask(message, bindings, limit >= person_limit) || timer.async_wait(asio::use_awaitable));
+    auto outcome = co_await (try_ask(message, bindings, limit >= time_limits().upstream_request) ||
+                             timer.async_wait(asio::use_awaitable));
     if (auto* reply = std::get_if<0>(&outcome))
         co_return std::move(*reply);
     upstream_->misbehaved("no answer in " + std::to_string(limit.count()) + " ms", begun);
@@ -211,9 +205,9 @@ asio::awaitable<std::optional<Bytes>> UpstreamLink::try_ask(ByteView message, co
                 break;
             // An old connection may have broken because that agent was started anew. But what it may be at
             // work on, or may have asked a person, is not asked twice.
-            const bool came_at_once =
-                !connection || !connection->asked ||
-                (!connection->frames.begun() && Clock::now() - *connection->asked <= at_once);
+            const bool came_at_once = !connection || !connection->asked ||
+                                      (!connection->frames.begun() &&
+                                       Clock::now() - *connection->asked <= time_limits().upstream_at_once);
             if (!fresh && came_at_once) {
                 connection.reset();
                 continue;

@@ -63,16 +63,13 @@ class Upstream {
     std::filesystem::path path_;
     Turns quick_places_, patient_places_;
     Clock::time_point rest_until_{};
-    std::chrono::seconds rest_{1};
+    std::chrono::milliseconds rest_{1000};
     Clock::time_point rests_since_{};
     bool suspected_ = false;
     bool logged_ = false;
     bool told_left_out_ = false; ///< that a key is left out of its lists
     KnownList listed_;
 };
-
-/// As long as a person may take, and a bit more.
-inline constexpr std::chrono::seconds person_limit{150};
 
 /// One client's connection, made when it is first needed and again when it has broken or was closed because
 /// nobody used it: a shared one would make every forwarded client look local to the other agent.

@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
 #include "protocol/message.hpp"
 #include "protocol/reply.hpp"
 
@@ -26,8 +27,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::chrono::milliseconds list_limit{1000};
-
 constexpr std::array<std::uint8_t, 1> list_request{protocol::SSH_AGENTC_REQUEST_IDENTITIES};
 
 /// Finds out, while nobody waits for it, whether an agent that has misbehaved is well again. It is shared
@@ -37,7 +36,7 @@ asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream) {
     const auto stays = upstream;
     UpstreamLink link(std::move(upstream));
     const Bindings none;
-    const auto answer = co_await link.probe(list_request, none, list_limit);
+    const auto answer = co_await link.probe(list_request, none, time_limits().upstream_list);
     if (!answer)
         co_return;
     try { // caught because rubbish is an answer to the probe's question, too
@@ -64,7 +63,7 @@ std::vector<protocol::ListedKey> take_answer(Upstream& upstream, const Bytes& an
 /// One that asked a person did not list meanwhile: when it has answered, its keys are back at once. Another
 /// answer than a good list does not make it well.
 asio::awaitable<void> look_again(UpstreamLink& link, const Bindings& bindings) {
-    const auto answer = co_await link.ask(list_request, bindings, list_limit);
+    const auto answer = co_await link.ask(list_request, bindings, time_limits().upstream_list);
     if (!answer)
         co_return;
     try { // caught because it stays suspected then
@@ -77,7 +76,7 @@ asio::awaitable<void> look_again(UpstreamLink& link, const Bindings& bindings) {
 
 /// Tells one, whoever waits for that. Message and bindings are its own.
 asio::awaitable<void> tell(UpstreamLink link, Bytes message, Bindings bindings) {
-    const auto answer = co_await link.probe(message, bindings, list_limit);
+    const auto answer = co_await link.probe(message, bindings, time_limits().upstream_list);
     // There are agents without protocol 1, where all keys are gone by the other message.
     const bool demanded = message.front() != protocol::SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES;
     if (!answer || (demanded && answer->front() != protocol::SSH_AGENT_SUCCESS))
@@ -136,7 +135,7 @@ asio::awaitable<std::vector<std::optional<Bytes>>> Upstreams::ask_all(ByteView m
         co_return std::vector<std::optional<Bytes>>{};
     const auto loop = co_await asio::this_coro::executor;
     const auto start = [&](UpstreamLink& link) {
-        return asio::co_spawn(loop, link.ask(message, bindings, list_limit), asio::deferred);
+        return asio::co_spawn(loop, link.ask(message, bindings, time_limits().upstream_list), asio::deferred);
     };
     using Operation = decltype(start(links_.front()));
     std::vector<Operation> operations;
@@ -170,7 +169,7 @@ asio::awaitable<Bytes> Upstreams::list(std::function<std::vector<HeldKeyPtr>()> 
 asio::awaitable<bool> Upstreams::is_well(UpstreamLink& link, const Bindings& bindings) {
     probe_if_due(co_await asio::this_coro::executor, link);
     const auto begun = Upstream::Clock::now();
-    const auto answer = co_await link.ask(list_request, bindings, list_limit);
+    const auto answer = co_await link.ask(list_request, bindings, time_limits().upstream_list);
     if (!answer)
         co_return false;
     try { // caught to go on with the next
@@ -196,7 +195,7 @@ asio::awaitable<std::optional<Bytes>> Upstreams::first_answer(ByteView message, 
             if (!well)
                 continue;
         }
-        auto answer = co_await link->probe(message, bindings, person_limit);
+        auto answer = co_await link->probe(message, bindings, time_limits().upstream_request);
         if (answer && link->upstream().suspected())
             co_await look_again(*link, bindings);
         if (answer && answer->front() != protocol::SSH_AGENT_FAILURE)

@@ -1,5 +1,6 @@
 #include "tpm/command_deadline.hpp"
 
+#include "base/time_limits.hpp"
 #include "keyfile/names.hpp"
 #include "tpm/tpm_message.hpp"
 
@@ -11,20 +12,16 @@ namespace sshtpm::tpm {
 
 namespace {
 
-using namespace std::chrono_literals;
-
 struct Command {
     TPM2_CC code;
     std::string_view name;
-    std::chrono::seconds deadline = 10s;
+    bool makes_key = false;
 };
 
-constexpr std::chrono::seconds unknown_deadline = 10s, ecc_primary_deadline = 10s;
-
 constexpr std::array commands{
-    Command{TPM2_CC_Create, "TPM2_Create", 180s},
-    Command{TPM2_CC_CreatePrimary, "TPM2_CreatePrimary", 180s},
-    Command{TPM2_CC_Import, "TPM2_Import", 180s},
+    Command{TPM2_CC_Create, "TPM2_Create", true},
+    Command{TPM2_CC_CreatePrimary, "TPM2_CreatePrimary", true},
+    Command{TPM2_CC_Import, "TPM2_Import", true},
     Command{TPM2_CC_ContextLoad, "TPM2_ContextLoad"},
     Command{TPM2_CC_ContextSave, "TPM2_ContextSave"},
     Command{TPM2_CC_EvictControl, "TPM2_EvictControl"},
@@ -40,7 +37,6 @@ constexpr std::array commands{
     Command{TPM2_CC_TestParms, "TPM2_TestParms"},
     Command{TPM2_CC_Unseal, "TPM2_Unseal"},
 };
-static_assert(std::ranges::all_of(commands, [](const Command& one) { return one.deadline > 0s; }));
 
 /// The type of the key that TPM2_CreatePrimary is to make (TPM 2.0 Part 3, 24.1): behind the hierarchy come
 /// the sessions, with their size in 32 bits, the sensitive part, with its own in 16, and the template.
@@ -62,12 +58,12 @@ TPMI_ALG_PUBLIC primary_type(ByteView command) noexcept {
 
 } // namespace
 
-std::chrono::seconds command_deadline(ByteView command) noexcept {
+std::chrono::milliseconds command_deadline(ByteView command) noexcept {
     const auto code = header_of(command).code;
-    if (code == TPM2_CC_CreatePrimary && primary_type(command) == TPM2_ALG_ECC)
-        return ecc_primary_deadline;
     const auto found = std::ranges::find(commands, code, &Command::code);
-    return found == commands.end() ? unknown_deadline : found->deadline;
+    const bool ecc_primary = code == TPM2_CC_CreatePrimary && primary_type(command) == TPM2_ALG_ECC;
+    const bool makes_key = found != commands.end() && found->makes_key && !ecc_primary;
+    return makes_key ? time_limits().tpm_key_command : time_limits().tpm_command;
 }
 
 std::string command_name(TPM2_CC command) {

@@ -14,7 +14,7 @@ namespace sshtpm::tpm {
 /// keys up to a minute and more. TPM2_CreatePrimary of an ECC key, which takes no longer than a signature and
 /// may come in front of one, has 10 s.
 /// @param command the whole of it, of at least `header_size` bytes.
-std::chrono::seconds command_deadline(ByteView command) noexcept;
+std::chrono::milliseconds command_deadline(ByteView command) noexcept;
 
 /// "TPM2_Sign" (TPM 2.0 Part 2, 6.5.2) for the commands of this program, "TPM2 command 0x…" for others.
 std::string command_name(TPM2_CC command);

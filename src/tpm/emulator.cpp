@@ -66,18 +66,19 @@ std::string holder_of(const UniqueFd& file) {
     return pid > 0 ? os::describe_process(pid) : std::string("another program");
 }
 
-Error held_too_long(const UniqueFd& file, std::chrono::seconds patience) {
+Error held_too_long(const UniqueFd& file, std::chrono::milliseconds patience) {
     std::error_code ignored;
     const auto path = fs::read_symlink("/proc/self/fd/" + std::to_string(file.value()), ignored).string();
     return {Errc::tpm,
-            holder_of(file) + " has kept the emulator to itself for " + std::to_string(patience.count()) +
-                " s or more",
+            holder_of(file) + " has kept the emulator to itself for " +
+                std::to_string(std::chrono::floor<std::chrono::seconds>(patience).count()) + " s or more",
             "end that program, or let it go on if it was stopped (fg); fuser -v " + printable(path) +
                 " shows who has the lock"};
 }
 
 /// @throws Error(tpm) when somebody else keeps it for longer.
-void lock(const UniqueFd& file, int operation, std::chrono::seconds patience = turn_patience) {
+void lock(const UniqueFd& file, int operation,
+          std::chrono::milliseconds patience = time_limits().emulator_turn) {
     const auto end = std::chrono::steady_clock::now() + patience;
     while (::flock(file.value(), operation | LOCK_NB) != 0) {
         if (errno != EINTR && errno != EWOULDBLOCK)
@@ -132,7 +133,7 @@ Emulator Emulator::join(const fs::path& state_folder) {
     return {std::move(folder), std::move(users)};
 }
 
-Emulator::Turn Emulator::take_turn(std::chrono::seconds patience) const {
+Emulator::Turn Emulator::take_turn(std::chrono::milliseconds patience) const {
     auto turn = open_lock(folder_, "turn.lock");
     lock(turn, LOCK_EX, patience);
     ensure_running(folder_);

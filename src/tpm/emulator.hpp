@@ -3,6 +3,7 @@
 // folder. The first user starts it, the state outlives it, and it ends when nobody has used it for a while.
 // It protects nothing.
 
+#include "base/time_limits.hpp"
 #include "base/unique_fd.hpp"
 
 #include <chrono>
@@ -13,7 +14,6 @@ namespace sshtpm::tpm {
 
 /// For how long another program may have the emulator: an RSA key that is made there takes seconds, on a slow
 /// machine some ten.
-inline constexpr std::chrono::seconds turn_patience{60};
 
 /// Membership in the users of a running emulator; leaving is destruction, a killed process leaves too.
 ///
@@ -51,7 +51,7 @@ class Emulator {
     /// Waits for the turn, for as long as another user may take for one, starts the emulator again if it has
     /// died, and flushes what a user that was killed in its turn has left in it.
     /// @throws Error(tpm), which names the program that has it, when the wait is too long: it was stopped.
-    Turn take_turn(std::chrono::seconds patience = turn_patience) const;
+    Turn take_turn(std::chrono::milliseconds patience = time_limits().emulator_turn) const;
 
   private:
     Emulator(UniqueFd folder, UniqueFd users) noexcept

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/staged_file.hpp"
+#include "base/time_limits.hpp"
 #include "base/unique_fd.hpp"
 
 #include <algorithm>
@@ -23,7 +24,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t most_parent = 32;            ///< letters
 constexpr std::size_t least_name = 2 + 20;         ///< bytes, with SHA-1
 constexpr std::size_t most_name = 2 + 64;          ///< with SHA-512
-constexpr std::chrono::seconds lock_patience{2};   ///< others hold it for one write
 constexpr std::chrono::milliseconds lock_pause{5}; ///< flock has no deadline to give it
 
 int digit(char c) {
@@ -82,7 +82,7 @@ UniqueFd lock_folder(const fs::path& folder) {
     UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         throw Error::from_errno(errno, folder.string());
-    const auto end = std::chrono::steady_clock::now() + lock_patience;
+    const auto end = std::chrono::steady_clock::now() + time_limits().known_tpms_lock;
     while (::flock(fd.value(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EINTR && errno != EWOULDBLOCK)
             throw Error::from_errno(errno, folder.string());

@@ -2,6 +2,7 @@
 // What to do about response codes that are not the request's fault: one table, one loop.
 
 #include "base/error.hpp"
+#include "base/time_limits.hpp"
 
 #include <chrono>
 #include <thread>
@@ -20,9 +21,6 @@ enum class Remedy {
 
 Remedy remedy_for(TSS2_RC base_code) noexcept;
 
-/// For how long a busy TPM is waited for.
-inline constexpr std::chrono::milliseconds busy_patience{30'000};
-
 /// Decides, error by error, whether to go on and after which pause.
 class RetryPlan {
   public:
@@ -30,7 +28,8 @@ class RetryPlan {
         Remedy remedy;
         std::chrono::milliseconds pause;
     };
-    explicit RetryPlan(std::chrono::milliseconds patience = busy_patience) noexcept : patience_(patience) {}
+    explicit RetryPlan(std::chrono::milliseconds patience = time_limits().tpm_busy) noexcept
+        : patience_(patience) {}
 
     /// Remedy::none when it is time to give up.
     Step next(TSS2_RC base_code) noexcept;
@@ -75,7 +74,7 @@ auto with_retries(Attempt attempt, ForgetHandles forget_handles) {
         } catch (const Error& error) { // caught to try again, not to report
             step = error.tpm_rc() ? plan.next(*error.tpm_rc()) : RetryPlan::Step{Remedy::none, {}};
             // The attempts take time as well, most of all those that give things back to a busy TPM.
-            const bool too_late = std::chrono::steady_clock::now() - start > busy_patience;
+            const bool too_late = std::chrono::steady_clock::now() - start > time_limits().tpm_busy;
             if (step.remedy == Remedy::none || (step.remedy == Remedy::wait && too_late))
                 throw;
         }

@@ -1,5 +1,6 @@
 #include "tpm/swtpm_socket.hpp"
 
+#include "base/time_limits.hpp"
 #include "os/unix_socket.hpp"
 #include "tpm/tpm_message.hpp"
 
@@ -14,7 +15,6 @@ namespace sshtpm::tpm {
 
 namespace {
 
-constexpr std::chrono::seconds opening_limit{10};
 constexpr std::chrono::milliseconds full_queue_pause{10};
 
 struct Place {
@@ -92,7 +92,7 @@ std::unique_ptr<SwtpmSocket> SwtpmSocket::open(const std::string& conf) {
     if (!addresses)
         return nullptr;
     std::unique_ptr<SwtpmSocket> out(new SwtpmSocket(std::move(*addresses)));
-    if (out->connect(std::chrono::steady_clock::now() + opening_limit) != TSS2_RC_SUCCESS)
+    if (out->connect(std::chrono::steady_clock::now() + time_limits().tpm_open) != TSS2_RC_SUCCESS)
         return nullptr;
     out->socket_.reset();
     return out;

@@ -26,7 +26,8 @@ Error Loss::error() const {
     case Kind::deadline:
         return Error::from_tpm(
             Errc::tpm, TSS2_TCTI_RC_IO_ERROR,
-            "the TPM did not answer within " + std::to_string(limit.count()) + " s (" + name + ")",
+            "the TPM did not answer within " +
+                std::to_string(std::chrono::floor<std::chrono::seconds>(limit).count()) + " s (" + name + ")",
             "try again; if it stays silent, restart the machine, or the emulator if it is one");
     case Kind::rubbish:
         return Error::from_tpm(Errc::tpm, TSS2_TCTI_RC_MALFORMED_RESPONSE,

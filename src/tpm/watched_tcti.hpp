@@ -21,8 +21,8 @@ struct Loss {
     };
     Kind kind = Kind::broken;
     TPM2_CC command = 0;
-    std::chrono::seconds limit{0}; ///< the command's time
-    Deadline noticed = {};         ///< when
+    std::chrono::milliseconds limit{0}; ///< the command's time
+    Deadline noticed = {};              ///< when
 
     /// "the TPM did not answer within 10 s (TPM2_Sign)", with a hint.
     Error error() const;
@@ -30,7 +30,7 @@ struct Loss {
 
 class WatchedTcti {
   public:
-    using DeadlineOf = std::chrono::seconds (*)(ByteView command) noexcept;
+    using DeadlineOf = std::chrono::milliseconds (*)(ByteView command) noexcept;
 
     explicit WatchedTcti(std::unique_ptr<Transport> transport, DeadlineOf deadline_of = command_deadline);
     WatchedTcti(const WatchedTcti&) = delete;
@@ -64,7 +64,7 @@ class WatchedTcti {
     std::optional<Loss> loss_;
 
     TPM2_CC command_ = 0; ///< under way, or the last one
-    std::chrono::seconds limit_{0};
+    std::chrono::milliseconds limit_{0};
     Deadline deadline_;
     std::array<std::uint8_t, largest_message> reply_{};
     std::size_t reply_size_ = 0; ///< 0: not here yet

@@ -45,7 +45,7 @@ Answers ask_both(asio::io_context& loop, agent::AuthSource& source) {
 } // namespace
 
 TEST_CASE("no answer in time is a no, and the time is two minutes") {
-    CHECK(agent::AuthSource::answer_limit == 120s);
+    CHECK(TimeLimits().answer == 120s);
     const Silence person;
     asio::io_context loop(1);
     agent::PinCache pins(agent::PinLifetime{});

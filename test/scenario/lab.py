@@ -34,7 +34,9 @@ open_labs = []
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, 'only root can become another user')
 # What takes minutes, or is measured in time: `test/check all` sets the variable.
-slow = unittest.skipUnless(os.environ.get('SSH_TPM_TEST_ALL'), 'slow: test/check all runs it')
+ALL = bool(os.environ.get('SSH_TPM_TEST_ALL'))
+slow = unittest.skipUnless(ALL, 'slow: test/check all runs it')
+SHORT_LIMITS = os.environ.get('SSH_TPM_TEST_LIMITS_BUILT') == '1' and not ALL
 
 
 def wait_until(condition, what, deadline=DEADLINE):
@@ -95,6 +97,15 @@ class Lab:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         open_labs.append(self)
         signal.signal(signal.SIGTERM, leave_at_once)
+
+    def limit(self, name, short, real):
+        """Shortens one of the program's limits of time (src/base/time_limits.hpp), unless this is `test/check all` or
+        a build that knows no other than the real one. Returns the limit, in seconds."""
+        if not SHORT_LIMITS:
+            return real
+        given = self.env.get('SSH_TPM_TEST_LIMITS', '')
+        self.env['SSH_TPM_TEST_LIMITS'] = f'{given} {name}={round(short * 1000)}'
+        return short
 
     def path(self, *names):
         return os.path.join(self.folder, *names)

@@ -1,0 +1,78 @@
+#include "base/time_limits.hpp"
+
+#ifdef SSHTPM_TEST_LIMITS
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <sstream>
+#endif
+
+namespace sshtpm {
+
+#ifdef SSHTPM_TEST_LIMITS
+
+namespace {
+
+struct NamedLimit {
+    std::string_view name;
+    TimeLimits::Time TimeLimits::*limit;
+};
+
+constexpr std::array named_limits{
+    NamedLimit{"tpm_open", &TimeLimits::tpm_open},
+    NamedLimit{"tpm_command", &TimeLimits::tpm_command},
+    NamedLimit{"tpm_key_command", &TimeLimits::tpm_key_command},
+    NamedLimit{"tpm_busy", &TimeLimits::tpm_busy},
+    NamedLimit{"tpm_idle", &TimeLimits::tpm_idle},
+    NamedLimit{"emulator_turn", &TimeLimits::emulator_turn},
+    NamedLimit{"known_tpms_lock", &TimeLimits::known_tpms_lock},
+    NamedLimit{"answer", &TimeLimits::answer},
+    NamedLimit{"wrong_password", &TimeLimits::wrong_password},
+    NamedLimit{"frame", &TimeLimits::frame},
+    NamedLimit{"socket_folder", &TimeLimits::socket_folder},
+    NamedLimit{"end", &TimeLimits::end},
+    NamedLimit{"upstream_list", &TimeLimits::upstream_list},
+    NamedLimit{"upstream_quick", &TimeLimits::upstream_quick},
+    NamedLimit{"upstream_at_once", &TimeLimits::upstream_at_once},
+    NamedLimit{"upstream_request", &TimeLimits::upstream_request},
+    NamedLimit{"upstream_idle", &TimeLimits::upstream_idle},
+    NamedLimit{"upstream_backoff", &TimeLimits::upstream_backoff},
+};
+
+/// @param setting "name=milliseconds"
+void change(TimeLimits& limits, const std::string& setting) {
+    const auto equals = std::min(setting.find('='), setting.size() - 1);
+    const auto found = std::ranges::find(named_limits, setting.substr(0, equals), &NamedLimit::name);
+    if (found == named_limits.end())
+        throw Error(Errc::usage, "SSH_TPM_TEST_LIMITS: no such limit: " + setting);
+    limits.*found->limit = TimeLimits::Time(std::stoul(setting.substr(equals + 1)));
+}
+
+TimeLimits limits_for_test() {
+    TimeLimits limits;
+    const char* variable = std::getenv("SSH_TPM_TEST_LIMITS");
+    std::istringstream settings(variable == nullptr ? "" : variable);
+    for (std::string setting; settings >> setting;)
+        change(limits, setting);
+    return limits;
+}
+
+} // namespace
+
+const TimeLimits& time_limits() noexcept {
+    static const TimeLimits limits = limits_for_test();
+    return limits;
+}
+
+#else
+
+const TimeLimits& time_limits() noexcept {
+    static constexpr TimeLimits limits;
+    return limits;
+}
+
+#endif
+
+} // namespace sshtpm

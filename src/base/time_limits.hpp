@@ -1,0 +1,42 @@
+#pragma once
+// How long the program waits for something outside it before it gives up: all such limits.
+
+#include <chrono>
+
+namespace sshtpm {
+
+struct TimeLimits {
+    using Time = std::chrono::milliseconds;
+
+    // The TPM.
+    Time tpm_open{10'000};         ///< until the emulator takes a connection
+    Time tpm_command{10'000};      ///< signatures take 0.2 to 0.6 s on chips
+    Time tpm_key_command{180'000}; ///< commands that make a key: an RSA key can take more than a minute
+    Time tpm_busy{30'000};         ///< while it answers that it is busy
+    Time tpm_idle{5'000};          ///< a session or key that no signature has needed for so long is flushed
+    Time emulator_turn{60'000};    ///< while another program uses the emulator
+    Time known_tpms_lock{2'000};   ///< while another program writes that file
+
+    // A person.
+    Time answer{120'000};
+    Time wrong_password{10'000}; ///< the longest pause after a wrong password to unlock the agent
+
+    // Clients.
+    Time frame{30'000};        ///< from the first byte of a frame to the last
+    Time socket_folder{3'000}; ///< while another agent that starts has it locked
+    Time end{2'000};           ///< for the TPM's thread, when the agent ends
+
+    // Upstream agents.
+    Time upstream_list{1'000};
+    Time upstream_quick{250};       ///< for an answer of one that is backed off from, over an open connection
+    Time upstream_at_once{50};      ///< a connection that ends so soon after a request had been closed before
+    Time upstream_request{150'000}; ///< as long as a person may take, and a bit more
+    Time upstream_idle{30'000};     ///< an unused connection is closed: the other agent may have few of them
+    Time upstream_backoff{60'000};  ///< at most
+};
+
+/// The limits of this process. A build with -Dtest_limits=true lets SSH_TPM_TEST_LIMITS change them, in
+/// milliseconds: "tpm_command=1000 frame=500".
+const TimeLimits& time_limits() noexcept;
+
+} // namespace sshtpm
