@@ -1,12 +1,12 @@
 #include "base/file.hpp"
 
-#include "files.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/refusal.hpp"
 #include "support/temp_folder.hpp"
 
 using namespace sshtpm;
-using namespace base_test;
+using namespace support;
 using support::refusal;
 using support::TempFolder;
 

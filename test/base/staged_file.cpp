@@ -1,7 +1,7 @@
 #include "base/staged_file.hpp"
 
-#include "files.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/hex.hpp"
 #include "support/refusal.hpp"
 #include "support/temp_folder.hpp"
@@ -10,7 +10,7 @@
 #include <sys/xattr.h>
 
 using namespace sshtpm;
-using namespace base_test;
+using namespace support;
 using support::refusal;
 using support::TempFolder;
 

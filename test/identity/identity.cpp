@@ -1,13 +1,13 @@
 #include "identity/identity.hpp"
 
 #include "base/error.hpp"
-#include "base/staged_file.hpp"
 #include "identity/key_dir.hpp"
 #include "identity/sign.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/digest.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/files.hpp"
 #include "support/swtpm.hpp"
 #include "support/temp_folder.hpp"
 #include "tpm/create.hpp"
@@ -18,14 +18,11 @@
 #include <filesystem>
 
 using namespace sshtpm;
+using support::put;
 
 namespace {
 
 namespace fs = std::filesystem;
-
-void put(const fs::path& path, std::string_view text) {
-    write_file(path, bytes_of(text), 0600, Existing::replace);
-}
 
 } // namespace
 

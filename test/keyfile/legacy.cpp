@@ -24,19 +24,14 @@ std::string text_of_vector(const std::string& name) {
 }
 
 /// What is in the PEM block of a vector.
-Bytes content_of(const std::string& name) {
+Bytes pem_content_of(const std::string& name) {
     const auto text = text_of_vector(name);
     return keyfile::decode_pem(text, keyfile::first_label(text).value()).content;
 }
 
 /// What parse_legacy says of this content: "" when it takes it.
-std::string complaint_about(const Bytes& content, std::string_view label) {
-    try {
-        keyfile::parse_legacy(keyfile::encode_pem(content, label));
-        return {};
-    } catch (const Error& error) {
-        return error.what();
-    }
+std::string legacy_complaint(const Bytes& content, std::string_view label) {
+    return support::complaint([&] { keyfile::parse_legacy(keyfile::encode_pem(content, label)); });
 }
 
 Bytes changed(Bytes content, std::size_t at, std::uint8_t value) {
@@ -126,9 +121,9 @@ TEST_CASE("a key file of 0.1 has no place for a comment") {
     auto key = keyfile::parse_key_file(text_of_vector("legacy/0.1-ecdsa.tpm"));
     key.description = "a comment";
     CHECK(support::refusal([&] { keyfile::to_key_file(key); }) == Errc::unsupported);
-    auto content = content_of("legacy/0.1-ecdsa.tpm");
+    auto content = pem_content_of("legacy/0.1-ecdsa.tpm");
     content.push_back('a');
-    CHECK_THAT(complaint_about(content, label_0_1), contains("bytes after the private area (1)"));
+    CHECK_THAT(legacy_complaint(content, label_0_1), contains("bytes after the private area (1)"));
 }
 
 TEST_CASE("a key file of 0.1 or 0.2 that is cut short anywhere is refused") {
@@ -137,12 +132,12 @@ TEST_CASE("a key file of 0.1 or 0.2 that is cut short anywhere is refused") {
         const auto parse = [&](ByteView prefix) {
             keyfile::parse_legacy(keyfile::encode_pem(prefix, label));
         };
-        const auto content = content_of(name);
+        const auto content = pem_content_of(name);
         CHECK_NOTHROW(parse(content));
         CHECK(support::accepted_prefixes(content, parse).empty());
     }
     // The comment has no length: a file that ends within it is another whole file.
-    const auto content = content_of("legacy/0.2-ecdsa.tpm");
+    const auto content = pem_content_of("legacy/0.2-ecdsa.tpm");
     const auto parse = [](ByteView prefix) { keyfile::parse_legacy(keyfile::encode_pem(prefix, label_0_2)); };
     const auto accepted = support::accepted_prefixes(content, parse);
     CHECK(accepted.size() == std::string_view("test@example").size());
@@ -157,48 +152,48 @@ TEST_CASE("a text that is cut short within the PEM block is refused") {
 }
 
 TEST_CASE("a version, PIN status or algorithm that is not known is refused") {
-    const auto content = content_of("legacy/0.2-ecdsa.tpm");
-    CHECK(complaint_about(content, label_0_2).empty());
+    const auto content = pem_content_of("legacy/0.2-ecdsa.tpm");
+    CHECK(legacy_complaint(content, label_0_2).empty());
     for (const int version : {0, 2, 255})
-        CHECK_THAT(complaint_about(changed(content, 0, static_cast<std::uint8_t>(version)), label_0_2),
+        CHECK_THAT(legacy_complaint(changed(content, 0, static_cast<std::uint8_t>(version)), label_0_2),
                    contains("version " + std::to_string(version)));
     for (const int status : {2, 255})
-        CHECK_THAT(complaint_about(changed(content, 1, static_cast<std::uint8_t>(status)), label_0_2),
+        CHECK_THAT(legacy_complaint(changed(content, 1, static_cast<std::uint8_t>(status)), label_0_2),
                    contains("PIN status of " + std::to_string(status)));
-    CHECK_THAT(complaint_about(changed(content, 3, TPM2_ALG_ECC), label_0_2), contains("algorithm ECC"));
-    CHECK_THAT(complaint_about(changed(content, 2, 0xFF), label_0_2), contains("algorithm 0xff18"));
+    CHECK_THAT(legacy_complaint(changed(content, 3, TPM2_ALG_ECC), label_0_2), contains("algorithm ECC"));
+    CHECK_THAT(legacy_complaint(changed(content, 2, 0xFF), label_0_2), contains("algorithm 0xff18"));
     const auto future = keyfile::encode_pem(changed(content, 0, 2), label_0_2);
     CHECK(support::refusal([&] { keyfile::parse_legacy(future); }) == Errc::unsupported);
 }
 
 TEST_CASE("a public area of another type than the file says is refused") {
-    const auto ecdsa = content_of("legacy/0.2-ecdsa.tpm"), rsa = content_of("legacy/0.2-rsa.tpm");
-    CHECK_THAT(complaint_about(changed(ecdsa, 3, TPM2_ALG_RSA), label_0_2),
+    const auto ecdsa = pem_content_of("legacy/0.2-ecdsa.tpm"), rsa = pem_content_of("legacy/0.2-rsa.tpm");
+    CHECK_THAT(legacy_complaint(changed(ecdsa, 3, TPM2_ALG_RSA), label_0_2),
                contains("type ECC in a file that"));
-    CHECK_THAT(complaint_about(changed(rsa, 3, TPM2_ALG_ECDSA), label_0_2),
+    CHECK_THAT(legacy_complaint(changed(rsa, 3, TPM2_ALG_ECDSA), label_0_2),
                contains("type RSA in a file that"));
     Bytes rsa_as_0_1{1, 0};
     append(rsa_as_0_1, ByteView(rsa).subspan(4));
-    CHECK_THAT(complaint_about(rsa_as_0_1, label_0_1), contains("type RSA in a file that"));
+    CHECK_THAT(legacy_complaint(rsa_as_0_1, label_0_1), contains("type RSA in a file that"));
 }
 
 TEST_CASE("sizes that lie within the file are refused") {
-    const auto content = content_of("legacy/0.2-ecdsa.tpm");
+    const auto content = pem_content_of("legacy/0.2-ecdsa.tpm");
     const std::size_t public_size = 4;
-    CHECK_FALSE(complaint_about(changed(content, public_size, 0xFF), label_0_2).empty());
-    CHECK_FALSE(complaint_about(changed(content, public_size + 1, 0x00), label_0_2).empty());
+    CHECK_FALSE(legacy_complaint(changed(content, public_size, 0xFF), label_0_2).empty());
+    CHECK_FALSE(legacy_complaint(changed(content, public_size + 1, 0x00), label_0_2).empty());
     const auto less = static_cast<std::uint8_t>(content[public_size + 1] - 1);
-    CHECK_FALSE(complaint_about(changed(content, public_size + 1, less), label_0_2).empty());
+    CHECK_FALSE(legacy_complaint(changed(content, public_size + 1, less), label_0_2).empty());
     const std::size_t private_size = public_size + 2 + content[public_size + 1];
-    CHECK_FALSE(complaint_about(changed(content, private_size, 0xFF), label_0_2).empty());
+    CHECK_FALSE(legacy_complaint(changed(content, private_size, 0xFF), label_0_2).empty());
 }
 
 TEST_CASE("a comment that could deceive, or is too long, is refused") {
-    const auto content = content_of("legacy/0.2-rsa.tpm");
+    const auto content = pem_content_of("legacy/0.2-rsa.tpm");
     const auto with = [&](std::string_view comment) {
         auto longer = content;
         append(longer, bytes_of(comment));
-        return complaint_about(longer, label_0_2);
+        return legacy_complaint(longer, label_0_2);
     };
     CHECK(with("fine").empty());
     CHECK(with(std::string(1024, 'x')).empty());

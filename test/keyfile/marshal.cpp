@@ -21,12 +21,7 @@ namespace {
 std::string complaint_after(const char* vector, const std::function<void(TPMT_PUBLIC&)>& change) {
     auto area = key_from(vector).public_area;
     change(area);
-    try {
-        unmarshal_public(marshal_public(area));
-        return {};
-    } catch (const Error& error) {
-        return error.what();
-    }
+    return support::complaint([&] { unmarshal_public(marshal_public(area)); });
 }
 
 const auto* const ecc = "openssl-ec-p256.tpm";

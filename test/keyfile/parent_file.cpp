@@ -16,7 +16,7 @@ Bytes parent(const std::string& name) {
 }
 
 /// What parse_parent says; "" when it takes the file.
-std::string complaint_about(ByteView file) {
+std::string parent_complaint(ByteView file) {
     try {
         parse_parent(file);
         return {};
@@ -36,27 +36,28 @@ TEST_CASE("a storage key is the same from its PEM and from its TPM2B_PUBLIC") {
 }
 
 TEST_CASE("keys that nothing can be wrapped for are refused with the reason") {
-    CHECK_THAT(complaint_about(parent("rsa-2048.pub")), contains("type RSA"));
-    CHECK_THAT(complaint_about(parent("rsa-2048.pem")), contains("an RSA key"));
-    CHECK_THAT(complaint_about(parent("ecc-p384.pub")), contains("NIST P-384"));
-    CHECK_THAT(complaint_about(parent("ecc-p384.pem")), contains("another curve"));
-    CHECK_THAT(complaint_about(parent("ecc-p256-sha384.pub")), contains("SHA-384"));
-    CHECK_THAT(complaint_about(parent("ecc-p256-aes256.pub")), contains("AES-128"));
-    CHECK_THAT(complaint_about(parent("ecc-p256-sign.pub")), contains("a signing key"));
-    CHECK_THAT(complaint_about(parent("ecc-p256-decrypt.pub")), contains("not a storage key"));
+    CHECK_THAT(parent_complaint(parent("rsa-2048.pub")), contains("type RSA"));
+    CHECK_THAT(parent_complaint(parent("rsa-2048.pem")), contains("an RSA key"));
+    CHECK_THAT(parent_complaint(parent("ecc-p384.pub")), contains("NIST P-384"));
+    CHECK_THAT(parent_complaint(parent("ecc-p384.pem")), contains("another curve"));
+    CHECK_THAT(parent_complaint(parent("ecc-p256-sha384.pub")), contains("SHA-384"));
+    CHECK_THAT(parent_complaint(parent("ecc-p256-aes256.pub")), contains("AES-128"));
+    CHECK_THAT(parent_complaint(parent("ecc-p256-sign.pub")), contains("a signing key"));
+    CHECK_THAT(parent_complaint(parent("ecc-p256-decrypt.pub")), contains("not a storage key"));
 }
 
 TEST_CASE("files that hold something else are refused") {
-    CHECK_THAT(complaint_about(support::data_file("ssh/private/ecdsa-256.pem")), contains("a private key"));
-    CHECK_THAT(complaint_about(support::data_file("ssh/private/ecdsa-256.pkcs8-encrypted")),
+    CHECK_THAT(parent_complaint(support::data_file("ssh/private/ecdsa-256.pem")), contains("a private key"));
+    CHECK_THAT(parent_complaint(support::data_file("ssh/private/ecdsa-256.pkcs8-encrypted")),
                contains("a private key"));
-    CHECK_THAT(complaint_about(support::data_file("ssh/private/ecdsa-256.openssh")),
+    CHECK_THAT(parent_complaint(support::data_file("ssh/private/ecdsa-256.openssh")),
                contains("a private key"));
-    CHECK_THAT(complaint_about(support::data_file("keyfile/openssl-ec-p256.tpm")), contains("a private key"));
-    CHECK_THAT(complaint_about(bytes_of("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")),
+    CHECK_THAT(parent_complaint(support::data_file("keyfile/openssl-ec-p256.tpm")),
+               contains("a private key"));
+    CHECK_THAT(parent_complaint(bytes_of("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")),
                contains("not a public key in PEM"));
-    CHECK_THAT(complaint_about(support::data_file("ssh/private/ecdsa-256.pub")), contains("neither"));
-    CHECK_THAT(complaint_about({}), contains("neither"));
+    CHECK_THAT(parent_complaint(support::data_file("ssh/private/ecdsa-256.pub")), contains("neither"));
+    CHECK_THAT(parent_complaint({}), contains("neither"));
 }
 
 TEST_CASE("every prefix of a parent's file is refused") {
@@ -73,5 +74,5 @@ TEST_CASE("a point that is not on the curve is refused in PEM") {
     auto changed = text;
     auto& c = changed[text.find("\n-----END") - 4];
     c = c == 'A' ? 'B' : 'A';
-    CHECK_FALSE(complaint_about(bytes_of(changed)).empty());
+    CHECK_FALSE(parent_complaint(bytes_of(changed)).empty());
 }

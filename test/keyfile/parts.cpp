@@ -6,6 +6,7 @@
 #include "keyfile/pem.hpp"
 #include "support/data.hpp"
 #include "support/hex.hpp"
+#include "support/refusal.hpp"
 
 #include <tuple>
 
@@ -62,12 +63,7 @@ std::string pem_of(ByteView der) {
 }
 
 std::string complaint(ByteView der) {
-    try {
-        keyfile::parse_der(der);
-        return {};
-    } catch (const Error& error) {
-        return error.what();
-    }
+    return support::complaint(keyfile::parse_der, der);
 }
 
 keyfile::KeyFile key_from(std::string_view vector) {

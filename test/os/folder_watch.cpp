@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/staged_file.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/temp_folder.hpp"
 
 #include <fcntl.h>
@@ -17,12 +18,9 @@
 using namespace sshtpm;
 namespace fs = std::filesystem;
 using os::FolderWatch;
+using support::put;
 
 namespace {
-
-void put(const fs::path& path, std::string_view text = "x") {
-    std::ofstream(path) << text;
-}
 
 /// inotify tells before the call that made the change returns, so there is nothing to wait for.
 bool readable(const FolderWatch& watch) {

@@ -15,7 +15,7 @@ using support::unhex;
 
 namespace {
 
-Constraints read_whole(ByteView bytes) {
+Constraints read_all(ByteView bytes) {
     wire::Reader reader(bytes);
     return read_constraints(reader);
 }
@@ -26,16 +26,12 @@ Bytes written(const Constraints& constraints) {
     return std::move(writer).bytes();
 }
 
-std::optional<Errc> refused(ByteView bytes) {
-    return refusal([&] { read_whole(bytes); });
-}
-
 Bytes extended(std::string_view name, ByteView body) {
     return wire::Writer().byte(255).text(name).string(body).bytes();
 }
 
 /// The fields of one destination constraint, to be changed one at a time.
-struct Fields {
+struct DestinationFields {
     struct End {
         std::string user, host, reserved;
         Bytes key;
@@ -65,9 +61,9 @@ struct Fields {
 /// A valid constraint with one thing changed.
 template <class Change>
 std::optional<Errc> refused_when(Change change) {
-    Fields fields;
+    DestinationFields fields;
     change(fields);
-    return refused(fields.constraint());
+    return refusal(read_all, fields.constraint());
 }
 
 DestinationConstraint destination(Hop from, Hop to) {
@@ -108,24 +104,24 @@ TEST_CASE("constraints are written as ssh-add writes them") {
 }
 
 TEST_CASE("a lifetime is four bytes, and zero is one") {
-    CHECK(read_whole(unhex("01 00000000")).lifetime == 0U);
-    CHECK(read_whole(unhex("01 ffffffff")).lifetime == 0xFFFFFFFFU);
-    CHECK(refused(unhex("01 000000")) == Errc::malformed);
+    CHECK(read_all(unhex("01 00000000")).lifetime == 0U);
+    CHECK(read_all(unhex("01 ffffffff")).lifetime == 0xFFFFFFFFU);
+    CHECK(refusal(read_all, unhex("01 000000")) == Errc::malformed);
 }
 
 TEST_CASE("a constraint that comes twice is refused") {
-    CHECK(refused(unhex("01 00000001 01 00000001")) == Errc::malformed);
-    CHECK(refused(unhex("01 00000000 01 00000000")) == Errc::malformed);
-    CHECK(refused(unhex("02 02")) == Errc::malformed);
-    auto twice = Fields().constraint();
-    append(twice, Fields().constraint());
-    CHECK(refused(twice) == Errc::malformed);
+    CHECK(refusal(read_all, unhex("01 00000001 01 00000001")) == Errc::malformed);
+    CHECK(refusal(read_all, unhex("01 00000000 01 00000000")) == Errc::malformed);
+    CHECK(refusal(read_all, unhex("02 02")) == Errc::malformed);
+    auto twice = DestinationFields().constraint();
+    append(twice, DestinationFields().constraint());
+    CHECK(refusal(read_all, twice) == Errc::malformed);
 }
 
 TEST_CASE("constraints come in any order") {
-    auto bytes = Fields().constraint();
+    auto bytes = DestinationFields().constraint();
     append(bytes, unhex("02 01 00000005"));
-    const auto constraints = read_whole(bytes);
+    const auto constraints = read_all(bytes);
     CHECK(constraints.confirm);
     CHECK(constraints.lifetime == 5U);
     CHECK(constraints.destinations.size() == 1);
@@ -134,75 +130,77 @@ TEST_CASE("constraints come in any order") {
 TEST_CASE("every other number and every other extension is refused as not supported") {
     for (unsigned number = 0; number < 255; ++number)
         if (number != SSH_AGENT_CONSTRAIN_LIFETIME && number != SSH_AGENT_CONSTRAIN_CONFIRM)
-            CHECK(refused(Bytes{static_cast<std::uint8_t>(number)}) == Errc::unsupported);
+            CHECK(refusal(read_all, Bytes{static_cast<std::uint8_t>(number)}) == Errc::unsupported);
     for (const auto name : {"", "sk-provider@openssh.com", "associated-certs-v00@openssh.com",
                             "restrict-destination-v01@openssh.com", "x\x1b[2J@example.com"})
-        CHECK(refused(extended(name, {})) == Errc::unsupported);
-    CHECK(refused(extended(std::string_view("restrict-destination-v00@openssh.com\0", 37), {})) ==
+        CHECK(refusal(read_all, extended(name, {})) == Errc::unsupported);
+    CHECK(refusal(read_all, extended(std::string_view("restrict-destination-v00@openssh.com\0", 37), {})) ==
           Errc::malformed);
 }
 
 TEST_CASE("a destination constraint goes from nowhere or a host with keys to a host with keys") {
-    CHECK(refused_when([](Fields&) {}) == std::nullopt);
-    CHECK(refused_when([](Fields& f) { f.from.host = "host-b", f.from.key = vectors::key("host-b"); }) ==
-          std::nullopt);
+    CHECK(refused_when([](DestinationFields&) {}) == std::nullopt);
+    CHECK(refused_when([](DestinationFields& f) {
+              f.from.host = "host-b", f.from.key = vectors::key("host-b");
+          }) == std::nullopt);
 
-    CHECK(refused_when([](Fields& f) { f.from.user = "alice"; }) == Errc::malformed);
-    CHECK(refused_when([](Fields& f) { f.from.host = "host-b"; }) == Errc::malformed);
-    CHECK(refused_when([](Fields& f) { f.from.key = vectors::key("host-b"); }) == Errc::malformed);
-    CHECK(refused_when([](Fields& f) { f.to.host.clear(); }) == Errc::malformed);
-    CHECK(refused_when([](Fields& f) { f.to.key.clear(); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.from.user = "alice"; }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.from.host = "host-b"; }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.from.key = vectors::key("host-b"); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.to.host.clear(); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.to.key.clear(); }) == Errc::malformed);
 }
 
 TEST_CASE("a reserved field that is not empty is refused as not supported") {
-    CHECK(refused_when([](Fields& f) { f.from.reserved = "x"; }) == Errc::unsupported);
-    CHECK(refused_when([](Fields& f) { f.to.reserved = "x"; }) == Errc::unsupported);
-    CHECK(refused_when([](Fields& f) { f.reserved = "x"; }) == Errc::unsupported);
+    CHECK(refused_when([](DestinationFields& f) { f.from.reserved = "x"; }) == Errc::unsupported);
+    CHECK(refused_when([](DestinationFields& f) { f.to.reserved = "x"; }) == Errc::unsupported);
+    CHECK(refused_when([](DestinationFields& f) { f.reserved = "x"; }) == Errc::unsupported);
 }
 
 TEST_CASE("bytes after a destination are refused") {
-    CHECK(refused_when([](Fields& f) { f.more = "x"; }) == Errc::malformed);
-    CHECK(refused_when([](Fields& f) { f.more = std::string(4, '\0'); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.more = "x"; }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.more = std::string(4, '\0'); }) == Errc::malformed);
 }
 
 TEST_CASE("the user of a destination has at most 256 bytes") {
-    CHECK(refused_when([](Fields& f) { f.to.user = std::string(256, '*'); }) == std::nullopt);
-    CHECK(refused_when([](Fields& f) { f.to.user = std::string(257, '*'); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.to.user = std::string(256, '*'); }) == std::nullopt);
+    CHECK(refused_when([](DestinationFields& f) { f.to.user = std::string(257, '*'); }) == Errc::malformed);
 }
 
 TEST_CASE("a NUL in a user or a host is refused") {
-    CHECK(refused_when([](Fields& f) { f.to.user = std::string("a\0b", 3); }) == Errc::malformed);
-    CHECK(refused_when([](Fields& f) { f.to.host = std::string("a\0", 2); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.to.user = std::string("a\0b", 3); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.to.host = std::string("a\0", 2); }) == Errc::malformed);
 }
 
 TEST_CASE("a key of a destination must be one that OpenSSH knows") {
-    CHECK(refused_when([](Fields& f) { f.to.key = wire::Writer().text("ssh-new").bytes(); }) ==
+    CHECK(refused_when([](DestinationFields& f) { f.to.key = wire::Writer().text("ssh-new").bytes(); }) ==
           Errc::unsupported);
-    CHECK(refused_when([](Fields& f) { f.to.key.pop_back(); }) == Errc::malformed);
-    CHECK(refused_when([](Fields& f) { f.to.key.push_back(0); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.to.key.pop_back(); }) == Errc::malformed);
+    CHECK(refused_when([](DestinationFields& f) { f.to.key.push_back(0); }) == Errc::malformed);
 }
 
 TEST_CASE("there are one to 1024 destinations") {
     const auto many = [](std::size_t count) {
         Bytes body;
         for (std::size_t i = 0; i < count; ++i)
-            append(body, Fields().bytes());
+            append(body, DestinationFields().bytes());
         return extended("restrict-destination-v00@openssh.com", body);
     };
-    CHECK(refused(many(0)) == Errc::malformed);
-    CHECK(read_whole(many(1024)).destinations.size() == 1024);
-    CHECK(refused(many(1025)) == Errc::malformed);
+    CHECK(refusal(read_all, many(0)) == Errc::malformed);
+    CHECK(read_all(many(1024)).destinations.size() == 1024);
+    CHECK(refusal(read_all, many(1025)) == Errc::malformed);
 }
 
 TEST_CASE("every truncation of a constraint is refused") {
-    CHECK(support::accepted_prefixes(unhex("01 00000e10"), read_whole) == std::vector<std::size_t>{0});
-    CHECK(support::accepted_prefixes(Fields().constraint(), read_whole) == std::vector<std::size_t>{0});
+    CHECK(support::accepted_prefixes(unhex("01 00000e10"), read_all) == std::vector<std::size_t>{0});
+    CHECK(support::accepted_prefixes(DestinationFields().constraint(), read_all) ==
+          std::vector<std::size_t>{0});
 }
 
 TEST_CASE("every truncation inside a destination is refused") {
-    const auto whole = Fields().bytes();
+    const auto whole = DestinationFields().bytes();
     CHECK(support::accepted_prefixes(whole, [](ByteView prefix) {
-              read_whole(extended("restrict-destination-v00@openssh.com", prefix));
+              read_all(extended("restrict-destination-v00@openssh.com", prefix));
           }).empty());
 }
 

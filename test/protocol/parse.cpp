@@ -28,12 +28,8 @@ Bytes tpm_add_key(std::uint8_t number, std::string_view word, std::string_view k
     return extension_named("tpm-add-key").byte(number).text(word).text(key_file).text("").bytes();
 }
 
-Bytes try_pin(std::string_view pin) {
+Bytes try_pin_message(std::string_view pin) {
     return extension_named("tpm-try-pin@ssh-tpm").text("a key blob").text(pin).bytes();
-}
-
-std::optional<Errc> refused(ByteView message) {
-    return refusal([&] { parse_request(message); });
 }
 
 /// Of a message that stands in a frame: never empty.
@@ -102,10 +98,10 @@ TEST_CASE("constraints are read behind either number, and a key with an unknown 
     CHECK(std::get<AddIdentity>(request).constraints.lifetime == 90U);
     auto more = vectors::message("add-rsa");
     more.push_back(3);
-    CHECK(refused(more) == Errc::unsupported);
+    CHECK(refusal(parse_request, more) == Errc::unsupported);
     more.back() = SSH_AGENT_CONSTRAIN_CONFIRM;
     more.push_back(SSH_AGENT_CONSTRAIN_CONFIRM);
-    CHECK(refused(more) == Errc::malformed);
+    CHECK(refusal(parse_request, more) == Errc::malformed);
 }
 
 TEST_CASE("removing all is said in two ways") {
@@ -122,11 +118,11 @@ TEST_CASE("lock and unlock are a password and nothing more") {
     const auto unlock = parse_request(vectors::message("unlock"));
     CHECK(text_of(std::get<Unlock>(unlock).password.view()) == "password");
     for (const std::uint8_t number : {SSH_AGENTC_LOCK, SSH_AGENTC_UNLOCK}) {
-        CHECK(refused(with_password(number, "")) == std::nullopt); // decided elsewhere
-        CHECK(refused(with_password(number, std::string(4096, 'x'))) == std::nullopt);
-        CHECK(refused(with_password(number, std::string(4097, 'x'))) == Errc::malformed);
-        CHECK(refused(longer(with_password(number, "password"))) == Errc::malformed);
-        CHECK(refused(Bytes{number}) == Errc::malformed);
+        CHECK(refusal(parse_request, with_password(number, "")) == std::nullopt); // decided elsewhere
+        CHECK(refusal(parse_request, with_password(number, std::string(4096, 'x'))) == std::nullopt);
+        CHECK(refusal(parse_request, with_password(number, std::string(4097, 'x'))) == Errc::malformed);
+        CHECK(refusal(parse_request, longer(with_password(number, "password"))) == Errc::malformed);
+        CHECK(refusal(parse_request, Bytes{number}) == Errc::malformed);
     }
 }
 
@@ -140,7 +136,7 @@ TEST_CASE("a session-bind that does not parse is told from one that does") {
     for (std::size_t length = name_ends; length < message.size(); ++length)
         CHECK(is<BrokenSessionBind>(ByteView(message).first(length)));
     for (std::size_t length = 1; length < name_ends; ++length)
-        CHECK(refused(ByteView(message).first(length)) == Errc::malformed);
+        CHECK(refusal(parse_request, ByteView(message).first(length)) == Errc::malformed);
 }
 
 TEST_CASE("tpm-add-key of the Go program is a key file, a certificate and constraints") {
@@ -154,15 +150,16 @@ TEST_CASE("tpm-add-key of the Go program is a key file, a certificate and constr
 TEST_CASE("tpm-add-key begins as the two messages that add a key, with its own type of key") {
     CHECK(is<TpmAddKey>(tpm_add_key(17, "TPMKEY", "pem")));
     CHECK(is<TpmAddKey>(tpm_add_key(25, "TPMKEY", "pem")));
-    CHECK(refused(tpm_add_key(0, "TPMKEY", "pem")) == Errc::malformed);
-    CHECK(refused(tpm_add_key(17, "tpmkey", "pem")) == Errc::malformed);
-    CHECK(refused(tpm_add_key(17, "TPMKEY", "")) == Errc::malformed);
-    CHECK(refused(tpm_add_key(17, "TPMKEY", std::string(65536, 'x'))) == std::nullopt);
-    CHECK(refused(tpm_add_key(17, "TPMKEY", std::string(65537, 'x'))) == Errc::malformed);
+    CHECK(refusal(parse_request, tpm_add_key(0, "TPMKEY", "pem")) == Errc::malformed);
+    CHECK(refusal(parse_request, tpm_add_key(17, "tpmkey", "pem")) == Errc::malformed);
+    CHECK(refusal(parse_request, tpm_add_key(17, "TPMKEY", "")) == Errc::malformed);
+    CHECK(refusal(parse_request, tpm_add_key(17, "TPMKEY", std::string(65536, 'x'))) == std::nullopt);
+    CHECK(refusal(parse_request, tpm_add_key(17, "TPMKEY", std::string(65537, 'x'))) == Errc::malformed);
     // Without the number that the Go program's encoder puts in front.
-    CHECK(refused(extension_named("tpm-add-key").text("TPMKEY").text("pem").text("").bytes()) ==
-          Errc::malformed);
-    CHECK(refused(longer(tpm_add_key(17, "TPMKEY", "pem"))) == Errc::malformed);
+    CHECK(
+        refusal(parse_request, extension_named("tpm-add-key").text("TPMKEY").text("pem").text("").bytes()) ==
+        Errc::malformed);
+    CHECK(refusal(parse_request, longer(tpm_add_key(17, "TPMKEY", "pem"))) == Errc::malformed);
 }
 
 TEST_CASE("tpm-add-key carries a certificate and any constraint") {
@@ -173,17 +170,17 @@ TEST_CASE("tpm-add-key carries a certificate and any constraint") {
     const auto& add = std::get<TpmAddKey>(request);
     CHECK(text_of(add.certificate) == "a certificate");
     CHECK(add.constraints.lifetime == 7U);
-    CHECK(refused(message.byte(3).bytes()) == Errc::unsupported);
+    CHECK(refusal(parse_request, message.byte(3).bytes()) == Errc::unsupported);
 }
 
 TEST_CASE("tpm-try-pin is a key and a PIN of at most 1024 bytes") {
-    const auto request = parse_request(try_pin("1234"));
+    const auto request = parse_request(try_pin_message("1234"));
     const auto& attempt = std::get<TpmTryPin>(request);
     CHECK(text_of(attempt.key_blob) == "a key blob");
     CHECK(text_of(attempt.pin.view()) == "1234");
-    CHECK(refused(try_pin(std::string(1024, 'x'))) == std::nullopt);
-    CHECK(refused(try_pin(std::string(1025, 'x'))) == Errc::malformed);
-    CHECK(refused(longer(try_pin("1234"))) == Errc::malformed);
+    CHECK(refusal(parse_request, try_pin_message(std::string(1024, 'x'))) == std::nullopt);
+    CHECK(refusal(parse_request, try_pin_message(std::string(1025, 'x'))) == Errc::malformed);
+    CHECK(refusal(parse_request, longer(try_pin_message("1234"))) == Errc::malformed);
 }
 
 TEST_CASE("an extension with another name is unknown, and one with no possible name malformed") {
@@ -195,13 +192,13 @@ TEST_CASE("an extension with another name is unknown, and one with no possible n
     CHECK(name(std::string(200, 'x')).size() == 200);
     for (const auto& bad : {std::string(), std::string(201, 'x'), std::string("a\nb"),
                             std::string("query\0", 6), std::string("\xff")})
-        CHECK(refused(extension_named(bad).bytes()) == Errc::malformed);
+        CHECK(refusal(parse_request, extension_named(bad).bytes()) == Errc::malformed);
 }
 
 TEST_CASE("every truncation of a message is refused") {
     for (const auto& message :
          {sign_request(), vectors::message("remove"), with_password(22, "password"),
-          with_password(23, "password"), try_pin("1234"), extension_named("query").bytes(),
+          with_password(23, "password"), try_pin_message("1234"), extension_named("query").bytes(),
           tpm_add_key(17, "TPMKEY", "pem"), vectors::message("add-rsa"),
           vectors::message("add-certificate-1"), vectors::message("add-certificate-2")}) {
         INFO(hex(message));

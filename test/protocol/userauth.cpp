@@ -10,7 +10,7 @@ using namespace sshtpm::protocol;
 namespace {
 
 /// The fields of a request, to be changed one at a time.
-struct Fields {
+struct LoginFields {
     std::string session_id = "session";
     std::uint8_t number = 50;
     std::string user = "root", service = "ssh-connection", method = "publickey";
@@ -31,7 +31,7 @@ struct Fields {
 
 template <class Change>
 bool accepted_when(Change change) {
-    Fields fields;
+    LoginFields fields;
     change(fields);
     return parse_userauth(fields.bytes()).has_value();
 }
@@ -72,26 +72,26 @@ TEST_CASE("every truncation of a request, and a byte more, is something else") {
 }
 
 TEST_CASE("the method publickey names no host, and publickey-hostbound names one") {
-    CHECK(accepted_when([](Fields&) {}));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.host_key = "host"; }));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.method = "publickey-hostbound-v00@openssh.com"; }));
-    CHECK(accepted_when([](Fields& f) {
+    CHECK(accepted_when([](LoginFields&) {}));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.host_key = "host"; }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.method = "publickey-hostbound-v00@openssh.com"; }));
+    CHECK(accepted_when([](LoginFields& f) {
         f.method = "publickey-hostbound-v00@openssh.com";
         f.host_key = "host";
     }));
     for (const auto method : {"", "password", "hostbased", "publickey-hostbound-v01@openssh.com"})
-        CHECK_FALSE(accepted_when([&](Fields& f) { f.method = method; }));
+        CHECK_FALSE(accepted_when([&](LoginFields& f) { f.method = method; }));
 }
 
 TEST_CASE("a field that no login has is something else") {
-    CHECK_FALSE(accepted_when([](Fields& f) { f.session_id.clear(); }));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.number = 51; }));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.has_signature = 0; }));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.has_signature = 2; }));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.service = "ssh-userauth"; }));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.user = std::string("root\0x", 6); }));
-    CHECK_FALSE(accepted_when([](Fields& f) { f.user = std::string("root\0", 5); }));
-    CHECK(accepted_when([](Fields& f) { f.user.clear(); }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.session_id.clear(); }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.number = 51; }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.has_signature = 0; }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.has_signature = 2; }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.service = "ssh-userauth"; }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.user = std::string("root\0x", 6); }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.user = std::string("root\0", 5); }));
+    CHECK(accepted_when([](LoginFields& f) { f.user.clear(); }));
 }
 
 TEST_CASE("the algorithm must be one of the key's") {
@@ -118,10 +118,10 @@ TEST_CASE("the algorithm must be one of the key's") {
     };
     for (const auto& row : rows) {
         INFO(row.type << " " << row.algorithm);
-        CHECK(accepted_when([&](Fields& f) {
+        CHECK(accepted_when([&](LoginFields& f) {
                   f.key = key_of_type(row.type);
                   f.algorithm = row.algorithm;
               }) == row.accepted);
     }
-    CHECK_FALSE(accepted_when([](Fields& f) { f.key.clear(); }));
+    CHECK_FALSE(accepted_when([](LoginFields& f) { f.key.clear(); }));
 }

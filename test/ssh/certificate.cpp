@@ -14,12 +14,8 @@ using support::refusal;
 
 namespace {
 
-std::optional<Errc> refused(ByteView blob) {
-    return refusal([&] { Certificate::from_blob(blob); });
-}
-
 /// The fields of an ECDSA certificate (PROTOCOL.certkeys), to be changed one at a time.
-struct Fields {
+struct CertificateFields {
     std::string name, nonce, curve, point;
     std::uint64_t serial = 0;
     std::uint32_t role = 0;
@@ -27,7 +23,7 @@ struct Fields {
     std::uint64_t valid_after = 0, valid_before = 0;
     std::string critical_options, extensions, reserved, signature_key, signature;
 
-    explicit Fields(ByteView blob) {
+    explicit CertificateFields(ByteView blob) {
         wire::Reader reader(blob);
         const auto text = [&] { return std::string(reader.text()); };
         name = text();
@@ -64,7 +60,7 @@ struct Fields {
 /// The user certificate of the P-256 key after a change.
 template <class Change>
 Bytes changed(Change&& change) {
-    Fields fields(vectors::blob("ecdsa-256-user-cert"));
+    CertificateFields fields(vectors::blob("ecdsa-256-user-cert"));
     change(fields);
     return fields.blob();
 }
@@ -123,67 +119,83 @@ TEST_CASE("every prefix of a certificate is refused, and so is a byte behind it"
             auto blob = vectors::blob(std::string(name) + role);
             CHECK(support::accepted_prefixes(blob, Certificate::from_blob).empty());
             blob.push_back(0);
-            CHECK(refused(blob) == Errc::malformed);
+            CHECK(refusal(Certificate::from_blob, blob) == Errc::malformed);
         }
     }
 }
 
 TEST_CASE("a certificate of a key that the agent cannot hold is unsupported, and so is a bare key") {
-    CHECK(refused(vectors::blob("ed25519-user-cert")) == Errc::unsupported);
-    CHECK(refused(vectors::blob("ecdsa-256")) == Errc::unsupported);
-    CHECK(refused(vectors::blob("rsa-2048")) == Errc::unsupported);
-    CHECK(refused(wire::Writer().text("rsa-sha2-256-cert-v01@openssh.com").bytes()) == Errc::unsupported);
+    CHECK(refusal(Certificate::from_blob, vectors::blob("ed25519-user-cert")) == Errc::unsupported);
+    CHECK(refusal(Certificate::from_blob, vectors::blob("ecdsa-256")) == Errc::unsupported);
+    CHECK(refusal(Certificate::from_blob, vectors::blob("rsa-2048")) == Errc::unsupported);
+    CHECK(refusal(Certificate::from_blob, wire::Writer().text("rsa-sha2-256-cert-v01@openssh.com").bytes()) ==
+          Errc::unsupported);
 }
 
 TEST_CASE("fields that mean nothing to an agent may hold anything") {
-    CHECK_FALSE(refused(changed([](Fields&) {})));
-    CHECK_FALSE(refused(changed([](Fields& fields) { fields.nonce.clear(); })));
-    CHECK_FALSE(refused(changed([](Fields& fields) { fields.reserved = "anything"; })));
-    CHECK_FALSE(refused(changed([](Fields& fields) { fields.key_id.clear(); })));
-    CHECK(Certificate::from_blob(changed([](Fields& fields) { fields.key_id = "a\x1b[2J"; })).key_id ==
-          "a\x1b[2J");
+    CHECK_FALSE(refusal(Certificate::from_blob, changed([](CertificateFields&) {})));
+    CHECK_FALSE(
+        refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.nonce.clear(); })));
+    CHECK_FALSE(refusal(Certificate::from_blob,
+                        changed([](CertificateFields& fields) { fields.reserved = "anything"; })));
+    CHECK_FALSE(
+        refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.key_id.clear(); })));
+    CHECK(Certificate::from_blob(changed([](CertificateFields& fields) {
+              fields.key_id = "a\x1b[2J";
+          })).key_id == "a\x1b[2J");
 }
 
 TEST_CASE("a certificate that is neither a user's nor a host's is refused") {
     for (const std::uint32_t role : {0U, 3U, 0x01000000U, 0xffffffffU})
-        CHECK(refused(changed([&](Fields& fields) { fields.role = role; })) == Errc::malformed);
+        CHECK(refusal(Certificate::from_blob,
+                      changed([&](CertificateFields& fields) { fields.role = role; })) == Errc::malformed);
 }
 
 TEST_CASE("the certified key is checked as any other") {
-    CHECK(refused(changed([](Fields& fields) { fields.curve = "nistp384"; })) == Errc::malformed);
-    CHECK(refused(changed([](Fields& fields) { fields.point.back() ^= 1; })) == Errc::malformed);
-    CHECK(refused(changed([](Fields& fields) { fields.point.clear(); })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob,
+                  changed([](CertificateFields& fields) { fields.curve = "nistp384"; })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob,
+                  changed([](CertificateFields& fields) { fields.point.back() ^= 1; })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.point.clear(); })) ==
+          Errc::malformed);
     for (const auto name : curve_keys)
-        CHECK((refused(changed([&](Fields& fields) {
-                   fields.name = info(vectors::key(name).type()).certificate_name;
-               })).has_value()) == (name != "ecdsa-256"));
+        CHECK((refusal(Certificate::from_blob, changed([&](CertificateFields& fields) {
+                           fields.name = info(vectors::key(name).type()).certificate_name;
+                       }))
+                   .has_value()) == (name != "ecdsa-256"));
 }
 
 TEST_CASE("a certificate has at most 256 principals") {
     const auto with = [](std::size_t count, const std::string& name) {
-        return changed([&](Fields& fields) { fields.principals = list(count, name); });
+        return changed([&](CertificateFields& fields) { fields.principals = list(count, name); });
     };
     CHECK(Certificate::from_blob(with(0, "")).principals.empty());
     CHECK(Certificate::from_blob(with(256, "p")).principals.size() == 256);
-    CHECK(refused(with(257, "p")) == Errc::malformed);
-    CHECK(refused(with(100000, "")) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob, with(257, "p")) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob, with(100000, "")) == Errc::malformed);
 }
 
 TEST_CASE("a list that ends within an item is refused") {
     const auto cut = text(support::unhex("00000005 61626364"));
-    CHECK(refused(changed([&](Fields& fields) { fields.principals = cut; })) == Errc::malformed);
-    CHECK(refused(changed([&](Fields& fields) { fields.critical_options = cut; })) == Errc::malformed);
-    CHECK(refused(changed([&](Fields& fields) { fields.extensions = cut; })) == Errc::malformed);
-    CHECK(refused(changed([](Fields& fields) { fields.principals += '\0'; })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob,
+                  changed([&](CertificateFields& fields) { fields.principals = cut; })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob, changed([&](CertificateFields& fields) {
+                      fields.critical_options = cut;
+                  })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob,
+                  changed([&](CertificateFields& fields) { fields.extensions = cut; })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob,
+                  changed([](CertificateFields& fields) { fields.principals += '\0'; })) == Errc::malformed);
 }
 
 TEST_CASE("options and extensions are pairs of a name and its data") {
     const auto name = list(1, "permit-pty");
     const auto empty = list(1, "");
     const auto unknown = list(1, "unknown@example.com").append(list(1, "data"));
-    for (auto field : {&Fields::critical_options, &Fields::extensions}) {
+    for (auto field : {&CertificateFields::critical_options, &CertificateFields::extensions}) {
         const auto with = [&](const std::string& value) {
-            return refused(changed([&](Fields& fields) { fields.*field = value; }));
+            return refusal(Certificate::from_blob,
+                           changed([&](CertificateFields& fields) { fields.*field = value; }));
         };
         CHECK_FALSE(with(""));
         CHECK_FALSE(with(name + empty));
@@ -195,15 +207,18 @@ TEST_CASE("options and extensions are pairs of a name and its data") {
 }
 
 TEST_CASE("a NUL in a text of a certificate is refused") {
-    CHECK(refused(changed([](Fields& fields) { fields.key_id = std::string("a\0b", 3); })) ==
-          Errc::malformed);
-    CHECK(refused(changed([](Fields& fields) { fields.principals = list(1, std::string("root\0", 5)); })) ==
-          Errc::malformed);
+    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) {
+                      fields.key_id = std::string("a\0b", 3);
+                  })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) {
+                      fields.principals = list(1, std::string("root\0", 5));
+                  })) == Errc::malformed);
 }
 
 TEST_CASE("the key of the CA is a whole key of a known type and no certificate") {
     const auto signed_by = [](const Bytes& key) {
-        return refused(changed([&](Fields& fields) { fields.signature_key = text(key); }));
+        return refusal(Certificate::from_blob,
+                       changed([&](CertificateFields& fields) { fields.signature_key = text(key); }));
     };
     for (const auto* name : {"ecdsa-256", "rsa-2048", "ed25519", "dsa"})
         CHECK_FALSE(signed_by(vectors::blob(name)));
@@ -218,11 +233,16 @@ TEST_CASE("the key of the CA is a whole key of a known type and no certificate")
 }
 
 TEST_CASE("a signature that is not even written as one is refused") {
-    CHECK(refused(changed([](Fields& fields) { fields.signature.clear(); })) == Errc::malformed);
-    CHECK(refused(changed([](Fields& fields) { fields.signature.resize(20); })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob,
+                  changed([](CertificateFields& fields) { fields.signature.clear(); })) == Errc::malformed);
+    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) {
+                      fields.signature.resize(20);
+                  })) == Errc::malformed);
 }
 
 TEST_CASE("whether the CA signed it is the server's question") {
-    CHECK_FALSE(refused(changed([](Fields& fields) { fields.signature.back() ^= 1; })));
-    CHECK_FALSE(refused(changed([](Fields& fields) { fields.serial = 7; })));
+    CHECK_FALSE(refusal(Certificate::from_blob,
+                        changed([](CertificateFields& fields) { fields.signature.back() ^= 1; })));
+    CHECK_FALSE(
+        refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.serial = 7; })));
 }

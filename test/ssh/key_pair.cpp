@@ -15,14 +15,14 @@ using support::refusal;
 namespace {
 
 /// What ssh-add sent behind the number of the message.
-struct Recorded {
+struct AddedKey {
     std::string name; ///< of the key in test/data/ssh/private
     bool certified;
     Bytes body;
 };
 
-std::vector<Recorded> recorded() {
-    std::vector<Recorded> out;
+std::vector<AddedKey> added_keys() {
+    std::vector<AddedKey> out;
     for (const auto& line : vectors::lines("agent/added.txt")) {
         const auto words = vectors::words(line);
         out.push_back({words.at(0), words.at(1) == "certificate", support::unhex(words.at(2))});
@@ -31,7 +31,7 @@ std::vector<Recorded> recorded() {
 }
 
 Bytes sent(const std::string& name, bool certified = false) {
-    for (auto& one : recorded())
+    for (auto& one : added_keys())
         if (one.name == name && one.certified == certified)
             return one.body;
     throw std::out_of_range(name);
@@ -44,18 +44,10 @@ KeyPair parsed(ByteView body) {
     return pair;
 }
 
-std::optional<Errc> refused(ByteView body) {
-    return refusal([&] { parsed(body); });
-}
-
-std::string complaint(ByteView body) {
-    try {
-        parsed(body);
-    } catch (const Error& error) {
-        CHECK(error.code() == Errc::unsupported);
-        return error.what();
-    }
-    return {};
+/// What is said of a key that no TPM can hold.
+std::string complaint_about(ByteView body) {
+    CHECK(refusal(parsed, body) == Errc::unsupported);
+    return support::complaint(parsed, body);
 }
 
 /// The strings that a message is made of; all fields of all types are written as strings are.
@@ -81,7 +73,7 @@ Bytes changed(const std::string& name, bool certified, Change&& change) {
     return joined(all);
 }
 
-bool is_held(const Recorded& one) {
+bool is_held(const AddedKey& one) {
     return !one.name.starts_with("refused");
 }
 
@@ -90,7 +82,7 @@ bool is_held(const Recorded& one) {
 TEST_CASE("the keys and certificates that ssh-add sends have the numbers that openssl gives") {
     const auto expected = numbers();
     std::size_t keys = 0, certificates = 0;
-    for (const auto& one : recorded()) {
+    for (const auto& one : added_keys()) {
         if (!is_held(one))
             continue;
         INFO(one.name << ' ' << one.certified);
@@ -116,7 +108,7 @@ TEST_CASE("the comment is kept as it is, but for a NUL, and what follows it is l
         return changed("ecdsa-256", false, [&](auto& all) { all.back() = copy_of(bytes_of(comment)); });
     };
     CHECK(parsed(with_comment("a\n\x1b[2J\xff")).key.comment == "a\n\x1b[2J\xff");
-    CHECK(refused(with_comment(std::string("a\0b", 3))) == Errc::malformed);
+    CHECK(refusal(parsed, with_comment(std::string("a\0b", 3))) == Errc::malformed);
     auto body = sent("rsa-2048", true);
     append(body, bytes_of("behind"));
     wire::Reader reader(body);
@@ -130,12 +122,12 @@ TEST_CASE("every prefix of what ssh-add sends is refused") {
             INFO(name << ' ' << certified);
             const auto body = sent(name, certified);
             CHECK(support::accepted_prefixes(body, parsed).empty());
-            CHECK_FALSE(refused(body));
+            CHECK_FALSE(refusal(parsed, body));
         }
 }
 
 TEST_CASE("a change of any field of a key but its comment is refused, or is of what a TPM computes itself") {
-    for (const auto& one : recorded()) {
+    for (const auto& one : added_keys()) {
         if (one.name != "ecdsa-256" && one.name != "rsa-2048")
             continue;
         const auto all = fields(one.body);
@@ -149,7 +141,7 @@ TEST_CASE("a change of any field of a key but its comment is refused, or is of w
             const auto first_unused = one.certified ? 2U : 3U;
             const bool unused = (of_rsa && (field == first_unused || field == first_unused + 1)) ||
                                 (one.certified && field == 1);
-            CHECK(refused(joined(with_change)).has_value() != unused);
+            CHECK(refusal(parsed, joined(with_change)).has_value() != unused);
         }
     }
 }
@@ -163,20 +155,22 @@ TEST_CASE("halves of different keys are refused, whichever half is the other key
                 all.at(i) = theirs.at(i);
         });
     };
-    CHECK(refused(swap_field("ecdsa-256", false, "short-x-256", 2, 3)) == Errc::malformed); // the point
-    CHECK(refused(swap_field("ecdsa-256", false, "short-x-256", 3, 4)) == Errc::malformed); // the scalar
-    CHECK(refused(swap_field("rsa-2048", false, "rsa-3072", 1, 2)).has_value());            // the modulus
-    CHECK(refused(swap_field("rsa-2048", false, "rsa-3072", 5, 7)).has_value());            // the primes
-    CHECK(refused(swap_field("rsa-2048", true, "rsa-3072", 4, 6)).has_value());
+    CHECK(refusal(parsed, swap_field("ecdsa-256", false, "short-x-256", 2, 3)) ==
+          Errc::malformed); // the point
+    CHECK(refusal(parsed, swap_field("ecdsa-256", false, "short-x-256", 3, 4)) ==
+          Errc::malformed);                                                              // the scalar
+    CHECK(refusal(parsed, swap_field("rsa-2048", false, "rsa-3072", 1, 2)).has_value()); // the modulus
+    CHECK(refusal(parsed, swap_field("rsa-2048", false, "rsa-3072", 5, 7)).has_value()); // the primes
+    CHECK(refusal(parsed, swap_field("rsa-2048", true, "rsa-3072", 4, 6)).has_value());
     const auto other_scalar = fields(sent("short-x-256")).at(3);
-    CHECK(refused(changed("ecdsa-256", true, [&](auto& all) { all.at(2) = other_scalar; })) ==
+    CHECK(refusal(parsed, changed("ecdsa-256", true, [&](auto& all) { all.at(2) = other_scalar; })) ==
           Errc::malformed);
-    CHECK_FALSE(refused(swap_field("ecdsa-256", false, "short-x-256", 1, 4)));
+    CHECK_FALSE(refusal(parsed, swap_field("ecdsa-256", false, "short-x-256", 1, 4)));
 }
 
 TEST_CASE("a certificate of another type than the key is refused, and a key where one belongs") {
     const auto with_certificate = [](const std::string& name, const Bytes& blob) {
-        return refused(changed(name, true, [&](auto& all) { all.at(1) = blob; }));
+        return refusal(parsed, changed(name, true, [&](auto& all) { all.at(1) = blob; }));
     };
     const auto certificate_of = [](const std::string& name) { return fields(sent(name, true)).at(1); };
     CHECK_FALSE(with_certificate("ecdsa-256", certificate_of("ecdsa-256")));
@@ -189,7 +183,7 @@ TEST_CASE("a certificate of another type than the key is refused, and a key wher
 
 TEST_CASE("scalars and primes out of range are refused") {
     const auto with_scalar = [](const Bytes& scalar) {
-        return refused(changed("ecdsa-256", false, [&](auto& all) { all.at(3) = scalar; }));
+        return refusal(parsed, changed("ecdsa-256", false, [&](auto& all) { all.at(3) = scalar; }));
     };
     CHECK(with_scalar({}) == Errc::malformed);
     CHECK(with_scalar({0xff}) == Errc::malformed); // negative
@@ -200,22 +194,22 @@ TEST_CASE("scalars and primes out of range are refused") {
     CHECK(with_scalar(padded) == Errc::malformed); // not in the shortest form
     CHECK_FALSE(with_scalar(right));
     for (const std::size_t prime : {5U, 6U}) {
-        CHECK(refused(changed("rsa-2048", false, [&](auto& all) { all.at(prime).clear(); })) ==
+        CHECK(refusal(parsed, changed("rsa-2048", false, [&](auto& all) { all.at(prime).clear(); })) ==
               Errc::unsupported);
-        CHECK(refused(changed("rsa-2048", false, [&](auto& all) { all.at(prime) = {1}; })) ==
+        CHECK(refusal(parsed, changed("rsa-2048", false, [&](auto& all) { all.at(prime) = {1}; })) ==
               Errc::unsupported);
     }
 }
 
 TEST_CASE("keys that a TPM cannot hold are unsupported, certified or not, and the reason is given") {
-    CHECK_THAT(complaint(sent("refused-ed25519")), contains("Ed25519"));
-    CHECK_THAT(complaint(sent("refused-ed25519", true)), contains("Ed25519"));
-    CHECK_THAT(complaint(sent("refused-dsa")), contains("DSA"));
-    CHECK_THAT(complaint(sent("refused-dsa", true)), contains("DSA"));
-    CHECK_THAT(complaint(sent("refused-rsa-1024")), contains("1024 bits"));
-    CHECK_THAT(complaint(sent("refused-rsa-2304")), contains("2304 bits"));
-    CHECK_THAT(complaint(sent("refused-token")), contains("security token"));
-    CHECK_THAT(complaint(wire::Writer().text("ssh-\x1b[2J").bytes()), contains("ssh-?[2J"));
-    CHECK(refused(wire::Writer().text("").bytes()) == Errc::unsupported);
-    CHECK(refused({}) == Errc::malformed);
+    CHECK_THAT(complaint_about(sent("refused-ed25519")), contains("Ed25519"));
+    CHECK_THAT(complaint_about(sent("refused-ed25519", true)), contains("Ed25519"));
+    CHECK_THAT(complaint_about(sent("refused-dsa")), contains("DSA"));
+    CHECK_THAT(complaint_about(sent("refused-dsa", true)), contains("DSA"));
+    CHECK_THAT(complaint_about(sent("refused-rsa-1024")), contains("1024 bits"));
+    CHECK_THAT(complaint_about(sent("refused-rsa-2304")), contains("2304 bits"));
+    CHECK_THAT(complaint_about(sent("refused-token")), contains("security token"));
+    CHECK_THAT(complaint_about(wire::Writer().text("ssh-\x1b[2J").bytes()), contains("ssh-?[2J"));
+    CHECK(refusal(parsed, wire::Writer().text("").bytes()) == Errc::unsupported);
+    CHECK(refusal(parsed, Bytes{}) == Errc::malformed);
 }

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "support/data.hpp"
 #include "support/hex.hpp"
+#include "support/refusal.hpp"
 
 #include <map>
 
@@ -66,13 +67,9 @@ inline bool is_encrypted(const std::string& container) {
 }
 
 inline std::string complaint(const std::string& text, Errc code) {
-    try {
-        open_text(text);
-    } catch (const Error& error) {
-        CHECK(error.code() == code);
-        return error.what();
-    }
-    return {};
+    const auto open = [&] { open_text(text); };
+    CHECK(support::refusal(open).value_or(code) == code);
+    return support::complaint(open);
 }
 
 inline std::string complaint_about(const std::string& name) {

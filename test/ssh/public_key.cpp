@@ -15,10 +15,6 @@ using support::unhex;
 
 namespace {
 
-std::optional<Errc> refused(ByteView blob) {
-    return refusal([&] { PublicKey::from_blob(blob); });
-}
-
 /// A P-256 blob from its parts.
 Bytes p256(std::string_view name, std::string_view curve, ByteView point) {
     return wire::Writer().text(name).text(curve).string(point).bytes();
@@ -113,15 +109,15 @@ TEST_CASE("every prefix of a key is refused, and so is a byte behind it") {
         auto blob = vectors::blob(name);
         CHECK(support::accepted_prefixes(blob, PublicKey::from_blob).empty());
         blob.push_back(0);
-        CHECK(refused(blob) == Errc::malformed);
+        CHECK(refusal(PublicKey::from_blob, blob) == Errc::malformed);
     }
 }
 
 TEST_CASE("a key of a type that the agent cannot hold is unsupported") {
-    CHECK(refused(vectors::blob("ed25519")) == Errc::unsupported);
-    CHECK(refused(vectors::blob("dsa")) == Errc::unsupported);
-    CHECK(refused(vectors::blob("ecdsa-256-user-cert")) == Errc::unsupported);
-    CHECK(refused(wire::Writer().text("rsa-sha2-256").bytes()) == Errc::unsupported);
+    CHECK(refusal(PublicKey::from_blob, vectors::blob("ed25519")) == Errc::unsupported);
+    CHECK(refusal(PublicKey::from_blob, vectors::blob("dsa")) == Errc::unsupported);
+    CHECK(refusal(PublicKey::from_blob, vectors::blob("ecdsa-256-user-cert")) == Errc::unsupported);
+    CHECK(refusal(PublicKey::from_blob, wire::Writer().text("rsa-sha2-256").bytes()) == Errc::unsupported);
 }
 
 TEST_CASE("a type that is not text does not reach the message as it is") {
@@ -131,34 +127,36 @@ TEST_CASE("a type that is not text does not reach the message as it is") {
 
 TEST_CASE("the curve inside the blob must be the one of the type") {
     const auto good = point(five + "5", y_of_five);
-    CHECK_FALSE(refused(p256(good)));
-    CHECK(refused(p256("ecdsa-sha2-nistp256", "nistp384", good)) == Errc::malformed);
-    CHECK(refused(p256("ecdsa-sha2-nistp384", "nistp256", good)) == Errc::malformed);
-    CHECK(refused(p256("ecdsa-sha2-nistp384", "nistp384", good)) == Errc::malformed);
-    CHECK(refused(p256("ecdsa-sha2-nistp256", "", good)) == Errc::malformed);
+    CHECK_FALSE(refusal(PublicKey::from_blob, p256(good)));
+    CHECK(refusal(PublicKey::from_blob, p256("ecdsa-sha2-nistp256", "nistp384", good)) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256("ecdsa-sha2-nistp384", "nistp256", good)) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256("ecdsa-sha2-nistp384", "nistp384", good)) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256("ecdsa-sha2-nistp256", "", good)) == Errc::malformed);
 }
 
 TEST_CASE("a point that is not on the curve is refused") {
     const std::string zero(64, '0');
-    CHECK_FALSE(refused(p256(point(five + "5", y_of_five))));
-    CHECK(refused(p256(point(five + "6", y_of_five))) == Errc::malformed);
-    CHECK(refused(p256(point(y_of_five, five + "5"))) == Errc::malformed);
-    CHECK(refused(p256(point(zero, zero))) == Errc::malformed);
+    CHECK_FALSE(refusal(PublicKey::from_blob, p256(point(five + "5", y_of_five))));
+    CHECK(refusal(PublicKey::from_blob, p256(point(five + "6", y_of_five))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(point(y_of_five, five + "5"))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(point(zero, zero))) == Errc::malformed);
 }
 
 TEST_CASE("a coordinate outside the field is refused, even of a point on the curve") {
-    CHECK(refused(p256(point(prime_plus_five, y_of_five))) == Errc::malformed);
-    CHECK(refused(p256(point(p256_prime, y_of_five))) == Errc::malformed);
-    CHECK(refused(p256(point(five + "5", std::string(64, 'f')))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(point(prime_plus_five, y_of_five))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(point(p256_prime, y_of_five))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(point(five + "5", std::string(64, 'f')))) == Errc::malformed);
 }
 
 TEST_CASE("compressed and hybrid points, and the point at infinity, are refused") {
-    CHECK(refused(p256(unhex("02" + five + "5"))) == Errc::malformed); // the same point as in the cases above
-    CHECK(refused(p256(unhex("03" + five + "5"))) == Errc::malformed);
-    CHECK(refused(p256(unhex("06" + five + "5" + y_of_five))) == Errc::malformed);
-    CHECK(refused(p256(unhex("00"))) == Errc::malformed);
-    CHECK(refused(p256({})) == Errc::malformed);
-    CHECK(refused(p256(point("00" + five + "5", y_of_five))) == Errc::malformed); // a byte too wide
+    CHECK(refusal(PublicKey::from_blob, p256(unhex("02" + five + "5"))) ==
+          Errc::malformed); // the same point as in the cases above
+    CHECK(refusal(PublicKey::from_blob, p256(unhex("03" + five + "5"))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(unhex("06" + five + "5" + y_of_five))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(unhex("00"))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256({})) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, p256(point("00" + five + "5", y_of_five))) ==
+          Errc::malformed); // a byte too wide
 }
 
 TEST_CASE("numbers of the wrong kind, or too wide for the curve, make no key") {
@@ -170,31 +168,33 @@ TEST_CASE("numbers of the wrong kind, or too wide for the curve, make no key") {
 }
 
 TEST_CASE("an RSA modulus has 1024 to 16384 bits") {
-    const auto of_bits = [](unsigned bits) { return refused(rsa_blob(f4, odd_number(bits))); };
+    const auto of_bits = [](unsigned bits) {
+        return refusal(PublicKey::from_blob, rsa_blob(f4, odd_number(bits)));
+    };
     CHECK_FALSE(of_bits(1024));
     CHECK_FALSE(of_bits(2047));
     CHECK_FALSE(of_bits(16384));
     CHECK(of_bits(1023) == Errc::malformed);
     CHECK(of_bits(1) == Errc::malformed);
     CHECK(of_bits(16385) == Errc::malformed);
-    CHECK(refused(rsa_blob(f4, {})) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, rsa_blob(f4, {})) == Errc::malformed);
     CHECK(PublicKey::rsa(odd_number(2047), f4).bits() == 2047);
 }
 
 TEST_CASE("an even RSA modulus is refused") {
     auto n = odd_number(2048);
     n.back() ^= 1U;
-    CHECK(refused(rsa_blob(f4, n)) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, rsa_blob(f4, n)) == Errc::malformed);
 }
 
 TEST_CASE("an RSA exponent is odd, more than 1 and less than the modulus") {
     const auto n = odd_number(2048);
-    CHECK_FALSE(refused(rsa_blob(unhex("03"), n)));
+    CHECK_FALSE(refusal(PublicKey::from_blob, rsa_blob(unhex("03"), n)));
     for (const auto* e : {"", "01", "02", "010000"})
-        CHECK(refused(rsa_blob(unhex(e), n)) == Errc::malformed);
-    CHECK(refused(rsa_blob(n, n)) == Errc::malformed);
-    CHECK(refused(rsa_blob(odd_number(2049), n)) == Errc::malformed);
-    CHECK_FALSE(refused(rsa_blob(odd_number(2047), n)));
+        CHECK(refusal(PublicKey::from_blob, rsa_blob(unhex(e), n)) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, rsa_blob(n, n)) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, rsa_blob(odd_number(2049), n)) == Errc::malformed);
+    CHECK_FALSE(refusal(PublicKey::from_blob, rsa_blob(odd_number(2047), n)));
 }
 
 TEST_CASE("RSA numbers that are negative or not in their shortest form are refused") {
@@ -203,8 +203,8 @@ TEST_CASE("RSA numbers that are negative or not in their shortest form are refus
         return wire::Writer().text("ssh-rsa").string(e).string(modulus).bytes();
     };
     auto padded = fixed_width(n, n.size() + 1);
-    CHECK_FALSE(refused(blob(f4, padded))); // the sign byte, as the top bit is set
-    CHECK(refused(blob(f4, n)) == Errc::malformed);
-    CHECK(refused(blob(f4, fixed_width(n, n.size() + 2))) == Errc::malformed);
-    CHECK(refused(blob(unhex("00010001"), padded)) == Errc::malformed);
+    CHECK_FALSE(refusal(PublicKey::from_blob, blob(f4, padded))); // the sign byte, as the top bit is set
+    CHECK(refusal(PublicKey::from_blob, blob(f4, n)) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, blob(f4, fixed_width(n, n.size() + 2))) == Errc::malformed);
+    CHECK(refusal(PublicKey::from_blob, blob(unhex("00010001"), padded)) == Errc::malformed);
 }

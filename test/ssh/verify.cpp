@@ -15,7 +15,7 @@ using namespace sshtpm::ssh;
 namespace {
 
 /// A signature that ssh-agent made.
-struct Recorded {
+struct AgentSignature {
     std::string name;
     std::string flags;
     Bytes key_blob, data, signature;
@@ -25,8 +25,8 @@ struct Recorded {
     bool is_certificate() const { return wire::Reader(key_blob).text().ends_with("-cert-v01@openssh.com"); }
 };
 
-std::vector<Recorded> recorded() {
-    std::vector<Recorded> out;
+std::vector<AgentSignature> agent_signatures() {
+    std::vector<AgentSignature> out;
     for (const auto& line : vectors::lines("agent/signatures.txt")) {
         const auto words = vectors::words(line);
         out.push_back({words.at(0), words.at(1), support::unhex(words.at(2)), support::unhex(words.at(3)),
@@ -35,20 +35,20 @@ std::vector<Recorded> recorded() {
     return out;
 }
 
-std::vector<Recorded> good_ones() {
-    auto all = recorded();
+std::vector<AgentSignature> good_ones() {
+    auto all = agent_signatures();
     std::erase_if(all, [](const auto& one) { return one.is_old(); });
     return all;
 }
 
-Recorded one_of(const std::string& name) {
+AgentSignature one_of(const std::string& name) {
     for (auto& one : good_ones())
         if (one.name == name)
             return one;
     throw std::out_of_range(name);
 }
 
-bool verified(const Recorded& one) {
+bool verified(const AgentSignature& one) {
     return verify_signature(one.key_blob, one.signature, one.data);
 }
 
@@ -94,7 +94,7 @@ TEST_CASE("signatures of ssh-agent are the key's, and those of a certificate the
 
 TEST_CASE("signatures with DSA and with SHA-1 are not taken, right as they are") {
     std::size_t count = 0;
-    for (const auto& one : recorded())
+    for (const auto& one : agent_signatures())
         if (one.is_old()) {
             ++count;
             CHECK((algorithm_of(one.signature) == "ssh-rsa" || algorithm_of(one.signature) == "ssh-dss"));

@@ -5,20 +5,45 @@
 #include "base/error.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace support {
 
 /// The code of the Error that the call throws; nothing when it throws none.
-template <class Call>
-std::optional<sshtpm::Errc> refusal(Call&& call) {
+template <class Call, class... Arguments>
+std::optional<sshtpm::Errc> refusal(Call&& call, const Arguments&... arguments) {
     try {
-        call();
+        std::invoke(call, arguments...);
     } catch (const sshtpm::Error& error) {
         return error.code();
     }
     return std::nullopt;
+}
+
+/// What that Error says, and its hint behind a " / " when it has one; "" when the call throws none.
+template <class Call, class... Arguments>
+std::string complaint(Call&& call, const Arguments&... arguments) {
+    try {
+        std::invoke(call, arguments...);
+    } catch (const sshtpm::Error& error) {
+        return error.hint().empty() ? error.what() : std::string(error.what()) + " / " + error.hint();
+    }
+    return {};
+}
+
+/// That Error, of a call that must throw one: all of it is to be looked at.
+template <class Call, class... Arguments>
+sshtpm::Error thrown(Call&& call, const Arguments&... arguments) {
+    try {
+        std::invoke(call, arguments...);
+    } catch (const sshtpm::Error& error) {
+        return error;
+    }
+    throw std::logic_error("no Error was thrown");
 }
 
 /// The lengths of those prefixes of a valid message, itself left out, that `parse` takes: none, of a sound

@@ -116,11 +116,11 @@ class Counts {
 
 /// Changes whenever the file does.
 std::string version_of(const std::string& path) {
-    struct stat info {};
-    if (stat(path.c_str(), &info) != 0)
+    struct stat file {};
+    if (stat(path.c_str(), &file) != 0)
         return "";
-    return std::to_string(info.st_ino) + ' ' + std::to_string(info.st_size) + ' ' +
-           std::to_string(info.st_mtim.tv_sec) + '.' + std::to_string(info.st_mtim.tv_nsec);
+    return std::to_string(file.st_ino) + ' ' + std::to_string(file.st_size) + ' ' +
+           std::to_string(file.st_mtim.tv_sec) + '.' + std::to_string(file.st_mtim.tv_nsec);
 }
 
 } // namespace

@@ -20,8 +20,6 @@ using namespace tpm_test;
 
 namespace {
 
-using Names = std::vector<std::string>;
-
 constexpr std::string_view key_pin = "the PIN of a wrapped key";
 
 tpm::Handle policy_session(const tpm::Context& context, TPM2_SE type) {

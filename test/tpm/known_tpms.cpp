@@ -1,17 +1,16 @@
 #include "tpm/known_tpms.hpp"
 
-#include "lab.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/refusal.hpp"
 #include "support/temp_folder.hpp"
 #include "tpm/templates.hpp"
 
-#include <fstream>
-#include <iterator>
 #include <sys/stat.h>
 
 using namespace sshtpm;
-using namespace tpm_test;
+using support::content_of;
+using support::put;
 using support::refusal;
 using tpm::KnownParent;
 using tpm::KnownTpms;
@@ -27,24 +26,10 @@ Bytes a_name(std::uint8_t filling, std::size_t size = 34) {
     return Bytes(size, filling);
 }
 
-std::string content_of(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void put(const std::filesystem::path& path, std::string_view content) {
-    std::ofstream(path, std::ios::binary) << content;
-}
-
 /// What is said of this file; "" when it is taken.
-std::string complaint(std::string_view text) {
-    try {
-        parse_known_tpms(text);
-    } catch (const Error& error) {
-        CHECK(error.code() == Errc::malformed);
-        return error.what();
-    }
-    return {};
+std::string complaint_about(std::string_view text) {
+    CHECK(refusal(parse_known_tpms, text).value_or(Errc::malformed) == Errc::malformed);
+    return support::complaint(parse_known_tpms, text);
 }
 
 } // namespace
@@ -68,8 +53,8 @@ TEST_CASE("what is no line is named by its number") {
         return parent + ' ' + name + ' ' + tcti + '\n';
     };
     const std::string zeros(44, '0');
-    CHECK(complaint(line("a", zeros, "t")).empty());
-    CHECK(complaint(line("a", std::string(132, 'a'), "t")).empty());
+    CHECK(complaint_about(line("a", zeros, "t")).empty());
+    CHECK(complaint_about(line("a", std::string(132, 'a'), "t")).empty());
     for (const auto& bad : {std::string("owner-ecc\n"),
                             "owner-ecc " + digits + "\n",
                             "owner-ecc " + digits + " \n",
@@ -90,20 +75,20 @@ TEST_CASE("what is no line is named by its number") {
                             line("a", zeros, std::string(tpm::known_tpms_line_ceiling, 't')),
                             line("a ", zeros, "t"),
                             std::string(" \n")})
-        CHECK_THAT(complaint("#\n" + good + bad + good), support::contains("line 3: not"));
+        CHECK_THAT(complaint_about("#\n" + good + bad + good), support::contains("line 3: not"));
 }
 
 TEST_CASE("every prefix of a file is whole lines or is refused") {
     for (std::size_t length = 1; length < good.size() - 1; ++length) {
         const bool has_tcti = length > good.rfind(' ') + 1;
-        CHECK(complaint(good.substr(0, length)).empty() == has_tcti);
+        CHECK(complaint_about(good.substr(0, length)).empty() == has_tcti);
     }
 }
 
 TEST_CASE("a second line about the same parent of the same TPM is refused, about others taken") {
-    CHECK_THAT(complaint(good + good), support::contains("line 2: a second one"));
-    CHECK(complaint(good + "owner-rsa " + digits + " device:/dev/tpmrm0\n").empty());
-    CHECK(complaint(good + "owner-ecc " + digits + " device:/dev/tpmrm1\n").empty());
+    CHECK_THAT(complaint_about(good + good), support::contains("line 2: a second one"));
+    CHECK(complaint_about(good + "owner-rsa " + digits + " device:/dev/tpmrm0\n").empty());
+    CHECK(complaint_about(good + "owner-ecc " + digits + " device:/dev/tpmrm1\n").empty());
 }
 
 TEST_CASE("what would not be read is not written") {
@@ -129,15 +114,12 @@ TEST_CASE("the first Name is kept, and another one refused with the line to dele
     CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::other);
     CHECK(known.judge("owner-rsa", a_name(2)) == Verdict::unknown);
     CHECK(KnownTpms(file, "another").judge("owner-ecc", a_name(2)) == Verdict::unknown);
-    for (const auto& call : {&KnownTpms::require, &KnownTpms::accept})
-        try {
-            (known.*call)("owner-ecc", a_name(2));
-            FAIL("it was taken");
-        } catch (const Error& error) {
-            CHECK(error.code() == Errc::refused);
-            CHECK_THAT(error.what(), support::contains("cleared or replaced, or somebody sits between"));
-            CHECK_THAT(error.hint(), support::contains("delete line 1 of " + file.string()));
-        }
+    for (const auto& call : {&KnownTpms::require, &KnownTpms::accept}) {
+        const auto error = support::thrown([&] { (known.*call)("owner-ecc", a_name(2)); });
+        CHECK(error.code() == Errc::refused);
+        CHECK_THAT(error.what(), support::contains("cleared or replaced, or somebody sits between"));
+        CHECK_THAT(error.hint(), support::contains("delete line 1 of " + file.string()));
+    }
     std::filesystem::remove(file); // takes effect at once
     known.accept("owner-ecc", a_name(2));
     CHECK(KnownTpms(file, "t").judge("owner-ecc", a_name(2)) == Verdict::same);
@@ -210,14 +192,11 @@ void check_known_for_the_run(KnownTpms& known) {
     CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
     CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::other);
     CHECK(known.judge("owner-rsa", a_name(2)) == Verdict::unknown);
-    for (const auto& call : {&KnownTpms::require, &KnownTpms::accept})
-        try {
-            (known.*call)("owner-ecc", a_name(2));
-            FAIL("it was taken");
-        } catch (const Error& error) {
-            CHECK(error.code() == Errc::refused);
-            CHECK_THAT(error.hint(), support::contains("start this program anew to accept"));
-        }
+    for (const auto& call : {&KnownTpms::require, &KnownTpms::accept}) {
+        const auto error = support::thrown([&] { (known.*call)("owner-ecc", a_name(2)); });
+        CHECK(error.code() == Errc::refused);
+        CHECK_THAT(error.hint(), support::contains("start this program anew to accept"));
+    }
 }
 
 TEST_CASE("a file that is full stays as it is, and the parent is known for the run") {

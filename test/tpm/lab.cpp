@@ -35,10 +35,17 @@ tpm::Auth pin(std::string_view text) {
     return tpm::to_auth(Secret::copy_of(bytes_of(text)));
 }
 
-bool signs(tpm::Device& device, const keyfile::KeyFile& key, const tpm::Auth& auth) {
+SharedKey make(tpm::Device& device, const tpm::Auth& auth, const tpm::KeyAlgorithm& algorithm) {
+    return std::make_shared<const keyfile::KeyFile>(tpm::create_key(device, algorithm, auth));
+}
+
+bool signs(tpm::Device& device, const SharedKey& key, const tpm::Auth& auth) {
     const Bytes digest(32, 0x5A);
-    const auto shared = std::make_shared<const keyfile::KeyFile>(key);
-    return std::holds_alternative<TPMT_SIGNATURE>(device.keys().sign(shared, auth, TPM2_ALG_SHA256, digest));
+    return std::holds_alternative<TPMT_SIGNATURE>(device.keys().sign(key, auth, TPM2_ALG_SHA256, digest));
+}
+
+bool signs(tpm::Device& device, const keyfile::KeyFile& key, const tpm::Auth& auth) {
+    return signs(device, std::make_shared<const keyfile::KeyFile>(key), auth);
 }
 
 keyfile::KeyFile create_under(const tpm::Context& context, const TPM2B_PUBLIC& storage_key,

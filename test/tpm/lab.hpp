@@ -8,7 +8,9 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace tpm_test {
 
@@ -30,9 +32,18 @@ class Lab {
     sshtpm::tpm::Device& reopen();
 };
 
+/// Of commands, as TctiLog has them.
+using Names = std::vector<std::string>;
+
 sshtpm::tpm::Auth pin(std::string_view text);
 
+/// A key as the agent has it: shared, and warm after its first signature.
+using SharedKey = std::shared_ptr<const sshtpm::keyfile::KeyFile>;
+SharedKey make(sshtpm::tpm::Device& device, const sshtpm::tpm::Auth& auth = nullptr,
+               const sshtpm::tpm::KeyAlgorithm& algorithm = {});
+
 /// True for a signature, false for a refused PIN.
+bool signs(sshtpm::tpm::Device& device, const SharedKey& key, const sshtpm::tpm::Auth& auth = nullptr);
 bool signs(sshtpm::tpm::Device& device, const sshtpm::keyfile::KeyFile& key,
            const sshtpm::tpm::Auth& auth = nullptr);
 

@@ -11,22 +11,12 @@
 
 using namespace sshtpm;
 using namespace tpm_test;
+using support::complaint;
 
 namespace {
 
 constexpr std::string_view owner_password = "the owner's password";
 constexpr TPM2_HANDLE own_handle = 0x81000002;
-
-/// What is said when the call fails; "" when it does not.
-template <class Call>
-std::string complaint(Call call) {
-    try {
-        call();
-    } catch (const Error& error) {
-        return std::string(error.what()) + " / " + error.hint();
-    }
-    return {};
-}
 
 } // namespace
 
@@ -79,7 +69,7 @@ SCENARIO("a key that names the persistent storage key by its handle costs no loo
     lab.reopen();
     lab.log.clear();
     CHECK(signs(*lab.device, key));
-    CHECK(lab.log.commands() == std::vector<std::string>{"TPM2_Load", "TPM2_Sign"});
+    CHECK(lab.log.commands() == Names{"TPM2_Load", "TPM2_Sign"});
     CHECK(lab.close() == 0);
 }
 

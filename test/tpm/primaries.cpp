@@ -12,26 +12,16 @@
 
 using namespace sshtpm;
 using namespace tpm_test;
+using support::complaint;
 
 namespace {
 
-using Names = std::vector<std::string>;
-
 const tpm::KeyAlgorithm rsa_2048{TPM2_ALG_RSA, 0, 2048};
-const auto again = Names{"TPM2_CreatePrimary", "TPM2_ReadPublic", "TPM2_ContextSave", "TPM2_Sign"};
-
-std::string complaint(const auto& call) {
-    try {
-        call();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "none";
-}
+const auto made_again = Names{"TPM2_CreatePrimary", "TPM2_ReadPublic", "TPM2_ContextSave", "TPM2_Sign"};
 
 /// As the agent does it: one key, shared, signs again and again.
 struct Key {
-    std::shared_ptr<const keyfile::KeyFile> file;
+    SharedKey file;
 
     explicit Key(tpm::Device& device, TPM2_HANDLE hierarchy = TPM2_RH_ENDORSEMENT,
                  const tpm::KeyAlgorithm& algorithm = {})
@@ -39,11 +29,7 @@ struct Key {
               std::make_shared<const keyfile::KeyFile>(tpm::make_primary_key(device, hierarchy, algorithm))) {
     }
 
-    bool signs(tpm::Device& device) const {
-        const Bytes digest(32, 0x5A);
-        return std::holds_alternative<TPMT_SIGNATURE>(
-            device.keys().sign(file, nullptr, TPM2_ALG_SHA256, digest));
-    }
+    bool signs(tpm::Device& device) const { return tpm_test::signs(device, file); }
     Bytes area() const { return keyfile::marshal_public(file->public_area); }
 };
 
@@ -97,7 +83,7 @@ SCENARIO("after a reset the same key is made again, once, within the same reques
     REQUIRE(key.signs(*lab.device));
     CHECK(lab.log.count("TPM2_CreatePrimary") == 1);
     const auto lines = lab.log.commands();
-    CHECK(Names(lines.end() - 4, lines.end()) == again);
+    CHECK(Names(lines.end() - 4, lines.end()) == made_again);
     lab.device->keys().flush();
     lab.log.clear();
     REQUIRE(key.signs(*lab.device));

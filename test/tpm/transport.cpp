@@ -26,8 +26,8 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-const Bytes command{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}; // TPM2_Startup(CLEAR)
-const Bytes reply{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0};            // TPM_RC_INITIALIZE
+const Bytes startup{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}; // TPM2_Startup(CLEAR)
+const Bytes startup_reply{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0};    // TPM_RC_INITIALIZE
 
 /// A server that deals with one command as a test wants it.
 class Server {
@@ -68,7 +68,7 @@ class Server {
                 const UniqueFd connection(::accept(listener_.value(), nullptr, nullptr));
                 if (!connection)
                     return;
-                Bytes got(command.size());
+                Bytes got(startup.size());
                 if (::recv(connection.value(), got.data(), got.size(), MSG_WAITALL) ==
                     static_cast<ssize_t>(got.size()))
                     deal(connection.value());
@@ -98,7 +98,7 @@ struct Outcome {
 
 Outcome ask(tpm::Transport& transport, Clock::duration limit = 10s) {
     const auto begun = Clock::now();
-    Outcome out{.rc = transport.send(command, begun + limit)};
+    Outcome out{.rc = transport.send(startup, begun + limit)};
     if (out.rc == TSS2_RC_SUCCESS) {
         Bytes room(tpm::largest_message);
         const auto received = transport.receive(room, begun + limit);
@@ -122,7 +122,7 @@ Outcome dealt_with(Server::Deal deal, Clock::duration limit = 10s) {
 } // namespace
 
 TEST_CASE("swtpm's socket is spoken to over a path and over a host and port, command after command") {
-    const auto answer = [](int connection) { say(connection, reply); };
+    const auto answer = [](int connection) { say(connection, startup_reply); };
     const support::TempFolder folder;
     const auto path = (folder.path() / "socket").string();
     const Server local(path, answer), remote(answer);
@@ -133,7 +133,7 @@ TEST_CASE("swtpm's socket is spoken to over a path and over a host and port, com
         for (int i = 0; i < 3; ++i) {
             const auto outcome = ask(*transport);
             CHECK(outcome.rc == TSS2_RC_SUCCESS);
-            CHECK(outcome.message == reply);
+            CHECK(outcome.message == startup_reply);
         }
     }
 }
@@ -187,19 +187,19 @@ TEST_CASE("so does one that says more and more and never all") {
 
 TEST_CASE("a reply that comes byte by byte is whole in the end") {
     const auto outcome = dealt_with([](int connection) {
-        for (const auto byte : reply) {
+        for (const auto byte : startup_reply) {
             say(connection, ByteView(&byte, 1));
             std::this_thread::sleep_for(1ms);
         }
     });
     CHECK(outcome.rc == TSS2_RC_SUCCESS);
-    CHECK(outcome.message == reply);
+    CHECK(outcome.message == startup_reply);
 }
 
 TEST_CASE("a server that closes before all is said costs nothing but the command") {
     for (const std::size_t said : {0U, 1U, 9U}) {
         const auto outcome =
-            dealt_with([said](int connection) { say(connection, ByteView(reply).first(said)); });
+            dealt_with([said](int connection) { say(connection, ByteView(startup_reply).first(said)); });
         CHECK(outcome.rc == TSS2_TCTI_RC_NO_CONNECTION);
         CHECK(outcome.took < 2s);
     }
@@ -208,7 +208,7 @@ TEST_CASE("a server that closes before all is said costs nothing but the command
 TEST_CASE("a size that no reply has is malformed, before anything is read for it") {
     for (const Bytes& size :
          {Bytes{0, 0, 0, 0}, Bytes{0, 0, 0, 9}, Bytes{0, 0, 0x10, 1}, Bytes{0xFF, 0xFF, 0xFF, 0xFF}}) {
-        auto lie = reply;
+        auto lie = startup_reply;
         std::copy(size.begin(), size.end(), lie.begin() + 2);
         const auto outcome = dealt_with([&lie](int connection) {
             say(connection, lie);
@@ -252,7 +252,7 @@ TEST_CASE("signals do not end the wait for a reply") {
     const auto path = (folder.path() / "socket").string();
     const Server slow(path, [](int connection) {
         std::this_thread::sleep_for(300ms);
-        say(connection, reply);
+        say(connection, startup_reply);
     });
     for (const auto& conf : {log.tcti(), "swtpm:path=" + path}) {
         const auto transport = tpm::open_transport(conf);

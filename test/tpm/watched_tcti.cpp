@@ -51,8 +51,8 @@ class Scripted final : public tpm::Transport {
     Script& script_;
 };
 
-const Bytes command{0x80, 0x02, 0, 0, 0, 10, 0, 0, 0x01, 0x5D};     // TPM2_Sign, its header
-const Bytes reply{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0, 0, 0xAB, 0xCD}; // success and two bytes
+const Bytes sign_command{0x80, 0x02, 0, 0, 0, 10, 0, 0, 0x01, 0x5D};     // TPM2_Sign, its header
+const Bytes sign_reply{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0, 0, 0xAB, 0xCD}; // success and two bytes
 
 Bytes with(Bytes message, std::size_t at, std::uint8_t byte) {
     message.at(at) = byte;
@@ -63,7 +63,7 @@ struct Watched {
     Script script;
     tpm::WatchedTcti tcti{std::make_unique<Scripted>(script)};
 
-    TSS2_RC transmit(const Bytes& message = command) {
+    TSS2_RC transmit(const Bytes& message = sign_command) {
         return Tss2_Tcti_Transmit(tcti.tcti(), message.size(), message.data());
     }
     /// As SYS of tpm2-tss 3.2.1 does it: the size first, then the reply.
@@ -100,11 +100,11 @@ std::optional<Kind> loss_by(TSS2_RC rc) {
 TEST_CASE("a reply passes as it came, its size is told first, and the next command begins anew") {
     Watched watched;
     for (int i = 0; i < 2; ++i) {
-        watched.script.answers = {{.rc = TSS2_RC_SUCCESS, .message = reply}};
+        watched.script.answers = {{.rc = TSS2_RC_SUCCESS, .message = sign_reply}};
         REQUIRE(watched.transmit() == TSS2_RC_SUCCESS);
         const auto [rc, got] = watched.receive();
         CHECK(rc == TSS2_RC_SUCCESS);
-        CHECK(got == reply);
+        CHECK(got == sign_reply);
         CHECK(watched.script.asked == i + 1); // one read for both questions
     }
     CHECK_FALSE(watched.tcti.loss());
@@ -112,23 +112,23 @@ TEST_CASE("a reply passes as it came, its size is told first, and the next comma
 
 TEST_CASE("every tag of a response passes, with the size that it has") {
     for (const std::uint8_t tag : Bytes{0x01, 0x02})
-        CHECK_FALSE(loss_by(with(reply, 1, tag)));
+        CHECK_FALSE(loss_by(with(sign_reply, 1, tag)));
     const Bytes refused{0x00, 0xC4, 0, 0, 0, 10, 0, 0, 0, 0x1E}; // of a TPM 2.0 to what is no command of its
     CHECK_FALSE(loss_by(refused));
     Bytes largest(tpm::largest_message);
-    std::copy(reply.begin(), reply.end(), largest.begin());
+    std::copy(sign_reply.begin(), sign_reply.end(), largest.begin());
     largest[4] = 0x10, largest[5] = 0;
     CHECK_FALSE(loss_by(largest));
 }
 
 TEST_CASE("a reply that is short, lies about its size or has another tag is garbage") {
-    for (std::size_t size = 0; size < reply.size(); ++size)
-        CHECK(loss_by(Bytes(reply.begin(), reply.begin() + static_cast<std::ptrdiff_t>(size))) ==
+    for (std::size_t size = 0; size < sign_reply.size(); ++size)
+        CHECK(loss_by(Bytes(sign_reply.begin(), sign_reply.begin() + static_cast<std::ptrdiff_t>(size))) ==
               Kind::rubbish);
     for (std::size_t at = 0; at < 6; ++at)
-        CHECK(loss_by(with(reply, at, 0x7F)) == Kind::rubbish);
-    CHECK(loss_by(with(reply, 5, 11)) == Kind::rubbish);
-    CHECK(loss_by(with(reply, 5, 13)) == Kind::rubbish);
+        CHECK(loss_by(with(sign_reply, at, 0x7F)) == Kind::rubbish);
+    CHECK(loss_by(with(sign_reply, 5, 11)) == Kind::rubbish);
+    CHECK(loss_by(with(sign_reply, 5, 13)) == Kind::rubbish);
     CHECK(loss_by(Bytes(tpm::largest_message + 1)) == Kind::rubbish);
 }
 
@@ -149,7 +149,7 @@ TEST_CASE("what a TCTI says tells how the connection was lost") {
 TEST_CASE("after a loss nothing is sent and nothing is waited for") {
     Watched watched;
     REQUIRE(watched.loss_by({.rc = TSS2_TCTI_RC_TRY_AGAIN, .message = {}}));
-    watched.script.answers = {{.rc = TSS2_RC_SUCCESS, .message = reply}};
+    watched.script.answers = {{.rc = TSS2_RC_SUCCESS, .message = sign_reply}};
     CHECK(watched.transmit() == TSS2_TCTI_RC_IO_ERROR);
     CHECK(std::get<0>(watched.receive()) == TSS2_TCTI_RC_IO_ERROR);
     CHECK(watched.script.sent == 1);
@@ -158,14 +158,14 @@ TEST_CASE("after a loss nothing is sent and nothing is waited for") {
 
 TEST_CASE("a reply stays until there is room for it") {
     Watched watched;
-    watched.script.answers = {{.rc = TSS2_RC_SUCCESS, .message = reply}};
+    watched.script.answers = {{.rc = TSS2_RC_SUCCESS, .message = sign_reply}};
     REQUIRE(watched.transmit() == TSS2_RC_SUCCESS);
-    Bytes out(reply.size());
-    std::size_t size = reply.size() - 1;
+    Bytes out(sign_reply.size());
+    std::size_t size = sign_reply.size() - 1;
     CHECK(Tss2_Tcti_Receive(watched.tcti.tcti(), &size, out.data(), 0) == TSS2_TCTI_RC_INSUFFICIENT_BUFFER);
-    CHECK(size == reply.size());
+    CHECK(size == sign_reply.size());
     CHECK(Tss2_Tcti_Receive(watched.tcti.tcti(), &size, out.data(), 0) == TSS2_RC_SUCCESS);
-    CHECK(out == reply);
+    CHECK(out == sign_reply);
 }
 
 TEST_CASE("what is too short to be a command is not sent") {
@@ -182,20 +182,20 @@ TEST_CASE("a command has the deadline of its kind, and the loss names both") {
     CHECK(sign.script.deadline <= std::chrono::steady_clock::now() + 10s);
     CHECK(sign.tcti.loss()->error().what() == std::string("the TPM did not answer within 10 s (TPM2_Sign)"));
     Watched create;
-    REQUIRE(create.transmit(with(command, 9, 0x53)) == TSS2_RC_SUCCESS); // TPM2_Create
+    REQUIRE(create.transmit(with(sign_command, 9, 0x53)) == TSS2_RC_SUCCESS); // TPM2_Create
     CHECK(create.script.deadline > std::chrono::steady_clock::now() + 170s);
 }
 
 namespace {
 
-Bytes command_of(TPM2_CC code) {
+Bytes empty_command(TPM2_CC code) {
     const auto low = static_cast<std::uint8_t>(code), high = static_cast<std::uint8_t>(code >> 8U);
     return {0x80, 0x02, 0, 0, 0, 10, 0, 0, high, low};
 }
 
 /// TPM2_CreatePrimary with a password session of `auth` bytes and a sensitive part of `sensitive`.
 Bytes create_primary(TPMI_ALG_PUBLIC type, std::uint8_t auth, std::uint8_t sensitive) {
-    auto out = command_of(TPM2_CC_CreatePrimary);
+    auto out = empty_command(TPM2_CC_CreatePrimary);
     append(out, Bytes{0x40, 0, 0, 0x01, 0, 0, 0, auth});
     append(out, Bytes(auth, 0x23));
     append(out, Bytes{0, sensitive});
@@ -208,10 +208,10 @@ Bytes create_primary(TPMI_ALG_PUBLIC type, std::uint8_t auth, std::uint8_t sensi
 
 TEST_CASE("commands that make keys have three minutes, others ten seconds, unknown ones too") {
     for (const TPM2_CC slow : {TPM2_CC_Create, TPM2_CC_CreatePrimary, TPM2_CC_Import})
-        CHECK(tpm::command_deadline(command_of(slow)) == 180s);
+        CHECK(tpm::command_deadline(empty_command(slow)) == 180s);
     for (const TPM2_CC quick : {TPM2_CC_Sign, TPM2_CC_Load, TPM2_CC_StartAuthSession, TPM2_CC_FlushContext,
                                 TPM2_CC_ContextLoad, TPM2_CC_HMAC})
-        CHECK(tpm::command_deadline(command_of(quick)) == 10s);
+        CHECK(tpm::command_deadline(empty_command(quick)) == 10s);
     CHECK(tpm::command_name(TPM2_CC_Load) == "TPM2_Load");
     CHECK(tpm::command_name(TPM2_CC_ContextLoad) == "TPM2_ContextLoad");
     CHECK(tpm::command_name(0x1FF) == "TPM2 command 0x000001ff");

@@ -16,7 +16,7 @@ using support::unhex;
 namespace {
 
 /// The mpint that the hexadecimal digits hold, as hexadecimal digits.
-std::string mpint(std::string_view digits) {
+std::string read_mpint(std::string_view digits) {
     const Bytes message = unhex(digits);
     Reader reader(message);
     const auto value = reader.unsigned_mpint();
@@ -128,24 +128,24 @@ TEST_CASE("a read that fails takes nothing") {
 }
 
 TEST_CASE("non-negative mpints are read, the examples of RFC 4251 among them") {
-    CHECK(mpint("00000000").empty());
-    CHECK(mpint("00000008 09a378f9b2e332a7") == "09a378f9b2e332a7");
-    CHECK(mpint("00000002 0080") == "80");
-    CHECK(mpint("00000001 7f") == "7f");
-    CHECK(mpint("00000003 00ffff") == "ffff");
-    CHECK(mpint("00000002 0100") == "0100");
+    CHECK(read_mpint("00000000").empty());
+    CHECK(read_mpint("00000008 09a378f9b2e332a7") == "09a378f9b2e332a7");
+    CHECK(read_mpint("00000002 0080") == "80");
+    CHECK(read_mpint("00000001 7f") == "7f");
+    CHECK(read_mpint("00000003 00ffff") == "ffff");
+    CHECK(read_mpint("00000002 0100") == "0100");
 }
 
 TEST_CASE("a negative mpint is refused, the examples of RFC 4251 among them") {
     for (const auto* digits : {"00000002 edcc", "00000005 ff21524111", "00000001 80", "00000001 ff"}) {
         INFO(digits);
-        CHECK(refusal([&] { mpint(digits); }) == Errc::malformed);
+        CHECK(refusal([&] { read_mpint(digits); }) == Errc::malformed);
     }
 }
 
 TEST_CASE("an mpint with needless zero bytes is refused") {
     for (const auto* digits : {"00000001 00", "00000002 007f", "00000003 000080", "00000002 0000"}) {
         INFO(digits);
-        CHECK(refusal([&] { mpint(digits); }) == Errc::malformed);
+        CHECK(refusal([&] { read_mpint(digits); }) == Errc::malformed);
     }
 }

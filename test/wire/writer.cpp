@@ -12,7 +12,7 @@ using support::unhex;
 
 namespace {
 
-std::string mpint(std::string_view digits) {
+std::string written_mpint(std::string_view digits) {
     return hex(Writer().mpint(unhex(digits)).bytes());
 }
 
@@ -38,19 +38,19 @@ TEST_CASE("an empty writer has no bytes") {
 }
 
 TEST_CASE("mpints are written in their shortest form, the examples of RFC 4251 among them") {
-    CHECK(mpint("") == "00000000");
-    CHECK(mpint("09a378f9b2e332a7") == "0000000809a378f9b2e332a7");
-    CHECK(mpint("80") == "000000020080");
-    CHECK(mpint("7f") == "000000017f");
-    CHECK(mpint("ffff") == "0000000300ffff");
+    CHECK(written_mpint("") == "00000000");
+    CHECK(written_mpint("09a378f9b2e332a7") == "0000000809a378f9b2e332a7");
+    CHECK(written_mpint("80") == "000000020080");
+    CHECK(written_mpint("7f") == "000000017f");
+    CHECK(written_mpint("ffff") == "0000000300ffff");
 }
 
 TEST_CASE("zero bytes in front of an integer do not reach the wire") {
-    CHECK(mpint("00") == "00000000");
-    CHECK(mpint("000000") == "00000000");
-    CHECK(mpint("00007f") == "000000017f");
-    CHECK(mpint("000080") == "000000020080");
-    CHECK(mpint("000100") == "000000020100");
+    CHECK(written_mpint("00") == "00000000");
+    CHECK(written_mpint("000000") == "00000000");
+    CHECK(written_mpint("00007f") == "000000017f");
+    CHECK(written_mpint("000080") == "000000020080");
+    CHECK(written_mpint("000100") == "000000020100");
 }
 
 TEST_CASE("integers of the whole range are written") {

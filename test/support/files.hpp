@@ -8,7 +8,7 @@
 #include <string_view>
 #include <sys/stat.h>
 
-namespace base_test {
+namespace support {
 
 namespace fs = std::filesystem;
 
@@ -17,7 +17,7 @@ inline std::string content_of(const fs::path& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-inline void put(const fs::path& path, std::string_view content) {
+inline void put(const fs::path& path, std::string_view content = "x") {
     std::ofstream(path, std::ios::binary) << content;
 }
 
@@ -41,4 +41,4 @@ class Umask {
     mode_t before_;
 };
 
-} // namespace base_test
+} // namespace support
