@@ -10,6 +10,7 @@ import socket
 from agent import Agent
 from lab import read, wait_until
 
+QUICK_KEX = 'curve25519-sha256,curve25519-sha256@libssh.org'
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -29,7 +30,10 @@ def account_is_locked():
 
 
 class Sshd:
-    """An unmodified sshd; `options` are sshd_config lines that come before the lab's own."""
+    """An unmodified sshd; `options` are sshd_config lines that come before the lab's own.
+
+    Two of these save most of a login's time: a key exchange without sntrup761, whose keys take 0.1 s, and a home
+    whose shell has no rc file to read."""
 
     def __init__(self, lab, *options, authorized=(), name='sshd', host_keys=None):
         self.lab = lab
@@ -43,6 +47,7 @@ class Sshd:
             *options, f'ListenAddress 127.0.0.1:{self.port}', *(f'HostKey {key}' for key in host_keys),
             f'AuthorizedKeysFile {keys}', 'PidFile none', 'StrictModes no', 'LogLevel VERBOSE',
             'AuthenticationMethods publickey', 'PermitRootLogin yes', 'PermitUserRC no',
+            f'KexAlgorithms {QUICK_KEX}', f'SetEnv HOME={lab.home}',
             f'UsePAM {"yes" if account_is_locked() else "no"}', '']))
         self.process = lab.start('/usr/sbin/sshd', '-D', '-e', '-f', config)
         self.process.wait_line('Server listening on 127.0.0.1')
