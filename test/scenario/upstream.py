@@ -16,13 +16,13 @@ LIST = bytes([REQUEST_IDENTITIES])
 class SshAgent(Agent):
     """OpenSSH's ssh-agent. It can be killed, and another one started in its place."""
 
-    def __init__(self, lab, name='other', env=None):
-        self.lab, self._env = lab, env
+    def __init__(self, lab, name='other', env=None, limits=()):
+        self.lab, self._env, self._limits = lab, env, limits
         self.socket = lab.path(name + '.sock')
         self.start()
 
     def start(self):
-        self.process = self.lab.start('ssh-agent', '-D', '-a', self.socket, env=self._env)
+        self.process = self.lab.start(*self._limits, 'ssh-agent', '-D', '-a', self.socket, env=self._env)
         self.process.wait_line('Agent pid')
 
     def kill(self):
