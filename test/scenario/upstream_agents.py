@@ -1,15 +1,29 @@
 #!/usr/bin/env python3
-"""Real ssh-agents behind ours: one socket for all their keys, and ours first."""
+"""Real agents behind ours, of OpenSSH and GnuPG: one socket for all their keys, ours first, and they come and go."""
 
+import os
 import unittest
 
 from agent import Agent, Askpass, certify
-from lab import Scenario, wait_until
-from protocol import FAILURE, SIGN_RESPONSE, SUCCESS, extension, frame, lock, readable, sign_request, string, unlock
+from lab import Scenario, read, read_key, wait_until
+from protocol import (ADD_ID_CONSTRAINED, ADD_IDENTITY, CONFIRM, FAILURE, SIGN_RESPONSE, SUCCESS, add_identity,
+                      extension, frame, lifetime, lock, readable, sign_request, string, unlock)
+from resources import cpu, descriptors, descriptors_at_rest
 from softkey import SoftKey
-from sshd import Sshd
+from sshd import USER, Sshd
 from swtpm import Probe, Swtpm
-from upstream import SshAgent, TwoBehind
+from upstream import LIST, FakeAgent, SshAgent, TwoBehind, identities
+
+# Speaks for a person to gpg-agent (the Assuan protocol): the same passphrase, whatever it is asked.
+PINENTRY = '''#!/bin/sh
+echo "OK"
+while read -r command rest; do
+    echo "$command $rest" >> "{folder}/asked"
+    [ "$command" != GETPIN ] || echo "D a passphrase"
+    echo "OK"
+    [ "$command" != BYE ] || exit 0
+done
+'''
 
 
 class Keys(TwoBehind):
@@ -20,7 +34,7 @@ class Keys(TwoBehind):
         return server
 
     def test_own_keys_come_first_then_the_others_in_their_order(self):
-        a, b, c = self.soft('a'), self.soft('b', 'rsa', 2048), self.soft('c', 'ecdsa', 521)
+        a, b, c = self.soft('a'), self.soft('b'), self.soft('c')
         self.give(self.second, c)
         self.give(self.first, a, b)
         self.start()
@@ -33,8 +47,7 @@ class Keys(TwoBehind):
         self.give(self.first, a)
         self.give(self.second, b)
         other_name = self.lab.path('other-name')
-        with open(a.path, 'rb') as file:
-            self.lab.write('other-name', file.read(), mode=0o600)
+        self.lab.write('other-name', read(a.path), mode=0o600)
         self.lab.ssh_keygen('-q', '-c', '-C', 'another name', '-f', other_name)
         self.second.ssh_add('-q', other_name, status=0)
         self.assertEqual(len(self.second.listed()), 2)
@@ -50,9 +63,8 @@ class Keys(TwoBehind):
         self.give(self.second, keys[2])
         self.start()
         for key in (self.own, *keys):
-            with self.subTest(key.comment):
-                self.agent.sign_and_check(key)
-                self.assert_login(key).accepted(key)
+            self.agent.sign_and_check(key)
+        self.assert_login(keys[1]).accepted(keys[1])
         with self.agent.connect() as client:  # and without having seen a list
             self.assertIsNotNone(client.sign(keys[2].blob, b'data'))
             self.assertEqual(client.sign(keys[1].blob, b'data', 4)[0], 'rsa-sha2-512')
@@ -60,15 +72,11 @@ class Keys(TwoBehind):
 
     def test_a_certificate_of_another_agent_logs_in(self):
         key = self.soft('a')
-        authority, certificate = certify(self.lab, key, '-n', 'root,tester')
+        authority, certificate = certify(self.lab, key, '-n', USER)
         self.give(self.second, key)
         self.start()
         self.assert_lists(self.own, key, certificate)
-        user = self.lab.run('id', '-un', status=0).stdout.strip()
-        principals = self.lab.write('principals', f'root\ntester\n{user}\n')
-        server = self.assert_login(certificate, f'TrustedUserCAKeys {authority}',
-                                   f'AuthorizedPrincipalsFile {principals}')
-        server.process.wait_line('Accepted publickey')
+        server = self.assert_login(certificate, f'TrustedUserCAKeys {authority}')
         self.assertIn('ED25519-CERT', server.process.wait_line('Accepted publickey'))
 
     def test_our_key_wins_over_the_same_key_of_another_agent(self):
@@ -93,7 +101,7 @@ class Keys(TwoBehind):
 
 class Changes(TwoBehind):
     def test_a_key_that_no_tpm_holds_goes_to_the_first_that_takes_it(self):
-        a, b = self.soft('a'), self.soft('b')
+        a, b, c = self.soft('a'), self.soft('b'), self.soft('c')
         self.start()
         self.give(self.agent, a)
         self.assert_lists(a, agent=self.first)
@@ -104,13 +112,9 @@ class Changes(TwoBehind):
         self.assert_lists(b, agent=self.second)
         self.assert_lists(self.own, b)
         self.agent.sign_and_check(b)
-
-    def test_nobody_reports_success_for_a_key_that_nobody_took(self):
         self.first.kill()
         self.second.kill()
-        self.start()
-        key = self.soft('a')
-        self.assertNotEqual(self.agent.ssh_add('-q', key.path).returncode, 0)
+        self.assertNotEqual(self.agent.ssh_add('-q', c.path).returncode, 0)
         self.assert_lists(self.own)
 
     def test_a_lifetime_holds_in_the_other_agent(self):
@@ -119,20 +123,34 @@ class Changes(TwoBehind):
         self.agent.ssh_add('-q', '-t', '1', key.path, status=0)
         wait_until(lambda: self.agent.listed() == [self.own.line], 'the end of the key')
 
-    def test_the_lifetime_of_this_agents_keys_holds_there_too(self):
-        certified, constrained, long = (self.soft(name) for name in ('certified', 'constrained', 'long'))
-        certificate = certify(self.lab, certified, '-n', 'root')[1]
-        others = self.soft('ecdsa', 'ecdsa', 256), self.soft('rsa', 'rsa', 2048)
-        self.start('-t', '4', '--no-seal')
-        self.agent.ssh_add('-q', '-t', '1h', long.path, status=0)
-        self.agent.ssh_add('-q', '-c', constrained.path, status=0)
-        self.give(self.agent, certified, *others)
-        self.assert_lists(long, constrained, certified, certificate, *others, agent=self.first)
-        wait_until(lambda: self.first.listed() == [long.line], 'the end of all but one')
-        unknown = bytes([17]) + string(b'ssh-new') + string(b'key') + string(b'comment')
+    def test_the_lifetime_of_this_agents_keys_goes_along(self):
+        given = []
+
+        def behave(peer):
+            for request in peer.requests():
+                if request[0] in (ADD_IDENTITY, ADD_ID_CONSTRAINED):
+                    given.append(request)
+                peer.send(frame(identities() if request == LIST else bytes([SUCCESS])))
+        self.start('-t', '1000', '--no-seal', others=[FakeAgent(self, behave)])
+        soft = SoftKey(self.lab, self.lab.path('plain'))
+        key, rsa, certified = self.soft('key'), self.soft('rsa', 'rsa', 2048), self.soft('certified')
+        certify(self.lab, certified, '-n', 'root')
         with self.agent.connect() as client:
+            plain = add_identity(soft.agent_fields())
+            self.assertEqual(client.request(plain), bytes([SUCCESS]))
+            self.assertEqual(given, [bytes([ADD_ID_CONSTRAINED]) + plain[1:] + lifetime(1000)])
+        given.clear()
+        self.agent.ssh_add('-q', rsa.path, certified.path, status=0)
+        self.agent.ssh_add('-q', '-c', key.path, status=0)
+        self.agent.ssh_add('-q', '-t', '1h', key.path, status=0)
+        ends = [lifetime(1000)] * 3 + [CONFIRM + lifetime(1000), lifetime(3600)]
+        self.assertEqual([request[-len(end):] for request, end in zip(given, ends, strict=True)], ends)
+        given.clear()
+        with self.agent.connect() as client:  # where what constraints would follow is not known
+            unknown = add_identity(string(b'ssh-new') + string(b'key'), b'comment')
             self.assertEqual(client.request(unknown), bytes([FAILURE]))
         self.agent.process.wait_line('without the lifetime')
+        self.assertEqual(given, [])
 
     def test_keys_are_removed_where_they_are(self):
         a, b, c = self.soft('a'), self.soft('b'), self.soft('c')
@@ -145,11 +163,7 @@ class Changes(TwoBehind):
         self.assert_lists(b, agent=self.first)
         self.assert_lists(self.own, b)
         self.assertNotEqual(self.agent.ssh_add('-q', '-d', a.pub).returncode, 0)
-
-    def test_all_keys_are_removed_everywhere(self):
-        self.give(self.first, self.soft('a'))
-        self.give(self.second, self.soft('b'))
-        self.start()
+        self.give(self.second, c)
         self.agent.ssh_add('-q', '-D', status=0)
         for agent in (self.agent, self.first, self.second):
             self.assert_lists(agent=agent)
@@ -187,6 +201,14 @@ class Questions(Scenario):
         self.agent = Agent(self.lab, '-A', self.other.socket, env=self.not_asked.env)
         self.agent.ssh_add('-q', '-c', self.key.path, status=0)
 
+    def ask(self, client):
+        client.send(frame(sign_request(self.key.blob, b'data')))
+        wait_until(self.asked.questions, 'the question')
+
+    def answer(self, fifo):
+        with open(fifo, 'w', encoding='ascii') as answer:
+            answer.write('\n')
+
     def test_the_other_agent_asks_and_takes_a_yes_and_a_no(self):
         self.lab.write('theirs/answer.1', '\n')
         self.agent.sign_and_check(self.key)
@@ -198,34 +220,211 @@ class Questions(Scenario):
         """Nor is that agent given up: it does one thing at a time, so it hangs until it has its answer."""
         fifo = self.asked.answer_later(1)
         with self.agent.connect() as asking, self.agent.connect() as client:
-            asking.send(frame(sign_request(self.key.blob, b'data')))
-            wait_until(self.asked.questions, 'the question')
+            self.ask(asking)
             for _ in range(3):
                 self.assertEqual([blob for blob, _ in client.list()], [self.own.blob])
                 self.assertIsNotNone(client.sign(self.own.blob, b'data'))
             self.assertEqual(readable([asking], 0), [])
-            with open(fifo, 'w', encoding='ascii') as answer:
-                answer.write('\n')
+            self.answer(fifo)
             self.assertEqual(asking.read_frame()[0], SIGN_RESPONSE)
             self.assertEqual([blob for blob, _ in client.list()], [self.own.blob, self.key.blob])
 
     def test_a_second_signature_waits_for_the_first_ones_answer(self):
         fifo = self.asked.answer_later(1)
         self.lab.write('theirs/answer.2', '\n')
-        with self.agent.connect() as asking, self.agent.connect() as next_one:
+        with self.agent.connect() as asking, self.agent.connect() as next_one, self.agent.connect() as client:
             next_one.list()  # as ssh does first
-            asking.send(frame(sign_request(self.key.blob, b'data')))
-            wait_until(self.asked.questions, 'the question')
-            with self.agent.connect() as client:
-                client.list()  # which cannot have this agent's keys now
+            self.ask(asking)
+            client.list()  # which cannot have this agent's keys now
             next_one.send(frame(sign_request(self.key.blob, b'more')))
-            with self.agent.connect() as client:
-                client.list()
+            client.list()
             self.assertEqual(readable([asking, next_one], 0), [])
-            with open(fifo, 'w', encoding='ascii') as answer:
-                answer.write('\n')
+            self.answer(fifo)
             self.assertEqual(asking.read_frame()[0], SIGN_RESPONSE)
             self.assertEqual(next_one.read_frame()[0], SIGN_RESPONSE)
+
+    def test_one_that_is_killed_while_it_asks(self):
+        fifo = self.asked.answer_later(1)
+        with self.agent.connect() as client:
+            self.ask(client)
+            self.other.kill()
+            self.answer(fifo)
+            self.assertEqual(client.read_frame(), bytes([FAILURE]))
+            self.assertIsNotNone(client.sign(self.own.blob, b'data'))
+
+
+class ComingAndGoing(TwoBehind):
+    def assert_has(self, client, *keys):
+        self.assertEqual([blob for blob, _ in client.list()], [key.blob for key in keys])
+
+    def test_one_that_is_not_there_at_the_start_may_come(self):
+        a = self.soft('a')
+        self.first.kill()
+        self.start()
+        with self.agent.connect() as client:
+            for _ in range(3):
+                self.assert_has(client, self.own)
+            self.first.restart()
+            self.give(self.first, a)
+            self.assert_has(client, self.own, a)
+            self.assertIsNotNone(client.sign(a.blob, b'data'))
+        about = [line for line in self.agent.log().splitlines() if self.first.socket in line]
+        self.assertEqual(len(about), 2)  # that it is not there, and that it is
+
+    def test_a_path_where_nothing_is_at_all(self):
+        self.lab.make_folder('folder')
+        self.lab.write('file', '')
+        paths = [self.lab.path(path) for path in ('absent', 'no/such/folder', 'folder', 'file')]
+        self.start(*[word for path in paths for word in ('-A', path)])
+        for _ in range(3):
+            self.assert_lists(self.own)
+        self.agent.sign_and_check(self.own)
+        self.agent.stop()
+        for path in paths:
+            self.assertEqual(self.agent.log().count(path + ':'), 1, self.agent.log())
+
+    def test_one_that_is_killed_and_started_anew_goes_on_over_the_same_connection(self):
+        a, b = self.soft('a'), self.soft('b')
+        self.give(self.first, a)
+        self.start()
+        with self.agent.connect() as client:
+            self.assert_has(client, self.own, a)
+            self.first.kill()
+            self.assert_has(client, self.own)
+            self.assertIsNone(client.sign(a.blob, b'data'))
+            self.assertIsNotNone(client.sign(self.own.blob, b'data'))
+            self.first.restart()
+            self.give(self.first, b)
+            self.assert_has(client, self.own, b)
+            self.assertIsNotNone(client.sign(b.blob, b'data'))
+            self.first.kill()  # and anew between two requests
+            self.first.restart()
+            self.give(self.first, b)
+            self.assertIsNotNone(client.sign(b.blob, b'data'))
+
+    def test_each_client_has_a_connection_of_its_own_there_which_ends_with_it(self):
+        self.start(others=(self.first,))
+        idle = descriptors_at_rest(self.first)
+        clients = [self.agent.connect() for _ in range(5)]
+        for client in clients:
+            self.addCleanup(client.socket.close)
+        for client in clients:
+            self.assertIsNotNone(client.sign(self.own.blob, b'data'))
+        self.assertEqual(descriptors_at_rest(self.first), idle)  # none before it is needed
+        for client in (*clients, clients[0]):
+            client.list()
+        self.assertEqual(descriptors_at_rest(self.first), idle + 5)
+        for client in clients:
+            client.socket.close()
+        wait_until(lambda: descriptors_at_rest(self.first) == idle, 'the end of the connections')
+
+
+class Circles(Scenario):
+    """An agent that is behind itself."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.own = self.lab.make_key('own')
+
+    def check(self, *agents):
+        agent = agents[0]
+        for _ in range(3):
+            self.assertEqual(agent.listed(), [self.own.line])
+            agent.sign_and_check(self.own)
+        with agent.connect() as client:
+            self.assertIsNone(client.sign(string(b'ssh-ed25519') + string(bytes(32)), b'data'))
+        wait_until(lambda: max(descriptors(each.process.pid) for each in agents) < 100, 'the circle to end')
+        before = [cpu(each.process.pid) for each in agents]
+        self.assertEqual(agent.listed(), [self.own.line])
+        for each, spent in zip(agents, before):
+            self.assertLess(cpu(each.process.pid) - spent, 0.5)
+        agent.ssh_add('-q', '-D', status=0)
+        self.assertEqual(agent.listed(), [])
+        for each in agents:
+            each.stop()
+
+    def test_its_own_socket(self):
+        self.check(Agent(self.lab, '-A', self.lab.path('agent.sock')))
+
+    def test_two_that_are_behind_each_other(self):
+        self.check(Agent(self.lab, '-A', self.lab.path('b.sock'), name='a'),
+                   Agent(self.lab, '-A', self.lab.path('a.sock'), name='b'))
+
+
+class Gpg(Scenario):
+    """gpg-agent's ssh socket behind ours."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.own = self.lab.make_key('own')
+        self.home = self.lab.make_folder('gnupg')
+        self.lab.env['GNUPGHOME'] = self.home
+        pinentry = self.lab.write('pinentry', PINENTRY.format(folder=self.lab.folder), mode=0o755)
+        # It finds out at length what s2k-count suits the machine unless it is told.
+        self.lab.write('gnupg/gpg-agent.conf', f'enable-ssh-support\nmax-cache-ttl-ssh 0\ns2k-count 65536\n'
+                                               f'pinentry-program {pinentry}\n')
+        self.socket = self.lab.run('gpgconf', '--list-dirs', 'agent-ssh-socket', status=0).stdout.strip()
+        self.addCleanup(self.lab.run, 'gpgconf', '--remove-socketdir')
+        self.addCleanup(self.lab.run, 'gpgconf', '--kill', 'gpg-agent')  # it has forked
+        self.start_gpg_agent()
+        self.agent = Agent(self.lab, '-A', self.socket)
+
+    def start_gpg_agent(self):
+        self.lab.start('gpg-agent', '--no-detach', '--daemon').wait_line(' started')
+
+    def make_openpgp_key(self, algorithm):
+        """A key of OpenPGP that may be used for logins, without a passphrase."""
+        self.lab.run('gpg', '--batch', '--passphrase', '', '--quick-generate-key', f'{algorithm}@example.com',
+                     algorithm, 'auth', 'never', status=0)
+        listed = self.lab.run('gpg', '--batch', '--with-colons', '--with-keygrip', '--list-secret-keys',
+                              f'{algorithm}@example.com', status=0).stdout.splitlines()
+        grip = next(line.split(':')[9] for line in listed if line.startswith('grp:'))
+        with open(os.path.join(self.home, 'sshcontrol'), 'a', encoding='ascii') as file:
+            file.write(grip + '\n')
+        fingerprint = next(line.split(':')[9] for line in listed if line.startswith('fpr:'))
+        line = self.lab.run('gpg', '--batch', '--export-ssh-key', fingerprint + '!', status=0).stdout
+        return line.split()[:2]
+
+    def check_signs(self, line):
+        self.lab.write('listed.pub', line + '\n')
+        key = read_key(self.lab.path('listed'))
+        self.agent.sign_and_check(key)
+        return key
+
+    def test_keys_of_openpgp_are_listed_and_sign(self):
+        for place, algorithm in enumerate(('ed25519', 'nistp256', 'rsa2048'), 2):
+            with self.subTest(algorithm):
+                made = self.make_openpgp_key(algorithm)
+                listed = self.agent.listed()
+                self.assertEqual(listed[0], self.own.line)
+                self.assertEqual(len(listed), place)
+                key = self.check_signs(next(line for line in listed if line.split()[:2] == made))
+        server = Sshd(self.lab, authorized=[key.pub])
+        result = server.login(self.agent)
+        self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
+        server.accepted(key)
+
+    def test_a_key_that_was_added_through_ours_is_kept_there_and_asked_for_there(self):
+        key = SoftKey(self.lab, self.lab.path('soft'), 'ed25519', 256, 'a soft key').key
+        self.agent.ssh_add('-q', key.path, status=0)
+        self.assertEqual(self.agent.listed(), [self.own.line, key.line])
+        os.unlink(self.lab.path('asked'))  # a new passphrase
+        # gpg-agent lets a passphrase of lifetime 0 live until the end of its second; a reload drops it at once.
+        self.lab.run('gpg-connect-agent', 'reloadagent', '/bye', status=0)
+        self.check_signs(key.line)
+        self.assertIn('GETPIN', read(self.lab.path('asked')))
+
+    def test_our_key_signs_without_gpg_agent(self):
+        self.agent.sign_and_check(self.own)
+        self.lab.run('gpgconf', '--kill', 'gpg-agent', status=0)
+        wait_until(lambda: not os.path.exists(self.socket), 'the end of gpg-agent')
+        self.assertEqual(self.agent.listed(), [self.own.line])
+        self.agent.sign_and_check(self.own)
+        self.start_gpg_agent()
+        made = self.make_openpgp_key('ed25519')
+        self.assertEqual([line.split()[:2] for line in self.agent.listed()][1:], [made])
 
 
 if __name__ == '__main__':
