@@ -5,7 +5,7 @@ import socket
 import threading
 
 from agent import Agent
-from lab import Scenario
+from lab import Scenario, wait_until
 from protocol import IDENTITIES_ANSWER, REQUEST_IDENTITIES, Connection, frame, string, u32
 from softkey import SoftKey
 from swtpm import Swtpm
@@ -89,8 +89,12 @@ class FakeAgent:
         except (OSError, AssertionError):
             pass  # the client has gone
         finally:
-            self._peers.remove(accepted)
             accepted.close()
+            self._peers.remove(accepted)
+
+    def wait_until_left(self):
+        """Until all connections are closed."""
+        wait_until(lambda: not self._peers, 'the end of all connections')
 
     def end(self):
         self._ended = True

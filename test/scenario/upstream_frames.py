@@ -1,14 +1,54 @@
 #!/usr/bin/env python3
-"""What we do not know goes on to the agents behind ours as it came, and so does the answer."""
+"""Between clients and agents behind ours: what goes on as it came, what is told first, what is left out of lists."""
 
+import hashlib
+import struct
 import unittest
 
 from agent import Agent
+from hostkey import HostKey
 from lab import Scenario
-from protocol import (EXTENSION_FAILURE, EXTENSION_RESPONSE, FAILURE, SUCCESS, add_identity, extension, frame,
-                      mpint, sign_request, string)
+from protocol import (EXTENSION, EXTENSION_FAILURE, EXTENSION_RESPONSE, FAILURE, SESSION_BIND, SUCCESS, add_identity,
+                      extension, frame, mpint, session_bind, sign_request, string, u32)
+from softkey import SoftKey
 from swtpm import Swtpm
-from upstream import LIST, FakeAgent, always, identities
+from upstream import LIST, FakeAgent, always, identities, lists
+
+ED25519 = string(b'ssh-ed25519')
+BAD = {
+    'an Ed25519 key of ten bytes': ED25519 + string(b'x' * 10),
+    'an Ed25519 key with a byte behind it': ED25519 + string(b'x' * 32) + b'x',
+    'a point that is not on the curve':
+        string(b'ecdsa-sha2-nistp256') + string(b'nistp256') + string(b'\x04' + b'x' * 64),
+    'an RSA key of 768 bits': string(b'ssh-rsa') + mpint(65537) + mpint(1 << 767 | 1),
+    'an RSA key of nothing': string(b'ssh-rsa'),
+    'a type with a NUL': string(b'ssh-ed25519\0') + string(b'x' * 32),
+    'a short name of a type': string(b'Ed25519') + string(b'x' * 10),
+    'the name of an algorithm': string(b'rsa-sha2-256') + string(b'x' * 10),
+    'a token without its application': string(b'sk-ssh-ed25519@openssh.com') + string(b'x' * 32),
+}
+
+
+def certificate(key, authority_blob, sign):
+    """Of an Ed25519 key, for ever (PROTOCOL.certkeys)."""
+    body = (string(b'ssh-ed25519-cert-v01@openssh.com') + string(b'nonce') + string(key) +
+            struct.pack('>QI', 1, 1) + string(b'id') + string(string(b'root')) +
+            struct.pack('>QQ', 0, 2**64 - 1) + 3 * string(b'') + string(authority_blob))
+    return body + string(sign(body))
+
+
+def token_key(authority):
+    """The same key as if a token had it."""
+    name = authority.blob[4:4 + authority.blob[3]]
+    return string(b'sk-' + name + b'@openssh.com') + authority.blob[4 + len(name):] + string(b'ssh:')
+
+
+def token_signature(authority, body):
+    """As a token makes it (PROTOCOL.u2f)."""
+    state = b'\1' + u32(7)
+    plain = authority.sign(hashlib.sha256(b'ssh:').digest() + state + hashlib.sha256(body).digest())
+    name, rest = plain[4:4 + plain[3]], plain[4 + plain[3]:]
+    return string(b'sk-' + name + b'@openssh.com') + rest + state
 
 
 class Frames(Scenario):
@@ -83,6 +123,133 @@ class Frames(Scenario):
                 self.assertEqual(client.read_frame(), bytes([EXTENSION_RESPONSE]) + string(name))
         passed = [request for request in self.requests if request != LIST]
         self.assertEqual(passed, [extension(name) for name in names])
+
+
+class Replayed(Scenario):
+    """What the other agent is told, message by message."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.links = []  # the requests on each connection
+        self.other = FakeAgent(self, self.behave)
+        self.agent = Agent(self.lab, '-A', self.other.socket)
+        self.host, self.second = HostKey(self.lab, 'host'), HostKey(self.lab, 'second')
+        self.ending = False
+
+    def behave(self, peer):
+        link = []
+        self.links.append(link)
+        for request in peer.requests():
+            link.append(request)
+            ending = self.ending  # before the answer, after which the test goes on
+            peer.send(frame(identities() if request == LIST else bytes([SUCCESS])))
+            if ending:
+                return
+
+    def bind(self, connection, *bind, expected=SUCCESS, **more):
+        request = session_bind(*bind, **more)
+        self.assertEqual(connection.request(request), bytes([expected]))
+        return request
+
+    def test_binds_come_first_as_they_were_and_in_their_order(self):
+        with self.agent.connect() as connection:
+            first = self.bind(connection, self.host, b'first', True)
+            self.assertEqual(self.links, [])  # not before it is needed
+            connection.list()
+            second = self.bind(connection, self.second, b'second', False)
+            connection.list()
+            connection.list()
+        self.assertEqual(self.links, [[first, LIST, second, LIST, LIST]])
+
+    def test_they_come_again_on_a_link_made_anew(self):
+        with self.agent.connect() as connection:
+            binds = [self.bind(connection, self.host, b'first', True),
+                     self.bind(connection, self.second, b'second', False)]
+            connection.list()
+            self.ending = True
+            connection.list()
+            self.other.wait_until_left()
+            self.ending = False
+            connection.list()
+        self.assertEqual(self.links, [[*binds, LIST, LIST], [*binds, LIST]])
+
+    def test_the_same_bind_again_is_told_once(self):
+        with self.agent.connect() as connection:
+            bind = self.bind(connection, self.host, b'first', True)
+            self.bind(connection, self.host, b'first', True)
+            connection.list()
+        self.assertEqual(self.links, [[bind, LIST]])
+
+    def test_sixteen_binds_are_told_and_a_seventeenth_is_a_refusal(self):
+        with self.agent.connect() as connection:
+            binds = [self.bind(connection, self.host, b'session %d' % number, True) for number in range(16)]
+            self.bind(connection, self.host, b'one more', True, expected=EXTENSION_FAILURE)
+            connection.list()
+        self.assertEqual(self.links, [[*binds, extension(SESSION_BIND), LIST]])
+
+    def test_of_a_refused_bind_it_is_told_that_there_was_one(self):
+        """A connection is suspect from then on; of what was wrong with it, nothing is passed on."""
+        broken = bytes([EXTENSION]) + string(SESSION_BIND) + b'broken'
+        for number, request in enumerate((session_bind(self.host, b'id', signature=bytes(80)), broken)):
+            with self.subTest(number), self.agent.connect() as connection:
+                for _ in range(2):
+                    self.assertEqual(connection.request(request), bytes([EXTENSION_FAILURE]))
+                connection.list()
+                self.assertEqual(self.links.pop(), [extension(SESSION_BIND), LIST])
+
+    def test_another_agents_refusal_of_a_bind_changes_nothing_here(self):
+        def refuse(peer):
+            for request in peer.requests():
+                peer.send(frame(identities((string(b'x'), b'x')) if request == LIST else b'\x05'))
+        self.other.behaviour = refuse
+        with self.agent.connect() as connection:
+            self.bind(connection, self.host, b'first', True)
+            self.assertEqual(connection.list(), [(string(b'x'), 'x')])
+
+
+class Blobs(Scenario):
+    """OpenSSH gives up a whole list for one key that it cannot read: such keys of others are left out."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.own = self.lab.make_key('own')
+        self.well = SoftKey(self.lab, self.lab.path('well'), 'ed25519', 256, 'well').key
+        self.agents = 0
+
+    def check(self, blob, listed):
+        """Whether a key is listed between two good ones. OpenSSH takes the list, and the log tells once of what
+        is left out."""
+        self.agents += 1
+        other = FakeAgent(self, lists((blob, b'odd'), (self.well.blob, b'well')), f'other{self.agents}')
+        agent = Agent(self.lab, '-A', other.socket, name=f'agent{self.agents}')
+        with agent.connect() as client:
+            self.assertEqual([shown for shown, _ in client.list()],
+                             [self.own.blob, *[blob] * listed, self.well.blob])
+        shown = agent.listed()
+        self.assertEqual([line for line in shown if line in (self.own.line, self.well.line)],
+                         [self.own.line, self.well.line])
+        agent.stop()
+        about = [line for line in agent.log().splitlines() if other.socket in line]
+        self.assertEqual(['left out' in line for line in about], [] if listed else [True], agent.log())
+
+    def test_keys_that_openssh_cannot_read_are_left_out(self):
+        for what, blob in BAD.items():
+            with self.subTest(what):
+                self.check(blob, False)
+
+    def test_a_type_that_nobody_knows_is_listed(self):
+        self.check(string(b'new@example.com') + b'any bytes', True)
+
+    def test_a_certificate_is_listed_if_its_authority_has_signed_it(self):
+        for kind in 'ed25519', 'ecdsa':
+            authority = HostKey(self.lab, kind, kind)
+            for blob, sign in ((authority.blob, authority.sign),
+                               (token_key(authority), lambda body, key=authority: token_signature(key, body))):
+                with self.subTest(kind=kind, token=blob != authority.blob):
+                    self.check(certificate(b'x' * 32, blob, sign), True)
+                    self.check(certificate(b'x' * 32, blob, lambda body, sign=sign: sign(body + b'x')), False)
 
 
 if __name__ == '__main__':
