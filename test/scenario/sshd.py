@@ -69,11 +69,20 @@ class Sshd:
                           f'a login with {fingerprint}')
 
 
+made = {}  # host keys by name, type and size, for all labs of this process: one of RSA takes its time
+
+
 def make_host_key(lab, name, kind='ed25519', bits=256):
     """A host key that the file system keeps, made at its first mention; the path."""
-    path = lab.path(name)
+    path, pub = lab.path(name), lab.path(name) + '.pub'
     if not os.path.exists(path):
-        lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', '', '-C', name, '-f', path)
+        if (name, kind, bits) not in made:
+            lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', '', '-C', name, '-f', path)
+            made[name, kind, bits] = read(path), read(pub)
+        else:
+            private, public = made[name, kind, bits]
+            lab.write(name, private, mode=0o600)
+            lab.write(name + '.pub', public)
     return path
 
 
