@@ -1,33 +1,31 @@
 #!/usr/bin/env python3
-"""What clients see of a host whose keys are in the TPM, as files or as a hierarchy's: certificates, scans, crowds."""
+"""sshd keeps its host keys in this agent (HostKeyAgent): what clients see of keys in files, of a hierarchy, and added."""
 
 import os
 import unittest
 
-from agent import Agent
-from hierarchy import KINDS, HierarchyAgent, login, login_argv, read_public
-from lab import Scenario, read
+from agent import Agent, ours
+from giving import SshAdd, SshTpmAdd, start_agent
+from hierarchy import HierarchyAgent, login, login_argv, read_public
+from lab import Scenario, read, slow
 from softkey import SoftKey
 from sshd import Sshd
 from swtpm import Swtpm
 
-ALGORITHMS = {'ecdsa-sha2-nistp256': 'ecdsa', 'rsa-sha2-256': 'rsa', 'rsa-sha2-512': 'rsa'}
-CROWD = 50
+# By the kind of key; ecdsa and rsa are those that keygen makes for hosts.
+ALGORITHMS = {'ecdsa': ('ecdsa-sha2-nistp256',), 'ecdsa384': ('ecdsa-sha2-nistp384',),
+              'ecdsa521': ('ecdsa-sha2-nistp521',), 'rsa': ('rsa-sha2-256', 'rsa-sha2-512')}
+BITS = {'ecdsa': 256, 'ecdsa384': 384, 'ecdsa521': 521, 'rsa': 2048}
+CROWD = 12
 
 
-class HostKeyLogins:
-    """`keygen -A` has made the keys, and sshd has public files alone; its agent is `start_agent`'s."""
+class HostKeys:
+    """`agent` has `keys`, by their kind; sshd has public files alone."""
 
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.user = SoftKey(self.lab, self.lab.path('user'))
-        self.root = self.lab.path('root')
-        self.make_keys()
-        self.keys = {kind: read_public(self.root, kind) for kind in KINDS}
-        self.agent = self.start_agent()
-
-    def start(self, *options):
+    def serve(self, *options):
+        user_path = self.lab.path('user')
+        if not os.path.exists(user_path):
+            self.user = SoftKey(self.lab, user_path)
         self.server = Sshd(self.lab, f'HostKeyAgent {self.agent.socket}', *options, authorized=[self.user.pub],
                            host_keys=[key.pub for key in self.keys.values()])
 
@@ -37,7 +35,7 @@ class HostKeyLogins:
             line.replace('HOST', f'[127.0.0.1]:{self.server.port}').rstrip('\n') + '\n' for line in lines))
 
     def know_keys(self, *kinds):
-        self.know(*('HOST ' + self.keys[kind].line for kind in kinds or KINDS))
+        self.know(*('HOST ' + self.keys[kind].line for kind in kinds or self.keys))
 
     def login(self, algorithm, *options):
         return login(self.lab, self.server, self.user, self.known, '-v',
@@ -47,84 +45,104 @@ class HostKeyLogins:
         result = self.login(algorithm)
         self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
         self.assertIn(f'kex: host key algorithm: {algorithm}', result.stderr)
-        return result
+        return result.stderr
+
+    def assert_refused(self, algorithm, why=''):
+        result = self.login(algorithm)
+        self.assertEqual((result.returncode, result.stdout), (255, ''))
+        self.assertIn(why, result.stderr)
+
+    def algorithms(self):
+        return [algorithm for kind in self.keys for algorithm in ALGORITHMS[kind]]
 
     def assert_logins(self):
-        for algorithm, kind in ALGORITHMS.items():
-            self.assertIn(self.lab.fingerprint(self.keys[kind]), self.assert_login(algorithm).stderr)
+        for kind, key in self.keys.items():
+            for algorithm in ALGORITHMS[kind]:
+                self.assertIn(self.lab.fingerprint(key), self.assert_login(algorithm))
 
-    def certify(self, name):
-        """Certificates of both keys for the host `name`; the lines of sshd_config, and of known_hosts."""
-        authority = SoftKey(self.lab, self.lab.path('authority'))
-        for key in self.keys.values():
-            self.lab.ssh_keygen('-q', '-h', '-s', authority.path, '-I', 'a host', '-n', name, key.pub)
-        return ([f'HostCertificate {key.path}-cert.pub' for key in self.keys.values()],
-                '@cert-authority * ' + read(authority.pub))
+    def assert_learns(self, first):
+        """UpdateHostKeys: the server answers hostkeys-prove-00@openssh.com with a signature of each key."""
+        self.know_keys(first)
+        # The command ends when the file is complete, or at its own deadline.
+        learnt = f'for i in $(seq 600); do [ $(wc -l < {self.known}) = {len(self.keys)} ] && break; sleep 0.1; done'
+        result = login(self.lab, self.server, self.user, self.known, '-o', 'UpdateHostKeys=yes', command=learnt)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual({line.split()[2] for line in read(self.known).splitlines()},
+                         {key.line.split()[1] for key in self.keys.values()})
+
+    def restart_agent(self):
+        self.agent.stop()
+        self.tpm.assert_no_handles()
+        self.agent = self.start_agent()
+
+
+class Made(HostKeys):
+    """`keygen -A` has made the keys."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.root = self.lab.path('root')
+        self.make_keys()
+        self.keys = {kind: read_public(self.root, kind) for kind in ('ecdsa', 'rsa')}
+        self.agent = self.start_agent()
 
     def test_a_login_with_each_algorithm_after_restarts_and_resets(self):
-        self.start()
+        self.serve()
         self.know_keys()
         self.assert_logins()
         for reset in (False, True):
-            self.agent.stop()
-            self.tpm.assert_no_handles()
+            self.restart_agent()
             if reset:
-                self.tpm.reset()
-            self.agent = self.start_agent()
+                self.tpm.reset()  # beneath the agent
             self.assert_logins()
-        self.tpm.reset()  # beneath the agent
-        self.assert_logins()
 
     def test_a_certificate_of_each_key_is_believed_by_who_knows_the_authority_alone(self):
-        lines, authority = self.certify('127.0.0.1')
-        self.start(*lines)
-        self.know(authority)
-        for plain in ALGORITHMS:
-            result = self.assert_login(plain + '-cert-v01@openssh.com')
-            self.assertIn('Server host certificate', result.stderr)
-            self.assertIn("is known and matches the", result.stderr)
-
-    def test_a_certificate_for_another_host_is_not_believed(self):
-        lines, authority = self.certify('elsewhere')
-        self.start(*lines)
-        self.know(authority)
-        for plain in ALGORITHMS:
-            result = self.login(plain + '-cert-v01@openssh.com')
-            self.assertEqual((result.returncode, result.stdout), (255, ''))
-            self.assertIn('Host key verification failed', result.stderr)
+        authority = SoftKey(self.lab, self.lab.path('authority'))
+        for name in ('127.0.0.1', 'elsewhere'):
+            for key in self.keys.values():
+                self.lab.ssh_keygen('-q', '-h', '-s', authority.path, '-I', 'a host', '-n', name, key.pub)
+            self.serve(*(f'HostCertificate {key.path}-cert.pub' for key in self.keys.values()))
+            self.know('@cert-authority * ' + read(authority.pub))
+            for plain in self.algorithms():
+                with self.subTest(name=name, algorithm=plain):
+                    algorithm = plain + '-cert-v01@openssh.com'
+                    if name == 'elsewhere':
+                        self.assert_refused(algorithm, 'Host key verification failed')
+                        continue
+                    said = self.assert_login(algorithm)
+                    self.assertIn('Server host certificate', said)
+                    self.assertIn('is known and matches the', said)
 
     def test_a_scan_finds_both_keys(self):
-        self.start()
-        printed = self.lab.run('ssh-keyscan', '-p', str(self.server.port), '-t', 'ecdsa,rsa,ed25519', '127.0.0.1',
-                               status=0).stdout
+        self.serve()
+        scan = 'ssh-keyscan', '-p', str(self.server.port), '-t', 'ecdsa,rsa,ed25519', '127.0.0.1'
+        printed = self.lab.run(*scan, status=0).stdout
         self.assertEqual({line.split(' ', 1)[1] for line in printed.splitlines()},
                          {' '.join(key.line.split()[:2]) for key in self.keys.values()})
-
-    def test_a_scan_finds_nothing_of_an_agent_that_is_gone(self):
-        self.start()
         self.agent.stop()
-        printed = self.lab.run('ssh-keyscan', '-p', str(self.server.port), '-t', 'ecdsa,rsa', '127.0.0.1').stdout
-        self.assertEqual(printed, '')
+        self.assertEqual(self.lab.run(*scan).stdout, '')
 
     def test_a_client_that_knows_one_key_learns_the_other(self):
-        for kind in KINDS:
+        self.serve()
+        for kind in self.keys:
             with self.subTest(kind):
-                self.start()
-                self.know_keys(kind)
-                # The command ends when the file is complete, or at its own deadline.
-                learnt = f'for i in $(seq 300); do [ $(wc -l < {self.known}) = 2 ] && break; sleep 0.1; done'
-                result = login(self.lab, self.server, self.user, self.known, '-o', 'UpdateHostKeys=yes',
-                               command=learnt)
-                self.assertEqual(result.returncode, 0, result.stderr)
-                self.assertEqual({line.split()[2] for line in read(self.known).splitlines()},
-                                 {key.line.split()[1] for key in self.keys.values()})
-                self.server.process.end()
+                self.assert_learns(kind)
+
+
+class OfFiles(Made, Scenario):
+    def make_keys(self):
+        self.lab.keygen('-q', '-A', '-f', self.root)
+
+    def start_agent(self):
+        return Agent(self.lab, '--no-seal', '--no-cache', key_dir=os.path.join(self.root, 'etc/ssh'))
 
     def test_a_crowd_is_let_in_at_once(self):
-        self.start(f'MaxStartups {2 * CROWD}')
+        self.serve(f'MaxStartups {2 * CROWD}')
         self.know_keys()
+        algorithms = self.algorithms()
         clients = [self.lab.start(*login_argv(self.server, self.user, self.known, '-o',
-                                              f'HostKeyAlgorithms={list(ALGORITHMS)[n % len(ALGORITHMS)]}'))
+                                              f'HostKeyAlgorithms={algorithms[n % len(algorithms)]}'))
                    for n in range(CROWD)]
         for client in clients:
             # Above it stands what the user's shell may have said at its start.
@@ -133,20 +151,92 @@ class HostKeyLogins:
         self.tpm.assert_no_handles()
 
 
-class OfFiles(HostKeyLogins, Scenario):
-    def make_keys(self):
-        self.lab.keygen('-q', '-A', '-f', self.root)
-
-    def start_agent(self):
-        return Agent(self.lab, '--no-seal', '--no-cache', key_dir=os.path.join(self.root, 'etc/ssh'))
-
-
-class OfAHierarchy(HostKeyLogins, Scenario):
+class OfTheEndorsementHierarchy(Made, Scenario):
     def make_keys(self):
         self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement')
 
     def start_agent(self):
         return HierarchyAgent(self.lab, 'endorsement', '--no-load', '--no-seal', '--no-cache')
+
+
+class OfOtherHierarchies(HostKeys, Scenario):
+    def host(self, hierarchy):
+        self.tpm = Swtpm(self.lab)
+        self.lab.keygen('-q', '-A', '-f', self.lab.path('root'), '--hierarchy', hierarchy)
+        self.keys = {kind: read_public(self.lab.path('root'), kind) for kind in ('ecdsa', 'rsa')}
+        self.start_agent = lambda: HierarchyAgent(self.lab, hierarchy)
+        self.agent = self.start_agent()
+        self.serve()
+        self.know_keys()
+
+    def test_the_owner_hierarchys_keys_serve_logins(self):
+        self.host('owner')
+        self.assert_logins()
+        self.tpm.reset()
+        self.assert_logins()
+        self.agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_the_null_hierarchys_keys_serve_logins_until_a_reset(self):
+        self.host('null')
+        self.assert_logins()
+        self.restart_agent()
+        self.assert_logins()
+        self.tpm.reset()
+        for algorithm in self.algorithms():
+            self.assert_refused(algorithm)
+        self.restart_agent()  # which has other keys now than the files say
+        self.assert_refused('rsa-sha2-256')
+
+
+class Added(HostKeys):
+    """Keys that were given to the agent."""
+
+    def give(self, *kinds):
+        self.agent = start_agent(self.lab)
+        self.keys = {kind: self.make_key(kind, kind.strip('0123456789'), BITS[kind]) for kind in kinds}
+        for key in self.keys.values():
+            self.add(self.agent, key, status=0)
+        self.serve()
+        self.know_keys()
+
+    def test_a_login_with_each_algorithm_and_each_key_is_learnt(self):
+        self.give(*BITS)
+        self.assert_logins()
+        self.assert_learns('ecdsa')
+
+    def test_a_host_with_another_key_is_not_believed(self):
+        self.give('ecdsa')
+        self.know('HOST ' + self.make_key('other').line)
+        self.assert_refused('ecdsa-sha2-nistp256', 'Host key verification failed')
+
+    def test_a_key_that_the_agent_lost_is_the_end_of_that_login_and_no_other(self):
+        self.give('ecdsa', 'ecdsa384')
+        self.agent.ssh_add('-d', self.keys['ecdsa'].pub, status=0)
+        self.assert_refused('ecdsa-sha2-nistp256')
+        self.assert_login('ecdsa-sha2-nistp384')
+
+    def test_a_key_that_the_agent_lost_is_not_learnt(self):
+        self.give('ecdsa', 'ecdsa384')
+        self.know_keys('ecdsa')
+        before = read(self.known)
+        self.agent.ssh_add('-d', self.keys['ecdsa384'].pub, status=0)
+        # sshd's monitor takes a refusal as fatal: the session ends, and at the latest with its command.
+        result = login(self.lab, self.server, self.user, self.known, '-o', 'UpdateHostKeys=yes',
+                       command='exec sleep 600')
+        self.assertEqual(result.returncode, 255, result.stderr)
+        self.server.process.wait_line('agent refused operation')
+        self.assertEqual(read(self.known), before)
+
+
+@slow
+class AddedOrdinaryKeys(Added, SshAdd, Scenario):
+    pass
+
+
+@ours
+class AddedTpmKeys(Added, SshTpmAdd, Scenario):
+    pass
 
 
 if __name__ == '__main__':
