@@ -1,51 +1,92 @@
 #!/usr/bin/env python3
-"""ssh-tpm-keygen -A makes the host keys that are missing, and touches nothing that is there."""
+"""keygen -A makes the host keys that are missing and touches nothing that is there: as a step of provisioning, at every
+boot, twice at once, in an initramfs."""
 
 import os
 import shutil
 import socket
+import subprocess
 import unittest
 
 import keyfile
-from agent import Agent
-from lab import Scenario, contents, mode, read, read_key
-from swtpm import Swtpm
+from agent import Agent, Askpass
+from hierarchy import KINDS, base_of
+from lab import AS_NOBODY, Scenario, contents, mode, needs_root, read, read_key
+from stock import Stocked
+from swtpm import Probe, Swtpm
 
 TYPES = {'ecdsa': ('256', 'ECDSA'), 'rsa': ('2048', 'RSA')}
+EMPTY = {name: None for name in ('HOME', 'USER', 'LANG', 'TERM', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME')}
+FILES = sorted(f'ssh_tpm_host_{kind}_key.{ending}' for kind in KINDS for ending in ('tpm', 'pub'))
+# What the TPM answers when it is asked for ECDSA 256 and then for RSA 2048 (TPM2_TestParms).
+LACKS = {'ecdsa': 'TPM2_TestParms answer 0x1e6 times=1', 'rsa': 'TPM2_TestParms answer 0x1c4 after=1',
+         'both': 'TPM2_TestParms answer 0x1c4'}
+# Without nsswitch.conf systemd's module, which knows root without a file, is not asked either.
+NO_PASSWD = 'mount --bind /dev/null /etc/passwd && mount --bind /dev/null /etc/nsswitch.conf'
 
 
-class KeygenHostKeys(Scenario):
+def can_unshare():
+    return os.geteuid() == 0 and subprocess.run(('unshare', '-m', 'sh', '-c', NO_PASSWD), capture_output=True,
+                                                check=False).returncode == 0
+
+
+needs_mounts = unittest.skipUnless(can_unshare(), 'no mounts of its own here')
+
+
+class HostKeys:
+    """Host keys below a prefix."""
+
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.prefix = self.lab.path('prefix')
         self.folder = os.path.join(self.prefix, 'etc/ssh')
 
-    def make(self, *options, **more):
-        return self.lab.keygen('-A', '-f', self.prefix, *options, **more)
+    def make(self, *options, status=0, **more):
+        return self.lab.keygen('-A', '-f', self.prefix, *options, status=status, **more)
 
     def base(self, kind):
-        return os.path.join(self.folder, f'ssh_tpm_host_{kind}_key')
+        return base_of(self.prefix, kind)
+
+    def remove(self, *kinds):
+        for kind in kinds:
+            for ending in ('.tpm', '.pub'):
+                os.unlink(self.base(kind) + ending)
+
+    def assert_complete(self, prefix=None):
+        folder = os.path.join(prefix or self.prefix, 'etc/ssh')
+        self.assertEqual(sorted(os.listdir(folder)), FILES)
+        for kind in KINDS:
+            base = base_of(prefix or self.prefix, kind)
+            self.assertEqual(self.lab.keygen('-y', '-f', base + '.tpm').stdout, read(base + '.pub'))
+            self.assertEqual((mode(base + '.tpm'), mode(base + '.pub')), (0o600, 0o644))
+        for path in (folder, os.path.dirname(folder)):
+            self.assertEqual(mode(path), 0o755)
+
+
+class Existing(HostKeys, Stocked):
+    """Both keys are there to begin with."""
+
+    FOLDERS = ('prefix',)
+
+    @classmethod
+    def fill(cls, lab):
+        cls.said = lab.keygen('-A', '-f', lab.path('prefix'), umask=0o077).stdout
 
     def times(self):
-        return {name: os.stat(os.path.join(self.folder, name)).st_mtime_ns
-                for name in os.listdir(self.folder)}
+        return {name: os.stat(os.path.join(self.folder, name)).st_mtime_ns for name in os.listdir(self.folder)}
 
-    def test_both_keys_are_made_with_their_folders(self):
-        self.make(umask=0o077)
-        self.assertEqual(sorted(os.listdir(self.folder)), sorted(
-            f'ssh_tpm_host_{kind}_key.{ending}' for kind in TYPES for ending in ('tpm', 'pub')))
+    def test_both_keys_were_made_with_their_folders_and_sign(self):
+        self.assert_complete()
+        self.assertEqual(mode(self.prefix), 0o755)
         for kind, (bits, label) in TYPES.items():
             key = read_key(self.base(kind))
-            self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
+            self.assertIn(label, self.said)
             self.assertEqual(key.comment, 'root@' + socket.gethostname())
             words = self.lab.ssh_keygen('-l', '-f', key.pub).split()
             self.assertEqual((words[0], words[-1]), (bits, f'({label})'))
             fields = keyfile.fields(key.tpm)
             self.assertTrue(keyfile.attributes(keyfile.public_area(fields)[1]) & keyfile.NO_DA)
             self.assertNotEqual(dict(fields)[keyfile.EMPTY_AUTH][-1], 0)
-        for folder in (self.prefix, os.path.join(self.prefix, 'etc'), self.folder):
-            self.assertEqual(mode(folder), 0o755)
         agent = Agent(self.lab, key_dir=self.folder)
         for kind in TYPES:
             agent.sign_and_check(read_key(self.base(kind)))
@@ -53,37 +94,75 @@ class KeygenHostKeys(Scenario):
         self.tpm.assert_no_handles()
 
     def test_a_second_run_changes_nothing_and_needs_no_tpm(self):
-        self.make()
         before = contents(self.prefix), self.times()
         for env in ({}, self.lab.no_tpm):
             result = self.make(env=env)
             self.assertEqual((contents(self.prefix), self.times()), before)
-            self.assertEqual(result.stderr, '')
+            self.assertEqual((result.stdout, result.stderr), ('', ''))
 
     def test_the_key_that_is_missing_is_made_and_the_other_kept(self):
-        self.make()
         for kind, other in (('ecdsa', 'rsa'), ('rsa', 'ecdsa')):
             kept, times = contents(self.prefix), self.times()
-            for ending in ('.tpm', '.pub'):
-                os.unlink(self.base(kind) + ending)
-            self.make()
+            self.remove(kind)
+            result = self.make('-q')
+            self.assertEqual((result.stdout, result.stderr), ('', ''))
+            self.assert_complete()
+            after = contents(self.prefix)
             for ending in ('.tpm', '.pub'):
                 path = self.base(other) + ending
-                self.assertEqual(contents(self.prefix)[path], kept[path])
+                self.assertEqual(after[path], kept[path])
                 self.assertEqual(os.stat(path).st_mtime_ns, times[os.path.basename(path)])
-                self.assertNotEqual(contents(self.prefix)[self.base(kind) + ending],
-                                    kept[self.base(kind) + ending])
-            self.assertEqual(self.lab.keygen('-y', '-f', self.base(kind) + '.tpm').stdout,
-                             read(self.base(kind) + '.pub'))
+                self.assertNotEqual(after[self.base(kind) + ending], kept[self.base(kind) + ending])
+
+    def test_a_half_is_completed_without_a_tpm(self):
+        before = contents(self.prefix)
+        for spoil in (os.unlink, lambda path: os.truncate(path, 0)):
+            for kind in KINDS:
+                spoil(self.base(kind) + '.pub')
+                self.make(env=self.lab.no_tpm)
+                self.assertEqual(contents(self.prefix), before)
+                self.assertEqual(mode(self.base(kind) + '.pub'), 0o644)
+
+    def test_a_half_is_completed_when_the_other_key_cannot_be_made(self):
+        before = read(self.base('ecdsa') + '.pub')
+        self.remove('rsa')
+        os.unlink(self.base('ecdsa') + '.pub')
+        self.assert_error(self.make(env=self.lab.no_tpm, status=None), 'hint: ')
+        self.assertEqual(read(self.base('ecdsa') + '.pub'), before)
+
+    def test_a_public_half_of_another_key_is_an_error_and_kept(self):
+        shutil.copy(self.base('rsa') + '.pub', self.base('ecdsa') + '.pub')
+        before = contents(self.prefix)
+        result = self.make(status=None)
+        self.assert_error(result, 'ssh_tpm_host_ecdsa_key.pub: holds another key', 'hint: remove it')
+        self.assertEqual(contents(self.prefix), before)
+        os.unlink(self.base('ecdsa') + '.pub')
+        self.make()
+        self.assert_complete()
+
+    def test_a_public_half_without_its_key_is_an_error_and_kept(self):
+        os.unlink(self.base('ecdsa') + '.tpm')
+        before = contents(self.prefix)
+        self.assert_error(self.make(status=None), 'without its private half', 'hint: ')
+        self.assertEqual(contents(self.prefix), before)
+
+    def test_a_broken_key_is_an_error_and_kept_and_the_other_is_made(self):
+        self.remove('ecdsa')
+        for content in ('', 'broken\n'):
+            self.lab.write('prefix/etc/ssh/ssh_tpm_host_rsa_key.tpm', content)
+            before = contents(self.prefix)
+            self.assert_error(self.make(status=None), 'ssh_tpm_host_rsa_key.tpm')
+            after = contents(self.prefix)
+            self.assertEqual({path: after[path] for path in before}, before)
+        self.assertEqual(self.lab.keygen('-y', '-f', self.base('ecdsa') + '.tpm').stdout,
+                         read(self.base('ecdsa') + '.pub'))
 
     def test_host_keys_of_other_kinds_are_nobodys_business(self):
-        os.makedirs(self.folder)
+        self.remove('ecdsa')
         others = {}
         for name in ('ssh_host_ecdsa_key', 'ssh_host_ecdsa_key.pub', 'sshd_config'):
-            path = os.path.join(self.folder, name)
+            path = self.lab.write('prefix/etc/ssh/' + name, 'something else\n')
             others[path] = b'something else\n'
-            with open(path, 'wb') as file:
-                file.write(others[path])
         os.chmod(self.folder, 0o750)
         self.make()
         after = contents(self.folder)
@@ -91,31 +170,51 @@ class KeygenHostKeys(Scenario):
         self.assertEqual(len(after), len(others) + 4)
         self.assertEqual(mode(self.folder), 0o750)
 
-    def test_a_broken_key_is_kept_too(self):
-        self.make()
-        for content in ('', 'broken\n'):
-            path = self.base('rsa') + '.tpm'
-            with open(path, 'w', encoding='ascii') as file:
-                file.write(content)
-            before = contents(self.prefix)
-            self.make(status=None)
-            self.assertEqual(contents(self.prefix), before)
+    def test_several_at_once_agree_on_one_key(self):
+        # One emulator, which they use in turns, as they would a TPM behind its resource manager.
+        env = {'SSH_TPM_TCTI': None, 'SSH_TPM_SWTPM_STATE': self.lab.path('emulator')}
+        for number, (options, files) in enumerate([((), FILES)] * 5 + [
+                (('--hierarchy', 'e'), [name for name in FILES if name.endswith('.pub')])]):
+            prefix = self.lab.path(f'prefix{number}')
+            if not options and number > 0:  # of RSA keys, which take long, there is one already in all rounds but one
+                shutil.copytree(self.prefix, prefix)
+                for ending in ('.tpm', '.pub'):
+                    os.unlink(base_of(prefix, 'ecdsa') + ending)
+            runs = [self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', prefix, '--swtpm', *options, env=env)
+                    for _ in range(3)]
+            for run in runs:
+                self.assertEqual(run.wait(), 0, run.log())
+                self.assertNotIn('error', run.log())
+            self.assertEqual(sorted(os.listdir(os.path.join(prefix, 'etc/ssh'))), files)
+            if not options:
+                self.assert_complete(prefix)
 
-    def test_a_lost_public_half_comes_back(self):
-        self.make()
-        before = contents(self.prefix)
-        os.unlink(self.base('ecdsa') + '.pub')
-        self.make()
-        self.assertEqual(contents(self.prefix), before)
+    @needs_mounts
+    def test_a_read_only_place_is_an_error_where_something_is_missing(self):
+        result = on_read_only(self, env=self.lab.no_tpm)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '', ''))
+        os.unlink(self.base('rsa') + '.pub')
+        self.assert_error(on_read_only(self), 'ssh_tpm_host_rsa_key.pub', 'Read-only file system')
 
-    def test_it_says_what_it_makes_unless_it_is_to_be_quiet(self):
-        said = self.make().stdout
-        for label in ('ECDSA', 'RSA'):
-            self.assertIn(label, said)
-        self.assertEqual(self.make().stdout, '')
-        shutil.rmtree(self.prefix)
-        result = self.make('-q')
-        self.assertEqual((result.stdout, result.stderr), ('', ''))
+
+def on_read_only(test, *options, env=None):
+    script = f'mount --bind {test.prefix} {test.prefix} && mount -o remount,ro,bind {test.prefix} && exec "$@"'
+    return test.lab.run('unshare', '-m', 'sh', '-c', script, 'sh', f'{test.lab.bin}/ssh-tpm-keygen', '-A',
+                        '-f', test.prefix, *options, env={**EMPTY, **(env or {})})
+
+
+class Missing(HostKeys, Scenario):
+    """No key is there to begin with."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.probe = Probe(self.tpm)
+
+    def make_fast(self, *options, lacks='rsa', **more):
+        """A TPM that has no RSA keys, which take long."""
+        self.probe.fail(LACKS[lacks])
+        return self.make('--tcti', self.probe.tcti, *options, **more)
 
     def test_no_tpm_and_no_folder_are_errors_that_leave_no_key(self):
         self.assert_error(self.make(env=self.lab.no_tpm, status=None), 'hint: ')
@@ -123,6 +222,86 @@ class KeygenHostKeys(Scenario):
         shutil.rmtree(self.prefix, ignore_errors=True)
         self.lab.write('prefix', 'a file, no folder\n')
         self.assert_error(self.make(status=None), self.prefix)
+        self.tpm.assert_no_handles()
+
+    def test_what_the_tpm_lacks_is_warned_of_and_the_rest_is_made(self):
+        for lacked, made in (('rsa', 'ecdsa'), ('ecdsa', 'rsa')):
+            shutil.rmtree(self.prefix, ignore_errors=True)
+            for lacks in (lacked, 'both'):  # the second time, it is asked for what is still missing
+                result = self.make_fast(lacks=lacks)
+                self.assertRegex(result.stderr, '(?m)^ssh-tpm-keygen: warning: this TPM makes no ')
+                self.assertEqual(sorted(os.listdir(self.folder)),
+                                 sorted(f'ssh_tpm_host_{made}_key.{ending}' for ending in ('tpm', 'pub')))
+        shutil.rmtree(self.prefix)
+        self.assert_error(self.make_fast(lacks='both', status=None), 'neither ECDSA 256 nor RSA 2048')
+        self.assertEqual(os.listdir(self.folder), [])
+
+    # From an image build
+
+    def test_the_prefix_may_be_relative_or_end_in_a_slash(self):
+        for prefix in ('image', 'image2/', self.lab.path('image3') + '/'):
+            self.prefix = prefix
+            self.make_fast(umask=0o077)
+            folder = os.path.join(self.lab.path(prefix.rstrip('/')), 'etc/ssh')
+            self.assertEqual(sorted(os.listdir(folder)), ['ssh_tpm_host_ecdsa_key.pub', 'ssh_tpm_host_ecdsa_key.tpm'])
+
+    def test_the_comment_may_be_another(self):
+        self.make_fast('-C', 'root@image')
+        self.assertEqual(read(self.base('ecdsa') + '.pub').split()[2], 'root@image')
+        result = self.lab.keygen('-A', '-f', self.lab.path('other'), '-C', 'a\nb', status=None)
+        self.assert_error(result, '-C: ', status=2)
+
+    # From an initramfs
+
+    def test_no_home_and_no_user_are_needed(self):
+        self.make(env=EMPTY)
+        self.assert_complete()
+        self.assertEqual(self.make(env=EMPTY).stderr, '')
+
+    @needs_mounts
+    def test_no_passwd_is_needed(self):
+        self.probe.fail(LACKS['rsa'])
+        self.lab.run('unshare', '-m', 'sh', '-c', NO_PASSWD + ' && exec "$@"', 'sh', f'{self.lab.bin}/ssh-tpm-keygen',
+                     '-A', '-f', self.prefix, '--tcti', self.probe.tcti, env=EMPTY, status=0)
+        self.assertEqual(read_key(self.base('ecdsa')).comment, 'root@' + socket.gethostname())
+
+    @needs_mounts
+    def test_a_read_only_place_is_an_error_before_the_tpm_has_worked(self):
+        os.makedirs(self.folder)
+        for options in ((), ('--hierarchy', 'owner')):
+            result = on_read_only(self, '--tcti', self.probe.tcti, *options)
+            self.assert_error(result, self.folder, 'Read-only file system', 'hint: ')
+        self.assertEqual(self.probe.take(), [])
+        shutil.rmtree(self.prefix)
+        os.mkdir(self.prefix)
+        self.assert_error(on_read_only(self), self.prefix, 'Read-only file system')
+
+    @needs_root
+    def test_a_folder_of_somebody_elses_is_an_error(self):
+        os.makedirs(self.folder)
+        os.chmod(self.lab.folder, 0o755)
+        self.tpm.open_to_all()
+        program = os.path.join(self.lab.program_for_others(), 'ssh-tpm-keygen')
+        result = self.lab.run(program, '-A', '-f', self.prefix, **AS_NOBODY)
+        self.assert_error(result, self.folder, 'Permission denied', 'hint: ')
+
+    # The TPM
+
+    def test_the_owner_password_is_honoured(self):
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'owned')
+        self.assert_error(self.make(status=None), 'the owner hierarchy has a password', 'hint: -o')
+        self.assert_error(self.make(env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'other'}, status=None),
+                          'the owner password is wrong')
+        self.assertEqual(os.listdir(self.folder), [])
+        self.make_fast(env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'owned'})
+        self.assertNotIn(b'owned', self.probe.bytes())
+        shutil.rmtree(self.prefix)
+        asked = Askpass(self.lab, 'owned')
+        self.make('-o', env=asked.env)
+        self.assert_complete()
+        self.assertEqual(len(asked.questions()), 1)
+        self.make('-o', env=asked.env)  # nothing is missing: nobody is asked
+        self.assertEqual(len(asked.questions()), 1)
         self.tpm.assert_no_handles()
 
 
