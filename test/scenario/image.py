@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A system in a tree as debootstrap makes one: installed by meson and by ssh-tpm, it serves logins from there."""
+"""What is installed, by meson and by ssh-tpm: into a tree as debootstrap makes one, which serves logins from there, and
+below a prefix that means something to systemd."""
 
 import os
 import shlex
@@ -9,14 +10,14 @@ import unittest
 
 from agent import Agent
 from hierarchy import KINDS, know, login, read_public
-from lab import NO_LEAK_CHECK, Scenario, needs_root, read, wait_until
+from lab import NO_LEAK_CHECK, Scenario, contents, mode, needs_root, read, wait_until
 from manager import Unit, load_credentials
 from softkey import SoftKey
 from sshd import free_port
 from swtpm import Swtpm
 
 SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
-ALGORITHMS = {'ecdsa-sha2-nistp256': 'ecdsa', 'rsa-sha2-256': 'rsa', 'rsa-sha2-512': 'rsa'}
+ALGORITHMS = 'ecdsa-sha2-nistp256', 'rsa-sha2-512'
 UNITS = ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys.service',
          'ssh-tpm-hostkeys@endorsement.socket', 'ssh-tpm-hostkeys@endorsement.service')
 # /usr is this system's, under a layer of the tree's own; the rest is new. $0 is the tree, $1 the lab's folder.
@@ -171,17 +172,68 @@ class Image(Scenario):
     def test_installed_by_the_program_itself(self):
         shutil.copy(os.path.join(self.lab.bin, 'ssh-tpm'), self.seen + '/usr/bin')
         os.chmod(self.seen + '/usr/bin/ssh-tpm', 0o755)
+        from_outside = self.install_from_outside()
         self.run_inside('ssh-tpm', 'hostkeys', '--install-system-units')
         self.serve()
         self.assertEqual(shlex.split(self.unit('ssh-tpm-genkeys.service').one('ExecStart'))[0], ':/usr/bin/ssh-tpm')
+        for path, written in from_outside.items():
+            with open(path, 'rb') as file:
+                self.assertEqual((file.read(), mode(path)), written, path)
 
-    def test_installed_from_outside(self):
-        """As for an image: DESTDIR, and the program of the tree run by this system."""
-        shutil.copy(os.path.join(self.lab.bin, 'ssh-tpm'), self.seen + '/usr/bin')
-        os.chmod(self.seen + '/usr/bin/ssh-tpm', 0o755)
+    def install_from_outside(self):
+        """As for an image: DESTDIR, and the program of the tree run by this system. What it wrote, which is removed."""
+        before = contents(self.seen + '/etc')
         self.lab.run(*self.outside, self.tree + '/usr/bin/ssh-tpm', 'hostkeys', '--install-system-units',
                      '--install-sshd-config', env={'DESTDIR': self.tree}, status=0)
-        self.serve()
+        found = {path: (content, mode(path)) for path, content in contents(self.seen + '/etc').items()
+                 if path not in before and content is not None}
+        self.assertGreaterEqual(len(found), len(UNITS) + 3)
+        for path in found:
+            os.unlink(path)
+        return found
+
+
+@unittest.skipUnless(shutil.which('meson') and shutil.which('systemd-analyze'), 'no meson, or no systemd')
+class OddPrefix(Scenario):
+    """The units of a build whose prefix has characters that mean something to systemd."""
+
+    def configure(self, prefix):
+        """A build of what is installed beside the program: its folder alone, since a compiler takes long to look at."""
+        self.prefix, self.build = self.lab.path(prefix), self.lab.path('build')
+        source = self.lab.make_folder('source')
+        self.lab.write('source/meson.build', "project('odd', version: '1')\nsubdir('data')\n")
+        for name in ('data', 'meson_options.txt'):
+            if not os.path.exists(os.path.join(source, name)):
+                os.symlink(os.path.join(SOURCE, name), os.path.join(source, name))
+        return self.lab.run('meson', 'setup', '--prefix', self.prefix, self.build, source,
+                            env={'PATH': os.environ['PATH']}, deadline=300)
+
+    def verify(self):
+        folder = self.lab.make_folder('build', 'units')
+        for name in ('ssh-tpm-agent.service', 'ssh-tpm-agent.socket'):
+            built = os.path.join(self.build, 'data', name)
+            shutil.copy(built if os.path.exists(built) else f'{SOURCE}/data/systemd/user/{name}', folder)
+        return self.lab.run('sh', '-c', 'cd "$0" && exec "$@"', folder, 'systemd-analyze', '--user', '--man=no',
+                            'verify', './ssh-tpm-agent.service')
+
+    def test_blanks_and_what_systemd_would_replace_are_part_of_the_path(self):
+        result = self.configure('per%cent%d dol$lar ${HOME} ümläut;x')
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        program = os.path.join(self.prefix, 'bin/ssh-tpm')
+        os.makedirs(os.path.dirname(program))
+        shutil.copy(self.lab.bin + '/ssh-tpm', program)
+        result = self.verify()
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        os.unlink(program)
+        self.assertNotEqual(self.verify().returncode, 0)
+
+    def test_a_path_that_is_no_programs_for_systemd_is_refused(self):
+        for prefix in ('quo"te', "apo'strophe", 'back\\slash', 'new\nline'):
+            with self.subTest(prefix):
+                result = self.configure(prefix)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertRegex(result.stdout + result.stderr, 'ERROR: .*systemd takes no program')
+                shutil.rmtree(self.build)
 
 
 if __name__ == '__main__':
