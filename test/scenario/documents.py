@@ -1,24 +1,163 @@
 #!/usr/bin/env python3
-"""What bash, fish and zsh offer behind ssh-tpm and its links: the options that the program has, and fitting values."""
+"""What tells of the options: man pages, README, and completions of bash, fish and zsh have those of the program, and no
+others."""
 
+import glob
 import os
 import pty
 import re
 import select
 import shutil
+import subprocess
 import time
 import unittest
 
-from applet_options import APPLETS, SOURCE, options_of
-from lab import DEADLINE, Scenario
+from applet_options import APPLETS, SOURCE, options_of, read_help, unknown_options
+from lab import DEADLINE, Scenario, read
 
-FOLDER = os.path.join(SOURCE, 'data', 'completions')
+PAGES = sorted(glob.glob(os.path.join(SOURCE, 'data', 'man', '*.[178]')))
+SECTION = {'keygen': 1, 'agent': 1, 'add': 1, 'hostkeys': 8}
+# The mdoc macros that end what Fl is applied to.
+MACRO = re.compile(r'[A-Z][a-z]')
+VARIABLE = re.compile(r'\b(?:SSH_[A-Z_]+|XDG_[A-Z_]+|(?:WAYLAND_)?DISPLAY|DESTDIR|PREFIX)\b')
+COMPLETIONS = os.path.join(SOURCE, 'data', 'completions')
 HIERARCHIES = {'endorsement', 'owner', 'platform', 'null'}
 HAS_COMPLETION = {shell: shutil.which(shell) is not None for shell in ('bash', 'fish', 'zsh')}
 
 
+def page_of(applet):
+    return read(os.path.join(SOURCE, 'data', 'man', f'ssh-tpm-{applet}.{SECTION[applet]}'))
+
+
+def flags(line):
+    """The options in a line of mdoc: "Fl D | d Ar x" has -D and -d."""
+    found, in_flag = [], False
+    for word in line.lstrip('.').split():
+        if word == 'Fl':
+            in_flag = True
+        elif MACRO.fullmatch(word):
+            in_flag = False
+        elif in_flag and re.match(r'[-\w]', word):
+            found.append('-' + word)
+    return found
+
+
+def entries(page):
+    """The options that the section Options explains: a dict from the option to whether it takes a value."""
+    section = re.search(r'^\.Ss Options\n(.*?)^\.El$', page, re.S | re.M).group(1)
+    found = {}
+    for line in re.findall(r'^\.It (.*)$', section, re.M):
+        for name in flags(line):
+            if name in found:
+                raise ValueError(f'{name} has two entries')
+            found[name] = re.search(r'\b(?:Ar|Cm)\b', line) is not None
+    return found
+
+
+class Manual(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.options = options_of(self.lab)
+
+    def test_a_page_is_there_for_each_applet_for_the_program_and_for_the_whole(self):
+        wanted = {f'ssh-tpm-{applet}.{section}' for applet, section in SECTION.items()} | {'ssh-tpm.1', 'ssh-tpm.7'}
+        self.assertEqual({os.path.basename(page) for page in PAGES}, wanted)
+
+    @unittest.skipUnless(shutil.which('mandoc'), 'no mandoc')
+    def test_mandoc_has_nothing_to_say(self):
+        for page in PAGES:
+            with self.subTest(page=os.path.basename(page)):
+                result = self.lab.run('mandoc', '-T', 'lint', '-W', 'warning', page)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '', ''))
+        broken = self.lab.write('broken.1', read(PAGES[0]).replace('.Sh NAME', '.Sh NAME\n.Xx y'))
+        self.assertNotEqual(self.lab.run('mandoc', '-T', 'lint', '-W', 'warning', broken).returncode, 0)
+
+    @unittest.skipUnless(shutil.which('mandoc'), 'no mandoc')
+    def test_a_page_is_shown_with_its_name_and_every_option(self):
+        for applet in APPLETS:
+            page = os.path.join(SOURCE, 'data', 'man', f'ssh-tpm-{applet}.{SECTION[applet]}')
+            shown = subprocess.run(['mandoc', '-T', 'ascii', page], capture_output=True, check=True).stdout.decode()
+            shown = re.sub(r'.\x08', '', shown)
+            self.assertIn(f'ssh-tpm-{applet} - ', shown)
+            for option in self.options[applet]:
+                self.assertTrue(re.search(rf'(?m)^     .*(?<![\w-]){option}\b', shown), f'{applet} {option}')
+
+    def test_each_option_has_its_entry_and_each_entry_its_option(self):
+        for applet in APPLETS:
+            with self.subTest(applet=applet):
+                self.assertEqual(entries(page_of(applet)), self.options[applet])
+
+    def test_a_page_speaks_of_no_option_that_is_not_there(self):
+        for applet in APPLETS:
+            known = self.options[applet]
+            for line in page_of(applet).split('\n'):
+                for flag in flags(line) if line.startswith('.') else []:
+                    letters = ['-' + letter for letter in flag[1:]]
+                    self.assertTrue(flag in known or all(each in known for each in letters), f'{applet}: {line}')
+
+    def test_every_command_in_the_documents_has_options_that_exist(self):
+        texts = {page: read(page) for page in PAGES + [os.path.join(SOURCE, 'README.md')]}
+        for applet in APPLETS:
+            texts[f'{applet} --help'] = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, '--help').stdout
+        for name, text in texts.items():
+            with self.subTest(text=name):
+                self.assertEqual(unknown_options(text, self.options), [])
+
+    def test_variables_of_the_help_stand_in_the_page(self):
+        for applet in APPLETS:
+            text = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, '--help', status=0).stdout
+            for name in VARIABLE.findall(text.partition('\nEnvironment\n')[2].partition('\n\n')[0]):
+                self.assertTrue(re.search(rf'(?m)^\.It Ev (?:.* )?{name}\b', page_of(applet)), f'{applet} {name}')
+
+    def test_the_program_alone_has_the_options_of_its_page(self):
+        page = read(os.path.join(SOURCE, 'data', 'man', 'ssh-tpm.1'))
+        found = entries(page)
+        self.assertEqual(set(found), {'-h', '--help', '-V', '--version'})
+        for option in found:
+            self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), option, status=0)
+        for applet in APPLETS:
+            self.assertRegex(page, rf'(?m)^\.It Cm {applet}$')
+
+    def test_pages_refer_to_pages_that_are_there(self):
+        there = {os.path.basename(page) for page in PAGES}
+        units = glob.glob(os.path.join(SOURCE, 'data', 'systemd', '*', '*'))
+        self.assertTrue(units)
+        for path in PAGES + units:
+            text = read(path)
+            for name, section in (re.findall(r'\bXr (ssh-tpm[\w-]*) (\d)', text) +
+                                  re.findall(r'man:(ssh-tpm[\w-]*)\((\d)\)', text)):
+                self.assertIn(f'{name}.{section}', there, path)
+
+
+class Reading(unittest.TestCase):
+    """What the other tests rest on."""
+
+    HELP = 'usage: x\n\nIt.\n\n  -t TYPE      the type\n  -o, --own    that\n      --only X  this\n\nFiles\n  -x\n'
+
+    def test_a_help_is_read(self):
+        self.assertEqual(read_help(self.HELP), {'-t': True, '-o': False, '--own': False, '--only': True})
+
+    def test_a_help_with_an_odd_line_is_refused(self):
+        with self.assertRaises(ValueError):
+            read_help(self.HELP.replace('  -o, --own ', '  -o --own '))
+
+    def test_unknown_options_are_found(self):
+        options = {applet: {'-l': False, '-v': False, '-f': True, '--pin': False, '--dir': True} for applet in APPLETS}
+        for line, wrong in (('ssh-tpm keygen -lvf -x', []), ('$(ssh-tpm agent -s)', ['agent -s']),
+                            ('`ssh-tpm-add --pin`', []), ('ssh-tpm add -p', ['add -p']),
+                            ('ssh-tpm agent --dir=x --dirs y make -k', ['agent --dirs']),
+                            ('ssh-tpm agent make -k  -k', []), ('ssh-tpm keygen  --not', []),
+                            ('ssh-tpm-hostkeys.socket --now', [])):
+            self.assertEqual(unknown_options(line, options), wrong, line)
+
+    def test_flags_of_mdoc_are_read(self):
+        self.assertEqual(flags('.Op Fl D | d Ar x | Fl -swtpm'), ['-D', '-d', '--swtpm'])
+        self.assertEqual(flags('.Ic ssh-add -d'), [])
+
+
+
 class Completions:
-    """What holds in every shell. complete(WORD, …) is what is offered in place of the last word."""
+    """What holds in every shell. complete_each(WORDS, …) is what is offered in place of the last of each WORDS."""
 
     def setUp(self):
         super().setUp()
@@ -31,6 +170,9 @@ class Completions:
     def names(self, applet):
         """The two ways to an applet."""
         return (('ssh-tpm', applet), ('ssh-tpm-' + applet,))
+
+    def complete(self, *words):
+        return self.complete_each(words)[0]
 
     def offers(self, wanted, *words):
         self.assertEqual(set(self.complete(*words)), set(wanted), words)
@@ -76,10 +218,11 @@ class Completions:
 
     def test_the_agent_s_operand_is_a_command_behind_whatever_option(self):
         self.assertNotIn('env', self.complete('ssh-tpm', 'agent', '--key-dir', 'en'))
-        for option, takes_value in self.options['agent'].items():
-            words = (option, 'x', 'en') if takes_value else (option, 'en')
-            self.assertIn('env', self.complete('ssh-tpm-agent', *words), words)
-        self.assertIn('env', self.complete('ssh-tpm', 'agent', '-t', '1h', 'en'))
+        behind = [(option, 'x', 'env') if takes_value else (option, 'env')
+                  for option, takes_value in self.options['agent'].items()]
+        lines = [('ssh-tpm-agent', *words) for words in behind] + [('ssh-tpm', 'agent', '-t', '1h', 'env')]
+        for words, offered in zip(lines, self.complete_each(*lines)):
+            self.assertIn('env', offered, words)
 
     def test_times(self):
         for name in self.names('agent'):
@@ -89,12 +232,15 @@ class Completions:
 @unittest.skipUnless(HAS_COMPLETION['bash'], 'no bash')
 class Bash(Completions, Scenario):
     def bash(self, script, *arguments):
-        source = f'cd "{self.place}"; source "{FOLDER}/ssh-tpm.bash"; '
+        source = f'cd "{self.place}"; source "{COMPLETIONS}/ssh-tpm.bash"; '
         result = self.lab.run('bash', '--norc', '-c', source + script, 'bash', *arguments, status=0)
         self.assertEqual(result.stderr, '')
         return result.stdout.split('\n')[:-1]
 
-    def complete(self, *words):
+    def complete_each(self, *lines):
+        return [self.complete_one(*words) for words in lines]
+
+    def complete_one(self, *words):
         # As readline does: the function is called with the command, the word, and the one before it.
         return self.bash('complete -p "$1" | grep -q -- "-F _ssh_tpm " || exit 9; COMP_WORDS=("$@"); '
                          'COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMPREPLY=(); '
@@ -143,26 +289,28 @@ class Bash(Completions, Scenario):
         talk = Talk(['bash', '--norc', '-i'], self.place,
                     self.lab.merged({'TERM': 'dumb', 'PS1': 'READY> ', 'INPUTRC': '/dev/null'}))
         self.addCleanup(talk.close)
-        talk.type(f'source "{FOLDER}/ssh-tpm.bash"; ssh-tpm() {{ echo "<$*>"; }}\n', 'READY> ')
+        talk.type(f'source "{COMPLETIONS}/ssh-tpm.bash"; ssh-tpm() {{ echo "<$*>"; }}\n', 'READY> ')
         talk.type('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>')
 
 
 @unittest.skipUnless(HAS_COMPLETION['fish'], 'no fish')
 class Fish(Completions, Scenario):
-    def complete(self, *words):
-        line = ' '.join(words)
-        result = self.lab.run('fish', '--no-config', '-c', f'cd "{self.place}"; source "{FOLDER}/ssh-tpm.fish"; '
-                              'complete -C $argv[1]', line, status=0)
+    def complete_each(self, *lines):
+        # Without the function, which looks for what each command does: that takes long.
+        script = f'cd "{self.place}"; source "{COMPLETIONS}/ssh-tpm.fish"; function __fish_describe_command; end; ' \
+                 'for line in $argv; complete -C $line; echo; end'
+        result = self.lab.run('fish', '--no-config', '-c', script, *(' '.join(words) for words in lines), status=0)
         self.assertEqual(result.stderr, '')
-        # Behind the tabulator stands what it is.
-        return [offered.split('\t')[0] for offered in result.stdout.split('\n')[:-1]]
+        # Behind the tabulator stands what it is; behind the last one of a line stands an empty one.
+        blocks = [block.split('\n') for block in ('\n' + result.stdout).split('\n\n')[:-1]]
+        return [[offered.split('\t')[0] for offered in block if offered] for block in blocks]
 
     def test_a_value_behind_an_equals_sign(self):
         for name in self.names('keygen'):
             self.offers({'--hierarchy=' + each for each in HIERARCHIES}, *name, '-A', '--hierarchy=')
 
     def test_options_are_explained(self):
-        script = f'source "{FOLDER}/ssh-tpm.fish"; complete -C "ssh-tpm agent -"'
+        script = f'source "{COMPLETIONS}/ssh-tpm.fish"; complete -C "ssh-tpm agent -"'
         result = self.lab.run('fish', '--no-config', '-c', script, status=0)
         for line in result.stdout.split('\n')[:-1]:
             self.assertRegex(line, r'^--?[\w-]+\t.')
@@ -204,7 +352,7 @@ class Zsh(Scenario):
     def specifications(self, applet):
         """What the file gives to _arguments."""
         script = f'_arguments() {{ print -rl -- "$@" }}; service=ssh-tpm-{applet}; words=($service -); CURRENT=2; ' \
-                 f'load() {{ source "{FOLDER}/_ssh-tpm" }}; load'
+                 f'load() {{ source "{COMPLETIONS}/_ssh-tpm" }}; load'
         return self.lab.run('zsh', '-f', '-c', script, status=0).stdout.split('\n')[:-1]
 
     def test_the_options_of_each_applet_and_no_others(self):
@@ -218,14 +366,14 @@ class Zsh(Scenario):
             self.assertEqual(found, self.options[applet], applet)
 
     def test_zsh_reads_the_file(self):
-        self.lab.run('zsh', '-n', os.path.join(FOLDER, '_ssh-tpm'), status=0)
+        self.lab.run('zsh', '-n', os.path.join(COMPLETIONS, '_ssh-tpm'), status=0)
 
     def test_on_a_terminal_words_are_completed(self):
         place = self.lab.make_folder('place')
         self.lab.write('place/work.tpm', '')
         talk = Talk(['zsh', '-f', '-i'], place, self.lab.merged({'TERM': 'dumb', 'PS1': 'READY> '}))
         self.addCleanup(talk.close)
-        talk.type(f'fpath=("{FOLDER}" $fpath); autoload -U compinit; compinit -u -D; unsetopt zle_bracketed_paste; '
+        talk.type(f'fpath=("{COMPLETIONS}" $fpath); autoload -U compinit; compinit -u -D; unsetopt zle_bracketed_paste; '
                   'ssh-tpm() { print "<$*>" }; ssh-tpm-add() { print "<$*>" }; print O"K"\n', 'OK')
         talk.type('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>')
         talk.type('ssh-tpm keygen -t rs\t-b 3\t-f wo\t\n', '<keygen -t rsa -b 3072 -f work.tpm>')
