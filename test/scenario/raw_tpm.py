@@ -37,11 +37,18 @@ def wrong_tries(tpm):
     return value
 
 
+def handles(tpm):
+    """The transient objects and the sessions that it holds: pairs of the kind and the handle."""
+    found = []
+    for kind, first in (('object', TRANSIENT), ('loaded session', LOADED_SESSIONS), ('saved session', SAVED_SESSIONS)):
+        got = command(tpm, GET_CAPABILITY, struct.pack('>III', HANDLES, first, 64))
+        (count,) = struct.unpack('>I', got[5:9])
+        found += [(kind, handle) for handle in struct.unpack(f'>{count}I', got[9:9 + 4 * count])]
+    return found
+
+
 def flush_all(tpm):
     """What a resource manager does with all that a closed descriptor has left in the TPM. For a moment when
     nobody uses it; an idle agent may give back its own meanwhile."""
-    for first in (TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS):
-        got = command(tpm, GET_CAPABILITY, struct.pack('>III', HANDLES, first, 64))
-        (count,) = struct.unpack('>I', got[5:9])
-        for handle in struct.unpack(f'>{count}I', got[9:9 + 4 * count]):
-            command(tpm, FLUSH_CONTEXT, struct.pack('>I', handle), allowed=(NO_SUCH_HANDLE,))
+    for _, handle in handles(tpm):
+        command(tpm, FLUSH_CONTEXT, struct.pack('>I', handle), allowed=(NO_SUCH_HANDLE,))

@@ -15,13 +15,25 @@ BEGINNINGS = {('openssh', 'ecdsa'): 'OPENSSH PRIVATE KEY', ('openssh', 'rsa'): '
               ('pkcs8', 'ecdsa'): 'PRIVATE KEY', ('pkcs8', 'rsa'): 'PRIVATE KEY'}
 
 
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'data', 'ssh', 'private')
+
+
 class SoftKey:
-    """A key made by ssh-keygen at `path`, its public half beside it."""
+    """A key made by ssh-keygen at `path`, its public half beside it; or what lies there already."""
 
     def __init__(self, lab, path, kind='ecdsa', bits=256, comment='a soft key', passphrase=''):
         self.lab, self.path, self.pub = lab, path, path + '.pub'
         self.kind, self.passphrase = kind, passphrase
-        lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', passphrase, '-C', comment, '-f', path)
+        if not os.path.exists(path):
+            lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', passphrase, '-C', comment, '-f', path)
+
+    @classmethod
+    def ready_made(cls, lab, path, kind='rsa', bits=2048):
+        """A copy of one in test/data: an RSA key takes a second to make."""
+        for source, target, mode in (('.openssh', path, 0o600), ('.pub', path + '.pub', 0o644)):
+            shutil.copyfile(os.path.join(DATA, f'{kind}-{bits}{source}'), target)
+            os.chmod(target, mode)
+        return cls(lab, path, kind, bits)
 
     def copy(self, path, container='openssh', passphrase=''):
         """The same key in another file; it has no public half beside it."""

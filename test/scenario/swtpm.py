@@ -3,9 +3,9 @@
 import contextlib
 import fcntl
 import os
-import re
 import socket
 
+import raw_tpm
 from lab import read, wait_until
 
 STORAGE_KEY = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'
@@ -73,14 +73,11 @@ class Swtpm:
 
     def wrong_tries(self):
         """The dictionary-attack counter."""
-        printed = self.tool('tpm2_getcap', 'properties-variable')
-        return int(re.search(r'LOCKOUT_COUNTER: (\w+)', printed)[1], 16)
+        return raw_tpm.wrong_tries(self)
 
     def handles(self):
         """The transient objects and the sessions that the TPM holds."""
-        kinds = ('handles-transient', 'handles-loaded-session', 'handles-saved-session')
-        return [(kind, handle) for kind in kinds for handle in self.tool('tpm2_getcap', kind).split()
-                if handle != '-']
+        return [(kind, f'{handle:#x}') for kind, handle in raw_tpm.handles(self)]
 
     def assert_no_handles(self):
         held = self.handles()
