@@ -25,7 +25,7 @@ class SoftKey:
         self.lab, self.path, self.pub = lab, path, path + '.pub'
         self.kind, self.passphrase = kind, passphrase
         if not os.path.exists(path):
-            lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', passphrase, '-C', comment, '-f', path)
+            lab.ssh_keygen('-q', '-t', kind, '-b', str(bits), '-N', passphrase, '-a', '1', '-C', comment, '-f', path)
 
     @classmethod
     def ready_made(cls, lab, path, kind='rsa', bits=2048):
@@ -40,7 +40,7 @@ class SoftKey:
         shutil.copyfile(self.path, path)
         os.chmod(path, 0o600)
         self.lab.ssh_keygen('-q', '-p', '-m', CONTAINERS[container], '-P', self.passphrase, '-N', passphrase,
-                            '-f', path)
+                            '-a', '1', '-f', path)
         with open(path, encoding='ascii') as file:
             first = file.readline()
         begin = BEGINNINGS[container, self.kind]
