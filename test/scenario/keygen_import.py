@@ -1,20 +1,33 @@
 #!/usr/bin/env python3
-"""ssh-tpm-keygen --import seals keys that were made outside the TPM, and leaves what it read as it was."""
+"""ssh-tpm-keygen --import seals keys that were made outside the TPM, and leaves what it read as it was. --wrap seals a
+key for the TPM of another machine without having one; no other takes it."""
 
 import os
+import pathlib
+import re
+import shlex
 import shutil
 import unittest
 
 import keyfile
 from agent import Agent, Askpass
-from lab import KINDS, Scenario, contents, mode, read, read_key
-from softkey import CONTAINERS, SoftKey
-from swtpm import Probe, Swtpm
+from lab import Scenario, contents, mode, read, read_key
+from softkey import CONTAINERS, DATA, SoftKey
+from stock import Stocked
+from swtpm import STORAGE_KEY, Probe, Swtpm
 from terminal import talk
 
 PASSPHRASE, PIN = 'the old passphrase', 'a new pin 77'
-FIRST = 'passphrase (empty for no passphrase): '
-SECOND = 'Enter same passphrase again: '
+FIRST, SECOND = 'passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+STORAGE = ('-C', 'o', '-G', 'ecc256:aes128cfb', '-g', 'sha256', '-a', STORAGE_KEY)
+# Each type once, and each container with and without a passphrase.
+KEYS = [('ecdsa', 256, container, passphrase) for container in CONTAINERS for passphrase in ('', PASSPHRASE)] + [
+    ('ecdsa', 384, 'pkcs8', ''), ('ecdsa', 521, 'pem', PASSPHRASE), ('rsa', 2048, 'openssh', PASSPHRASE),
+    ('rsa', 3072, 'pkcs8', PASSPHRASE)]
+# Files of test/data, which ssh-keygen and openssl made.
+REFUSED = {'refused-ed25519.openssh': '25519', 'refused-dsa.openssh': 'DSA', 'refused-rsa-1024.openssh': '1024',
+           'refused-ed25519.pkcs8': '25519', 'refused-secp224r1.pem': '', 'refused-secp256k1.pem': ''}
 
 
 class KeygenImport(Scenario):
@@ -23,8 +36,9 @@ class KeygenImport(Scenario):
         self.tpm = Swtpm(self.lab)
         self.outside = self.lab.make_folder('outside')
 
-    def soft(self, name='id_ecdsa', **more):
-        return SoftKey(self.lab, os.path.join(self.outside, name), **more)
+    def soft(self, name='id_ecdsa', kind='ecdsa', bits=256, **more):
+        path = os.path.join(self.outside, name)
+        return SoftKey(self.lab, path, **more) if kind == 'ecdsa' else SoftKey.ready_made(self.lab, path, kind, bits)
 
     def load(self, path, *options, status=0, **more):
         return self.lab.keygen('--import', path, *options, status=status, **more)
@@ -45,32 +59,27 @@ class KeygenImport(Scenario):
         return bool(keyfile.attributes(keyfile.public_area(keyfile.fields(key.tpm))[1]) & keyfile.NO_DA)
 
     def test_every_type_comes_in_from_every_container_and_signs(self):
-        softs = [self.soft(f'{kind}{bits}', kind=kind, bits=bits, comment='two words')
-                 for kind, bits in KINDS]
-        for container in CONTAINERS:
-            for passphrase in ('', PASSPHRASE):
-                folder = self.lab.make_folder(container + passphrase[:3])
-                agent_keys = []
-                for soft in softs:
-                    with self.subTest(key=soft.path, container=container, passphrase=passphrase):
-                        source = soft.copy(soft.path + '.copy', container, passphrase)
-                        before = contents(self.outside)
-                        out = os.path.join(folder, os.path.basename(soft.path))
-                        self.load(source, '-q', '-f', out, '-N', '',
-                                  *(('-P', passphrase) if passphrase else ()))
-                        self.assertEqual(contents(self.outside), before)
-                        key = read_key(out)
-                        self.assertEqual(key.line.split()[:2], read(soft.pub).split()[:2])
-                        self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
-                        self.assertTrue(self.has_no_da(key))
-                        if container == 'openssh':  # the others have no comment inside
-                            self.assertEqual(key.comment, 'two words')
-                        agent_keys.append(key)
-                agent = Agent(self.lab, name=os.path.basename(folder), key_dir=folder)
-                for key in agent_keys:
-                    agent.sign_and_check(key)
-                agent.stop()
-        self.assertEqual(len(agent_keys), len(KINDS))
+        keys = []
+        for kind, bits, container, passphrase in KEYS:
+            with self.subTest(kind=kind, bits=bits, container=container, passphrase=passphrase):
+                name = f'{kind}{bits}{container}{passphrase[:3]}'
+                soft = SoftKey.ready_made(self.lab, os.path.join(self.outside, name), kind, bits)
+                source = soft.copy(soft.path + '.copy', container, passphrase)
+                before = contents(self.outside)
+                self.load(source, '-q', '-f', self.lab.path('keys', name), '-N', '',
+                          *(('-P', passphrase) if passphrase else ()))
+                self.assertEqual(contents(self.outside), before)
+                key = read_key(self.lab.path('keys', name))
+                self.assertEqual(key.line.split()[:2], read(soft.pub).split()[:2])
+                self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
+                self.assertTrue(self.has_no_da(key))
+                if container == 'openssh':  # the others have no comment inside
+                    self.assertEqual(key.comment, soft.key.comment)
+                keys.append(key)
+        agent = Agent(self.lab)
+        for key in {key.blob: key for key in keys}.values():
+            agent.sign_and_check(key)
+        agent.stop()
         self.tpm.assert_no_handles()
 
     def test_a_sec1_file_as_openssl_writes_it_with_its_parameters_in_front(self):
@@ -78,10 +87,9 @@ class KeygenImport(Scenario):
         self.lab.run('openssl', 'ecparam', '-name', 'prime256v1', '-genkey', '-out', path, status=0)
         self.assertIn('BEGIN EC PARAMETERS', read(path))
         self.load(path, '-N', '', '-f', self.lab.path('keys/x'))
-        key = read_key(self.lab.path('keys/x'))
         os.chmod(path, 0o600)
-        self.assertEqual(key.line.split()[:2], self.lab.ssh_keygen('-y', '-f', path).split()[:2])
-        Agent(self.lab).sign_and_check(key)
+        self.assertEqual(read_key(self.lab.path('keys/x')).line.split()[:2],
+                         self.lab.ssh_keygen('-y', '-f', path).split()[:2])
 
     def test_the_result_is_named_after_the_file_and_lies_beside_it(self):
         soft = self.soft(comment='two words')
@@ -97,15 +105,12 @@ class KeygenImport(Scenario):
         self.assertRegex(said, rf'{soft.path}[\s,.:;]')
         Agent(self.lab, key_dir=self.outside).sign_and_check(key)
 
-    def test_without_a_public_file_one_is_written(self):
+    def test_without_a_public_file_one_is_written_and_quiet_still_says_where_the_plaintext_is(self):
         soft = self.soft(comment='two words')
         public = read(soft.pub)
         os.unlink(soft.pub)
-        self.load(soft.path, '-q', '-N', '')
+        result = self.load(soft.path, '-q', '-N', '')
         self.assertEqual(read(soft.pub), public)
-
-    def test_quiet_still_says_where_the_plaintext_is(self):
-        result = self.load(self.soft().path, '-q', '-N', '')
         self.assertEqual(result.stdout, '')
         self.assertIn(self.outside, result.stderr)
 
@@ -123,18 +128,6 @@ class KeygenImport(Scenario):
                 self.load(source, '-q', '-N', '', '-f', self.lab.path('keys', name), *options)
                 self.assertEqual(read_key(self.lab.path('keys', name)).comment, expected)
 
-    def test_a_pin_is_the_keys_from_then_on_and_wrong_ones_are_counted(self):
-        for kind, bits in (('ecdsa', 384), ('rsa', 2048)):
-            soft = self.soft(kind, kind=kind, bits=bits)
-            self.load(soft.path, '-q', '-N', PIN, '-f', self.lab.path('keys', kind))
-            key = read_key(self.lab.path('keys', kind))
-            self.assertFalse(self.has_no_da(key))
-            askpass = Askpass(self.lab, 'wrong', PIN, name=kind)
-            agent = Agent(self.lab, name='agent.' + kind, env=askpass.env)
-            agent.ssh_keygen_sign(key)
-            agent.sign_and_check(key)
-        self.assertEqual(self.tpm.wrong_tries(), 2)
-
     def test_the_dialogue_asks_for_the_old_passphrase_and_then_for_a_new_one(self):
         soft = self.soft(passphrase=PASSPHRASE)
         status, shown = talk(self.lab, f'{self.lab.bin}/ssh-tpm-keygen', '--import', soft.path, answers=[
@@ -146,7 +139,7 @@ class KeygenImport(Scenario):
         self.assertEqual(len(askpass.questions()), 1)
 
     def test_three_wrong_passphrases_are_the_end(self):
-        soft = self.soft(passphrase=PASSPHRASE)
+        soft = self.soft()
         for container in CONTAINERS:
             source = soft.copy(os.path.join(self.outside, 'encrypted'), container, PASSPHRASE)
             askpass = Askpass(self.lab, *['wrong'] * 3, PASSPHRASE, name='askpass.' + container)
@@ -161,17 +154,11 @@ class KeygenImport(Scenario):
             self.assertEqual(contents(self.outside), before)
 
     def test_keys_that_no_tpm_holds_are_refused_with_the_reason(self):
-        for name, options, words in (
-                ('ed25519', ('ssh-keygen', '-q', '-t', 'ed25519', '-N', ''), ('25519',)),
-                ('dsa', ('ssh-keygen', '-q', '-t', 'dsa', '-N', ''), ('DSA',)),
-                ('rsa1024', ('ssh-keygen', '-q', '-t', 'rsa', '-b', '1024', '-N', ''), ('1024',)),
-                ('ed25519p', ('openssl', 'genpkey', '-algorithm', 'ed25519'), ('25519',)),
-                ('p224', ('openssl', 'ecparam', '-name', 'secp224r1', '-genkey', '-noout'), ()),
-                ('k256', ('openssl', 'ecparam', '-name', 'secp256k1', '-genkey', '-noout'), ())):
+        for name, reason in REFUSED.items():
             with self.subTest(name=name):
-                path = os.path.join(self.outside, name)
-                self.lab.run(*options, '-out' if options[0] == 'openssl' else '-f', path, status=0)
-                self.refuse(path, path, *words)
+                path = shutil.copy(os.path.join(DATA, name), self.outside)
+                os.chmod(path, 0o600)
+                self.refuse(path, path, reason)
         self.tpm.assert_no_handles()
 
     def test_what_is_no_private_key_is_refused(self):
@@ -216,7 +203,7 @@ class KeygenImport(Scenario):
             for path in new:
                 self.assertNotIn(number, after[path])
 
-    def test_neither_the_key_nor_its_passwords_are_on_the_bus(self):
+    def test_a_pin_is_the_keys_from_then_on_and_nothing_secret_is_on_the_bus(self):
         probe = Probe(self.tpm)
         secrets = [PIN.encode(), PASSPHRASE.encode()]
         for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
@@ -226,8 +213,14 @@ class KeygenImport(Scenario):
             self.load(source, '-q', '-N', PIN, '-P', PASSPHRASE, '-f', self.lab.path('keys', kind),
                       env={'SSH_TPM_TCTI': probe.tcti})
             key = read_key(self.lab.path('keys', kind))
-        askpass = Askpass(self.lab, PIN)
-        Agent(self.lab, env=askpass.env, tcti=probe.tcti).sign_and_check(key)
+            self.assertFalse(self.has_no_da(key))
+            askpass = Askpass(self.lab, 'wrong', PIN, name=kind)
+            agent = Agent(self.lab, name='agent.' + kind, env=askpass.env, tcti=probe.tcti)
+            agent.ssh_keygen_sign(key)  # it asks again at once, unless another wrong PIN would lock the TPM
+            agent.sign_and_check(key)
+            self.assertEqual(len(askpass.questions()), 2)
+            agent.stop()
+        self.assertEqual(self.tpm.wrong_tries(), 2)
         traffic = probe.bytes()
         self.assertIn('TPM2_Import', read(probe.file))
         self.assertIn(key.blob[-256:], traffic)
@@ -235,6 +228,228 @@ class KeygenImport(Scenario):
         for secret in secrets:
             self.assertGreaterEqual(len(secret), 12)
             self.assertNotIn(secret, traffic)
+
+
+class KeygenWrap(Stocked):
+    """`self.tpm` is the machine that the keys are for. Its storage key and a key to wrap are made once."""
+
+    FOLDERS = ('stock',)
+
+    @classmethod
+    def fill(cls, lab):
+        SoftKey(lab, os.path.join(lab.make_folder('stock'), 'soft'))
+        SoftKey(lab, lab.path('stock/encrypted'), passphrase=PASSPHRASE)
+        tcti = ('-T', lab.env['SSH_TPM_TCTI'])
+        lab.run('tpm2_createprimary', *STORAGE, '-c', lab.path('ctx'), '-f', 'pem', '-o', lab.path('stock/parent'),
+                *tcti, status=0)
+        lab.run('tpm2_readpublic', '-c', lab.path('ctx'), '-f', 'tss', '-o', lab.path('stock/parent.tss'), *tcti,
+                status=0)
+
+    def setUp(self):
+        super().setUp()
+        self.out = self.lab.make_folder('out')
+        self.soft = SoftKey(self.lab, self.lab.path('stock/soft'))
+        # The public area of a primary key, as tpm2-tools write it: SPKI PEM, and TPM2B_PUBLIC.
+        self.parent, self.parent_tss = self.lab.path('stock/parent'), self.lab.path('stock/parent.tss')
+
+    def make_parent(self, name, *template):
+        path, context = self.lab.path(name), self.lab.path(name + '.ctx')
+        self.tpm.craft('tpm2_createprimary', *template, '-c', context)
+        self.tpm.craft('tpm2_readpublic', '-c', context, '-f', 'tss', '-o', path)
+        return path
+
+    def wrap(self, name='wrapped', *options, soft=None, parent=None, status=0, **more):
+        return self.lab.keygen('--wrap', (soft or self.soft).path, '--wrap-with', parent or self.parent, '-f',
+                               os.path.join(self.out, name), *(options or ('-N', '')), env=self.lab.no_tpm,
+                               status=status, **more)
+
+    def unwrap(self, name, *options, source='wrapped', **more):
+        """Imports the wrapped key as NAME."""
+        self.lab.keygen('--import', os.path.join(self.out, source + '.tpm'), '-f',
+                        self.lab.path('keys', name), *options, **more)
+        return read_key(self.lab.path('keys', name))
+
+    def refuse_import(self, *words, source='wrapped', options=(), status=1, **more):
+        """Demands that no file appears."""
+        before = contents(self.out), contents(self.lab.keys)
+        result = self.lab.keygen('--import', f'{self.out}/{source}.tpm', '-f', self.lab.path('keys/no'), *options,
+                                 status=None, **more)
+        self.assert_error(result, *words, status=status)
+        self.assertEqual((contents(self.out), contents(self.lab.keys)), before)
+        return result
+
+    def test_a_key_wrapped_without_a_tpm_signs_where_it_belongs(self):
+        keys = []
+        for kind, bits, parent in (('ecdsa', 256, self.parent), ('ecdsa', 521, self.parent_tss),
+                                   ('rsa', 2048, self.parent_tss), ('rsa', 3072, self.parent)):
+            with self.subTest(kind=kind, bits=bits, parent=parent):
+                name = f'{kind}{bits}'
+                soft = SoftKey.ready_made(self.lab, self.lab.path(name), kind, bits)
+                before = read(soft.path), read(soft.pub)
+                self.wrap(name, soft=soft, parent=parent)
+                wrapped = read_key(os.path.join(self.out, name))
+                self.assertEqual(read(wrapped.pub), before[1])
+                self.assertEqual((mode(wrapped.tpm), mode(wrapped.pub)), (0o600, 0o644))
+                self.assertEqual(self.lab.keygen('-y', '-f', wrapped.tpm).stdout, before[1])
+                key = self.unwrap(name, source=name)
+                self.assertEqual((read(soft.path), read(soft.pub), read(key.pub)), (*before, before[1]))
+                keys.append(key)
+        agent = Agent(self.lab)
+        self.assertEqual(len(agent.listed()), 4)
+        for key in keys:
+            agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_the_file_says_that_it_is_importable_and_neither_it_nor_the_bus_has_a_secret(self):
+        self.wrap('wrapped', '-N', PIN)
+        fields = keyfile.fields(os.path.join(self.out, 'wrapped.tpm'))
+        self.assertEqual(fields[0][1].hex(), '6781050a0104')  # 2.23.133.10.1.4, importable
+        self.assertIn(keyfile.SECRET, dict(fields))
+        der = keyfile.read_der(os.path.join(self.out, 'wrapped.tpm'))
+        probe = Probe(self.tpm)
+        key = self.unwrap('x', '--tcti', probe.tcti, env=Askpass(self.lab, PIN).env)
+        self.assertIn(key.blob[-32:], probe.bytes())
+        for secret in (*self.soft.numbers(), PIN.encode()):
+            self.assertNotIn(secret, der)
+            self.assertNotIn(secret, probe.bytes())
+        self.assertEqual(sorted(os.listdir(self.out)), ['wrapped.pub', 'wrapped.tpm'])
+
+    def test_tpm2_import_takes_it_apart_with_the_same_result(self):
+        soft = SoftKey.ready_made(self.lab, self.lab.path('rsa'))
+        self.wrap(soft=soft, parent=self.make_parent('parent', *STORAGE))
+        fields = keyfile.fields(os.path.join(self.out, 'wrapped.tpm'))
+        octets = [content for tag, content in fields if tag == keyfile.OCTETS]
+        ((_, seed),) = keyfile.elements(dict(fields)[keyfile.SECRET])
+        files = [self.lab.write(name, content)
+                 for name, content in (('k.pub', octets[0]), ('k.dup', octets[1]), ('k.seed', seed))]
+        private, context = self.lab.path('k.priv'), self.lab.path('parent.ctx')
+        self.tpm.craft('tpm2_import', '-C', context, '-u', files[0], '-i', files[1], '-s', files[2], '-r',
+                       private)
+        self.tpm.craft('tpm2_load', '-C', context, '-u', files[0], '-r', private, '-c',
+                       self.lab.path('k.ctx'))
+        data, signature = self.lab.write('data', 'a message'), self.lab.path('signature')
+        self.tpm.craft('tpm2_sign', '-c', self.lab.path('k.ctx'), '-g', 'sha256', '-s', 'rsassa', '-f',
+                       'plain', '-o', signature, data)
+        public = self.lab.write('public.pem', self.lab.ssh_keygen('-e', '-m', 'PKCS8', '-f', soft.pub))
+        self.lab.run('openssl', 'dgst', '-sha256', '-verify', public, '-signature', signature, data, status=0)
+
+    def test_a_pin_travels_with_the_key_and_a_new_one_takes_its_place(self):
+        new = 'a pin from now on'
+        for name, pin in (('guarded', PIN), ('open', ''), ('opened', PIN), ('kept', PIN)):
+            self.wrap(name, '-N', pin, soft=SoftKey(self.lab, self.lab.path(name)))
+        guarded = self.unwrap('x', '-P', PIN, '-N', new, source='guarded')
+        self.assertEqual(self.lab.keygen('-p', '-f', guarded.tpm, '-P', PIN, '-N', '', status=None).returncode, 1)
+        keys = [guarded, self.unwrap('y', '-N', new, source='open'),
+                self.unwrap('z', '-P', PIN, '-N', '', source='opened'),
+                self.unwrap('kept', source='kept', env=Askpass(self.lab, PIN, name='once').env)]
+        askpass = Askpass(self.lab, new, new, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        for key, questions in zip(keys, (1, 2, 2, 3)):
+            agent.sign_and_check(key)
+            self.assertEqual(len(askpass.questions()), questions)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_wrong_pin_and_a_parent_for_a_key_which_has_one_are_refused(self):
+        self.wrap('wrapped', '-N', PIN)
+        self.refuse_import('PIN', env=Askpass(self.lab, *['wrong'] * 5).env)
+        self.refuse_import('--parent-handle', 'hint: ', options=('--parent-handle', 'owner'), status=2)
+        self.tpm.assert_no_handles()
+
+    def test_a_comment_that_no_file_may_have_is_refused_before_all_else(self):
+        encrypted = SoftKey(self.lab, self.lab.path('stock/encrypted'), passphrase=PASSPHRASE)
+        self.wrap('wrapped', '-N', PIN, '-P', PASSPHRASE, soft=encrypted)
+        askpass = Askpass(self.lab, PIN)
+        for source in (self.out + '/wrapped.tpm', encrypted.path):
+            result = self.lab.keygen('--import', source, '-f', self.lab.path('keys/x'), '-C', 'a\nb', status=None,
+                                     env={**self.lab.no_tpm, **askpass.env})
+            self.assert_error(result, '-C: ', status=2)
+        result = self.wrap('other', '-C', 'a\nb', soft=encrypted, status=None)
+        self.assert_error(result, '-C: ', status=2)
+        self.assertEqual((askpass.questions(), os.listdir(self.lab.keys)), ([], []))
+
+    def test_another_tpm_says_that_the_key_is_not_for_it(self):
+        other = Swtpm(self.lab, 'other')
+        for pin in ('', PIN):
+            self.wrap('wrapped' + pin[:1], '-N', pin)
+            result = self.refuse_import('TPM', source='wrapped' + pin[:1],
+                                        env={'SSH_TPM_TCTI': other.tcti, **Askpass(self.lab, PIN).env})
+            self.assertRegex(result.stderr, r'(?i)another|other machine|not for|different')
+        other.assert_no_handles()
+
+    def test_the_command_in_the_hints_makes_the_parent_that_works(self):
+        poor = self.make_parent('poor', '-C', 'o', '-G', 'ecc')  # a storage key, but another one
+        self.wrap('for-another', parent=poor)
+        refusals = [self.wrap(parent=self.lab.write('empty', ''), status=None),
+                    self.refuse_import(source='for-another')]
+        commands = [re.search(r"hint: .*(tpm2_createprimary .* -o PARENT\.pem)", refusal.stderr)
+                    for refusal in refusals]
+        self.assertTrue(all(commands), [refusal.stderr for refusal in refusals])
+        self.assertEqual(commands[0][1], commands[1][1])
+        words = shlex.split(commands[0][1])
+        self.tpm.craft(*words)  # in the lab's folder
+        self.wrap(parent=self.lab.path('PARENT.pem'))
+        Agent(self.lab).sign_and_check(self.unwrap('x'))
+        for text in ('README.md', 'data/man/ssh-tpm.7'):
+            for word in words[:-1]:
+                self.assertIn(word, read(SOURCE / text))
+
+    def test_a_wrapped_key_is_no_key_before_it_is_imported(self):
+        key = self.lab.make_key('usable')
+        self.wrap()
+        agent = Agent(self.lab, key_dir=self.out)
+        self.assertEqual(agent.listed(), [])
+        self.assertIn('wrapped.tpm', agent.log())
+        result = self.lab.keygen('--import', key.tpm, '-f', self.lab.path('keys/x'), status=None)
+        self.assert_error(result, key.tpm)
+        self.assertFalse(os.path.exists(self.lab.path('keys/x.tpm')))
+
+    def test_a_persistent_parent_is_named_in_the_file(self):
+        self.tpm.make_persistent()
+        parent = self.lab.path('parent')
+        self.tpm.craft('tpm2_readpublic', '-c', '0x81000001', '-f', 'tss', '-o', parent)
+        self.wrap('wrapped', '-N', '', '--parent-handle', '0x81000001', parent=parent)
+        key = self.unwrap('x')
+        for path in (self.out + '/wrapped.tpm', key.tpm):
+            self.assertIn((keyfile.INTEGER, bytes.fromhex('0081000001')), keyfile.fields(path))
+        Agent(self.lab).sign_and_check(key)
+
+    def test_what_is_no_storage_key_is_refused(self):
+        with open(self.parent_tss, 'rb') as file:
+            area = file.read()
+        self.lab.run('openssl', 'ecparam', '-name', 'secp384r1', '-genkey', '-noout', '-out',
+                     self.lab.path('p384.key'), status=0)
+        p384 = self.lab.run('openssl', 'pkey', '-in', self.lab.path('p384.key'), '-pubout', status=0).stdout
+        signing = self.make_parent('signing', '-C', 'o', '-G', 'ecc256', '-a',
+                                   'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign')
+        parents = [self.lab.path('absent'), self.lab.keys, self.lab.write('empty', ''), self.soft.pub, self.soft.path,
+                   self.lab.write('short', area[:-1]), self.lab.write('long', area + b'\0'),
+                   self.lab.write('p384', p384), signing]
+        for path in parents:
+            with self.subTest(parent=path):
+                self.assert_error(self.wrap(parent=path, status=None), path)
+                self.assertEqual(os.listdir(self.out), [])
+
+    def test_the_parent_and_the_output_must_be_named_and_an_output_is_not_overwritten(self):
+        for options in (('--wrap', self.soft.path), ('--wrap', self.soft.path, '--wrap-with', self.parent),
+                        ('--wrap', self.soft.path, '-f', self.out + '/x'),
+                        ('--wrap-with', self.parent, '-f', self.out + '/x')):
+            with self.subTest(options=options):
+                result = self.lab.keygen(*options, '-N', '', env=self.lab.no_tpm, status=None)
+                self.assert_error(result, status=2)
+        self.assertEqual(os.listdir(self.out), [])
+        self.wrap()
+        before = contents(self.out)
+        self.assert_error(self.wrap(status=None), 'exists')
+        self.assertEqual(contents(self.out), before)
+
+    def test_an_encrypted_key_is_wrapped_with_its_passphrase(self):
+        encrypted = SoftKey(self.lab, self.lab.path('stock/encrypted'), passphrase=PASSPHRASE)
+        self.wrap('wrapped', '-N', '', '-P', PASSPHRASE, soft=encrypted)
+        self.assert_error(self.wrap('other', '-N', '', '-P', 'wrong', soft=encrypted, status=None), 'passphrase')
+        self.assertEqual(sorted(os.listdir(self.out)), ['wrapped.pub', 'wrapped.tpm'])
+        self.assertEqual(read(self.unwrap('x').pub), read(encrypted.pub))
 
 
 if __name__ == '__main__':
