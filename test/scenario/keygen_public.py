@@ -1,24 +1,109 @@
 #!/usr/bin/env python3
-"""ssh-tpm-keygen -c gives a key another comment, in its file and in the public file beside it."""
+"""ssh-tpm-keygen prints fingerprints, randomart and public keys as ssh-keygen does, byte for byte; -c gives a key another
+comment, in its file and in the public file beside it."""
 
 import os
 import re
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario, contents, mode, read, read_key
-from swtpm import Swtpm
+from keys_once import KeysOnce
+from lab import contents, mode, read, read_key
+from softkey import DATA
 from terminal import talk
 
+ALL_FORMS = (('-l',), ('-l', '-v'), ('-lv',), ('-l', '-E', 'md5'), ('-lv', '-E', 'md5'), ('-l', '-E', 'sha256'))
+FORMS = (('-l',), ('-lv', '-E', 'md5'))
+# Public keys and certificates that ssh-keygen made.
+PUBLIC = os.path.dirname(DATA)
 FILE, COMMENT = 'Enter file in which the key is (', 'New comment: '
 PIN = 'a pin 1234'
 PROVIDERS = ('-provider', 'tpm2', '-provider', 'default')
 
 
-class KeygenComment(Scenario):
+class Public(KeysOnce):
+    KEYS = {'ecdsa': {'comment': 'the old one'}, 'rsa': {'kind': 'rsa', 'bits': 2048, 'comment': 'the old one'},
+            'pin': {'pin': PIN}, 'x': {'comment': 'old'}, 'y': {}}
+
+
+class Fingerprints(Public):
+    def expect(self, options, path, expected_path):
+        ours = self.lab.keygen(*options, '-f', path)
+        theirs = self.lab.run('ssh-keygen', *options, '-f', expected_path, status=0)
+        self.assertEqual((ours.stdout, ours.stderr), (theirs.stdout, theirs.stderr))
+
+    def test_fingerprints_of_private_and_public_files_are_those_of_ssh_keygen(self):
+        for key, forms in ((self.take('ecdsa'), ALL_FORMS), (self.take('rsa'), FORMS)):
+            for form in forms:
+                with self.subTest(key=key.path, form=form):
+                    self.expect(form, key.tpm, key.pub)
+                    self.expect(form, key.pub, key.pub)
+
+    def test_public_keys_of_other_types_and_certificates_have_fingerprints_too(self):
+        for name in ('ed25519', 'ecdsa-384-user-cert', 'rsa-2048-host-cert', 'ed25519-user-cert'):
+            path = os.path.join(PUBLIC, name + '.pub')
+            for form in FORMS:
+                with self.subTest(name=name, form=form):
+                    self.expect(form, path, path)
+
+    def test_a_file_of_several_keys_is_shown_line_by_line(self):
+        lines = [read(os.path.join(PUBLIC, name + '.pub')) for name in ('ed25519', 'ecdsa-521', 'rsa-2048')]
+        without_comment = ' '.join(lines[1].split()[:2]) + '\n'
+        lists = {'several': ''.join(lines), 'with remarks': '# remark\n\n' + lines[0] + '\n' + lines[1],
+                 'no comment': without_comment, 'without its newline': lines[2].rstrip('\n'),
+                 'options': 'command="a b",no-pty ' + lines[0], 'hosts': 'one,two ' + lines[1],
+                 'blanks': '   ' + lines[0].replace(' ', '\t', 1)}
+        for name, text in lists.items():
+            path = self.lab.write('list', text)
+            for form in (('-l',), ('-lv',)):
+                with self.subTest(name=name, form=form):
+                    self.expect(form, path, path)
+
+    def test_standard_input_is_a_file_named_dash(self):
+        key = self.take('rsa')
+        for form in FORMS:
+            with self.subTest(form=form):
+                theirs = self.lab.ssh_keygen(*form, '-f', '-', stdin=read(key.pub))
+                for text in (read(key.pub), read(key.tpm)):
+                    ours = self.lab.keygen(*form, '-f', '-', stdin=text)
+                    self.assertEqual((ours.stdout, ours.stderr), (theirs, ''))
+        for command in (('-y', '-f', '-'), ('--print-pubkey', '-')):
+            self.assertEqual(self.lab.keygen(*command, stdin=read(key.tpm)).stdout, read(key.pub))
+        for command in (('-l', '-f', '-'), ('-y', '-f', '-')):
+            for text in ('', 'no key\n', read(key.tpm)[:200]):
+                self.assert_error(self.lab.keygen(*command, stdin=text, status=None))
+
+    def test_the_file_is_asked_for_as_ssh_keygen_does(self):
+        key = self.take('x')
+        for option, expected in (('-l', self.lab.ssh_keygen('-l', '-f', key.pub)), ('-y', read(key.pub))):
+            with self.subTest(option=option):
+                status, shown = talk(self.lab, f'{self.lab.bin}/ssh-tpm-keygen', option, answers=[(FILE, key.tpm)])
+                self.assertEqual(status, 0, shown)
+                self.assertTrue(shown.endswith(f'): {key.tpm}\n{expected}'), shown)
+
+    def test_neither_a_tpm_nor_the_public_file_nor_the_suffix_is_needed(self):
+        self.tpm.process.end()
+        key = self.take('ecdsa')
+        self.expect(('-l',), key.path, key.pub)
+        text = read(key.pub)
+        os.unlink(key.pub)
+        for command in (('-y', '-f', key.tpm), ('--print-pubkey', key.tpm), ('-print-pubkey', key.tpm)):
+            with self.subTest(command=command):
+                self.assertEqual(self.lab.keygen(*command).stdout, text)
+        self.assertEqual(self.lab.keygen('-l', '-f', key.tpm).stdout.split()[-1], '(ECDSA)')
+
+    def test_missing_and_broken_files_and_unknown_hashes_are_errors(self):
+        broken = self.lab.write('broken.tpm', 'no key')
+        for options in (('-l', '-f', self.lab.path('absent')), ('-y', '-f', self.lab.path('absent.tpm')),
+                        ('-l', '-f', broken), ('-y', '-f', broken), ('--print-pubkey', broken)):
+            with self.subTest(options=options):
+                self.assert_error(self.lab.keygen(*options, status=None), options[-1])
+        self.assert_error(self.lab.keygen('-l', '-E', 'crc32', '-f', broken, status=None), 'crc32', status=2)
+
+
+class Comments(Public):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.ours = f'{self.lab.bin}/ssh-tpm-keygen'
 
     def change(self, key, comment, **more):
@@ -31,8 +116,7 @@ class KeygenComment(Scenario):
         return printed[2] if len(printed) > 2 else '', re.fullmatch(r'\d+ \S+ (.*) \(\w+\)\n', line)[1]
 
     def test_the_comment_changes_in_both_files_and_nothing_else_does(self):
-        for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
-            key = self.lab.make_key(kind, kind, bits, comment='the old one')
+        for key in self.take('ecdsa'), self.take('rsa'):
             result = self.change(key, 'a new one, with ünïcode')
             self.assertEqual(result.stdout, "Old comment: the old one\n"
                              "Comment 'a new one, with ünïcode' applied\n")
@@ -47,7 +131,7 @@ class KeygenComment(Scenario):
         self.assertIn(read(key.pub).rstrip('\n'), agent.listed())
 
     def test_neither_a_tpm_nor_a_pin_is_needed(self):
-        key = self.lab.make_key('x', pin=PIN)
+        key = self.take('pin')
         self.change(key, 'new', env=self.lab.no_tpm)
         self.assertEqual(self.shown(key.tpm), ('new', 'new'))
         askpass = Askpass(self.lab, PIN)
@@ -56,7 +140,7 @@ class KeygenComment(Scenario):
         self.assertIn('new', askpass.questions()[0])
 
     def test_an_empty_comment_removes_it(self):
-        key = self.lab.make_key('x', comment='old')
+        key = self.take('x')
         self.assertEqual(self.change(key, '').stdout, 'Old comment: old\nComment removed\n')
         self.assertEqual(self.lab.keygen('-y', '-f', key.tpm).stdout.split(), key.line.split()[:2])
         self.assertNotIn('old', read(key.tpm) + read(key.pub))
@@ -64,21 +148,23 @@ class KeygenComment(Scenario):
                          self.lab.ssh_keygen('-l', '-f', key.pub))
 
     def test_the_same_comment_changes_nothing(self):
-        key = self.lab.make_key('x', comment='old')
+        key = self.take('x')
         before, times = contents(self.lab.keys), os.stat(key.tpm).st_mtime_ns
         self.assertEqual(self.change(key, 'old').stdout, 'Old comment: old\nNo change to comment\n')
         self.assertEqual((contents(self.lab.keys), os.stat(key.tpm).st_mtime_ns), (before, times))
 
     def test_the_dialogue_is_the_one_of_ssh_keygen(self):
+        theirs = self.lab.path('keys/theirs')
         for answers, options in ((((FILE, None), (COMMENT, 'a new one')), ()),
                                  (((COMMENT, 'a new one'),), ('-f', None)),
                                  (((COMMENT, ''),), ('-f', None)),
                                  (((COMMENT, 'the old one'),), ('-f', None)),
                                  ((), ('-f', None, '-C', 'a new one'))):
             with self.subTest(answers=answers, options=options):
-                number = len(os.listdir(self.lab.keys))
-                key = self.lab.make_key(f'{number}ours', comment='the old one')
-                theirs = self.lab.path(f'keys/{number}theirs')
+                key = self.take('ecdsa')
+                for ending in ('', '.pub'):
+                    if os.path.exists(theirs + ending):
+                        os.unlink(theirs + ending)
                 self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-C', 'the old one', '-f', theirs)
                 played = []
                 for program, file in ((self.ours, key.tpm), ('ssh-keygen', theirs)):
@@ -88,44 +174,33 @@ class KeygenComment(Scenario):
                     shown = re.sub(r'\(/[^)]*/id_[\w.]+\)', '(default)', shown)
                     played.append((status, shown.replace(file, 'FILE')))
                 self.assertEqual(*played)
-                self.assertEqual(*(read(path).split()[2:]
-                                   for path in (key.pub, theirs + '.pub')))
+                self.assertEqual(*(read(path).split()[2:] for path in (key.pub, theirs + '.pub')))
 
-    def test_a_public_file_of_another_key_is_left_alone(self):
-        key, other = self.lab.make_key('x'), self.lab.make_key('y')
-        self.lab.write('keys/x.pub', read(other.pub))
-        self.change(key, 'new')
-        self.assertEqual(read(key.pub), read(other.pub))
-        self.assertEqual(self.shown(key.tpm), ('new', 'new'))
-
-    def test_a_public_file_that_is_missing_or_no_key_is_no_obstacle(self):
-        for name, text in (('x', None), ('y', 'no key at all\n')):
-            key = self.lab.make_key(name)
+    def test_a_public_file_of_another_key_or_none_is_no_obstacle_and_left_alone(self):
+        other = self.stocked('y').line + '\n'
+        for text in (other, 'no key at all\n', None):
+            key = self.take('x')
             os.unlink(key.pub)
             if text is not None:
-                self.lab.write(f'keys/{name}.pub', text)
+                self.lab.write('keys/x.pub', text)
             self.change(key, 'new')
             self.assertEqual(self.shown(key.tpm), ('new', 'new'))
             if text is not None:
                 self.assertEqual(read(key.pub), text)
 
     def test_a_comment_with_control_characters_is_refused(self):
-        key = self.lab.make_key('x')
+        key = self.take('x')
         before = contents(self.lab.keys)
         for comment in ('two\nlines', 'a\ttab', 'a \x1b[31mcolour',
                         b'not utf-8 \xff'.decode(errors='surrogateescape')):
             with self.subTest(comment=comment):
                 self.assertNotEqual(self.change(key, comment, status=None).returncode, 0)
                 self.assertEqual(contents(self.lab.keys), before)
-
-    def test_end_of_file_instead_of_a_comment_changes_nothing(self):
-        key = self.lab.make_key('x', comment='old')
-        before = contents(self.lab.keys)
-        self.lab.keygen('-c', '-f', key.tpm, status=1)
+        self.lab.keygen('-c', '-f', key.tpm, status=1)  # the end of standard input instead of one
         self.assertEqual(contents(self.lab.keys), before)
 
     def test_tpm2_openssl_still_reads_the_file(self):
-        key = self.lab.make_key('x')
+        key = self.take('x')
         self.change(key, 'new')
         found = self.lab.run('openssl', 'pkey', *PROVIDERS, '-in', key.tpm, '-pubout', status=0,
                              env={'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'})
@@ -139,14 +214,14 @@ class KeygenComment(Scenario):
         self.assertEqual(self.shown(path), ('mine now', 'mine now'))
 
     def test_a_public_file_gets_a_comment_too(self):
-        key = self.lab.make_key('x', comment='old')
+        key = self.take('x')
         private = read(key.tpm)
         self.lab.keygen('-c', '-f', key.pub, '-C', 'two words')
         self.assertEqual(read(key.pub), key.line.replace(' old', ' two words') + '\n')
         self.assertEqual((read(key.tpm), mode(key.pub)), (private, 0o644))
 
     def test_a_file_with_other_lines_is_refused_byte_for_byte_unchanged(self):
-        one, two = (self.lab.make_key(name).line for name in 'ab')
+        one, two = (self.stocked(name).line for name in 'xy')
         for text in (f'{one}\n{two}\n', f'{one}\n{one}\n', f'{one}\nno key at all', f'{one}\n# a remark\n',
                      f'# a remark\n{one}\n', f'# a remark\r\n{one}\r\n', f'{one}\nrestrict {two}\n',
                      f'restrict {one}\n', f'example.org {one}\n', f'{one}\n\0', '# no key\n', ''):
@@ -161,7 +236,7 @@ class KeygenComment(Scenario):
                 self.assertEqual(result.stdout, '')
 
     def test_a_public_half_with_other_lines_is_left_alone_and_named(self):
-        key, other = self.lab.make_key('x'), self.lab.make_key('y')
+        key, other = self.take('x'), self.take('y')
         for text in (f'{key.line}\n{other.line}\n', f'# of mine\n{key.line}\n', f'restrict {key.line}\n'):
             self.lab.write('keys/x.pub', text)
             self.assertIn(key.pub, self.change(key, f'after {len(text)}').stderr)
@@ -169,7 +244,7 @@ class KeygenComment(Scenario):
             self.assertEqual(self.shown(key.tpm), (f'after {len(text)}',) * 2)
 
     def test_lines_in_front_of_the_key_stay(self):
-        key = self.lab.make_key('x', comment='old')
+        key = self.take('x')
         comment, block = read(key.tpm).split('\n', 1)
         self.lab.write('keys/x.tpm', f'# from the laptop\r\n{comment}\nOwner: me\n{block}', mode=0o600)
         self.change(key, 'new')
@@ -184,7 +259,7 @@ class KeygenComment(Scenario):
             self.assertEqual(read(two), before)
 
     def test_from_standard_input_the_key_goes_to_standard_output(self):
-        key = self.lab.make_key('x', comment='old')
+        key = self.take('x')
         before = contents(self.lab.keys)
         result = self.lab.keygen('-c', '-f', '-', '-C', 'new', stdin=read(key.tpm))
         other = self.lab.write('other.tpm', result.stdout, mode=0o600)
@@ -194,7 +269,7 @@ class KeygenComment(Scenario):
         self.assertEqual(contents(self.lab.keys), before)
 
     def test_a_broken_file_is_refused(self):
-        key = self.lab.make_key('x')
+        key = self.take('x')
         for path in (self.lab.write('broken.tpm', read(key.tpm)[:150]), self.lab.path('absent')):
             with self.subTest(path=path):
                 before = os.path.exists(path) and read(path)
