@@ -62,8 +62,8 @@ class Swtpm:
     def craft(self, name, *options):
         """The same for tools that load things: nothing stays behind, since a TPM has few slots."""
         printed = self.tool(name, *options)
-        for kind in ('-t', '-l', '-s'):
-            self.tool('tpm2_flushcontext', kind)
+        for _, handle in self.handles():
+            self.tool('tpm2_flushcontext', handle)
         return printed
 
     def reset(self):
