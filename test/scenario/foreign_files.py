@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Keys of tpm2-tools and tpm2-openssl sign, whatever the shape of their files; what cannot is explained."""
+"""Keys of others sign: of tpm2-tools and tpm2-openssl, whatever the shape of their files, and of ssh-tpm-agent 0.1 and 0.2,
+put together from keys that tpm2-tools made. What cannot sign is explained."""
 
+import base64
 import os
 import unittest
 
 import keyfile
-from agent import Agent, Askpass
-from lab import Scenario, contents, read_key
+from agent import Agent, Askpass, verify
+from lab import Scenario, contents, mode, read, read_key
+from protocol import RSA_SHA2_256, RSA_SHA2_512
+from stock import Stocked
 from swtpm import STORAGE_KEY, Probe, Swtpm
 
 PROVIDERS = ('-provider', 'tpm2', '-provider', 'default')
@@ -14,6 +18,17 @@ OWN, SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin', 'userwithauth|sign'
 PARENTS = {'ecc': 'ecc256:aes128cfb', 'rsa': 'rsa2048:aes128cfb'}
 PIN, OTHER = 'a foreign pin', 'a pin of ours'
 POLICY_PCR = bytes.fromhex('017f')  # TPM_CC_PolicyPCR
+
+# The storage keys of ssh-tpm-agent 0.1 and 0.2: the templates of the TCG, their unique fields full of zero bytes. For
+# tpm2_createprimary -u they are laid out as TPMU_PUBLIC_ID lies in memory: size, then the whole buffer.
+COORDINATE = bytes.fromhex('2000') + bytes(128)
+OLD_PARENTS = {'ecdsa': ('ecc256:aes128cfb', COORDINATE * 2),
+               'rsa': ('rsa2048:aes128cfb', bytes.fromhex('0001') + bytes(256))}
+OLD_SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign'
+SCHEMES = {'ecdsa': 'ecc256:ecdsa-sha256', 'rsa': 'rsa2048:rsassa-sha256:null'}
+ALGORITHMS = {'ecdsa': 0x0018, 'rsa': 0x0001}  # TPM_ALG_ECDSA, TPM_ALG_RSA
+BLOCKS = {1: 'TPM EC PRIVATE KEY', 2: 'TPM PRIVATE KEY'}
+RELEASES, COMMENT, MOVE = ((1, 'ecdsa'), (2, 'ecdsa'), (2, 'rsa')), 'an old key', 'fixed'
 
 
 class ForeignFiles(Scenario):
@@ -79,17 +94,12 @@ class ForeignFiles(Scenario):
 
     def test_keys_of_tpm2_tools_sign(self):
         shapes = {'plain': ('ecc256',), 'scheme': ('ecc256:ecdsa-sha256',), 'p384': ('ecc384:ecdsa-sha384',),
-                  'rsa': ('rsa2048',), 'rsassa': ('rsa2048:rsassa-sha512:null',)}
+                  'rsassa': ('rsa2048:rsassa-sha512:null',)}
         keys = [self.with_pub(self.mend(self.create(name, algorithm=shape[0]), empty_auth=True))
                 for name, shape in shapes.items()]
         decrypts = self.create('decrypts', algorithm='rsa2048', attributes=SIGNING + '|decrypt')
-        keys.append(self.with_pub(self.mend(decrypts, empty_auth=True)))
-        self.assert_signs(*keys, asked=0)
-
-    def test_keys_of_tpm2_tools_with_a_pin_sign(self):
-        keys = [self.with_pub(self.create('a', '-p', PIN)),
-                self.with_pub(self.create('b', '-p', PIN, algorithm='rsa2048'))]
-        self.assert_signs(*keys, pin=PIN, asked=2)
+        keys += [self.with_pub(self.mend(decrypts, empty_auth=True)), self.with_pub(self.create('pin', '-p', PIN))]
+        self.assert_signs(*keys, pin=PIN, asked=1)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
     def test_a_key_whose_file_does_not_say_that_it_has_no_pin_signs_with_an_empty_one(self):
@@ -133,14 +143,13 @@ class ForeignFiles(Scenario):
 
     def test_keys_under_a_persistent_parent_sign(self):
         keys = []
-        for kind, handle in (('ecc', '0x81000001'), ('rsa', '0x81000055')):
+        for kind, handle, pin in (('ecc', '0x81000001', ''), ('rsa', '0x81000055', PIN)):
             self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', self.primary(kind), handle)
-            for pin in ('', PIN):
-                path = self.create(kind + pin[:1], *(('-p', pin) if pin else ()), parent=handle)
-                keys.append(self.with_pub(self.mend(path, empty_auth=not pin)))
-                self.assertIn((keyfile.INTEGER, bytes.fromhex('00' + handle[2:])), keyfile.fields(path))
+            path = self.create(kind, *(('-p', pin) if pin else ()), parent=handle)
+            keys.append(self.with_pub(self.mend(path, empty_auth=not pin)))
+            self.assertIn((keyfile.INTEGER, bytes.fromhex('00' + handle[2:])), keyfile.fields(path))
         keys.append(self.openssl_key('o', 'parent:0x81000055', f'user-auth:{PIN}'))
-        self.assert_signs(*keys, pin=PIN, asked=3)
+        self.assert_signs(*keys, pin=PIN, asked=2)
 
     def test_a_parent_that_is_gone_is_named(self):
         self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', self.primary(), '0x81000055')
@@ -152,8 +161,12 @@ class ForeignFiles(Scenario):
         self.assert_error(self.lab.keygen('-p', '-f', key.tpm, '-N', PIN, status=None), '81000055')
 
     def test_keys_of_tpm2_openssl_with_and_without_a_pin_sign(self):
-        keys = [self.openssl_key('a'), self.openssl_key('b', f'user-auth:{PIN}'),
+        keys = [self.openssl_key('a'), self.openssl_key('b', f'user-auth:{PIN}', algorithm=('EC', 'group:P-384')),
                 self.openssl_key('c', f'user-auth:{PIN}', algorithm=('RSA', 'bits:2048'))]
+        for key in keys:
+            found = self.lab.run('openssl', 'pkey', *PROVIDERS, '-in', key.tpm, '-passin', 'pass:' + PIN, '-pubout',
+                                 env={'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'}, status=0)
+            self.assertEqual(self.lab.public_pem(key), found.stdout)
         self.assert_signs(*keys, pin=PIN, asked=2)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
@@ -213,6 +226,151 @@ class ForeignFiles(Scenario):
         self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         agent.process.wait_line('another TPM')
         self.assert_error(self.lab.keygen('-p', '-f', key.tpm, '-N', PIN, status=None), 'another TPM')
+
+
+def block(release, body):
+    """A PEM block of one of the releases."""
+    text = base64.b64encode(body).decode()
+    lines = [text[at:at + 64] for at in range(0, len(text), 64)]
+    return '\n'.join([f'-----BEGIN {BLOCKS[release]}-----', *lines, f'-----END {BLOCKS[release]}-----', ''])
+
+
+class LegacyFiles(Stocked):
+    """Of each kind of file, one without a PIN and one with it."""
+
+    FOLDERS = ('free', 'guarded')
+
+    @classmethod
+    def fill(cls, lab):
+        for folder, pin in (('free', ''), ('guarded', PIN)):
+            lab.make_folder(folder)
+            for release, kind in RELEASES:
+                cls.make(lab, release, kind, pin, os.path.join(folder, f'{kind}{release}'))
+
+    @classmethod
+    def halves(cls, lab, kind, pin):
+        """TPM2B_PUBLIC and TPM2B_PRIVATE of a new key under that release's storage key."""
+        algorithm, unique = OLD_PARENTS[kind]
+        parent, files = lab.path(f'{kind}.ctx'), (lab.path('half.pub'), lab.path('half.priv'))
+        if not os.path.exists(parent):
+            cls.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', algorithm, '-g', 'sha256', '-a', STORAGE_KEY,
+                          '-u', lab.write('unique', unique), '-c', parent)
+        cls.tpm.craft('tpm2_create', '-C', parent, '-G', SCHEMES[kind], '-g', 'sha256', '-a', OLD_SIGNING, '-u',
+                      files[0], '-r', files[1], *(('-p', pin) if pin else ()))
+        found = []
+        for path in files:
+            with open(path, 'rb') as file:
+                found.append(file.read())
+            os.unlink(path)
+        return found
+
+    @classmethod
+    def make(cls, lab, release, kind, pin, name):
+        """The file of that release, and its public half beside it as that release wrote it."""
+        public, private = cls.halves(lab, kind, pin)
+        body = bytes([1, 1 if pin else 0])  # both releases wrote version 1; PIN status 1: has one
+        if release == 2:
+            body += ALGORITHMS[kind].to_bytes(2, 'big')
+        body += public + private + (COMMENT.encode() if release == 2 else b'')
+        path = lab.write(name + '.tpm', block(release, body), mode=0o600)
+        printed = lab.keygen('-y', '-f', path).stdout
+        lab.write(name + '.pub', ' '.join(printed.split()[:2] + [COMMENT]) + '\n')
+
+    def keys(self, folder):
+        return [read_key(self.lab.path(folder, f'{kind}{release}')) for release, kind in RELEASES]
+
+    def sign(self, agent, key):
+        """An RSA key of 0.2 is fixed to SHA-256, and ssh-keygen -Y wants SHA-512."""
+        if key.algorithm != 'ssh-rsa':
+            agent.sign_and_check(key)
+            return
+        with agent.connect() as connection:
+            algorithm, signature = connection.sign(key.blob, b'data', RSA_SHA2_256)
+            self.assertEqual(algorithm, 'rsa-sha2-256')
+            verify(self.lab, key, algorithm, signature, b'data')
+            self.assertIsNone(connection.sign(key.blob, b'data', RSA_SHA2_512))
+
+    def test_the_agent_signs_with_them_beside_the_standard_storage_key_too(self):
+        keys = self.keys('free')
+        agent = Agent(self.lab, key_dir=self.lab.path('free'))
+        self.assertEqual(len(agent.listed()), 3)
+        for key in keys:
+            with self.subTest(key=key.path):
+                self.sign(agent, key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+        self.tpm.make_persistent()
+        new = self.lab.make_key('new', folder=self.lab.path('free'))
+        agent = Agent(self.lab, key_dir=self.lab.path('free'))
+        for key in (*keys, new, keys[0]):
+            self.sign(agent, key)
+
+    def test_the_agent_asks_for_their_pins(self):
+        keys = self.keys('guarded')
+        askpass = Askpass(self.lab, *[PIN] * 3)
+        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), env=askpass.env)
+        for key in keys:
+            with self.subTest(key=key.path):
+                self.sign(agent, key)
+        self.assertEqual(len(askpass.questions()), 3)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+
+    def test_fingerprints_and_public_keys_are_those_of_the_public_file(self):
+        for key in self.keys('free'):
+            with self.subTest(key=key.path):
+                printed = self.lab.keygen('-y', '-f', key.tpm).stdout
+                self.assertEqual(printed.split()[:2], key.line.split()[:2])
+                shown = self.lab.keygen('-l', '-f', key.tpm).stdout
+                expected = self.lab.ssh_keygen('-l', '-f', key.pub)
+                for part in (0, 1, -1):
+                    self.assertEqual(shown.split()[part], expected.split()[part])
+                if key.path.endswith('2'):  # 0.1 has no comment inside
+                    self.assertEqual((printed, shown), (key.line + '\n', expected))
+
+    def test_the_pin_changes_and_the_file_stays_what_it_was(self):
+        for key, (release, kind) in zip(self.keys('guarded'), RELEASES):
+            with self.subTest(release=release, kind=kind):
+                folder = os.path.dirname(key.tpm)
+                before = contents(folder)
+                if kind == 'ecdsa':  # each run makes the storage key, an RSA key of which takes long
+                    result = self.lab.keygen('-p', '-f', key.tpm, '-P', 'wrong', '-N', OTHER, status=None)
+                    self.assert_error(result)
+                    self.assertEqual(contents(folder), before)
+                    self.tpm.tool('tpm2_dictionarylockout', '-c')
+                result = self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
+                notes = [line for line in result.stderr.splitlines() if MOVE in line.lower()]
+                self.assertEqual(len(notes), 1, result.stderr)
+                self.assertRegex(notes[0], 'new key')
+                self.assertNotIn(MOVE, result.stdout.lower())
+                self.assertTrue(read(key.tpm).startswith(f'-----BEGIN {BLOCKS[release]}-----\n'))
+                self.assertEqual((mode(key.tpm), read(key.pub)), (0o600, before[key.pub].decode()))
+        askpass = Askpass(self.lab, *[OTHER] * 3)
+        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), env=askpass.env)
+        for key in self.keys('guarded'):
+            self.sign(agent, key)
+        self.assertEqual(len(askpass.questions()), 3)
+
+    def test_the_comment_inside_a_file_of_0_2_changes(self):
+        key = self.keys('free')[1]
+        self.lab.keygen('-c', '-f', key.tpm, '-C', 'a new comment')
+        self.assertTrue(read(key.tpm).startswith(f'-----BEGIN {BLOCKS[2]}-----\n'))
+        printed = self.lab.keygen('-y', '-f', key.tpm).stdout
+        self.assertEqual(printed.rstrip('\n').split(' ', 2)[2], 'a new comment')
+        Agent(self.lab, key_dir=self.lab.path('free')).sign_and_check(key)
+
+    def test_broken_ones_are_refused_and_do_not_stop_the_agent(self):
+        key = self.keys('free')[1]
+        body = base64.b64decode(''.join(read(key.tpm).splitlines()[1:-1]))
+        broken = [body[:size] for size in (0, 3, 40, len(body) // 2, len(body) - len(COMMENT) - 1)]
+        broken += [bytes([3]) + body[1:], *(body[:2] + algorithm + body[4:] for algorithm in (b'\x00\x99', b'\x00\x01'))]
+        folder = self.lab.make_folder('broken')
+        for number, content in enumerate(broken):
+            path = self.lab.write(f'broken/{number}.tpm', block(2, content), mode=0o600)
+            self.assert_error(self.lab.keygen('-y', '-f', path, status=None), path)
+        self.lab.write('broken/good.tpm', read(key.tpm), mode=0o600)
+        agent = Agent(self.lab, key_dir=folder)
+        self.assertEqual(len(agent.listed()), 1)
+        agent.sign_and_check(key)
 
 
 if __name__ == '__main__':

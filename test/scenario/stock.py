@@ -13,7 +13,7 @@ class Stocked(Scenario):
 
     @classmethod
     def fill(cls, lab):
-        """Makes the keys."""
+        """Makes the keys in `cls.tpm`."""
         raise NotImplementedError
 
     @classmethod
@@ -21,9 +21,9 @@ class Stocked(Scenario):
         super().setUpClass()
         lab = Lab()
         try:
-            tpm = Swtpm(lab)
+            cls.tpm = Swtpm(lab)
             cls.fill(lab)
-            tpm.process.end()
+            cls.tpm.process.end()
             cls.stock = [(os.path.relpath(path, lab.folder), os.stat(path).st_mode, content)
                          for name in (*cls.FOLDERS, 'tpm.state')
                          for path, content in {lab.path(name): None, **contents(lab.path(name))}.items()]
