@@ -10,7 +10,7 @@ import unittest
 
 import keyfile
 from agent import Agent, Askpass
-from hierarchy import KINDS, base_of
+from hierarchy import KINDS, LACKS, base_of
 from lab import AS_NOBODY, Scenario, contents, mode, needs_root, read, read_key
 from stock import Stocked
 from swtpm import Probe, Swtpm
@@ -18,9 +18,6 @@ from swtpm import Probe, Swtpm
 TYPES = {'ecdsa': ('256', 'ECDSA'), 'rsa': ('2048', 'RSA')}
 EMPTY = {name: None for name in ('HOME', 'USER', 'LANG', 'TERM', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME')}
 FILES = sorted(f'ssh_tpm_host_{kind}_key.{ending}' for kind in KINDS for ending in ('tpm', 'pub'))
-# What the TPM answers when it is asked for ECDSA 256 and then for RSA 2048 (TPM2_TestParms).
-LACKS = {'ecdsa': 'TPM2_TestParms answer 0x1e6 times=1', 'rsa': 'TPM2_TestParms answer 0x1c4 after=1',
-         'both': 'TPM2_TestParms answer 0x1c4'}
 # Without nsswitch.conf systemd's module, which knows root without a file, is not asked either.
 NO_PASSWD = 'mount --bind /dev/null /etc/passwd && mount --bind /dev/null /etc/nsswitch.conf'
 
