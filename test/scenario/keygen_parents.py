@@ -6,7 +6,9 @@ import unittest
 
 import keyfile
 from agent import Agent, Askpass
+from hierarchy import LACKS
 from lab import Scenario, read, read_key
+from softkey import SoftKey
 from swtpm import Probe, Swtpm
 
 HANDLES = {'owner': 0x40000001, 'endorsement': 0x4000000b, 'platform': 0x4000000c, 'null': 0x40000007}
@@ -23,6 +25,8 @@ class KeygenParents(Scenario):
     def setUp(self):
         super().setUp()
         self.tpm = Swtpm(self.lab)
+        self.probe = Probe(self.tpm)
+        self.lab.env['SSH_TPM_TCTI'] = self.probe.tcti
 
     def make_under(self, parent, name, *options, status=0, **more):
         result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys', name), '--parent-handle', parent,
@@ -35,8 +39,7 @@ class KeygenParents(Scenario):
             for name in (word, word[0]):
                 key = self.make_under(name, name)
                 self.assertEqual(named_parent(key), handle)
-                keys.append(key)
-        keys.append(self.make_under('endorsement', 'rsa', '-t', 'rsa'))
+            keys.append(key)
         agent = Agent(self.lab)
         for key in keys:
             with self.subTest(key=key.comment):
@@ -47,9 +50,11 @@ class KeygenParents(Scenario):
     def test_a_key_with_a_pin_under_another_hierarchy_signs(self):
         key = self.make_under('endorsement', 'x', '-N', PIN)
         askpass = Askpass(self.lab, PIN)
-        Agent(self.lab, env=askpass.env).sign_and_check(key)
+        agent = Agent(self.lab, env=askpass.env)
+        agent.sign_and_check(key)
+        agent.stop()
         self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', '')
-        Agent(self.lab, name='second').sign_and_check(key)
+        Agent(self.lab).sign_and_check(key)
         self.assertEqual(named_parent(key), HANDLES['endorsement'])
 
     def test_a_key_in_the_null_hierarchy_ends_with_the_power(self):
@@ -78,11 +83,8 @@ class KeygenParents(Scenario):
         agent.stop()
         self.tpm.assert_no_handles()
 
-    def test_a_persistent_handle_with_nothing_behind_it_is_an_error(self):
+    def test_a_persistent_handle_of_nothing_or_of_no_parent_is_an_error(self):
         self.assert_error(self.make_under('0x81000055', 'x', status=None), '81000055')
-        self.assertEqual(os.listdir(self.lab.keys), [])
-
-    def test_a_persistent_key_that_is_no_parent_is_an_error(self):
         context = self.lab.path('signing.ctx')
         self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256', '-g', 'sha256', '-c', context, '-a',
                        'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign')
@@ -147,10 +149,11 @@ class KeygenParents(Scenario):
                               ('unwrapped', ('--import', self.lab.path('wrapped.tpm')))):
             result = self.lab.keygen(*options, '-f', self.lab.path('keys', f'{name}-{handle:x}'))
             self.assertEqual('0x81000001' in result.stderr, handle == 0x81000001, result.stderr)
-        self.lab.keygen('-A', '-f', prefix)
+        with self.probe.failing(LACKS['rsa']):  # RSA keys take long
+            self.lab.keygen('-A', '-f', prefix)
         own = [read_key(self.lab.path('keys', f'{name}-{handle:x}')) for name in ('made', 'imported', 'unwrapped')]
-        host = [read_key(f'{prefix}/etc/ssh/ssh_tpm_host_{kind}_key') for kind in ('ecdsa', 'rsa')]
-        self.assertEqual({named_parent(key) for key in own + host}, {handle})
+        host = read_key(prefix + '/etc/ssh/ssh_tpm_host_ecdsa_key')
+        self.assertEqual({named_parent(key) for key in [*own, host]}, {handle})
         agent = Agent(self.lab, env=Askpass(self.lab, PIN, name=f'pin-{handle:x}').env)
         for key in own:
             agent.sign_and_check(key)
@@ -161,7 +164,7 @@ class KeygenParents(Scenario):
         """A new key outside the TPM, wrapped for what lies at 0x81000001: wrapped.tpm."""
         area = self.lab.path('parent.pub')
         self.tpm.tool('tpm2_readpublic', '-c', '0x81000001', '-o', area)
-        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', soft)
+        SoftKey(self.lab, soft)
         self.lab.keygen('--wrap', soft, '--wrap-with', area, '-N', '', '-f', self.lab.path('wrapped'))
 
     def test_with_the_persistent_storage_key_no_password_is_needed(self):
@@ -204,26 +207,23 @@ class KeygenParents(Scenario):
         self.lab.env[VARIABLE] = PASSWORD
         key = self.lab.make_key('x', pin=PIN)
         self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', '')
-        soft = self.lab.path('soft')
-        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', soft)
-        self.lab.keygen('--import', soft, '-N', '', '-f', self.lab.path('keys/y'))
+        soft = SoftKey(self.lab, self.lab.path('soft'))
+        self.lab.keygen('--import', soft.path, '-N', '', '-f', self.lab.path('keys/y'))
         agent = Agent(self.lab)
         for name in ('x', 'y'):
             agent.sign_and_check(read_key(self.lab.path('keys', name)))
 
     def test_the_password_is_nowhere_on_the_bus_and_not_handed_on(self):
         self.lock_owner()
-        probe = Probe(self.tpm)
         for name, env in (('x', {VARIABLE: PASSWORD}), ('y', {VARIABLE: WRONG})):
-            self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys', name),
-                            env={'SSH_TPM_TCTI': probe.tcti, **env}, status=None)
+            self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys', name), env=env, status=None)
         askpass = Askpass(self.lab, PIN)
         self.lab.keygen('-q', '-f', self.lab.path('keys/z'), env={VARIABLE: PASSWORD, **askpass.env},
                         status=None)
         self.assertNotIn(PASSWORD, str(askpass.environment(1)))
-        self.assertIn(read_key(self.lab.path('keys/x')).blob[-32:], probe.bytes())
+        self.assertIn(read_key(self.lab.path('keys/x')).blob[-32:], self.probe.bytes())
         for secret in (PASSWORD, WRONG):
-            self.assertNotIn(secret.encode(), probe.bytes())
+            self.assertNotIn(secret.encode(), self.probe.bytes())
 
 
 if __name__ == '__main__':
