@@ -1,12 +1,9 @@
-"""What a process holds: every page of its memory and the registers of its threads, searched for secrets.
-
-/proc/PID/mem reads more than a core file holds (MADV_DONTDUMP is no obstacle), and gdb's gcore the registers.
-Root alone may do that: the processes are not dumpable.
+"""What a process holds: every page of its memory and the registers of its threads, searched for secrets by
+test/support/memory_scan.cpp. Root alone may do that: the processes are not dumpable.
 """
 
 import base64
 import os
-import re
 import secrets
 import string
 import subprocess
@@ -16,7 +13,6 @@ from resources import is_sanitized
 
 wiping_builds = unittest.skipIf(is_sanitized(os.environ['SSH_TPM_BUILD']), 'sanitizers keep what was freed')
 
-PIECE = 1 << 24  # bytes read at a time
 SMALL = 8  # bytes of a secret that are too many
 
 
@@ -49,78 +45,24 @@ def count(memory, secret):
     return {name: number for name, number in counts.items() if number}
 
 
-def mappings(pid):
-    with open(f'/proc/{pid}/maps', encoding='utf-8', errors='replace') as maps:
-        for line in maps:
-            begin, end, rights, name = re.match(r'(\w+)-(\w+) (\S+) \S+ \S+ \S+ *(.*)', line).groups()
-            if name not in ('[vvar]', '[vsyscall]'):
-                yield int(begin, 16), int(end, 16), rights, name
-
-
-def pages(pid):
-    """Every page that a process can have written to, the unreadable and the locked ones of libsodium included."""
-    with open(f'/proc/{pid}/mem', 'rb', 0) as memory:
-        for begin, end, rights, name in mappings(pid):
-            if name.startswith('/') and 'w' not in rights:
-                continue  # code and constants, as they are in the file
-            content = b''
-            for place in range(begin, end, PIECE):
-                try:
-                    content += os.pread(memory.fileno(), min(PIECE, end - place), place)
-                except OSError:
-                    break  # a page of a file beyond its end
-            if content:
-                yield name or f'{begin:x}', content
-
-
-def registers(pid):
-    """The registers of all threads, vectors included, as raw bytes one register after another."""
-    script = ('import gdb\n'
-              'for thread in gdb.selected_inferior().threads():\n'
-              '    thread.switch()\n'
-              '    frame = gdb.newest_frame()\n'
-              '    for register in frame.architecture().registers():\n'
-              '        value = frame.read_register(register.name)\n'
-              '        try:\n'
-              '            gdb.write("REGISTER " + bytes(value.bytes).hex() + "\\n")\n'
-              '        except AttributeError:\n'
-              '            text = value.format_string(format="x")\n'
-              '            gdb.write("TEXT " + text.replace("\\n", " ") + "\\n")\n')
-    done = subprocess.run(['gdb', '-nx', '-batch', '-iex', 'set auto-load off', '-iex', 'set auto-solib-add off',
-                           '-p', str(pid), '-ex', 'python exec(' + repr(script) + ')'],
-                          capture_output=True, text=True, timeout=120, check=False)
-    # A vector is printed in several widths, the widest among them: little-endian numbers.
-    held = b''
-    for line in done.stdout.splitlines():
-        if line.startswith('REGISTER '):
-            held += bytes.fromhex(line.split()[1])
-        elif line.startswith('TEXT '):
-            for number in re.findall(r'0x([0-9a-f]+)', line):
-                digits = number.zfill(len(number) + len(number) % 2)
-                held += bytes.fromhex(digits)[::-1] + b'\0' * (len(digits) // 2 < 2)
-    if not held:
-        raise AssertionError('no registers were read: ' + done.stdout + done.stderr)
-    return held
-
-
-def has_piece(memory, secret):
-    """Whether eight bytes of `secret` in a row are in `memory`, without the rest of it around them."""
-    raw = secret.encode() if isinstance(secret, str) else secret
-    rest = memory.replace(raw, bytes(len(raw)))
-    return any(raw[at:at + SMALL] in rest for at in range(len(raw) - SMALL + 1))
-
-
-def find(pid, secret, thorough=False):
-    """Where a process has `secret`: a list of (place, spelling), one entry for each occurrence; with `thorough` also
-    where pieces of it are, and in registers."""
-    found = []
-    for name, content in pages(pid):
-        for spelling, number in count(content, secret).items():
-            found += [(name, spelling)] * number
-        if thorough and has_piece(content, secret):
-            found.append((name, 'a piece of 8'))
-    if thorough:
-        held = registers(pid)
+def find(pid, *secrets_, thorough=False):
+    """Where a process has these: a list of (place, spelling), one entry for each occurrence; with `thorough` also where
+    it has pieces of them, in its registers too."""
+    known, patterns = [], []
+    for secret in secrets_:
         raw = secret.encode() if isinstance(secret, str) else secret
-        found += [('registers', 'a piece of 16')] * sum(raw[at:at + 16] in held for at in range(len(raw) - 15))
-    return found
+        pieces = [('a piece of 8', at, raw[at:at + SMALL]) for at in range(len(raw) - SMALL + 1)] if thorough else []
+        for spelling, at, pattern in [(name, 0, spelled) for name, spelled in spellings(raw).items()] + pieces:
+            known.append((raw, spelling, at))
+            patterns.append(pattern.hex() + '\n')
+    done = subprocess.run([os.environ['SSH_TPM_MEMORY_SCAN'], str(pid), *(['registers'] if thorough else [])],
+                          input=''.join(patterns), capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    lines = [line.split(' ', 2) for line in done.stdout.splitlines()]
+    hits = [(*known[int(number)], int(address), place) for number, address, place in lines]
+    whole = {(raw, address) for raw, spelling, _, address, _ in hits if spelling == 'raw'}
+    found = [(place, spelling) for _, spelling, _, _, place in hits if spelling != 'a piece of 8']
+    # A piece counts without the rest of the secret around it, and once in each place.
+    return found + sorted({(place, spelling) for raw, spelling, at, address, place in hits
+                           if spelling == 'a piece of 8' and (raw, address - at) not in whole})
