@@ -1,14 +1,26 @@
 #!/usr/bin/env python3
-"""Whatever a TPM answers, a person reads what happened and what to do about it; nothing is half done."""
+"""Whatever is wrong with a TPM, a person reads what happened and what to do about it, and nothing is half done: a TPM
+that refuses, is busy, is full, is not there, is not open to this user, or is another one than before."""
 
+import fcntl
 import os
 import re
+import shutil
+import termios
+import tty
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario
+from lab import AS_NOBODY, NO_LEAK_CHECK, Scenario, contents, needs_root, slow
+from neighbour import CONTEXT_GAP, Neighbour, Refused
+from protocol import SIGN_RESPONSE, frame, sign_request
 from swtpm import Probe, Swtpm
 
+PIN, NEW = 'the pin 1', 'a pin 2'
+BUSY = {'RETRY': 0x922, 'TESTING': 0x90a, 'YIELDED': 0x908}
+FULL = {'OBJECT_MEMORY': 0x902, 'SESSION_MEMORY': 0x903, 'CONTEXT_GAP': 0x901, 'NV_RATE': 0x920,
+        'NV_UNAVAILABLE': 0x923}
+OFTEN = 30  # refusals in a row; ESYS itself sends a command again, five times
 # Response code (TPM 2.0 part 2, 6.6.3; some with the number of a parameter or session), what the error says,
 # what its hint says.
 ROWS = (
@@ -59,12 +71,25 @@ ROWS = (
 )
 
 
-class TpmErrors(Scenario):
+class WithProbe(Scenario):
     def setUp(self):
         super().setUp()
         self.tpm = Swtpm(self.lab)
-        self.tpm.make_persistent()
         self.probe = Probe(self.tpm)
+
+    def agent(self, **more):
+        agent = Agent(self.lab, tcti=self.probe.tcti, **more)
+        self.probe.take()
+        return agent
+
+    def keygen(self, *options, **more):
+        return self.lab.keygen('-q', *options, '--tcti', self.probe.tcti, **more)
+
+
+class TpmErrors(WithProbe):
+    def setUp(self):
+        super().setUp()
+        self.tpm.make_persistent()
 
     def assert_told(self, result, words, hint):
         self.assert_error(result)
@@ -78,51 +103,57 @@ class TpmErrors(Scenario):
     def test_every_code_is_told_by_keygen_with_its_remedy_and_leaves_no_file(self):
         for code, words, hint in ROWS:
             with self.subTest(code=hex(code)), self.probe.failing(f'TPM2_Create answer {code:#x}'):
-                result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'), '--tcti',
-                                         self.probe.tcti, status=None)
-                self.assert_told(result, words, hint)
+                self.assert_told(self.keygen('-N', '', '-f', self.lab.path('keys/x'), status=None), words, hint)
                 self.assertEqual(os.listdir(self.lab.keys), [])
         self.tpm.assert_no_handles()
 
     def test_every_code_is_told_in_the_log_of_the_agent_and_the_next_signature_succeeds(self):
         key = self.lab.make_key('x')
-        agent = Agent(self.lab, tcti=self.probe.tcti)
-        for code, words, hint in ROWS:
-            # A wrong PIN of a key without one is no error to explain, and of a lost handle more is known.
-            if code in (0x98e, 0x18b):
-                continue
-            with self.subTest(code=hex(code)):
-                agent.process.lines.clear()
-                with self.probe.failing(f'TPM2_Sign answer {code:#x}'):
-                    self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-                agent.process.wait_line('hint: ')  # it comes after the reply, and the error before it
-                log = agent.log()
-                if code == 0x921:  # the TPM itself says how long
-                    words, hint = 'the TPM is locked', 'lockout password'
-                self.assertIn(words, log)
-                self.assertIn(hint, log)
-                agent.sign_and_check(key)
+        agent = self.agent()
+        with agent.connect() as client:
+            for code, words, hint in ROWS:
+                # A wrong PIN of a key without one is no error to explain, and of a lost handle more is known.
+                if code in (0x98e, 0x18b):
+                    continue
+                with self.subTest(code=hex(code)):
+                    agent.process.lines.clear()
+                    with self.probe.failing(f'TPM2_Sign answer {code:#x}'):
+                        self.assertIsNone(client.sign(key.blob, b'data'))
+                    agent.process.wait_line('hint: ')  # it comes after the reply, and the error before it
+                    log = agent.log()
+                    if code == 0x921:  # the TPM itself says how long
+                        words, hint = 'the TPM is locked', 'lockout password'
+                    self.assertIn(words, log)
+                    self.assertIn(hint, log)
+                    self.assertIsNotNone(client.sign(key.blob, b'data'))
+        agent.sign_and_check(key)
         agent.stop()
         self.tpm.assert_no_handles()
 
-    def test_an_owner_password_is_asked_for_by_name(self):
+    def test_an_owner_password_and_a_disabled_hierarchy_are_told_by_all_and_a_new_key_is_not_made(self):
+        free, guarded = self.lab.make_key('free'), self.lab.make_key('x', pin=PIN)
         self.tpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000001')
-        self.tpm.tool('tpm2_changeauth', '-c', 'o', 'secret')
-        result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'), status=None)
-        self.assert_told(result, 'owner hierarchy has a password', '-o')
-
-    def test_a_hierarchy_that_is_disabled_is_told(self):
-        self.tpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000001')
-        self.tpm.tool('tpm2_hierarchycontrol', '-C', 'p', 'shEnable', 'clear')
-        result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'), status=None)
-        self.assert_told(result, 'hierarchy of the TPM is disabled', 'tpm2_hierarchycontrol')
+        for change, words, hint in ((('tpm2_changeauth', '-c', 'o', 'secret'), 'owner hierarchy has a password', '-o'),
+                                    (('tpm2_hierarchycontrol', '-C', 'p', 'shEnable', 'clear'),
+                                     'hierarchy of the TPM is disabled', 'firmware settings')):
+            with self.subTest(words):
+                self.tpm.tool(*change)
+                agent = Agent(self.lab, name=change[0])
+                self.assertNotEqual(agent.ssh_keygen_sign(free).returncode, 0)
+                agent.process.wait_line(words)
+                agent.process.wait_line(hint)
+                agent.stop()
+                for options in (('-p', '-f', guarded.tpm, '-P', PIN, '-N', NEW),
+                                ('-N', '', '-f', self.lab.path('keys/y'))):
+                    result = self.lab.keygen('-q', *options, status=None)
+                    self.assert_told(result, words, hint)
+        self.assertIn('tpm2_hierarchycontrol', result.stderr)
 
     def test_a_key_of_another_tpm_fails_by_itself_with_one_load(self):
         own = self.lab.make_key('own')
         other_tpm = Swtpm(self.lab, 'other')
         foreign = self.lab.make_key('foreign', env={'SSH_TPM_TCTI': other_tpm.tcti})
-        agent = Agent(self.lab, tcti=self.probe.tcti)
-        self.probe.take()
+        agent = self.agent()
         self.assertNotEqual(agent.ssh_keygen_sign(foreign).returncode, 0)
         names = self.probe.take(refused=('TPM2_Load 0x000001df',))
         self.assertEqual(names.count('TPM2_Load'), 1)
@@ -132,8 +163,7 @@ class TpmErrors(Scenario):
 
     def test_a_failed_tpm_is_reported_once_and_not_asked_again(self):
         key = self.lab.make_key('x')
-        agent = Agent(self.lab, tcti=self.probe.tcti)
-        self.probe.take()
+        agent = self.agent()
         with self.probe.failing('* answer 0x101'):
             self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
             self.assertEqual(len(self.probe.lines()), 1)
@@ -144,7 +174,7 @@ class TpmErrors(Scenario):
 
     def test_a_lost_key_is_loaded_again_within_the_same_request(self):
         key = self.lab.make_key('x', pin='1234')
-        agent = Agent(self.lab, env=Askpass(self.lab, '1234').env, tcti=self.probe.tcti)
+        agent = self.agent(env=Askpass(self.lab, '1234').env)
         agent.sign_and_check(key)
         self.probe.take()
         for code in (0x910, 0x918):
@@ -154,6 +184,251 @@ class TpmErrors(Scenario):
             looks = ('TPM2_FlushContext', 'TPM2_ReadPublic', 'TPM2_GetRandom')
             self.assertEqual([name for name in names if name not in looks],
                              ['TPM2_Sign', 'TPM2_Load', 'TPM2_StartAuthSession', 'TPM2_Sign'])
+
+
+class BusyOrFull(WithProbe):
+    def test_a_tpm_that_is_busy_often_in_a_row_still_signs(self):
+        key = self.lab.make_key('x', pin=PIN)
+        agent = self.agent(env=Askpass(self.lab, PIN).env)
+        agent.sign_and_check(key)
+        for name, code in BUSY.items():
+            with self.subTest(name), self.probe.failing(f'* answer {code:#x} times={OFTEN}'):
+                agent.ssh_keygen_sign(key, status=0)
+                self.assertGreater(self.probe.reached()[0], OFTEN)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_every_command_of_keygen_is_tried_again_when_the_tpm_is_busy(self):
+        self.tpm.make_persistent()
+        key = self.lab.make_key('x', pin=PIN)
+        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', self.lab.path('soft'))
+        # Each first command of a kind is refused as often as ESYS sends it again by itself, and more.
+        names = ('GetCapability', 'ReadPublic', 'TestParms', 'CreatePrimary', 'StartAuthSession', 'Create', 'Load',
+                 'Sign', 'ObjectChangeAuth', 'Import', 'FlushContext')
+        for options in (('-N', '', '-f', self.lab.path('keys/a')), ('-N', PIN, '-f', self.lab.path('keys/b')),
+                        ('-p', '-P', PIN, '-N', PIN, '-f', key.tpm), ('--supported',),
+                        ('-I', self.lab.path('soft'), '-N', PIN, '-f', self.lab.path('keys/c'))):
+            with self.subTest(options=options[0]), \
+                    self.probe.failing(*[f'TPM2_{name} answer 0x922 times=7' for name in names]):
+                self.keygen(*options)
+        with self.probe.failing(f'* answer 0x922 times={OFTEN}'):
+            self.keygen('-N', PIN, '-f', self.lab.path('keys/d'))
+            self.assertGreater(self.probe.reached()[0], OFTEN)
+        self.tpm.assert_no_handles()
+
+    def test_a_tpm_that_stays_busy_is_given_up_and_used_again_for_the_next_request(self):
+        key = self.lab.make_key('x')
+        agent = self.agent()
+        agent.sign_and_check(key)
+        with self.probe.failing('* answer 0x922'):
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        agent.process.wait_line('the TPM is busy')
+        agent.sign_and_check(key)
+
+    def test_a_full_tpm_is_tried_four_times_and_signs_where_it_has_found_room(self):
+        """Else the request fails, and the next one succeeds."""
+        key = self.lab.make_key('x')
+        agent = self.agent()
+        with agent.connect() as client:
+            for name, code in FULL.items():
+                with self.subTest(name):
+                    self.assertIsNotNone(client.sign(key.blob, b'data'))
+                    with self.probe.failing(f'TPM2_Sign answer {code:#x}'):
+                        self.assertIsNone(client.sign(key.blob, b'data'))
+                        self.assertEqual(self.probe.reached(), [4])
+                    for signs, loads in ((3, 0), (1, 2)):  # what has been given back is loaded anew
+                        with self.probe.failing(f'TPM2_Sign answer {code:#x} times={signs}',
+                                                f'TPM2_Load answer {code:#x} times={loads}'):
+                            self.assertIsNotNone(client.sign(key.blob, b'data'))
+                            self.assertEqual(self.probe.reached(), [signs + 1, 3])
+        agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_keygen_gives_up_on_a_full_tpm_after_four_tries(self):
+        for name, code in FULL.items():
+            with self.subTest(name), self.probe.failing(f'TPM2_Create answer {code:#x}'):
+                self.assert_error(self.keygen('-N', '', '-f', self.lab.path('keys/x'), status=None))
+                self.assertEqual(self.probe.reached(), [4])
+        self.tpm.assert_no_handles()
+
+
+class ContextGap(WithProbe):
+    """A TPM numbers saved sessions with 16 bits: when the oldest is that far behind, it answers TPM_RC_CONTEXT_GAP
+    until its owner has loaded and saved it again."""
+
+    NUMBERS, BATCH = 65536, 64  # signatures; requests under way
+
+    def setUp(self):
+        super().setUp()
+        self.tpm.make_persistent()
+        self.session = self.lab.path('session.ctx')
+        self.plain, self.guarded = self.lab.make_key('plain'), self.lab.make_key('guarded', pin=PIN)
+        self.our_agent = self.agent(env=Askpass(self.lab, PIN, PIN).env)
+        self.client = self.our_agent.connect()
+        self.addCleanup(self.client.socket.close)
+
+    def sign(self, key, count=1):
+        """All of them are answered with signatures."""
+        for done in range(0, count, self.BATCH):
+            now = min(self.BATCH, count - done)
+            self.client.send(frame(sign_request(key.blob, b'data')) * now)
+            self.assertEqual({self.client.read_frame()[0] for _ in range(now)}, {SIGN_RESPONSE})
+
+    def finish(self):
+        for key in (self.plain, self.guarded):
+            self.our_agent.sign_and_check(key)
+        self.our_agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_gap_in_a_signature_is_mended_within_the_request_and_leaves_a_neighbours_session_alone(self):
+        self.tpm.tool('tpm2_startauthsession', '-S', self.session, '--hmac-session')
+        for key in (self.plain, self.guarded):
+            self.probe.fail(f'TPM2_Sign answer {CONTEXT_GAP:#x} after=5 times=1')
+            self.sign(key, 10)
+            self.assertEqual(self.probe.reached(), [11])
+            self.tpm.tool('tpm2_sessionconfig', self.session)  # loads and saves it: it is as good as before
+        self.tpm.tool('tpm2_flushcontext', self.session)
+        self.finish()
+
+    def assert_only_new_sessions_are_refused(self):
+        # A PIN is kept once it has signed: it will be asked for again.
+        self.sign(self.plain)
+        self.assertIsNone(self.client.sign(self.guarded.blob, b'data'))
+        self.our_agent.process.wait_line('another program has kept a session for too long')
+        self.sign(self.plain)
+
+    def test_a_gap_stops_new_sessions_alone_and_is_outlived(self):
+        with self.probe.failing(f'TPM2_StartAuthSession answer {CONTEXT_GAP:#x}'):
+            self.assert_only_new_sessions_are_refused()
+        self.finish()
+
+    @slow
+    def test_a_real_gap_that_only_the_neighbour_can_mend_does_the_same(self):
+        neighbour = Neighbour(self.tpm)
+        with neighbour:
+            oldest = neighbour.save(neighbour.start_session())
+            session = neighbour.start_session()
+            neighbour.start_session()  # the last slot is not given away while there is a gap
+        saved = 0
+        with self.assertRaises(Refused) as refused:
+            while True:
+                with neighbour:  # swtpm serves one connection at a time: the agent has its turn in between
+                    for _ in range(self.NUMBERS // 16):
+                        context = neighbour.save(session)
+                        saved += 1
+                        self.assertEqual(neighbour.load(context), session)
+                self.sign(self.plain, self.BATCH)
+        self.assertEqual(refused.exception.code, CONTEXT_GAP)
+        self.assertGreater(saved, self.NUMBERS - 100)
+        self.assert_only_new_sessions_are_refused()
+        with neighbour:
+            neighbour.flush(neighbour.load(oldest))
+            neighbour.sessions.pop(0)
+            neighbour.leave()
+        self.finish()
+
+    @slow
+    def test_65536_signatures_in_a_row_beside_a_held_session(self):
+        self.tpm.tool('tpm2_startauthsession', '-S', self.session, '--hmac-session')
+        for key, count in ((self.guarded, self.NUMBERS // 64), (self.plain, self.NUMBERS), (self.guarded, 1)):
+            self.sign(key, count)
+        self.tpm.tool('tpm2_sessionconfig', self.session)
+        self.tpm.tool('tpm2_flushcontext', self.session)
+        self.finish()
+
+
+class TpmAccess(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.key = self.lab.make_key('x', pin=PIN)
+
+    def assert_told_by_all(self, tcti, *words, program=None, keys=None, status=1, **user):
+        """By every mode that needs a TPM, before any file is written."""
+        program = program or self.lab.bin
+        keys = keys or self.lab.keys
+        os.chmod(self.lab.make_folder('out'), 0o777)
+        before = contents(keys)
+        new = self.lab.path('out/new')
+        soft = self.lab.path('out/soft')
+        if not os.path.exists(soft):
+            self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', soft)
+            os.chmod(soft, 0o644)
+        for tool, options in (('keygen', ('-q', '-N', '', '-f', new)), ('keygen', ('--supported',)),
+                              ('keygen', ('-p', '-P', PIN, '-N', NEW, '-f', os.path.join(keys, 'x.tpm'))),
+                              ('keygen', ('--import', soft, '-N', '', '-f', new)),
+                              ('keygen', ('-A', '-f', self.lab.path('out'))),
+                              ('keygen', ('-A', '--hierarchy', 'owner', '-f', self.lab.path('out'))),
+                              ('agent', ('-l', self.lab.path('out/agent.sock'), '--key-dir', keys))):
+            with self.subTest(tool=tool, options=options):
+                result = self.lab.run(f'{program}/ssh-tpm-{tool}', *options, '--tcti', tcti, **user)
+                self.assert_error(result, *words, tool=f'ssh-tpm-{tool}', status=status)
+                self.assertIn('\nhint: ', '\n' + result.stderr)
+                self.assertEqual(contents(keys), before)
+                self.assertFalse(os.path.exists(new + '.tpm') or os.path.exists(self.lab.path('out/agent.sock')))
+
+    def nobodys(self):
+        """Programs and keys that another user may use."""
+        keys = self.lab.path('others')
+        shutil.copytree(self.lab.keys, keys)
+        for name in os.listdir(keys):
+            os.chown(os.path.join(keys, name), AS_NOBODY['user'], AS_NOBODY['group'])
+        os.chown(keys, AS_NOBODY['user'], AS_NOBODY['group'])
+        return {'program': self.lab.program_for_others(), 'keys': keys, 'env': NO_LEAK_CHECK, **AS_NOBODY}
+
+    def test_no_device(self):
+        path = self.lab.path('tpmrm0')
+        self.assert_told_by_all('device:' + path, f'no TPM at {path}', 'firmware settings', '--swtpm')
+
+    def test_a_file_is_no_device_and_nothing_is_written_to_it(self):
+        path = self.lab.write('file', 'a text')
+        self.assert_told_by_all('device:' + path, f'{path} is no device', '/dev/tpmrm0', status=2)
+        with open(path, encoding='ascii') as file:
+            self.assertEqual(file.read(), 'a text')
+
+    def test_a_socket_where_nobody_listens(self):
+        tcti = f"swtpm:path={self.lab.path('nobody')}"
+        self.assert_told_by_all(tcti, f'no TPM answers at "{tcti}"', '--tcti')
+
+    @needs_root
+    def test_a_device_of_another_group(self):
+        master, slave = os.openpty()
+        path = os.ttyname(slave)
+        os.chmod(path, 0o600)
+        self.assert_told_by_all('device:' + path, f'no permission to use the TPM at {path}', 'usermod -aG tss',
+                                **self.nobodys())
+        os.close(master)
+        os.close(slave)
+
+    @needs_root
+    def test_a_device_that_another_program_has_open(self):
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        path = os.ttyname(slave)
+        os.chmod(path, 0o666)
+        fcntl.ioctl(slave, termios.TIOCEXCL)  # open(2) says EBUSY from now on, as of /dev/tpm0
+        self.assert_told_by_all('device:' + path, f'another program has the TPM at {path} open', '/dev/tpmrm0',
+                                'fuser', **self.nobodys())
+        os.close(master)
+        os.close(slave)
+
+    def test_a_cleared_tpm_is_told_by_keygen_and_agent(self):
+        free = self.lab.make_key('free')
+        agent = Agent(self.lab)
+        agent.sign_and_check(free)
+        self.tpm.tool('tpm2_clear')
+        self.assertNotEqual(agent.ssh_keygen_sign(free).returncode, 0)
+        known = self.lab.path('state', 'ssh-tpm', 'known_tpms')
+        agent.process.wait_line(f'delete line 1 of {known}')
+        os.unlink(known)  # a person knows that it was cleared
+        self.assertNotEqual(agent.ssh_keygen_sign(free).returncode, 0)
+        agent.process.wait_line('belongs to another TPM, or the TPM was cleared')
+        agent.process.wait_line('make a new key')
+        result = self.lab.keygen('-p', '-f', self.key.tpm, '-P', PIN, '-N', NEW, status=1)
+        self.assert_error(result, 'belongs to another TPM, or the TPM was cleared', 'make a new key')
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+        agent.sign_and_check(self.lab.make_key('another'))
 
 
 if __name__ == '__main__':
