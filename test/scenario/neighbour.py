@@ -1,11 +1,17 @@
-"""Another user of the TPM, who speaks to swtpm byte by byte (TPM 2.0 Part 3) and leaves behind what it likes."""
+"""Another user of the TPM, who speaks to swtpm byte by byte (TPM 2.0 Part 3) and leaves behind what it likes; for what
+must take no time between two requests, too."""
 
 import socket
 import struct
 
+from bus import exchanges
+
 NO_SESSIONS, SESSIONS = 0x8001, 0x8002
 CREATE_PRIMARY, CONTEXT_LOAD, CONTEXT_SAVE, FLUSH, START_SESSION = 0x131, 0x161, 0x162, 0x165, 0x176
+GET_CAPABILITY, HANDLES, PROPERTIES, LOCKOUT_COUNTER = 0x17a, 1, 6, 0x20e
+TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000
 RH_NULL = 0x40000007
+NO_SUCH_HANDLE = 0x1cb  # TPM_RC_HANDLE of parameter 1: TPM2_FlushContext of what is not there
 OBJECT_MEMORY, SESSION_MEMORY, CONTEXT_GAP = 0x902, 0x903, 0x901
 OBJECT, HMAC_SESSION = 0x80, 0x02  # the first byte of a handle
 # What gives a handle out, and what takes it back: by their command codes.
@@ -89,21 +95,18 @@ class Neighbour:
     def flush(self, handle):
         self.send(NO_SESSIONS, FLUSH, struct.pack('>I', handle))
 
+    def capability(self, kind, first, most):
+        """The values of a kind: handles, or pairs of a property and its value."""
+        body = self.send(NO_SESSIONS, GET_CAPABILITY, struct.pack('>III', kind, first, most))
+        size = 8 if kind == PROPERTIES else 4
+        count = struct.unpack('>I', body[5:9])[0]
+        return [body[9 + size * number:9 + size * (number + 1)] for number in range(count)]
+
     def leave(self):
         """Gives everything back."""
         for handle in self.objects + self.sessions:
             self.flush(handle)
         self.objects, self.sessions = [], []
-
-
-def exchanges(recording):
-    """The commands and responses that a Probe has recorded, in pairs."""
-    messages = []
-    while recording:
-        size = struct.unpack('>I', recording[2:6])[0]
-        messages.append(recording[:size])
-        recording = recording[size:]
-    return list(zip(messages[::2], messages[1::2]))
 
 
 def held(recording):
@@ -118,3 +121,25 @@ def held(recording):
         sessions = sum(handle[0] == HMAC_SESSION for handle in handles)
         counts.append((len(handles) - sessions, sessions))
     return counts
+
+
+def wrong_tries(tpm):
+    """The dictionary-attack counter."""
+    with Neighbour(tpm) as neighbour:
+        number, value = struct.unpack('>II', neighbour.capability(PROPERTIES, LOCKOUT_COUNTER, 1)[0])
+    if number != LOCKOUT_COUNTER:
+        raise AssertionError(f'not the counter: {number:#x}')
+    return value
+
+
+def flush_all(tpm):
+    """What a resource manager does with all that a closed descriptor has left in the TPM. For a moment when
+    nobody uses it; an idle agent may give back its own meanwhile."""
+    with Neighbour(tpm) as neighbour:
+        for first in (TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS):
+            for handle in neighbour.capability(HANDLES, first, 64):
+                try:
+                    neighbour.flush(*struct.unpack('>I', handle))
+                except Refused as refused:
+                    if refused.code != NO_SUCH_HANDLE:
+                        raise
