@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
-"""One client's greed, or a shortage, is not felt by the others. test/bench/load has the figures."""
+"""One client's greed, or a shortage, is not felt by the others, who have the TPM in turn; and an agent that has served
+for long is as it was at first. test/bench/load has the figures."""
 
+import contextlib
 import os
 import random
 import resource
-import time
+import signal
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario, wait_until
+from bus import signatures
+from lab import Scenario, slow, wait_until
 from protocol import (EXTENSION_FAILURE, FAILURE, IDENTITIES_ANSWER, LOCK, MAX_FRAME, REMOVE_ALL, REMOVE_ALL_RSA,
-                      REQUEST_IDENTITIES, SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, UNLOCK, Connection, extension,
-                      frame, lock, readable, remove_identity, sign_request, string, tpm_add_key, u32, unlock)
-from resources import cpu, descriptors_at_rest, is_sanitized, rss
-from swtpm import Swtpm
+                      REQUEST_IDENTITIES, RSA_SHA2_256, SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, UNLOCK, Connection,
+                      extension, frame, lock, read_signature, readable, remove_identity, sign_request, string,
+                      tpm_add_key, u32, unlock)
+from resources import cpu, descriptors, descriptors_at_rest, is_sanitized, rss
+from softkey import SoftKey
+from swtpm import Probe, Swtpm
 
 LIST = frame(bytes([REQUEST_IDENTITIES]))
 PIN = 'correct horse 42'
 MIB = 1024  # in KiB
+QUEUED = 400  # signatures that a greedy client asks for
+LARGE = 150  # bytes of a reply: of a signature with P-521, not with P-256
 SANITIZED = is_sanitized(os.environ['SSH_TPM_BUILD'])
 
 
@@ -108,7 +115,7 @@ class Limits(Scenario):
         process.wait_line('Agent pid')
         bad = extension(b'session-bind@openssh.com', b'x')  # each costs a line of the log
         with Connection(path) as client, Connection(path) as other:
-            for _ in range(5000):
+            for _ in range(2000):  # a pipe has room for a thousand
                 self.assertEqual(client.request(bad)[0], EXTENSION_FAILURE)
             self.assertEqual(len(other.list()), 1)
             self.assertIsNotNone(other.sign(self.key.blob, b'data'))
@@ -126,7 +133,7 @@ class Limits(Scenario):
         good = string(b'ecdsa-sha2-nistp256')  # a body that is wrong only further on
         for number in set(range(256)) - {REQUEST_IDENTITIES, REMOVE_ALL, REMOVE_ALL_RSA}:
             lies = [u32(chance.randrange(1 << 31, 1 << 32)) + chance.randbytes(chance.randrange(300))
-                    for _ in range(20)]
+                    for _ in range(6)]
             bodies = [b'', b'\0', b'\0\0\0', *lies]
             if number not in (LOCK, UNLOCK):  # whose first string is all there is to them
                 bodies += [good + lie for lie in lies]
@@ -154,37 +161,29 @@ class Limits(Scenario):
         self.assertEqual(len(agent.listed()), 1)
         self.assertLess(self.growth(agent, before), MIB)
 
-    def test_a_frame_that_is_begun_must_be_whole_within_half_a_minute(self):
+    def test_a_frame_that_is_begun_must_be_whole_in_time(self):
+        """Half a minute; who has begun none may be idle for ever."""
         agent = Agent(self.lab)
-        idle, *slow = self.connect(agent, 5)
-        begun = time.monotonic()
-        for client in slow:
+        idle, *begun = self.connect(agent, 5)
+        for client in begun:
             client.send(LIST * 2 + LIST[:3])
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
-        self.assertEqual(readable(slow, 25), [])
-        for client in slow:
+        for client in begun:
             self.assertIsNone(client.read_frame())
-        self.assertLess(time.monotonic() - begun, 50)
         self.assertEqual(len(idle.list()), 1)
 
-    def test_a_client_that_floods_and_does_not_read_delays_nobody_and_costs_little(self):
+    def test_a_client_that_floods_and_does_not_read_costs_little_and_others_are_served(self):
         agent = Agent(self.lab)
         agent.listed()
         before = rss(agent.process.pid)
         (greedy,) = self.connect(agent, 1)
         greedy.socket.setblocking(False)
         with agent.connect() as other:
-            times = []
             for _ in range(300):
-                try:
+                with contextlib.suppress(BlockingIOError):
                     greedy.socket.send(LIST * 1000)
-                except BlockingIOError:
-                    pass
-                start = time.monotonic()
-                other.list()
-                times.append(time.monotonic() - start)
-        self.assertLess(sorted(times)[len(times) // 2], 0.05)
+                self.assertEqual(len(other.list()), 1)
         self.assertLess(self.growth(agent, before), 2 * MIB)
 
     def assert_others_are_served(self, agent, listed):
@@ -222,6 +221,162 @@ class Limits(Scenario):
             self.assert_others_are_served(agent, 1)
             self.assertEqual(readable([waiting], 0), [])
         self.assertEqual(waiting.read_frame()[0], FAILURE)  # the lock has ended the request
+
+
+class Fairness(Scenario):
+    """Who asks for hundreds of signatures delays another's single one by one of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.probe = Probe(self.tpm)
+        self.greedy_key = self.lab.make_key('greedy')
+        self.key = self.lab.make_key('modest', bits=521)
+        self.agent = Agent(self.lab, tcti=self.probe.tcti)
+        with self.agent.connect() as client:  # both keys are loaded, and known by their answers
+            client.sign(self.greedy_key.blob, b'data')
+            client.sign(self.key.blob, b'data')
+        small, large = signatures(self.probe.bytes())
+        self.assertLess(small, LARGE)
+        self.assertGreater(large, LARGE)
+
+    @contextlib.contextmanager
+    def greedy(self, count=1):
+        """Clients that have each queued hundreds of signatures, and have had one of them."""
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(self.agent.connect()) for _ in range(count)]
+            for client in clients:
+                client.send(frame(sign_request(self.greedy_key.blob, b'mine')) * QUEUED)
+            for client in clients:
+                self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+            yield clients
+
+    def sent_behind(self, client):
+        """Sends the single request while the TPM rests, so that it is certain what was before it: the
+        signatures on the bus so far."""
+        with self.tpm.stopped():
+            client.send(frame(sign_request(self.key.blob, b'yours')))
+            with self.agent.connect() as witness:  # that the agent has read it
+                witness.list()
+                witness.list()
+            return len(signatures(self.probe.bytes()))
+
+    def delay(self, clients):
+        """How many signatures of others come between the request and its answer."""
+        with self.agent.connect() as client:
+            before = self.sent_behind(client)
+            self.assertEqual(read_signature(client.read_frame())[0], 'ecdsa-sha2-nistp521')
+        after = signatures(self.probe.bytes())[before:]
+        self.assertEqual(len([size for size in after if size > LARGE]), 1)
+        self.assertEqual(readable(clients, 60), clients)  # their turn comes, too
+        return next(place for place, size in enumerate(after) if size > LARGE)
+
+    def test_one_client_with_hundreds_delays_another_by_one(self):
+        with self.greedy() as clients:
+            for _ in range(10):
+                # That which the TPM works on, which no agent can take back.
+                self.assertLessEqual(self.delay(clients), 1)
+
+    def test_each_of_several_delays_it_by_one(self):
+        with self.greedy(5) as clients:
+            for _ in range(5):
+                self.assertLessEqual(self.delay(clients), 5)
+
+    def test_clients_that_have_left_delay_nobody(self):
+        idle = descriptors_at_rest(self.agent)
+        with self.tpm.stopped():
+            before = len(signatures(self.probe.bytes()))
+            for _ in range(200):
+                with self.agent.connect() as client:
+                    client.send(frame(sign_request(self.greedy_key.blob, b'mine')))
+            # One may be under way, which keeps its client's descriptor and has one to the TPM.
+            wait_until(lambda: descriptors_at_rest(self.agent) <= idle + 2, 'all that have left to go')
+            with self.agent.connect() as client:
+                client.send(frame(sign_request(self.key.blob, b'yours')))
+                with self.agent.connect() as witness:
+                    witness.list()
+                    witness.list()
+                os.kill(self.tpm.process.pid, signal.SIGCONT)
+                self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+        after = signatures(self.probe.bytes())[before:]
+        self.assertLessEqual(len([size for size in after if size < LARGE]), 1)
+
+    def test_two_greedy_clients_have_turns(self):
+        with self.agent.connect() as one, self.agent.connect() as other:
+            with self.tpm.stopped():
+                before = len(signatures(self.probe.bytes()))
+                one.send(frame(sign_request(self.greedy_key.blob, b'mine')) * 100)
+                other.send(frame(sign_request(self.key.blob, b'yours')) * 100)
+                with self.agent.connect() as witness:
+                    witness.list()
+                    witness.list()
+            for _ in range(50):
+                self.assertEqual(other.read_frame()[0], SIGN_RESPONSE)
+            share = [size > LARGE for size in signatures(self.probe.bytes())[before:before + 100]]
+            # Not always in turn: who has had an answer must be quick with the next one.
+            self.assertIn(sum(share), range(30, 71))
+
+    def test_all_that_was_queued_is_signed_in_its_order(self):
+        with self.agent.connect() as client:
+            keys = [self.greedy_key, self.key] * 20
+            client.send(b''.join(frame(sign_request(key.blob, b'data')) for key in keys))
+            algorithms = [read_signature(client.read_frame())[0] for _ in keys]
+        self.assertEqual(algorithms, ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp521'] * 20)
+
+    def test_a_greedy_client_that_leaves_takes_its_queue_along(self):
+        with self.greedy():
+            pass
+        with self.agent.connect() as client:
+            before = self.sent_behind(client)
+            client.read_frame()
+            for _ in range(20):
+                self.assertIsNotNone(client.sign(self.key.blob, b'yours'))
+        after = signatures(self.probe.bytes())[before:]
+        self.assertLessEqual(len([size for size in after if size < LARGE]), 1)
+
+
+class Soak(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.keys = [self.lab.make_key('a'), self.lab.make_key('b', 'rsa', 2048), self.lab.make_key('c', pin=PIN)]
+        self.soft = SoftKey(self.lab, self.lab.path('soft'))
+        self.askpass = Askpass(self.lab, PIN)
+        self.agent = Agent(self.lab, env=self.askpass.env)
+
+    def serve(self, rounds):
+        """Clients come, list, sign, leave in the middle, add a key and take it out again."""
+        with self.agent.connect() as stays:
+            for number in range(rounds):
+                key = self.keys[number % len(self.keys)]
+                with self.agent.connect() as client:
+                    for _ in range(20):
+                        client.list()
+                    self.assertIsNotNone(client.sign(key.blob, b'data %d' % number, RSA_SHA2_256))
+                with self.agent.connect() as hasty:  # goes before it is answered
+                    hasty.send(frame(sign_request(key.blob, b'data')))
+                with self.agent.connect() as breaks_off:  # and inside a frame
+                    breaks_off.send(frame(sign_request(key.blob, b'data'))[:-1])
+                if number % 20 == 0:
+                    self.agent.ssh_add('-q', self.soft.path, status=0)
+                    self.agent.ssh_add('-q', '-d', self.soft.path, status=0)
+                self.assertEqual(len(stays.list()), len(self.keys))
+
+    def test_memory_descriptors_and_the_tpm_are_as_before(self, rounds=50):
+        pid = self.agent.process.pid
+        self.serve(rounds // 2)
+        memory, open_files = rss(pid), descriptors(pid)
+        self.serve(rounds)
+        wait_until(lambda: descriptors(pid) <= open_files, 'the end of all connections')
+        if not SANITIZED:
+            self.assertLess(rss(pid) - memory, MIB // 2)
+        self.assertEqual(len(self.askpass.questions()), 1)
+        self.agent.stop()
+        self.tpm.assert_no_handles()
+
+    @slow
+    def test_so_they_are_after_more_of_it(self):
+        self.test_memory_descriptors_and_the_tpm_are_as_before(300)
 
 
 if __name__ == '__main__':
