@@ -8,7 +8,8 @@ from bus import exchanges
 
 NO_SESSIONS, SESSIONS = 0x8001, 0x8002
 CREATE_PRIMARY, CONTEXT_LOAD, CONTEXT_SAVE, FLUSH, START_SESSION = 0x131, 0x161, 0x162, 0x165, 0x176
-GET_CAPABILITY, HANDLES, PROPERTIES, LOCKOUT_COUNTER = 0x17a, 1, 6, 0x20e
+GET_CAPABILITY, HANDLES, PROPERTIES = 0x17a, 1, 6
+LOCKOUT_COUNTER, MAX_AUTH_FAIL = 0x20e, 0x20f
 TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000
 RH_NULL = 0x40000007
 NO_SUCH_HANDLE = 0x1cb  # TPM_RC_HANDLE of parameter 1: TPM2_FlushContext of what is not there
@@ -98,9 +99,20 @@ class Neighbour:
     def capability(self, kind, first, most):
         """The values of a kind: handles, or pairs of a property and its value."""
         body = self.send(NO_SESSIONS, GET_CAPABILITY, struct.pack('>III', kind, first, most))
-        size = 8 if kind == PROPERTIES else 4
+        form = '>II' if kind == PROPERTIES else '>I'
         count = struct.unpack('>I', body[5:9])[0]
-        return [body[9 + size * number:9 + size * (number + 1)] for number in range(count)]
+        return list(struct.iter_unpack(form, body[9:9 + count * struct.calcsize(form)]))
+
+    def property(self, number):
+        (found, value), = self.capability(PROPERTIES, number, 1)
+        if found != number:
+            raise AssertionError(f'property {found:#x} instead of {number:#x}')
+        return value
+
+    def all_handles(self):
+        """Of transient objects and of sessions, whoever they belong to."""
+        return [handle for first in (TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS)
+                for handle, in self.capability(HANDLES, first, 64)]
 
     def leave(self):
         """Gives everything back."""
@@ -123,23 +135,13 @@ def held(recording):
     return counts
 
 
-def wrong_tries(tpm):
-    """The dictionary-attack counter."""
-    with Neighbour(tpm) as neighbour:
-        number, value = struct.unpack('>II', neighbour.capability(PROPERTIES, LOCKOUT_COUNTER, 1)[0])
-    if number != LOCKOUT_COUNTER:
-        raise AssertionError(f'not the counter: {number:#x}')
-    return value
-
-
 def flush_all(tpm):
     """What a resource manager does with all that a closed descriptor has left in the TPM. For a moment when
     nobody uses it; an idle agent may give back its own meanwhile."""
     with Neighbour(tpm) as neighbour:
-        for first in (TRANSIENT, LOADED_SESSIONS, SAVED_SESSIONS):
-            for handle in neighbour.capability(HANDLES, first, 64):
-                try:
-                    neighbour.flush(*struct.unpack('>I', handle))
-                except Refused as refused:
-                    if refused.code != NO_SUCH_HANDLE:
-                        raise
+        for handle in neighbour.all_handles():
+            try:
+                neighbour.flush(handle)
+            except Refused as refused:
+                if refused.code != NO_SUCH_HANDLE:
+                    raise

@@ -5,8 +5,8 @@ import fcntl
 import os
 import socket
 
-import raw_tpm
 from lab import read, wait_until
+from neighbour import LOCKOUT_COUNTER, Neighbour
 
 STORAGE_KEY = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'
 
@@ -71,13 +71,19 @@ class Swtpm:
         self.lab.run('swtpm_ioctl', '-i', '--unix', self.path + '.ctrl', status=0)
         self.tool('tpm2_startup', '-c')
 
+    def property(self, number):
+        """One of the TPM's properties (TPM 2.0 part 2, 6.13), as it says it in whatever state."""
+        with Neighbour(self) as asking:
+            return asking.property(number)
+
     def wrong_tries(self):
         """The dictionary-attack counter."""
-        return raw_tpm.wrong_tries(self)
+        return self.property(LOCKOUT_COUNTER)
 
     def handles(self):
-        """The transient objects and the sessions that the TPM holds."""
-        return [(kind, f'{handle:#x}') for kind, handle in raw_tpm.handles(self)]
+        """The transient objects and the sessions that the TPM holds: pairs of their kind, the first byte, and all."""
+        with Neighbour(self) as asking:
+            return [(handle >> 24, hex(handle)) for handle in asking.all_handles()]
 
     def assert_no_handles(self):
         held = self.handles()

@@ -14,7 +14,7 @@ import unittest
 from agent import Agent, Askpass
 from lab import Scenario, slow, wait_until
 from libcrypto import Verifier
-from neighbour import flush_all, wrong_tries
+from neighbour import flush_all
 from protocol import FAILURE, RSA_SHA2_256, frame, readable, sign_request
 from resources import descriptors_at_rest, is_sanitized, rss
 from swtpm import Probe, Swtpm
@@ -48,7 +48,7 @@ class TpmLoss(Scenario):
         self.counter = itertools.count()
         for key in self.keys:
             self.assertTrue(self.signs(key))
-        self.assertEqual(wrong_tries(self.tpm), 0)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
 
     def signs(self, key):
         """False for a refusal. A signature must be good."""
@@ -68,7 +68,7 @@ class TpmLoss(Scenario):
         flush_all(self.tpm)
 
     def assert_nothing_spent(self):
-        self.assertEqual(wrong_tries(self.tpm), 0)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
         self.assertEqual(len(self.askpass.questions()), 1)
 
     def survive(self, key, command, faults=FAULTS):
