@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 """Dictionary-attack protection, told with the TPM's own numbers; the last try is spent on a person's word alone;
-and a TPM in lockout goes on signing with the keys that have no PIN."""
+and a TPM in lockout goes on signing with the keys that have no PIN. And tpm-try-pin@ssh-tpm: the agent has the TPM try
+a PIN, and remembers it for no other key than it was for."""
 
-import re
+import os
 import unittest
 
-from agent import Agent, Askpass
+from agent import Agent, Askpass, ours
 from lab import Scenario, contents, read_key, wait_until
-from swtpm import Probe, Swtpm
+from neighbour import LOCKOUT_COUNTER, MAX_AUTH_FAIL
+from protocol import KEPT, NOT_KEPT, SESSION_BIND, WRONG, extension, lock, read_pin_outcome, try_pin, unlock
+from softkey import SoftKey
+from swtpm import STORAGE_KEY, Probe, Swtpm
 from terminal import Terminal
 
 PIN, WRONG, NEW = 'the right pin 1', 'the wrong pin 2', 'a new pin 3'
+OTHER = b'another one'
 LAST = 'LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) '
 ASK_OLD = 'Enter old passphrase: '
 SAVED = 'saved with the new passphrase'
@@ -27,13 +32,8 @@ class Lockout(Scenario):
     def limit(self, tries, interval, recovery=600):
         self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', str(tries), '-t', str(interval), '-l', str(recovery))
 
-    def property(self, name):
-        """As the TPM says it, in whatever state."""
-        printed = self.tpm.tool('tpm2_getcap', 'properties-variable')
-        return int(re.search(rf'{name}: *(\w+)', printed)[1], 16)
-
     def tries_left(self):
-        return self.property('MAX_AUTH_FAIL') - self.property('LOCKOUT_COUNTER')
+        return self.tpm.property(MAX_AUTH_FAIL) - self.tpm.property(LOCKOUT_COUNTER)
 
     def change(self, old, *, key=None, status=1, **more):
         return self.lab.keygen('-p', '-f', (key or self.key).tpm, '-P', old, '-N', NEW, status=status, **more)
@@ -95,7 +95,7 @@ class Lockout(Scenario):
         self.assertEqual(self.tries_left(), 1)
         self.assertEqual(contents(self.lab.keys), before)
 
-    def test_at_a_terminal_yes_spends_it_and_the_right_pin_works(self):
+    def test_at_a_terminal_yes_spends_it_and_the_right_pin_works_or_the_tpm_locks_and_says_for_how_long(self):
         self.spend(1)
         with self.change_on_terminal() as terminal:
             self.assertTrue(terminal.answer(LAST, 'y'))
@@ -104,9 +104,6 @@ class Lockout(Scenario):
             self.assertIn(SAVED, terminal.transcript)
             self.assertEqual(terminal.transcript.count('LAST TRY'), 1)
         self.assertEqual(self.tries_left(), 1)
-
-    def test_at_a_terminal_yes_and_a_wrong_pin_lock_and_the_error_says_for_how_long(self):
-        self.spend(1)
         with self.change_on_terminal() as terminal:
             terminal.answer(LAST, 'yes')
             terminal.answer(ASK_OLD, WRONG)
@@ -127,8 +124,7 @@ class Lockout(Scenario):
 
     def test_a_wrapped_key_is_tried_under_the_same_rules(self):
         parent = self.lab.path('parent.pem')
-        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256:aes128cfb', '-a',
-                       'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt',
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256:aes128cfb', '-a', STORAGE_KEY,
                        '-c', self.lab.path('parent.ctx'), '-f', 'pem', '-o', parent)
         source, wrapped = self.lab.path('soft'), self.lab.path('wrapped')
         self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', source)
@@ -185,7 +181,9 @@ class Lockout(Scenario):
         self.assertEqual(askpass.questions(), [])
         agent.process.wait_line('the TPM is locked')
         self.assert_told(agent.log(), 'every 10 minutes', '30 minutes')
+        before = contents(self.lab.keys)
         result = self.change(PIN, env={'SSH_TPM_TCTI': probe.tcti})
+        self.assertEqual(contents(self.lab.keys), before)
         self.assert_error(result, 'has no lockout password')
         self.assert_told(result.stderr, 'every 10 minutes', '30 minutes')
         self.assertNotIn('TPM2_Sign', probe.take())
@@ -232,7 +230,7 @@ class Lockout(Scenario):
     def test_the_only_try_of_a_limit_of_one_is_the_last(self):
         self.limit(1, 600)
         self.assert_error(self.change(WRONG), 'LAST TRY')
-        self.assertEqual(self.property('LOCKOUT_COUNTER'), 0)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
 
     def test_wrong_pins_of_exempt_keys_are_not_counted_and_may_be_tried_always(self):
         exempt = self.lab.make_key('exempt')
@@ -246,6 +244,78 @@ class Lockout(Scenario):
         self.change(WRONG, key=exempt, env={'SSH_TPM_TCTI': probe.tcti})
         probe.take(refused=('TPM2_Sign 0x000009a2',))  # TPM_RC_BAD_AUTH
         self.change(PIN, key=exempt, status=0)
+
+
+@ours
+class TryPin(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.askpass = Askpass(self.lab)  # which has no answer
+
+    def agent(self, *options, **more):
+        return Agent(self.lab, *options, env=self.askpass.env, **more)
+
+    def outcome(self, connection, key, pin):
+        return read_pin_outcome(connection.request(try_pin(key.blob, pin)))
+
+    def test_a_key_without_a_pin_takes_any_never_asks_for_one_and_does_not_trouble_the_tpm(self):
+        key, soft, probe = self.lab.make_key('x'), SoftKey(self.lab, self.lab.path('soft')), Probe(self.tpm)
+        agent = self.agent(tcti=probe.tcti)
+        agent.ssh_add(soft.path, status=0)
+        with agent.connect() as connection:
+            for chosen in (key, soft.key):
+                for pin in (OTHER, b''):
+                    probe.take()
+                    self.assertEqual(self.outcome(connection, chosen, pin), KEPT)
+                    self.assertEqual([name for name in probe.take() if name != 'TPM2_FlushContext'], [])
+                    self.assertIsNotNone(connection.sign(chosen.blob, b'data'))
+        self.assertEqual(self.askpass.questions(), [])
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+
+    def test_the_right_pin_is_known_from_then_on(self):
+        key, second = self.lab.make_key('x', pin=PIN), self.lab.make_key('y', pin=PIN)
+        agent = self.agent()
+        with agent.connect() as connection:
+            self.assertEqual(self.outcome(connection, key, PIN.encode()), KEPT)
+            self.assertIsNotNone(connection.sign(key.blob, b'data'))
+            self.assertEqual(self.askpass.questions(), [])
+            self.assertIsNone(connection.sign(second.blob, b'data'))
+        self.assertEqual(len(self.askpass.questions()), 1)
+
+    def test_a_wrong_pin_is_not_kept_and_one_that_was_known_is_forgotten(self):
+        key = self.lab.make_key('x', pin=PIN)
+        agent = self.agent()
+        with agent.connect() as connection:
+            self.assertEqual(self.outcome(connection, key, PIN.encode()), KEPT)
+            self.assertEqual(self.outcome(connection, key, OTHER), WRONG)
+            told = agent.process.wait_line("a wrong PIN for key 'x'")
+            self.assertIn(f'(pid {os.getpid()})', told)
+            self.assertIsNone(connection.sign(key.blob, b'data'))
+        self.assertEqual(len(self.askpass.questions()), 1)
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+
+    def test_without_a_cache_the_right_pin_is_not_kept(self):
+        key = self.lab.make_key('x', pin=PIN)
+        agent = self.agent('--no-cache')
+        with agent.connect() as connection:
+            self.assertEqual(self.outcome(connection, key, PIN.encode()), NOT_KEPT)
+            self.assertIsNone(connection.sign(key.blob, b'data'))
+        self.assertEqual(len(self.askpass.questions()), 1)
+
+    def test_it_is_refused_where_others_could_guess(self):
+        key = self.lab.make_key('x', pin=PIN)
+        agent = self.agent()
+        stranger = SoftKey(self.lab, self.lab.path('soft'))
+        with agent.connect() as owner, agent.connect() as bound:
+            self.assertIsNone(self.outcome(owner, stranger.key, PIN.encode()))  # not a key of the agent
+            self.assertEqual(bound.request(extension(SESSION_BIND)), b'\x1c')   # from afar, or so it tried
+            self.assertIsNone(self.outcome(bound, key, PIN.encode()))
+            self.assertEqual(owner.request(lock(b'x')), b'\x06')
+            self.assertNotEqual(owner.request(try_pin(key.blob, PIN.encode()))[0], 29)
+            self.assertEqual(owner.request(unlock(b'x')), b'\x06')
+            self.assertIsNone(owner.sign(key.blob, b'data'))
+        self.assertEqual(self.tpm.wrong_tries(), 0)
 
 
 if __name__ == '__main__':
