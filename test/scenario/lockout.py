@@ -6,10 +6,11 @@ a PIN, and remembers it for no other key than it was for."""
 import os
 import unittest
 
+import protocol
 from agent import Agent, Askpass, ours
 from lab import Scenario, contents, read_key, wait_until
 from neighbour import LOCKOUT_COUNTER, MAX_AUTH_FAIL
-from protocol import KEPT, NOT_KEPT, SESSION_BIND, WRONG, extension, lock, read_pin_outcome, try_pin, unlock
+from protocol import KEPT, NOT_KEPT, SESSION_BIND, extension, lock, read_pin_outcome, try_pin, unlock
 from softkey import SoftKey
 from swtpm import STORAGE_KEY, Probe, Swtpm
 from terminal import Terminal
@@ -288,7 +289,7 @@ class TryPin(Scenario):
         agent = self.agent()
         with agent.connect() as connection:
             self.assertEqual(self.outcome(connection, key, PIN.encode()), KEPT)
-            self.assertEqual(self.outcome(connection, key, OTHER), WRONG)
+            self.assertEqual(self.outcome(connection, key, OTHER), protocol.WRONG)
             told = agent.process.wait_line("a wrong PIN for key 'x'")
             self.assertIn(f'(pid {os.getpid()})', told)
             self.assertIsNone(connection.sign(key.blob, b'data'))
