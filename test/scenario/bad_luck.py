@@ -99,22 +99,6 @@ class BadLuck(Scenario):
                 self.assertRegex(result.stderr, r'(?i)permission')
                 self.assertEqual(self.everything(), before)
 
-    def test_without_a_tpm_every_mode_that_needs_one_says_so(self):
-        key, locked = self.lab.make_key('x'), self.lab.make_key('y', pin=PIN)
-        soft = SoftKey(self.lab, self.lab.path('soft'))
-        for options in (('-N', '', '-f', self.lab.path('keys/z')), ('-p', '-f', key.tpm, '-N', PIN),
-                        ('--supported',), ('-p', '-f', locked.tpm, '-P', PIN, '-N', ''),
-                        ('--import', soft.path, '-N', '')):
-            with self.subTest(options=options):
-                self.refuse(*options, env=self.lab.no_tpm, words=('hint: ', '--swtpm'))
-
-    def test_a_tpm_that_has_gone_away_is_an_error(self):
-        key = self.lab.make_key('x', pin=PIN)
-        self.tpm.process.end()
-        for options in (('-N', '', '-f', self.lab.path('keys/z')),
-                        ('-p', '-f', key.tpm, '-P', PIN, '-N', '')):
-            self.refuse(*options)
-
     def full_disk(self, *options, files, room):
         """The outcome of keygen on a full disk, and what was there before and afterwards."""
         folder = self.lab.make_folder('full')

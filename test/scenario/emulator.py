@@ -3,7 +3,6 @@
 
 import fcntl
 import os
-import re
 import select
 import signal
 import subprocess
@@ -158,6 +157,7 @@ class Emulator(Scenario):
         self.assertNotIn(None, results)
 
     def test_a_program_that_is_stopped_in_its_turn_is_named_and_costs_one_wait_for_all(self):
+        limit = self.lab.limit('emulator_turn', 2, real=60)
         key = self.key('x')
         agent = self.agent()
         agent.sign_and_check(key)
@@ -178,7 +178,7 @@ class Emulator(Scenario):
                 self.assertEqual(client.read_frame(), bytes([FAILURE]))
                 client.socket.close()
         agent.process.wait_line(f'(pid {os.getpid()})')
-        self.assertRegex(agent.log(), r'has kept the emulator to itself for \d+ s or more')
+        agent.process.wait_line(f'has kept the emulator to itself for {limit} s or more')
         agent.process.wait_line(f'fuser -v {self.state}/turn.lock')
         agent.sign_and_check(key)
         agent.stop()
@@ -235,6 +235,7 @@ class Emulator(Scenario):
         agent.stop()
 
     def test_what_commands_that_were_not_waited_for_leave_is_flushed(self):
+        limit = self.lab.limit('tpm_command', 2, real=10)
         key = self.key('x')
         agent = self.agent()
         emulator, = self.emulators()
@@ -247,7 +248,7 @@ class Emulator(Scenario):
                 os.kill(emulator, signal.SIGCONT)
             agent.sign_and_check(key)
         agent.stop()  # all that it said is read
-        self.assertEqual(len(re.findall(r'did not answer within \d+ s \(TPM2_Load\)', agent.log())), 4)
+        self.assertEqual(agent.log().count(f'did not answer within {limit} s (TPM2_Load)'), 4)
 
 
 if __name__ == '__main__':

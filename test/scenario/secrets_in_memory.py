@@ -322,11 +322,6 @@ class OtherProcesses(Scenario):
                 self.assertEqual(os.stat(f'/proc/{self.ordinary.pid}/{name}').st_uid, NOBODY)
                 self.assertEqual(os.stat(f'/proc/{self.agent.process.pid}/{name}').st_uid, 0)
 
-    def test_it_leaves_no_core(self):
-        with open(f'/proc/{self.agent.process.pid}/limits', encoding='ascii') as file:
-            limit, = (line.split() for line in file if line.startswith('Max core file size'))
-        self.assertEqual(limit[4], '0')  # the hard limit is kept for the command that an agent may run
-
 
 if __name__ == '__main__':
     unittest.main()

@@ -29,7 +29,8 @@ class WithTpm(Scenario):
         self.probe = Probe(self.tpm)
 
     def agent(self, pin='', **more):
-        agent = Agent(self.lab, tcti=self.probe.tcti, env=Askpass(self.lab, *[pin] * len(KINDS)).env, **more)
+        askpass = Askpass(self.lab, *[pin] * len(KINDS), name='askpass' + pin)
+        agent = Agent(self.lab, tcti=self.probe.tcti, env=askpass.env, **more)
         self.probe.take()  # before any client, it may look whether there is a persistent storage key
         return agent
 
@@ -195,21 +196,28 @@ class Commands(WithTpm):
         self.tpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000001')
         both_sign()
 
-    def test_an_idle_agent_gives_back_what_it_holds_and_so_does_one_that_ends(self):
+    def test_an_idle_agent_gives_back_what_it_holds(self):
+        self.lab.limit('tpm_idle', 0.5, real=5)
         for pin in ('', PIN):
             with self.subTest(pin=pin):
                 key = self.lab.make_key('x' + pin, pin=pin)
                 agent = self.agent(pin)
                 self.commands_of_a_signature(agent, key)
-                self.probe.wait_for(FLUSH, deadline=60)
                 wait_until(lambda: not self.tpm.handles(), 'the idle agent to give back its handles')
-                self.assertEqual(set(self.probe.take()), {FLUSH})
+                self.assertLessEqual(set(self.probe.take()), {FLUSH})
                 again = self.commands_of_a_signature(agent, key)
-                self.assertEqual(again[-1], SIGN)
                 self.assertIn(LOAD, again)
+                self.assertIn(SIGN, again)
                 agent.stop()
-                self.assertEqual(set(self.probe.take()), {FLUSH})
-                self.tpm.assert_no_handles()
+
+    def test_the_end_of_the_agent_gives_back_what_it_holds(self):
+        key = self.lab.make_key('x', pin=PIN)
+        agent = self.agent(PIN)
+        self.commands_of_a_signature(agent, key)
+        self.assertNotEqual(self.tpm.handles(), [])
+        agent.stop()
+        self.assertEqual(set(self.probe.take()), {FLUSH})
+        self.tpm.assert_no_handles()
 
     def test_listing_costs_no_command(self):
         key = self.lab.make_key('x')

@@ -217,6 +217,7 @@ class BusyOrFull(WithProbe):
         self.tpm.assert_no_handles()
 
     def test_a_tpm_that_stays_busy_is_given_up_and_used_again_for_the_next_request(self):
+        self.lab.limit('tpm_busy', 1, real=30)
         key = self.lab.make_key('x')
         agent = self.agent()
         agent.sign_and_check(key)

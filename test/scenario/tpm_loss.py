@@ -168,6 +168,7 @@ class TpmHangs(Scenario):
 
     def setUp(self):
         super().setUp()
+        self.lab.limit('tpm_command', 2, real=10)
         self.tpm = Swtpm(self.lab)
         self.probe = Probe(self.tpm)
         self.key = self.lab.make_key('x')
