@@ -7,99 +7,136 @@ import time
 import unittest
 
 from agent import REFERENCE, Agent, Askpass, ours
-from lab import Scenario
-from protocol import CONFIRM, add_identity, frame, lock, remove_identity, sign_request, unlock
-from softkey import SoftKey
-from swtpm import Swtpm
+from keys_once import KeysOnce
+from lab import slow
+from protocol import CONFIRM, add_identity, frame, lifetime, lock, readable, remove_identity, unlock
 
 PASSWORD, PIN = 'open sesame', 'correct horse 42'
 
 
-class Locking(Scenario):
+class Locking(KeysOnce):
+    KEYS = {} if REFERENCE else {'x': {'pin': PIN}}
+    SOFT = ('soft', 'confirmed', 'short-lived')
+
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.soft = SoftKey(self.lab, self.lab.path('soft'))
+        self.dialogues = 0
 
     def ssh_add(self, agent, option, *passwords, **more):
         """ssh-add -x and -X ask for a password: -x twice."""
-        askpass = Askpass(self.lab, *passwords, name=f'askpass{len(self.lab.processes)}{time.monotonic_ns()}')
+        self.dialogues += 1
+        askpass = Askpass(self.lab, *passwords, name=f'askpass{self.dialogues}')
         return self.lab.run('ssh-add', option, env={**askpass.env, 'SSH_AUTH_SOCK': agent.socket}, **more)
 
     def test_ssh_add_locks_and_unlocks(self):
-        agent = Agent(self.lab)
-        agent.ssh_add(self.soft.path, status=0)
-        result = self.ssh_add(agent, '-x', PASSWORD, PASSWORD, status=0)
-        self.assertIn('Agent locked.', result.stderr)
+        agent, soft = Agent(self.lab), self.soft('soft')
+        agent.ssh_add(soft.path, status=0)
+        self.assertIn('Agent locked.', self.ssh_add(agent, '-x', PASSWORD, PASSWORD, status=0).stderr)
         self.assertEqual(agent.ssh_add('-l').stdout, 'The agent has no identities.\n')
-        self.assertNotEqual(agent.ssh_keygen_sign(self.soft.key).returncode, 0)
-        self.assertEqual(agent.ssh_add(self.soft.path).returncode, 1)
-        self.assertEqual(agent.ssh_add('-d', self.soft.path).returncode, 1)
+        self.assertNotEqual(agent.ssh_keygen_sign(soft.key).returncode, 0)
+        self.assertEqual(agent.ssh_add(soft.path).returncode, 1)
+        self.assertEqual(agent.ssh_add('-d', soft.path).returncode, 1)
         self.assertEqual(self.ssh_add(agent, '-x', PASSWORD, PASSWORD).returncode, 1)
         self.assertEqual(self.ssh_add(agent, '-X', 'wrong').returncode, 1)
         self.assertEqual(agent.ssh_add('-l').stdout, 'The agent has no identities.\n')
-        result = self.ssh_add(agent, '-X', PASSWORD, status=0)
-        self.assertIn('Agent unlocked.', result.stderr)
-        self.assertEqual(agent.listed(), [self.soft.key.line])
-        agent.sign_and_check(self.soft.key)
+        self.assertIn('Agent unlocked.', self.ssh_add(agent, '-X', PASSWORD, status=0).stderr)
+        self.assertEqual(agent.listed(), [soft.key.line])
+        agent.sign_and_check(soft.key)
         self.assertEqual(self.ssh_add(agent, '-X', PASSWORD).returncode, 1)
 
     def test_it_can_be_locked_again_with_another_password(self):
-        agent = Agent(self.lab)
-        with agent.connect() as connection:
-            for password in (b'one', b'two', 'ä'.encode() * 100, b'x' * 4000):
+        with Agent(self.lab).connect() as connection:
+            for password, wrong in (('ä'.encode() * 100, ()), (b'x' * 4000, (b'x' * 4000 + b' ',))):
                 self.assertEqual(connection.request(lock(password)), b'\x06')
-                self.assertEqual(connection.request(unlock(password + b' ')), b'\x05')
+                for each in wrong:
+                    self.assertEqual(connection.request(unlock(each)), b'\x05')
                 self.assertEqual(connection.request(unlock(password)), b'\x06')
 
     def test_all_connections_are_locked_those_of_before_too(self):
-        agent = Agent(self.lab)
-        agent.ssh_add(self.soft.path, status=0)
+        agent, soft = Agent(self.lab), self.soft('soft')
         with agent.connect() as one, agent.connect() as two:
+            self.assertEqual(one.request(add_identity(soft.agent_fields())), b'\x06')
             self.assertEqual(len(two.list()), 1)
             self.assertEqual(one.request(lock(b'x')), b'\x06')
             with agent.connect() as three:
                 for connection in (one, two, three):
                     self.assertEqual(connection.list(), [])
-                    self.assertIsNone(connection.sign(self.soft.key.blob, b'data'))
-                    for request in (add_identity(self.soft.agent_fields()),
-                                    remove_identity(self.soft.key.blob), b'\x13', b'\x09',
-                                    lock(b'x'), unlock(b'')):
+                    self.assertIsNone(connection.sign(soft.key.blob, b'data'))
+                    for request in (add_identity(soft.agent_fields()), remove_identity(soft.key.blob), b'\x13',
+                                    b'\x09', lock(b'x'), unlock(b'')):
                         self.assertEqual(connection.request(request), b'\x05')
                 self.assertEqual(three.request(unlock(b'x')), b'\x06')
             for connection in (one, two):
                 self.assertEqual(len(connection.list()), 1)
 
-    def test_what_ends_while_locked_has_ended(self):
-        agent = Agent(self.lab)
-        lasting = SoftKey(self.lab, self.lab.path('lasting'))
-        agent.ssh_add('-t', '1', self.soft.path, status=0)
-        agent.ssh_add(lasting.path, status=0)
+    def test_a_lock_ends_pins_and_no_terms_and_its_password_is_not_in_the_log(self):
+        """A lifetime goes on meanwhile, and who had to be asked is asked."""
+        key, askpass = None if REFERENCE else self.take('x'), Askpass(self.lab, *([] if REFERENCE else [PIN, PIN]))
+        agent = Agent(self.lab, *(() if REFERENCE else ('-d',)), env=askpass.env)
+        confirmed, ending = self.soft('confirmed'), self.soft('short-lived')
         with agent.connect() as connection:
-            self.assertEqual(connection.request(lock(b'x')), b'\x06')
-            if REFERENCE:
-                time.sleep(2.1)  # it does not tell
-            else:
+            if key:
+                for _ in range(2):
+                    self.assertIsNotNone(connection.sign(key.blob, b'data'))
+                self.assertEqual(len(askpass.questions()), 1)
+            for soft, constraints in ((confirmed, CONFIRM), (ending, lifetime(1))):
+                request = add_identity(soft.agent_fields(), constraints=constraints)
+                self.assertEqual(connection.request(request), b'\x06')
+            self.assertEqual(connection.request(lock(PASSWORD.encode())), b'\x06')
+            self.assertEqual(connection.request(unlock(b'a wrong one')), b'\x05')
+            if key:
+                self.assertIsNone(connection.sign(key.blob, b'data'))
+                self.assertEqual(len(askpass.questions()), 1)
                 agent.process.wait_line('has reached the end of its lifetime')
-            self.assertEqual(connection.request(unlock(b'x')), b'\x06')
-            self.assertEqual([blob for blob, _ in connection.list()], [lasting.key.blob])
+            else:
+                time.sleep(2.1)  # it does not tell
+            self.assertEqual(connection.request(unlock(PASSWORD.encode())), b'\x06')
+            self.assertEqual([blob for blob, _ in connection.list()],
+                             [each.blob for each in (key, confirmed.key) if each])
+            if key:
+                self.assertIsNotNone(connection.sign(key.blob, b'data'))
+                self.assertEqual(len(askpass.questions()), 2)
+            asked = len(askpass.questions())
+            self.assertIsNone(connection.sign(confirmed.key.blob, b'data'))
+            self.assertEqual(len(askpass.questions()), asked + 1)
+        for secret in (PASSWORD, 'a wrong one'):
+            self.assertNotIn(secret, agent.log())
 
+    @ours
+    def test_who_guesses_waits_and_nobody_else_does(self):
+        agent, guesses = Agent(self.lab), 50
+        with agent.connect() as guesser, agent.connect() as other, agent.connect() as third:
+            self.assertEqual(other.request(lock(PASSWORD.encode())), b'\x06')
+            start = time.monotonic()
+            guesser.send(frame(unlock(b'a guess')) * guesses)
+            self.assertEqual(other.list(), [])
+            self.assertEqual(third.request(unlock(b'another guess')), b'\x05')
+            for _ in range(3):
+                self.assertEqual(guesser.read_frame(), b'\x05')
+            self.assertGreater(time.monotonic() - start, 0.1 + 0.2 + 0.3)  # no clock is too fast for that
+            for _ in range(2):  # two guessers who hang up
+                with agent.connect() as leaving:
+                    leaving.send(frame(unlock(b'a guess')) * 3)
+            self.assertEqual(other.request(unlock(PASSWORD.encode())), b'\x06')
+            self.assertEqual(other.request(b'\x0b')[0], 12)
+            answered = 3
+            while readable([guesser], 0):
+                guesser.read_frame()
+                answered += 1
+            self.assertLess(answered, guesses)
+
+    @slow
     @ours
     def test_a_wrong_password_delays_its_own_connection_alone(self):
         agent = Agent(self.lab)
         with agent.connect() as guesser, agent.connect() as other:
             self.assertEqual(other.request(lock(PASSWORD.encode())), b'\x06')
-            guesses = 8
+            guesses, answers, took = 8, [], []
             start = time.monotonic()
             guesser.send(frame(unlock(b'a guess')) * guesses)
-            answers = []
-
-            def read():
-                for _ in range(guesses):
-                    answers.append((guesser.read_frame(), time.monotonic()))
-            reader = threading.Thread(target=read)
+            reader = threading.Thread(
+                target=lambda: answers.extend((guesser.read_frame(), time.monotonic()) for _ in range(guesses)))
             reader.start()
-            took = []
             while reader.is_alive():
                 asked = time.monotonic()
                 self.assertEqual(other.list(), [])
@@ -111,6 +148,7 @@ class Locking(Scenario):
             # The hash of a password takes its time, which is the same for right ones; the delays are longer.
             self.assertLess(statistics.median(took), 0.1)
 
+    @slow
     @ours
     def test_the_delay_grows_with_the_guesses_of_its_own_connection_alone(self):
         agent = Agent(self.lab)
@@ -127,82 +165,6 @@ class Locking(Scenario):
             guess()
         # An eleventh of all would take a second longer than a first one.
         self.assertLess(min(guess() for _ in range(3)), shortest + 0.5)
-
-    @ours
-    def test_the_right_password_works_on_another_connection_while_the_guesser_waits(self):
-        agent = Agent(self.lab)
-        with agent.connect() as guesser, agent.connect() as other:
-            self.assertEqual(other.request(lock(PASSWORD.encode())), b'\x06')
-            guesser.send(frame(unlock(b'a guess')) * 50)
-            start = time.monotonic()
-            self.assertEqual(other.request(unlock(PASSWORD.encode())), b'\x06')
-            self.assertLess(time.monotonic() - start, 5)
-            self.assertEqual(other.request(b'\x0b')[0], 12)
-
-    @ours
-    def test_a_guesser_who_hangs_up_disturbs_nobody(self):
-        agent = Agent(self.lab)
-        with agent.connect() as owner:
-            self.assertEqual(owner.request(lock(PASSWORD.encode())), b'\x06')
-            for _ in range(20):
-                with agent.connect() as guesser:
-                    guesser.send(frame(unlock(b'a guess')) * 3)
-            self.assertEqual(owner.request(unlock(PASSWORD.encode())), b'\x06')
-
-    @ours
-    def test_locking_wipes_the_pins(self):
-        key = self.lab.make_key('x', pin=PIN)
-        askpass = Askpass(self.lab, PIN, PIN)
-        agent = Agent(self.lab, env=askpass.env)
-        agent.sign_and_check(key)
-        agent.sign_and_check(key)
-        self.assertEqual(len(askpass.questions()), 1)
-        with agent.connect() as connection:
-            self.assertEqual(connection.request(lock(b'x')), b'\x06')
-            self.assertIsNone(connection.sign(key.blob, b'data'))
-            self.assertEqual(len(askpass.questions()), 1)
-            self.assertEqual(connection.request(unlock(b'x')), b'\x06')
-        agent.sign_and_check(key)
-        self.assertEqual(len(askpass.questions()), 2)
-
-    @ours
-    def test_an_answer_that_comes_after_the_lock_is_too_late(self):
-        key = self.lab.make_key('x', pin=PIN)
-        askpass = Askpass(self.lab)
-        fifo = askpass.answer_later(1)
-        agent = Agent(self.lab, env=askpass.env)
-        with agent.connect() as waiting, agent.connect() as other:
-            waiting.send(frame(sign_request(key.blob, b'data')))
-            with open(fifo, 'wb', 0) as answer:
-                self.assertEqual(other.request(lock(b'x')), b'\x06')
-                try:
-                    answer.write(PIN.encode() + b'\n')
-                except BrokenPipeError:
-                    pass  # the lock took the question back
-            self.assertEqual(waiting.read_frame(), b'\x05')
-            self.assertEqual(other.request(unlock(b'x')), b'\x06')
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)  # asks again: nothing was kept
-        self.assertEqual(len(askpass.questions()), 2)
-
-    def test_a_key_added_before_the_lock_keeps_its_constraints(self):
-        askpass = Askpass(self.lab)
-        agent = Agent(self.lab, env=askpass.env)
-        with agent.connect() as connection:
-            request = add_identity(self.soft.agent_fields(), constraints=CONFIRM)
-            self.assertEqual(connection.request(request), b'\x06')
-            self.assertEqual(connection.request(lock(b'x')), b'\x06')
-            self.assertEqual(connection.request(unlock(b'x')), b'\x06')
-            self.assertIsNone(connection.sign(self.soft.key.blob, b'data'))
-        self.assertEqual(len(askpass.questions()), 1)
-
-    def test_the_password_is_not_in_the_log(self):
-        agent = Agent(self.lab, *(() if REFERENCE else ('-d',)))
-        with agent.connect() as connection:
-            connection.request(lock(PASSWORD.encode()))
-            connection.request(unlock(b'a wrong one'))
-            connection.request(unlock(PASSWORD.encode()))
-        for secret in (PASSWORD, 'a wrong one'):
-            self.assertNotIn(secret, agent.log())
 
 
 if __name__ == '__main__':
