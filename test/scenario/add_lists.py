@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""ssh-tpm-add lists, tests, locks and empties any agent, in the words of ssh-add."""
+"""ssh-tpm-add lists, tests, locks and empties any agent, and removes keys from it, in the words of ssh-add."""
 
 import os
 import unittest
@@ -8,8 +8,7 @@ from add_recorder import AddScenario, Recorder, extensions, identities
 from agent import Askpass
 from lab import read_key
 from protocol import Connection, string
-
-KINDS = (('-t', 'ed25519'), ('-t', 'ecdsa', '-b', '384'), ('-t', 'rsa', '-b', '2048'))
+from softkey import SoftKey
 
 
 class WithSshAgent(AddScenario):
@@ -18,38 +17,36 @@ class WithSshAgent(AddScenario):
         self.start_ssh_agent()
 
     def add_soft_keys(self):
-        paths = [self.soft_key(f'a key of {options[1]}', *options) for options in KINDS]
-        authority = self.soft_key('ca')
-        self.lab.ssh_keygen('-q', '-s', authority, '-I', 'someone', paths[1] + '.pub')
+        paths = [self.soft_key('a key of ed25519'), self.soft_key('a key of ecdsa', '-t', 'ecdsa', '-b', '384'),
+                 SoftKey.ready_made(self.lab, self.lab.path('keys/rsa')).path]
+        self.certify(paths[1])
         self.ssh_add(*paths, status=0)
         return paths
 
-    def test_an_agent_without_keys(self):
-        for option in ('-l', '-L'):
-            self.assertIn('no identities', self.assert_like_ssh_add(option))
+    def certify(self, path):
+        if not os.path.exists(self.lab.path('keys/ca')):
+            self.soft_key('ca')
+        self.lab.ssh_keygen('-q', '-s', self.lab.path('keys/ca'), '-I', 'someone', path + '.pub')
 
     def test_fingerprints_and_public_keys(self):
+        for option in ('-l', '-L'):
+            self.assertIn('no identities', self.assert_like_ssh_add(option))
         self.add_soft_keys()
         self.assertEqual(len(self.assert_like_ssh_add('-l').splitlines()), 4)
         self.assertEqual(len(self.assert_like_ssh_add('-L').splitlines()), 4)
         self.assertIn('MD5:', self.assert_like_ssh_add('-l', '-E', 'md5'))
         self.assert_like_ssh_add('-l', '-E', 'sha256')
-
-    def test_a_key_without_a_comment(self):
         path = os.path.join(self.lab.keys, 'bare')
         self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path)
         self.ssh_add('-q', path, status=0)
         self.assert_like_ssh_add('-l')
         self.assert_like_ssh_add('-L')
-
-    def test_all_keys_are_removed(self):
-        self.add_soft_keys()
         self.assertEqual(self.add('-D', status=0).stderr, 'All identities removed.\n')
         self.assertEqual(self.ssh_add('-l').returncode, 1)
         self.assertEqual(self.add('-Dq', status=0).stderr, '')
 
     def test_lock_and_unlock(self):
-        self.add_soft_keys()
+        self.ssh_add(self.soft_key('a'), status=0)
         locked = self.add('-x', stdin='a word\na word\n', status=0)
         self.assertIn('Agent locked.\n', locked.stderr)
         self.assertEqual(self.add('-l').returncode, 1)
@@ -63,7 +60,7 @@ class WithSshAgent(AddScenario):
         askpass = Askpass(self.lab, 'a', 'b')
         self.assert_refused(self.add('-x', env=askpass.env), 'Passwords do not match.')
         self.assert_refused(self.add('-x', env=askpass.env), 'no password')
-        self.add_soft_keys()
+        self.ssh_add(self.soft_key('a'), status=0)
         self.assertEqual(self.add('-l').returncode, 0)
 
     def test_keys_are_tested(self):
@@ -78,8 +75,34 @@ class WithSshAgent(AddScenario):
         self.assert_refused(self.add('-T', self.lab.path('absent')), 'absent')
         self.assert_refused(self.add('-T'), 'no keys to test', status=2)
 
-    def test_an_agent_that_knows_no_query(self):
         self.assert_refused(self.add('-Q'), 'agent refused operation')
+
+    def test_ssh_agent_gives_up_ordinary_keys_in_the_words_of_ssh_add(self):
+        soft = self.soft_key('soft')
+        self.certify(soft)
+        for options, left in ((('-d',), 0), (('-d', '-k'), 1)):
+            with self.subTest(options=options):
+                self.ssh_add('-q', soft, status=0)
+                theirs = self.ssh_add(*options, soft, status=0)
+                self.ssh_add('-D')
+                self.ssh_add('-q', soft, status=0)
+                ours = self.add(*options, soft, status=0)
+                self.assertEqual(ours.stderr.replace(soft + '.pub', soft), theirs.stderr)
+                listed = self.ssh_add('-l').stdout
+                self.assertEqual(listed.count('ED25519'), left)
+                self.ssh_add('-D')
+
+    def test_certificates_alone(self):
+        soft = self.soft_key('soft')
+        self.assert_refused(self.add('-d', '-C', soft), 'no certificate')
+        self.certify(soft)
+        self.ssh_add('-q', soft, status=0)
+        for name in (soft, soft + '-cert.pub'):
+            with self.subTest(name=name):
+                self.ssh_add('-q', soft, status=0)
+                self.assertEqual(self.ssh_add('-l').stdout.count('ED25519-CERT'), 1)
+                self.add('-d', '-C', name, status=0)
+                self.assertRegex(self.ssh_add('-l').stdout, r'\A.* soft \(ED25519\)\n\Z')
 
 
 class WithOthers(AddScenario):
@@ -144,6 +167,24 @@ class WithOthers(AddScenario):
         self.socket = Recorder(self.lab, lie).path
         self.add('-T', paths[1], status=0)
         self.assert_refused(self.add('-T', paths[0]), 'Signature verification failed', 'incorrect signature')
+
+    def test_an_agent_that_takes_the_certificate_out_with_its_key(self):
+        soft, authority = self.soft_key('soft'), self.soft_key('ca')
+        self.lab.ssh_keygen('-q', '-s', authority, '-I', 'someone', soft + '.pub')
+        key, certificate = read_key(soft), read_key(soft + '-cert')
+        held = [(key.blob, b''), (certificate.blob, b'')]
+
+        def serve(request):
+            if request[0] == 11:
+                return identities(*held)
+            if request != bytes([18]) + string(key.blob) or not held:
+                return bytes([5])
+            held.clear()
+            return bytes([6])
+        self.socket = Recorder(self.lab, serve).path
+        result = self.add('-d', soft, status=0)
+        self.assertEqual(result.stderr.count('Identity removed'), 2)
+        self.assert_refused(self.add('-d', soft), 'agent refused operation')
 
     def test_what_does_not_go_together_or_is_not_there(self):
         self.socket = Recorder(self.lab).path

@@ -9,6 +9,9 @@ from softkey import SoftKey
 from stock import Stocked
 
 
+made = {}  # for classes that want the same
+
+
 class KeysOnce(Stocked):
     """`KEYS` are keys of the TPM by their names, each as the options of make_key, and CERTIFIED those that have a
     certificate. `SOFT` are names of ordinary keys, all of them P-256."""
@@ -19,6 +22,14 @@ class KeysOnce(Stocked):
     SOFT = ()
 
     @classmethod
+    def setUpClass(cls):
+        wanted = repr((cls.KEYS, cls.CERTIFIED, cls.SOFT))
+        if wanted not in made:
+            super().setUpClass()
+            made[wanted] = cls.stock
+        cls.stock = made[wanted]
+
+    @classmethod
     def fill(cls, lab):
         folder = lab.make_folder('stock')
         for name, options in cls.KEYS.items():
@@ -27,6 +38,8 @@ class KeysOnce(Stocked):
                 certify(lab, key, '-n', 'root')
         for name in cls.SOFT:
             SoftKey(lab, os.path.join(folder, name + '.soft'), comment=name)
+        # A TPM that is turned off without this counts it as a wrong try.
+        lab.run('tpm2_shutdown', '-c', '-T', lab.env['SSH_TPM_TCTI'], status=0)
 
     def take(self, name, folder=None):
         """A key, with its certificate, in the folder of the agent or another one."""
