@@ -39,8 +39,8 @@ slow = unittest.skipUnless(ALL, 'slow: test/check all runs it')
 SHORT_LIMITS = os.environ.get('SSH_TPM_TEST_LIMITS_BUILT') == '1' and not ALL
 
 
-def wait_until(condition, what, deadline=DEADLINE):
-    """Calls `condition` until it returns something true, which is returned."""
+def wait_until(condition, what, deadline=DEADLINE, pace=0.02):
+    """Calls `condition`, every `pace` seconds, until it returns something true, which is returned."""
     end = time.monotonic() + deadline
     while True:
         value = condition()
@@ -48,7 +48,7 @@ def wait_until(condition, what, deadline=DEADLINE):
             return value
         if time.monotonic() > end:
             raise AssertionError(f'waited {deadline} s in vain: {what}')
-        time.sleep(0.02)
+        time.sleep(pace)
 
 
 def read(path, newline=None):
