@@ -1,21 +1,26 @@
 """Keys of pretended SSH servers, which sign what a server would: openssl makes and uses them."""
 
 import base64
+import os
+import shutil
 
 import keyfile
 from protocol import mpint, string
+from softkey import DATA
 
 
 class HostKey:
-    """`blob` is its public half in SSH's form."""
+    """`blob` is its public half in SSH's form. RSA keys take long to make: there is one of each size."""
 
-    def __init__(self, lab, name='host', kind='ed25519'):
+    def __init__(self, lab, name='host', kind='ed25519', bits=2048):
         self.lab, self.kind = lab, kind
         self.file = lab.path(name + '.host.pem')
-        options = {'ed25519': ('ed25519',), 'ecdsa': ('EC', '-pkeyopt', 'ec_paramgen_curve:P-256'),
-                   'rsa': ('RSA', '-pkeyopt', 'rsa_keygen_bits:2048')}[kind]
-        lab.run('openssl', 'genpkey', '-algorithm', *options, '-out', self.file, status=0)
-        lab.run('chmod', '600', self.file, status=0)
+        if kind == 'rsa':
+            shutil.copyfile(os.path.join(DATA, f'rsa-{bits}.pkcs8'), self.file)
+        else:
+            options = ('ed25519',) if kind == 'ed25519' else ('EC', '-pkeyopt', 'ec_paramgen_curve:P-256')
+            lab.run('openssl', 'genpkey', '-algorithm', *options, '-out', self.file, status=0)
+        os.chmod(self.file, 0o600)
         if kind == 'ed25519':  # which ssh-keygen 9.2 does not read from PKCS#8
             spki = lab.run('openssl', 'pkey', '-in', self.file, '-pubout', '-outform', 'DER', status=0,
                            text=False).stdout

@@ -6,6 +6,7 @@ counting TCTI. Every wait has a deadline, every process is ended by its id, and 
 runs it is not touched.
 """
 
+import atexit
 import base64
 import collections
 import ctypes
@@ -31,6 +32,7 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2): what daemonizes becomes our child, so t
 Key = collections.namedtuple('Key', 'path tpm pub line algorithm blob comment')
 
 open_labs = []
+program_copies = []  # one at the most
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, 'only root can become another user')
 # What takes minutes, or is measured in time: `test/check all` sets the variable.
@@ -58,15 +60,31 @@ def read(path, newline=None):
 
 
 def contents(folder):
-    """What lies in a folder and below it, by name: to show that nothing changed."""
+    """What lies in a folder and below it, by name: to show that nothing changed. Of the program, which has a
+    hundred megabytes with its debugging symbols, that is its size and time."""
     found = {}
     for place, folders, names in os.walk(folder):
         for path in (os.path.join(place, name) for name in folders + names):
             found[path] = None
-            if stat.S_ISREG(os.lstat(path).st_mode):
+            status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode) and os.path.basename(path) == 'ssh-tpm':
+                found[path] = status.st_size, status.st_mtime_ns
+            elif stat.S_ISREG(status.st_mode):
                 with open(path, 'rb') as file:
                     found[path] = file.read()
     return found
+
+
+def link_program(path):
+    """Makes `path` the program, a link to one copy for all labs."""
+    if not program_copies:
+        folder = tempfile.mkdtemp(prefix='st-', dir='/tmp')
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        program_copies.append(shutil.copy(os.path.join(os.environ['SSH_TPM_BIN'], 'ssh-tpm'), folder))
+        os.chmod(program_copies[0], 0o755)
+    if not os.path.exists(path):
+        os.link(program_copies[0], path)
+    return path
 
 
 def mode(path):
@@ -169,21 +187,19 @@ class Lab:
         folder = self.path('bin')
         if not os.path.exists(folder):
             os.mkdir(folder)
-            shutil.copy(os.path.join(self.bin, 'ssh-tpm'), folder)
+            link_program(os.path.join(folder, 'ssh-tpm'))
             for applet in ('keygen', 'agent'):
                 os.symlink('ssh-tpm', os.path.join(folder, 'ssh-tpm-' + applet))
-            for path in (folder, os.path.join(folder, 'ssh-tpm')):
-                os.chmod(path, 0o755)
+            os.chmod(folder, 0o755)
         return folder
 
     def program_in(self, tree):
         """A copy of the program in usr/bin of a tree, which is where its units start it from."""
         folder = os.path.join(tree, 'usr/bin')
         os.makedirs(folder, mode=0o755, exist_ok=True)
-        program = shutil.copy(os.path.join(self.bin, 'ssh-tpm'), folder)
-        for path in (tree, os.path.dirname(folder), folder, program):
+        for path in (tree, os.path.dirname(folder), folder):
             os.chmod(path, 0o755)
-        return program
+        return link_program(os.path.join(folder, 'ssh-tpm'))
 
     def close(self):
         for process in reversed(self.processes):
@@ -221,8 +237,8 @@ def end_children():
 def leave_at_once(*unused):
     """What a test runner's time limit sends: nothing may stay behind then either."""
     end_children()
-    for lab in open_labs:
-        shutil.rmtree(lab.folder, ignore_errors=True)
+    for folder in [lab.folder for lab in open_labs] + list(map(os.path.dirname, program_copies)):
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
