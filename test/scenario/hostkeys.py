@@ -1,24 +1,35 @@
 #!/usr/bin/env python3
-"""ssh-tpm-hostkeys: what is installed, what it finds wrong, and logins in a tree that was empty before."""
+"""ssh-tpm-hostkeys: what is installed, logins in a tree that was empty before, and what --check finds wrong with sshd,
+with the agent and with the keys."""
 
 import os
 import shutil
 import unittest
 
-from agent import Agent
-from lab import NOBODY, Scenario, contents, read, read_key
+from agent import Agent, ours
+from hierarchy import KINDS, HierarchyAgent, base_of, read_public
+from hostkey import HostKey
+from lab import NOBODY, contents, link_program, read, read_key
+from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
 from softkey import SoftKey
 from sshd import USER, Sshd
-from swtpm import Swtpm
+from stock import Stocked
+from upstream import FakeAgent, identities
 
 DROP_IN = 'etc/ssh/sshd_config.d/70-ssh-tpm.conf'
-ALGORITHMS = (('ecdsa', 'ecdsa-sha2-nistp256'), ('rsa', 'rsa-sha2-256'), ('rsa', 'rsa-sha2-512'))
+ALGORITHMS = (('ecdsa', 'ecdsa-sha2-nistp256'), ('rsa', 'rsa-sha2-512'))
+VERIFIES = 'its signature verifies'
 
 
-class HostKeys(Scenario):
+class HostKeys(Stocked):
+    FOLDERS = ('stock', 'state')
+
+    @classmethod
+    def fill(cls, lab):
+        lab.keygen('-q', '-A', '-f', lab.path('stock'))
+
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.plant(self.lab.path('root'))
 
     def plant(self, root):
@@ -37,13 +48,15 @@ class HostKeys(Scenario):
         self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
         self.assertEqual(result.stderr.count('error: '), result.stderr.count('hint: '), result.stderr)
 
-    def provision(self):
-        """A fresh tree with keys and configuration, as an administrator types it, and the agent that its unit would
-        start."""
-        self.lab.run('sh', '-c', f'export DESTDIR={self.root}; ssh-tpm keygen -A && '
-                     'ssh-tpm hostkeys --install-system-units --install-sshd-config', status=0,
-                     env={'PATH': os.path.dirname(self.program) + ':' + self.lab.env['PATH']})
-        self.keys = {kind: read_key(f'{self.root}/etc/ssh/ssh_tpm_host_{kind}_key') for kind in ('ecdsa', 'rsa')}
+    def take_keys(self, etc_ssh, *endings):
+        """The host keys' files, without their public halves unless these are among the endings."""
+        os.makedirs(etc_ssh, exist_ok=True)
+        for kind in KINDS:
+            for ending in ('.tpm', *endings):
+                shutil.copy(base_of(self.lab.path('stock'), kind) + ending, etc_ssh)
+
+    def start_agent(self):
+        self.keys = {kind: read_key(base_of(self.root, kind)) for kind in KINDS}
         self.agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=self.root + '/etc/ssh')
 
     def drop_in(self):
@@ -51,8 +64,31 @@ class HostKeys(Scenario):
         return (read(os.path.join(self.root, DROP_IN)).replace('/etc/ssh', self.root + '/etc/ssh')
                 .replace('/run/ssh-tpm-agent/agent.sock', self.agent.socket))
 
-    def test_a_fresh_tree_serves_logins_with_both_host_keys(self):
-        self.provision()
+    def check(self, config, *options, socket=None):
+        """--check with an sshd whose configuration is `config`."""
+        self.lab.make_folder('tools')
+        self.lab.write('check.config', config + '\nUsePAM no\n')
+        self.lab.write('tools/sshd', f'#!/bin/sh\nexec /usr/sbin/sshd -f {self.lab.path("check.config")} "$@"\n',
+                       mode=0o755)
+        return self.hostkeys('--check', '--socket', socket or self.agent.socket, *options,
+                             env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
+
+    def assert_good(self, result, count):
+        self.assertEqual((result.returncode, result.stdout.count(VERIFIES)), (0, count), result.stderr)
+        self.assertEqual(result.stderr, '')  # nor a word of sshd's on the mode of public keys
+
+
+class Tree(HostKeys):
+    def test_a_fresh_tree_has_keys_that_pass_the_check_and_serve_logins(self):
+        """As an administrator types it."""
+        self.lab.run('sh', '-c', f'export DESTDIR={self.root}; ssh-tpm keygen -A && '
+                     'ssh-tpm hostkeys --install-system-units --install-sshd-config', status=0,
+                     env={'PATH': os.path.dirname(self.program) + ':' + self.lab.env['PATH']})
+        self.start_agent()
+        printed = self.hostkeys('--socket', self.agent.socket, status=0).stdout
+        self.assertEqual(printed, self.agent.ssh_add('-l', status=0).stdout)
+        self.assert_error(self.hostkeys('--socket', self.lab.path('none')), tool='ssh-tpm-hostkeys')
+        self.assert_good(self.check(self.drop_in()), len(KINDS))
         user = SoftKey(self.lab, self.lab.path('user'))
         server = Sshd(self.lab, *self.drop_in().splitlines(), authorized=[user.pub], host_keys=[])
         known = self.lab.write('known_hosts', ''.join(
@@ -67,56 +103,10 @@ class HostKeys(Scenario):
             self.assertIn(self.lab.fingerprint(self.keys[kind]), result.stderr)
 
     def test_a_prefix_comes_before_the_tree(self):
+        self.take_keys(self.lab.path('prefix/etc/ssh'))
         self.lab.keygen('-A', '-f', self.lab.path('prefix'), env={'DESTDIR': self.root})
-        self.assertTrue(os.path.exists(self.lab.path('prefix/etc/ssh/ssh_tpm_host_rsa_key.tpm')))
+        self.assertTrue(os.path.exists(self.lab.path('prefix/etc/ssh/ssh_tpm_host_rsa_key.pub')))
         self.assertFalse(os.path.exists(self.root + '/etc'))
-
-    def test_the_list_is_that_of_the_agent(self):
-        self.provision()
-        printed = self.hostkeys('--socket', self.agent.socket, status=0).stdout
-        self.assertEqual(printed, self.agent.ssh_add('-l', status=0).stdout)
-        self.assert_error(self.hostkeys('--socket', self.lab.path('none')), tool='ssh-tpm-hostkeys')
-
-    def check(self, config, *options):
-        """--check with an sshd whose configuration is `config`."""
-        self.lab.make_folder('tools')
-        self.lab.write('check.config', config + '\nUsePAM no\n')
-        self.lab.write('tools/sshd', f'#!/bin/sh\nexec /usr/sbin/sshd -f {self.lab.path("check.config")} "$@"\n',
-                       mode=0o755)
-        return self.hostkeys('--check', '--socket', self.agent.socket, *options,
-                             env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
-
-    def test_a_configuration_that_works_passes(self):
-        self.provision()
-        result = self.check(self.drop_in())
-        self.assertEqual((result.returncode, result.stdout.count('its signature verifies')), (0, 2), result.stderr)
-        self.assertEqual(result.stderr, '')  # nor a word of sshd's on the mode of public keys
-
-    def test_each_problem_is_found(self):
-        self.provision()
-        good = self.drop_in()
-        lines = good.splitlines()
-        without_agent = '\n'.join(line for line in lines if not line.startswith('HostKeyAgent'))
-        plain = SoftKey(self.lab, self.lab.path('plain'))
-        self.assert_problem(self.check(without_agent + f'\nHostKey {plain.path}'), 'there is no HostKeyAgent')
-        self.assert_problem(self.check(good.replace(self.agent.socket, '/elsewhere') + f'HostKey {plain.path}'),
-                            'HostKeyAgent is /elsewhere')
-        result = self.check(good + f'HostKey {plain.path}')
-        self.assert_problem(result, plain.path, 'does not serve this key', 'it is in a file', 'UpdateHostKeys')
-        self.assertEqual(result.stdout.count('its signature verifies'), 2)
-        os.rename(self.keys['rsa'].pub, self.lab.path('aside'))
-        self.assert_problem(self.check(good), self.keys['rsa'].pub, 'No such file', 'ssh-tpm keygen -A writes it again')
-        os.rename(self.lab.path('aside'), self.keys['rsa'].pub)
-        self.agent.ssh_add('-d', self.keys['rsa'].pub, status=0)
-        result = self.check(good)
-        self.assert_problem(result, self.keys['rsa'].pub, 'does not serve this key')
-        self.assertNotIn(f"error: {self.keys['ecdsa'].pub}", result.stderr)  # sshd speaks of it too
-        self.agent.ssh_add('-D', status=0)
-        self.assertEqual(self.check(good).stderr.count('hint: '), 2)
-        self.agent.stop()
-        self.assert_problem(self.check(good + f'HostKey {plain.path}'), self.agent.socket)
-        result = self.check(good)  # sshd has no host key left, and says nothing
-        self.assert_problem(result, 'sshd -T fails', self.agent.socket, 'no hostkeys available')
 
     def test_installing_twice_changes_nothing(self):
         self.install()
@@ -170,21 +160,20 @@ class HostKeys(Scenario):
         self.assertEqual(contents(self.root), before)
 
     def test_a_program_that_services_do_not_see_is_refused(self):
-        self.hostkeys('--install-sshd-config', env={'DESTDIR': self.root}, status=0)
         for folder in 'home/me/bin', 'root', 'run/user/0', 'tmp', 'var/tmp/build':
             with self.subTest(folder):
                 os.makedirs(os.path.join(self.root, folder))
                 self.program = os.path.join(self.root, folder, 'ssh-tpm')
-                shutil.copy(os.path.join(self.root, 'usr/bin/ssh-tpm'), self.program)
+                link_program(self.program)
                 self.assert_no_place('services see nothing of /')
         self.install('--force')
         unit = read(self.root + '/etc/systemd/system/ssh-tpm-genkeys.service')
         self.assertIn('\nExecStart=:"/var/tmp/build/ssh-tpm" keygen -A\n', unit)
 
     def test_a_program_that_others_may_write_is_refused(self):
-        for name in 'usr/bin/ssh-tpm', 'usr/bin', 'usr':
+        for name, modes in ('usr/bin/ssh-tpm', (0o775, 0o757)), ('usr/bin', (0o757,)), ('usr', (0o775,)):
             path = os.path.join(self.root, name)
-            for bits in 0o775, 0o757:
+            for bits in modes:
                 with self.subTest(name, bits=oct(bits)):
                     os.chmod(path, bits)
                     self.assert_no_place(path, 'may be written by others')
@@ -220,6 +209,7 @@ class HostKeys(Scenario):
     def test_links_within_the_tree_are_followed(self):
         os.mkdir(os.path.join(self.root, 'usr/etc'))
         os.symlink('usr/etc', os.path.join(self.root, 'etc'))
+        self.take_keys(os.path.join(self.root, 'usr/etc/ssh'))
         self.lab.keygen('-A', '-f', self.root)
         self.install()
         self.assertTrue(os.path.exists(os.path.join(self.root, 'usr', DROP_IN)))
@@ -231,6 +221,113 @@ class HostKeys(Scenario):
         before = contents(self.root)
         self.assert_error(self.install(status=None), 'sshd_config.d', tool='ssh-tpm-hostkeys')
         self.assertEqual(contents(self.root), before)
+
+
+class Check(HostKeys):
+    def check_keys(self, agent, *host_keys):
+        """With an sshd of these HostKey lines, whose HostKeyAgent is `agent`."""
+        return self.check(f'HostKeyAgent {agent.socket}\n' + ''.join(f'HostKey {key}\n' for key in host_keys),
+                          socket=agent.socket)
+
+    def test_each_problem_is_found(self):
+        self.take_keys(self.root + '/etc/ssh', '.pub')
+        self.install()
+        self.start_agent()
+        good = self.drop_in()
+        lines = good.splitlines()
+        without_agent = '\n'.join(line for line in lines if not line.startswith('HostKeyAgent'))
+        plain = SoftKey(self.lab, self.lab.path('plain'))
+        self.assert_problem(self.check(without_agent + f'\nHostKey {plain.path}'), 'there is no HostKeyAgent')
+        self.assert_problem(self.check(good.replace(self.agent.socket, '/elsewhere') + f'HostKey {plain.path}'),
+                            'HostKeyAgent is /elsewhere')
+        result = self.check(good + f'HostKey {plain.path}')
+        self.assert_problem(result, plain.path, 'does not serve this key', 'it is in a file', 'UpdateHostKeys')
+        self.assertEqual(result.stdout.count(VERIFIES), 2)
+        os.rename(self.keys['rsa'].pub, self.lab.path('aside'))
+        self.assert_problem(self.check(good), self.keys['rsa'].pub, 'No such file', 'ssh-tpm keygen -A writes it again')
+        os.rename(self.lab.path('aside'), self.keys['rsa'].pub)
+        self.agent.ssh_add('-d', self.keys['rsa'].pub, status=0)
+        result = self.check(good)
+        self.assert_problem(result, self.keys['rsa'].pub, 'does not serve this key')
+        self.assertNotIn(f"error: {self.keys['ecdsa'].pub}", result.stderr)  # sshd speaks of it too
+        self.agent.ssh_add('-D', status=0)
+        self.assertEqual(self.check(good).stderr.count('hint: '), 2)
+        self.agent.stop()
+        self.assert_problem(self.check(good + f'HostKey {plain.path}'), self.agent.socket)
+        result = self.check(good)  # sshd has no host key left, and says nothing
+        self.assert_problem(result, 'sshd -T fails', self.agent.socket, 'no hostkeys available')
+
+    def pretended(self, kind, message_of=lambda data: data, signer=None):
+        """An agent with one key, which signs what `message_of` makes of the data, with `signer`'s key."""
+        key = HostKey(self.lab, kind=kind)
+
+        def behave(peer):
+            for request in peer.requests():
+                if request[0] == REQUEST_IDENTITIES:
+                    peer.send(frame(identities((key.blob, b'host'))))
+                    continue
+                _, rest = take_string(request[1:])
+                data, _ = take_string(rest)
+                peer.send(frame(bytes([SIGN_RESPONSE]) + string((signer or key).sign(message_of(data), 256))))
+
+        public = self.lab.write(kind + '.pub', f'{key.line}\n', mode=0o600)
+        return FakeAgent(self, behave, name=kind + '-' + str(len(os.listdir(self.lab.folder)))), public
+
+    def test_a_signature_that_is_not_the_keys_is_found(self):
+        for kind in 'ecdsa', 'rsa':
+            with self.subTest(kind):
+                agent, public = self.pretended(kind)
+                self.assert_good(self.check_keys(agent, public), 1)
+                for options in ({'message_of': lambda data: data + b'!'},
+                                {'signer': HostKey(self.lab, 'other', kind, 3072)}):
+                    agent, public = self.pretended(kind, **options)
+                    self.assert_problem(self.check_keys(agent, public), public, "is not this key's",
+                                        'not to be trusted')
+
+    def test_an_answer_that_is_no_signature_is_found(self):
+        key = SoftKey(self.lab, self.lab.path('host')).key
+
+        def serve(answer):
+            def behave(peer):
+                for request in peer.requests():
+                    listing = request[0] == REQUEST_IDENTITIES
+                    peer.send(frame(identities((key.blob, b'host')) if listing else answer))
+            return behave
+
+        public = self.lab.write('alone.pub', key.line + '\n', mode=0o600)
+        for number, answer in enumerate((bytes([5]), bytes([SIGN_RESPONSE]), bytes([SIGN_RESPONSE]) + string(b''),
+                                         bytes([SIGN_RESPONSE]) + string(os.urandom(80)))):
+            agent = FakeAgent(self, serve(answer), name=f'rude{number}')
+            self.assert_problem(self.check_keys(agent, public), public)
+
+    @ours
+    def test_a_hierarchys_key_that_a_clear_has_ended_is_found(self):
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'owner')
+        keys = [read_public(self.root, kind) for kind in KINDS]
+        agent = HierarchyAgent(self.lab, 'owner')
+        plain = SoftKey(self.lab, self.lab.path('plain'))  # with it sshd starts in any case
+        publics = [key.pub for key in keys]
+        self.assert_good(self.check_keys(agent, *publics), len(KINDS))
+        self.tpm.tool('tpm2_clear')
+        self.assert_problem(self.check_keys(agent, *publics), *publics)  # the agent has not noticed yet
+        agent.stop()
+        agent = HierarchyAgent(self.lab, 'owner')
+        result = self.check_keys(agent, *publics, plain.path)
+        self.assert_problem(result, *(f'{public}: the agent does not serve this key' for public in publics),
+                            'tpm2_clear')
+        self.assertNotIn(VERIFIES, result.stdout)
+        for public in publics:
+            os.unlink(public)
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'owner')
+        self.assert_good(self.check_keys(agent, *publics), len(KINDS))
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_path_with_blanks_is_one_path(self):
+        agent, public = self.pretended('ecdsa')
+        odd = self.lab.path('a key of the host.pub')
+        os.rename(public, odd)
+        self.assert_good(self.check_keys(agent, f'"{odd}"'), 1)
 
 
 if __name__ == '__main__':
