@@ -9,14 +9,79 @@ import unittest
 from agent import Agent
 from hierarchy import KINDS, base_of
 from hostkey import HostKey
-from lab import NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read
-from live import INCLUDE, PROGRAMS, LiveSystem
+from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root, read, read_key
 from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
+from softkey import SoftKey
+from stock import Stocked
 from upstream import FakeAgent, identities
+
+INCLUDE = 'Include /etc/ssh/sshd_config.d/*.conf\n'
+PROGRAMS = '/usr/local/sbin'  # there the program lies where units may start it from
+ENTER = ('mount -t tmpfs tmpfs /run && mkdir /run/sshd /run/ssh-tpm-agent && '
+         'ln -s "$1" /run/ssh-tpm-agent/agent.sock && mount --bind "$2" ' + PROGRAMS + ' && '
+         'mount --bind "$0" /etc && shift 2 && exec "$@"')
+
 
 
 @needs_root
-class HostKeysLive(LiveSystem):
+class HostKeysLive(Stocked):
+    """A mount namespace with an /etc and a /run of its own, and no DESTDIR."""
+
+    FOLDERS = ('stock', 'state')
+
+    @classmethod
+    def fill(cls, lab):
+        lab.keygen('-q', '-A', '-f', lab.path('stock'))
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.lab.make_folder('root')
+        self.etc = self.lab.make_folder('root', 'etc')
+        for name in 'ssh/sshd_config.d', 'systemd/system':
+            os.makedirs(os.path.join(self.etc, name))
+        shutil.copy('/etc/passwd', self.etc)
+        self.socket = self.lab.path('nobody-listens')
+        self.config()
+
+    def config(self, *lines):
+        self.lab.write('root/etc/ssh/sshd_config', INCLUDE + ''.join(line + '\n' for line in lines))
+
+    def make_keys(self):
+        for kind in KINDS:
+            for ending in '.tpm', '.pub':
+                shutil.copy(base_of(self.lab.path('stock'), kind) + ending, self.etc + '/ssh')
+
+    def keys(self):
+        return [read_key(base_of(self.root, kind)) for kind in KINDS]
+
+    def plain_key(self, name='plain'):
+        """A host key that the file system keeps; its line for sshd."""
+        SoftKey(self.lab, os.path.join(self.etc, 'ssh', name))
+        return f'HostKey /etc/ssh/{name}'
+
+    def run_there(self, *argv, **more):
+        """A program, with `self.socket` in the place of the agent's."""
+        return self.lab.run('unshare', '-m', 'sh', '-c', ENTER, self.etc, self.socket,
+                            self.lab.program_for_others(), *argv, **more)
+
+    def hostkeys(self, *options, **more):
+        return self.run_there(PROGRAMS + '/ssh-tpm', 'hostkeys', *options, **more)
+
+    def drop_in(self):
+        return os.path.join(self.etc, 'ssh/sshd_config.d/70-ssh-tpm.conf')
+
+    def assert_problem(self, result, *words):
+        self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
+        self.assertEqual(result.stderr.count('error: '), result.stderr.count('hint: '), result.stderr)
+
+    def assert_refused(self, *words, options=('--install-sshd-config',)):
+        """And nothing has changed."""
+        before = contents(self.etc)
+        result = self.hostkeys(*options)
+        self.assert_problem(result, *words)
+        self.assertEqual(contents(self.etc), before)
+        return result
+
     def start_agent(self, key_dir=None, **more):
         self.agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=key_dir or self.etc + '/ssh', **more)
         self.socket = self.agent.socket
@@ -78,7 +143,7 @@ class HostKeysLive(LiveSystem):
         self.assert_refused('signs with none', options=('--install-sshd-config', '--force'))
 
     def test_keys_of_a_hierarchy_are_not_those_of_the_agent_for_files(self):
-        self.make_keys('--hierarchy', 'owner')
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'owner')
         self.start_agent()
         self.assert_refused('signs with none of these host keys', 'ssh-tpm-hostkeys(8)')
 
@@ -145,7 +210,7 @@ class HostKeysLive(LiveSystem):
         self.assertIn(missing, result.stderr)
         self.assertIn('hint: install it there, too (meson install --destdir)', result.stderr)
         os.makedirs(tree + PROGRAMS)
-        shutil.copy(self.lab.path('bin/ssh-tpm'), tree + PROGRAMS)
+        link_program(tree + PROGRAMS + '/ssh-tpm')
         self.assertNotIn(missing, self.hostkeys('--install-system-units', env={'DESTDIR': tree}, status=0).stderr)
 
     def test_a_program_that_others_may_write_is_refused(self):
@@ -176,7 +241,7 @@ class HostKeysLive(LiveSystem):
     def test_uninstalling_leaves_sshd_with_its_keys_in_files(self):
         before = contents(self.etc)
         self.install_all()
-        self.run_there('ssh-keygen', '-q', '-A', status=0)
+        self.plain_key('ssh_host_ecdsa_key')  # where sshd looks for one
         result = self.hostkeys('--uninstall', status=0)
         self.assertEqual(result.stderr, '')
         self.assertIn('systemctl stop ssh-tpm-genkeys.service ', result.stdout)  # nothing is enabled
