@@ -10,14 +10,14 @@ import unittest
 
 from agent import Agent, ours
 from bus import signatures
-from lab import Scenario, wait_until
+from keys_once import KeysOnce
+from lab import wait_until
 from protocol import (CONFIRM, FAILURE, SIGN_RESPONSE, SUCCESS, frame, lifetime, lock, remove_identity,
                       sign_request, tpm_add_key, unlock)
-from softkey import SoftKey
-from swtpm import Probe, Swtpm
+from swtpm import Probe
 from upstream import FakeAgent, identities
 
-CLIENTS = 150
+CLIENTS = 40
 ALL = bytes([19])  # SSH_AGENTC_REMOVE_ALL_IDENTITIES
 LIST = 11
 
@@ -28,12 +28,14 @@ def unsent(client):
 
 
 @ours
-class NoSignatureAfter(Scenario):
+class NoSignatureAfter(KeysOnce):
+    KEYS = {'x': {'kind': 'rsa', 'bits': 2048}}
+    SOFT = ('theirs',)
+
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.probe = Probe(self.tpm)
-        self.key = self.lab.make_key('x', 'rsa', 2048)
+        self.key = self.take('x')
         self.agent = Agent(self.lab, tcti=self.probe.tcti)
         self.other = self.connect()
 
@@ -91,7 +93,7 @@ class NoSignatureAfter(Scenario):
         self.none_after(drop)
 
     def test_none_after_the_end_of_the_keys_lifetime(self):
-        self.add(lifetime(10))
+        self.add(lifetime(6))
         self.none_after(lambda: wait_until(lambda: not self.other.list(), 'the end of the key'))
 
     def test_none_after_other_terms(self):
@@ -132,7 +134,7 @@ class NoSignatureAfter(Scenario):
         self.assertEqual(answers, [SIGN_RESPONSE] * (made - 1))
 
     def test_a_signature_of_an_upstream_agent(self):
-        blob = SoftKey(self.lab, self.lab.path('theirs')).key.blob
+        blob = self.soft('theirs').key.blob
         for event in (lock(b'word'), ALL, remove_identity(blob)):
             with self.subTest(event[0]):
                 asked = []
