@@ -1,214 +1,67 @@
 #!/usr/bin/env python3
-"""PINs are asked for once, kept only after the TPM took them, and never seen on the bus."""
+"""A person who is asked for a PIN is told for what, by whom and how many tries are left, and asked no more than need
+be: a PIN is kept once the TPM has taken it."""
 
+import ctypes
 import os
-import threading
+import re
+import time
 import unittest
 
+import keyfile
 from agent import Agent, Askpass, certify, ours
-from lab import Scenario
-from protocol import (CONFIRM, KEPT, SUCCESS, destination, hop, lifetime, read_pin_outcome, restrict_destination,
-                      tpm_add_key, try_pin)
-from softkey import SoftKey
-from swtpm import Probe, Swtpm
+from keys_once import KeysOnce
+from lab import slow, wait_until
+from protocol import (CONFIRM, KEPT, SUCCESS, add_identity, destination, hop, lifetime, read_pin_outcome,
+                      restrict_destination, tpm_add_key, try_pin)
 
-PIN, WRONG = 'correct horse 42', 'wrong horse'
+PIN, WRONG, LONGEST = 'correct horse 42', 'wrong horse', 'ä' * 16
+PR_SET_NAME = 15  # prctl(2)
+HOSTILE = 'a\x1b[31m\x07\x9b\u202eb\u2066\u200b\nc'
+IN_FRONT = {'SSH_ASKPASS_REQUIRE': None, 'DISPLAY': None, 'WAYLAND_DISPLAY': None}
 
 
-class Pins(Scenario):
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
+def set_name(name):
+    ctypes.CDLL(None).prctl(PR_SET_NAME, ctypes.c_char_p(name), 0, 0, 0)
 
-    def agent(self, *answers, **more):
-        self.askpass = Askpass(self.lab, *answers)
-        return Agent(self.lab, env={**self.askpass.env, **more.pop('env', {})}, **more)
 
-    def test_a_pin_is_asked_for_once_and_kept_for_the_next_signature(self):
-        key = self.lab.make_key('my key', pin=PIN)
+class WithPins(KeysOnce):
+    KEYS = {'x': {'pin': PIN, 'comment': 'my work key'}, 'free': {}, 'longest': {'pin': LONGEST}}
+    SOFT = ('soft', 'host')
+
+    def agent(self, *answers, options=(), env=None, name='agent'):
+        self.askpass = Askpass(self.lab, *answers, name=name + '.askpass')
+        return Agent(self.lab, *options, env={**self.askpass.env, **(env or {})}, name=name)
+
+    def signs(self, agent, key):
+        with agent.connect() as connection:
+            return connection.sign(key.blob, b'data') is not None
+
+    def tries(self, number):
+        """How many wrong PINs lock the TPM."""
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', str(number), '-t', '600', '-l', '600')
+
+
+class Pins(WithPins):
+    def test_a_pin_is_asked_for_once_with_the_keys_name_and_kept(self):
+        key, free = self.take('x'), self.take('free')
         agent = self.agent(PIN)
-        for _ in range(3):
-            agent.sign_and_check(key)
-        self.assertEqual(len(self.askpass.questions()), 1)
-        self.assertIn('my key', self.askpass.questions()[0])
-        agent.stop()
-        self.tpm.assert_no_handles()
-
-    def test_each_key_has_its_own_pin(self):
-        keys = [self.lab.make_key(name, kind, bits, pin='pin of ' + name)
-                for name, kind, bits in (('a', 'ecdsa', 256), ('b', 'rsa', 2048))]
-        agent = self.agent('pin of a', 'pin of b')
-        for key in keys * 2:
-            agent.sign_and_check(key)
-        self.assertEqual(len(self.askpass.questions()), 2)
-
-    def test_a_key_without_a_pin_asks_nothing(self):
-        key = self.lab.make_key('x')
-        agent = self.agent()
-        agent.sign_and_check(key)
-        self.assertEqual(self.askpass.questions(), [])
-
-    def add(self, agent, key, constraints, certificate=b''):
-        with open(key.tpm, 'rb') as file, agent.connect() as connection:
-            self.assertEqual(connection.request(tpm_add_key(file.read(), certificate, constraints)), bytes([SUCCESS]))
-
-    def signs(self, agent, blob):
-        with agent.connect() as connection:
-            return connection.sign(blob, b'data') is not None
-
-    @ours
-    def test_looser_constraints_are_not_to_be_had_without_the_pin(self):
-        key = self.lab.make_key('x', pin=PIN, folder=self.lab.make_folder('elsewhere'))
-        certificate = certify(self.lab, key)[1]
-        host = SoftKey(self.lab, self.lab.path('host')).key
-        elsewhere = restrict_destination(destination(hop(), hop(b'there', host.blob)))
-        agent = self.agent()
-        asked = 0
-        for looser in ((b'',), (elsewhere,), (b'', certificate.blob)):
-            self.add(agent, key, CONFIRM)
-            self.run_pin(agent, key)
-            self.add(agent, key, *looser)
-            self.assertFalse(self.signs(agent, certificate.blob if len(looser) > 1 else key.blob))
-            if looser[0] != elsewhere:  # else nothing is asked on this connection at all
-                asked += 1
-                self.assertIn('Enter PIN', self.askpass.questions()[asked - 1])
-            self.assertEqual(len(self.askpass.questions()), asked)
-            agent.ssh_add('-D', status=0)
-
-    def run_pin(self, agent, key):
-        """Has the agent know the PIN, and nobody asked."""
-        with agent.connect() as connection:
-            self.assertEqual(read_pin_outcome(connection.request(try_pin(key.blob, PIN.encode()))), KEPT)
-
-    @ours
-    def test_a_longer_lifetime_is_not_to_be_had_without_the_pin(self):
-        key = self.lab.make_key('x', pin=PIN, folder=self.lab.make_folder('elsewhere'))
-        askpass = Askpass(self.lab)
-        agent = Agent(self.lab, '-d', env=askpass.env)
-        self.add(agent, key, lifetime(8))
-        self.run_pin(agent, key)
-        self.add(agent, key, b'')
-        self.assertTrue(self.signs(agent, key.blob))
-        agent.process.wait_line('a PIN has reached the end of its time')
-        self.assertFalse(self.signs(agent, key.blob))
-        self.assertEqual(len(askpass.questions()), 1)
-
-    def test_a_wrong_pin_is_not_kept_and_the_right_one_is_asked_for_again(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent(WRONG, PIN)
-        first = agent.ssh_keygen_sign(key)
-        if first.returncode == 0:  # the agent asked again at once
-            self.assertEqual(len(self.askpass.questions()), 2)
-        agent.sign_and_check(key)
-        agent.sign_and_check(key)
-        self.assertEqual(len(self.askpass.questions()), 2)
-        agent.stop()
-        self.tpm.assert_no_handles()
-
-    def test_wrong_pins_end_in_a_failure_and_other_keys_still_sign(self):
-        key, free = self.lab.make_key('x', pin=PIN), self.lab.make_key('free')
-        agent = self.agent(WRONG)  # from the second question on, askpass fails
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         agent.sign_and_check(free)
-        counter = [line for line in self.tpm.tool('tpm2_getcap', 'properties-variable').splitlines()
-                   if 'LOCKOUT_COUNTER' in line]
-        self.assertEqual(counter[0].split()[-1], '0x1', 'one wrong PIN is one try')
+        self.assertEqual(self.askpass.questions(), [])
+        for _ in range(2):
+            agent.sign_and_check(key)
+        question, = self.askpass.questions()
+        self.assertIn('my work key', question)
+        self.assertIn(self.lab.fingerprint(key), question)
+        self.assertIn('ssh-keygen', question)
+        self.assertNotIn('SSH_ASKPASS_PROMPT', self.askpass.environment(1))  # which would hide the input
+        self.assertNotIn(PIN, str(self.askpass.environment(1)))
         agent.stop()
         self.tpm.assert_no_handles()
-
-    def test_who_only_presses_enter_at_the_last_try_spends_nothing(self):
-        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
-        key = self.lab.make_key('x', pin=PIN)
-        self.lab.keygen('-p', '-f', key.tpm, '-P', 'not ' + PIN, '-N', '', status=1)
-        agent = self.agent('', '', PIN)
-        for _ in range(2):
-            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        self.assertEqual(self.tpm.wrong_tries(), 1)
-        agent.sign_and_check(key)
-
-    def test_wrong_pins_are_not_asked_for_without_end(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent(*[WRONG] * 10)
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        self.assertLessEqual(len(self.askpass.questions()), 3)
-        self.assertEqual(agent.listed(), [key.line])
-
-    def test_an_askpass_that_fails_is_a_failure(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent()
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        self.assertEqual(len(self.askpass.questions()), 1)
-        self.assertEqual(len(agent.listed()), 1)
-
-    def test_an_askpass_that_is_missing_is_a_failure(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent(env={'SSH_ASKPASS': self.lab.path('absent')})
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        self.assertEqual(len(agent.listed()), 1)
-
-    def test_without_a_display_or_a_terminal_nobody_is_asked(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent(PIN, env={'SSH_ASKPASS_REQUIRE': None, 'DISPLAY': None, 'WAYLAND_DISPLAY': None})
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        self.assertEqual(self.askpass.questions(), [])
-
-    def test_with_a_display_askpass_is_asked(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent(PIN, env={'SSH_ASKPASS_REQUIRE': None, 'DISPLAY': ':0'})
-        agent.sign_and_check(key)
-        self.assertEqual(len(self.askpass.questions()), 1)
-
-    def test_never_means_never(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent(PIN, env={'SSH_ASKPASS_REQUIRE': 'never', 'DISPLAY': ':0'})
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        self.assertEqual(self.askpass.questions(), [])
-
-    def test_others_are_served_while_a_person_thinks(self):
-        key, free = self.lab.make_key('x', pin=PIN), self.lab.make_key('free')
-        agent = self.agent()
-        fifo = self.askpass.answer_later(1)
-        results = []
-        waiting = threading.Thread(target=lambda: results.append(agent.ssh_keygen_sign(key)))
-        waiting.start()
-        with open(fifo, 'w', encoding='utf-8') as answer:  # opens once askpass reads
-            self.assertEqual(len(agent.listed()), 2)
-            agent.sign_and_check(free)
-            answer.write(PIN + '\n')
-        waiting.join(60)
-        self.assertEqual(results[0].returncode, 0, results[0].stderr)
-
-    def test_the_pin_is_not_in_the_environment_or_the_log(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent(WRONG, PIN, env={'TSS2_LOG': 'all+debug'})
-        agent.ssh_keygen_sign(key)
-        agent.sign_and_check(key)
-        for number in range(1, len(self.askpass.questions()) + 1):
-            self.assertNotIn(PIN, str(self.askpass.environment(number)))
-        for secret in (PIN, WRONG):
-            self.assertNotIn(secret, agent.log())
-
-    def test_the_pin_is_on_the_bus_neither_when_the_key_is_made_nor_when_it_signs(self):
-        probe = Probe(self.tpm)
-        for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
-            key = self.lab.make_key(kind, kind, bits, pin=PIN, env={'SSH_TPM_TCTI': probe.tcti})
-        agent = self.agent(WRONG, PIN, PIN, tcti=probe.tcti)
-        agent.ssh_keygen_sign(key)
-        agent.sign_and_check(key)
-        agent.sign_and_check(key)
-        agent.stop()
-        traffic = probe.bytes()
-        # The record does hold what passes by: the modulus is in the clear when a key is made and loaded.
-        self.assertGreaterEqual(traffic.count(key.blob[-256:]), 2)
-        for secret in (PIN, WRONG):
-            self.assertNotIn(secret.encode(), traffic)
-            self.assertNotIn(secret.encode('utf-16-le'), traffic)
 
     def test_a_pin_of_32_bytes_works_and_33_are_refused(self):
-        longest = 'ä' * 16
-        key = self.lab.make_key('x', pin=longest)
-        agent = self.agent(longest)
-        agent.sign_and_check(key)
+        key = self.take('longest')
+        self.assertTrue(self.signs(self.agent(LONGEST), key))
         for pin in ('x' * 33, 'ä' * 17):
             result = self.lab.keygen('-N', pin, '-f', self.lab.path('keys/y'), status=None)
             self.assertNotEqual(result.returncode, 0)
@@ -216,12 +69,222 @@ class Pins(Scenario):
             self.assertNotIn(pin, result.stderr)
             self.assertFalse(os.path.exists(self.lab.path('keys/y.tpm')))
 
-    def test_an_answer_that_is_too_long_is_a_failure_and_costs_no_try(self):
-        key = self.lab.make_key('x', pin=PIN)
-        agent = self.agent('x' * 5000)
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        self.assertRegex(self.tpm.tool('tpm2_getcap', 'properties-variable'), r'LOCKOUT_COUNTER: 0x0\n')
-        self.assertEqual(len(agent.listed()), 1)
+    def test_whom_the_environment_has_asked(self):
+        """What comes of it, how many questions there were, and no try is spent."""
+        key = self.take('x')
+        for number, (answers, env, signs, asked) in enumerate((
+                ((PIN,), {**IN_FRONT, 'DISPLAY': ':0'}, True, 1),
+                ((PIN,), IN_FRONT, False, 0),  # neither a display nor a terminal
+                ((PIN,), {'SSH_ASKPASS_REQUIRE': 'never', 'DISPLAY': ':0'}, False, 0),
+                ((PIN,), {'SSH_ASKPASS': self.lab.path('absent')}, False, 0),
+                (('x' * 5000,), {}, False, 1),
+                ((), {}, False, 1))):  # it fails
+            with self.subTest(env=env, asked=asked):
+                agent = self.agent(*answers, env=env, name=f'agent{number}')
+                self.assertEqual((self.signs(agent, key), len(self.askpass.questions())), (signs, asked))
+                with agent.connect() as connection:
+                    self.assertEqual(len(connection.list()), 1)
+                agent.stop()
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+
+    def test_each_prompt_tells_how_many_tries_are_left(self):
+        self.tries(7)
+        key = self.take('x')
+        agent = self.agent(WRONG, WRONG, PIN)
+        for _ in range(2):
+            self.assertTrue(self.signs(agent, key))
+        questions = self.askpass.questions()
+        self.assertEqual([int(re.search(r'\b(\d+) tries', question)[1]) for question in questions], [7, 6, 5])
+        self.assertNotRegex(questions[0], '(?i)wrong')
+        for question in questions[1:]:
+            self.assertRegex(question, '(?i)wrong')
+
+    def test_a_wrong_pin_asks_again_three_times_in_all(self):
+        self.tries(32)
+        key, free = self.take('x'), self.take('free')
+        agent = self.agent(WRONG, WRONG, WRONG, WRONG)  # from the fifth question on, askpass fails
+        self.assertFalse(self.signs(agent, key))
+        self.assertEqual((len(self.askpass.questions()), self.tpm.wrong_tries()), (3, 3))
+        self.assertFalse(self.signs(agent, key))  # who gives up is not asked again
+        self.assertEqual((len(self.askpass.questions()), self.tpm.wrong_tries()), (5, 4))
+        self.assertTrue(self.signs(agent, free))
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_the_last_try_is_told_and_not_spent_on_the_way(self):
+        self.tries(3)
+        key = self.take('x')
+        agent = self.agent(WRONG, WRONG, '', PIN)
+        self.assertFalse(self.signs(agent, key))  # it stopped before the last one
+        self.assertEqual(self.tpm.wrong_tries(), 2)
+        self.assertFalse(self.signs(agent, key))  # who only presses enter spends nothing
+        self.assertEqual(self.tpm.wrong_tries(), 2)
+        self.assertTrue(self.signs(agent, key))
+        self.assertEqual([bool(re.search('(?i)last try', question)) for question in self.askpass.questions()],
+                         [False, False, True, True])
+
+    def test_without_a_cache_each_use_asks(self):
+        key = self.take('x')
+        agent = self.agent(PIN, PIN, options=('--no-cache',))
+        for number in range(1, 3):
+            self.assertTrue(self.signs(agent, key))
+            self.assertEqual(len(self.askpass.questions()), number)
+
+    def test_a_lifetime_that_is_none_is_a_usage_error(self):
+        for text in ('', 'soon', '-1', '1x', '99999999999999999999'):
+            result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', self.lab.path('a.sock'),
+                                  '--pin-lifetime', text)
+            self.assert_error(result, status=2, tool='ssh-tpm-agent')
+
+    def test_a_pin_is_forgotten_some_time_after_its_last_use(self):
+        key = self.take('x')
+        agent = self.agent(PIN, PIN, options=('-d', '--pin-lifetime', '3'))
+        self.assertTrue(self.signs(agent, key) and self.signs(agent, key))
+        self.assertEqual(len(self.askpass.questions()), 1)
+        agent.process.wait_line('a PIN has reached the end of its time')
+        self.assertTrue(self.signs(agent, key))
+        self.assertEqual(len(self.askpass.questions()), 2)
+
+    @slow
+    def test_use_keeps_a_pin(self):
+        key = self.take('x')
+        agent = self.agent(PIN, PIN, options=('--pin-lifetime', '4'))
+        end = time.monotonic() + 6
+        wait_until(lambda: not self.signs(agent, key) or time.monotonic() > end, 'the end', pace=0.2)
+        self.assertEqual(len(self.askpass.questions()), 1)
+
+
+@ours
+class Terms(WithPins):
+    """Who adds a key that is held already does not get around what was demanded for it."""
+
+    def setUp(self):
+        super().setUp()
+        self.key = self.stocked('x')
+
+    def add(self, agent, constraints, certificate=b''):
+        with open(self.key.tpm, 'rb') as file, agent.connect() as connection:
+            request = tpm_add_key(file.read(), certificate, constraints)
+            self.assertEqual(connection.request(request), bytes([SUCCESS]))
+
+    def run_pin(self, agent):
+        """Has the agent know the PIN, and nobody asked."""
+        with agent.connect() as connection:
+            reply = connection.request(try_pin(self.key.blob, PIN.encode()))
+            self.assertEqual(read_pin_outcome(reply), KEPT)
+
+    def test_looser_constraints_are_not_to_be_had_without_the_pin(self):
+        certificate = certify(self.lab, self.key)[1]
+        elsewhere = restrict_destination(destination(hop(), hop(b'there', self.soft('host').key.blob)))
+        agent, asked = self.agent(), 0
+        for looser in ((b'',), (elsewhere,), (b'', certificate.blob)):
+            self.add(agent, CONFIRM)
+            self.run_pin(agent)
+            self.add(agent, *looser)
+            self.assertFalse(self.signs(agent, certificate if len(looser) > 1 else self.key))
+            if looser[0] != elsewhere:  # else nothing is asked on this connection at all
+                asked += 1
+                self.assertIn('Enter PIN', self.askpass.questions()[asked - 1])
+            self.assertEqual(len(self.askpass.questions()), asked)
+            agent.ssh_add('-D', status=0)
+
+    def test_a_longer_lifetime_is_not_to_be_had_without_the_pin(self):
+        agent = self.agent(options=('-d',))
+        self.add(agent, lifetime(5))
+        self.run_pin(agent)
+        self.add(agent, b'')
+        self.assertTrue(self.signs(agent, self.key))
+        agent.process.wait_line('a PIN has reached the end of its time')
+        self.assertFalse(self.signs(agent, self.key))
+        self.assertEqual(len(self.askpass.questions()), 1)
+
+
+@ours
+class Words(WithPins):
+    """What a question shows of names that somebody else has chosen."""
+
+    def ask_as(self, agent, key, *names):
+        """Has a chain of processes with these names ask for a signature, the last one itself; their ids."""
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                for number, name in enumerate(names):
+                    set_name(name.encode())
+                    os.write(write_end, b'%d ' % os.getpid())
+                    if number < len(names) - 1:
+                        below = os.fork()
+                        if below:
+                            os._exit(os.waitstatus_to_exitcode(os.waitpid(below, 0)[1]))
+                with agent.connect() as connection:
+                    status = 0 if connection.sign(key.blob, b'data') else 3
+            finally:
+                os._exit(status)
+        os.close(write_end)
+        with os.fdopen(read_end, encoding='ascii') as ids:
+            found = [int(pid) for pid in ids.read().split()]  # until all of them have ended
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        return found
+
+    def assert_tame(self, text):
+        for mark in '\x1b\x07\x9b\u202e\u2066\u200b':
+            self.assertNotIn(mark, text)
+        for line in text.split('\n'):
+            self.assertFalse(line.startswith('c'), 'a newline came through')
+
+    def test_the_prompt_names_who_asks_and_up_to_three_parents(self):
+        key = self.take('x')
+        agent = self.agent(PIN)
+        names = ['topmost', 'oldest', 'older', 'old', 'youngest']
+        ids = self.ask_as(agent, key, *names)
+        question, = self.askpass.questions()
+        places = []
+        for name, pid in list(zip(names, ids))[1:]:
+            self.assertRegex(question, rf'{name}\b[^,\n]*\b{pid}\b')
+            places.append(question.index(str(pid)))
+        self.assertEqual(places, sorted(places, reverse=True))
+        self.assertNotIn('topmost', question)
+
+    def test_hostile_process_names_do_not_reach_the_prompt(self):
+        key = self.take('x')
+        agent = self.agent(PIN)
+        ids = self.ask_as(agent, key, 'b\n\x1b[2Jp', 'a\u202e) \nc')
+        question, = self.askpass.questions()
+        self.assert_tame(question)
+        self.assertNotIn('[2J\n', question)
+        for pid in ids:
+            self.assertIn(str(pid), question)
+        self.assertNotIn('\x1b', agent.log())
+
+    def test_a_long_comment_is_cut(self):
+        key = self.take('x')
+        parts = keyfile.with_field(keyfile.fields(key.tpm), keyfile.DESCRIPTION,
+                                   keyfile.tlv(keyfile.UTF8, b'z' * 900))
+        self.lab.write(key.tpm, keyfile.build(parts), mode=0o600)
+        agent = self.agent(PIN)
+        self.assertTrue(self.signs(agent, key))
+        question, = self.askpass.questions()
+        self.assertIn('z' * 100, question)
+        self.assertNotIn('z' * 201, question)
+        self.assertIn(self.lab.fingerprint(key), question)
+
+    def test_comments_of_added_keys_are_cut_and_tame_in_the_question_and_in_the_log(self):
+        soft = self.soft('soft')
+        agent = self.agent('yes', 'yes', options=('-d',))
+        with agent.connect() as connection:
+            for comment in (HOSTILE.encode() + b'\xff', b'z' * 900):
+                request = add_identity(soft.agent_fields(), comment, CONFIRM)
+                self.assertEqual(connection.request(request), b'\x06')
+                self.assertIsNotNone(connection.sign(soft.key.blob, b'data'))
+            self.assertEqual(connection.list()[0][1], 'z' * 900)
+        agent.ssh_add('-d', soft.pub, status=0)
+        self.assertIn('z' * 100, agent.process.wait_line('removed key'))
+        for text in (agent.log(), self.askpass.questions()[1]):
+            self.assertNotIn('z' * 201, text)
+        self.assert_tame(self.askpass.questions()[0])
+        for mark in '\x1b\x9b\u202e':
+            self.assertNotIn(mark, agent.log())
 
 
 if __name__ == '__main__':
