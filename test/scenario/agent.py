@@ -1,5 +1,6 @@
 """Our agent as a process, the askpass it asks, and the OpenSSH tools pointed at it."""
 
+import base64
 import hashlib
 import os
 import shutil
@@ -8,7 +9,7 @@ import unittest
 
 import keyfile
 from lab import read, read_key, wait_until
-from protocol import Connection
+from protocol import Connection, take_string
 
 HASHES = {'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512', 'ecdsa-sha2-nistp256': 'sha256',
           'ecdsa-sha2-nistp384': 'sha384', 'ecdsa-sha2-nistp521': 'sha512'}
@@ -70,7 +71,11 @@ class Agent:
 
     def wait_until_listed(self, lines):
         """Waits until these lines, in whatever order, are the list."""
-        wait_until(lambda: sorted(self.listed()) == sorted(lines), f'{lines} in the list')
+        with self.connect() as connection:
+            def listed():  # what ssh-add would print, without starting it again and again
+                return [f'{take_string(blob)[0].decode()} {base64.b64encode(blob).decode()} {comment}'
+                        for blob, comment in connection.list()]
+            wait_until(lambda: sorted(listed()) == sorted(lines), f'{lines} in the list')
 
     def ssh_keygen_sign(self, key, message='a message', **more):
         """`ssh-keygen -Y sign` with a public key whose private half the agent has: the completed process."""

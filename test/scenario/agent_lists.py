@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""The agent lists the keys of its folder, and its socket comes and goes as it should."""
+"""The agent lists the keys of its folder and passes over what is none, its socket comes and goes as it should, and it
+outlives a TPM that dies, hangs or changes."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -8,89 +10,82 @@ import socket
 import stat
 import unittest
 
-from agent import Agent, certify
-from lab import Scenario, read
+import keyfile
+from agent import Agent, Askpass
+from keys_once import KeysOnce
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, needs_root, read, wait_until
+from protocol import frame, sign_request
+from softkey import DATA
 from swtpm import Swtpm
 
+PIN = 'correct horse 42'
+CONTROL = '[\x00-\x08\x0b-\x1f\x7f-\x9f]'
 
-class AgentLists(Scenario):
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
 
-    def refuse_to_start(self, path, status=1):
-        """Runs an agent that must not start on this socket path; what it said."""
-        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', path, '--key-dir', self.lab.keys)
-        self.assert_error(result, path, status=status, tool='ssh-tpm-agent')
-        return result.stderr
+class WithKeys(KeysOnce):
+    KEYS = {'a': {'kind': 'rsa', 'bits': 2048, 'comment': 'key of a'}, 'b': {'bits': 384, 'comment': ''},
+            'c': {'comment': 'made first'}, 'good': {}, 'guarded': {'pin': PIN}}
+    CERTIFIED = ('a', 'c')
 
-    def test_ssh_add_lists_every_key_with_its_comment_in_the_order_of_file_names(self):
-        keys = [self.lab.make_key(name, kind, bits, comment=comment) for name, kind, bits, comment in (
-            ('c', 'ecdsa', 256, 'made first'), ('a', 'rsa', 2048, 'key of a'), ('b', 'ecdsa', 384, ''))]
+
+class Lists(WithKeys):
+    def test_ssh_add_lists_every_key_in_the_order_of_file_names_and_certificates_after_their_keys(self):
+        keys = [self.take(name) for name in 'cab']
         agent = Agent(self.lab)
+        certificates = [f'{part} {comment}' for name, comment in (('a', 'key of a'), ('c', 'made first'))
+                        for part in [read(self.lab.path(f'keys/{name}-cert.pub')).rsplit(' ', 2)[0]]]
         # A key without a comment goes by the path of its file, as with ssh-add.
         nameless = f'{keys[2].line.strip()} {keys[2].tpm}'
-        self.assertEqual(agent.listed(), [keys[1].line, nameless, keys[0].line])
+        listed = agent.listed()
+        self.assertEqual([line.split()[1] for line in listed],
+                         [line.split()[1] for line in (keys[1].line, certificates[0], nameless, keys[0].line,
+                                                       certificates[1])])
+        self.assertEqual([listed[0], listed[2], listed[3]], [keys[1].line, nameless, keys[0].line])
         short = agent.ssh_add('-l', status=0).stdout.splitlines()
-        for line, key in zip(short, (keys[1], keys[2], keys[0]), strict=True):
-            self.assertEqual(line.split()[1], self.lab.fingerprint(key))
-        self.assertIn('key of a (RSA)', short[0])
+        for number, key in ((0, keys[1]), (2, keys[2]), (3, keys[0])):
+            self.assertEqual(short[number].split()[1], self.lab.fingerprint(key))
+        for number, words in ((0, 'key of a (RSA)'), (1, '(RSA-CERT)'), (4, '(ECDSA-CERT)')):
+            self.assertIn(words, short[number])
+        self.tpm.process.end()  # which is not needed for that
+        self.assertEqual(agent.listed(), listed)
 
-    def test_an_empty_folder_and_a_missing_one_give_an_empty_list(self):
-        for name, folder in (('empty', self.lab.keys), ('missing', self.lab.path('missing'))):
-            agent = Agent(self.lab, name=name, key_dir=folder)
+    def test_an_empty_folder_a_missing_one_and_one_that_is_not_loaded_give_an_empty_list(self):
+        self.take('c')
+        for name, options, folder in (('empty', (), self.lab.make_folder('empty')),
+                                      ('missing', (), self.lab.path('missing')), ('no', ('--no-load',), None)):
+            agent = Agent(self.lab, *options, name=name, key_dir=folder)
             result = agent.ssh_add('-l')
             self.assertEqual((result.returncode, result.stdout), (1, 'The agent has no identities.\n'))
             agent.stop()
 
-    def test_no_load_leaves_the_folder_alone(self):
-        self.lab.make_key('x')
-        agent = Agent(self.lab, '--no-load')
-        self.assertEqual(agent.ssh_add('-l').stdout, 'The agent has no identities.\n')
-
     def test_the_folder_is_the_one_in_the_home_unless_told_otherwise(self):
-        key = self.lab.make_key('id_ecdsa', folder=self.lab.make_folder('home/.ssh'))
+        key = self.take('good', self.lab.make_folder('home/.ssh'))
         path = self.lab.path('default.sock')
         process = self.lab.start(f'{self.lab.bin}/ssh-tpm-agent', '-l', path)
         process.wait_line(f'listening on {path}')
         result = self.lab.run('ssh-add', '-L', env={'SSH_AUTH_SOCK': path}, status=0)
         self.assertEqual(result.stdout.splitlines(), [key.line])
 
-    def test_only_files_that_end_in_tpm_are_keys(self):
-        key = self.lab.make_key('x')
-        shutil.copy(key.tpm, self.lab.path('keys/y.tpm.bak'))
-        shutil.copy(key.tpm, self.lab.path('keys/z'))
-        agent = Agent(self.lab)
-        self.assertEqual(agent.listed(), [key.line])
-
-    def test_the_same_key_in_two_files_is_listed_once(self):
-        key = self.lab.make_key('x')
-        shutil.copy(key.tpm, self.lab.path('keys/y.tpm'))
-        self.assertEqual(len(Agent(self.lab).listed()), 1)
-
-    def test_a_certificate_beside_its_key_is_listed_after_the_key(self):
-        keys = [self.lab.make_key('a'), self.lab.make_key('b', 'rsa', 2048)]
-        certificates = [certify(self.lab, key, '-n', 'root')[1] for key in keys]
-        agent = Agent(self.lab)
-        with agent.connect() as connection:
-            self.assertEqual([blob for blob, _ in connection.list()],
-                             [keys[0].blob, certificates[0].blob, keys[1].blob, certificates[1].blob])
-        self.assertIn('(ECDSA-CERT)', agent.ssh_add('-l', status=0).stdout)
-        self.assertIn('(RSA-CERT)', agent.ssh_add('-l', status=0).stdout)
+    def test_only_files_that_end_in_tpm_are_keys_and_the_same_key_is_listed_once(self):
+        key = self.take('good')
+        for name in ('y.tpm.bak', 'z', 'zz.tpm'):
+            shutil.copy(key.tpm, self.lab.path('keys', name))
+        self.assertEqual(Agent(self.lab).listed(), [key.line])
 
     def test_a_certificate_of_another_key_is_not_listed(self):
-        one, other = self.lab.make_key('a'), self.lab.make_key('b')
-        certify(self.lab, other, '-n', 'root')
+        one, other = self.take('good'), self.take('c')
         os.rename(other.path + '-cert.pub', one.path + '-cert.pub')
         agent = Agent(self.lab)
-        self.assertEqual(agent.listed(), [one.line, other.line])
+        self.assertEqual(agent.listed(), [other.line, one.line])
         self.assertIn(one.path + '-cert.pub', agent.log())
 
-    def test_listing_does_not_need_the_tpm(self):
-        key = self.lab.make_key('x')
-        agent = Agent(self.lab)
-        self.tpm.process.end()
-        self.assertEqual(agent.listed(), [key.line])
+
+class Socket(WithKeys):
+    def refuse_to_start(self, path, status=1):
+        """Runs an agent that must not start on this socket path; what it said."""
+        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', path, '--key-dir', self.lab.keys)
+        self.assert_error(result, path, status=status, tool='ssh-tpm-agent')
+        return result.stderr
 
     def test_print_socket_names_the_socket_and_starts_nothing(self):
         run, program = self.lab.env['XDG_RUNTIME_DIR'], f'{self.lab.bin}/ssh-tpm-agent'
@@ -117,33 +112,27 @@ class AgentLists(Scenario):
         self.assertTrue(stat.S_ISSOCK(mode))
         self.assertEqual(stat.S_IMODE(mode), 0o600)
 
-    def test_a_second_agent_on_the_same_socket_is_refused_and_the_first_lives_on(self):
-        key = self.lab.make_key('x')
-        agent = Agent(self.lab)
-        self.refuse_to_start(agent.socket)
-        self.assertEqual(agent.listed(), [key.line])
-
-    def test_a_socket_that_nobody_listens_on_is_replaced(self):
-        with socket.socket(socket.AF_UNIX) as stale:
-            stale.bind(self.lab.path('agent.sock'))
-        agent = Agent(self.lab)
-        self.assertEqual(agent.ssh_add('-l').returncode, 1)
-        agent.stop()
-
-    def test_the_socket_of_a_killed_agent_is_replaced(self):
+    def test_a_second_agent_is_refused_and_the_socket_of_a_killed_one_is_replaced(self):
         first = Agent(self.lab)
+        self.refuse_to_start(first.socket)
+        self.assertEqual(first.ssh_add('-l').returncode, 1)
         first.process.popen.kill()
         first.process.wait()
         self.assertTrue(os.path.exists(first.socket))
         self.assertEqual(Agent(self.lab).ssh_add('-l').returncode, 1)
 
-    def test_what_is_no_socket_is_never_unlinked(self):
+    def test_what_is_no_socket_of_its_kind_is_never_unlinked(self):
         regular = self.lab.write('regular', 'precious')
         self.refuse_to_start(regular)
         self.assertEqual(read(regular), 'precious')
         folder = self.lab.make_folder('folder')
         self.refuse_to_start(folder)
         self.assertTrue(os.path.isdir(folder))
+        other = self.lab.path('datagram.sock')
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+            datagrams.bind(other)
+            self.refuse_to_start(other)
+            self.assertTrue(os.path.lexists(other))
         link = self.lab.path('link')
         os.symlink(regular, link)
         self.refuse_to_start(link)
@@ -160,20 +149,19 @@ class AgentLists(Scenario):
         self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode), 0o700)
 
     def test_sigterm_and_sigint_end_it_cleanly(self):
-        key = self.lab.make_key('x')
-        for how in (signal.SIGTERM, signal.SIGINT):
-            for use in (False, True):
-                agent = Agent(self.lab)
+        key = self.take('good')
+        for how, use in ((signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)):
+            agent = Agent(self.lab)
+            with agent.connect() as idle:  # a client that stays does not keep the agent
+                self.assertEqual(idle.list()[0][0], key.blob)
                 if use:
-                    agent.sign_and_check(key)
-                with agent.connect() as idle:  # a client that stays does not keep the agent
-                    idle.list()
-                    agent.stop(how)
-                    self.assertIsNone(idle.read_frame())
-                self.tpm.assert_no_handles()
+                    self.assertIsNotNone(idle.sign(key.blob, b'data'))
+                agent.stop(how)
+                self.assertIsNone(idle.read_frame())
+            self.tpm.assert_no_handles()
 
     def test_sigpipe_and_vanishing_clients_do_not_end_it(self):
-        key = self.lab.make_key('x')
+        key = self.take('good')
         agent = Agent(self.lab)
         for _ in range(20):
             connection = agent.connect()
@@ -181,6 +169,251 @@ class AgentLists(Scenario):
             connection.socket.close()
         agent.process.popen.send_signal(signal.SIGPIPE)
         self.assertEqual(agent.listed(), [key.line])
+
+    def test_who_locks_the_folder_of_the_socket_does_not_hold_an_agent_up_for_ever(self):
+        folder = self.lab.make_folder('shared')
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-a', f'{folder}/agent.sock', '--no-load',
+                              deadline=30)
+        self.assert_error(result, f'{folder}: another process has locked', 'hint:', tool='ssh-tpm-agent')
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_of_agents_that_start_at_once_on_a_stale_socket_one_lives(self):
+        path = self.lab.path('stale.sock')
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(path)
+        agents = [self.lab.start(f'{self.lab.bin}/ssh-tpm-agent', '-l', path, '--no-load') for _ in range(6)]
+        wait_until(lambda: sum(agent.popen.poll() is None for agent in agents) == 1, 'one agent left')
+        survivor, = (agent for agent in agents if agent.popen.poll() is None)
+        survivor.wait_line(f'listening on {path}')
+        listed = self.lab.run('ssh-add', '-l', env={'SSH_AUTH_SOCK': path})
+        self.assertIn('no identities', listed.stdout + listed.stderr)
+
+
+class BadDays(WithKeys):
+    """Of the TPM, and with clients that do not wait."""
+
+    def start(self, *names, pin=PIN):
+        self.keys = [self.take(name) for name in names]
+        self.askpass = Askpass(self.lab, pin)
+        self.agent = Agent(self.lab, env=self.askpass.env)
+
+    def test_a_tpm_that_dies_within_a_command_serves_the_request_after_its_return(self):
+        self.start('good')
+        agent, (key,) = self.agent, self.keys
+        agent.sign_and_check(key)
+        for _ in range(2):
+            os.kill(self.tpm.process.popen.pid, signal.SIGSTOP)
+            with agent.connect() as client:
+                client.send(frame(sign_request(key.blob, b'lost')))
+                self.tpm.kill()
+                self.assertEqual(client.read_frame(), b'\x05')
+            self.tpm.start()
+            agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_pin_is_not_asked_for_again_after_the_tpm_came_back(self):
+        self.start('guarded')
+        agent, (key,) = self.agent, self.keys
+        agent.sign_and_check(key)
+        self.tpm.kill()
+        agent.ssh_keygen_sign(key)  # may fail: there is no TPM
+        self.tpm.start()
+        agent.sign_and_check(key)
+        self.assertEqual(len(self.askpass.questions()), 1)
+
+    def test_the_persistent_storage_key_may_go_while_the_agent_runs(self):
+        self.tpm.make_persistent()
+        self.start('c', 'good')
+        agent, keys = self.agent, self.keys
+        agent.sign_and_check(keys[0])
+        self.tpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000001')
+        agent.ssh_keygen_sign(keys[1])  # may fail: it finds the parent gone
+        agent.sign_and_check(keys[1])
+
+    def test_lists_are_answered_while_the_tpm_hangs_and_the_agent_ends_all_the_same(self):
+        self.start('good')
+        agent, (key,) = self.agent, self.keys
+        agent.sign_and_check(key)
+        with self.tpm.stopped(), agent.connect() as hanging, agent.connect() as other:
+            hanging.send(frame(sign_request(key.blob, b'data')))
+            self.assertEqual(len(other.list()), 1)
+            agent.stop()
+
+    def test_clients_that_hang_up_at_once_leave_nothing_behind(self):
+        self.start('guarded')
+        agent, (key,) = self.agent, self.keys
+        descriptors = f'/proc/{agent.process.popen.pid}/fd'
+        before = len(os.listdir(descriptors))
+        for _ in range(50):
+            with agent.connect() as client:
+                client.send(frame(sign_request(key.blob, b'data')))
+        wait_until(lambda: len(os.listdir(descriptors)) <= before, 'the end of all connections')
+
+
+class SkipsBrokenFiles(WithKeys):
+    """A broken, hostile or unreadable file is reported once; the keys beside it serve."""
+
+    def setUp(self):
+        super().setUp()
+        self.good = self.take('good')
+        self.parts = keyfile.fields(self.good.tpm)
+        self.text = read(self.good.tpm)
+        self.bad = []
+
+    def add(self, name, content):
+        """Puts a bad file among the keys."""
+        self.bad.append(self.lab.write(f'keys/{name}.tpm', content, mode=0o600))
+
+    def check(self):
+        """Starts the agent: each bad file is named once, the good key is listed alone and signs."""
+        agent = Agent(self.lab)
+        self.assertEqual(agent.listed(), [self.good.line])
+        for path in self.bad:
+            reports = [line for line in agent.process.lines if path in line]
+            self.assertEqual(len(reports), 1, f'{path}: {reports}')
+        self.assertNotIn(self.good.tpm, agent.log())
+        with agent.connect() as connection:
+            self.assertIsNotNone(connection.sign(self.good.blob, b'data'))
+        agent.stop()
+        self.tpm.assert_no_handles()
+        return agent
+
+    def test_the_parts_put_together_again_are_the_key_that_all_these_tests_spoil(self):
+        described = keyfile.with_field(self.parts, keyfile.DESCRIPTION, keyfile.tlv(keyfile.UTF8, b'good'))
+        self.lab.write('keys/good.tpm', keyfile.build(described), mode=0o600)
+        self.check()
+
+    def test_files_cut_off_at_every_length_with_intact_armour_or_without(self):
+        der = keyfile.read_der(self.good.tpm)
+        for length in range(len(self.text) - 1):  # without its last newline alone it is whole
+            self.add(f'cut{length:04}', self.text[:length])
+        for length in range(len(der)):
+            self.add(f'short{length:04}', keyfile.pem(der[:length]))
+        self.check()
+
+    def test_every_element_missing_or_doubled(self):
+        for index, part in enumerate(self.parts):
+            if part[0] not in (keyfile.EMPTY_AUTH, keyfile.DESCRIPTION):  # these two are optional
+                self.add(f'without{index}', keyfile.build(self.parts[:index] + self.parts[index + 1:]))
+            self.add(f'doubled{index}', keyfile.build(self.parts[:index + 1] + self.parts[index:]))
+        self.check()
+
+    def test_files_that_are_no_keys(self):
+        self.add('empty', '')
+        self.add('zeros', bytes(1000))
+        self.add('text', 'Dear diary,\n')
+        self.add('random', os.urandom(500))
+        self.add('public', read(self.good.pub))
+        for form in ('openssh', 'pem', 'pkcs8'):
+            self.add(form, read(os.path.join(DATA, 'ecdsa-256.' + form)))
+        self.check()
+
+    def test_trailing_bytes(self):
+        der = keyfile.read_der(self.good.tpm)
+        self.add('der1', keyfile.pem(der + b'\x00'))
+        self.add('der2', keyfile.pem(der + der))
+        self.add('inside', keyfile.build(self.parts + [(keyfile.OCTETS, b'more')]))
+        self.add('public', keyfile.build(keyfile.with_public(self.parts, lambda public: public + b'\x00')))
+        self.add('armour', self.text + 'more\n')
+        self.add('twice', self.text + self.text)
+        self.check()
+
+    def test_files_beyond_the_ceiling(self):
+        self.add('large', self.text + '\n' * 65536)
+        self.add('huge', self.text + '#' * (8 << 20))
+        self.bad.append(self.lab.path('keys/sparse.tpm'))
+        with open(self.bad[-1], 'wb') as file:
+            file.truncate(1 << 40)
+        self.check()
+
+    def test_what_is_no_file(self):
+        os.mkfifo(self.lab.path('keys/fifo.tpm'))
+        os.symlink('loop.tpm', self.lab.path('keys/loop.tpm'))
+        os.symlink('/dev/zero', self.lab.path('keys/device.tpm'))
+        os.symlink('nowhere', self.lab.path('keys/dangling.tpm'))
+        os.mkdir(self.lab.path('keys/folder.tpm'))
+        names = ('fifo', 'loop', 'device', 'dangling', 'folder')
+        self.bad += [self.lab.path(f'keys/{name}.tpm') for name in names]
+        self.check()
+
+    def test_a_key_through_a_symlink_is_served(self):
+        os.rename(self.good.tpm, self.lab.path('elsewhere'))
+        os.symlink(self.lab.path('elsewhere'), self.good.tpm)
+        self.check()
+
+    def test_keys_that_cannot_sign_or_cannot_be_known(self):
+        def spoil(name, change):
+            self.add(name, keyfile.build(keyfile.with_public(self.parts, change)))
+        spoil('no-signing', keyfile.without_signing)
+        spoil('unknown-curve', keyfile.with_unknown_curve)
+        spoil('empty-public', lambda public: b'')
+        spoil('unknown-type', lambda public: public[:2] + b'\x00\x08' + public[4:])
+        spoil('wrong-length', lambda public: bytes([public[0], public[1] ^ 1]) + public[2:])
+        spoil('no-point', lambda public: public[:-1] + bytes([public[-1] ^ 1]))
+        self.check()
+
+    def test_other_kinds_of_key_file(self):
+        for number in (4, 5):  # importable and sealed, in the draft's numbering of 2.23.133.10.1
+            oid = bytes([0x67, 0x81, 0x05, 0x0a, 0x01, number])
+            self.add(f'type{number}', keyfile.build([(keyfile.OID, oid)] + self.parts[1:]))
+        self.check()
+
+    def test_control_characters_in_the_description(self):
+        texts = (b'\x1b[2Jgone', b'a\nb', b'nul\x00', b'\x7f', b'\xff\xfe', b'\xc2\x9b31m')
+        for number, text in enumerate(texts):
+            described = keyfile.tlv(keyfile.UTF8, text)
+            self.add(f'control{number}',
+                     keyfile.build(keyfile.with_field(self.parts, keyfile.DESCRIPTION, described)))
+        agent = self.check()
+        self.assertNotRegex(agent.log(), CONTROL)
+
+    def test_control_characters_in_the_name(self):
+        os.rename(self.good.tpm, self.good.path + '\x1b[2J\n.tpm')
+        self.lab.write('keys/bad\x1b]0;owned\x07.tpm', 'no key')
+        agent = Agent(self.lab)
+        self.assertEqual(len(agent.listed()), 1)
+        self.assertNotRegex(agent.log(), CONTROL)
+
+    def test_a_broken_certificate_is_reported_and_its_key_is_served(self):
+        for content in ('', 'garbage', 'ecdsa-sha2-nistp256-cert-v01@openssh.com AAAA x\n',
+                        read(self.good.pub)):
+            with self.subTest(content=content):
+                self.bad = [self.lab.write('keys/good-cert.pub', content)]
+                self.check()
+
+    def test_a_key_of_another_tpm_fails_alone(self):
+        other = Swtpm(self.lab, name='other')
+        foreign = self.lab.make_key('foreign', env={'SSH_TPM_TCTI': other.tcti})
+        agent = Agent(self.lab)
+        self.assertEqual(len(agent.listed()), 2)
+        for _ in range(2):
+            self.assertNotEqual(agent.ssh_keygen_sign(foreign).returncode, 0)
+            agent.sign_and_check(self.good)
+        agent.process.wait_line('another TPM')
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    @needs_root  # and yet it is about an agent that is not root, since nothing is unreadable to root
+    def test_a_file_that_may_not_be_read(self):
+        folder = self.lab.make_folder('theirs')
+        good, secret = os.path.join(folder, 'good.tpm'), os.path.join(folder, 'secret.tpm')
+        shutil.copy(self.good.tpm, good)
+        self.lab.write('theirs/secret.tpm', self.text, mode=0o600)
+        for path in (folder, good):
+            os.chown(path, NOBODY, NOBODY)
+        for path in (self.tpm.path, self.tpm.path + '.ctrl'):
+            os.chmod(path, 0o777)
+        program, path = self.lab.program_for_others(), os.path.join(folder, 'agent.sock')
+        process = self.lab.start(f'{program}/ssh-tpm-agent', '-l', path, '--key-dir', folder,
+                                 env={'HOME': folder, 'XDG_STATE_HOME': folder, **NO_LEAK_CHECK}, **AS_NOBODY)
+        process.wait_line(f'listening on {path}')
+        self.assertEqual(len([line for line in process.lines if secret in line]), 1)
+        listed = self.lab.run('ssh-add', '-L', env={'SSH_AUTH_SOCK': path}, status=0).stdout
+        self.assertEqual(listed.splitlines(), [self.good.line])
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What changes in the key folder shows in the agent within a second, without a restart."""
+"""What changes in the key folder shows in the agent without a restart; and on what terms a key of the folder is held
+that a client has added: the files change, the terms stay."""
 
 import os
 import shutil
@@ -9,21 +10,23 @@ import time
 import unittest
 
 from agent import Agent, Askpass, certify, ours
-from lab import Scenario, wait_until
-from softkey import SoftKey
-from swtpm import Swtpm
+from keys_once import KeysOnce
+from lab import read_key, slow, wait_until
+from protocol import CONFIRM, SUCCESS, destination, hop, restrict_destination, tpm_add_key
 
 PIN, OTHER = 'correct horse 42', 'another horse'
 
 
-@ours
-class KeyFolder(Scenario):
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
+class WithKeys(KeysOnce):
+    KEYS = {'a': {}, 'b': {}, 'c': {}, 'guarded': {'pin': PIN}}
+    SOFT = ('soft', 'host')
 
+
+@ours
+class KeyFolder(WithKeys):
+    @slow
     def test_a_change_shows_within_a_second(self):
-        key = self.lab.make_key('a', folder=self.lab.make_folder('elsewhere'))
+        key = self.stocked('a')
         agent, places, took = Agent(self.lab), [key.tpm, self.lab.path('keys/a.tpm')], []
         with agent.connect() as connection:
             for _ in range(10):
@@ -35,34 +38,31 @@ class KeyFolder(Scenario):
                 places.reverse()
         self.assertLess(statistics.median(took), 1)
 
-    def test_a_new_key_shows(self):
+    def test_a_new_key_shows_a_deleted_one_goes_and_signs_no_more(self):
         agent = Agent(self.lab)
         self.assertEqual(agent.listed(), [])
-        key = self.lab.make_key('b')
+        key = self.take('b')
         agent.wait_until_listed([key.line])
         agent.sign_and_check(key)
-        first = self.lab.make_key('a', 'rsa', 2048)
-        agent.wait_until_listed([first.line, key.line])
+        first, last = self.take('a'), self.take('c')
+        agent.wait_until_listed([first.line, key.line, last.line])
+        os.unlink(key.tpm)
+        agent.wait_until_listed([first.line, last.line])
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
 
-    def test_a_deleted_key_goes_and_signs_no_more(self):
-        keys = [self.lab.make_key(name) for name in 'ab']
-        agent = Agent(self.lab)
-        agent.sign_and_check(keys[0])
-        os.unlink(keys[0].tpm)
-        agent.wait_until_listed([keys[1].line])
-        self.assertNotEqual(agent.ssh_keygen_sign(keys[0]).returncode, 0)
-
-    def test_a_replaced_key_shows_the_new_one(self):
-        key = self.lab.make_key('a')
-        new = self.lab.make_key('a', folder=self.lab.make_folder('elsewhere'), comment='the new one')
+    def test_a_replaced_key_shows_the_new_one_and_a_renamed_key_stays_one_key(self):
+        key, new = self.take('a'), self.stocked('b')
         agent = Agent(self.lab)
         agent.sign_and_check(key)
         os.replace(new.tpm, key.tpm)
         agent.wait_until_listed([new.line])
         agent.sign_and_check(new)
+        os.rename(key.tpm, self.lab.path('keys/z.tpm'))
+        mark = self.take('c')
+        agent.wait_until_listed([mark.line, new.line])
 
     def test_a_file_that_is_written_in_place_shows_once_it_is_whole(self):
-        key = self.lab.make_key('a', folder=self.lab.make_folder('elsewhere'))
+        key = self.stocked('a')
         agent = Agent(self.lab)
         with open(key.tpm, encoding='ascii') as source, open(self.lab.path('keys/a.tpm'), 'w',
                                                              encoding='ascii') as file:
@@ -73,15 +73,8 @@ class KeyFolder(Scenario):
                 self.assertEqual(agent.listed(), [])
         agent.wait_until_listed([key.line])
 
-    def test_a_renamed_key_stays_one_key(self):
-        key = self.lab.make_key('a')
-        agent = Agent(self.lab)
-        os.rename(key.tpm, self.lab.path('keys/z.tpm'))
-        mark = self.lab.make_key('b')
-        agent.wait_until_listed([mark.line, key.line])
-
     def test_a_key_moved_out_goes_and_moved_in_comes(self):
-        key = self.lab.make_key('a')
+        key = self.take('a')
         agent = Agent(self.lab)
         os.rename(key.tpm, self.lab.path('a.tpm'))
         agent.wait_until_listed([])
@@ -89,17 +82,17 @@ class KeyFolder(Scenario):
         agent.wait_until_listed([key.line])
 
     def test_a_certificate_comes_changes_and_goes(self):
-        key = self.lab.make_key('a')
+        key = self.take('a')
         agent = Agent(self.lab)
         self.assertEqual(len(agent.listed()), 1)
-        for name in ('one', 'two'):
+        for name in ('one', 'two'):  # it comes, and changes
             certificate = certify(self.lab, key, '-n', name)[1]
             agent.wait_until_listed([key.line, certificate.line])
         os.unlink(key.path + '-cert.pub')
         agent.wait_until_listed([key.line])
 
     def test_a_certificate_may_come_before_its_key(self):
-        made = self.lab.make_key('a', folder=self.lab.make_folder('elsewhere'))
+        made = self.stocked('a')
         certificate = certify(self.lab, made, '-n', 'root')[1]
         agent = Agent(self.lab)
         shutil.copy(made.path + '-cert.pub', self.lab.path('keys/a-cert.pub'))
@@ -107,13 +100,13 @@ class KeyFolder(Scenario):
         agent.wait_until_listed([made.line, certificate.line])
 
     def test_a_new_comment_shows(self):
-        key = self.lab.make_key('a')
+        key = self.take('a')
         agent = Agent(self.lab)
         self.lab.keygen('-q', '-c', '-C', 'a new comment', '-f', key.tpm)
         agent.wait_until_listed([' '.join(key.line.split()[:2] + ['a new comment'])])
 
     def test_a_pin_that_keygen_changed_is_the_one_that_counts(self):
-        key = self.lab.make_key('a', pin=PIN)
+        key = self.take('guarded')
         askpass = Askpass(self.lab, PIN, OTHER)
         agent = Agent(self.lab, env=askpass.env)
         agent.sign_and_check(key)
@@ -128,68 +121,55 @@ class KeyFolder(Scenario):
         agent.process.wait_line(f'no key folder {folder} so far')
         self.assertEqual(agent.listed(), [])
         self.lab.make_folder('later', 'keys')
-        key = self.lab.make_key('a', folder=folder)
+        key = self.take('a', folder)
         agent.wait_until_listed([key.line])
-        other = self.lab.make_key('b', folder=folder)
+        other = self.take('b', folder)
         agent.wait_until_listed([key.line, other.line])
 
     def test_a_folder_that_is_replaced_is_watched_on(self):
-        key = self.lab.make_key('a')
-        new = self.lab.make_key('b', folder=self.lab.make_folder('elsewhere'))
+        key = self.take('a')
+        new = self.take('b', self.lab.make_folder('elsewhere'))
         agent = Agent(self.lab)
         self.assertEqual(agent.listed(), [key.line])
         shutil.rmtree(self.lab.keys)
         agent.wait_until_listed([])
         os.rename(self.lab.path('elsewhere'), self.lab.keys)
         agent.wait_until_listed([new.line])
-        third = self.lab.make_key('c')
+        third = self.take('c')
         agent.wait_until_listed([new.line, third.line])
 
     def test_a_broken_file_disturbs_no_other(self):
-        key = self.lab.make_key('a')
+        key = self.take('a')
         agent = Agent(self.lab)
         self.lab.write('keys/b.tpm', 'no key')
-        self.lab.write('keys/c.tpm', b'\0' * 100000)
+        self.lab.write('keys/e.tpm', b'\0' * 100000)
         os.mkfifo(self.lab.path('keys/d.tpm'))
-        os.symlink(self.lab.path('keys/e.tpm'), self.lab.path('keys/e.tpm'))
-        last = self.lab.make_key('z')
+        os.symlink(self.lab.path('keys/f.tpm'), self.lab.path('keys/f.tpm'))
+        last = self.take('c')
         agent.wait_until_listed([key.line, last.line])
         agent.process.wait_line('b.tpm')
 
-    def test_a_thousand_changes_are_followed_to_the_last(self):
-        key = self.lab.make_key('a', folder=self.lab.make_folder('elsewhere'))
+    def test_many_changes_are_followed_to_the_last(self):
+        key = self.stocked('a')
         agent = Agent(self.lab)
-        for _ in range(1000):
+        for _ in range(300):
             shutil.copy(key.tpm, self.lab.path('keys/a.tpm'))
             os.unlink(self.lab.path('keys/a.tpm'))
         shutil.copy(key.tpm, self.lab.path('keys/b.tpm'))
         agent.wait_until_listed([key.line])
 
     def test_what_ssh_add_brought_stays_when_the_folder_changes(self):
-        soft = SoftKey(self.lab, self.lab.path('soft'))
+        soft = self.soft('soft')
         agent = Agent(self.lab)
         agent.ssh_add(soft.path, status=0)
-        key = self.lab.make_key('a')
+        key = self.take('a')
         agent.wait_until_listed([key.line, soft.key.line])
         os.unlink(key.tpm)
         agent.wait_until_listed([soft.key.line])
 
-    def test_sighup_reads_the_folder_by_hand(self):
-        """A folder on a network file system sends no notices; this is for those."""
-        key = self.lab.make_key('a')
-        agent = Agent(self.lab)
-        agent.ssh_add('-d', key.pub, status=0)
-        self.assertEqual(agent.listed(), [])
-        for _ in range(3):
-            agent.process.popen.send_signal(signal.SIGHUP)
-        agent.wait_until_listed([key.line])
-        agent.sign_and_check(key)
-        agent.stop()
-        self.tpm.assert_no_handles()
-
     def test_a_signal_at_the_first_moment_finds_the_agent_ready(self):
         """What says that it listens has its signals in hand."""
-        for how in (signal.SIGHUP, signal.SIGUSR1) * 8:
+        for how in (signal.SIGHUP, signal.SIGUSR1) * 4:
             agent = Agent(self.lab)
             agent.process.popen.send_signal(how)
             with agent.connect() as connection:
@@ -197,8 +177,8 @@ class KeyFolder(Scenario):
             agent.stop()
 
     def test_sigusr1_drops_all_keys_and_pins(self):
-        key = self.lab.make_key('a', pin=PIN)
-        soft = SoftKey(self.lab, self.lab.path('soft'))
+        key = self.take('guarded')
+        soft = self.soft('soft')
         askpass = Askpass(self.lab, PIN, PIN)
         agent = Agent(self.lab, env=askpass.env)
         agent.sign_and_check(key)
@@ -214,11 +194,112 @@ class KeyFolder(Scenario):
 
     def test_no_load_watches_nothing(self):
         agent = Agent(self.lab, '--no-load')
-        self.lab.make_key('a')
+        self.take('a')
         agent.process.popen.send_signal(signal.SIGHUP)
-        soft = SoftKey(self.lab, self.lab.path('soft'))
+        soft = self.soft('soft')
         agent.ssh_add(soft.path, status=0)
         self.assertEqual(agent.listed(), [soft.key.line])
+
+
+@ours
+class Terms(WithKeys):
+    def add(self, agent, key, *options):
+        """By ssh-tpm-add, whose constraints hold for the certificate too."""
+        self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '-q', *options, key.tpm, status=0,
+                     env={'SSH_TPM_AUTH_SOCK': agent.socket})
+
+    def change(self, key, comment):
+        """A change of the file that leaves the key; its line."""
+        self.lab.keygen('-q', '-c', '-C', comment, '-f', key.tpm)
+        return read_key(key.path).line
+
+    def test_a_key_whose_time_is_over_stays_away_until_sighup_and_is_confirmed_again(self):
+        key, other = self.take('a'), self.take('b')
+        certificate = certify(self.lab, key, '-n', 'root')[1]
+        askpass = Askpass(self.lab, 'yes')
+        agent = Agent(self.lab, env=askpass.env)
+        self.add(agent, key, '-c', '-t', '1')
+        agent.wait_until_listed([other.line])
+        line = self.change(key, 'new')
+        certificate = certify(self.lab, read_key(key.path), '-n', 'other')[1]
+        mark = self.change(other, 'mark')  # when this shows, the others have been looked at
+        agent.wait_until_listed([mark])
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        self.assertEqual(askpass.questions(), [])
+        agent.process.popen.send_signal(signal.SIGHUP)
+        agent.wait_until_listed([line, certificate.line, mark])
+        agent.sign_and_check(key)
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        self.assertEqual(len(askpass.questions()), 2)
+
+    def test_a_key_that_was_added_and_removed_stays_away_until_it_is_added(self):
+        key, other = self.take('a'), self.take('b')
+        agent = Agent(self.lab)
+        for removal in (('-d', key.pub), ('-D',)):
+            self.add(agent, key, '-t', '1h')
+            agent.ssh_add(*removal, status=0)
+            self.change(key, f'changed after {removal}')
+            mark = self.change(other, f'mark after {removal}')
+            agent.wait_until_listed([mark])
+        self.add(agent, key)
+        agent.wait_until_listed([read_key(key.path).line, mark])
+
+    def test_another_key_in_the_file_of_one_that_stays_away_shows(self):
+        key = self.take('a')
+        new = self.stocked('b')
+        agent = Agent(self.lab)
+        self.add(agent, key, '-c')
+        agent.ssh_add('-D', status=0)
+        os.replace(new.tpm, key.tpm)
+        agent.wait_until_listed([new.line])
+        agent.sign_and_check(new)
+
+    def test_the_folders_certificate_of_a_key_is_held_on_the_terms_of_the_key_from_the_first_moment(self):
+        key = self.take('a')
+        certificate = certify(self.lab, key, '-n', 'root')[1]
+        host = self.soft('host').key
+        elsewhere = restrict_destination(destination(hop(), hop(b'there', host.blob)))
+        askpass = Askpass(self.lab)
+        agent = Agent(self.lab, env=askpass.env)
+        agent.wait_until_listed([key.line, certificate.line])
+        with agent.connect() as connection, open(key.tpm, 'rb') as file:
+            text = file.read()
+            for constraints in (CONFIRM, elsewhere):
+                self.assertEqual(connection.request(tpm_add_key(text, constraints=constraints)), bytes([SUCCESS]))
+                for blob in (key.blob, certificate.blob):
+                    self.assertIsNone(connection.sign(blob, b'data'))
+                self.assertEqual(len(askpass.questions()), 2)  # for the first ones
+            self.assertEqual(connection.request(tpm_add_key(text)), bytes([SUCCESS]))
+            self.assertIsNotNone(connection.sign(certificate.blob, b'data'))
+        self.add(agent, key, '-k', '-c')
+        with agent.connect() as connection:
+            self.assertIsNone(connection.sign(certificate.blob, b'data'))
+        self.assertEqual(len(askpass.questions()), 3)
+        self.add(agent, key, '-k', '-t', '1')
+        agent.wait_until_listed([])
+
+    def test_the_certificate_of_a_key_that_was_added_is_followed_on_its_terms(self):
+        key = self.take('a')
+        certify(self.lab, key, '-n', 'one')
+        askpass = Askpass(self.lab, 'yes')
+        agent = Agent(self.lab, env=askpass.env)
+        self.add(agent, key, '-c')
+        certificate = certify(self.lab, key, '-n', 'two')[1]
+        agent.wait_until_listed([key.line, certificate.line])
+        with agent.connect() as connection:
+            self.assertIsNotNone(connection.sign(certificate.blob, b'data'))
+            self.assertIsNone(connection.sign(certificate.blob, b'data'))
+        self.assertEqual(len(askpass.questions()), 2)
+        os.unlink(key.path + '-cert.pub')
+        agent.wait_until_listed([key.line])
+
+    def test_a_certificate_that_comes_after_its_key_was_added_ends_with_it(self):
+        key = self.take('a')
+        agent = Agent(self.lab)
+        self.add(agent, key, '-t', '2')
+        certificate = certify(self.lab, key, '-n', 'root')[1]
+        agent.wait_until_listed([key.line, certificate.line])
+        agent.wait_until_listed([])
 
 
 if __name__ == '__main__':
