@@ -5,21 +5,22 @@ import os
 import unittest
 
 import keyfile
-from agent import Agent, Askpass, certify, ours
+from agent import Agent, Askpass, ours
 from hostkey import HostKey
-from lab import Scenario, read, wait_until
+from keys_once import KeysOnce
+from lab import read, read_key, wait_until
 from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, SUCCESS,
                       constraint_extension, extension, lifetime, lock, session_bind, string, take_string,
                       tpm_add_key, u32, unlock)
 from swtpm import Swtpm
 
+PIN = 'correct horse'
 REFUSED, DONE = bytes([FAILURE]), bytes([SUCCESS])
 
 
-class Query(Scenario):
+class Query(KeysOnce):
     @ours
     def test_it_lists_exactly_what_is_served(self):
-        self.tpm = Swtpm(self.lab)
         agent = Agent(self.lab)
         with agent.connect() as connection:
             for body in (b'', b'more'):
@@ -38,20 +39,14 @@ class Query(Scenario):
 
 
 @ours
-class TpmAddKey(Scenario):
+class TpmAddKey(KeysOnce):
     """The Go program ssh-tpm-add speaks it, and so does ours."""
 
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.folder = self.lab.make_folder('elsewhere')
-
-    def key(self, name='x', *options, **more):
-        return self.lab.make_key(name, *options, folder=self.folder, **more)
+    KEYS = {'x': {}, 'y': {}, 'p384': {'bits': 384}, 'rsa': {'kind': 'rsa', 'bits': 2048}, 'guarded': {'pin': PIN}}
+    CERTIFIED = ('x', 'y')
 
     def test_keys_of_each_kind_are_added_and_sign(self):
-        keys = [self.key(f'{kind}{bits}', kind, bits)
-                for kind, bits in (('ecdsa', 256), ('ecdsa', 384), ('rsa', 2048))]
+        keys = [self.stocked(name) for name in ('x', 'p384', 'rsa')]
         agent = Agent(self.lab)
         with agent.connect() as connection:
             for key in keys:
@@ -64,7 +59,7 @@ class TpmAddKey(Scenario):
 
     def test_message_number_25_in_it_is_one_too(self):
         agent = Agent(self.lab)
-        request = tpm_add_key(read(self.key().tpm).encode())
+        request = tpm_add_key(read(self.stocked('x').tpm).encode())
         place = len(extension(b'tpm-add-key'))
         with agent.connect() as connection:
             self.assertEqual(connection.request(request[:place] + b'\x19' + request[place + 1:]), DONE)
@@ -72,8 +67,8 @@ class TpmAddKey(Scenario):
                 self.assertEqual(connection.request(request[:place] + number + request[place + 1:]), REFUSED)
 
     def test_a_pin_is_asked_for_at_the_first_use(self):
-        key = self.key(pin='correct horse')
-        askpass = Askpass(self.lab, 'correct horse')
+        key = self.stocked('guarded')
+        askpass = Askpass(self.lab, PIN)
         agent = Agent(self.lab, env=askpass.env)
         with agent.connect() as connection:
             self.assertEqual(connection.request(tpm_add_key(read(key.tpm).encode())), DONE)
@@ -82,7 +77,7 @@ class TpmAddKey(Scenario):
         self.assertEqual(len(askpass.questions()), 1)
 
     def test_constraints_count(self):
-        key = self.key()
+        key = self.stocked('x')
         content = read(key.tpm).encode()
         askpass = Askpass(self.lab)
         agent = Agent(self.lab, env=askpass.env)
@@ -101,8 +96,8 @@ class TpmAddKey(Scenario):
                 self.assertEqual(connection.list(), [])
 
     def test_a_certificate_comes_with_it(self):
-        key, other = self.key('x'), self.key('y')
-        certificate, foreign = (certify(self.lab, each, '-n', 'root')[1] for each in (key, other))
+        key = self.stocked('x')
+        certificate, foreign = (read_key(self.lab.path(f'stock/{name}-cert')) for name in 'xy')
         agent = Agent(self.lab)
         content = read(key.tpm).encode()
         with agent.connect() as connection:
@@ -116,7 +111,7 @@ class TpmAddKey(Scenario):
                 self.assertIsNotNone(connection.sign(blob, b'data'))
 
     def test_hostile_bodies_add_nothing_and_harm_nobody(self):
-        key = self.key()
+        key = self.stocked('x')
         content = read(key.tpm).encode()
         parts = keyfile.fields(key.tpm)
         agent = Agent(self.lab)
@@ -148,7 +143,7 @@ class TpmAddKey(Scenario):
             self.assertEqual(len(connection.list()), 1)
 
     def test_it_is_refused_on_a_connection_that_is_or_should_be_bound(self):
-        content = read(self.key().tpm).encode()
+        content = read(self.stocked('x').tpm).encode()
         host = HostKey(self.lab)
         agent = Agent(self.lab)
         for signature in (None, b''):
@@ -163,14 +158,14 @@ class TpmAddKey(Scenario):
         agent = Agent(self.lab)
         with agent.connect() as connection:
             self.assertEqual(connection.request(lock(b'x')), DONE)
-            self.assertEqual(connection.request(tpm_add_key(read(self.key().tpm).encode())), REFUSED)
+            self.assertEqual(connection.request(tpm_add_key(read(self.stocked('x').tpm).encode())), REFUSED)
             self.assertEqual(connection.request(unlock(b'x')), DONE)
             self.assertEqual(connection.list(), [])
 
     def test_a_key_of_another_tpm_is_added_and_does_not_sign(self):
         """Nothing asks the TPM before the first use."""
         other = Swtpm(self.lab, 'other-tpm')
-        key = self.key(env={'SSH_TPM_TCTI': other.tcti})
+        key = self.lab.make_key('foreign', folder=self.lab.make_folder('elsewhere'), env={'SSH_TPM_TCTI': other.tcti})
         agent = Agent(self.lab)
         with agent.connect() as connection:
             connection.request(tpm_add_key(read(key.tpm).encode()))

@@ -4,21 +4,21 @@
 import unittest
 
 from agent import Agent, ours
-from lab import Scenario
+from keys_once import KeysOnce
 from protocol import (FAILURE, IDENTITIES_ANSWER, MAX_FRAME, REQUEST_IDENTITIES, SIGN_REQUEST, SIGN_RESPONSE,
                       frame, sign_request, string, u32)
-from swtpm import Swtpm
 
 LIST = frame(bytes([REQUEST_IDENTITIES]))
 REFUSED = bytes([FAILURE])
 
 
 @ours
-class Framing(Scenario):
+class Framing(KeysOnce):
+    KEYS = {'x': {}}
+
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.key = self.lab.make_key('x')
+        self.key = self.take('x')
         self.agent = Agent(self.lab)
 
     def assert_lives(self, connection=None):
