@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""systemd takes the units that the program writes, and holds their sandboxes for tight."""
+"""What is installed: systemd takes the units that the program writes and holds their sandboxes for tight, a person has
+units of its own, and meson puts everything in its place."""
 
 import os
 import re
@@ -7,24 +8,63 @@ import shlex
 import shutil
 import unittest
 
-from lab import Scenario, read
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Lab, Scenario, contents, link_program, mode, needs_root, read
+
+APPLETS = ('keygen', 'agent', 'add', 'hostkeys')
+HAS_MESON = shutil.which('meson') is not None and 'SSH_TPM_BUILD' in os.environ
+SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+USER_UNITS = ('ssh-tpm-agent.service', 'ssh-tpm-agent.socket')
 
 ODD = ('plain', 'with a space', 'per%cent%d', 'dol$lar ${HOME} $$', 'ümläut', 'quo"te', "apo'strophe", 'back\\slash',
        'tab\there', 'semi;colon', '-dash', '#hash', os.fsdecode(b'not utf-8 \xff'))
 
 
+def links(folder, ending=''):
+    return {f'{folder}/ssh-tpm-{applet}{ending}' for applet in APPLETS}
+
+
+def expected(prefix, units='lib/systemd/system', zsh='site-functions'):
+    """What is installed below a prefix; units alone may lie outside, in systemd's own folder."""
+    system = ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys.socket',
+              'ssh-tpm-hostkeys@.service', 'ssh-tpm-hostkeys@.socket')
+    completions, fish = 'share/bash-completion/completions', 'share/fish/vendor_completions.d'
+    names = links('bin') | links(completions) | links(fish, '.fish') | {
+        'bin/ssh-tpm', f'{completions}/ssh-tpm', f'{fish}/ssh-tpm.fish', f'share/zsh/{zsh}/_ssh-tpm',
+        'share/man/man1/ssh-tpm.1', 'share/man/man1/ssh-tpm-keygen.1', 'share/man/man1/ssh-tpm-agent.1',
+        'share/man/man1/ssh-tpm-add.1', 'share/man/man7/ssh-tpm.7', 'share/man/man8/ssh-tpm-hostkeys.8',
+        'lib/systemd/user/ssh-tpm-agent.service', 'lib/systemd/user/ssh-tpm-agent.socket',
+        'lib/sysusers.d/ssh-tpm.conf', 'lib/tmpfiles.d/ssh-tpm.conf', 'lib/environment.d/60-ssh-tpm.conf',
+        'share/ssh-tpm/sshd_config.d/70-ssh-tpm.conf'}
+    return {f'{prefix}/{name}' for name in names} | {os.path.join(prefix, units, unit) for unit in system}
+
+
 class Units(Scenario):
+    @classmethod
+    def setUpClass(cls):
+        """All units, in a tree for those who only read them."""
+        super().setUpClass()
+        lab = Lab()
+        cls.addClassCleanup(lab.close)
+        cls.written = lab.path('root')
+        cls.write_all(lab, lab.bin + '/ssh-tpm', cls.written)
+
     def setUp(self):
         super().setUp()
-        self.root = self.lab.make_folder('root')
-        self.env = {'DESTDIR': self.root}
+        self.root = self.written
         self.program = self.lab.bin + '/ssh-tpm'
 
-    def write_all(self, program=None):
-        program = program or self.program
+    @staticmethod
+    def write_all(lab, program, tree):
         # The build folder is no place for the system's programs, but systemd-analyze looks whether it is there.
-        self.lab.run(program, 'hostkeys', '--install-system-units', '--force', env=self.env, status=0)
-        self.lab.run(program, 'agent', '--install-system', env=self.env, status=0)
+        for words in ('hostkeys', '--install-system-units', '--force'), ('agent', '--install-system'):
+            lab.run(program, *words, env={'DESTDIR': tree}, status=0)
+
+    def own_tree(self):
+        """A copy, for those who change something."""
+        self.root = shutil.copytree(self.written, self.lab.path('root'), symlinks=True)
+
+    def text(self, kind, name):
+        return read(os.path.join(self.folder(kind), name))
 
     def folder(self, kind):
         return os.path.join(self.root, 'etc/systemd', kind)
@@ -45,14 +85,13 @@ class Units(Scenario):
         return self.analyze(kind, 'verify', *names)
 
     def test_they_are_correct(self):
-        self.write_all()
         for kind in ('system', 'user'):
             result = self.verify(kind)
             self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '', ''))
 
     def test_a_program_that_is_not_there_is_noticed(self):
         """So that the sentence above can fail."""
-        self.write_all()
+        self.own_tree()
         for kind in ('system', 'user'):
             for name in self.units(kind):
                 path = os.path.join(self.folder(kind), name)
@@ -61,7 +100,6 @@ class Units(Scenario):
             self.assertNotEqual(self.verify(kind).returncode, 0)
 
     def test_the_sandboxes_are_tight(self):
-        self.write_all()
         for kind, name, most in (('system', 'ssh-tpm-hostkeys.service', 1.5),
                                  ('system', 'ssh-tpm-hostkeys@.service', 1.5),
                                  ('system', 'ssh-tpm-genkeys.service', 1.5),
@@ -70,16 +108,14 @@ class Units(Scenario):
             self.assertLessEqual(float(re.search(r'exposure level for \S+: ([0-9.]+)', printed)[1]), most, printed)
 
     def test_the_agent_of_the_host_keys_is_not_root(self):
-        self.write_all()
         for name in ('ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'):
-            self.assertRegex(read(os.path.join(self.folder('system'), name)), r'(?m)^User=ssh-tpm$')
+            self.assertRegex(self.text('system', name), r'(?m)^User=ssh-tpm$')
 
     def test_each_user_has_a_state_folder_of_its_own_and_the_program_is_told_of_it(self):
         """systemd gives a folder to User= of the unit that starts, and to nobody when there is none, which is root."""
-        self.write_all()
         owners = {}
         for unit in ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'):
-            text = read(os.path.join(self.folder('system'), unit))
+            text = self.text('system', unit)
             (state,) = re.findall('(?m)^StateDirectory=(.*)$', text)
             (variables,) = re.findall('(?m)^Environment=(.*)$', text)
             home = dict(word.split('=', 1) for word in variables.split())['XDG_STATE_HOME']
@@ -89,14 +125,11 @@ class Units(Scenario):
         self.assertEqual([len(users) for users in owners.values()], [1, 1], owners)
 
     def test_new_keys_are_read_when_they_are_made_by_hand(self):
-        self.write_all()
-        self.assertRegex(read(self.folder('system') + '/ssh-tpm-hostkeys.service'),
-                         '(?m)^PartOf=ssh-tpm-genkeys.service$')
+        self.assertRegex(self.text('system', 'ssh-tpm-hostkeys.service'), '(?m)^PartOf=ssh-tpm-genkeys.service$')
 
     def test_a_key_generation_that_fails_is_tried_again_for_a_while(self):
         """A TPM's driver may load late; but each try restarts the agent."""
-        self.write_all()
-        text = read(self.folder('system') + '/ssh-tpm-genkeys.service')
+        text = self.text('system', 'ssh-tpm-genkeys.service')
         number = {name: int(re.search(f'(?m)^{name}=([0-9]+)$', text)[1])
                   for name in ('RestartSec', 'StartLimitIntervalSec', 'StartLimitBurst')}
         self.assertRegex(text, '(?m)^Restart=on-failure$')
@@ -104,26 +137,27 @@ class Units(Scenario):
 
     def test_an_agent_that_fails_is_started_anew_without_end(self):
         """A service that is given up takes its socket with it."""
-        self.write_all()
         agents = [('user', 'ssh-tpm-agent.service'), ('system', 'ssh-tpm-hostkeys.service'),
                   ('system', 'ssh-tpm-hostkeys@.service')]
         for kind, name in agents:
-            text = read(os.path.join(self.folder(kind), name))
+            text = self.text(kind, name)
             for line in 'Restart=on-failure', 'RestartSec=5', 'StartLimitIntervalSec=0', 'WatchdogSec=60':
                 self.assertRegex(text, f'(?m)^{line}$')
 
     def test_every_option_of_theirs_is_one_of_the_program(self):
-        self.write_all()
+        helps = {}
         for kind in ('system', 'user'):
             for name in self.units(kind):
-                for line in re.findall('(?m)^ExecStart=(.*)', read(os.path.join(self.folder(kind), name))):
+                for line in re.findall('(?m)^ExecStart=(.*)', self.text(kind, name)):
                     program, applet, *words = shlex.split(line)
                     self.assertEqual(program, ':' + self.program)
-                    printed = self.lab.run(self.program, applet, '--help', status=0).stdout
+                    if applet not in helps:
+                        helps[applet] = self.lab.run(self.program, applet, '--help', status=0).stdout
                     for word in (word for word in words if word.startswith('-')):
-                        self.assertRegex(printed, rf'(?m)^ .*{word}\b')
+                        self.assertRegex(helps[applet], rf'(?m)^ .*{word}\b')
 
     def test_each_spelling_of_the_tree_names_the_program_as_the_tree_does(self):
+        self.root = self.lab.make_folder('root')
         program = self.lab.program_in(self.root)
         os.symlink(self.root, self.lab.path('link'))
         self.lab.make_folder('beside')
@@ -131,35 +165,240 @@ class Units(Scenario):
                      self.lab.path('beside/../link'), '//' + self.root.lstrip('/')):
             with self.subTest(tree):
                 shutil.rmtree(self.root + '/etc', ignore_errors=True)
-                self.env = {'DESTDIR': tree}
-                self.write_all(program)
+                self.write_all(self.lab, program, tree)
                 for kind in ('system', 'user'):
-                    texts = ''.join(read(os.path.join(self.folder(kind), name)) for name in self.units(kind))
+                    texts = ''.join(self.text(kind, name) for name in self.units(kind))
                     self.assertEqual(set(re.findall('(?m)^ExecStart=(\\S+)', texts)), {':"/usr/bin/ssh-tpm"'})
 
     def test_systemd_finds_the_program_whatever_the_path_has(self):
-        for name in ODD:
-            with self.subTest(name):
-                folder = self.lab.make_folder('odd', name)
-                program = os.path.join(folder, 'ssh-tpm')
-                shutil.copy(self.program, program)
-                shutil.rmtree(self.folder('user'), ignore_errors=True)
-                self.lab.run(program, 'agent', '--install-system', env=self.env, status=0)
-                result = self.verify('user')
-                self.assertEqual((result.returncode, result.stderr), (0, ''))
-                os.unlink(program)
-                if not set(name) & set('"\'\\\t'):  # else the shell is systemd's program, and this one its argument
-                    self.assertNotEqual(self.verify('user').returncode, 0)
+        """And a shell is given what systemd takes for no program."""
+        self.root = self.lab.make_folder('root')
+        programs = {}
+        for number, name in enumerate(ODD):
+            program = link_program(os.path.join(self.lab.make_folder('odd', name), 'ssh-tpm'))
+            self.lab.run(program, 'agent', '--install-system', '--force', env={'DESTDIR': self.root}, status=0)
+            os.rename(self.folder('user') + '/ssh-tpm-agent.service', self.folder('user') + f'/number{number}.service')
+            programs[f'number{number}.service'] = name, program
+        result = self.analyze('user', 'verify', *(f'./{unit}' for unit in programs))
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        for unit, (name, program) in programs.items():
+            if set(name) & set('"\'\\'):
+                (line,) = re.findall('(?m)^ExecStart=:(.*)', self.text('user', unit))
+                result = self.lab.run(*shlex.split(line), '--print-socket', status=0)
+                self.assertTrue(result.stdout.endswith('ssh-tpm-agent.sock\n'))
+            os.unlink(program)
+        result = self.analyze('user', 'verify', *(f'./{unit}' for unit in programs))
+        self.assertNotEqual(result.returncode, 0)
+        for unit, (name, _) in programs.items():
+            if not set(name) & set('"\'\\\t'):  # else the shell is systemd's program, and this one its argument
+                self.assertIn(unit, result.stderr)
 
-    def test_a_shell_is_given_what_systemd_takes_for_no_program(self):
-        for name in ('quo"te', "apo'strophe", 'back\\slash'):
-            program = os.path.join(self.lab.make_folder('odd', name), 'ssh-tpm')
-            shutil.copy(self.program, program)
-            shutil.rmtree(self.folder('user'), ignore_errors=True)
-            self.lab.run(program, 'agent', '--install-system', env=self.env, status=0)
-            (line,) = re.findall('(?m)^ExecStart=:(.*)', read(self.folder('user') + '/ssh-tpm-agent.service'))
-            result = self.lab.run(*shlex.split(line), '--print-socket', status=0)
-            self.assertTrue(result.stdout.endswith('ssh-tpm-agent.sock\n'))
+
+class UserUnits(Scenario):
+    """By somebody who is not root: root's are for all users."""
+
+    def setUp(self):
+        super().setUp()
+        self.root = os.geteuid() == 0
+        self.program = os.path.join(self.lab.program_for_others(), 'ssh-tpm')
+        self.home = self.own('person')
+
+    def own(self, name):
+        folder = self.lab.make_folder(name)
+        if self.root:
+            os.chown(folder, NOBODY, NOBODY)
+        return folder
+
+    def install(self, *options, env=None, **more):
+        env = {'HOME': self.home, 'XDG_CONFIG_HOME': None, **NO_LEAK_CHECK, **(env or {})}
+        return self.lab.run(self.program, 'agent', '--install-user-units', *options, env=env,
+                            **(AS_NOBODY if self.root else {}), **more)
+
+    def assert_installed(self, folder):
+        self.assertEqual(sorted(os.listdir(folder)), list(USER_UNITS))
+        for name in USER_UNITS:
+            self.assertEqual(mode(os.path.join(folder, name)), 0o644)
+        (line,) = re.findall('(?m)^ExecStart=(.*)$', read(os.path.join(folder, USER_UNITS[0])))
+        self.assertEqual(line, f':"{self.program}" agent')
+        result = self.lab.run('sh', '-c', 'cd "$0" && exec "$@"', folder, 'systemd-analyze', '--user', '--man=no',
+                              'verify', *(f'./{name}' for name in USER_UNITS))
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '', ''))
+
+    def test_the_folder_is_made(self):
+        folder = os.path.join(self.home, '.config/systemd/user')
+        result = self.install(status=0)
+        self.assertIn('systemctl --user enable --now ssh-tpm-agent.socket', result.stdout)
+        self.assertEqual([line for line in result.stdout.splitlines() if line.startswith('wrote ')],
+                         [f'wrote {folder}/{name}' for name in USER_UNITS])
+        self.assert_installed(folder)
+
+    def test_the_folder_of_configuration_may_be_another(self):
+        config = self.own('config')
+        self.install(env={'XDG_CONFIG_HOME': config}, status=0)
+        self.assert_installed(config + '/systemd/user')
+        self.assertEqual(os.listdir(self.home), [])
+
+    def test_a_folder_of_configuration_that_is_relative_is_passed_over(self):
+        """As the XDG Base Directory Specification has it."""
+        self.install(env={'XDG_CONFIG_HOME': 'config'}, status=0)
+        self.assert_installed(os.path.join(self.home, '.config/systemd/user'))
+
+    def test_twice_changes_nothing_and_a_changed_unit_is_kept_unless_forced(self):
+        self.install(status=0)
+        before = contents(self.home)
+        times = {path: os.stat(path).st_mtime_ns for path in before}
+        self.assertNotIn('wrote', self.install(status=0).stdout)
+        self.assertEqual(contents(self.home), before)
+        self.assertEqual({path: os.stat(path).st_mtime_ns for path in before}, times)
+        mine = before  # a changed one is kept unless it is forced
+        for name in USER_UNITS:
+            path = os.path.join(self.home, '.config/systemd/user', name)
+            with open(path, 'a', encoding='ascii') as file:
+                file.write('# mine\n')
+            changed = contents(self.home)
+            self.assert_error(self.install(), path, '--force', tool='ssh-tpm-agent')
+            self.assertEqual(contents(self.home), changed)
+            self.install('--force', status=0)
+            self.assertEqual(contents(self.home), mine)
+
+    @needs_root
+    def test_a_home_that_is_somebody_elses_is_an_error(self):
+        os.chown(self.home, 0, 0)
+        os.chmod(self.home, 0o755)
+        self.assert_error(self.install(), self.home, 'Permission denied', tool='ssh-tpm-agent')
+        self.assertEqual(os.listdir(self.home), [])
+
+
+class Install(Scenario):
+    def ssh_tpm(self, *arguments, **more):
+        return self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), *arguments, **more)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if HAS_MESON:
+            lab = Lab()
+            cls.addClassCleanup(lab.close)
+            cls.root, cls.found = cls.install(lab, os.environ['SSH_TPM_BUILD'])
+
+    @staticmethod
+    def install(lab, build):
+        """@returns the folder that stands for the root, and what lies in it, as absolute paths."""
+        root = lab.make_folder('root')
+        lab.run('meson', 'install', '--no-rebuild', '-C', build, '--destdir', root, status=0,
+                     env={'PATH': os.environ['PATH']})
+        return root, {os.path.join(path, name).removeprefix(root) for path, _, files in os.walk(root) for name in files}
+
+    def read_what_is_installed(self, root, found, prefix):
+        """Links lead to what is there, and units start the program where it is."""
+        for path in found:
+            self.assertTrue(os.path.exists(root + path), path)
+            if path.endswith('.service'):
+                self.assertIn(f'\nExecStart=:"{prefix}/bin/ssh-tpm" ', read(root + path))
+                self.assertNotIn('@PROGRAM@', read(root + path))
+        for name in ('environment.d/60-ssh-tpm.conf', 'sysusers.d/ssh-tpm.conf', 'tmpfiles.d/ssh-tpm.conf'):
+            self.assertNotEqual(read(f'{root}{prefix}/lib/{name}'), '')
+
+    @unittest.skipUnless(HAS_MESON, 'no meson, no build folder')
+    def test_everything_is_in_its_place(self):
+        root, found = self.root, self.found
+        (binary,) = [path for path in found if path.endswith('/bin/ssh-tpm')]
+        prefix = binary.removesuffix('/bin/ssh-tpm')
+        if prefix == '/usr':
+            self.skipTest('this build is for /usr, as that of the next test')
+        self.assertEqual(found, expected(prefix))
+        self.read_what_is_installed(root, found, prefix)
+
+    @unittest.skipUnless(HAS_MESON, 'no meson, no build folder')
+    def test_below_usr_everything_is_where_debian_s_programs_look(self):
+        build = self.lab.path('build')
+        self.lab.run('meson', 'setup', '--prefix=/usr', '-Dtests=false', build, SOURCE, status=0,
+                     env={name: os.environ[name] for name in ('PATH', 'CXX') if name in os.environ})
+        link_program(os.path.join(build, 'applets/ssh-tpm'))  # not to build it again
+        root, found = self.install(self.lab, build)
+        (socket,) = [path for path in found if path.endswith('/ssh-tpm-hostkeys.socket')]
+        self.assertIn(os.path.dirname(socket), ('/lib/systemd/system', '/usr/lib/systemd/system'))
+        zsh = 'vendor-completions' if os.path.isdir('/usr/share/zsh/vendor-completions') else 'site-functions'
+        self.assertEqual(found, expected('/usr', os.path.dirname(socket), zsh))
+        self.read_what_is_installed(root, found, '/usr')
+
+    @unittest.skipUnless(HAS_MESON and shutil.which('bash'), 'no meson, no build folder, or no bash')
+    def test_bash_completion_finds_the_installed_file_by_the_name_of_each_link(self):
+        loader = '/usr/share/bash-completion/bash_completion'
+        if not os.path.exists(loader):
+            self.skipTest('no bash-completion')
+        root, found = self.root, self.found
+        (folder,) = {os.path.dirname(path) for path in found if path.endswith('completions/ssh-tpm')}
+        for name in ('ssh-tpm', *('ssh-tpm-' + applet for applet in APPLETS)):
+            self.lab.run('bash', '--norc', '-c', f'source {loader}; _completion_loader "$1"; complete -p "$1"', 'bash',
+                         name, status=0, env={'XDG_DATA_DIRS': os.path.dirname(os.path.dirname(root + folder))})
+
+    @unittest.skipUnless(HAS_MESON, 'no meson, no build folder')
+    def test_meson_installs_the_program_and_its_links_and_they_run_from_there(self):
+        root, found = self.root, self.found
+        (folder,) = [os.path.dirname(root + path) for path in found if path.endswith('/bin/ssh-tpm')]
+        for applet in APPLETS:
+            link = os.path.join(folder, 'ssh-tpm-' + applet)
+            self.assertTrue(os.path.islink(link), link)
+            self.assertEqual(os.readlink(link), 'ssh-tpm')
+            result = self.lab.run(link, '--help', status=0)
+            self.assertIn('ssh-tpm-' + applet, result.stdout)
+        version = self.lab.run(os.path.join(folder, 'ssh-tpm'), '--version', status=0)
+        self.assertRegex(version.stdout, r'\d+\.\d+\.\d+')
+
+    def test_the_name_and_the_first_word_choose_the_same_applet(self):
+        for applet in APPLETS:
+            by_word = self.ssh_tpm(applet, '--help', status=0)
+            by_name = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm-' + applet), '--help', status=0)
+            self.assertEqual((by_word.stdout, by_word.stderr), (by_name.stdout, by_name.stderr))
+            self.assertNotEqual(by_word.stdout, '')
+
+    def test_help_is_there_in_each_spelling(self):
+        for option in ('-h', '--help', '-help'):
+            for applet in ('keygen', 'agent'):
+                self.assertIn('usage', self.ssh_tpm(applet, option, status=0).stdout.lower())
+
+    def test_alone_and_with_help_it_lists_the_applets(self):
+        for arguments in ((), ('help',), ('--help',), ('-h',)):
+            result = self.ssh_tpm(*arguments)
+            for applet in APPLETS:
+                self.assertRegex(result.stdout + result.stderr, rf'\b{applet}\b')
+        self.assertEqual(self.ssh_tpm('help').returncode, 0)
+
+    def test_version_prints_the_version(self):
+        self.assertTrue(re.fullmatch(r'ssh-tpm \d+\.\d+\.\d+\n', self.ssh_tpm('--version', status=0).stdout))
+
+    def test_an_unknown_applet_is_a_usage_error_that_names_the_nearest(self):
+        for word, nearest in (('keygne', 'keygen'), ('agnet', 'agent'), ('ad', 'add'), ('hosts', 'hostkeys')):
+            with self.subTest(word=word):
+                result = self.ssh_tpm(word)
+                self.assertEqual((result.returncode, result.stdout), (2, ''))
+                self.assertIn(word, result.stderr)
+                self.assertRegex(result.stderr, rf'\b{nearest}\b')
+
+    def test_an_unknown_name_is_a_usage_error_too(self):
+        link = self.lab.path('ssh-tpm-kegen')
+        os.symlink(os.path.join(self.lab.bin, 'ssh-tpm'), link)
+        result = self.lab.run(link)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn('keygen', result.stderr)
+
+    def test_control_characters_in_an_unknown_applet_are_not_printed(self):
+        result = self.ssh_tpm('\x1b[2Jkeygen')
+        self.assertEqual(result.returncode, 2)
+        self.assertNotIn('\x1b', result.stderr)
+
+    def test_an_error_names_the_applet_however_it_was_called(self):
+        for argv in ((os.path.join(self.lab.bin, 'ssh-tpm'), 'keygen'),
+                     (os.path.join(self.lab.bin, 'ssh-tpm-keygen'),)):
+            result = self.lab.run(*argv, '-l', '-f', self.lab.path('absent'))
+            self.assertTrue(result.stderr.startswith('ssh-tpm-keygen: error: '), result.stderr)
+
+    def test_standard_descriptors_that_are_closed_do_no_harm(self):
+        victim = self.lab.write('victim', 'precious')
+        program = os.path.join(self.lab.bin, 'ssh-tpm-keygen')
+        self.lab.run('sh', '-c', f'exec 0<&- 1>&- 2>&-; "{program}" -l -f "{victim}"; true', status=0)
+        self.assertEqual(read(victim), 'precious')
 
 
 if __name__ == '__main__':

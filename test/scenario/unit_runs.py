@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""The programs as their units run them: the key generation as root without capabilities, the host keys' agent as a user
+that is not root, a person's agent with a socket that was made beforehand."""
+
+import grp
+import os
+import re
+import signal
+import unittest
+
+from agent import Agent, ours
+from hierarchy import KINDS, base_of, host_sshd, know, login, read_public
+from keys_once import KeysOnce
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read, wait_until
+from manager import Activated, Manager, Unit, load_credentials
+from softkey import SoftKey
+from stock import Stocked
+from swtpm import Swtpm
+
+UNIT = 'etc/systemd/system/ssh-tpm-genkeys.service'
+STAND_IN = 64123  # for a group that this machine lacks
+ALGORITHMS = {'ecdsa-sha2-nistp256': 'ecdsa', 'rsa-sha2-256': 'rsa', 'rsa-sha2-512': 'rsa'}
+
+
+def id_of(group):
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return STAND_IN
+
+
+@needs_root
+class GenkeysUnit(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        for path in (self.tpm.path, self.tpm.path + '.ctrl'):  # as /dev/tpmrm0
+            os.chown(path, NOBODY, id_of('tss'))
+            os.chmod(path, 0o660)
+        self.root = self.lab.make_folder('root')
+        self.lab.run(self.lab.program_in(self.root), 'hostkeys', '--install-system-units',
+                     env={'DESTDIR': self.root}, status=0)
+        self.prefix = self.lab.make_folder('prefix')
+        self.etc_ssh = self.lab.make_folder('prefix', 'etc/ssh')
+        self.state = self.lab.make_folder('var-lib')
+        os.chmod(self.state, 0o755)
+
+    def make_state_folders(self, unit):
+        """As systemd does it: a folder that is there is given to User=, and left alone without one. That of the
+        agent is there, from its last start."""
+        agent = Unit(os.path.join(self.root, os.path.dirname(UNIT), 'ssh-tpm-hostkeys.service'))
+        self.assertNotIn(agent.one('User'), ('', 'root'))
+        self.assertEqual(unit.all('User'), [])
+        for state, owner in ((agent.one('StateDirectory'), NOBODY), (unit.one('StateDirectory'), 0)):
+            folder = os.path.join(self.state, state)
+            if not os.path.exists(folder):
+                os.mkdir(folder, mode=int(unit.one('StateDirectoryMode'), 8))
+                os.chown(folder, owner, owner)
+
+    def run_unit(self, unit):
+        """Its command, with what systemd would give it; the folder of the lab lies in the place of /etc/ssh."""
+        groups = [str(id_of(group)) for line in unit.all('SupplementaryGroups') for group in line.split()]
+        program, *words = unit.command()
+        self.make_state_folders(unit)
+        environment = dict(word.split('=', 1) for word in unit.one('Environment').split())
+        env = {**dict.fromkeys(('HOME', 'USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK,
+               **{name: value.replace('/var/lib', self.state) for name, value in environment.items()}}
+        return self.lab.run('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc/ssh && exec "$@"', self.etc_ssh,
+                            'setpriv', '--groups=' + ','.join(groups) if groups else '--clear-groups',
+                            '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', self.root + program, *words,
+                            env=env, umask=int(unit.one('UMask'), 8))
+
+    def test_the_keys_are_made_and_the_tpm_is_remembered(self):
+        unit = Unit(os.path.join(self.root, UNIT))
+        self.assertEqual(unit.all('CapabilityBoundingSet'), [''])
+        result = self.run_unit(unit)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for kind in KINDS:
+            base = base_of(self.prefix, kind)
+            self.assertEqual((mode(base + '.tpm'), mode(base + '.pub')), (0o600, 0o644))
+            self.assertEqual(self.lab.keygen('-y', '-f', base + '.tpm').stdout, read(base + '.pub'))
+            self.assertEqual((os.stat(base + '.tpm').st_uid, os.stat(base + '.tpm').st_gid), (0, 0))
+        self.tpm.assert_no_handles()
+        self.assertNotIn('not remembered', result.stderr)
+        (known,) = [path for path in contents(self.state) if path.endswith('/known_tpms')]
+        self.assertRegex(read(known), '(?m)^owner-')
+        self.assertEqual(os.path.relpath(known, self.state).split('/')[0], unit.one('StateDirectory'))
+        for name in os.listdir(self.etc_ssh):
+            os.unlink(os.path.join(self.etc_ssh, name))
+        self.tpm.tool('tpm2_clear')
+        self.assert_error(self.run_unit(unit), 'known_tpms')
+        self.assertEqual(os.listdir(self.etc_ssh), [])
+
+    def test_without_the_group_there_is_no_tpm(self):
+        """So that the sentence above can fail."""
+        path = os.path.join(self.root, UNIT)
+        self.lab.write('root/' + UNIT, re.sub('(?m)^SupplementaryGroups=.*\n', '', read(path)))
+        self.assert_error(self.run_unit(Unit(path)), 'hint: ')
+        self.assertEqual(os.listdir(self.etc_ssh), [])
+
+
+@ours
+@needs_root
+class HostAgentUnit(Stocked):
+    FOLDERS = ('root', 'state')
+
+    @classmethod
+    def fill(cls, lab):
+        lab.keygen('-q', '-A', '-f', lab.path('root'))
+
+    def setUp(self):
+        super().setUp()
+        self.tpm.open_to_all()
+        self.user = SoftKey(self.lab, self.lab.path('user'))
+        self.root = self.lab.path('root')
+        self.lab.run(self.lab.program_in(self.root), 'hostkeys', '--install-system-units',
+                     env={'DESTDIR': self.root}, status=0)
+        self.manager = Manager(self.lab.path('notify'))
+        os.chmod(self.lab.path('notify'), 0o666)
+        self.addCleanup(self.manager.close)
+
+    def unit(self, name, instance=''):
+        return Unit(f'{self.root}/etc/systemd/system/{name}', instance)
+
+    def start(self, unit):
+        """The service of a unit, with what systemd would give it."""
+        state, credentials = self.lab.make_folder('var-lib'), self.lab.make_folder('credentials')
+        os.makedirs(os.path.join(state, unit.one('StateDirectory')), mode=0o700)
+        os.chown(os.path.join(state, unit.one('StateDirectory')), NOBODY, NOBODY)
+        os.chmod(state, 0o755)
+        load_credentials(unit, self.root, credentials, NOBODY)
+        environment = dict(word.split('=', 1) for word in unit.one('Environment').split())
+        env = {'PATH': self.lab.env['PATH'], 'SSH_TPM_TCTI': self.tpm.tcti, 'CREDENTIALS_DIRECTORY': credentials,
+               'NOTIFY_SOCKET': self.lab.path('notify'),
+               'WATCHDOG_USEC': str(int(unit.one('WatchdogSec')) * 1000000),
+               **{name: value.replace('/var/lib', state) for name, value in environment.items()}}
+        program, *words = unit.command(d=credentials)
+        self.agent = Activated(self.lab, self.root + program, *words, as_nobody=True,
+                               env={**dict.fromkeys(self.lab.env), **env})
+
+    def assert_serves(self, *algorithms):
+        kinds = sorted({ALGORITHMS[algorithm] for algorithm in algorithms})
+        keys = {kind: read_public(self.root, kind) for kind in kinds}
+        server = host_sshd(self.lab, self.agent, self.user, *keys.values())
+        known = know(self.lab, server, *keys.values())
+        for algorithm in algorithms:
+            result = login(self.lab, server, self.user, known, '-v', '-o', f'HostKeyAlgorithms={algorithm}')
+            self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
+            self.assertIn(f'kex: host key algorithm: {algorithm}', result.stderr)
+        count = len(kinds)
+        self.manager.wait_for(f'READY=1\nSTATUS=Serving {count} key{"s" if count > 1 else ""}')
+        status = read(f'/proc/{self.agent.process.pid}/status')
+        self.assertRegex(status, rf'(?m)^Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}')
+        self.assertRegex(status, r'(?m)^CapEff:\t0+$')
+        self.assertNotIn('error', self.agent.log())
+
+    def stop(self):
+        self.agent.process.popen.send_signal(signal.SIGTERM)
+        self.assertEqual(self.agent.process.wait(), 0, self.agent.log())
+        self.manager.wait_for('STOPPING=1\nSTATUS=Ending')
+        self.tpm.assert_no_handles()
+
+    def test_keys_in_files_that_are_roots_alone(self):
+        self.start(self.unit('ssh-tpm-hostkeys.service'))
+        self.assert_serves(*ALGORITHMS)
+        self.assertEqual(len(self.agent.listed()), len(KINDS))
+        refused = self.agent.ssh_add('-L', **AS_NOBODY)  # nobody but root reaches the socket
+        self.assertEqual((refused.returncode, refused.stdout), (2, ''))
+        self.stop()
+
+    def test_one_key_alone_is_served_when_the_tpm_made_one_alone(self):
+        for kind in KINDS:
+            if kind != 'ecdsa':
+                os.unlink(f'{self.root}/etc/ssh/ssh_tpm_host_{kind}_key.tpm')
+        self.start(self.unit('ssh-tpm-hostkeys.service'))
+        self.assert_serves('ecdsa-sha2-nistp256')
+        self.stop()
+
+    def test_keys_of_a_hierarchy(self):
+        for kind in KINDS:
+            os.unlink(base_of(self.root, kind) + '.tpm')
+            os.unlink(base_of(self.root, kind) + '.pub')
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement')
+        self.start(self.unit('ssh-tpm-hostkeys@.service', 'endorsement'))
+        self.assert_serves('ecdsa-sha2-nistp256', 'rsa-sha2-512')
+        self.stop()
+
+
+class SocketActivation(KeysOnce):
+    KEYS = {'x': {}}
+
+    def setUp(self):
+        super().setUp()
+        self.notify = self.lab.path('notify')
+        self.manager = Manager(self.notify)
+        self.addCleanup(self.manager.close)
+
+    def test_the_units_command_serves_the_socket_that_it_is_given(self):
+        env = {'HOME': self.lab.home}
+        key = self.take('x', self.lab.make_folder('home', '.ssh'))
+        self.lab.run(self.lab.bin + '/ssh-tpm', 'agent', '--install-system', status=0,
+                     env={'DESTDIR': self.lab.path('root')})
+        unit = Unit(self.lab.path('root/etc/systemd/user/ssh-tpm-agent.service'))
+        agent = Activated(self.lab, *unit.command(), env={**env, 'NOTIFY_SOCKET': self.notify})
+        self.assertEqual(agent.listed(), [key.line])
+        agent.sign_and_check(key)
+        self.assertEqual(self.manager.take(), 'READY=1\nSTATUS=Serving 1 key')
+        agent.process.popen.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.process.wait(), 0, agent.log())
+        self.manager.wait_for('STOPPING=1\nSTATUS=Ending')
+        self.assertTrue(os.path.exists(agent.socket), 'the socket is the manager\'s')
+
+    def test_the_manager_hears_of_keys_as_they_come_and_go(self):
+        key = self.take('x')
+        agent = Agent(self.lab, env={'NOTIFY_SOCKET': self.notify})
+        self.assertEqual(self.manager.take(), 'READY=1\nSTATUS=Serving 1 key')
+        agent.ssh_add('-d', key.pub, status=0)
+        self.assertEqual(self.manager.take(), 'STATUS=Serving 0 keys')
+        agent.stop()
+        self.assertEqual(self.manager.take(), 'STOPPING=1\nSTATUS=Ending')
+
+    def test_the_watchdog_is_fed_twice_in_its_time_and_starves_when_the_loop_hangs(self):
+        agent = Agent(self.lab, env={'NOTIFY_SOCKET': self.notify, 'WATCHDOG_USEC': '400000'})
+        for _ in range(3):
+            self.manager.wait_for('WATCHDOG=1')
+        os.kill(agent.process.pid, signal.SIGSTOP)
+        wait_until(lambda: ') T ' in read(f'/proc/{agent.process.pid}/stat'), 'the agent to stand still')
+        self.manager.patience(0)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                self.manager.take()
+        self.manager.patience(1)
+        with self.assertRaises(TimeoutError):
+            self.manager.take()
+        os.kill(agent.process.pid, signal.SIGCONT)
+        self.manager.patience(60)
+        self.manager.wait_for('WATCHDOG=1')
+        agent.stop()
+
+    def test_an_agent_in_the_background_does_not_speak_for_who_started_it(self):
+        env = {'NOTIFY_SOCKET': self.notify}
+        said = self.lab.run(self.lab.bin + '/ssh-tpm-agent', '-a', self.lab.path('x.sock'), 'sh', '-c',
+                            'ssh-add -l >/dev/null; echo $NOTIFY_SOCKET', env=env, status=0).stdout
+        self.assertEqual(said.strip(), self.notify)  # the command may have something to say
+        self.manager.patience(0)
+        with self.assertRaises(BlockingIOError):
+            self.manager.take()
+
+
+if __name__ == '__main__':
+    unittest.main()
