@@ -36,7 +36,7 @@ LIBRARIES = {
     "sodium": {"base"},
 }
 
-LONGEST_FILE = 300
+LONGEST_FILE = 500
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 ROOM_DEP = re.compile(r"\b(%s)_dep\b" % "|".join(ROOMS))
 
