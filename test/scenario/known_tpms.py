@@ -1,15 +1,79 @@
 #!/usr/bin/env python3
-"""The TPM's storage key is kept in a file from its first use on, a line for each key of each TPM."""
+"""The TPM's storage key is kept in a file from its first use on, a line for each key of each TPM. Another key in its place
+gets no session and no PIN, and nobody is asked for one."""
 
 import os
 import re
 import shutil
+import stat
 import unittest
 
 from agent import Agent, Askpass
-from knowing import PIN, KnownTpmsLab
-from lab import NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read, read_key
-from swtpm import Swtpm
+from lab import NO_LEAK_CHECK, NOBODY, Lab, Scenario, contents, mode, needs_root, read, read_key, wait_until
+from softkey import SoftKey
+from swtpm import STORAGE_KEY, Probe, Swtpm
+
+PIN, OTHER_PIN, OWNER_PASSWORD = '1234 is a PIN', '5678 is another', 'owner password 5'
+SESSION, LOAD, PRIMARY = 'TPM2_StartAuthSession', 'TPM2_Load', 'TPM2_CreatePrimary'
+SWAPPED = ('TPM2_ReadPublic', PRIMARY)
+
+
+class KnownTpmsLab(Scenario):
+    """A TPM behind a probe that can swap its storage key."""
+
+    @classmethod
+    def setUpClass(cls):
+        """A public area of the same template, whose private half somebody else has."""
+        super().setUpClass()
+        lab = Lab()
+        try:
+            other, path = Swtpm(lab), lab.path('foreign.pub')
+            other.tool('tpm2_createprimary', '-C', 'o', '-G', 'ecc256:aes128cfb', '-g', 'sha256', '-a', STORAGE_KEY,
+                       '-c', lab.path('foreign.ctx'))
+            other.tool('tpm2_readpublic', '-c', lab.path('foreign.ctx'), '-o', path)
+            with open(path, 'rb') as file:
+                cls.foreign = file.read()
+        finally:
+            lab.close()
+
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.probe = Probe(self.tpm)
+        self.lab.env['SSH_TPM_TCTI'] = self.probe.tcti
+        self.folder = self.lab.path('state', 'ssh-tpm')
+        self.file = os.path.join(self.folder, 'known_tpms')
+
+    def known(self):
+        """The lines of the file, in their three parts."""
+        return [line.split(' ', 2) for line in read(self.file).splitlines()] if os.path.exists(self.file) else []
+
+    def foreign_area(self):
+        return self.lab.write('foreign.pub', self.foreign)
+
+    def swapping(self, how='', *more):
+        return self.probe.failing(*more, *(f'{name} swap {self.foreign_area()} {how}'.rstrip() for name in SWAPPED))
+
+    def started(self):
+        """The commands since the last look, whatever became of them."""
+        return self.probe.take(refused=[line for line in self.probe.lines() if not line.endswith(' 0x00000000')])
+
+    def assert_refusal(self, text, line=1):
+        self.assertIn('storage key "owner-ecc" is not the one that is known', text)
+        self.assertIn('cleared or replaced, or somebody sits between', text)
+        if line:
+            self.assertIn(f'delete line {line} of {self.file}', text)
+
+    @staticmethod
+    def complaint(agent):
+        agent.process.wait_line('hint: if you know why')  # it comes after the reply, and the error before it
+        return agent.log()
+
+    def assert_no_session(self):
+        names = self.started()
+        self.assertNotEqual(names, [])
+        self.assertNotIn(SESSION, names)
+        self.tpm.assert_no_handles()
 
 
 class KnownTpms(KnownTpmsLab):
@@ -23,15 +87,11 @@ class KnownTpms(KnownTpmsLab):
         before = os.stat(self.file)
         Agent(self.lab, env=Askpass(self.lab, PIN).env).sign_and_check(key)
         self.tpm.make_persistent()  # the same key, at its place
+        printed = self.tpm.tool('tpm2_readpublic', '-c', '0x81000001')
+        self.assertEqual(name, re.search(r'name: (\w+)', printed)[1])
         Agent(self.lab, name='second', env=Askpass(self.lab, PIN, name='again').env).sign_and_check(key)
         self.lab.make_key('y')
         self.assertEqual(os.stat(self.file), before)
-
-    def test_the_name_is_the_one_that_others_read(self):
-        self.tpm.make_persistent()
-        self.lab.make_key('x')
-        printed = self.tpm.tool('tpm2_readpublic', '-c', '0x81000001')
-        self.assertEqual(self.known()[0][1], re.search(r'name: (\w+)', printed)[1])
 
     def test_an_agent_without_a_pin_remembers_too(self):
         self.tpm.make_persistent()
@@ -59,8 +119,7 @@ class KnownTpms(KnownTpmsLab):
         askpass = Askpass(self.lab, PIN)
         agent = Agent(self.lab, env=askpass.env)
         self.started()
-        for bad, number in ((good + 'owner-ecc\n', 2), (good + good, 2), (good.replace(' 000b', ' 000g'), 1),
-                            (good[:20], 1), ('#\n\0', 2), (good + 'x' * 70_000, None)):
+        for bad, number in ((good + 'owner-ecc\n', 2), (good[:20], 1), (good + 'x' * 70_000, None)):
             with self.subTest(bad=bad[:200]):
                 self.lab.write('state/ssh-tpm/known_tpms', bad, mode=0o600)
                 agent.process.lines.clear()
@@ -100,7 +159,7 @@ class KnownTpms(KnownTpmsLab):
 
     def test_each_parent_has_a_line_and_the_null_hierarchy_none(self):
         context = self.lab.path('other.ctx')
-        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'rsa2048:aes128cfb', '-g', 'sha256', '-c', context)
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc384:aes128cfb', '-g', 'sha256', '-c', context)
         self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', context, '0x81000055')
         keys = []
         for parent in ('null', 'endorsement', 'platform', '0x81000055', 'owner'):
@@ -111,7 +170,7 @@ class KnownTpms(KnownTpmsLab):
         agent = Agent(self.lab)
         for key in keys:
             agent.sign_and_check(key)
-        self.tpm.craft('tpm2_createprimary', '-C', 'e', '-G', 'rsa2048:aes128cfb', '-g', 'sha256', '-c', context)
+        self.tpm.craft('tpm2_createprimary', '-C', 'e', '-G', 'ecc384:aes128cfb', '-g', 'sha256', '-c', context)
         self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000055')
         self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', context, '0x81000055')
         self.assertNotEqual(Agent(self.lab, name='second').ssh_keygen_sign(keys[3]).returncode, 0)
@@ -212,6 +271,186 @@ class KnownTpms(KnownTpmsLab):
                 agent.sign_and_check(key)
                 self.assertIn('is not remembered', agent.log())
                 agent.stop()
+
+
+class SwappedStorageKey(KnownTpmsLab):
+    def check_agent_refuses(self, *how):
+        key = self.lab.make_key('x', pin=PIN)
+        askpass = Askpass(self.lab, PIN)
+        self.started()
+        with self.swapping(*how):
+            agent = Agent(self.lab, env=askpass.env)
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            if how:  # ESYS takes no such answer, and knows no handle to flush
+                self.tpm.tool('tpm2_flushcontext', '-t')
+            self.assert_no_session()
+        self.assertEqual(askpass.questions(), [])
+        agent.stop()
+        return key, agent.log()
+
+    def test_an_agent_neither_asks_for_a_pin_nor_starts_a_session(self):
+        key, log = self.check_agent_refuses()
+        self.assert_refusal(log)
+        Agent(self.lab, name='second', env=Askpass(self.lab, PIN, name='again').env).sign_and_check(key)
+
+    def test_with_the_persistent_storage_key_neither(self):
+        self.tpm.make_persistent()
+        self.assert_refusal(self.check_agent_refuses()[1])
+
+    def test_a_public_area_under_the_old_name_is_no_way_around_it(self):
+        self.check_agent_refuses('stale')
+
+    def test_nor_at_the_place_of_the_persistent_storage_key(self):
+        self.tpm.make_persistent()
+        key = self.lab.make_key('x', pin=PIN)
+        foreign = self.foreign_area()
+        self.started()
+        with self.swapping('stale'):
+            self.assert_error(self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER_PIN, status=None))
+            self.tpm.tool('tpm2_flushcontext', '-t')
+            self.assert_no_session()
+        with self.probe.failing(f'TPM2_ReadPublic swap {foreign} stale'):  # the true one can still be made
+            self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER_PIN)
+        names = self.started()
+        self.assertLess(names.index(PRIMARY), names.index(SESSION))
+
+    def test_a_faked_failure_of_the_check_does_not_bring_another_key_in(self):
+        self.tpm.make_persistent()
+        key = self.lab.make_key('x', pin=PIN)
+        askpass = Askpass(self.lab, PIN)
+        agent = Agent(self.lab, env=askpass.env)  # it has the true one
+        self.started()
+        with self.swapping('', 'TPM2_Load answer 0x1df times=1'):
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            self.assertEqual([name for name in self.started() if name in (LOAD, PRIMARY, SESSION)], [LOAD, PRIMARY])
+        self.assert_refusal(self.complaint(agent))
+        self.assertEqual(askpass.questions(), [])
+        agent.sign_and_check(key)
+        self.assertEqual(len(askpass.questions()), 1)
+
+    def test_a_pin_for_ssh_add_is_not_asked_for_either(self):
+        key = self.lab.make_key('x', pin=PIN)
+        askpass = Askpass(self.lab, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        self.started()
+        with self.swapping():
+            result = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '--pin', key.tpm,
+                                  env={'SSH_AUTH_SOCK': agent.socket, **askpass.env})
+            self.assertNotEqual(result.returncode, 0)
+            self.assert_no_session()
+        self.assertEqual(askpass.questions(), [])
+        self.assert_refusal(self.complaint(agent))
+
+    def check_keygen_refuses(self, *options):
+        for persistent in (False, True):
+            with self.subTest(persistent=persistent):
+                if persistent and '0x81000001' not in self.tpm.tool('tpm2_getcap', 'handles-persistent'):
+                    self.tpm.make_persistent()
+                self.started()
+                with self.swapping():
+                    result = self.lab.keygen(*options, status=None)
+                    self.assert_error(result)
+                    self.assert_refusal(result.stderr)
+                    self.assert_no_session()
+
+    def test_keygen_makes_no_key_under_another_parent(self):
+        self.lab.make_key('x')
+        self.check_keygen_refuses('-N', PIN, '-f', self.lab.path('keys/y'))
+        self.assertEqual(sorted(os.listdir(self.lab.keys)), ['x.pub', 'x.tpm'])
+        self.lab.keygen('-N', PIN, '-f', self.lab.path('keys/y'))
+
+    def test_keygen_changes_no_pin_under_another_parent(self):
+        key = self.lab.make_key('x', pin=PIN)
+        self.check_keygen_refuses('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER_PIN)
+        self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER_PIN)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+
+    def test_keygen_imports_no_key_under_another_parent(self):
+        self.lab.make_key('x')
+        soft = SoftKey(self.lab, self.lab.path('soft')).path
+        self.check_keygen_refuses('--import', soft, '-N', PIN, '-f', self.lab.path('keys/y'))
+        self.lab.keygen('--import', soft, '-N', PIN, '-f', self.lab.path('keys/y'))
+
+    def test_a_key_that_was_wrapped_for_the_tpm_is_not_imported_under_another_parent(self):
+        self.tpm.make_persistent()
+        parent, soft = self.lab.path('parent.pub'), SoftKey(self.lab, self.lab.path('soft')).path
+        self.tpm.tool('tpm2_readpublic', '-c', '0x81000001', '-o', parent)
+        self.lab.keygen('--wrap', soft, '--wrap-with', parent, '-N', PIN, '-f', self.lab.path('wrapped'))
+        self.lab.make_key('x')
+        importing = ('--import', self.lab.path('wrapped.tpm'), '-P', PIN, '-f', self.lab.path('keys/y'))
+        self.check_keygen_refuses(*importing)
+        self.lab.keygen(*importing)
+
+    def test_an_owner_password_is_not_sent_through_a_session_of_another_persistent_key(self):
+        self.tpm.make_persistent()
+        self.lab.make_key('x')
+        self.tpm.craft('tpm2_changeauth', '-c', 'o', OWNER_PASSWORD)
+        foreign = self.foreign_area()
+        self.started()
+        with self.probe.failing(f'TPM2_ReadPublic swap {foreign}'):
+            self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/y'),
+                            env={'SSH_TPM_AGENT_OWNER_PASSWORD': OWNER_PASSWORD})
+        names = self.started()
+        self.assertLess(names.index(PRIMARY), names.index(SESSION))  # the null hierarchy's key is made for it
+
+    def test_a_cleared_tpm_is_explained_and_deleting_the_line_accepts_it(self):
+        key = self.lab.make_key('x', pin=PIN)
+        askpass = Askpass(self.lab, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        self.tpm.tool('tpm2_clear')
+        self.started()
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        self.assertEqual(askpass.questions(), [])
+        self.assert_refusal(self.complaint(agent))
+        result = self.lab.keygen('-N', PIN, '-f', self.lab.path('keys/y'), status=None)
+        self.assert_error(result)
+        self.assert_refusal(result.stderr)
+        self.assert_no_session()
+        old = self.known()
+        os.unlink(self.file)  # its only line
+        fresh = self.lab.make_key('y', pin=PIN)
+        self.assertNotEqual(self.known(), old)
+        agent.ssh_add('-D')
+        second = Agent(self.lab, name='second', env=askpass.env)
+        second.sign_and_check(fresh)
+
+    @needs_root
+    def test_in_a_folder_that_it_may_not_write_an_agent_signs_and_refuses_all_the_same(self):
+        key = self.lab.make_key('x', pin=PIN)
+        askpass = Askpass(self.lab, PIN, PIN)
+        os.chmod(self.folder, stat.S_IRUSR | stat.S_IXUSR)
+        no_override = ('setpriv', '--bounding-set', '-all', '--inh-caps', '-all')
+        program = self.lab.write('agent.sh', '#!/bin/sh\nexec ' + ' '.join(no_override) +
+                                 f' {self.lab.bin}/ssh-tpm-agent "$@"\n', mode=0o755)
+        agent = Agent(self.lab, env={**askpass.env, **NO_LEAK_CHECK}, program=program)
+        agent.sign_and_check(key)
+        agent.stop()
+        self.assertEqual(len(askpass.questions()), 1)
+        with self.swapping():
+            agent = Agent(self.lab, name='second', env={**askpass.env, **NO_LEAK_CHECK}, program=program)
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        self.assert_refusal(self.complaint(agent))
+        self.assertEqual(len(askpass.questions()), 1)
+
+    def test_without_a_place_to_keep_it_the_storage_key_is_known_for_the_run(self):
+        key = self.lab.make_key('x', pin=PIN)
+        shutil.rmtree(self.folder)
+        self.lab.write('state/ssh-tpm', '')  # no folder can be made there
+        askpass = Askpass(self.lab, PIN, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        self.started()
+        agent.sign_and_check(key)
+        agent.process.wait_line('is not remembered beyond this run')
+        wait_until(lambda: self.tpm.handles() == [], 'an idle agent, which keeps the PIN')
+        self.started()
+        with self.swapping():
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            self.assert_no_session()
+        agent.process.wait_line('start this program anew to accept')
+        self.assert_refusal(agent.log(), line=None)
+        agent.sign_and_check(key)
+        self.assertEqual(len(askpass.questions()), 1)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
 
 
 if __name__ == '__main__':
