@@ -29,6 +29,11 @@ class TpmNumbers(Scenario):
         self.tpm.tool('tpm2_createprimary', '-C', 'n', '-G', 'ecc256:ecdsa', '-a', SIGNING_KEY, '-c',
                       self.lab.path('neighbour.ctx'))
 
+    def sign(self, agent, *keys):
+        with agent.connect() as connection:
+            for key in keys:
+                self.assertIsNotNone(connection.sign(key.blob, b'data'))
+
     def test_a_neighbours_key_at_the_number_of_ours_is_not_signed_with_and_stays(self):
         key = self.lab.make_key('x')
         agent = Agent(self.lab)
@@ -53,17 +58,16 @@ class TpmNumbers(Scenario):
         for order in orders:
             with self.subTest(order=[key.comment for key in order]):
                 agent = Agent(self.lab, env=askpass.env)
-                for key in keys:
-                    agent.sign_and_check(key)
+                self.sign(agent, *keys)
                 asked = len(askpass.questions())
                 self.tpm.kill()
                 self.tpm.start()
                 before = self.tpm.wrong_tries()
                 with Neighbour(self.tpm) as neighbour:
                     neighbour.start_session()
-                for _ in range(2):
-                    for key in order:
-                        agent.sign_and_check(key)
+                self.sign(agent, *order)
+                for key in order:
+                    agent.sign_and_check(key)
                 self.assertEqual(self.tpm.wrong_tries(), before)
                 self.assertEqual(len(askpass.questions()), asked)
                 self.assertIn(FIRST_SESSION, self.handles())

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Where memory cannot be locked, PINs are not kept, the log says why, and all else works."""
+"""An agent that is short of something: where memory cannot be locked, PINs are not kept, the log says why, and all else
+works; when accept(2) fails for a while, by strace's doing, whoever has connected is served all the same."""
 
 import ctypes
 import os
 import resource
+import time
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario, needs_root
+from lab import NO_LEAK_CHECK, Scenario, needs_root, read
+from protocol import IDENTITIES_ANSWER, REQUEST_IDENTITIES, frame
 from resources import is_sanitized
 from softkey import SoftKey
 from swtpm import Swtpm
@@ -16,6 +19,11 @@ PIN = 'correct horse 42'
 PR_CAPBSET_DROP, CAP_IPC_LOCK = 24, 14  # prctl(2), capabilities(7)
 locking_builds = unittest.skipIf(is_sanitized(os.environ['SSH_TPM_BUILD']), 'sanitizers make mlock() do nothing')
 WHY = 'PINs are not kept: their memory cannot be locked'
+
+SHORTAGES = ('EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM')  # of the process and of the system: these are logged
+HARMLESS = ('ECONNABORTED', 'EINTR')  # a client that has gone again, or a signal
+PAUSE = 0.1  # seconds after each shortage
+CLIENTS = 3
 
 
 def without_locked_memory():
@@ -70,6 +78,55 @@ class LockedMemory(Scenario):
                              env={**self.askpass.env, 'SSH_AUTH_SOCK': None, 'SSH_TPM_AUTH_SOCK': agent.socket})
         self.assertIn('keeps none', added.stderr)
         self.assertEqual(agent.listed(), [self.key.line])
+
+
+class AcceptFailures(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+        self.lab.make_key('x')
+
+    def agent_that_fails(self, error):
+        """An agent that finds nobody at its first call of accept and then fails as often as clients come, so that
+        no later one wakes it."""
+        self.trace = self.lab.path(error + '.trace')
+        # -D: the agent itself is our child, and strace our grandchild.
+        program = self.lab.write(error, '#!/bin/sh\n' + ' '.join([
+            'exec strace -D -f -qq -o', self.trace, '-e signal=none -e trace=accept,accept4',
+            f'-e inject=accept,accept4:error={error}:when=2..{CLIENTS + 1}',
+            f'{self.lab.bin}/ssh-tpm-agent', '"$@"']) + '\n', mode=0o755)
+        return Agent(self.lab, name=error, program=program, env=NO_LEAK_CHECK)
+
+    def injected(self):
+        return read(self.trace).count('(INJECTED)')
+
+    def assert_all_are_served(self, agent):
+        """Several at once: nobody waits for the next one to come."""
+        clients = [agent.connect() for _ in range(CLIENTS)]
+        for client in clients:
+            self.addCleanup(client.socket.close)
+            client.send(frame(bytes([REQUEST_IDENTITIES])))
+        for client in clients:
+            self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
+        self.assertEqual(self.injected(), CLIENTS)
+
+    def test_a_shortage_is_waited_for_and_told_once(self):
+        for error in SHORTAGES:
+            with self.subTest(error):
+                agent = self.agent_that_fails(error)
+                begun = time.monotonic()
+                self.assert_all_are_served(agent)
+                self.assertGreaterEqual(time.monotonic() - begun, CLIENTS * PAUSE)  # it did not try again at once
+                self.assertEqual(agent.log().count('accepting a client'), 1)
+                agent.stop()
+
+    def test_what_is_no_shortage_is_nobodys_concern(self):
+        for error in HARMLESS:
+            with self.subTest(error):
+                agent = self.agent_that_fails(error)
+                self.assert_all_are_served(agent)
+                self.assertNotIn('accepting a client', agent.log())
+                agent.stop()
 
 
 if __name__ == '__main__':
