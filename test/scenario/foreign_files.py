@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Keys of others sign: of tpm2-tools and tpm2-openssl, whatever the shape of their files, and of ssh-tpm-agent 0.1 and 0.2,
-put together from keys that tpm2-tools made. What cannot sign is explained."""
+"""Keys of others sign: of tpm2-tools and tpm2-openssl, whatever the shape of their files, and of ssh-tpm-agent 0.1
+and 0.2, put together from keys that tpm2-tools made. What cannot sign is explained."""
 
 import base64
 import os
@@ -362,7 +362,7 @@ class LegacyFiles(Stocked):
         key = self.keys('free')[1]
         body = base64.b64decode(''.join(read(key.tpm).splitlines()[1:-1]))
         broken = [body[:size] for size in (0, 3, 40, len(body) // 2, len(body) - len(COMMENT) - 1)]
-        broken += [bytes([3]) + body[1:], *(body[:2] + algorithm + body[4:] for algorithm in (b'\x00\x99', b'\x00\x01'))]
+        broken += [bytes([3]) + body[1:], body[:2] + b'\x00\x99' + body[4:], body[:2] + b'\x00\x01' + body[4:]]
         folder = self.lab.make_folder('broken')
         for number, content in enumerate(broken):
             path = self.lab.write(f'broken/{number}.tpm', block(2, content), mode=0o600)

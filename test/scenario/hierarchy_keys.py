@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""keygen -A --hierarchy writes the .pub files of keys that agent --hierarchy makes in the TPM. They come and go as those of
-a folder do, and what stands in the way is told."""
+"""keygen -A --hierarchy writes the .pub files of keys that agent --hierarchy makes in the TPM. They come and go as
+those of a folder do, and what stands in the way is told."""
 
 import os
 import signal
@@ -35,7 +35,8 @@ class Hierarchies(Stocked):
     def make(self, hierarchy, *options, name='prefix', lacks=None, status=0, **more):
         if lacks:
             options = (*options, '--tcti', self.lacking(lacks))
-        return self.lab.keygen('-A', '-f', self.lab.path(name), '--hierarchy', hierarchy, *options, status=status, **more)
+        return self.lab.keygen('-A', '-f', self.lab.path(name), '--hierarchy', hierarchy, *options, status=status,
+                               **more)
 
     def lacking(self, lacks):
         """The TPM for one program that is started next."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""ssh-tpm-keygen -p gives a key another PIN, in the dialogue of ssh-keygen. A file that it changes, as -c does too, stays
-in its place, its owner's and of its mode; no file is ever half changed."""
+"""ssh-tpm-keygen -p gives a key another PIN, in the dialogue of ssh-keygen. A file that it changes, as -c does too,
+stays in its place, its owner's and of its mode; no file is ever half changed."""
 
 import os
 import re

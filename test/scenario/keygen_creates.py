@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""ssh-tpm-keygen creates keys of the types that --supported lists: the files, their modes and content, what it refuses, and
-the dialogue on a terminal, which is that of ssh-keygen, line by line."""
+"""ssh-tpm-keygen creates keys of the types that --supported lists: the files, their modes and content, what it
+refuses, and the dialogue on a terminal, which is that of ssh-keygen, line by line."""
 
 import os
 import pwd

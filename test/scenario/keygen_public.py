@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""ssh-tpm-keygen prints fingerprints, randomart and public keys as ssh-keygen does, byte for byte; -c gives a key another
-comment, in its file and in the public file beside it."""
+"""ssh-tpm-keygen prints fingerprints, randomart and public keys as ssh-keygen does, byte for byte; -c gives a key
+another comment, in its file and in the public file beside it."""
 
 import os
 import re

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The TPM's storage key is kept in a file from its first use on, a line for each key of each TPM. Another key in its place
-gets no session and no PIN, and nobody is asked for one."""
+"""The TPM's storage key is kept in a file from its first use on, a line for each key of each TPM. Another key in its
+place gets no session and no PIN, and nobody is asked for one."""
 
 import os
 import re
