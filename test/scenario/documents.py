@@ -374,7 +374,8 @@ class Zsh(Scenario):
         talk = Talk(['zsh', '-f', '-i'], place, self.lab.merged({'TERM': 'dumb', 'PS1': 'READY> '}))
         self.addCleanup(talk.close)
         talk.type(f'fpath=("{COMPLETIONS}" $fpath); autoload -U compinit; compinit -u -D; '
-                  'unsetopt zle_bracketed_paste; ssh-tpm() { print "<$*>" }; ssh-tpm-add() { print "<$*>" }; print O"K"\n', 'OK')
+                  'unsetopt zle_bracketed_paste; ssh-tpm() { print "<$*>" }; '
+                  'ssh-tpm-add() { print "<$*>" }; print O"K"\n', 'OK')
         talk.type('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>')
         talk.type('ssh-tpm keygen -t rs\t-b 3\t-f wo\t\n', '<keygen -t rsa -b 3072 -f work.tpm>')
         talk.type('ssh-tpm agent --key-d\t\n', '<agent --key-dir')

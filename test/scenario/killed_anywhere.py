@@ -22,7 +22,7 @@ class Emulated(Swtpm):
     """The emulator that ssh-tpm started, for the eyes of tpm2-tools."""
 
     def __init__(self, lab, state):
-        self.lab, self.tcti = lab, f'swtpm:path={state}/socket'
+        self.lab, self.path, self.tcti = lab, f'{state}/socket', f'swtpm:path={state}/socket'
 
 
 class KilledAnywhere(Scenario):
