@@ -8,11 +8,10 @@
 // found. /proc/PID/mem reads more than a core file holds: the unreadable and the locked pages of libsodium
 // are in it. Root alone may do that, as the programs are not dumpable.
 
-#include <array>
 #include <bitset>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <elf.h>
 #include <fcntl.h>
 #include <filesystem>
@@ -113,13 +112,19 @@ int open_file(const std::string& path) {
     return fd;
 }
 
-/// Whether the page was ever touched: what was not holds nothing (Documentation/admin-guide/mm/pagemap.rst).
-bool is_touched(int pagemap, std::uint64_t address) {
+/// Of each page whether it was ever touched: what was not holds nothing (admin-guide/mm/pagemap.rst of
+/// Linux).
+std::vector<bool> touched_pages(int pagemap, const Mapping& mapping) {
     constexpr std::uint64_t present = std::uint64_t{1} << 63U;
     constexpr std::uint64_t swapped = std::uint64_t{1} << 62U;
-    std::uint64_t entry = 0;
-    const auto place = static_cast<off_t>(address / page * sizeof entry);
-    return pread(pagemap, &entry, sizeof entry, place) != sizeof entry || (entry & (present | swapped)) != 0;
+    std::vector<std::uint64_t> entries((mapping.end - mapping.begin) / page, present);
+    const auto place = static_cast<off_t>(mapping.begin / page * sizeof entries[0]);
+    if (pread(pagemap, entries.data(), entries.size() * sizeof entries[0], place) < 0)
+        entries.assign(entries.size(), present); // it does not say: all are looked at
+    std::vector<bool> touched;
+    for (const std::uint64_t entry : entries)
+        touched.push_back((entry & (present | swapped)) != 0);
+    return touched;
 }
 
 void search_memory(const Patterns& patterns, const std::string& process) {
@@ -128,9 +133,10 @@ void search_memory(const Patterns& patterns, const std::string& process) {
     std::string buffer(page, '\0');
     for (const Mapping& mapping : mappings(process)) {
         const std::string& place = mapping.name.empty() ? "memory without a name" : mapping.name;
+        const std::vector<bool> touched = touched_pages(pagemap, mapping);
         std::string run; // of pages in a row
         for (std::uint64_t at = mapping.begin; at < mapping.end; at += page) {
-            if (is_touched(pagemap, at) &&
+            if (touched[(at - mapping.begin) / page] &&
                 pread(memory, buffer.data(), page, static_cast<off_t>(at)) == static_cast<ssize_t>(page)) {
                 run += buffer;
             } else if (!run.empty()) { // it is a page of a file beyond its end, or has gone
@@ -144,11 +150,15 @@ void search_memory(const Patterns& patterns, const std::string& process) {
     close(memory);
 }
 
-/// All of them as raw bytes. A vector longer than 16 bytes comes in pieces.
+/// All of them as raw bytes, where a vector longer than 16 bytes comes in pieces; none of a thread that has
+/// ended.
 std::string registers_of(pid_t thread) {
     if (ptrace(PTRACE_SEIZE, thread, 0, 0) != 0 || ptrace(PTRACE_INTERRUPT, thread, 0, 0) != 0 ||
-        waitpid(thread, nullptr, __WALL) != thread)
+        waitpid(thread, nullptr, __WALL) != thread) {
+        if (errno == ESRCH)
+            return "";
         throw std::runtime_error("cannot stop thread " + std::to_string(thread));
+    }
     std::string all;
     for (const long set : {NT_PRSTATUS, NT_FPREGSET, NT_X86_XSTATE, NT_ARM_SVE}) {
         std::string buffer(1U << 16U, '\0');
@@ -157,14 +167,18 @@ std::string registers_of(pid_t thread) {
             all += buffer.substr(0, room.iov_len) + std::string(8, '\0');
     }
     ptrace(PTRACE_DETACH, thread, 0, 0);
-    if (all.empty())
-        throw std::runtime_error("no registers were read");
     return all;
 }
 
 void search_registers(const Patterns& patterns, const std::string& process) {
-    for (const auto& entry : std::filesystem::directory_iterator(process + "/task"))
-        patterns.search(registers_of(std::stoi(entry.path().filename())), 0, "registers");
+    bool read = false;
+    for (const auto& entry : std::filesystem::directory_iterator(process + "/task")) {
+        const std::string registers = registers_of(std::stoi(entry.path().filename()));
+        patterns.search(registers, 0, "registers");
+        read = read || !registers.empty();
+    }
+    if (!read)
+        throw std::runtime_error("no registers were read");
 }
 
 /// Nothing between the load and the system call that waits may use the register.
