@@ -21,7 +21,7 @@ from swtpm import Probe, Swtpm
 LIST = frame(bytes([REQUEST_IDENTITIES]))
 PIN = 'correct horse 42'
 MIB = 1024  # in KiB
-QUEUED = 400  # signatures that a greedy client asks for
+QUEUED = 1000  # signatures that a greedy client asks for
 LARGE = 150  # bytes of a reply: of a signature with P-521, not with P-256
 SANITIZED = is_sanitized(os.environ['SSH_TPM_BUILD'])
 
@@ -196,12 +196,11 @@ class Limits(Scenario):
         with self.tpm.stopped():
             waiting.send(frame(sign_request(self.key.blob, b'data')))
             self.assert_others_are_served(agent, 1)
-            self.assertEqual(readable([waiting], 0), [])
-        self.assertEqual(waiting.read_frame()[0], FAILURE)  # the lock has ended the request
+        self.assertEqual(waiting.read_frame()[0], FAILURE)  # its key was removed meanwhile
 
 
 class Fairness(Scenario):
-    """Who asks for hundreds of signatures delays another's single one by one of them."""
+    """Who asks for a thousand signatures delays another's single one by one of them."""
 
     def setUp(self):
         super().setUp()
@@ -219,7 +218,7 @@ class Fairness(Scenario):
 
     @contextlib.contextmanager
     def greedy(self, count=1):
-        """Clients that have each queued hundreds of signatures, and have had one of them."""
+        """Clients that have each queued a thousand signatures, and have had one of them."""
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(self.agent.connect()) for _ in range(count)]
             for client in clients:
@@ -248,7 +247,7 @@ class Fairness(Scenario):
         self.assertEqual(readable(clients, 60), clients)  # their turn comes, too
         return next(place for place, size in enumerate(after) if size > LARGE)
 
-    def test_one_client_with_hundreds_delays_another_by_one(self):
+    def test_one_client_with_a_thousand_delays_another_by_one(self):
         with self.greedy() as clients:
             for _ in range(10):
                 # That which the TPM works on, which no agent can take back.
