@@ -73,14 +73,6 @@ class KeyFolder(WithKeys):
                 self.assertEqual(agent.listed(), [])
         agent.wait_until_listed([key.line])
 
-    def test_a_key_moved_out_goes_and_moved_in_comes(self):
-        key = self.take('a')
-        agent = Agent(self.lab)
-        os.rename(key.tpm, self.lab.path('a.tpm'))
-        agent.wait_until_listed([])
-        os.rename(self.lab.path('a.tpm'), key.tpm)
-        agent.wait_until_listed([key.line])
-
     def test_a_certificate_comes_changes_and_goes(self):
         key = self.take('a')
         agent = Agent(self.lab)

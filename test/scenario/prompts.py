@@ -5,14 +5,13 @@ screen at most, two of one process and one of all that comes from other hosts.""
 import contextlib
 import os
 import re
-import signal
 import unittest
 
 from agent import Agent, Askpass, ours, verify
 from hostkey import HostKey
 from keys_once import KeysOnce
 from lab import wait_until
-from protocol import (CONFIRM, FAILURE, IDENTITIES_ANSWER, SIGN_RESPONSE, SUCCESS, Connection, add_identity, frame,
+from protocol import (CONFIRM, FAILURE, IDENTITIES_ANSWER, SIGN_RESPONSE, SUCCESS, Connection, frame,
                       read_signature, readable, remove_identity, session_bind, sign_request, tpm_add_key)
 from upstream import LIST
 
@@ -172,9 +171,8 @@ class TwoPrompts(WithQuestions):
 
 @ours
 class Limit(WithQuestions):
-    KEYS = {'pin0': {'pin': PIN}, 'pin1': {'pin': PIN}, 'pin2': {'pin': PIN}, 'free': {}}
-    SOFT = ('0', '1', '2', '3', '4', '5')
-    added = {}  # the fields of SOFT, which take a process each to find
+    KEYS = {'pin0': {'pin': PIN}, 'pin1': {'pin': PIN}, 'pin2': {'pin': PIN}, 'free': {},
+            **{str(number): {'comment': f'<{number}>'} for number in range(LIMIT + 2)}}
 
     def setUp(self):
         super().setUp()
@@ -182,15 +180,12 @@ class Limit(WithQuestions):
 
     def keys_to_confirm(self, count):
         """So many keys of which each use has to be confirmed, with their numbers for names."""
-        keys = []
+        keys = [self.stocked(str(number)) for number in range(count)]
         with self.agent.connect() as connection:
-            for name in self.SOFT[:count]:
-                if name not in self.added:
-                    soft = self.soft(name)
-                    self.added[name] = soft.key, soft.agent_fields()
-                key, fields = self.added[name]
-                self.assertEqual(connection.request(add_identity(fields, f'<{name}>'.encode(), CONFIRM)), b'\x06')
-                keys.append(key)
+            for key in keys:
+                with open(key.tpm, 'rb') as file:
+                    request = tpm_add_key(file.read(), constraints=CONFIRM)
+                self.assertEqual(connection.request(request), bytes([SUCCESS]))
         return keys
 
     def take_all(self, *names):
@@ -292,30 +287,6 @@ class Limit(WithQuestions):
         self.assertEqual(other.read_frame()[0], SIGN_RESPONSE)
         for client in many:
             client.socket.close()
-
-    def test_processes_that_wait_take_turns(self):
-        *keys, one, two = self.keys_to_confirm(LIMIT + 2)
-        self.ask_for(*keys)
-        self.assert_open(LIMIT, LIMIT)
-        self.ask_for(*[one] * 4, connect=Connection)
-        self.ask_for(two)
-        for number, name in enumerate('454', 1):
-            self.answer(number, 'no')
-            self.assertIn(f"'<{name}>'", self.wait_questions(LIMIT + number)[-1])
-
-    def test_the_pin_of_one_key_is_asked_for_by_turns(self):
-        """Else a process that asks without end keeps the others from a key that all of them use."""
-        (key,) = self.take_all('pin0')
-        many = self.ask_for(*[key] * 5, connect=Connection)
-        (other,) = self.ask_for(key)
-        self.assert_open(1, 1)
-        os.kill(self.agent.children()[0], signal.SIGKILL)
-        self.assertIn(f'pid {os.getpid()}', self.askpass.questions()[0])
-        self.assertNotIn(f'pid {os.getpid()}', self.wait_questions(2)[1])
-        self.answer(2, PIN)
-        for client in (other, *many[1:]):  # the PIN is known to all of them
-            self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
-        self.assertEqual(len(self.askpass.questions()), 2)
 
     def test_all_that_comes_from_other_hosts_has_one_question_open(self):
         (key,) = self.keys_to_confirm(1)

@@ -322,7 +322,7 @@ class Install(Scenario):
         self.assertEqual(found, expected('/usr', os.path.dirname(socket), zsh))
         self.read_what_is_installed(root, found, '/usr')
 
-    @unittest.skipUnless(HAS_MESON and shutil.which('bash'), 'no meson, no build folder, or no bash')
+    @unittest.skipUnless(HAS_MESON and shutil.which('bash'), 'no meson, no bash, or a build folder of others')
     def test_bash_completion_finds_the_installed_file_by_the_name_of_each_link(self):
         loader = '/usr/share/bash-completion/bash_completion'
         if not os.path.exists(loader):

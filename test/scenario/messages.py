@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The extensions query and tpm-add-key: what they take, and that hostile bodies do no harm."""
+"""The agent keeps to the framing of RFC 9987, and takes the extensions query and tpm-add-key, whose hostile bodies do
+no harm."""
 
 import os
 import unittest
@@ -9,13 +10,98 @@ from agent import Agent, Askpass, ours
 from hostkey import HostKey
 from keys_once import KeysOnce
 from lab import read, read_key, wait_until
-from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, SUCCESS,
-                      constraint_extension, extension, lifetime, lock, session_bind, string, take_string,
-                      tpm_add_key, u32, unlock)
+from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, IDENTITIES_ANSWER,
+                      MAX_FRAME, REQUEST_IDENTITIES, SIGN_RESPONSE, SUCCESS, constraint_extension, extension, frame,
+                      lifetime, lock, session_bind, sign_request, string, take_string, tpm_add_key, u32, unlock)
 from swtpm import Swtpm
 
 PIN = 'correct horse'
+LIST = frame(bytes([REQUEST_IDENTITIES]))
 REFUSED, DONE = bytes([FAILURE]), bytes([SUCCESS])
+
+
+@ours
+class Framing(KeysOnce):
+    KEYS = {'x': {}}
+
+    def setUp(self):
+        super().setUp()
+        self.key = self.take('x')
+        self.agent = Agent(self.lab)
+
+    def assert_lives(self, connection=None):
+        """The connection, or a new one, still lists the key."""
+        with connection or self.agent.connect() as alive:
+            self.assertEqual([blob for blob, _ in alive.list()], [self.key.blob])
+
+    def test_requests_may_come_byte_by_byte(self):
+        with self.agent.connect() as connection:
+            for request, answer in ((LIST, IDENTITIES_ANSWER),
+                                    (frame(sign_request(self.key.blob, b'data')), SIGN_RESPONSE)):
+                for byte in request:
+                    connection.send(bytes([byte]))
+                self.assertEqual(connection.read_frame()[0], answer)
+
+    def test_what_was_sent_before_the_client_stopped_sending_is_answered(self):
+        with self.agent.connect() as connection:
+            connection.send(LIST + frame(sign_request(self.key.blob, b'data')))
+            connection.socket.shutdown(1)
+            self.assertEqual(connection.read_frame()[0], IDENTITIES_ANSWER)
+            self.assertEqual(connection.read_frame()[0], SIGN_RESPONSE)
+            self.assertIsNone(connection.read_frame())
+
+    def test_an_empty_frame_closes_the_connection_and_no_other(self):
+        with self.agent.connect() as other, self.agent.connect() as connection:
+            connection.send(u32(0))
+            self.assertIsNone(connection.read_frame())
+            self.assert_lives(other)
+
+    def test_a_frame_beyond_the_ceiling_closes_the_connection_at_its_header(self):
+        for length in (MAX_FRAME + 1, 1 << 20, 0x7fffffff, 0x80000000, 0xffffffff):
+            with self.subTest(length=length), self.agent.connect() as connection:
+                connection.send(u32(length))
+                self.assertIsNone(connection.read_frame())
+        self.assert_lives()
+
+    def test_a_frame_at_the_ceiling_is_served(self):
+        overhead = len(sign_request(self.key.blob, b''))
+        request = sign_request(self.key.blob, bytes(MAX_FRAME - overhead))
+        self.assertEqual(len(request), MAX_FRAME)
+        with self.agent.connect() as connection:
+            self.assertEqual(connection.request(request)[0], SIGN_RESPONSE)
+            self.assertEqual(connection.request(bytes([REQUEST_IDENTITIES]) + bytes(MAX_FRAME - 1))[0],
+                             IDENTITIES_ANSWER)
+            self.assert_lives(connection)
+
+    def test_a_client_that_leaves_inside_a_frame_disturbs_nobody(self):
+        request = frame(sign_request(self.key.blob, b'data'))
+        for length in range(0, len(request) + 1, 7):
+            with self.agent.connect() as connection:
+                connection.send(request[:length])
+        self.assert_lives()
+
+    def test_a_client_that_does_not_read_is_no_longer_read(self):
+        with self.agent.connect() as greedy:
+            greedy.socket.setblocking(False)
+            sent = 0
+            with self.assertRaises(BlockingIOError):
+                while sent < 64 << 20:
+                    sent += greedy.socket.send(LIST * 1000)
+            self.assert_lives()
+
+    def test_sixty_four_clients_stay_connected_and_are_served(self):
+        clients = [self.agent.connect() for _ in range(64)]
+        for client in clients:
+            client.send(LIST)
+        for client in clients:
+            self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
+            client.socket.close()
+
+    def test_an_idle_client_is_not_dropped_while_others_come_and_go(self):
+        with self.agent.connect() as idle:
+            for _ in range(50):
+                self.assert_lives()
+            self.assert_lives(idle)
 
 
 class Query(KeysOnce):
