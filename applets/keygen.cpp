@@ -69,9 +69,10 @@ Examples
 
 constexpr cli::Modes making = 1U << 0, changing_pin = 1U << 1, changing_comment = 1U << 2,
                      fingerprint = 1U << 3, printing_public = 1U << 4, public_key_of = 1U << 5,
-                     importing = 1U << 6, wrapping = 1U << 7, host_keys = 1U << 8, supported = 1U << 9;
+                     importing = 1U << 6, wrapping = 1U << 7, host_keys = 1U << 8,
+                     telling_supported = 1U << 9;
 /// Modes that work on an existing key file; -t chooses the default one.
-constexpr cli::Modes existing = changing_pin | changing_comment | fingerprint | printing_public;
+constexpr cli::Modes of_existing_keys = changing_pin | changing_comment | fingerprint | printing_public;
 using KeygenMode = cli::RunnableMode<int(const KeygenOptions&)>;
 constexpr std::array keygen_modes{KeygenMode{{making, "making a key"}, keygen_create},
                                   KeygenMode{{changing_pin, "-p"}, keygen_change_pin},
@@ -82,7 +83,7 @@ constexpr std::array keygen_modes{KeygenMode{{making, "making a key"}, keygen_cr
                                   KeygenMode{{importing, "--import"}, keygen_import},
                                   KeygenMode{{wrapping, "--wrap"}, keygen_wrap},
                                   KeygenMode{{host_keys, "-A"}, keygen_host_keys},
-                                  KeygenMode{{supported, "--supported"}, keygen_supported}};
+                                  KeygenMode{{telling_supported, "--supported"}, keygen_supported}};
 
 unsigned parse_bits(std::string_view text) {
     unsigned bits = 0;
@@ -149,9 +150,9 @@ std::vector<cli::Option> keygen_mode_options(KeygenCommandLine& line) {
                  "--hierarchy; the null hierarchy's change at every boot",
          .apply = [&line](char* word) { line.options.hierarchy = parse_hierarchy(word); }},
         {.long_name = "supported",
-         .modes = supported,
+         .modes = telling_supported,
          .help = "list the key types and sizes that this TPM makes",
-         .apply = mode(supported)},
+         .apply = mode(telling_supported)},
     };
 }
 
@@ -189,7 +190,7 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
     return {
         {.short_name = 't',
          .argument = "TYPE",
-         .modes = making | existing,
+         .modes = making | of_existing_keys,
          .help = "ecdsa (default) or rsa; with -p, -c, -l and -y, which default file is meant",
          .apply = [&o](char* type) { o.type = type; }},
         {.short_name = 'b',
@@ -204,7 +205,7 @@ std::vector<cli::Option> key_options(KeygenOptions& o) {
          .apply = [&o](char* text) { o.comment = text; }},
         {.short_name = 'f',
          .argument = "FILE",
-         .modes = making | existing | importing | wrapping | host_keys,
+         .modes = making | of_existing_keys | importing | wrapping | host_keys,
          .help = "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
          .apply = [&o](char* file) { o.file = file; }},
         {.short_name = 'N',
@@ -245,7 +246,7 @@ std::vector<cli::Option> keygen_option_table(KeygenCommandLine& line) {
     auto table = key_options(line.options);
     for (const auto& more : {keygen_mode_options(line), import_options(line)})
         table.insert(table.end(), more.begin(), more.end());
-    line.tpm.add_to(table, making | changing_pin | importing | host_keys | supported);
+    line.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
     return table;
 }
 
