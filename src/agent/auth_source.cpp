@@ -9,6 +9,7 @@
 #include "tpm/tpm2b.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -85,9 +86,14 @@ template <class Answer>
 asio::awaitable<Answer> AuthSource::in_time(asio::awaitable<Answer> question) {
     using namespace asio::experimental::awaitable_operators;
     asio::steady_timer timer(loop_, limit_);
-    auto outcome = co_await (or_say_why(std::move(question)) || timer.async_wait(asio::use_awaitable));
+    // Not thrown by both, which would come as asio::multiple_exceptions.
+    boost::system::error_code cancelled;
+    auto outcome = co_await (or_say_why(std::move(question)) ||
+                             timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled)));
     if (auto* answer = std::get_if<0>(&outcome))
         co_return std::move(*answer);
+    if (cancelled)
+        throw boost::system::system_error(cancelled);
     log::error("asking a person: no answer in ",
                std::chrono::duration_cast<std::chrono::seconds>(limit_).count(), " seconds");
     co_return Answer{};

@@ -112,6 +112,9 @@ class Lab:
                     'HOME': self.home, 'LANG': 'C.UTF-8', 'TERM': 'dumb', 'USER': 'tester',
                     'XDG_RUNTIME_DIR': self.make_folder('run'), 'XDG_STATE_HOME': self.make_folder('state')}
         self.env.update({name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')})
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # nohup and "&" have them ignored
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         open_labs.append(self)
         signal.signal(signal.SIGTERM, leave_at_once)

@@ -301,6 +301,7 @@ exit 1
                 client, = self.ask(stack, agent, self.keys[:1])
                 take_back(client)
                 self.assert_all_gone()
+        self.assertNotIn('error: multiple exceptions', agent.log())
 
     def test_it_goes_with_the_agent(self):
         for how in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGALRM):
