@@ -1,28 +1,45 @@
 #!/usr/bin/env python3
-"""A secret that is typed is never shown, however the shell and signals stop the program that asks for it."""
+"""A secret that is typed is never shown, however the shell and signals stop the program that asks for it; and an agent on a
+terminal ends when the terminal hangs up, and not on SIGHUP alone, which reads the key folder."""
 
 import os
+import shutil
 import signal
 import termios
 import unittest
 
-from agent import Agent
-from lab import Scenario, wait_until
+from agent import Agent, Askpass
+from keys_once import KeysOnce
+from lab import DEADLINE, wait_until
 from protocol import FAILURE, SIGN_RESPONSE, Connection, frame, sign_request
-from swtpm import Swtpm
-from terminal import SHELLS, Shell, foreground, has_ended, is_stopped
+from terminal import SHELLS, Shell, Terminal, foreground, has_ended, is_stopped
 
-PIN, HALF = 'correct horse 42', 'battery sta'
+PIN, OTHER, HALF = 'correct horse 42', 'another pin', 'battery sta'
 PROMPT, AGAIN = 'Enter passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = '\x03', '\x1a', '\x1c'
 
 
-class JobControl(Scenario):
+class OnTerminal(KeysOnce):
+    KEYS = {'x': {'pin': PIN}, 'y': {}}
+
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.new = self.lab.path('keys/new')
         self.socket = self.lab.path('a.sock')
+
+    def connection(self):
+        """Once the agent answers."""
+        def connect():
+            try:
+                return Connection(self.socket)
+            except OSError:
+                return None
+        return wait_until(connect, 'the agent')
+
+
+class JobControl(OnTerminal):
+    def setUp(self):
+        super().setUp()
+        self.new = self.lab.path('keys/new')
         self.keygen = f'ssh-tpm-keygen -q -f {self.new}'
 
     def in_each_shell(self, body):
@@ -31,6 +48,11 @@ class JobControl(Scenario):
                 body(shell)
                 for secret in (PIN, HALF):
                     self.assertNotIn(secret, shell.transcript)
+
+    @staticmethod
+    def some(shell, *signals):
+        """All of them in one shell, in the others the first and the last."""
+        return signals if shell.popen.args[2:] == list(SHELLS['dash']) else (signals[0], signals[-1])
 
     def answer(self, shell, *prompts):
         for prompt in prompts:
@@ -62,7 +84,7 @@ class JobControl(Scenario):
 
     def test_a_stopped_tool_asks_anew(self):
         def body(shell):
-            for how in (CTRL_Z, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGSTOP):
+            for how in self.some(shell, CTRL_Z, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGSTOP):
                 with self.subTest(how):
                     shell.run(self.keygen)
                     shell.read_until(PROMPT)
@@ -120,7 +142,7 @@ class JobControl(Scenario):
 
     def test_a_signal_that_ends_a_tool_leaves_the_echo_on(self):
         def body(shell):
-            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+            for number in self.some(shell, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGALRM, signal.SIGHUP):
                 for suffix in ('', ' &'):
                     with self.subTest(f'{number}{suffix}'):
                         shell.run(self.keygen + suffix)
@@ -144,11 +166,9 @@ class JobControl(Scenario):
             self.assertNotIn(PIN, shell.transcript)
 
     def test_all_secrets_are_asked_for_in_this_way(self):
-        key = self.lab.make_key('x', pin=PIN, folder=self.lab.make_folder('elsewhere'))
-
-        def body(shell):
-            agent = Agent(self.lab)
-            add = f'SSH_TPM_AUTH_SOCK={agent.socket} ssh-tpm-add'
+        key, agent = self.stocked('x'), Agent(self.lab)
+        add = f'SSH_TPM_AUTH_SOCK={agent.socket} ssh-tpm-add'
+        with Shell(self.lab, *SHELLS['dash']) as shell:
             for line, prompts in ((f'{add} --pin {key.tpm}', ['Enter PIN for ']),
                                   (f'{add} -x', ['Enter lock password: ', 'Again: ']),
                                   (f'{add} -X', ['Enter lock password: ']),
@@ -163,16 +183,13 @@ class JobControl(Scenario):
                     self.answer(shell, *prompts)
                     shell.look()
             self.remove_key(shell)
-            self.tpm.tool('tpm2_changeauth', '-c', 'owner', '-p', PIN)
-        self.in_each_shell(body)
+            for secret in (PIN, HALF):
+                self.assertNotIn(secret, shell.transcript)
 
     def start_agent(self, shell, suffix=''):
         shell.run(f'ssh-tpm-agent -l {self.socket} --key-dir {self.lab.keys} --no-cache{suffix}')
-        wait_until(self.agent_answers, 'the agent')
+        self.connection().socket.close()
         return shell.child()
-
-    def agent_answers(self):
-        return self.lab.run('ssh-add', '-l', env={'SSH_AUTH_SOCK': self.socket}).returncode == 0
 
     def request(self, client, key):
         client.send(frame(sign_request(key.blob, b'data')))
@@ -194,11 +211,11 @@ class JobControl(Scenario):
         self.assertFalse(is_stopped(pid))
 
     def test_an_agent_on_its_terminal_asks_anew_too(self):
-        key = self.lab.make_key('x', pin=PIN)
+        key = self.take('x')
 
         def body(shell):
             pid = self.start_agent(shell)
-            for how in (CTRL_Z, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGSTOP):
+            for how in self.some(shell, CTRL_Z, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGSTOP):
                 with self.subTest(how), Connection(self.socket) as client:
                     self.request(client, key)
                     shell.read_until("Enter PIN for key 'x': ")
@@ -209,7 +226,7 @@ class JobControl(Scenario):
         self.in_each_shell(body)
 
     def test_an_agent_in_the_background_leaves_the_terminal_alone(self):
-        key = self.lab.make_key('x', pin=PIN)
+        key = self.take('x')
 
         def body(shell):
             for suffix in ('', ' &'):
@@ -232,10 +249,10 @@ class JobControl(Scenario):
         self.in_each_shell(body)
 
     def test_the_end_of_an_agent_leaves_the_echo_on(self):
-        key = self.lab.make_key('x', pin=PIN)
+        key = self.take('x')
 
         def body(shell):
-            for how in (CTRL_C, CTRL_BACKSLASH, signal.SIGTERM, signal.SIGALRM):
+            for how in self.some(shell, CTRL_C, CTRL_BACKSLASH, signal.SIGALRM, signal.SIGTERM):
                 with self.subTest(how):
                     pid = self.start_agent(shell)
                     with Connection(self.socket) as client:
@@ -254,6 +271,122 @@ class JobControl(Scenario):
         wait_until(lambda pid=pid: has_ended(pid), 'the end')
         self.assertFalse(os.path.exists(self.socket))
         shell.look()
+
+
+class HangUp(OnTerminal):
+    def setUp(self):
+        super().setUp()
+        self.key = self.take('x')
+        self.command = f'{self.lab.bin}/ssh-tpm-agent', '-a', self.socket, '--key-dir', self.lab.keys
+
+    def start(self, *around, env=None):
+        terminal = Terminal(self.lab, *around, *self.command, env=env)
+        self.addCleanup(terminal.__exit__)
+        return terminal
+
+    def serving(self, *around, **more):
+        terminal = self.start(*around, **more)
+        terminal.read_until('Agent pid')
+        return terminal
+
+    def sign(self):
+        with Connection(self.socket) as connection:
+            return connection.sign(self.key.blob, b'data')
+
+    def list(self):
+        with Connection(self.socket) as connection:
+            return connection.list()
+
+    def assert_ended(self, terminal):
+        self.assertEqual(terminal.popen.wait(DEADLINE), 0)
+        self.assertFalse(os.path.lexists(self.socket))
+        self.tpm.assert_no_handles()
+
+    def stop(self, pid):
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: is_stopped(pid), 'a stopped agent')
+
+    def pid_of_agent(self, terminal):
+        """Of one that a shell runs."""
+        terminal.read_until('echo Agent pid ')
+        return int(terminal.read_until(';').rstrip(';'))
+
+    def assert_gone(self, pid):
+        wait_until(lambda: has_ended(pid), 'the end of the agent')
+        self.assertFalse(os.path.lexists(self.socket))
+
+    def test_its_end_ends_the_agent_and_gives_back_what_the_tpm_holds(self):
+        terminal = self.serving(env=Askpass(self.lab, PIN).env)
+        self.assertIsNotNone(self.sign())
+        self.assertTrue(self.tpm.handles())
+        terminal.hang_up()
+        self.assert_ended(terminal)
+
+    def test_it_ends_while_it_asks_there_too(self):
+        terminal = self.serving()
+        with Connection(self.socket) as connection:
+            connection.send(frame(sign_request(self.key.blob, b'data')))
+            terminal.read_until('PIN')
+            terminal.hang_up()
+            self.assert_ended(terminal)
+
+    def test_it_ends_while_it_is_stopped_too(self):
+        terminal = self.serving()
+        self.stop(terminal.popen.pid)
+        terminal.hang_up()
+        self.assert_ended(terminal)
+
+    def test_an_agent_in_the_background_of_a_shell_ends_with_the_terminal(self):
+        for stopped, shell_ends_first in ((False, False), (False, True), (True, False)):
+            with self.subTest(stopped=stopped, shell_ends_first=shell_ends_first):
+                terminal = self.start('sh', '-m', '-c', '"$@" & read line', 'sh')
+                pid = self.pid_of_agent(terminal)
+                if stopped:
+                    self.stop(pid)
+                if shell_ends_first:  # and sends its jobs no signal
+                    terminal.type('\n')
+                    terminal.popen.wait(DEADLINE)
+                terminal.hang_up()
+                self.assert_gone(pid)
+
+    def test_under_nohup_it_lives_on(self):
+        terminal = self.start('nohup')
+        self.connection().socket.close()
+        terminal.hang_up()
+        for _ in range(2):  # the second comes behind what the agent has heard of the terminal
+            self.assertEqual(len(self.list()), 1)
+        os.kill(terminal.popen.pid, signal.SIGTERM)
+        self.assert_ended(terminal)
+
+    def test_sighup_alone_reads_the_folder_and_keeps_the_pins_of_files_that_are_the_same(self):
+        changed = shutil.copy(self.key.tpm, self.lab.folder)
+        self.lab.keygen('-p', '-f', changed, '-P', PIN, '-N', OTHER)
+        askpass = Askpass(self.lab, PIN, OTHER)
+        terminal = self.serving(env=askpass.env)
+        self.assertIsNotNone(self.sign())
+        second = self.take('y')
+        for _ in range(2):
+            os.kill(terminal.popen.pid, signal.SIGHUP)
+            terminal.read_until('SIGHUP')
+            self.assertIn(second.blob, [blob for blob, _ in self.list()])
+            self.assertIsNotNone(self.sign())
+        self.assertEqual(len(askpass.questions()), 1)
+        os.replace(changed, self.key.tpm)
+        os.kill(terminal.popen.pid, signal.SIGHUP)
+        terminal.read_until('SIGHUP')
+        self.assertIsNotNone(self.sign())
+        self.assertEqual(len(askpass.questions()), 2)
+
+    def test_sighup_keeps_the_pin_of_a_key_that_was_added_by_hand(self):
+        askpass = Askpass(self.lab, PIN)
+        terminal = self.serving(env=askpass.env)
+        added = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '--pin', self.key.tpm,
+                             env={'SSH_TPM_AUTH_SOCK': self.socket, **askpass.env})
+        self.assertEqual(added.returncode, 0, added.stderr)
+        os.kill(terminal.popen.pid, signal.SIGHUP)
+        terminal.read_until('SIGHUP')
+        self.assertIsNotNone(self.sign())
+        self.assertEqual(len(askpass.questions()), 1)
 
 
 if __name__ == '__main__':

@@ -44,6 +44,12 @@ TABLE = {
         {'--socket': ('absent', '(none) --check'),
          '--force': (None, '--install-system-units --install-sshd-config --uninstall')}),
 }
+# What the modes are called where an option is refused.
+INSTALLING = '--install-system-units or --install-sshd-config'
+NAMES = {('keygen', '(none)'): 'making a key', ('keygen', '-I'): '--import', ('add', '(none)'): 'adding keys',
+         ('agent', '(none)'): 'an agent without a command', ('agent', 'COMMAND'): 'a command',
+         ('agent', '--install-system'): '--install-user-units', ('hostkeys', '(none)'): 'listing keys',
+         ('hostkeys', '--install-system-units'): INSTALLING, ('hostkeys', '--install-sshd-config'): INSTALLING}
 SAME = {'--import': '-I', '--owner-password': '-o'}  # the long names of short options
 TAKES_OPERANDS = {('add', '(none)'), ('add', '-d'), ('add', '-T'), ('agent', '(none)'), ('agent', 'COMMAND')}
 TOGETHER = (
@@ -75,31 +81,52 @@ class OptionModes(Scenario):
             named = {SAME.get(name, name) for name in options} - {'-h', '--help'}
             self.assertEqual(named, known - {'-h'}, applet)
 
-    def test_each_option_in_each_mode(self):
+    def test_each_option_goes_with_its_modes_and_no_other(self):
+        """It is refused in one mode, where it is said which modes it goes with, and taken in one of those. Each mode
+        has its turn."""
         for applet in APPLETS:
             modes, options = TABLE[applet]
-            for mode in modes:
-                for option, (value, fitting) in options.items():
-                    with self.subTest(applet=applet, mode=mode, option=option):
-                        self.check(applet, mode, option, value, fitting)
+            untried = dict.fromkeys(modes)
+            for number, (option, (value, fitting)) in enumerate(options.items()):
+                with self.subTest(applet=applet, option=option):
+                    fits = list(modes) if fitting == '*' else [mode for mode in modes if mode in fitting.split()]
+                    others = [mode for mode in (*untried, *modes) if mode not in fits]
+                    if others:
+                        self.check_refused(applet, others[0], option, value, fits)
+                        untried.pop(others[0], None)
+                    if fits:
+                        self.check_taken(applet, fits[number % len(fits)], option, value)
+            for mode in list(untried):
+                option, (value, _) = next(each for each in options.items() if mode not in each[1][1].split() and
+                                          each[1][1] not in '*!')
+                with self.subTest(applet=applet, mode=mode):
+                    self.check_refused(applet, mode, option, value, None)
 
-    def check(self, applet, mode, option, value, fitting):
+    def words(self, applet, option, value):
         more = (option,) if value is None else (option, value)
         if applet == 'add' and option == '-H':
             more += ('-h', 'host')
-        fits = fitting == '*' or mode in fitting.split()
         if option == '--swtpm':
             more += ('--tcti', 'x:')  # refused as well, so that no emulator is started
-        before = None if fits else contents(self.lab.folder)
-        result = self.command(applet, mode, *more)
-        if fits:
-            self.assertNotIn('has no effect', result.stderr)
-            self.assertNotIn('unexpected argument', result.stderr)
-        elif fitting == '!':
+        return more
+
+    def check_taken(self, applet, mode, option, value):
+        result = self.command(applet, mode, *self.words(applet, option, value))
+        self.assertNotIn('has no effect', result.stderr)
+        self.assertNotIn('unexpected argument', result.stderr)
+
+    def check_refused(self, applet, mode, option, value, fits):
+        before = contents(self.lab.folder)
+        result = self.command(applet, mode, *self.words(applet, option, value))
+        if fits == []:
             self.assertNotEqual(result.returncode, 0)
-        else:
-            self.assert_error(result, 'has no effect with', 'hint: it goes with', status=2, tool='ssh-tpm-' + applet)
-            self.assertEqual(contents(self.lab.folder), before)
+            return
+        names = {each: NAMES.get((applet, each), each) for each in TABLE[applet][0]}
+        self.assert_error(result, f'has no effect with {names[mode]}', status=2, tool='ssh-tpm-' + applet)
+        self.assertEqual(contents(self.lab.folder), before)
+        if fits is not None:
+            self.assertIn('hint: it goes with ' + ', '.join(dict.fromkeys(names[each] for each in fits)) + '\n',
+                          result.stderr)
 
     def test_an_argument_too_many_is_refused(self):
         for applet in APPLETS:

@@ -11,17 +11,9 @@ from agent import REFERENCE, ours
 from lab import Scenario, children, read, wait_until
 from protocol import Connection
 from swtpm import Swtpm
+from terminal import has_ended
 
 PASSWORD = 'owner password 5'
-
-
-def runs(pid):
-    """Whether there is such a process, the dead that nobody has waited for left out."""
-    try:
-        with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
-            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
-    except FileNotFoundError:
-        return False
 
 
 class SubprocessMode(Scenario):
@@ -71,7 +63,7 @@ class SubprocessMode(Scenario):
         result = self.around('sh', '-c', 'echo "$SSH_AGENT_PID"', status=0)
         pid = int(result.stdout)
         self.socket_goes()
-        wait_until(lambda: not runs(pid), 'the end of the agent')
+        wait_until(lambda: has_ended(pid), 'the end of the agent')
 
     def test_without_a_socket_option_it_has_one_that_is_the_users_alone(self):
         result = self.lab.run(self.program, *self.folder, 'sh', '-c',
@@ -93,7 +85,7 @@ class SubprocessMode(Scenario):
         self.assertEqual(printed[1], self.socket)
         self.assertEqual(printed[2], printed[3])
         pid = int(printed[2])
-        self.assertTrue(runs(pid))
+        self.assertFalse(has_ended(pid))
         self.assertTrue(stat.S_ISSOCK(os.stat(self.socket).st_mode))  # it listens before the shell goes on
         with Connection(self.socket) as connection:
             self.assertEqual(connection.list(), [])
@@ -102,7 +94,7 @@ class SubprocessMode(Scenario):
                              env={'SSH_AGENT_PID': str(pid), 'SSH_AUTH_SOCK': self.socket})
         self.assertEqual(ended.stdout, 'unset SSH_AUTH_SOCK;\nunset SSH_AGENT_PID;\n'
                                        f'echo Agent pid {pid} killed;\n')
-        wait_until(lambda: not runs(pid), 'the end of the agent')
+        wait_until(lambda: has_ended(pid), 'the end of the agent')
         self.assertFalse(os.path.lexists(self.socket))
 
     def test_a_c_shell_gets_its_own_commands(self):
