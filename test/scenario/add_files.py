@@ -11,7 +11,7 @@ from add_recorder import (EXTENSION, EXTENSION_FAILURE, EXTENSION_RESPONSE, AddS
 from agent import Agent, Askpass, certify
 from keys_once import KeysOnce
 from lab import read, read_key, wait_until
-from protocol import REMOVE_IDENTITY, REQUEST_IDENTITIES, Connection, string, take_string, u32
+from protocol import REMOVE_IDENTITY, REQUEST_IDENTITIES, string, take_string, u32
 from softkey import SoftKey
 from terminal import Terminal
 

@@ -47,7 +47,8 @@ class Confirm(KeysOnce):
         if REFERENCE:
             return
         new = agent.log()[before:]
-        self.assertEqual([each for each in (NO, NOBODY, FAILED) if f'sign: {each} the use of key' in new], [reason], new)
+        said = [each for each in (NO, NOBODY, FAILED) if f'sign: {each} the use of key' in new]
+        self.assertEqual(said, [reason], new)
         for text in more:
             self.assertIn(text, new)
 

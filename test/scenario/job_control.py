@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A secret that is typed is never shown, however the shell and signals stop the program that asks for it; and an agent on a
-terminal ends when the terminal hangs up, and not on SIGHUP alone, which reads the key folder."""
+"""A secret that is typed is never shown, however the shell and signals stop the program that asks for it; and an agent
+on a terminal ends when the terminal hangs up, and not on SIGHUP alone, which reads the key folder."""
 
 import os
 import shutil
@@ -142,7 +142,8 @@ class JobControl(OnTerminal):
 
     def test_a_signal_that_ends_a_tool_leaves_the_echo_on(self):
         def body(shell):
-            for number in self.some(shell, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGALRM, signal.SIGHUP):
+            for number in self.some(shell, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGALRM,
+                                    signal.SIGHUP):
                 for suffix in ('', ' &'):
                     with self.subTest(f'{number}{suffix}'):
                         shell.run(self.keygen + suffix)
