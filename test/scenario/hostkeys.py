@@ -3,6 +3,7 @@
 with the agent and with the keys."""
 
 import os
+import pwd
 import shutil
 import unittest
 
@@ -18,6 +19,7 @@ from upstream import FakeAgent, identities
 
 DROP_IN = 'etc/ssh/sshd_config.d/70-ssh-tpm.conf'
 ALGORITHMS = (('ecdsa', 'ecdsa-sha2-nistp256'), ('rsa', 'rsa-sha2-512'))
+NO_SHELL = os.path.basename(pwd.getpwuid(os.geteuid()).pw_shell) in ('nologin', 'false')
 VERIFIES = 'its signature verifies'
 
 
@@ -89,6 +91,8 @@ class Tree(HostKeys):
         self.assertEqual(printed, self.agent.ssh_add('-l', status=0).stdout)
         self.assert_error(self.hostkeys('--socket', self.lab.path('none')), tool='ssh-tpm-hostkeys')
         self.assert_good(self.check(self.drop_in()), len(KINDS))
+        if NO_SHELL:
+            self.skipTest('all but the logins, for which this user has no shell')
         user = SoftKey(self.lab, self.lab.path('user'))
         server = Sshd(self.lab, *self.drop_in().splitlines(), authorized=[user.pub], host_keys=[])
         known = self.lab.write('known_hosts', ''.join(
