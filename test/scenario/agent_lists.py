@@ -171,6 +171,7 @@ class Socket(WithKeys):
         self.assertEqual(agent.listed(), [key.line])
 
     def test_who_locks_the_folder_of_the_socket_does_not_hold_an_agent_up_for_ever(self):
+        self.lab.limit('socket_folder', 0.3, 3)
         folder = self.lab.make_folder('shared')
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self.addCleanup(os.close, lock)
@@ -235,6 +236,7 @@ class BadDays(WithKeys):
         agent.sign_and_check(keys[1])
 
     def test_lists_are_answered_while_the_tpm_hangs_and_the_agent_ends_all_the_same(self):
+        self.lab.limit('end', 0.3, 2)
         self.start('good')
         agent, (key,) = self.agent, self.keys
         agent.sign_and_check(key)

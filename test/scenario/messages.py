@@ -11,8 +11,8 @@ from hostkey import HostKey
 from keys_once import KeysOnce
 from lab import read, read_key, wait_until
 from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, IDENTITIES_ANSWER,
-                      MAX_FRAME, REQUEST_IDENTITIES, SIGN_RESPONSE, SUCCESS, constraint_extension, extension, frame,
-                      lifetime, lock, session_bind, sign_request, string, take_string, tpm_add_key, u32, unlock)
+                      MAX_FRAME, REQUEST_IDENTITIES, SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, constraint_extension, extension,
+                      frame, lifetime, lock, session_bind, sign_request, string, take_string, tpm_add_key, u32, unlock)
 from swtpm import Swtpm
 
 PIN = 'correct horse'
@@ -71,6 +71,15 @@ class Framing(KeysOnce):
             self.assertEqual(connection.request(request)[0], SIGN_RESPONSE)
             self.assertEqual(connection.request(bytes([REQUEST_IDENTITIES]) + bytes(MAX_FRAME - 1))[0],
                              IDENTITIES_ANSWER)
+            self.assert_lives(connection)
+
+    def test_lengths_that_lie_are_answered_with_failure(self):
+        with self.agent.connect() as connection:
+            for lie in (len(self.key.blob) + 100, 0x7fffffff, 0xfffffffb, 0xffffffff):
+                body = bytes([SIGN_REQUEST]) + u32(lie) + self.key.blob + string(b'data') + u32(0)
+                self.assertEqual(connection.request(body), REFUSED)
+                body = bytes([SIGN_REQUEST]) + string(self.key.blob) + u32(lie) + b'data' + u32(0)
+                self.assertEqual(connection.request(body), REFUSED)
             self.assert_lives(connection)
 
     def test_a_client_that_leaves_inside_a_frame_disturbs_nobody(self):
