@@ -350,23 +350,18 @@ class LateLinks(Scenario):
         result = self.hosts.login(agent, name)
         self.assertEqual((result.returncode, result.stdout), (status, '' if status else 'in\n'), result.stderr)
 
-    def test_a_link_made_late_knows_where_the_connection_leads(self):
+    def test_a_link_made_late_or_anew_knows_where_the_connection_leads(self):
         there = self.forward()
         self.other.kill()
-        with there.connect() as connection:
-            self.assertEqual(connection.list(), [])
-            self.other.restart()
-            self.fill()
-            self.assert_bound(connection)
-
-    def test_so_does_one_made_anew_each_time(self):
-        there = self.forward()
         with there.connect() as connection, self.agent.connect() as here:
+            self.assertEqual(connection.list(), [])
             for _ in range(3):
+                self.start_anew()
                 self.assert_bound(connection)
                 self.assertEqual([blob for blob, _ in here.list()],  # which has its own sessions: none
                                  [self.login.blob, self.on.blob, self.ends.blob])
-                self.start_anew()
+                self.other.kill()
+        self.start_anew()
         self.assert_login(there, 'b')
         self.hosts.accepted('b', self.login)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""sshd keeps its host keys in this agent (HostKeyAgent): what clients see of keys in files, of a hierarchy, and added."""
+"""sshd keeps its host keys in this agent (HostKeyAgent), of files, of a hierarchy, or added: what clients see."""
 
 import os
 import unittest

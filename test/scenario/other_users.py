@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The agent serves its own user and root, and ssh-tpm-add gives secrets to an agent of its own user and of root alone."""
+"""The agent serves its own user and root; ssh-tpm-add gives secrets to an agent of its own user and of root."""
 
 import contextlib
 import os
