@@ -5,6 +5,7 @@ place gets no session and no PIN, and nobody is asked for one."""
 import os
 import re
 import shutil
+import signal
 import stat
 import unittest
 
@@ -204,13 +205,23 @@ class KnownTpms(KnownTpmsLab):
 
     def test_first_uses_at_once_leave_one_line(self):
         self.tpm.make_persistent()
-        parents = ('owner', '0x81000001')
-        others = [self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '-q', '-N', '', '-f', self.lab.path(f'keys/k{n}'),
-                                 '--parent-handle', parents[n % 2], env={'SSH_TPM_TCTI': self.tpm.tcti})
-                  for n in range(6)]
-        self.assertEqual([other.wait() for other in others], [0] * 6, [other.log() for other in others])
-        self.assertEqual(sorted(line[0] for line in self.known()), sorted(set(parents) - {'owner'} | {'owner-ecc'}))
-        self.assertEqual(os.listdir(self.folder), ['known_tpms'])
+        calls = self.lab.path('calls')
+        for number, parents in enumerate((('owner', 'owner'), ('owner', '0x81000001'))):
+            with self.subTest(parents=parents):
+                shutil.rmtree(self.folder, ignore_errors=True)
+                argv = [(f'{self.lab.bin}/ssh-tpm-keygen', '-q', '-N', '', '-f', self.lab.path(f'keys/{number}{turn}'),
+                         '--parent-handle', parent) for turn, parent in enumerate(parents)]
+                # The first one stops where it has found no file and is about to write one.
+                first = self.lab.start('strace', '-D', '-f', '-o', calls, '-e', 'trace=mkdir', '-e',
+                                       'inject=mkdir:signal=SIGSTOP:when=1', *argv[0], env=NO_LEAK_CHECK)
+                wait_until(lambda: os.path.exists(calls) and 'stopped by SIGSTOP' in read(calls), 'the first one to stop')
+                self.lab.run(*argv[1], status=0)
+                os.kill(first.pid, signal.SIGCONT)
+                self.assertEqual(first.wait(), 0, first.log())
+                self.assertEqual(sorted(line[0] for line in self.known()),
+                                 sorted({{'owner': 'owner-ecc'}.get(parent, parent) for parent in parents}))
+                self.assertEqual(os.listdir(self.folder), ['known_tpms'])
+                os.unlink(calls)
 
     def without_override(self, applet):
         """The applet as root without the right to read what its mode, or its owner, forbids."""
