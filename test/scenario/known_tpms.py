@@ -214,7 +214,7 @@ class KnownTpms(KnownTpmsLab):
                 # The first one stops where it has found no file and is about to write one.
                 first = self.lab.start('strace', '-D', '-f', '-o', calls, '-e', 'trace=mkdir', '-e',
                                        'inject=mkdir:signal=SIGSTOP:when=1', *argv[0], env=NO_LEAK_CHECK)
-                wait_until(lambda: os.path.exists(calls) and 'stopped by SIGSTOP' in read(calls), 'the first one to stop')
+                wait_until(lambda: os.path.exists(calls) and 'stopped by SIGSTOP' in read(calls), 'the first to stop')
                 self.lab.run(*argv[1], status=0)
                 os.kill(first.pid, signal.SIGCONT)
                 self.assertEqual(first.wait(), 0, first.log())
