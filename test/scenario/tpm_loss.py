@@ -27,6 +27,7 @@ HEADER = ('corrupt 0', 'corrupt 3', 'corrupt 6', 'corrupt 9')  # the tag, the si
 BODY = ('corrupt', 'corrupt 11', 'corrupt 13', 'corrupt 15', 'corrupt -1')
 CODES = ('answer 0x100', 'answer 0x101', 'answer 0x97f', 'answer 0xffffffff')
 FAULTS = LOST + SHORT + LIES + HEADER + BODY + CODES
+FEW = ('lose', 'cut 9', 'lie 4', 'garbage', 'corrupt 6', *BODY, 'answer 0x100')  # one of each kind
 GROWTH = 1024  # KiB that memory may differ by
 MISSED = 'did not answer within'  # a deadline that the agent has waited for
 
@@ -110,14 +111,14 @@ class TpmLoss(Scenario):
 
     def test_keys_that_are_loaded_and_the_first_look_at_the_tpm(self):
         for command, key in (('TPM2_Load', self.guarded), ('TPM2_Load', self.free), ('TPM2_ReadPublic', self.free)):
-            refused = self.survive(key, command)
-            self.assertTrue(set(LOST + SHORT[:3] + LIES + CODES) <= set(refused), refused)
+            refused = self.survive(key, command, FEW)
+            self.assertTrue({'lose', 'cut 9', 'lie 4', 'garbage', 'answer 0x100'} <= set(refused), refused)
 
     def test_the_start_of_a_session_and_its_proof(self):
         # The reply to the first is under no HMAC; the second shows that its number or its nonce was garbled, before
         # a PIN is used.
-        for command in ('TPM2_StartAuthSession', 'TPM2_GetRandom'):
-            self.assertEqual(self.survive(self.guarded, command), list(FAULTS))
+        for command, faults in (('TPM2_StartAuthSession', FAULTS), ('TPM2_GetRandom', FEW)):
+            self.assertEqual(self.survive(self.guarded, command, faults), list(faults))
 
     def assert_no_growth(self, agent, cycle, count):
         """After a quarter of them nothing grows any more."""
@@ -139,7 +140,7 @@ class TpmLoss(Scenario):
                 self.assertIsNot(key, self.guarded)
         self.assert_heals(key)
 
-    def test_many_times_without_growth(self, count=72):
+    def test_many_times_without_growth(self, count=50):
         self.assert_no_growth(self.agent, self.lose, count)
         self.assertNotIn(MISSED, self.agent.log())
         self.assert_nothing_spent()
