@@ -27,6 +27,7 @@ constexpr std::array named_limits{
     NamedLimit{"tpm_busy", &TimeLimits::tpm_busy},
     NamedLimit{"tpm_idle", &TimeLimits::tpm_idle},
     NamedLimit{"emulator_turn", &TimeLimits::emulator_turn},
+    NamedLimit{"emulator_linger", &TimeLimits::emulator_linger},
     NamedLimit{"known_tpms_lock", &TimeLimits::known_tpms_lock},
     NamedLimit{"answer", &TimeLimits::answer},
     NamedLimit{"wrong_password", &TimeLimits::wrong_password},

@@ -15,6 +15,7 @@ struct TimeLimits {
     Time tpm_busy{30'000};         ///< while it answers that it is busy
     Time tpm_idle{5'000};          ///< a session or key that no signature has needed for so long is flushed
     Time emulator_turn{60'000};    ///< while another program uses the emulator
+    Time emulator_linger{10'000};  ///< an emulator that nobody uses runs on
     Time known_tpms_lock{2'000};   ///< while another program writes that file
 
     // A person.

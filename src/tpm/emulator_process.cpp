@@ -1,6 +1,7 @@
 #include "tpm/emulator_process.hpp"
 
 #include "base/error.hpp"
+#include "base/time_limits.hpp"
 #include "base/unique_fd.hpp"
 #include "os/unix_socket.hpp"
 
@@ -23,8 +24,6 @@
 namespace sshtpm::tpm {
 
 namespace {
-
-constexpr time_t linger_seconds = 10;
 
 UniqueFd listen_at(const std::string& path) {
     (void)::unlink(path.c_str()); // what a killed emulator has left; nobody listens there, by "start.lock"
@@ -97,11 +96,13 @@ bool ended(pid_t child) {
 
 /// Waits until nobody has used the folder for the linger time. @returns false when swtpm ended before.
 bool wait_until_unused(int users, pid_t swtpm, const sigset_t& child_signal) {
+    const std::chrono::nanoseconds limit = time_limits().emulator_linger;
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(limit);
     for (;;) {
         while (::flock(users, LOCK_EX) != 0 && errno == EINTR) {
         }
         ::flock(users, LOCK_UN);
-        const timespec linger{.tv_sec = linger_seconds, .tv_nsec = 0};
+        const timespec linger{.tv_sec = seconds.count(), .tv_nsec = (limit - seconds).count()};
         ::sigtimedwait(&child_signal, nullptr, &linger);
         if (ended(swtpm))
             return false;
