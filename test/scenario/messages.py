@@ -12,7 +12,8 @@ from keys_once import KeysOnce
 from lab import read, read_key, wait_until
 from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, IDENTITIES_ANSWER,
                       MAX_FRAME, REQUEST_IDENTITIES, SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, constraint_extension,
-                      extension, frame, lifetime, lock, session_bind, sign_request, string, take_string, tpm_add_key, u32, unlock)
+                      extension, frame, lifetime, lock, session_bind, sign_request, string, take_string, tpm_add_key,
+                      u32, unlock)
 from swtpm import Swtpm
 
 PIN = 'correct horse'
