@@ -181,9 +181,10 @@ TEST_CASE("a key of a destination must be one that OpenSSH knows") {
 
 TEST_CASE("there are one to 1024 destinations") {
     const auto many = [](std::size_t count) {
+        const auto one = DestinationFields().bytes();
         Bytes body;
         for (std::size_t i = 0; i < count; ++i)
-            append(body, DestinationFields().bytes());
+            append(body, one);
         return extended("restrict-destination-v00@openssh.com", body);
     };
     CHECK(refusal(read_all, many(0)) == Errc::malformed);

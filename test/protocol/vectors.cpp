@@ -5,7 +5,9 @@
 #include "support/data.hpp"
 #include "support/hex.hpp"
 
+#include <map>
 #include <sstream>
+#include <stdexcept>
 
 using namespace sshtpm;
 
@@ -13,14 +15,30 @@ namespace vectors {
 
 namespace {
 
-/// The rest of the line that begins with the name.
-std::string line_of(std::string_view file, std::string_view name) {
-    std::istringstream text(support::data_text("protocol/" + std::string(file)));
-    const auto begin = std::string(name) + " ";
-    for (std::string line; std::getline(text, line);)
-        if (line.starts_with(begin))
-            return line.substr(begin.size());
-    throw std::invalid_argument("no vector " + std::string(name));
+using Messages = std::vector<std::pair<std::string, Bytes>>;
+
+/// Read once: some tests ask for a message a thousand times.
+const Messages& all_messages() {
+    static const Messages all = [] {
+        std::istringstream text(support::data_text("protocol/messages.txt"));
+        Messages out;
+        for (std::string name, digits; text >> name >> digits;)
+            out.emplace_back(name, support::unhex(digits));
+        return out;
+    }();
+    return all;
+}
+
+/// The blobs of the keys, each a line "name type base64".
+const std::map<std::string, Bytes, std::less<>>& all_keys() {
+    static const auto all = [] {
+        std::istringstream text(support::data_text("protocol/keys.txt"));
+        std::map<std::string, Bytes, std::less<>> out;
+        for (std::string name, type, blob; text >> name >> type >> blob;)
+            out.emplace(name, base64_decode(blob));
+        return out;
+    }();
+    return all;
 }
 
 template <class Part>
@@ -31,29 +49,30 @@ Part part_of(const Bytes& message) {
 /// The messages of one connection, in order.
 std::vector<Bytes> conversation(std::string_view connection) {
     std::vector<Bytes> out;
-    for (auto& [name, bytes] : messages())
+    for (const auto& [name, bytes] : all_messages())
         if (name.starts_with(std::string(connection) + "-"))
-            out.push_back(std::move(bytes));
+            out.push_back(bytes);
     return out;
 }
 
 } // namespace
 
 Bytes message(std::string_view name) {
-    return support::unhex(line_of("messages.txt", name));
+    for (const auto& [recorded, bytes] : all_messages())
+        if (recorded == name)
+            return bytes;
+    throw std::invalid_argument("no vector " + std::string(name));
 }
 
 std::vector<std::pair<std::string, Bytes>> messages() {
-    std::istringstream text(support::data_text("protocol/messages.txt"));
-    std::vector<std::pair<std::string, Bytes>> out;
-    for (std::string name, digits; text >> name >> digits;)
-        out.emplace_back(name, support::unhex(digits));
-    return out;
+    return all_messages();
 }
 
 Bytes key(std::string_view name) {
-    const auto line = line_of("keys.txt", name);
-    return base64_decode(line.substr(line.find(' ') + 1));
+    const auto found = all_keys().find(name);
+    if (found == all_keys().end())
+        throw std::invalid_argument("no vector " + std::string(name));
+    return found->second;
 }
 
 protocol::SignRequest sign_request(std::string_view name) {

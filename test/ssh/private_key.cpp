@@ -58,12 +58,16 @@ TEST_CASE("an encrypted key asks for its passphrase and takes no other") {
 }
 
 TEST_CASE("a wrong passphrase is never taken for a damaged file") {
-    // One in 256 leaves right padding behind, and then it is the structure that does not parse.
-    for (const auto* const container : {"pem-encrypted", "pkcs8-encrypted"}) {
-        const auto text = text_of_file(std::string("ecdsa-256.") + container);
-        for (int i = 0; i < 600; ++i)
-            REQUIRE(std::holds_alternative<WrongPassphrase>(open_text(text, "wrong " + std::to_string(i))));
-    }
+    // One in 256 leaves right padding behind, and then it is the structure that does not parse: so do all of
+    // these but 0.
+    const std::map<std::string, std::vector<int>> tried{{"pem-encrypted", {0, 622, 732, 992, 1150, 1224}},
+                                                        {"pkcs8-encrypted", {0, 54, 446, 487, 1129, 1134}}};
+    for (const auto& [container, numbers_tried] : tried)
+        for (const int number : numbers_tried) {
+            INFO(container << ", " << number);
+            CHECK(std::holds_alternative<WrongPassphrase>(
+                open_text(text_of_file("ecdsa-256." + container), "wrong " + std::to_string(number))));
+        }
 }
 
 TEST_CASE("passphrases that C strings and small buffers could cut are wrong, not right") {

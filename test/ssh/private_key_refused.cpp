@@ -42,15 +42,14 @@ TEST_CASE("halves of different keys are refused") {
 
 TEST_CASE("every prefix of a private key is refused") {
     const auto typed = passphrase();
-    for (const auto* const name : {"ecdsa-256", "rsa-2048"})
-        for (const auto& container : containers) {
-            INFO(name << '.' << container);
-            const auto text = text_of_file(std::string(name) + '.' + container);
-            const auto whole = bytes_of(text).first(text.find_last_not_of('\n') + 1);
-            const auto parse = [&](ByteView prefix) { open_private_key(Secret::copy_of(prefix), &typed); };
-            CHECK(support::accepted_prefixes(whole, parse).empty());
-            CHECK_FALSE(refusal([&] { parse(whole); }));
-        }
+    for (const auto& container : containers) {
+        INFO(container);
+        const auto text = text_of_file("ecdsa-256." + container);
+        const auto whole = bytes_of(text).first(text.find_last_not_of('\n') + 1);
+        const auto parse = [&](ByteView prefix) { open_private_key(Secret::copy_of(prefix), &typed); };
+        CHECK(support::accepted_prefixes(whole, parse).empty());
+        CHECK_FALSE(refusal(parse, whole));
+    }
 }
 
 TEST_CASE("a change anywhere in the base64 text of an unencrypted key is refused or changes nothing") {
@@ -94,7 +93,7 @@ TEST_CASE("a change anywhere in an encrypted OpenSSH key is refused or changes n
     const auto typed = passphrase();
     for (const auto* const name : {"ecdsa-256.openssh-encrypted", "ecdsa-256.aes256-gcm"}) {
         const auto text = text_of_file(name);
-        for (auto at = text.find('\n') + 1; at < text.find("\n-----END"); at += 7) {
+        for (auto at = text.find('\n') + 1; at < text.find("\n-----END"); at += 31) {
             if (text[at] == '\n')
                 continue;
             INFO(name << ", " << at);

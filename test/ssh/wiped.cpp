@@ -8,6 +8,7 @@
 #include "support/data.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <unistd.h>
@@ -17,13 +18,22 @@ using namespace sshtpm;
 namespace {
 
 constexpr std::size_t window = 16; ///< bytes of a secret that must not be found in a row
-constexpr std::uint8_t mask = 0x5A;
+constexpr std::uint64_t mask = 0x5A5A'5A5A'5A5A'5A5A;
 
-/// The bytes in a form that is not found when they are looked for.
+/// Gives the bytes a form that is not found when they are looked for. Eight at a time: there are many.
+void hide(std::span<std::uint8_t> bytes) {
+    for (std::size_t at = 0; at < bytes.size(); at += sizeof mask) {
+        const auto size = std::min(sizeof mask, bytes.size() - at);
+        std::uint64_t word = 0;
+        std::memcpy(&word, bytes.data() + at, size);
+        word ^= mask;
+        std::memcpy(bytes.data() + at, &word, size);
+    }
+}
+
 Bytes hidden(ByteView bytes) {
-    Bytes out(bytes.begin(), bytes.end());
-    for (auto& byte : out)
-        byte ^= mask;
+    auto out = copy_of(bytes);
+    hide(out);
     return out;
 }
 
@@ -34,6 +44,10 @@ bool holds_part(ByteView hidden_memory, ByteView hidden_secret) {
             std::string_view::npos)
             return true;
     return false;
+}
+
+bool all_the_same(ByteView bytes) {
+    return bytes.empty() || std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
 struct Region {
@@ -69,8 +83,9 @@ int places_of(const Bytes& hidden_secret) {
             const auto wanted = std::min<std::uintptr_t>(page.size(), region.to - at);
             const auto got = ::pread(memory.value(), page.data(), wanted, static_cast<off_t>(at));
             const auto part = std::span(page).first(got < 0 ? 0 : static_cast<std::size_t>(got));
-            for (auto& byte : part)
-                byte ^= mask;
+            if (all_the_same(part)) // as most of the heap is
+                continue;
+            hide(part);
             found += holds_part(part, hidden_secret) || holds_part(part, backwards) ? 1 : 0;
         }
     return found;

@@ -89,9 +89,16 @@ keyfile::KeyFile wrapped(const tpm::Context& context, const TPMT_PUBLIC& parent,
 } // namespace
 
 SCENARIO("a key wrapped for this TPM's parent is imported and signs") {
-    Lab there(Srk::absent), here(GENERATE(Srk::absent, Srk::persistent));
-    const TPMI_ALG_PUBLIC type = GENERATE(TPM2_ALG_ECC, TPM2_ALG_RSA);
-    const TPM2_HANDLE parent = GENERATE(TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT);
+    struct Case {
+        Srk srk;
+        TPMI_ALG_PUBLIC type;
+        TPM2_HANDLE parent;
+    };
+    const auto [srk, type, parent] = GENERATE(Case{Srk::absent, TPM2_ALG_ECC, TPM2_RH_OWNER},
+                                              Case{Srk::persistent, TPM2_ALG_ECC, TPM2_RH_OWNER},
+                                              Case{Srk::absent, TPM2_ALG_ECC, TPM2_RH_ENDORSEMENT},
+                                              Case{Srk::persistent, TPM2_ALG_RSA, TPM2_RH_OWNER});
+    Lab there(Srk::absent), here(srk);
     auto importable = wrapped(there.unseen, tpm::storage_key_area(*here.device, parent), type);
     importable.parent = parent;
     // As it travels: in its file.
@@ -111,9 +118,15 @@ SCENARIO("a key wrapped for this TPM's parent is imported and signs") {
 }
 
 SCENARIO("a key wrapped in software is imported with its PIN and signs") {
-    Lab here(GENERATE(Srk::absent, Srk::persistent));
-    const TPM2_HANDLE parent = GENERATE(TPM2_RH_OWNER, TPM2_RH_PLATFORM);
-    const auto auth = GENERATE(std::string_view(""), key_pin);
+    struct Case {
+        Srk srk;
+        TPM2_HANDLE parent;
+        std::string_view auth;
+    };
+    const auto [srk, parent, auth] =
+        GENERATE(Case{Srk::absent, TPM2_RH_OWNER, key_pin}, Case{Srk::persistent, TPM2_RH_OWNER, ""},
+                 Case{Srk::persistent, TPM2_RH_OWNER, key_pin}, Case{Srk::absent, TPM2_RH_PLATFORM, key_pin});
+    Lab here(srk);
     // The private key 1: its public point is the generator of P-256 (FIPS 186-4, D.1.2.3).
     auto scalar = Bytes(32);
     scalar.back() = 1;
@@ -153,36 +166,28 @@ SCENARIO("a key wrapped for another parent is refused as such") {
     const auto refused = [&](const keyfile::KeyFile& key) {
         return support::refusal([&] { tpm::import_key(*here.device, key); });
     };
-    SECTION("another TPM's ECC storage key") {
-        CHECK(refused(wrapped(there.unseen, tpm::storage_key_area(*there.device, TPM2_RH_OWNER))) ==
-              Errc::foreign_key);
-    }
-    SECTION("another TPM's RSA storage key, where the file names the ECC one") {
-        make_persistent(there.unseen, tpm::rsa_storage_key(), 0x81000002);
-        CHECK(refused(wrapped(there.unseen, tpm::storage_key_area(*there.device, 0x81000002))) ==
-              Errc::foreign_key);
-    }
-    SECTION("another TPM's RSA storage key") {
-        make_persistent(there.unseen, tpm::rsa_storage_key(), 0x81000002);
-        auto key = wrapped(there.unseen, tpm::storage_key_area(*there.device, 0x81000002));
-        key.rsa_parent = true;
-        CHECK(refused(key) == Errc::foreign_key);
-    }
-    SECTION("an ECC storage key, where the file names the RSA one") {
-        auto key = wrapped(there.unseen, tpm::storage_key_area(*there.device, TPM2_RH_OWNER));
-        key.rsa_parent = true;
-        CHECK(refused(key) == Errc::foreign_key);
-    }
-    SECTION("another hierarchy's storage key of this TPM") {
-        auto key = wrapped(there.unseen, tpm::storage_key_area(*here.device, TPM2_RH_ENDORSEMENT));
-        CHECK(refused(key) == Errc::foreign_key);
-        key.parent = TPM2_RH_ENDORSEMENT;
-        CHECK_FALSE(refused(key));
-    }
-    SECTION("a TPM of the past") {
-        CHECK(refused(keyfile::parse_key_file(support::data_text("keyfile/go-ec-p256-importable.tpm"))) ==
-              Errc::foreign_key);
-    }
+    INFO("another TPM's ECC storage key, and where the file names the RSA one");
+    auto for_ecc = wrapped(there.unseen, tpm::storage_key_area(*there.device, TPM2_RH_OWNER));
+    CHECK(refused(for_ecc) == Errc::foreign_key);
+    for_ecc.rsa_parent = true;
+    CHECK(refused(for_ecc) == Errc::foreign_key);
+
+    INFO("another TPM's RSA storage key, and where the file names the ECC one");
+    make_persistent(there.unseen, tpm::rsa_storage_key(), 0x81000002);
+    auto for_rsa = wrapped(there.unseen, tpm::storage_key_area(*there.device, 0x81000002));
+    CHECK(refused(for_rsa) == Errc::foreign_key);
+    for_rsa.rsa_parent = true;
+    CHECK(refused(for_rsa) == Errc::foreign_key);
+
+    INFO("another hierarchy's storage key of this TPM");
+    auto for_endorsement = wrapped(there.unseen, tpm::storage_key_area(*here.device, TPM2_RH_ENDORSEMENT));
+    CHECK(refused(for_endorsement) == Errc::foreign_key);
+    for_endorsement.parent = TPM2_RH_ENDORSEMENT;
+    CHECK_FALSE(refused(for_endorsement));
+
+    INFO("a TPM of the past");
+    CHECK(refused(keyfile::parse_key_file(support::data_text("keyfile/go-ec-p256-importable.tpm"))) ==
+          Errc::foreign_key);
     CHECK(signs(*here.device, tpm::create_key(*here.device, {}, nullptr))); // the TPM works on
     CHECK(here.close() == 0);
 }

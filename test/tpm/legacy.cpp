@@ -54,25 +54,22 @@ SCENARIO("keys of ssh-tpm-agent 0.1 and 0.2 sign under the parents of those rele
     const auto [release, type] = GENERATE(Case{keyfile::Legacy::release_0_1, TPM2_ALG_ECC},
                                           Case{keyfile::Legacy::release_0_2, TPM2_ALG_ECC},
                                           Case{keyfile::Legacy::release_0_2, TPM2_ALG_RSA});
-    Lab lab(GENERATE(Srk::absent, Srk::persistent));
-    GIVEN("a key without a PIN") {
-        const auto key = keyfile::parse_key_file(old_file(lab.unseen, release, type, ""));
-        REQUIRE(key.empty_auth);
-        lab.log.clear();
-        CHECK(signs(*lab.device, key));
-        const auto sent = lab.log.commands();
-        REQUIRE_FALSE(sent.empty());
-        CHECK(sent.front() == "TPM2_CreatePrimary"); // never the persistent key, which is another
-        CHECK(sessions_are_safe(lab.log));
-    }
-    GIVEN("a key with a PIN") {
-        const auto key = keyfile::parse_key_file(old_file(lab.unseen, release, type, old_pin));
-        REQUIRE_FALSE(key.empty_auth);
-        CHECK(signs(*lab.device, key, pin(old_pin)));
-        CHECK_FALSE(signs(*lab.device, key, pin("another")));
-        CHECK(never_on_bus(lab.log, old_pin));
-        CHECK(sessions_are_safe(lab.log));
-    }
+    Lab lab(release == keyfile::Legacy::release_0_1 ? Srk::absent : Srk::persistent);
+    const auto open = keyfile::parse_key_file(old_file(lab.unseen, release, type, ""));
+    REQUIRE(open.empty_auth);
+    lab.log.clear();
+    CHECK(signs(*lab.device, open));
+    const auto sent = lab.log.commands();
+    REQUIRE_FALSE(sent.empty());
+    CHECK(sent.front() == "TPM2_CreatePrimary"); // never the persistent key, which is another
+    CHECK(sessions_are_safe(lab.log));
+
+    const auto guarded = keyfile::parse_key_file(old_file(lab.unseen, release, type, old_pin));
+    REQUIRE_FALSE(guarded.empty_auth);
+    CHECK(signs(*lab.device, guarded, pin(old_pin)));
+    CHECK_FALSE(signs(*lab.device, guarded, pin("another")));
+    CHECK(never_on_bus(lab.log, old_pin));
+    CHECK(sessions_are_safe(lab.log));
     CHECK(lab.close() == 0);
 }
 

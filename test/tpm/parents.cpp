@@ -21,8 +21,15 @@ constexpr TPM2_HANDLE own_handle = 0x81000002;
 } // namespace
 
 SCENARIO("a key is made in each hierarchy and signs there") {
-    const TPM2_HANDLE parent = GENERATE(TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT, TPM2_RH_PLATFORM, TPM2_RH_NULL);
-    Lab lab(GENERATE(Srk::absent, Srk::persistent));
+    struct Case {
+        TPM2_HANDLE parent;
+        Srk srk;
+    };
+    const auto [parent, srk] =
+        GENERATE(Case{TPM2_RH_OWNER, Srk::absent}, Case{TPM2_RH_OWNER, Srk::persistent},
+                 Case{TPM2_RH_ENDORSEMENT, Srk::persistent}, Case{TPM2_RH_PLATFORM, Srk::absent},
+                 Case{TPM2_RH_NULL, Srk::absent});
+    Lab lab(srk);
     for (const auto* text : {"", "a PIN to look for"}) {
         const auto key = tpm::create_key(*lab.device, {}, pin(text), parent);
         CHECK(key.parent == parent);

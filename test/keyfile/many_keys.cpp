@@ -1,12 +1,15 @@
-// A thousand software keys go into a TPM, numbers that begin with zero bytes among them, and all of them
-// sign. Chips that want fixed widths refuse one in 128 when leading zero bytes are lost.
+// New software keys go into a TPM, numbers that begin with zero bytes among them, and all of them sign. Chips
+// that want fixed widths refuse one in 128 when leading zero bytes are lost. SSH_TPM_TEST_KEYS=1000 tries so
+// many of any width; the ones of test/data with short numbers are in wrap.cpp.
 
 #include "imported.hpp"
 #include "support/catch.hpp"
 #include "support/swtpm.hpp"
 
+#include <cstdlib>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include <openssl/bio.h>
 #include <openssl/ec.h>
@@ -57,14 +60,16 @@ int signing(imported::Tpm& tpm, const char* curve, int count, const Wish& wish) 
 
 } // namespace
 
-SCENARIO("a thousand imported keys sign") {
+SCENARIO("new keys sign after their import, those with short numbers too") {
     const support::Swtpm swtpm;
     imported::Tpm tpm(swtpm.tcti());
-    CHECK(signing(tpm, "P-256", 10, has_short_scalar) == 10);
-    CHECK(signing(tpm, "P-256", 10, has_short_x) == 10);
-    CHECK(signing(tpm, "P-256", 10, has_short_y) == 10);
-    CHECK(signing(tpm, "P-521", 10, has_short_scalar) == 10);
-    CHECK(signing(tpm, "P-521", 10, has_short_x) == 10);
-    CHECK(signing(tpm, "P-384", 10, has_anything) == 10);
-    CHECK(signing(tpm, "P-256", 940, has_anything) == 940);
+    CHECK(signing(tpm, "P-256", 2, has_short_scalar) == 2);
+    CHECK(signing(tpm, "P-256", 2, has_short_x) == 2);
+    CHECK(signing(tpm, "P-256", 2, has_short_y) == 2);
+    CHECK(signing(tpm, "P-521", 2, has_short_scalar) == 2);
+    CHECK(signing(tpm, "P-521", 2, has_short_x) == 2);
+    CHECK(signing(tpm, "P-384", 2, has_anything) == 2);
+    const char* const wanted = std::getenv("SSH_TPM_TEST_KEYS");
+    const int count = wanted != nullptr ? std::stoi(wanted) : 30;
+    CHECK(signing(tpm, "P-256", count, has_anything) == count);
 }
