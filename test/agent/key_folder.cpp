@@ -2,18 +2,18 @@
 
 #include "agent/identities.hpp"
 #include "base/staged_file.hpp"
-#include "support/catch.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
+using namespace support;
 
 namespace {
 
 /// A folder with one key file, and a store that follows it.
 struct Lab {
-    support::TempFolder folder;
+    TempFolder folder;
     std::filesystem::path file = folder / "key.tpm";
-    std::string text = support::data_text("keyfile/openssl-ec-p256.tpm");
+    std::string text = data_text("keyfile/openssl-ec-p256.tpm");
     agent::KeyStore keys;
     agent::KeyFolder key_folder{folder.path(), {}};
 
@@ -175,7 +175,7 @@ TEST_CASE("a key that a client added and that is gone stays away when its file c
         CHECK_FALSE(lab.keys.visible({})[0]->constraints.confirm);
     }
     SECTION("and another key in the same file shows") {
-        lab.write(support::data_text("keyfile/openssl-rsa-2048.tpm"));
+        lab.write(data_text("keyfile/openssl-rsa-2048.tpm"));
         lab.key_folder.scan(lab.keys);
         CHECK(lab.keys.size() == 1);
     }
@@ -188,7 +188,7 @@ TEST_CASE("a line is refreshed when its file was replaced since, by the same key
     CHECK_FALSE(lab.key_folder.refresh(lab.keys, *line));
     lab.write("broken");
     CHECK_FALSE(lab.key_folder.refresh(lab.keys, *line));
-    lab.write(support::data_text("keyfile/openssl-rsa-2048.tpm"));
+    lab.write(data_text("keyfile/openssl-rsa-2048.tpm"));
     CHECK_FALSE(lab.key_folder.refresh(lab.keys, *line));
     lab.write("Comment: second\n" + lab.text);
     CHECK(lab.key_folder.refresh(lab.keys, *line));
@@ -220,15 +220,15 @@ TEST_CASE("what the agent demands of its folder's keys holds for one that a clie
 }
 
 TEST_CASE("files that are broken, of no use, or no files are skipped") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto put = [&](const char* name, const std::string& text) {
         write_file(folder / name, bytes_of(text), 0600, Existing::keep);
     };
-    put("a.tpm", support::data_text("keyfile/openssl-ec-p256.tpm"));
+    put("a.tpm", data_text("keyfile/openssl-ec-p256.tpm"));
     put("b.tpm", "not a key");
-    put("c.tpm", support::data_text("keyfile/openssl-rsa-2048.tpm"));
-    put("e.pem", support::data_text("keyfile/openssl-ec-p384.tpm"));
-    put("f.tpm", support::data_text("keyfile/tools-sealed.tpm"));
+    put("c.tpm", data_text("keyfile/openssl-rsa-2048.tpm"));
+    put("e.pem", data_text("keyfile/openssl-ec-p384.tpm"));
+    put("f.tpm", data_text("keyfile/tools-sealed.tpm"));
     std::filesystem::create_directory(folder / "g.tpm");
     std::filesystem::create_symlink("h.tpm", folder / "h.tpm");
     agent::KeyStore keys;

@@ -1,10 +1,9 @@
 #include "base/base64.hpp"
 
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
-using support::refusal;
+using namespace support;
 
 namespace {
 

@@ -1,12 +1,9 @@
 #include "base/bytes.hpp"
 
-#include "support/catch.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
-using support::refusal;
-using support::unhex;
+using namespace support;
 
 TEST_CASE("text and bytes are views of each other") {
     const std::string text("a\0\xff", 3);

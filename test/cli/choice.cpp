@@ -1,11 +1,11 @@
 #include "cli/choice.hpp"
 
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 #include <utility>
 
 using namespace sshtpm;
+using namespace support;
 
 namespace {
 
@@ -29,7 +29,7 @@ TEST_CASE("two different things are refused, the usual one among them") {
                                         std::pair(Mode::usual, Mode::one)}) {
         cli::Choice choice(Mode::usual);
         choice.choose(first);
-        CHECK(support::refusal([&choice, mode = second] { choice.choose(mode); }) == Errc::usage);
+        CHECK(refusal([&choice, mode = second] { choice.choose(mode); }) == Errc::usage);
         CHECK(choice.chosen() == first);
     }
 }

@@ -1,14 +1,14 @@
 #include "cli/options.hpp"
 
 #include "base/error.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 #include <array>
 #include <string>
 #include <vector>
 
 using namespace sshtpm;
+using namespace support;
 
 namespace {
 
@@ -83,15 +83,15 @@ TEST_CASE("where a command follows, its options are its own") {
 }
 
 TEST_CASE("an unknown option is a usage error that names it") {
-    CHECK_THROWS_WITH(Line({"-x"}), support::contains("-x"));
-    CHECK_THROWS_WITH(Line({"--nonsense"}), support::contains("--nonsense"));
-    CHECK_THROWS_WITH(Line({"-lx"}), support::contains("-x"));
+    CHECK_THROWS_WITH(Line({"-x"}), contains("-x"));
+    CHECK_THROWS_WITH(Line({"--nonsense"}), contains("--nonsense"));
+    CHECK_THROWS_WITH(Line({"-lx"}), contains("-x"));
 }
 
 TEST_CASE("an abbreviation is no option: it would mean something else with the next release") {
-    CHECK_THROWS_WITH(Line({"--key", "a"}), support::contains("--key"));
-    CHECK_THROWS_WITH(Line({"-k", "a"}), support::contains("-k"));
-    CHECK_THROWS_WITH(Line({"-n"}), support::contains("-n"));
+    CHECK_THROWS_WITH(Line({"--key", "a"}), contains("--key"));
+    CHECK_THROWS_WITH(Line({"-k", "a"}), contains("-k"));
+    CHECK_THROWS_WITH(Line({"-n"}), contains("-n"));
 }
 
 TEST_CASE("a word that is an option's argument is not looked at") {
@@ -101,8 +101,8 @@ TEST_CASE("a word that is an option's argument is not looked at") {
 }
 
 TEST_CASE("a missing argument is a usage error that names the option") {
-    CHECK_THROWS_WITH(Line({"-f"}), support::contains("-f needs an argument"));
-    CHECK_THROWS_WITH(Line({"--key-dir"}), support::contains("--key-dir needs an argument"));
+    CHECK_THROWS_WITH(Line({"-f"}), contains("-f needs an argument"));
+    CHECK_THROWS_WITH(Line({"--key-dir"}), contains("--key-dir needs an argument"));
 }
 
 TEST_CASE("an argument for an option that takes none is refused") {
@@ -135,7 +135,7 @@ TEST_CASE("an option is taken in the modes that it names") {
 TEST_CASE("an option in another mode is refused, and told where it goes") {
     const auto check = [] { cli::require_fit(given("-N", making), listing, modes); };
     CHECK_THROWS_WITH(check(), "option -N has no effect with -l");
-    CHECK(support::refusal(check) == Errc::usage);
+    CHECK(refusal(check) == Errc::usage);
     try {
         check();
     } catch (const Error& error) {
@@ -176,9 +176,9 @@ TEST_CASE("the help text has every option and keeps to 80 columns") {
     Line line({});
     const auto text = cli::help_text(
         "usage: program", std::string("word ") + std::string(300, 'x') + " word word", line.table());
-    CHECK_THAT(text, support::contains("-f FILE"));
-    CHECK_THAT(text, support::contains("--key-dir DIR"));
-    CHECK_THAT(text, support::contains("-h, --help"));
+    CHECK_THAT(text, contains("-f FILE"));
+    CHECK_THAT(text, contains("--key-dir DIR"));
+    CHECK_THAT(text, contains("-h, --help"));
     std::size_t start = 0;
     while (start < text.size()) {
         const auto end = text.find('\n', start);

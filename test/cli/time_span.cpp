@@ -1,12 +1,12 @@
 #include "cli/time_span.hpp"
 
 #include "base/error.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 #include <string>
 
 using namespace sshtpm;
+using namespace support;
 using cli::parse_time_span;
 
 TEST_CASE("a number is seconds, and a unit behind it changes that") {
@@ -36,9 +36,9 @@ TEST_CASE("what is no time is refused") {
     for (const char* text : {"", " ", "m", "-1", "+1", " 1", "1 ", "1 m", "1y", "1.5h", "1.5", "0x10", "1mm",
                              "h1", "1h-30m", "1m\n", "none", "forever", "\xd9\xa1"}) {
         INFO(text);
-        CHECK(support::refusal([&] { parse_time_span(text); }) == Errc::usage);
+        CHECK(refusal([&] { parse_time_span(text); }) == Errc::usage);
     }
-    CHECK(support::refusal([] { parse_time_span(std::string_view("1\0", 2)); }) == Errc::usage);
+    CHECK(refusal([] { parse_time_span(std::string_view("1\0", 2)); }) == Errc::usage);
 }
 
 TEST_CASE("the longest time is 2^31 - 1 seconds, however it is written") {
@@ -47,6 +47,6 @@ TEST_CASE("the longest time is 2^31 - 1 seconds, however it is written") {
     for (const char* text : {"2147483648", "3550w5d3h14m8s", "3551w", "4294967296", "99999999999999999999999",
                              "2147483647s1", "4294967295w4294967295w"}) {
         INFO(text);
-        CHECK(support::refusal([&] { parse_time_span(text); }) == Errc::usage);
+        CHECK(refusal([&] { parse_time_span(text); }) == Errc::usage);
     }
 }

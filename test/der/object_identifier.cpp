@@ -2,16 +2,13 @@
 
 #include "base/error.hpp"
 #include "der/reader.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
-using support::contains;
-using support::unhex;
+using namespace support;
 
 TEST_CASE("object identifiers that OpenSSL wrote are told in dotted form") {
-    const auto file = support::data_file("der/object-identifiers.der");
+    const auto file = data_file("der/object-identifiers.der");
     der::Reader outer(file);
     auto elements = outer.sequence();
     for (const auto* expected : {"0.9.2342.19200300.100.1.1", "1.2.840.113549.1.1.1", "2.5.29.15",

@@ -2,14 +2,10 @@
 
 #include "base/error.hpp"
 #include "der/object_identifier.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
-using support::contains;
-using support::unhex;
+using namespace support;
 
 namespace {
 
@@ -24,7 +20,7 @@ der::Reader elements_of(ByteView file) {
 } // namespace
 
 TEST_CASE("integers that OpenSSL wrote are read") {
-    const auto file = support::data_file("der/uint32.der");
+    const auto file = data_file("der/uint32.der");
     auto elements = elements_of(file);
     for (const std::uint32_t expected :
          {0U, 1U, 127U, 128U, 255U, 256U, 65535U, 65536U, 2147483647U, 2147483648U, 0x81000001U, 4294967295U})
@@ -33,7 +29,7 @@ TEST_CASE("integers that OpenSSL wrote are read") {
 }
 
 TEST_CASE("integers beyond 32 bits and below zero are refused") {
-    const auto file = support::data_file("der/beyond-uint32.der");
+    const auto file = data_file("der/beyond-uint32.der");
     auto elements = elements_of(file);
     CHECK_THROWS_WITH(der::Reader(elements.rest()).uint32(), contains("negative"));
     CHECK_THROWS_WITH(der::Reader(elements.rest().subspan(3)).uint32(), contains("negative"));
@@ -49,7 +45,7 @@ TEST_CASE("integers that are not in their shortest form are refused") {
 }
 
 TEST_CASE("octet strings of every form of length are read") {
-    const auto file = support::data_file("der/octet-strings.der");
+    const auto file = data_file("der/octet-strings.der");
     auto elements = elements_of(file);
     for (const std::size_t length : {0U, 1U, 127U, 128U, 255U, 256U, 1000U}) {
         const auto content = elements.octet_string();
@@ -59,7 +55,7 @@ TEST_CASE("octet strings of every form of length are read") {
 }
 
 TEST_CASE("values of every other type are read") {
-    const auto file = support::data_file("der/values.der");
+    const auto file = data_file("der/values.der");
     auto elements = elements_of(file);
     CHECK(elements.boolean());
     CHECK_FALSE(elements.boolean());
@@ -84,8 +80,8 @@ TEST_CASE("a true of an OpenSSL-based writer is read") {
 }
 
 TEST_CASE("every prefix of an element is refused") {
-    const auto file = support::data_file("der/octet-strings.der");
-    CHECK(support::accepted_prefixes(file, [](ByteView prefix) { der::Reader(prefix).sequence(); }).empty());
+    const auto file = data_file("der/octet-strings.der");
+    CHECK(accepted_prefixes(file, [](ByteView prefix) { der::Reader(prefix).sequence(); }).empty());
 }
 
 TEST_CASE("an inner element cannot reach out of its outer one") {

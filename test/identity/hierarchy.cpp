@@ -3,17 +3,17 @@
 #include "identity/sign.hpp"
 #include "keyfile/key_file.hpp"
 #include "ssh/digest.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
 #include "support/swtpm.hpp"
+#include "support/test.hpp"
 #include "tpm/device.hpp"
 
 using namespace sshtpm;
+using namespace support;
 
 namespace {
 
 struct Lab {
-    support::Swtpm swtpm;
+    Swtpm swtpm;
     tpm::Device device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
 
     void end() {
@@ -71,6 +71,6 @@ SCENARIO("the keys are the same in each run and another TPM's are others") {
 SCENARIO("no file is written of such a key") {
     Lab lab;
     const auto keys = identity::hierarchy_identities(lab.device, tpm::hierarchies[0]);
-    CHECK(support::refusal([&] { keyfile::to_key_file(*keys[0].key); }) == Errc::unsupported);
+    CHECK(refusal([&] { keyfile::to_key_file(*keys[0].key); }) == Errc::unsupported);
     lab.end();
 }

@@ -5,11 +5,8 @@
 #include "identity/sign.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/digest.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/files.hpp"
 #include "support/swtpm.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 #include "tpm/create.hpp"
 #include "tpm/device.hpp"
 
@@ -18,7 +15,7 @@
 #include <filesystem>
 
 using namespace sshtpm;
-using support::put;
+using namespace support;
 
 namespace {
 
@@ -27,7 +24,7 @@ namespace fs = std::filesystem;
 } // namespace
 
 SCENARIO("every kind of key signs with every hash that SSH asks of it") {
-    const support::Swtpm swtpm;
+    const Swtpm swtpm;
     tpm::Device device({.tcti = swtpm.tcti(), .emulator_state = {}});
     struct Case {
         tpm::KeyAlgorithm algorithm;
@@ -57,20 +54,20 @@ SCENARIO("every kind of key signs with every hash that SSH asks of it") {
 }
 
 SCENARIO("a key file of tpm2-openssl has the public key that openssl says") {
-    const auto identity = identity::load_identity(support::data_path("keyfile/openssl-ec-p256.tpm"));
+    const auto identity = identity::load_identity(data_path("keyfile/openssl-ec-p256.tpm"));
     CHECK(identity.public_key.type() == ssh::KeyType::ecdsa_p256);
-    CHECK(identity.comment == support::data_path("keyfile/openssl-ec-p256.tpm").string());
+    CHECK(identity.comment == data_path("keyfile/openssl-ec-p256.tpm").string());
     CHECK_FALSE(identity.needs_pin());
 }
 
 SCENARIO("the key folder gives its .tpm files in the order of their names") {
-    const support::TempFolder folder;
-    put(folder / "a.tpm", support::data_text("keyfile/openssl-ec-p256.tpm"));
+    const TempFolder folder;
+    put(folder / "a.tpm", data_text("keyfile/openssl-ec-p256.tpm"));
     put(folder / "b.tpm", "not a key");
-    put(folder / "c.tpm", support::data_text("keyfile/openssl-rsa-2048.tpm"));
-    put(folder / "d.tpm", support::data_text("keyfile/openssl-ec-p256.tpm")); // a again
-    put(folder / "e.pem", support::data_text("keyfile/openssl-ec-p384.tpm"));
-    put(folder / "f.tpm", support::data_text("keyfile/tools-sealed.tpm"));
+    put(folder / "c.tpm", data_text("keyfile/openssl-rsa-2048.tpm"));
+    put(folder / "d.tpm", data_text("keyfile/openssl-ec-p256.tpm")); // a again
+    put(folder / "e.pem", data_text("keyfile/openssl-ec-p384.tpm"));
+    put(folder / "f.tpm", data_text("keyfile/tools-sealed.tpm"));
     fs::create_directory(folder / "g.tpm");
     fs::create_symlink("h.tpm", folder / "h.tpm");
     const auto files = identity::key_files(folder.path());
@@ -85,9 +82,9 @@ SCENARIO("a folder that is not there has no keys") {
 }
 
 SCENARIO("another key's certificate beside a key is not taken, and the key still is") {
-    const support::TempFolder folder;
-    put(folder / "a.tpm", support::data_text("keyfile/openssl-ec-p256.tpm"));
-    put(folder / "a-cert.pub", support::data_text("ssh/ecdsa-256-user-cert.pub"));
+    const TempFolder folder;
+    put(folder / "a.tpm", data_text("keyfile/openssl-ec-p256.tpm"));
+    put(folder / "a-cert.pub", data_text("ssh/ecdsa-256-user-cert.pub"));
     const auto identity = identity::load_identity(folder / "a.tpm");
     CHECK_FALSE(identity.certificate);
 }

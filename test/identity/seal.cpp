@@ -3,20 +3,18 @@
 #include "base/error.hpp"
 #include "identity/sign.hpp"
 #include "ssh/digest.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/refusal.hpp"
 #include "support/swtpm.hpp"
+#include "support/test.hpp"
 #include "tpm/device.hpp"
 #include "tpm/import.hpp"
 
 using namespace sshtpm;
-using support::refusal;
+using namespace support;
 
 namespace {
 
 ssh::PrivateKey outside_key(const std::string& name) {
-    const auto file = Secret::copy_of(support::data_file("ssh/private/" + name));
+    const auto file = Secret::copy_of(data_file("ssh/private/" + name));
     return std::get<ssh::PrivateKey>(ssh::open_private_key(file, nullptr));
 }
 
@@ -36,7 +34,7 @@ bool signs(tpm::Device& device, const identity::Identity& identity, const tpm::A
 }
 
 struct SealLab {
-    support::Swtpm swtpm;
+    Swtpm swtpm;
     tpm::Device device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
 };
 

@@ -1,18 +1,18 @@
 #include "base/error.hpp"
 #include "keyfile/pem.hpp"
 #include "parts.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
+#include "support/test.hpp"
 
 #include <algorithm>
 #include <filesystem>
 
 using namespace sshtpm;
+using namespace support;
 using keyfile_test::key_from;
 
 TEST_CASE("every vector is the same key when it is written and read again") {
     std::size_t vectors = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(support::data_path("keyfile"))) {
+    for (const auto& entry : std::filesystem::directory_iterator(data_path("keyfile"))) {
         if (entry.path().extension() != ".tpm")
             continue;
         ++vectors;
@@ -30,7 +30,7 @@ TEST_CASE("files of go-tpm-keyfiles without description and PIN come out byte fo
     for (const auto* vector : {"go-ec-p384.tpm", "go-ec-p521.tpm", "go-ec-p256-policies.tpm",
                                "go-ec-p256-endorsement.tpm", "go-sealed.tpm"}) {
         INFO(vector);
-        CHECK(keyfile::to_pem(key_from(vector)) == support::data_text("keyfile/" + std::string(vector)));
+        CHECK(keyfile::to_pem(key_from(vector)) == data_text("keyfile/" + std::string(vector)));
     }
 }
 
@@ -43,7 +43,7 @@ TEST_CASE("that there is a PIN is written out, for tpm2-openssl, where others le
 }
 
 TEST_CASE("every optional field but the description is written in the block") {
-    const auto key = keyfile::parse_der(support::data_file("keyfile/all-fields.der"));
+    const auto key = keyfile::parse_der(data_file("keyfile/all-fields.der"));
     auto again = keyfile::parse_der(keyfile::to_der(key));
     CHECK(again.description.empty());
     again.description = key.description;

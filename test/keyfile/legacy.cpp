@@ -6,21 +6,19 @@
 #include "keyfile/pem.hpp"
 #include "keyfile/usable.hpp"
 #include "parts.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace keyfile_test;
 using keyfile::Legacy;
-using support::contains;
 
 namespace {
 
 constexpr std::string_view label_0_1 = "TPM EC PRIVATE KEY", label_0_2 = "TPM PRIVATE KEY";
 
 std::string text_of_vector(const std::string& name) {
-    return support::data_text("keyfile/" + name);
+    return data_text("keyfile/" + name);
 }
 
 /// What is in the PEM block of a vector.
@@ -31,7 +29,7 @@ Bytes pem_content_of(const std::string& name) {
 
 /// What parse_legacy says of this content: "" when it takes it.
 std::string legacy_complaint(const Bytes& content, std::string_view label) {
-    return support::complaint([&] { keyfile::parse_legacy(keyfile::encode_pem(content, label)); });
+    return complaint([&] { keyfile::parse_legacy(keyfile::encode_pem(content, label)); });
 }
 
 Bytes changed(Bytes content, std::size_t at, std::uint8_t value) {
@@ -76,10 +74,10 @@ TEST_CASE("the format of a key file is told by its first block") {
     CHECK_FALSE(keyfile::is_legacy(""));
     CHECK_FALSE(keyfile::is_legacy("TPM PRIVATE KEY"));
     const auto current = text_of_vector("go-ec-p256.tpm"), old = text_of_vector("legacy/0.2-rsa.tpm");
-    CHECK(support::refusal([&] { keyfile::parse_key_file(current + old); }) == Errc::malformed);
-    CHECK(support::refusal([&] { keyfile::parse_key_file(old + current); }) == Errc::malformed);
-    CHECK(support::refusal([&] { keyfile::parse_legacy(current); }) == Errc::malformed);
-    CHECK(support::refusal([&] { keyfile::parse_pem(old); }) == Errc::malformed);
+    CHECK(refusal(keyfile::parse_key_file, current + old) == Errc::malformed);
+    CHECK(refusal(keyfile::parse_key_file, old + current) == Errc::malformed);
+    CHECK(refusal(keyfile::parse_legacy, current) == Errc::malformed);
+    CHECK(refusal(keyfile::parse_pem, old) == Errc::malformed);
 }
 
 TEST_CASE("a key file of the current format is written as it is") {
@@ -100,8 +98,8 @@ TEST_CASE("lines in front of a key stay when its file is written again") {
     key.description = "new";
     const auto plain = keyfile::to_key_file(key);
     CHECK(keyfile::to_key_file(key, "Comment: old\n#\n" + text_of_vector("go-ec-p256.tpm")) == "#\n" + plain);
-    CHECK(support::refusal([&] { keyfile::to_key_file(key, "Comment: old\n" + plain); }) == Errc::malformed);
-    CHECK(support::refusal([&] { keyfile::to_key_file(key, plain + plain); }) == Errc::malformed);
+    CHECK(refusal([&] { keyfile::to_key_file(key, "Comment: old\n" + plain); }) == Errc::malformed);
+    CHECK(refusal([&] { keyfile::to_key_file(key, plain + plain); }) == Errc::malformed);
 }
 
 TEST_CASE("a changed comment and PIN status are in the file that is written") {
@@ -114,13 +112,13 @@ TEST_CASE("a changed comment and PIN status are in the file that is written") {
     CHECK(same(again, key));
 
     key.description = "two\nlines";
-    CHECK(support::refusal([&] { keyfile::to_legacy_pem(key); }) == Errc::malformed);
+    CHECK(refusal(keyfile::to_legacy_pem, key) == Errc::malformed);
 }
 
 TEST_CASE("a key file of 0.1 has no place for a comment") {
     auto key = keyfile::parse_key_file(text_of_vector("legacy/0.1-ecdsa.tpm"));
     key.description = "a comment";
-    CHECK(support::refusal([&] { keyfile::to_key_file(key); }) == Errc::unsupported);
+    CHECK(refusal([&] { keyfile::to_key_file(key); }) == Errc::unsupported);
     auto content = pem_content_of("legacy/0.1-ecdsa.tpm");
     content.push_back('a');
     CHECK_THAT(legacy_complaint(content, label_0_1), contains("bytes after the private area (1)"));
@@ -134,12 +132,12 @@ TEST_CASE("a key file of 0.1 or 0.2 that is cut short anywhere is refused") {
         };
         const auto content = pem_content_of(name);
         CHECK_NOTHROW(parse(content));
-        CHECK(support::accepted_prefixes(content, parse).empty());
+        CHECK(accepted_prefixes(content, parse).empty());
     }
     // The comment has no length: a file that ends within it is another whole file.
     const auto content = pem_content_of("legacy/0.2-ecdsa.tpm");
     const auto parse = [](ByteView prefix) { keyfile::parse_legacy(keyfile::encode_pem(prefix, label_0_2)); };
-    const auto accepted = support::accepted_prefixes(content, parse);
+    const auto accepted = accepted_prefixes(content, parse);
     CHECK(accepted.size() == std::string_view("test@example").size());
 }
 
@@ -148,7 +146,7 @@ TEST_CASE("a text that is cut short within the PEM block is refused") {
     const auto parse = [](ByteView prefix) { keyfile::parse_key_file(text_of(prefix)); };
     const auto whole = text.substr(0, text.size() - 1); // the last line end may be missing
     CHECK_NOTHROW(keyfile::parse_key_file(whole));
-    CHECK(support::accepted_prefixes(bytes_of(whole), parse).empty());
+    CHECK(accepted_prefixes(bytes_of(whole), parse).empty());
 }
 
 TEST_CASE("a version, PIN status or algorithm that is not known is refused") {
@@ -163,7 +161,7 @@ TEST_CASE("a version, PIN status or algorithm that is not known is refused") {
     CHECK_THAT(legacy_complaint(changed(content, 3, TPM2_ALG_ECC), label_0_2), contains("algorithm ECC"));
     CHECK_THAT(legacy_complaint(changed(content, 2, 0xFF), label_0_2), contains("algorithm 0xff18"));
     const auto future = keyfile::encode_pem(changed(content, 0, 2), label_0_2);
-    CHECK(support::refusal([&] { keyfile::parse_legacy(future); }) == Errc::unsupported);
+    CHECK(refusal(keyfile::parse_legacy, future) == Errc::unsupported);
 }
 
 TEST_CASE("a public area of another type than the file says is refused") {

@@ -2,18 +2,17 @@
 
 #include "base/error.hpp"
 #include "parts.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 #include <functional>
 
 using namespace sshtpm;
+using namespace support;
 using keyfile::marshal_private;
 using keyfile::marshal_public;
 using keyfile::unmarshal_private;
 using keyfile::unmarshal_public;
 using keyfile_test::key_from;
-using support::contains;
 
 namespace {
 
@@ -21,16 +20,16 @@ namespace {
 std::string complaint_after(const char* vector, const std::function<void(TPMT_PUBLIC&)>& change) {
     auto area = key_from(vector).public_area;
     change(area);
-    return support::complaint([&] { unmarshal_public(marshal_public(area)); });
+    return complaint([&] { unmarshal_public(marshal_public(area)); });
 }
 
-const auto* const ecc = "openssl-ec-p256.tpm";
-const auto* const rsa = "openssl-rsa-2048.tpm";
+const auto* const ecc_file = "openssl-ec-p256.tpm";
+const auto* const rsa_file = "openssl-rsa-2048.tpm";
 
 } // namespace
 
 TEST_CASE("a size field that lies is refused") {
-    const auto good = marshal_public(key_from(ecc).public_area);
+    const auto good = marshal_public(key_from(ecc_file).public_area);
     CHECK_NOTHROW(unmarshal_public(good));
     auto longer = good;
     longer.push_back(0);
@@ -46,8 +45,8 @@ TEST_CASE("a size field that lies is refused") {
 }
 
 TEST_CASE("every prefix of a public area is refused, with its size field right too") {
-    const auto good = marshal_public(key_from(rsa).public_area);
-    CHECK(support::accepted_prefixes(good, unmarshal_public).empty());
+    const auto good = marshal_public(key_from(rsa_file).public_area);
+    CHECK(accepted_prefixes(good, unmarshal_public).empty());
     const auto inner = ByteView(good).subspan(2);
     const auto with_its_size = [](ByteView prefix) {
         Bytes tpm2b{static_cast<std::uint8_t>(prefix.size() >> 8U),
@@ -55,65 +54,64 @@ TEST_CASE("every prefix of a public area is refused, with its size field right t
         append(tpm2b, prefix);
         return unmarshal_public(tpm2b);
     };
-    CHECK(support::accepted_prefixes(inner, with_its_size).empty());
+    CHECK(accepted_prefixes(inner, with_its_size).empty());
     CHECK_NOTHROW(with_its_size(inner));
 }
 
 TEST_CASE("numbers that tss2-mu lets pass are refused") {
-    CHECK(complaint_after(ecc, [](auto&) {}).empty());
-    CHECK_THAT(complaint_after(ecc, [](auto& area) { area.nameAlg = TPM2_ALG_NULL; }),
-               contains("nameAlg is NULL"));
-    CHECK_THAT(complaint_after(ecc, [](auto& area) { area.nameAlg = 0x7777; }),
-               contains("nameAlg is 0x7777"));
-    CHECK_THAT(complaint_after(ecc, [](auto& area) { area.type = TPM2_ALG_NULL; }),
-               contains("object type NULL"));
+    struct Row {
+        std::function<void(TPMT_PUBLIC&)> change;
+        const char* words;
+    };
+    const Row rows[] = {
+        {[](auto& area) { area.nameAlg = TPM2_ALG_NULL; }, "nameAlg is NULL"},
+        {[](auto& area) { area.nameAlg = 0x7777; }, "nameAlg is 0x7777"},
+        {[](auto& area) { area.type = TPM2_ALG_NULL; }, "object type NULL"},
+        {[](auto& area) { area.authPolicy.size = 31; }, "authPolicy of 31 bytes"},
+        {[](auto& area) { area.authPolicy.size = 48; }, "nameAlg SHA-256"},
+    };
+    for (const auto& row : rows)
+        CHECK_THAT(complaint_after(ecc_file, row.change), contains(row.words));
     for (const TPMA_OBJECT reserved : {0x00000001U, 0x00000008U, 0x00001000U, 0x00100000U, 0x80000000U})
-        CHECK_THAT(complaint_after(ecc, [&](auto& area) { area.objectAttributes |= reserved; }),
+        CHECK_THAT(complaint_after(ecc_file, [&](auto& area) { area.objectAttributes |= reserved; }),
                    contains("reserved attributes"));
-    CHECK_THAT(complaint_after(ecc, [](auto& area) { area.authPolicy.size = 31; }),
-               contains("authPolicy of 31 bytes"));
-    CHECK_THAT(complaint_after(ecc, [](auto& area) { area.authPolicy.size = 48; }),
-               contains("nameAlg SHA-256"));
-    CHECK(complaint_after(ecc, [](auto& area) { area.authPolicy.size = 32; }).empty());
+    CHECK(complaint_after(ecc_file, [](auto&) {}).empty());
+    CHECK(complaint_after(ecc_file, [](auto& area) { area.authPolicy.size = 32; }).empty());
 }
 
 TEST_CASE("curves, schemes and ciphers that are not of the specification are refused") {
-    const auto change_ecc = [](auto change) {
-        return complaint_after(ecc, [&](auto& area) { change(area.parameters.eccDetail); });
+    struct Row {
+        std::function<void(TPMS_ECC_PARMS&)> change;
+        const char* words;
     };
-    CHECK_THAT(change_ecc([](auto& parameters) { parameters.curveID = 0x7777; }),
-               contains("unknown curve 0x7777"));
-    CHECK_THAT(change_ecc([](auto& parameters) { parameters.curveID = TPM2_ECC_NONE; }),
-               contains("curve 0x0000"));
-    CHECK_THAT(change_ecc([](auto& parameters) { parameters.scheme.scheme = TPM2_ALG_RSASSA; }),
-               contains("unknown scheme RSASSA"));
-    CHECK_THAT(change_ecc([](auto& parameters) {
-                   parameters.scheme.scheme = TPM2_ALG_ECDSA;
-                   parameters.scheme.details.ecdsa.hashAlg = TPM2_ALG_AES;
-               }),
-               contains("the hash of the scheme is AES"));
-    CHECK_THAT(change_ecc([](auto& parameters) {
-                   parameters.kdf.scheme = TPM2_ALG_KDF1_SP800_108;
-                   parameters.kdf.details.mgf1.hashAlg = 0;
-               }),
-               contains("the hash of the KDF is 0x0000"));
-    CHECK_THAT(change_ecc([](auto& parameters) { parameters.symmetric.algorithm = TPM2_ALG_XOR; }),
-               contains("unknown symmetric algorithm XOR"));
-    CHECK_THAT(change_ecc([](auto& parameters) {
-                   parameters.symmetric.algorithm = TPM2_ALG_AES;
-                   parameters.symmetric.keyBits.aes = 129;
-                   parameters.symmetric.mode.aes = TPM2_ALG_CFB;
-               }),
-               contains("symmetric key of 129 bits"));
-    CHECK_THAT(change_ecc([](auto& parameters) {
-                   parameters.symmetric.algorithm = TPM2_ALG_AES;
-                   parameters.symmetric.keyBits.aes = 128;
-                   parameters.symmetric.mode.aes = TPM2_ALG_RSA;
-               }),
-               contains("unknown symmetric mode RSA"));
-    CHECK_THAT(
-        complaint_after(rsa, [](auto& area) { area.parameters.rsaDetail.scheme.scheme = TPM2_ALG_ECDSA; }),
-        contains("unknown scheme ECDSA"));
+    const Row rows[] = {
+        {[](auto& ecc) { ecc.curveID = 0x7777; }, "unknown curve 0x7777"},
+        {[](auto& ecc) { ecc.curveID = TPM2_ECC_NONE; }, "curve 0x0000"},
+        {[](auto& ecc) { ecc.scheme.scheme = TPM2_ALG_RSASSA; }, "unknown scheme RSASSA"},
+        {[](auto& ecc) {
+             ecc.scheme = {TPM2_ALG_ECDSA, {.ecdsa = {TPM2_ALG_AES}}};
+         },
+         "the hash of the scheme is AES"},
+        {[](auto& ecc) {
+             ecc.kdf = {TPM2_ALG_KDF1_SP800_108, {.mgf1 = {0}}};
+         },
+         "the hash of the KDF is 0x0000"},
+        {[](auto& ecc) { ecc.symmetric.algorithm = TPM2_ALG_XOR; }, "unknown symmetric algorithm XOR"},
+        {[](auto& ecc) {
+             ecc.symmetric = {TPM2_ALG_AES, {129}, {TPM2_ALG_CFB}};
+         },
+         "symmetric key of 129 bits"},
+        {[](auto& ecc) {
+             ecc.symmetric = {TPM2_ALG_AES, {128}, {TPM2_ALG_RSA}};
+         },
+         "unknown symmetric mode RSA"},
+    };
+    for (const auto& row : rows)
+        CHECK_THAT(complaint_after(ecc_file, [&](auto& area) { row.change(area.parameters.eccDetail); }),
+                   contains(row.words));
+    CHECK_THAT(complaint_after(rsa_file,
+                               [](auto& area) { area.parameters.rsaDetail.scheme.scheme = TPM2_ALG_ECDSA; }),
+               contains("unknown scheme ECDSA"));
     CHECK_THAT(
         complaint_after("tools-hmac.tpm",
                         [](auto& area) { area.parameters.keyedHashDetail.scheme.details.hmac.hashAlg = 0; }),
@@ -121,17 +119,17 @@ TEST_CASE("curves, schemes and ciphers that are not of the specification are ref
 }
 
 TEST_CASE("a public area that no TPM2B holds is not written") {
-    auto area = key_from(ecc).public_area;
+    auto area = key_from(ecc_file).public_area;
     area.unique.ecc.x.size = 0xFFFF;
-    CHECK(support::refusal([&] { marshal_public(area); }) == Errc::malformed);
+    CHECK(refusal([&] { marshal_public(area); }) == Errc::malformed);
 }
 
 TEST_CASE("private areas are read when they fill their TPM2B and fit") {
-    const auto area = key_from(ecc).private_area;
+    const auto area = key_from(ecc_file).private_area;
     CHECK(area.size == 126);
     const auto good = marshal_private(area);
     CHECK(marshal_private(unmarshal_private(good)) == good);
-    CHECK(support::accepted_prefixes(good, unmarshal_private).empty());
+    CHECK(accepted_prefixes(good, unmarshal_private).empty());
     CHECK_THROWS_WITH(unmarshal_private(Bytes{0, 0}), "an empty TPM2B");
     auto longer = good;
     longer.push_back(0);
@@ -151,5 +149,5 @@ TEST_CASE("a private area beyond what a TPM takes is refused") {
     CHECK_THROWS_WITH(of_size(0xFFFF), contains("a TPM2B_PRIVATE of 65535 bytes"));
     TPM2B_PRIVATE lying{};
     lying.size = 0xFFFF;
-    CHECK(support::refusal([&] { marshal_private(lying); }) == Errc::malformed);
+    CHECK(refusal([&] { marshal_private(lying); }) == Errc::malformed);
 }

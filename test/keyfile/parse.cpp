@@ -4,16 +4,15 @@
 #include "keyfile/key_file.hpp"
 #include "keyfile/pem.hpp"
 #include "parts.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
+#include "support/test.hpp"
 
 #include <algorithm>
 
 using namespace sshtpm;
+using namespace support;
 using namespace keyfile_test;
 using keyfile::KeyKind;
 using keyfile::parse_pem;
-using support::contains;
 
 namespace {
 
@@ -28,7 +27,7 @@ bool holds(ByteView whole, ByteView part) {
 
 /// The SubjectPublicKeyInfo that tpm2-openssl told of the key.
 Bytes spki_of(const std::string& vector) {
-    return keyfile::decode_pem(support::data_text("keyfile/" + vector + ".pub"), "PUBLIC KEY").content;
+    return keyfile::decode_pem(data_text("keyfile/" + vector + ".pub"), "PUBLIC KEY").content;
 }
 
 } // namespace
@@ -126,7 +125,7 @@ TEST_CASE("policies are read in their order") {
 }
 
 TEST_CASE("every optional field of a loadable key is read") {
-    const auto key = keyfile::parse_der(support::data_file("keyfile/all-fields.der"));
+    const auto key = keyfile::parse_der(data_file("keyfile/all-fields.der"));
     CHECK_FALSE(key.empty_auth);
     CHECK(key.policy.size() == 2);
     CHECK(key.auth_policies.size() == 2);
@@ -143,8 +142,8 @@ TEST_CASE("objects that are no SSH keys are read all the same") {
 }
 
 TEST_CASE("a comment in front of the block is the description of a block without one") {
-    const auto bare = support::data_text("keyfile/openssl-ec-p256.tpm");
-    const auto described = support::data_text("keyfile/go-ec-p256.tpm");
+    const auto bare = data_text("keyfile/openssl-ec-p256.tpm");
+    const auto described = data_text("keyfile/go-ec-p256.tpm");
     CHECK(parse_pem("Comment: me@host\n" + bare).description == "me@host");
     CHECK(parse_pem("Comment: me@host\r\n" + bare).description == "me@host");
     CHECK(parse_pem("Key 7\n\nComment:  two  spaces \nComment: second\n" + bare).description ==
@@ -154,13 +153,13 @@ TEST_CASE("a comment in front of the block is the description of a block without
 }
 
 TEST_CASE("descriptions that could deceive who reads them are refused") {
-    const auto bare = support::data_text("keyfile/openssl-ec-p256.tpm");
+    const auto bare = data_text("keyfile/openssl-ec-p256.tpm");
     const auto parts = keyfile_test::parts_of_a_key();
     const auto refused = [&](const std::string& text) {
         auto described = parts;
         described.optional =
             described.optional + keyfile_test::element(0xA4, keyfile_test::element(0x0C, bytes_of(text)));
-        auto complaint = keyfile_test::complaint(described.together());
+        auto complaint = keyfile_test::der_complaint(described.together());
         if (text.find('\n') == std::string::npos)
             CHECK_THROWS_WITH(parse_pem("Comment: " + text + "\n" + bare), contains("comment: text"));
         return complaint;
@@ -178,7 +177,7 @@ TEST_CASE("descriptions that could deceive who reads them are refused") {
 }
 
 TEST_CASE("a file of more than 64 KiB is refused") {
-    const auto block = support::data_text("keyfile/openssl-ec-p256.tpm");
+    const auto block = data_text("keyfile/openssl-ec-p256.tpm");
     const std::string filler(keyfile::max_file_size - block.size() - 1, 'x');
     CHECK_NOTHROW(parse_pem(filler + "\n" + block));
     CHECK_THROWS_WITH(parse_pem(filler + "x\n" + block), "larger than 65536 bytes");

@@ -4,13 +4,12 @@
 #include "der/reader.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/pem.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 #include <tuple>
 
 using namespace sshtpm;
+using namespace support;
 
 namespace keyfile_test {
 
@@ -28,7 +27,7 @@ Bytes element(std::uint8_t tag, ByteView content) {
 }
 
 Bytes integer(std::string_view hex_digits) {
-    return element(0x02, support::unhex(hex_digits));
+    return element(0x02, unhex(hex_digits));
 }
 
 Bytes octet_string(ByteView content) {
@@ -45,7 +44,7 @@ Bytes Parts::together(const Bytes& more) const {
 }
 
 Parts parts_of_a_key() {
-    const auto file = support::data_file("keyfile/openssl-ec-p256.der");
+    const auto file = data_file("keyfile/openssl-ec-p256.der");
     der::Reader outer(file);
     auto fields = outer.sequence();
     Parts parts;
@@ -62,12 +61,12 @@ std::string pem_of(ByteView der) {
     return keyfile::encode_pem(der, "TSS2 PRIVATE KEY");
 }
 
-std::string complaint(ByteView der) {
+std::string der_complaint(ByteView der) {
     return support::complaint(keyfile::parse_der, der);
 }
 
 keyfile::KeyFile key_from(std::string_view vector) {
-    return keyfile::parse_pem(support::data_text("keyfile/" + std::string(vector)));
+    return keyfile::parse_pem(data_text("keyfile/" + std::string(vector)));
 }
 
 bool same(const keyfile::KeyFile& a, const keyfile::KeyFile& b) {

@@ -31,7 +31,7 @@ Parts parts_of_a_key();
 std::string pem_of(sshtpm::ByteView der);
 
 /// What parse_der says of it: "" when it takes it.
-std::string complaint(sshtpm::ByteView der);
+std::string der_complaint(sshtpm::ByteView der);
 
 sshtpm::keyfile::KeyFile key_from(std::string_view vector);
 

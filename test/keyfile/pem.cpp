@@ -1,15 +1,14 @@
 #include "keyfile/pem.hpp"
 
 #include "base/error.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 #include <algorithm>
 
 using namespace sshtpm;
+using namespace support;
 using keyfile::decode_pem;
 using keyfile::encode_pem;
-using support::contains;
 
 namespace {
 
@@ -105,8 +104,6 @@ TEST_CASE("a damaged body is refused") {
 TEST_CASE("every prefix of a PEM file but for its last line end is refused") {
     const auto text = "Comment: me\n" + encode_pem(Bytes(100, 0x5A), label);
     const auto whole = bytes_of(text).first(text.size() - 1);
-    CHECK(support::accepted_prefixes(whole, [](ByteView prefix) {
-              decode_pem(text_of(prefix), label);
-          }).empty());
+    CHECK(accepted_prefixes(whole, [](ByteView prefix) { decode_pem(text_of(prefix), label); }).empty());
     CHECK(pem_content(std::string(text_of(whole))) == Bytes(100, 0x5A));
 }

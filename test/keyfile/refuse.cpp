@@ -3,15 +3,11 @@
 #include "base/error.hpp"
 #include "der/reader.hpp"
 #include "parts.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace keyfile_test;
-using support::contains;
-using support::unhex;
 
 namespace {
 
@@ -26,7 +22,7 @@ const Bytes sealed = oid("67 81 05 0a 01 05");
 std::string complaint_with(const Bytes& optional) {
     auto parts = parts_of_a_key();
     parts.optional = optional;
-    return complaint(parts.together());
+    return der_complaint(parts.together());
 }
 
 /// TPMPolicy with these elements in it.
@@ -40,8 +36,8 @@ const Bytes parameters = element(0xA1, octet_string(Bytes(6)));
 } // namespace
 
 TEST_CASE("the parts that are put together wrongly here are right as they are") {
-    CHECK(parts_of_a_key().together() == support::data_file("keyfile/openssl-ec-p256.der"));
-    CHECK(complaint(parts_of_a_key().together()).empty());
+    CHECK(parts_of_a_key().together() == data_file("keyfile/openssl-ec-p256.der"));
+    CHECK(der_complaint(parts_of_a_key().together()).empty());
     CHECK(complaint_with({}).empty());
     CHECK(complaint_with(policy_with(code + parameters)).empty());
 }
@@ -50,22 +46,22 @@ TEST_CASE("a key file that is cut short anywhere is refused") {
     for (const auto* vector :
          {"openssl-ec-p256.tpm", "go-ec-p256-policies.tpm", "go-ec-p256-importable.tpm"}) {
         const auto der = keyfile::to_der(keyfile_test::key_from(vector));
-        CHECK(support::accepted_prefixes(der, keyfile::parse_der).empty());
+        CHECK(accepted_prefixes(der, keyfile::parse_der).empty());
     }
 }
 
 TEST_CASE("a key file whose content is cut short anywhere is refused though its outer length is right") {
-    const auto der = support::data_file("keyfile/all-fields.der");
+    const auto der = data_file("keyfile/all-fields.der");
     der::Reader outer(der);
     const auto content = outer.sequence().rest();
     const auto parse = [](ByteView prefix) { keyfile::parse_der(element(0x30, prefix)); };
-    CHECK(support::accepted_prefixes(content, parse).empty());
+    CHECK(accepted_prefixes(content, parse).empty());
     CHECK_NOTHROW(parse(content));
 }
 
 TEST_CASE("bytes behind the key and behind its last field are refused") {
-    CHECK_THAT(complaint(parts_of_a_key().together() + Bytes{0}), contains("bytes after the end (1)"));
-    CHECK_THAT(complaint(parts_of_a_key().together(unhex("05 00"))), contains("bytes after the end (2)"));
+    CHECK_THAT(der_complaint(parts_of_a_key().together() + Bytes{0}), contains("bytes after the end (1)"));
+    CHECK_THAT(der_complaint(parts_of_a_key().together(unhex("05 00"))), contains("bytes after the end (2)"));
 }
 
 TEST_CASE("bytes behind the last element within any field are refused") {
@@ -107,14 +103,14 @@ TEST_CASE("fields out of order, twice, or unknown are refused") {
 TEST_CASE("a type of key that is not one of the draft is refused by its number") {
     auto parts = parts_of_a_key();
     parts.type = oid("67 81 05 0a 01 06");
-    CHECK(complaint(parts.together()) == "type: unknown type of key 2.23.133.10.1.6");
-    CHECK(support::refusal([&] { keyfile::parse_der(parts.together()); }) == Errc::unsupported);
+    CHECK(der_complaint(parts.together()) == "type: unknown type of key 2.23.133.10.1.6");
+    CHECK(refusal(keyfile::parse_der, parts.together()) == Errc::unsupported);
     parts.type = oid("67 81 05 0a 01");
-    CHECK_THAT(complaint(parts.together()), contains("2.23.133.10.1"));
+    CHECK_THAT(der_complaint(parts.together()), contains("2.23.133.10.1"));
     parts.type = oid("67 81");
-    CHECK_THAT(complaint(parts.together()), contains("type: OBJECT IDENTIFIER that is cut short"));
+    CHECK_THAT(der_complaint(parts.together()), contains("type: OBJECT IDENTIFIER that is cut short"));
     parts.type = element(0x06, Bytes(1000, 0x01));
-    CHECK(complaint(parts.together()).size() < 200);
+    CHECK(der_complaint(parts.together()).size() < 200);
 }
 
 TEST_CASE("a parent that is neither a hierarchy nor persistent is refused") {
@@ -122,14 +118,15 @@ TEST_CASE("a parent that is neither a hierarchy nor persistent is refused") {
     for (const auto* digits :
          {"0080000000", "0080ffffff", "0082000000", "40000002", "4000000a", "01", "01c00002"}) {
         parts.parent = integer(digits);
-        CHECK_THAT(complaint(parts.together()), contains("is neither a hierarchy nor a persistent handle"));
+        CHECK_THAT(der_complaint(parts.together()),
+                   contains("is neither a hierarchy nor a persistent handle"));
     }
     parts.parent = integer("81000001"); // as writers with 32-bit longs have it
-    CHECK_THAT(complaint(parts.together()), contains("parent: a negative INTEGER"));
+    CHECK_THAT(der_complaint(parts.together()), contains("parent: a negative INTEGER"));
     parts.parent = integer("0100000000");
-    CHECK_THAT(complaint(parts.together()), contains("parent: INTEGER above 2^32-1"));
+    CHECK_THAT(der_complaint(parts.together()), contains("parent: INTEGER above 2^32-1"));
     parts.parent = octet_string(unhex("40000001"));
-    CHECK_THAT(complaint(parts.together()), contains("parent: OCTET STRING where INTEGER belongs"));
+    CHECK_THAT(der_complaint(parts.together()), contains("parent: OCTET STRING where INTEGER belongs"));
 }
 
 TEST_CASE("an importable key has a secret and no other kind has") {
@@ -137,43 +134,43 @@ TEST_CASE("an importable key has a secret and no other kind has") {
     CHECK_THAT(complaint_with(secret), contains("a secret in a key that is not importable"));
     auto parts = parts_of_a_key();
     parts.type = importable;
-    CHECK_THAT(complaint(parts.together()), contains("without the secret"));
+    CHECK_THAT(der_complaint(parts.together()), contains("without the secret"));
     parts.optional = secret;
-    CHECK(complaint(parts.together()).empty());
+    CHECK(der_complaint(parts.together()).empty());
     for (const auto* digits : {"", "00", "0000", "0003 0102", "0003 01020304", "0200"}) {
         parts.optional = element(0xA2, octet_string(unhex(digits)));
-        CHECK_THAT(complaint(parts.together()), contains("secret: "));
+        CHECK_THAT(der_complaint(parts.together()), contains("secret: "));
     }
     parts.optional = element(0xA2, octet_string(unhex("2000") + Bytes(0x2000)));
-    CHECK_THAT(complaint(parts.together()), contains("secret: a TPM2B_ENCRYPTED_SECRET of 8194 bytes"));
+    CHECK_THAT(der_complaint(parts.together()), contains("secret: a TPM2B_ENCRYPTED_SECRET of 8194 bytes"));
 }
 
 TEST_CASE("sealed data that is a key is refused") {
     auto parts = parts_of_a_key();
     parts.type = sealed;
-    CHECK_THAT(complaint(parts.together()), contains("sealed data that is of type ECC"));
+    CHECK_THAT(der_complaint(parts.together()), contains("sealed data that is of type ECC"));
 }
 
 TEST_CASE("a file that is not DER is refused") {
     auto parts = parts_of_a_key();
     const auto content = parts.type + parts.optional + parts.parent + parts.pubkey + parts.privkey;
-    CHECK_THAT(complaint({}), contains("the data ends where SEQUENCE belongs"));
-    CHECK_THAT(complaint(unhex("30 80") + content + unhex("00 00")), contains("indefinite"));
-    CHECK_THAT(complaint(unhex("30 82 00") + Bytes{static_cast<std::uint8_t>(content.size())} + content),
+    CHECK_THAT(der_complaint({}), contains("the data ends where SEQUENCE belongs"));
+    CHECK_THAT(der_complaint(unhex("30 80") + content + unhex("00 00")), contains("indefinite"));
+    CHECK_THAT(der_complaint(unhex("30 82 00") + Bytes{static_cast<std::uint8_t>(content.size())} + content),
                contains("shortest form"));
-    CHECK_THAT(complaint(element(0x31, content)), contains("tag 0x31 where SEQUENCE belongs"));
+    CHECK_THAT(der_complaint(element(0x31, content)), contains("tag 0x31 where SEQUENCE belongs"));
     parts.optional = element(0xA0, unhex("0101"));
-    CHECK_THAT(complaint(parts.together()), contains("emptyAuth: the data ends within BOOLEAN"));
+    CHECK_THAT(der_complaint(parts.together()), contains("emptyAuth: the data ends within BOOLEAN"));
 }
 
 TEST_CASE("no single wrong byte crashes the reader, and what it takes it writes as it was") {
-    const auto der = support::data_file("keyfile/openssl-ec-p256.der");
+    const auto der = data_file("keyfile/openssl-ec-p256.der");
     std::size_t taken = 0;
     for (std::size_t at = 0; at < der.size(); ++at)
         for (const unsigned flip : {0x01U, 0x80U, 0xFFU}) {
             auto wrong = der;
             wrong[at] = static_cast<std::uint8_t>(wrong[at] ^ flip);
-            if (support::refusal([&] { keyfile::parse_der(wrong); }))
+            if (refusal(keyfile::parse_der, wrong))
                 continue;
             ++taken;
             const auto key = keyfile::parse_der(wrong);

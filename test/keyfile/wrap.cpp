@@ -3,21 +3,18 @@
 #include "base/error.hpp"
 #include "imported.hpp"
 #include "keyfile/marshal.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/refusal.hpp"
 #include "support/swtpm.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using keyfile::wrap;
-using support::contains;
-using support::refusal;
 
 namespace {
 
 ssh::PrivateKey key_named(const std::string& name) {
     return std::get<ssh::PrivateKey>(
-        ssh::open_private_key(Secret::copy_of(support::data_file("ssh/private/" + name)), nullptr));
+        ssh::open_private_key(Secret::copy_of(data_file("ssh/private/" + name)), nullptr));
 }
 
 /// TPM_RC of format 1 without the number of the parameter or handle.
@@ -33,7 +30,7 @@ keyfile::KeyFile wrapped(const imported::Tpm& tpm, std::string_view pin) {
 } // namespace
 
 SCENARIO("a wrapped key signs in the TPM that it was wrapped for") {
-    const support::Swtpm swtpm;
+    const Swtpm swtpm;
     {
         imported::Tpm tpm(swtpm.tcti());
         for (const auto* const name : {"ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048", "rsa-3072"})
@@ -46,7 +43,7 @@ SCENARIO("a wrapped key signs in the TPM that it was wrapped for") {
 }
 
 SCENARIO("short scalars and coordinates survive the wrapping") {
-    const support::Swtpm swtpm;
+    const Swtpm swtpm;
     imported::Tpm tpm(swtpm.tcti());
     for (const auto* const bits : {"256", "384", "521"})
         for (const auto* const what : {"scalar", "x", "y"}) {
@@ -57,7 +54,7 @@ SCENARIO("short scalars and coordinates survive the wrapping") {
 }
 
 SCENARIO("a wrapped key signs with its PIN alone") {
-    const support::Swtpm swtpm;
+    const Swtpm swtpm;
     imported::Tpm tpm(swtpm.tcti());
     const auto key = key_named("ecdsa-256.openssh");
     const Bytes digest(32, 0x5A);
@@ -68,7 +65,7 @@ SCENARIO("a wrapped key signs with its PIN alone") {
 }
 
 SCENARIO("another TPM refuses a wrapped key") {
-    const support::Swtpm ours, theirs;
+    const Swtpm ours, theirs;
     imported::Tpm tpm(ours.tcti());
     imported::Tpm other(theirs.tcti());
     CHECK(plain(tpm.load(wrapped(other, "1234"))) == TPM2_RC_INTEGRITY);
@@ -76,7 +73,7 @@ SCENARIO("another TPM refuses a wrapped key") {
 }
 
 SCENARIO("a wrapped key with one bit changed is refused") {
-    const support::Swtpm swtpm;
+    const Swtpm swtpm;
     imported::Tpm tpm(swtpm.tcti());
     const auto good = wrapped(tpm, "1234");
     for (const std::size_t at :
@@ -97,7 +94,7 @@ SCENARIO("a wrapped key with one bit changed is refused") {
 }
 
 SCENARIO("a wrapped key is an importable key file, and never the same twice") {
-    const support::Swtpm swtpm;
+    const Swtpm swtpm;
     imported::Tpm tpm(swtpm.tcti());
     const auto a = wrapped(tpm, "1234"), b = wrapped(tpm, "1234"), without = wrapped(tpm, "");
     CHECK(a.kind == keyfile::KeyKind::importable);
@@ -112,7 +109,7 @@ SCENARIO("a wrapped key is an importable key file, and never the same twice") {
 }
 
 SCENARIO("what does not fit is not wrapped") {
-    const support::Swtpm swtpm;
+    const Swtpm swtpm;
     imported::Tpm tpm(swtpm.tcti());
     const auto key = key_named("ecdsa-256.openssh");
     const auto area = imported::public_area(key.public_key);

@@ -2,19 +2,18 @@
 
 #include "base/error.hpp"
 #include "os/environment.hpp"
+#include "os/in_process.hpp"
 #include "os/unix_socket.hpp"
-#include "support/catch.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 
 #include <cstdlib>
 #include <fcntl.h>
-#include <functional>
 #include <string>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace sshtpm;
+using namespace support;
 
 namespace {
 
@@ -54,30 +53,12 @@ void pass(Descriptor what, const std::string& path) {
     }
 }
 
-/// Runs in a process of its own, which has descriptor 3 and the environment to itself. @returns its status:
-/// what `run` returns, or 100 and the code of the Error it throws.
-int in_child(const std::function<int()>& run) {
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-        int status = 99;
-        try {
-            status = run();
-        } catch (const Error& error) {
-            status = 100 + static_cast<int>(error.code());
-        }
-        ::_exit(status);
-    }
-    int status = 0;
-    REQUIRE(::waitpid(pid, &status, 0) == pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-constexpr int usage_error = 100 + static_cast<int>(Errc::usage);
+const int usage_error = status_of_error(Errc::usage);
 
 int status_of(
     Descriptor what, const char* count, std::function<int()> after = [] { return 0; }) {
-    const support::TempFolder folder;
-    return in_child([&] {
+    const TempFolder folder;
+    return in_process([&] {
         pass(what, (folder / "socket").string());
         ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
         ::setenv("LISTEN_FDS", count, 1);
@@ -113,7 +94,7 @@ TEST_CASE("the variables are gone afterwards: a child must not take them for its
 }
 
 TEST_CASE("without LISTEN_FDS there is no such socket") {
-    CHECK(in_child([] {
+    CHECK(in_process([] {
               ::unsetenv("LISTEN_FDS");
               ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
               return os::activated_socket() ? 1 : 0;
@@ -130,18 +111,18 @@ TEST_CASE("another number of sockets than one is refused") {
 TEST_CASE("sockets for another process are refused, and its variables are taken away all the same") {
     for (const char* pid : {"1", "", "0", "-1", "x"}) {
         INFO(pid);
-        CHECK(in_child([&] {
+        CHECK(in_process([&] {
                   ::setenv("LISTEN_PID", pid, 1);
                   ::setenv("LISTEN_FDS", "1", 1);
                   try {
                       os::activated_socket();
                   } catch (const Error& error) {
-                      return os::variable("LISTEN_FDS") ? 1 : 100 + static_cast<int>(error.code());
+                      return os::variable("LISTEN_FDS") ? 1 : status_of_error(error.code());
                   }
                   return 0;
               }) == usage_error);
     }
-    CHECK(in_child([] {
+    CHECK(in_process([] {
               ::unsetenv("LISTEN_PID");
               ::setenv("LISTEN_FDS", "1", 1);
               os::activated_socket();

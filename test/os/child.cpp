@@ -13,21 +13,7 @@
 #include <unistd.h>
 
 using namespace sshtpm;
-
-namespace {
-
-std::string read_all(int fd) {
-    std::string out;
-    std::array<char, 256> chunk{};
-    for (;;) {
-        const auto got = ::read(fd, chunk.data(), chunk.size());
-        if (got <= 0)
-            return out;
-        out.append(chunk.data(), static_cast<std::size_t>(got));
-    }
-}
-
-} // namespace
+using namespace support;
 
 TEST_CASE("a child's output is read from its pipe and its exit status is told") {
     os::Child child({"sh", "-c", "echo \"$GREETING $1\"; exit 3", "sh", "world"}, {"GREETING=hello"});
@@ -38,7 +24,7 @@ TEST_CASE("a child's output is read from its pipe and its exit status is told") 
 }
 
 TEST_CASE("a variable can be kept from a child") {
-    const support::Variable inherited("SSH_TPM_TEST_A", "ours");
+    const Variable inherited("SSH_TPM_TEST_A", "ours");
     os::Child with({"sh", "-c", "echo \"<${SSH_TPM_TEST_A-none}>\""}, {});
     CHECK(read_all(with.output()) == "<ours>\n");
     os::Child without({"sh", "-c", "echo \"<${SSH_TPM_TEST_A-none}>\""}, {"SSH_TPM_TEST_A"});
@@ -63,7 +49,7 @@ TEST_CASE("a child ended by a signal has 128 and the signal as its status") {
 }
 
 TEST_CASE("a child whose status the system does not keep has not succeeded") {
-    CHECK(support::in_process([] {
+    CHECK(in_process([] {
               ::signal(SIGCHLD, SIG_IGN);
               os::Child child({"head", "-c", "1000000", "/dev/zero"}, {}); // until its output is read
               read_all(child.output());
@@ -72,9 +58,8 @@ TEST_CASE("a child whose status the system does not keep has not succeeded") {
 }
 
 TEST_CASE("a child has all signals at their defaults and none blocked, whatever we have") {
-    std::array<int, 2> pipe{};
-    REQUIRE(::pipe(pipe.data()) == 0);
-    const int status = support::in_process([&] {
+    Pipe said;
+    const int status = in_process([&] {
         sigset_t all;
         sigfillset(&all);
         ::sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -82,14 +67,12 @@ TEST_CASE("a child has all signals at their defaults and none blocked, whatever 
             if (number != SIGCHLD)
                 ::signal(number, SIG_IGN);
         os::Child child({"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"}, {});
-        const auto output = read_all(child.output());
-        return ::write(pipe[1], output.data(), output.size()) > 0 ? child.wait() : 1;
+        said.say(read_all(child.output()));
+        return child.wait();
     });
-    ::close(pipe[1]);
     CHECK(status == 0);
     // 32 and 33 are glibc's own: posix_spawn has them ignored.
-    CHECK(read_all(pipe[0]) == "SigBlk:\t0000000000000000\nSigIgn:\t0000000180000000\n");
-    ::close(pipe[0]);
+    CHECK(said.heard() == "SigBlk:\t0000000000000000\nSigIgn:\t0000000180000000\n");
 }
 
 TEST_CASE("a program that is not there is an error") {

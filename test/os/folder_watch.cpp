@@ -2,9 +2,8 @@
 
 #include "base/error.hpp"
 #include "base/staged_file.hpp"
-#include "support/catch.hpp"
-#include "support/files.hpp"
-#include "support/temp_folder.hpp"
+#include "os/in_process.hpp"
+#include "support/test.hpp"
 
 #include <fcntl.h>
 #include <filesystem>
@@ -12,13 +11,12 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace sshtpm;
+using namespace support;
 namespace fs = std::filesystem;
 using os::FolderWatch;
-using support::put;
 
 namespace {
 
@@ -37,7 +35,7 @@ bool told(FolderWatch& watch) {
 } // namespace
 
 TEST_CASE("a key file that appears, changes, gets a new name or goes is told") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     FolderWatch watch(folder.path());
     CHECK_FALSE(watch.drain());
     put(folder / "id.tpm");
@@ -53,7 +51,7 @@ TEST_CASE("a key file that appears, changes, gets a new name or goes is told") {
 }
 
 TEST_CASE("a key file that is written whole, under another name first, is told") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     FolderWatch watch(folder.path());
     write_file(folder / "id.tpm", bytes_of("x"), 0600, Existing::replace);
     CHECK(told(watch));
@@ -62,7 +60,7 @@ TEST_CASE("a key file that is written whole, under another name first, is told")
 }
 
 TEST_CASE("a certificate is told, and other files are not") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     FolderWatch watch(folder.path());
     put(folder / "id-cert.pub");
     CHECK(told(watch));
@@ -84,7 +82,7 @@ TEST_CASE("names are told apart by their ends") {
 }
 
 TEST_CASE("a link to a key is told when it is made and when it is replaced") {
-    const support::TempFolder folder, elsewhere;
+    const TempFolder folder, elsewhere;
     put(elsewhere / "key");
     FolderWatch watch(folder.path());
     fs::create_symlink(elsewhere / "key", folder / "id.tpm");
@@ -95,7 +93,7 @@ TEST_CASE("a link to a key is told when it is made and when it is replaced") {
 }
 
 TEST_CASE("a folder that is not there yet is told when it appears, and so are its files") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     FolderWatch watch(folder / "a" / "b" / "keys");
     CHECK_FALSE(watch.drain());
     fs::create_directory(folder / "a");
@@ -109,7 +107,7 @@ TEST_CASE("a folder that is not there yet is told when it appears, and so are it
 }
 
 TEST_CASE("files that appear together with their folder need no event of their own") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     FolderWatch watch(folder / "a" / "keys");
     fs::create_directories(folder / "a" / "keys");
     put(folder / "a" / "keys" / "id.tpm");
@@ -119,7 +117,7 @@ TEST_CASE("files that appear together with their folder need no event of their o
 }
 
 TEST_CASE("a folder may be deleted and made anew, more than once") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     fs::create_directory(folder / "keys");
     FolderWatch watch(folder / "keys");
     for (int round = 0; round < 3; ++round) {
@@ -138,7 +136,7 @@ TEST_CASE("a folder may be deleted and made anew, more than once") {
 }
 
 TEST_CASE("a folder that is moved away is left, and the one that takes its name is watched") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     fs::create_directories(folder / "home" / "keys");
     FolderWatch watch(folder / "home" / "keys");
     fs::rename(folder / "home" / "keys", folder / "home" / "old");
@@ -156,7 +154,7 @@ TEST_CASE("a folder that is moved away is left, and the one that takes its name 
 }
 
 TEST_CASE("a folder that somebody still uses is told when it is deleted") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     fs::create_directory(folder / "keys");
     FolderWatch watch(folder / "keys");
     const UniqueFd user(::open((folder / "keys").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -169,7 +167,7 @@ TEST_CASE("a folder that somebody still uses is told when it is deleted") {
 }
 
 TEST_CASE("a link on the way that leads elsewhere now is told") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     for (const char* name : {"one", "two"})
         fs::create_directory(folder / name);
     fs::create_directory_symlink("one", folder / "keys");
@@ -186,7 +184,7 @@ TEST_CASE("a link on the way that leads elsewhere now is told") {
 }
 
 TEST_CASE("a file where the folder should be is no folder, and no fault") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     put(folder / "keys");
     FolderWatch watch(folder / "keys");
     fs::remove(folder / "keys");
@@ -198,7 +196,7 @@ TEST_CASE("a file where the folder should be is no folder, and no fault") {
 }
 
 TEST_CASE("a path that ends in a slash, or has dots, names the same folder") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     fs::create_directory(folder / "keys");
     FolderWatch slash(folder.path().string() + "/keys/"), dots(folder.path().string() + "/./keys/../keys");
     put(folder / "keys" / "id.tpm");
@@ -207,7 +205,7 @@ TEST_CASE("a path that ends in a slash, or has dots, names the same folder") {
 }
 
 TEST_CASE("the permissions of the folder itself are told: it may be readable now") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     fs::create_directory(folder / "keys");
     FolderWatch watch(folder / "keys");
     fs::permissions(folder / "keys", fs::perms::owner_all);
@@ -215,7 +213,7 @@ TEST_CASE("the permissions of the folder itself are told: it may be readable now
 }
 
 TEST_CASE("events that were too many to be kept are told as a change") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     FolderWatch watch(folder.path());
     std::size_t most = 0;
     std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> most;
@@ -230,22 +228,14 @@ TEST_CASE("events that were too many to be kept are told as a change") {
 }
 
 TEST_CASE("without descriptors for it, a watch is an error") {
-    const support::TempFolder folder;
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-        rlimit limit{};
-        ::getrlimit(RLIMIT_NOFILE, &limit);
-        const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
-        ::setrlimit(RLIMIT_NOFILE, &none);
-        try {
-            const FolderWatch watch(folder.path());
-            ::_exit(1);
-        } catch (const Error& error) {
-            ::setrlimit(RLIMIT_NOFILE, &limit); // the sanitizer needs one to look at the error
-            ::_exit(error.code() == Errc::io ? 0 : 2);
-        }
-    }
-    int status = 0;
-    REQUIRE(::waitpid(pid, &status, 0) == pid);
-    CHECK(status == 0);
+    const TempFolder folder;
+    CHECK(in_process([&] {
+              rlimit limit{};
+              ::getrlimit(RLIMIT_NOFILE, &limit);
+              const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+              ::setrlimit(RLIMIT_NOFILE, &none);
+              const auto refused = refusal([&] { const FolderWatch watch(folder.path()); });
+              ::setrlimit(RLIMIT_NOFILE, &limit); // the sanitizer needs one to look at the error
+              return refused == Errc::io ? 0 : 1;
+          }) == 0);
 }

@@ -2,8 +2,7 @@
 
 #include "os/environment.hpp"
 #include "os/unix_socket.hpp"
-#include "support/catch.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 #include "support/variable.hpp"
 
 #include <array>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 using namespace sshtpm;
+using namespace support;
 using namespace std::chrono_literals;
 
 namespace {
@@ -42,7 +42,7 @@ std::string own_pid() {
 
 void speak(const std::string& name) {
     const Manager manager(name);
-    const support::Variable variable("NOTIFY_SOCKET", name.c_str());
+    const Variable variable("NOTIFY_SOCKET", name.c_str());
     const auto notifier = os::Notifier::from_environment();
     REQUIRE(notifier);
     notifier.ready("Serving 2 keys");
@@ -59,7 +59,7 @@ void speak(const std::string& name) {
 } // namespace
 
 TEST_CASE("a service manager hears each message, in a datagram of its own") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     speak((folder / "notify").string());
 }
 
@@ -68,11 +68,11 @@ TEST_CASE("an abstract socket is written with an @") {
 }
 
 TEST_CASE("the variables are gone afterwards: no child speaks in this process's name") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const Manager manager((folder / "notify").string());
-    const support::Variable socket("NOTIFY_SOCKET", (folder / "notify").c_str());
-    const support::Variable interval("WATCHDOG_USEC", "2000000");
-    const support::Variable process("WATCHDOG_PID", own_pid().c_str());
+    const Variable socket("NOTIFY_SOCKET", (folder / "notify").c_str());
+    const Variable interval("WATCHDOG_USEC", "2000000");
+    const Variable process("WATCHDOG_PID", own_pid().c_str());
     const auto notifier = os::Notifier::from_environment();
     CHECK(notifier.watchdog() == 2s);
     for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
@@ -81,11 +81,11 @@ TEST_CASE("the variables are gone afterwards: no child speaks in this process's 
 }
 
 TEST_CASE("without a socket nobody is told, and no watchdog is fed") {
-    const support::Variable interval("WATCHDOG_USEC", "2000000");
+    const Variable interval("WATCHDOG_USEC", "2000000");
     const os::Notifier silent;
     for (const char* name : {"", "notify", "@", "/", "vsock:2:1234"}) {
         INFO(name);
-        const support::Variable socket("NOTIFY_SOCKET", name);
+        const Variable socket("NOTIFY_SOCKET", name);
         const auto notifier = os::Notifier::from_environment();
         CHECK_FALSE(notifier);
         CHECK_FALSE(notifier.watchdog());
@@ -95,9 +95,9 @@ TEST_CASE("without a socket nobody is told, and no watchdog is fed") {
 }
 
 TEST_CASE("a manager that is not there, or does not read, costs nothing but the message") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto path = (folder / "notify").string();
-    const support::Variable absent("NOTIFY_SOCKET", path.c_str());
+    const Variable absent("NOTIFY_SOCKET", path.c_str());
     const auto notifier = os::Notifier::from_environment();
     notifier.ready("nobody there");
     const Manager deaf(path);

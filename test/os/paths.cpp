@@ -1,14 +1,13 @@
 #include "os/paths.hpp"
 
-#include "support/catch.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 #include "support/variable.hpp"
 
 #include <filesystem>
 #include <unistd.h>
 
 using namespace sshtpm;
-using support::Variable;
+using namespace support;
 
 TEST_CASE("SSH_TPM_AUTH_SOCK names the socket before anything else") {
     const Variable socket("SSH_TPM_AUTH_SOCK", "/a/socket"), runtime("XDG_RUNTIME_DIR", "/run/somewhere");

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <exception>
 #include <functional>
+#include <map>
 #include <optional>
 #include <poll.h>
 #include <pty.h>
@@ -76,83 +77,77 @@ void say(std::string_view text) {
     [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, text.data(), text.size());
 }
 
-/// Asks, and shows what came of it as "[name: answer]"; then calls `after`.
-void ask(
-    asio::io_context& loop, prompt::Prompter& prompter, const std::string& name,
-    asio::cancellation_signal& cancel, const std::function<void()>& after = [] {}) {
-    const auto show = [name, after](const std::exception_ptr& failure, const std::optional<Secret>& answer) {
-        say("[" + name + ": " +
-            (failure  ? "taken back"
-             : answer ? std::string(text_of(answer->view()))
-                      : "nothing") +
-            "]\n");
-        after();
-    };
-    asio::co_spawn(loop, prompter.ask(name + "? "), asio::bind_cancellation_slot(cancel.slot(), show));
-}
+/// A loop with a prompter in it, and its questions.
+struct Asking {
+    std::map<std::string, asio::cancellation_signal> cancel;
+    asio::io_context loop;
+    std::optional<prompt::Prompter> prompter{loop.get_executor()};
 
-void take_back(asio::cancellation_signal& question) {
-    question.emit(asio::cancellation_type::terminal);
+    /// Asks, and shows what came of it as "[name: answer]"; then calls `after`.
+    void ask(
+        const std::string& name, const std::function<void()>& after = [] {}) {
+        const auto show = [name, after](const std::exception_ptr& failure,
+                                        const std::optional<Secret>& answer) {
+            say("[" + name + ": " +
+                (failure  ? "taken back"
+                 : answer ? std::string(text_of(answer->view()))
+                          : "nothing") +
+                "]\n");
+            after();
+        };
+        asio::co_spawn(loop, prompter->ask(name + "? "),
+                       asio::bind_cancellation_slot(cancel[name].slot(), show));
+    }
+    void take_back(const std::string& name) { cancel[name].emit(asio::cancellation_type::terminal); }
+};
+
+/// What the terminal shows of a process that asks so, and then runs its loop.
+std::string shown_of(const std::function<void(Asking&)>& ask, const std::vector<Typed>& person) {
+    return on_terminal(
+        [&] {
+            Asking asking;
+            ask(asking);
+            asking.loop.run();
+        },
+        person);
 }
 
 } // namespace
 
 TEST_CASE("a question is put on the terminal, and its answer is not shown") {
-    const auto shown = on_terminal(
-        [] {
-            asio::io_context loop;
-            prompt::Prompter prompter(loop.get_executor());
-            asio::cancellation_signal cancel;
-            ask(loop, prompter, "one", cancel);
-            loop.run();
-        },
-        {{"one? ", "1111\n"}});
+    const auto shown = shown_of([](Asking& asking) { asking.ask("one"); }, {{"one? ", "1111\n"}});
     CHECK(shown == "one? \n[one: 1111]\n");
 }
 
 TEST_CASE("two questions on the terminal are never open at once") {
-    const auto shown = on_terminal(
-        [] {
-            asio::io_context loop;
-            prompt::Prompter prompter(loop.get_executor());
-            std::array<asio::cancellation_signal, 3> cancel;
-            ask(loop, prompter, "one", cancel[0]);
-            ask(loop, prompter, "two", cancel[1]);
-            ask(loop, prompter, "three", cancel[2]);
-            loop.run();
+    const auto shown = shown_of(
+        [](Asking& asking) {
+            for (const auto* name : {"one", "two", "three"})
+                asking.ask(name);
         },
         {{"one? ", "1111\n"}, {"two? ", "2222\n"}, {"three? ", "3333\n"}});
     CHECK(shown == "one? \n[one: 1111]\ntwo? \n[two: 2222]\nthree? \n[three: 3333]\n");
 }
 
 TEST_CASE("a question that is taken back while it waits is never shown, and the next one gets its turn") {
-    const auto shown = on_terminal(
-        [] {
-            asio::io_context loop;
-            prompt::Prompter prompter(loop.get_executor());
-            std::array<asio::cancellation_signal, 3> cancel;
-            ask(loop, prompter, "one", cancel[0]);
-            ask(loop, prompter, "two", cancel[1]);
-            ask(loop, prompter, "three", cancel[2]);
-            loop.poll(); // "one" is shown
-            take_back(cancel[1]);
-            loop.run();
+    const auto shown = shown_of(
+        [](Asking& asking) {
+            for (const auto* name : {"one", "two", "three"})
+                asking.ask(name);
+            asking.loop.poll(); // "one" is shown
+            asking.take_back("two");
         },
         {{"[two: taken back]\n", "1111\n"}, {"three? ", "3333\n"}});
     CHECK(shown == "one? [two: taken back]\n\n[one: 1111]\nthree? \n[three: 3333]\n");
 }
 
 TEST_CASE("a question that is taken back while it is shown lets the next one in") {
-    const auto shown = on_terminal(
-        [] {
-            asio::io_context loop;
-            prompt::Prompter prompter(loop.get_executor());
-            std::array<asio::cancellation_signal, 2> cancel;
-            ask(loop, prompter, "one", cancel[0]);
-            ask(loop, prompter, "two", cancel[1]);
-            loop.poll(); // "one" is shown
-            take_back(cancel[0]);
-            loop.run();
+    const auto shown = shown_of(
+        [](Asking& asking) {
+            asking.ask("one");
+            asking.ask("two");
+            asking.loop.poll(); // "one" is shown
+            asking.take_back("one");
         },
         {{"two? ", "2222\n"}});
     CHECK(shown.starts_with("one? \n"));
@@ -161,16 +156,12 @@ TEST_CASE("a question that is taken back while it is shown lets the next one in"
 }
 
 TEST_CASE("a question that is taken back just as its turn comes gives the turn on") {
-    const auto shown = on_terminal(
-        [] {
-            asio::io_context loop;
-            prompt::Prompter prompter(loop.get_executor());
-            std::array<asio::cancellation_signal, 3> cancel;
+    const auto shown = shown_of(
+        [](Asking& asking) {
             // The turn of "two" is granted when "one" gives its own back, and its coroutine has not run yet.
-            ask(loop, prompter, "one", cancel[0], [&] { take_back(cancel[1]); });
-            ask(loop, prompter, "two", cancel[1]);
-            ask(loop, prompter, "three", cancel[2]);
-            loop.run();
+            asking.ask("one", [&] { asking.take_back("two"); });
+            asking.ask("two");
+            asking.ask("three");
         },
         {{"one? ", "1111\n"}, {"three? ", "3333\n"}});
     CHECK(shown.find("[two: 3333]") == std::string::npos);
@@ -178,17 +169,13 @@ TEST_CASE("a question that is taken back just as its turn comes gives the turn o
 }
 
 TEST_CASE("a loop that ends takes open and waiting questions with it") {
-    const auto shown = on_terminal(
-        [] {
-            std::array<asio::cancellation_signal, 2> cancel;
-            asio::io_context loop;
-            {
-                prompt::Prompter prompter(loop.get_executor());
-                ask(loop, prompter, "one", cancel[0]);
-                ask(loop, prompter, "two", cancel[1]);
-            } // the questions outlive it
-            loop.poll();
-            loop.stop();
+    const auto shown = shown_of(
+        [](Asking& asking) {
+            asking.ask("one");
+            asking.ask("two");
+            asking.prompter.reset(); // the questions outlive it
+            asking.loop.poll();
+            asking.loop.stop();
         },
         {});
     CHECK(shown == "one? \n");

@@ -1,12 +1,12 @@
 #include "protocol/bound_sessions.hpp"
 
 #include "protocol/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::protocol;
 
 namespace {
@@ -44,7 +44,7 @@ TEST_CASE("a session-bind of ssh is the host key, the session, the signature and
 }
 
 TEST_CASE("every truncation of a session-bind is refused") {
-    CHECK(support::accepted_prefixes(body(vectors::session_bind("login-direct-1-1")), read_bind).empty());
+    CHECK(accepted_prefixes(body(vectors::session_bind("login-direct-1-1")), read_bind).empty());
 }
 
 TEST_CASE("bytes after a session-bind are left alone") {
@@ -60,7 +60,7 @@ TEST_CASE("a session id has 1 to 128 bytes") {
     for (const auto& [size, accepted] : {std::pair(0, false), {1, true}, {128, true}, {129, false}}) {
         request.session_id.assign(static_cast<std::size_t>(size), 1);
         INFO(size);
-        CHECK(support::refusal([&] { read_bind(body(request)); }).has_value() != accepted);
+        CHECK(refusal([&] { read_bind(body(request)); }).has_value() != accepted);
     }
 }
 

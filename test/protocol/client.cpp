@@ -3,10 +3,7 @@
 #include "base/error.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/refusal.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
@@ -16,6 +13,7 @@
 #include <unistd.h>
 
 using namespace sshtpm;
+using namespace support;
 
 namespace {
 
@@ -95,7 +93,7 @@ using Errors = std::optional<Errc>;
 template <class Ask>
 Errors refusal_of(ByteView message, Ask&& ask) {
     auto agent = answered(message);
-    return support::refusal([&] { ask(agent.client); });
+    return refusal([&] { ask(agent.client); });
 }
 
 const auto list = [](protocol::Client& client) { client.list(); };
@@ -133,7 +131,7 @@ TEST_CASE("a signature by another algorithm than asked for is refused") {
 
 TEST_CASE("a key of a TPM is added with the bytes that the Go program sends") {
     auto agent = answered(yes);
-    agent.client.add_tpm_key(support::data_text("keyfile/go-ec-p256.tpm"), {},
+    agent.client.add_tpm_key(data_text("keyfile/go-ec-p256.tpm"), {},
                              {.lifetime = {}, .confirm = true, .destinations = {}});
     CHECK(agent.request() == vectors::message("tpm-add-key"));
 }
@@ -248,12 +246,12 @@ TEST_CASE("a stream that ends or lies about its length is refused") {
     const auto whole = protocol::framed(list_of_two());
     for (std::size_t length = 0; length < whole.size(); ++length) {
         Answered agent(ByteView(whole).first(length));
-        if (support::refusal([&] { agent.client.list(); }) != Errc::io)
+        if (refusal([&] { agent.client.list(); }) != Errc::io)
             FAIL("taken with " << length << " bytes");
     }
     for (const Bytes& header : {Bytes{0, 0, 0, 0}, Bytes{0, 4, 0, 1}, Bytes{255, 255, 255, 255}}) {
         Answered agent(header);
-        CHECK(support::refusal([&] { agent.client.list(); }) == Errc::malformed);
+        CHECK(refusal([&] { agent.client.list(); }) == Errc::malformed);
     }
 }
 
@@ -271,15 +269,14 @@ TEST_CASE("an answer that comes byte by byte is read") {
 
 TEST_CASE("a request that no agent takes is not sent") {
     auto agent = answered(yes);
-    CHECK(support::refusal([&] { agent.client.request(Bytes(protocol::max_message + 1, 1)); }) ==
-          Errc::unsupported);
+    CHECK(refusal([&] { agent.client.request(Bytes(protocol::max_message + 1, 1)); }) == Errc::unsupported);
     agent.client.remove(key_blob());
     CHECK(agent.request().front() == 18);
 }
 
 TEST_CASE("an agent that is not there is an error with its reason") {
-    const support::TempFolder folder;
-    CHECK(support::refusal([&] { protocol::Client client(folder / "none"); }) == Errc::not_found);
-    CHECK(support::refusal([&] { protocol::Client client(folder.path()); }).has_value());
-    CHECK(support::refusal([&] { protocol::Client client(std::string(200, 'x')); }) == Errc::usage);
+    const TempFolder folder;
+    CHECK(refusal([&] { protocol::Client client(folder / "none"); }) == Errc::not_found);
+    CHECK(refusal([&] { protocol::Client client(folder.path()); }).has_value());
+    CHECK(refusal([&] { protocol::Client client(std::string(200, 'x')); }) == Errc::usage);
 }

@@ -2,16 +2,13 @@
 
 #include "protocol/parse.hpp"
 #include "protocol/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::protocol;
-using support::refusal;
-using support::unhex;
 
 namespace {
 
@@ -193,14 +190,13 @@ TEST_CASE("there are one to 1024 destinations") {
 }
 
 TEST_CASE("every truncation of a constraint is refused") {
-    CHECK(support::accepted_prefixes(unhex("01 00000e10"), read_all) == std::vector<std::size_t>{0});
-    CHECK(support::accepted_prefixes(DestinationFields().constraint(), read_all) ==
-          std::vector<std::size_t>{0});
+    CHECK(accepted_prefixes(unhex("01 00000e10"), read_all) == std::vector<std::size_t>{0});
+    CHECK(accepted_prefixes(DestinationFields().constraint(), read_all) == std::vector<std::size_t>{0});
 }
 
 TEST_CASE("every truncation inside a destination is refused") {
     const auto whole = DestinationFields().bytes();
-    CHECK(support::accepted_prefixes(whole, [](ByteView prefix) {
+    CHECK(accepted_prefixes(whole, [](ByteView prefix) {
               read_all(extended("restrict-destination-v00@openssh.com", prefix));
           }).empty());
 }

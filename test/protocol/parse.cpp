@@ -1,14 +1,12 @@
 #include "protocol/parse.hpp"
 
 #include "protocol/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "wire/writer.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::protocol;
-using support::refusal;
 
 namespace {
 
@@ -33,8 +31,8 @@ Bytes try_pin_message(std::string_view pin) {
 }
 
 /// Of a message that stands in a frame: never empty.
-std::vector<std::size_t> accepted_prefixes(ByteView message) {
-    auto accepted = support::accepted_prefixes(message, [](ByteView prefix) {
+std::vector<std::size_t> accepted_messages(ByteView message) {
+    auto accepted = accepted_prefixes(message, [](ByteView prefix) {
         if (prefix.empty())
             throw Error(Errc::malformed, "the frame buffer gives no empty message");
         parse_request(prefix);
@@ -142,7 +140,7 @@ TEST_CASE("a session-bind that does not parse is told from one that does") {
 TEST_CASE("tpm-add-key of the Go program is a key file, a certificate and constraints") {
     const auto request = parse_request(vectors::message("tpm-add-key"));
     const auto& add = std::get<TpmAddKey>(request);
-    CHECK(add.key_file == support::data_text("keyfile/go-ec-p256.tpm"));
+    CHECK(add.key_file == data_text("keyfile/go-ec-p256.tpm"));
     CHECK(add.certificate.empty());
     CHECK(add.constraints == Constraints{.confirm = true});
 }
@@ -202,14 +200,14 @@ TEST_CASE("every truncation of a message is refused") {
           tpm_add_key(17, "TPMKEY", "pem"), vectors::message("add-rsa"),
           vectors::message("add-certificate-1"), vectors::message("add-certificate-2")}) {
         INFO(hex(message));
-        CHECK(accepted_prefixes(message).empty());
+        CHECK(accepted_messages(message).empty());
     }
 }
 
 TEST_CASE("a truncated key is refused, but where its constraints begin") {
     const auto message = vectors::message("add-lifetime-confirm");
     const auto without = message.size() - 6; // 02, 01 and four bytes
-    const auto accepted = accepted_prefixes(message);
+    const auto accepted = accepted_messages(message);
     CHECK(accepted.size() == 2);
     CHECK(accepted.front() == without);
 }

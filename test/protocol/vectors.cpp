@@ -2,14 +2,14 @@
 
 #include "base/base64.hpp"
 #include "protocol/parse.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
+#include "support/test.hpp"
 
 #include <map>
 #include <sstream>
 #include <stdexcept>
 
 using namespace sshtpm;
+using namespace support;
 
 namespace vectors {
 
@@ -20,10 +20,10 @@ using Messages = std::vector<std::pair<std::string, Bytes>>;
 /// Read once: some tests ask for a message a thousand times.
 const Messages& all_messages() {
     static const Messages all = [] {
-        std::istringstream text(support::data_text("protocol/messages.txt"));
+        std::istringstream text(data_text("protocol/messages.txt"));
         Messages out;
         for (std::string name, digits; text >> name >> digits;)
-            out.emplace_back(name, support::unhex(digits));
+            out.emplace_back(name, unhex(digits));
         return out;
     }();
     return all;
@@ -32,7 +32,7 @@ const Messages& all_messages() {
 /// The blobs of the keys, each a line "name type base64".
 const std::map<std::string, Bytes, std::less<>>& all_keys() {
     static const auto all = [] {
-        std::istringstream text(support::data_text("protocol/keys.txt"));
+        std::istringstream text(data_text("protocol/keys.txt"));
         std::map<std::string, Bytes, std::less<>> out;
         for (std::string name, type, blob; text >> name >> type >> blob;)
             out.emplace(name, base64_decode(blob));

@@ -2,19 +2,16 @@
 
 #include "base/base64.hpp"
 #include "ssh/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using ssh::AuthorizedKey;
-using support::refusal;
 
 namespace {
 
 /// "ssh-rsa" and a byte more: the blob is not looked into.
-const std::string line_of_type = "ssh-rsa " + base64_encode(support::unhex("00000007 7373682d727361 ff"));
+const std::string line_of_type = "ssh-rsa " + base64_encode(unhex("00000007 7373682d727361 ff"));
 
 } // namespace
 
@@ -104,10 +101,10 @@ TEST_CASE("a comment that would break its line is refused in both directions") {
 }
 
 TEST_CASE("every prefix of a line that loses a part of its key is refused") {
-    const auto line = support::data_text("ssh/ecdsa-256.pub");
+    const auto line = data_text("ssh/ecdsa-256.pub");
     const auto key = AuthorizedKey::parse(line);
     const auto end_of_key = line.find(' ', line.find(' ') + 1);
-    const auto accepted = support::accepted_prefixes(bytes_of(line).first(end_of_key), [&](ByteView prefix) {
+    const auto accepted = accepted_prefixes(bytes_of(line).first(end_of_key), [&](ByteView prefix) {
         // A cut at a multiple of four letters leaves good base64, of a blob that has lost its end.
         if (AuthorizedKey::parse(text_of(prefix)).blob != key.blob)
             ssh::PublicKey::from_blob(AuthorizedKey::parse(text_of(prefix)).blob);

@@ -2,15 +2,13 @@
 
 #include "ssh/fingerprint.hpp"
 #include "ssh/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::ssh;
-using support::refusal;
 
 namespace {
 
@@ -65,6 +63,11 @@ Bytes changed(Change&& change) {
     return fields.blob();
 }
 
+template <class Change>
+std::optional<Errc> refused_after(Change&& change) {
+    return refusal(Certificate::from_blob, changed(change));
+}
+
 /// A list of strings, as principals are written.
 std::string list(std::size_t count, const std::string& item) {
     wire::Writer writer;
@@ -117,7 +120,7 @@ TEST_CASE("every prefix of a certificate is refused, and so is a byte behind it"
     for (const auto name : vectors::held_keys) {
         for (const auto* role : {"-user-cert", "-host-cert"}) {
             auto blob = vectors::blob(std::string(name) + role);
-            CHECK(support::accepted_prefixes(blob, Certificate::from_blob).empty());
+            CHECK(accepted_prefixes(blob, Certificate::from_blob).empty());
             blob.push_back(0);
             CHECK(refusal(Certificate::from_blob, blob) == Errc::malformed);
         }
@@ -134,40 +137,30 @@ TEST_CASE("a certificate of a key that the agent cannot hold is unsupported, and
 
 TEST_CASE("fields that mean nothing to an agent may hold anything") {
     CHECK_FALSE(refusal(Certificate::from_blob, changed([](CertificateFields&) {})));
-    CHECK_FALSE(
-        refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.nonce.clear(); })));
-    CHECK_FALSE(refusal(Certificate::from_blob,
-                        changed([](CertificateFields& fields) { fields.reserved = "anything"; })));
-    CHECK_FALSE(
-        refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.key_id.clear(); })));
-    CHECK(Certificate::from_blob(changed([](CertificateFields& fields) {
-              fields.key_id = "a\x1b[2J";
-          })).key_id == "a\x1b[2J");
+    CHECK_FALSE(refused_after([](auto& f) { f.nonce.clear(); }));
+    CHECK_FALSE(refused_after([](auto& f) { f.reserved = "anything"; }));
+    CHECK_FALSE(refused_after([](auto& f) { f.key_id.clear(); }));
+    CHECK(Certificate::from_blob(changed([](auto& f) { f.key_id = "a\x1b[2J"; })).key_id == "a\x1b[2J");
 }
 
 TEST_CASE("a certificate that is neither a user's nor a host's is refused") {
     for (const std::uint32_t role : {0U, 3U, 0x01000000U, 0xffffffffU})
-        CHECK(refusal(Certificate::from_blob,
-                      changed([&](CertificateFields& fields) { fields.role = role; })) == Errc::malformed);
+        CHECK(refused_after([&](auto& f) { f.role = role; }) == Errc::malformed);
 }
 
 TEST_CASE("the certified key is checked as any other") {
-    CHECK(refusal(Certificate::from_blob,
-                  changed([](CertificateFields& fields) { fields.curve = "nistp384"; })) == Errc::malformed);
-    CHECK(refusal(Certificate::from_blob,
-                  changed([](CertificateFields& fields) { fields.point.back() ^= 1; })) == Errc::malformed);
-    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.point.clear(); })) ==
-          Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.curve = "nistp384"; }) == Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.point.back() ^= 1; }) == Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.point.clear(); }) == Errc::malformed);
     for (const auto name : curve_keys)
-        CHECK((refusal(Certificate::from_blob, changed([&](CertificateFields& fields) {
-                           fields.name = info(vectors::key(name).type()).certificate_name;
-                       }))
-                   .has_value()) == (name != "ecdsa-256"));
+        CHECK((refused_after([&](auto& f) {
+                   f.name = info(vectors::key(name).type()).certificate_name;
+               }).has_value()) == (name != "ecdsa-256"));
 }
 
 TEST_CASE("a certificate has at most 256 principals") {
     const auto with = [](std::size_t count, const std::string& name) {
-        return changed([&](CertificateFields& fields) { fields.principals = list(count, name); });
+        return changed([&](auto& f) { f.principals = list(count, name); });
     };
     CHECK(Certificate::from_blob(with(0, "")).principals.empty());
     CHECK(Certificate::from_blob(with(256, "p")).principals.size() == 256);
@@ -176,16 +169,11 @@ TEST_CASE("a certificate has at most 256 principals") {
 }
 
 TEST_CASE("a list that ends within an item is refused") {
-    const auto cut = text(support::unhex("00000005 61626364"));
-    CHECK(refusal(Certificate::from_blob,
-                  changed([&](CertificateFields& fields) { fields.principals = cut; })) == Errc::malformed);
-    CHECK(refusal(Certificate::from_blob, changed([&](CertificateFields& fields) {
-                      fields.critical_options = cut;
-                  })) == Errc::malformed);
-    CHECK(refusal(Certificate::from_blob,
-                  changed([&](CertificateFields& fields) { fields.extensions = cut; })) == Errc::malformed);
-    CHECK(refusal(Certificate::from_blob,
-                  changed([](CertificateFields& fields) { fields.principals += '\0'; })) == Errc::malformed);
+    const auto cut = text(unhex("00000005 61626364"));
+    CHECK(refused_after([&](auto& f) { f.principals = cut; }) == Errc::malformed);
+    CHECK(refused_after([&](auto& f) { f.critical_options = cut; }) == Errc::malformed);
+    CHECK(refused_after([&](auto& f) { f.extensions = cut; }) == Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.principals += '\0'; }) == Errc::malformed);
 }
 
 TEST_CASE("options and extensions are pairs of a name and its data") {
@@ -194,8 +182,7 @@ TEST_CASE("options and extensions are pairs of a name and its data") {
     const auto unknown = list(1, "unknown@example.com").append(list(1, "data"));
     for (auto field : {&CertificateFields::critical_options, &CertificateFields::extensions}) {
         const auto with = [&](const std::string& value) {
-            return refusal(Certificate::from_blob,
-                           changed([&](CertificateFields& fields) { fields.*field = value; }));
+            return refused_after([&](auto& f) { f.*field = value; });
         };
         CHECK_FALSE(with(""));
         CHECK_FALSE(with(name + empty));
@@ -207,18 +194,14 @@ TEST_CASE("options and extensions are pairs of a name and its data") {
 }
 
 TEST_CASE("a NUL in a text of a certificate is refused") {
-    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) {
-                      fields.key_id = std::string("a\0b", 3);
-                  })) == Errc::malformed);
-    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) {
-                      fields.principals = list(1, std::string("root\0", 5));
-                  })) == Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.key_id = std::string("a\0b", 3); }) == Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.principals = list(1, std::string("root\0", 5)); }) ==
+          Errc::malformed);
 }
 
 TEST_CASE("the key of the CA is a whole key of a known type and no certificate") {
     const auto signed_by = [](const Bytes& key) {
-        return refusal(Certificate::from_blob,
-                       changed([&](CertificateFields& fields) { fields.signature_key = text(key); }));
+        return refused_after([&](auto& f) { f.signature_key = text(key); });
     };
     for (const auto* name : {"ecdsa-256", "rsa-2048", "ed25519", "dsa"})
         CHECK_FALSE(signed_by(vectors::blob(name)));
@@ -233,16 +216,11 @@ TEST_CASE("the key of the CA is a whole key of a known type and no certificate")
 }
 
 TEST_CASE("a signature that is not even written as one is refused") {
-    CHECK(refusal(Certificate::from_blob,
-                  changed([](CertificateFields& fields) { fields.signature.clear(); })) == Errc::malformed);
-    CHECK(refusal(Certificate::from_blob, changed([](CertificateFields& fields) {
-                      fields.signature.resize(20);
-                  })) == Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.signature.clear(); }) == Errc::malformed);
+    CHECK(refused_after([](auto& f) { f.signature.resize(20); }) == Errc::malformed);
 }
 
 TEST_CASE("whether the CA signed it is the server's question") {
-    CHECK_FALSE(refusal(Certificate::from_blob,
-                        changed([](CertificateFields& fields) { fields.signature.back() ^= 1; })));
-    CHECK_FALSE(
-        refusal(Certificate::from_blob, changed([](CertificateFields& fields) { fields.serial = 7; })));
+    CHECK_FALSE(refused_after([](auto& f) { f.signature.back() ^= 1; }));
+    CHECK_FALSE(refused_after([](auto& f) { f.serial = 7; }));
 }

@@ -3,16 +3,13 @@
 #include "ssh/authorized_key.hpp"
 #include "ssh/randomart.hpp"
 #include "ssh/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::ssh;
-using support::refusal;
 
 namespace {
 
@@ -47,10 +44,10 @@ TEST_CASE("fingerprint and randomart of every type are what ssh-keygen -lv -E md
 }
 
 TEST_CASE("the vectors have every type of OpenSSH 9.2") {
-    const auto text = support::data_text("ssh/all.sha256");
+    const auto text = data_text("ssh/all.sha256");
     for (const auto* label : {"RSA", "DSA", "ECDSA", "ED25519", "ECDSA-SK", "ED25519-SK"}) {
-        CHECK_THAT(text, support::contains("(" + std::string(label) + ")\n"));
-        CHECK_THAT(text, support::contains("(" + std::string(label) + "-CERT)\n"));
+        CHECK_THAT(text, contains("(" + std::string(label) + ")\n"));
+        CHECK_THAT(text, contains("(" + std::string(label) + "-CERT)\n"));
     }
 }
 
@@ -78,9 +75,9 @@ TEST_CASE("a key without a comment says so, and a comment cannot steer the termi
     const auto line = [&](std::string_view comment) {
         return fingerprint_line(blob, comment, FingerprintHash::md5);
     };
-    CHECK_THAT(line(""), support::contains(" no comment (ED25519)"));
-    CHECK_THAT(line("a\x1b[2Jb"), support::contains(" a?[2Jb (ED25519)"));
-    CHECK_THAT(line(std::string(1000, 'x')), support::contains(" " + std::string(1000, 'x') + " (ED25519)"));
+    CHECK_THAT(line(""), contains(" no comment (ED25519)"));
+    CHECK_THAT(line("a\x1b[2Jb"), contains(" a?[2Jb (ED25519)"));
+    CHECK_THAT(line(std::string(1000, 'x')), contains(" " + std::string(1000, 'x') + " (ED25519)"));
 }
 
 TEST_CASE("every prefix of every type is refused") {
@@ -89,7 +86,7 @@ TEST_CASE("every prefix of every type is refused") {
         if (blob.size() > 3000)
             continue; // a 16384 bit modulus adds seconds and no other way to be cut
         INFO(line);
-        CHECK(support::accepted_prefixes(blob, describe).empty());
+        CHECK(accepted_prefixes(blob, describe).empty());
     }
 }
 

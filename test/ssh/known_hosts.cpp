@@ -2,18 +2,17 @@
 
 #include "base/base64.hpp"
 #include "ssh/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::ssh;
 
 namespace {
 
 KnownHost of_row(std::string_view word) {
     const bool is_ca = word.starts_with("ca:");
-    return {.key_blob = support::unhex(word.substr(is_ca ? 3 : 0)), .is_ca = is_ca};
+    return {.key_blob = unhex(word.substr(is_ca ? 3 : 0)), .is_ca = is_ca};
 }
 
 /// "ssh-ed25519 AAAA…"
@@ -28,7 +27,7 @@ std::size_t count(const std::string& text, std::string_view host) {
 } // namespace
 
 TEST_CASE("the keys of a host are those that ssh-add finds") {
-    const auto text = support::data_text("ssh/known_hosts/known_hosts");
+    const auto text = data_text("ssh/known_hosts/known_hosts");
     const auto rows = vectors::lines("known_hosts/found.txt");
     CHECK(rows.size() > 25);
     for (const auto& row : rows) {
@@ -76,7 +75,7 @@ TEST_CASE("a line cut short anywhere gives its key whole or not at all") {
 TEST_CASE("keys of all types that OpenSSH has are given, of others not") {
     for (const auto* const name : {"ecdsa-256", "ecdsa-521", "rsa-2048", "dsa", "ed25519"}) {
         auto blob = vectors::blob(name);
-        const auto type = vectors::words(support::data_text("ssh/" + std::string(name) + ".pub")).at(0);
+        const auto type = vectors::words(data_text("ssh/" + std::string(name) + ".pub")).at(0);
         CHECK(count("a " + type + " " + base64_encode(blob), "a") == 1);
         CHECK(count("a ssh-unknown " + base64_encode(blob), "a") == 0);
         blob.push_back(0);

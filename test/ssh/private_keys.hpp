@@ -66,14 +66,14 @@ inline bool is_encrypted(const std::string& container) {
     return container.ends_with("-encrypted");
 }
 
-inline std::string complaint(const std::string& text, Errc code) {
+inline std::string text_complaint(const std::string& text, Errc code) {
     const auto open = [&] { open_text(text); };
     CHECK(support::refusal(open).value_or(code) == code);
     return support::complaint(open);
 }
 
 inline std::string complaint_about(const std::string& name) {
-    return complaint(text_of_file(name), Errc::unsupported);
+    return text_complaint(text_of_file(name), Errc::unsupported);
 }
 
 /// A character of the base64 text changed into another one of the alphabet.

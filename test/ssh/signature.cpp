@@ -3,19 +3,15 @@
 #include "base/base64.hpp"
 #include "ssh/digest.hpp"
 #include "ssh/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 #include <thread>
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::ssh;
-using support::refusal;
-using support::unhex;
 
 namespace {
 

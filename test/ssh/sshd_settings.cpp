@@ -1,16 +1,16 @@
 #include "ssh/sshd_settings.hpp"
 
 #include "base/error.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
+#include "support/test.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::ssh;
 
 using Paths = std::vector<std::string>;
 
 TEST_CASE("the agent and the host keys are found in what sshd prints") {
-    const auto printed = support::data_text("ssh/sshd_settings/printed");
+    const auto printed = data_text("ssh/sshd_settings/printed");
     const auto settings = parse_sshd_settings(printed);
     CHECK(settings.host_key_agent == "/run/ssh-tpm-agent/agent.sock");
     CHECK(settings.host_keys ==
@@ -51,7 +51,7 @@ TEST_CASE("a second agent is refused, and more host keys than sshd takes") {
 }
 
 TEST_CASE("what was cut off anywhere is parsed or refused, and never read past its end") {
-    const auto printed = support::data_text("ssh/sshd_settings/printed");
+    const auto printed = data_text("ssh/sshd_settings/printed");
     for (std::size_t size = 0; size <= printed.size(); ++size) {
         const std::string cut(printed, 0, size);
         try {

@@ -2,14 +2,14 @@
 
 #include "ssh/certificate.hpp"
 #include "ssh/vectors.hpp"
-#include "support/catch.hpp"
-#include "support/hex.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>
 
 using namespace sshtpm;
+using namespace support;
 using namespace sshtpm::ssh;
 
 namespace {
@@ -29,8 +29,7 @@ std::vector<AgentSignature> agent_signatures() {
     std::vector<AgentSignature> out;
     for (const auto& line : vectors::lines("agent/signatures.txt")) {
         const auto words = vectors::words(line);
-        out.push_back({words.at(0), words.at(1), support::unhex(words.at(2)), support::unhex(words.at(3)),
-                       support::unhex(words.at(4))});
+        out.push_back({words.at(0), words.at(1), unhex(words.at(2)), unhex(words.at(3)), unhex(words.at(4))});
     }
     return out;
 }
@@ -173,10 +172,10 @@ TEST_CASE("an RSA signature without its leading zero bytes is right, as in OpenS
         if (words[0] != "rsa-2048" || !words[3].starts_with("00"))
             continue;
         found = true;
-        const auto value = support::unhex(words[3]);
+        const auto value = unhex(words[3]);
         const auto check = [&](ByteView given) {
             return verify_signature(vectors::blob("rsa-2048"), signature_of("rsa-sha2-256", given),
-                                    support::unhex(words[2]));
+                                    unhex(words[2]));
         };
         CHECK(check(value));
         CHECK(check(without_leading_zeros(value)));
@@ -208,7 +207,7 @@ TEST_CASE("ECDSA numbers that are zero, negative or of needless length are false
 
 TEST_CASE("an Ed25519 signature with the order added to its number is false") {
     // RFC 8032 section 5.1.7 wants S below the order; otherwise each signature would have a second form.
-    auto order = support::unhex("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed");
+    auto order = unhex("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed");
     std::ranges::reverse(order);
     CHECK_FALSE(verified_after("refused-ed25519", [&](Bytes& value) {
         unsigned carry = 0;

@@ -4,8 +4,7 @@
 #include "base/unique_fd.hpp"
 #include "ssh/openssl_memory.hpp"
 #include "ssh/private_key.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
+#include "support/test.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 using namespace sshtpm;
+using namespace support;
 
 namespace {
 
@@ -93,7 +93,7 @@ int places_of(const Bytes& hidden_secret) {
 
 /// Opens the key and gives it up. @returns its sensitive part, hidden.
 Bytes opened_and_gone(const std::string& name) {
-    const auto file = Secret::copy_of(support::data_file("ssh/private/" + name));
+    const auto file = Secret::copy_of(data_file("ssh/private/" + name));
     const auto passphrase = Secret::copy_of(bytes_of("correct horse"));
     const auto key = ssh::open_private_key(file, &passphrase);
     return hidden(std::get<ssh::PrivateKey>(key).sensitive.view());

@@ -4,12 +4,12 @@
 
 #include "bus.hpp"
 #include "lab.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "tpm/lockout.hpp"
 #include "tpm/rc.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace tpm_test;
 
 namespace {
@@ -101,11 +101,11 @@ SCENARIO("a locked TPM says when the next try comes back") {
     REQUIRE(tpm::read_lockout(lab.unseen).active);
     const auto change = [&] { tpm::change_auth(*lab.device, key, pin(old_text), pin(new_text)); };
     const auto sign = [&] { signs(*lab.device, key, pin(old_text)); };
-    for (const auto& error : {support::thrown(change), support::thrown(sign)}) {
+    for (const auto& error : {thrown(change), thrown(sign)}) {
         CHECK(error.code() == Errc::lockout);
         CHECK(error.tpm_rc() == TPM2_RC_LOCKOUT);
         CHECK_FALSE(error.hint().empty());
-        CHECK_THAT(error.what(), support::contains("one try comes back every 10 minutes"));
+        CHECK_THAT(error.what(), contains("one try comes back every 10 minutes"));
     }
     CHECK(lab.close() == 0);
 }
@@ -113,11 +113,11 @@ SCENARIO("a locked TPM says when the next try comes back") {
 SCENARIO("another TPM's key and one that needs a policy get no new PIN") {
     Lab here(Srk::persistent), there(Srk::persistent);
     const auto foreign = tpm::create_key(*there.device, {}, nullptr);
-    CHECK(support::refusal([&] { tpm::change_auth(*here.device, foreign, nullptr, pin(new_text)); }) ==
+    CHECK(refusal([&] { tpm::change_auth(*here.device, foreign, nullptr, pin(new_text)); }) ==
           Errc::foreign_key);
     auto with_policy = tpm::create_key(*here.device, {}, nullptr);
     with_policy.public_area.objectAttributes |= TPMA_OBJECT_ADMINWITHPOLICY;
-    CHECK(support::refusal([&] { tpm::change_auth(*here.device, with_policy, nullptr, pin(new_text)); }) ==
+    CHECK(refusal([&] { tpm::change_auth(*here.device, with_policy, nullptr, pin(new_text)); }) ==
           Errc::unsupported);
     CHECK(here.close() == 0);
     CHECK(there.close() == 0);

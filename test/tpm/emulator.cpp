@@ -2,9 +2,7 @@
 
 #include "base/error.hpp"
 #include "lab.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 #include "tpm/primary.hpp"
 #include "tpm/templates.hpp"
 #include "tpm/tpm2b.hpp"
@@ -16,6 +14,7 @@
 #include <vector>
 
 using namespace sshtpm;
+using namespace support;
 using namespace tpm_test;
 
 namespace {
@@ -43,7 +42,7 @@ std::uint32_t loaded(const tpm::Context& context) {
 } // namespace
 
 SCENARIO("several users share one emulator, and its keys survive them") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     // A name that would not fit into a socket's address.
     const tpm::Target target{.tcti = {}, .emulator_state = folder.path() / std::string(150, 'x') / "state"};
     SharedKey key;
@@ -58,22 +57,21 @@ SCENARIO("several users share one emulator, and its keys survive them") {
 }
 
 SCENARIO("a user that is stopped in its turn is waited for no longer than that, and named") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto emulator = tpm::Emulator::join(folder.path() / "state");
     {
         const auto held = emulator.take_turn();
-        const auto error =
-            support::thrown([&] { const auto turn = emulator.take_turn(std::chrono::seconds(0)); });
+        const auto error = thrown([&] { const auto turn = emulator.take_turn(std::chrono::seconds(0)); });
         CHECK(error.code() == Errc::tpm);
-        CHECK_THAT(error.what(), support::contains("(pid " + std::to_string(::getpid()) + ")"));
-        CHECK_THAT(error.what(), support::contains("has kept the emulator to itself for 0 s"));
-        CHECK_THAT(error.hint(), support::contains("fuser -v " + (folder.path() / "state").string()));
+        CHECK_THAT(error.what(), contains("(pid " + std::to_string(::getpid()) + ")"));
+        CHECK_THAT(error.what(), contains("has kept the emulator to itself for 0 s"));
+        CHECK_THAT(error.hint(), contains("fuser -v " + (folder.path() / "state").string()));
     }
     const auto turn = emulator.take_turn(std::chrono::seconds(0));
 }
 
 SCENARIO("what a user says that it may have left is flushed for the next one") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto emulator = tpm::Emulator::join(folder.path() / "state");
     const tpm::Context context(emulator.tcti());
     {
@@ -90,7 +88,7 @@ SCENARIO("what a user says that it may have left is flushed for the next one") {
 }
 
 SCENARIO("users that start at once do not fight") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const tpm::Target target{.tcti = {}, .emulator_state = folder.path() / "state"};
     std::vector<std::thread> users;
     std::vector<int> good(4, 0);
@@ -109,14 +107,14 @@ SCENARIO("users that start at once do not fight") {
 }
 
 SCENARIO("the state folder is for its owner alone") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto state = folder.path() / "state";
     const auto emulator = tpm::Emulator::join(state);
     CHECK(std::filesystem::status(state).permissions() == std::filesystem::perms::owner_all);
 }
 
 SCENARIO("a state folder that cannot be is an error") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     std::ofstream(folder / "file") << "no folder";
     CHECK_THROWS_AS(tpm::Emulator::join(folder.path() / "file" / "state"), Error);
 }

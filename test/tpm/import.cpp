@@ -5,10 +5,7 @@
 #include "bus.hpp"
 #include "keyfile/wrap.hpp"
 #include "lab.hpp"
-#include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "tpm/object.hpp"
 #include "tpm/primary.hpp"
 #include "tpm/rc.hpp"
@@ -16,6 +13,7 @@
 #include "tpm/tpm2b.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace tpm_test;
 
 namespace {
@@ -134,9 +132,9 @@ SCENARIO("a key wrapped in software is imported with its PIN and signs") {
     area.objectAttributes &=
         ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN);
     area.unique.ecc.x = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(
-        support::unhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"));
+        unhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"));
     area.unique.ecc.y = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(
-        support::unhex("4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"));
+        unhex("4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"));
     auto importable = keyfile::wrap(tpm::storage_key_area(*here.device, parent), area,
                                     Secret::copy_of(scalar), bytes_of(auth));
     importable.parent = parent;
@@ -164,7 +162,7 @@ SCENARIO(
 SCENARIO("a key wrapped for another parent is refused as such") {
     Lab there(Srk::absent), here(GENERATE(Srk::absent, Srk::persistent));
     const auto refused = [&](const keyfile::KeyFile& key) {
-        return support::refusal([&] { tpm::import_key(*here.device, key); });
+        return refusal([&] { tpm::import_key(*here.device, key); });
     };
     INFO("another TPM's ECC storage key, and where the file names the RSA one");
     auto for_ecc = wrapped(there.unseen, tpm::storage_key_area(*there.device, TPM2_RH_OWNER));
@@ -186,7 +184,7 @@ SCENARIO("a key wrapped for another parent is refused as such") {
     CHECK_FALSE(refused(for_endorsement));
 
     INFO("a TPM of the past");
-    CHECK(refused(keyfile::parse_key_file(support::data_text("keyfile/go-ec-p256-importable.tpm"))) ==
+    CHECK(refused(keyfile::parse_key_file(data_text("keyfile/go-ec-p256-importable.tpm"))) ==
           Errc::foreign_key);
     CHECK(signs(*here.device, tpm::create_key(*here.device, {}, nullptr))); // the TPM works on
     CHECK(here.close() == 0);
@@ -195,15 +193,15 @@ SCENARIO("a key wrapped for another parent is refused as such") {
 SCENARIO("what is not wrapped, or broken, is not imported") {
     Lab lab(Srk::persistent);
     const auto key = tpm::create_key(*lab.device, {}, nullptr);
-    CHECK(support::refusal([&] { tpm::import_key(*lab.device, key); }) == Errc::unsupported);
+    CHECK(refusal([&] { tpm::import_key(*lab.device, key); }) == Errc::unsupported);
     auto importable = wrapped(lab.unseen, tpm::storage_key_area(*lab.device, TPM2_RH_OWNER));
     REQUIRE_NOTHROW(tpm::import_key(*lab.device, importable));
     importable.private_area.buffer[40] ^= 1U;
-    CHECK(support::refusal([&] { tpm::import_key(*lab.device, importable); }) == Errc::foreign_key);
+    CHECK(refusal([&] { tpm::import_key(*lab.device, importable); }) == Errc::foreign_key);
     importable.private_area.buffer[40] ^= 1U;
     importable.public_area.unique.ecc.x.buffer[0] ^= 1U;
-    CHECK(support::refusal([&] { tpm::import_key(*lab.device, importable); }).has_value());
+    CHECK(refusal([&] { tpm::import_key(*lab.device, importable); }).has_value());
     importable.secret = Bytes(2);
-    CHECK(support::refusal([&] { tpm::import_key(*lab.device, importable); }) == Errc::malformed);
+    CHECK(refusal([&] { tpm::import_key(*lab.device, importable); }) == Errc::malformed);
     CHECK(lab.close() == 0);
 }

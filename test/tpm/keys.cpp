@@ -4,8 +4,7 @@
 #include "base/error.hpp"
 #include "bus.hpp"
 #include "lab.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "tpm/capability.hpp"
 #include "tpm/pin.hpp"
 #include "tpm/primary.hpp"
@@ -14,6 +13,7 @@
 #include <algorithm>
 
 using namespace sshtpm;
+using namespace support;
 using namespace tpm_test;
 
 SCENARIO("a warm key costs one command") {
@@ -114,7 +114,7 @@ SCENARIO("another TPM's key is refused with one Load and its own error") {
     Lab here(Srk::absent), there(Srk::absent);
     const auto key = make(*there.device);
     here.log.clear();
-    CHECK(support::refusal([&] { signs(*here.device, key); }) == Errc::foreign_key);
+    CHECK(refusal([&] { signs(*here.device, key); }) == Errc::foreign_key);
     CHECK(here.log.count("TPM2_Load") == 1);
     CHECK(here.swtpm.loaded_handles() == 0);
 }
@@ -168,9 +168,9 @@ SCENARIO("a size that the TPM lacks is an error that lists what it has") {
     CHECK(std::ranges::find(has, tpm::KeyAlgorithm{}) != has.end());
     const tpm::KeyAlgorithm rsa_4096{TPM2_ALG_RSA, 0, 4096};
     if (std::ranges::find(has, rsa_4096) == has.end()) {
-        const auto error = support::thrown([&] { tpm::require_support(device.context(), rsa_4096); });
+        const auto error = thrown([&] { tpm::require_support(device.context(), rsa_4096); });
         CHECK(error.code() == Errc::unsupported);
-        CHECK_THAT(error.hint(), support::contains("ECDSA 256"));
+        CHECK_THAT(error.hint(), contains("ECDSA 256"));
     }
 }
 
@@ -197,8 +197,8 @@ TEST_CASE("a PIN is the bytes typed, without zeros at the end, at most 32 of the
 }
 
 TEST_CASE("no TPM and no emulator behind a TCTI string are errors with a hint") {
-    const auto error = support::thrown([] { const tpm::Context context("device:/nonexistent/tpmrm0"); });
+    const auto error = thrown([] { const tpm::Context context("device:/nonexistent/tpmrm0"); });
     CHECK(error.code() == Errc::not_found);
-    CHECK_THAT(error.hint(), support::contains("--swtpm"));
+    CHECK_THAT(error.hint(), contains("--swtpm"));
     CHECK_THROWS_AS(tpm::Context("swtpm:path=/nonexistent/socket"), Error);
 }

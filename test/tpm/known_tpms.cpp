@@ -1,17 +1,12 @@
 #include "tpm/known_tpms.hpp"
 
-#include "support/catch.hpp"
-#include "support/files.hpp"
-#include "support/refusal.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 #include "tpm/templates.hpp"
 
 #include <sys/stat.h>
 
 using namespace sshtpm;
-using support::content_of;
-using support::put;
-using support::refusal;
+using namespace support;
 using tpm::KnownParent;
 using tpm::KnownTpms;
 using tpm::parse_known_tpms;
@@ -29,7 +24,7 @@ Bytes a_name(std::uint8_t filling, std::size_t size = 34) {
 /// What is said of this file; "" when it is taken.
 std::string complaint_about(std::string_view text) {
     CHECK(refusal(parse_known_tpms, text).value_or(Errc::malformed) == Errc::malformed);
-    return support::complaint(parse_known_tpms, text);
+    return complaint(parse_known_tpms, text);
 }
 
 } // namespace
@@ -75,7 +70,7 @@ TEST_CASE("what is no line is named by its number") {
                             line("a", zeros, std::string(tpm::known_tpms_line_ceiling, 't')),
                             line("a ", zeros, "t"),
                             std::string(" \n")})
-        CHECK_THAT(complaint_about("#\n" + good + bad + good), support::contains("line 3: not"));
+        CHECK_THAT(complaint_about("#\n" + good + bad + good), contains("line 3: not"));
 }
 
 TEST_CASE("every prefix of a file is whole lines or is refused") {
@@ -86,7 +81,7 @@ TEST_CASE("every prefix of a file is whole lines or is refused") {
 }
 
 TEST_CASE("a second line about the same parent of the same TPM is refused, about others taken") {
-    CHECK_THAT(complaint_about(good + good), support::contains("line 2: a second one"));
+    CHECK_THAT(complaint_about(good + good), contains("line 2: a second one"));
     CHECK(complaint_about(good + "owner-rsa " + digits + " device:/dev/tpmrm0\n").empty());
     CHECK(complaint_about(good + "owner-ecc " + digits + " device:/dev/tpmrm1\n").empty());
 }
@@ -99,7 +94,7 @@ TEST_CASE("what would not be read is not written") {
 }
 
 TEST_CASE("the first Name is kept, and another one refused with the line to delete") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto file = folder.path() / "made" / "on the way" / "known_tpms";
     KnownTpms known(file, "t");
     CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
@@ -115,10 +110,10 @@ TEST_CASE("the first Name is kept, and another one refused with the line to dele
     CHECK(known.judge("owner-rsa", a_name(2)) == Verdict::unknown);
     CHECK(KnownTpms(file, "another").judge("owner-ecc", a_name(2)) == Verdict::unknown);
     for (const auto& call : {&KnownTpms::require, &KnownTpms::accept}) {
-        const auto error = support::thrown([&] { (known.*call)("owner-ecc", a_name(2)); });
+        const auto error = thrown([&] { (known.*call)("owner-ecc", a_name(2)); });
         CHECK(error.code() == Errc::refused);
-        CHECK_THAT(error.what(), support::contains("cleared or replaced, or somebody sits between"));
-        CHECK_THAT(error.hint(), support::contains("delete line 1 of " + file.string()));
+        CHECK_THAT(error.what(), contains("cleared or replaced, or somebody sits between"));
+        CHECK_THAT(error.hint(), contains("delete line 1 of " + file.string()));
     }
     std::filesystem::remove(file); // takes effect at once
     known.accept("owner-ecc", a_name(2));
@@ -126,7 +121,7 @@ TEST_CASE("the first Name is kept, and another one refused with the line to dele
 }
 
 TEST_CASE("what others have written stays, and counts") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto file = folder.path() / "known_tpms";
     KnownTpms known(file, "t");
     CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
@@ -140,7 +135,7 @@ TEST_CASE("what others have written stays, and counts") {
 }
 
 TEST_CASE("a damaged file, or one out of reach, is a refusal, not an empty file") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto file = folder.path() / "known_tpms";
     SECTION("a bad line") {
         put(file, good + "what?\n");
@@ -174,7 +169,7 @@ TEST_CASE("a damaged file, or one out of reach, is a refusal, not an empty file"
 }
 
 TEST_CASE("a folder that is a link to nothing is out of reach, and not filled") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto aside = folder.path() / "aside", state = folder.path() / "state";
     std::filesystem::create_symlink(aside, state);
     KnownTpms known(state / "ssh-tpm" / "known_tpms", "t");
@@ -193,14 +188,14 @@ void check_known_for_the_run(KnownTpms& known) {
     CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::other);
     CHECK(known.judge("owner-rsa", a_name(2)) == Verdict::unknown);
     for (const auto& call : {&KnownTpms::require, &KnownTpms::accept}) {
-        const auto error = support::thrown([&] { (known.*call)("owner-ecc", a_name(2)); });
+        const auto error = thrown([&] { (known.*call)("owner-ecc", a_name(2)); });
         CHECK(error.code() == Errc::refused);
-        CHECK_THAT(error.hint(), support::contains("start this program anew to accept"));
+        CHECK_THAT(error.hint(), contains("start this program anew to accept"));
     }
 }
 
 TEST_CASE("a file that is full stays as it is, and the parent is known for the run") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto file = folder.path() / "known_tpms";
     const std::string full(tpm::known_tpms_ceiling, '#');
     put(file, full);
@@ -210,7 +205,7 @@ TEST_CASE("a file that is full stays as it is, and the parent is known for the r
 }
 
 TEST_CASE("a file of two hard links stays as it is, and the parent is known for the run") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto file = folder.path() / "known_tpms", second = folder.path() / "second";
     put(file, good);
     std::filesystem::create_hard_link(file, second);
@@ -221,7 +216,7 @@ TEST_CASE("a file of two hard links stays as it is, and the parent is known for 
 }
 
 TEST_CASE("without a file, or a TCTI that fits into a line, a parent is known for the run") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     KnownTpms nowhere;
     KnownTpms odd(folder.path() / "known_tpms", "a\nb");
     for (auto* known : {&nowhere, &odd})
@@ -230,7 +225,7 @@ TEST_CASE("without a file, or a TCTI that fits into a line, a parent is known fo
 }
 
 TEST_CASE("without a folder that can be made a parent is known for the run, and the file's line wins later") {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto state = folder.path() / "state";
     put(state, "a file");
     KnownTpms known(state / "known_tpms", "t");

@@ -5,14 +5,14 @@
 
 #include "bus.hpp"
 #include "lab.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "tpm/change_auth.hpp"
 #include "tpm/templates.hpp"
 
 #include <algorithm>
 
 using namespace sshtpm;
+using namespace support;
 using namespace tpm_test;
 
 namespace {
@@ -79,9 +79,9 @@ SCENARIO("the standard storage keys are not the parents of those releases' keys"
         auto key = keyfile::parse_key_file(old_file(lab.unseen, keyfile::Legacy::release_0_2, type, ""));
         REQUIRE(signs(*lab.device, key));
         key.legacy = keyfile::Legacy::none;
-        CHECK(support::refusal([&] { signs(*lab.device, key); }) == Errc::foreign_key);
+        CHECK(refusal([&] { signs(*lab.device, key); }) == Errc::foreign_key);
         key.rsa_parent = true;
-        CHECK(support::refusal([&] { signs(*lab.device, key); }) == Errc::foreign_key);
+        CHECK(refusal([&] { signs(*lab.device, key); }) == Errc::foreign_key);
     }
     CHECK(lab.close() == 0);
 }

@@ -2,16 +2,15 @@
 
 #include "bus.hpp"
 #include "lab.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "tpm/capability.hpp"
 #include "tpm/import.hpp"
 #include "tpm/primary.hpp"
 #include "tpm/templates.hpp"
 
 using namespace sshtpm;
+using namespace support;
 using namespace tpm_test;
-using support::complaint;
 
 namespace {
 
@@ -38,7 +37,7 @@ SCENARIO("a key is made in each hierarchy and signs there") {
         CHECK(signs(*lab.device, key, pin(text)));
         auto moved = key;
         moved.parent = parent == TPM2_RH_OWNER ? TPM2_RH_PLATFORM : TPM2_RH_OWNER;
-        CHECK(support::refusal([&] { signs(*lab.device, moved, pin(text)); }) == Errc::foreign_key);
+        CHECK(refusal([&] { signs(*lab.device, moved, pin(text)); }) == Errc::foreign_key);
     }
     CHECK(never_on_bus(lab.log, "a PIN to look for"));
     CHECK(sessions_are_safe(lab.log));
@@ -53,7 +52,7 @@ SCENARIO("a key of the null hierarchy ends with the TPM's reset") {
     lab.swtpm.stop();
     lab.swtpm.start();
     lab.reopen();
-    CHECK(support::refusal([&] { signs(*lab.device, key); }) == Errc::foreign_key);
+    CHECK(refusal([&] { signs(*lab.device, key); }) == Errc::foreign_key);
     CHECK(lab.close() == 0);
 }
 
@@ -83,27 +82,27 @@ SCENARIO("a key that names the persistent storage key by its handle costs no loo
 SCENARIO("what is no storage key, or not there, is refused as a parent before anything is made") {
     Lab lab(Srk::absent);
     const auto create = [&] { tpm::create_key(*lab.device, {}, pin("1234"), own_handle); };
-    CHECK_THAT(complaint(create), support::contains("0x81000002, is not in this TPM"));
-    CHECK(support::refusal(create) == Errc::not_found);
+    CHECK_THAT(complaint(create), contains("0x81000002, is not in this TPM"));
+    CHECK(refusal(create) == Errc::not_found);
 
     auto decrypts = tpm::ecc_storage_key();
     decrypts.publicArea.objectAttributes &= ~TPMA_OBJECT_RESTRICTED;
     decrypts.publicArea.parameters.eccDetail.symmetric = {TPM2_ALG_NULL, {}, {}};
     const auto signs_only = tpm::signing_key({}, tpm::DictionaryAttack::exempt);
     make_persistent(lab.unseen, GENERATE_COPY(decrypts, signs_only), own_handle);
-    CHECK_THAT(complaint(create), support::contains("0x81000002 cannot be a parent"));
-    CHECK(support::refusal(create) == Errc::unsupported);
+    CHECK_THAT(complaint(create), contains("0x81000002 cannot be a parent"));
+    CHECK(refusal(create) == Errc::unsupported);
     const auto area = [&] { tpm::storage_key_area(*lab.device, own_handle); };
-    CHECK(support::refusal(area) == Errc::unsupported);
+    CHECK(refusal(area) == Errc::unsupported);
     CHECK(lab.log.count("TPM2_Create") == 0);
     CHECK(lab.log.count("TPM2_StartAuthSession") == 0);
     auto key = tpm::create_key(*lab.device, {}, nullptr);
     key.parent = own_handle;
-    CHECK(support::refusal([&] { signs(*lab.device, key); }) == Errc::unsupported);
+    CHECK(refusal([&] { signs(*lab.device, key); }) == Errc::unsupported);
     CHECK(lab.log.count("TPM2_Load") == 0);
 
     const auto nowhere = [&] { tpm::create_key(*lab.device, {}, nullptr, 0x80000000); };
-    CHECK(support::refusal(nowhere) == Errc::unsupported);
+    CHECK(refusal(nowhere) == Errc::unsupported);
     CHECK(lab.close() == 0);
 }
 
@@ -132,15 +131,15 @@ SCENARIO("a wrong owner password, and one that is missing, are errors that say s
     lab.log.clear();
     const auto create = [&] { tpm::create_key(*lab.device, {}, nullptr); };
     const auto sign = [&] { signs(*lab.device, key); };
-    CHECK_THAT(complaint(create), support::contains("the owner hierarchy has a password"));
-    CHECK_THAT(complaint(create), support::contains("-o"));
-    CHECK(support::refusal(create) == Errc::auth);
-    CHECK(support::refusal(sign) == Errc::auth);
+    CHECK_THAT(complaint(create), contains("the owner hierarchy has a password"));
+    CHECK_THAT(complaint(create), contains("-o"));
+    CHECK(refusal(create) == Errc::auth);
+    CHECK(refusal(sign) == Errc::auth);
 
     lab.device->keys().parents().use_owner_password(pin("a wrong password"));
-    CHECK_THAT(complaint(create), support::contains("the owner password is wrong"));
-    CHECK_THAT(complaint(create), support::contains("-o"));
-    CHECK(support::refusal(create) == Errc::auth);
+    CHECK_THAT(complaint(create), contains("the owner password is wrong"));
+    CHECK_THAT(complaint(create), contains("-o"));
+    CHECK(refusal(create) == Errc::auth);
     CHECK(never_on_bus(lab.log, "a wrong password"));
     CHECK(sessions_are_safe(lab.log));
     CHECK(tpm::read_lockout(lab.unseen).failures == 0);
@@ -151,7 +150,7 @@ SCENARIO("an owner password that the TPM does not have is a wrong one") {
     Lab lab(GENERATE(Srk::absent, Srk::persistent));
     lab.device->keys().parents().use_owner_password(pin(owner_password));
     CHECK_THAT(complaint([&] { tpm::create_key(*lab.device, {}, nullptr); }),
-               support::contains("the owner password is wrong"));
+               contains("the owner password is wrong"));
     CHECK(lab.close() == 0);
 }
 
@@ -173,7 +172,7 @@ SCENARIO("the persistent storage key serves where the owner password is missing"
     GIVEN("a key of another TPM") {
         Lab there(Srk::persistent);
         const auto foreign = tpm::create_key(*there.device, {}, nullptr);
-        CHECK(support::refusal([&] { signs(*lab.device, foreign); }) == Errc::foreign_key);
+        CHECK(refusal([&] { signs(*lab.device, foreign); }) == Errc::foreign_key);
         CHECK(there.close() == 0);
     }
     CHECK(lab.close() == 0);
@@ -186,7 +185,7 @@ SCENARIO("a password of another hierarchy is named by its hierarchy") {
     set_hierarchy_password(lab.unseen, ESYS_TR_RH_ENDORSEMENT, "endorsed");
     lab.device->keys().parents().use_owner_password(pin(owner_password));
     CHECK_THAT(complaint([&] { signs(*lab.device, key); }),
-               support::contains("the endorsement hierarchy has a password"));
+               contains("the endorsement hierarchy has a password"));
     CHECK(never_on_bus(lab.log, owner_password));
     CHECK(lab.close() == 0);
 }
@@ -214,10 +213,10 @@ SCENARIO("a parent with a password of its own is refused by that name") {
     }
     for (const auto* text : {"", "1234"})
         CHECK_THAT(complaint([&] { tpm::create_key(*lab.device, {}, pin(text), own_handle); }),
-                   support::contains("parent has a password"));
+                   contains("parent has a password"));
     auto key = tpm::create_key(*lab.device, {}, nullptr);
     key.parent = own_handle;
-    CHECK_THAT(complaint([&] { signs(*lab.device, key); }), support::contains("parent has a password"));
+    CHECK_THAT(complaint([&] { signs(*lab.device, key); }), contains("parent has a password"));
     CHECK(lab.close() == 0);
 }
 

@@ -3,16 +3,15 @@
 #include "base/error.hpp"
 #include "keyfile/marshal.hpp"
 #include "lab.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 #include "tpm/saved_primaries.hpp"
 
 #include <algorithm>
 #include <array>
 
 using namespace sshtpm;
+using namespace support;
 using namespace tpm_test;
-using support::complaint;
 
 namespace {
 
@@ -98,7 +97,7 @@ SCENARIO("the null hierarchy's key does not survive a reset, and no other one ta
     lab.swtpm.stop();
     lab.swtpm.start();
     for (int i = 0; i < 2; ++i)
-        CHECK(support::refusal([&] { key.signs(*lab.device); }) == Errc::foreign_key);
+        CHECK(refusal([&] { key.signs(*lab.device); }) == Errc::foreign_key);
     CHECK(lab.swtpm.loaded_handles() == 0);
     const Key next(*lab.device, TPM2_RH_NULL);
     CHECK(next.signs(*lab.device));
@@ -141,10 +140,9 @@ SCENARIO("a hierarchy's password is asked for where it can be given") {
     set_hierarchy_password(lab.unseen, ESYS_TR_RH_OWNER, "owned");
     set_hierarchy_password(lab.unseen, ESYS_TR_RH_ENDORSEMENT, "endorsed");
     CHECK_THAT(complaint([&] { Key(*lab.device, TPM2_RH_OWNER); }),
-               support::contains("the owner hierarchy has a password"));
+               contains("the owner hierarchy has a password"));
     lab.device->use_owner_password(pin("wrong"));
-    CHECK_THAT(complaint([&] { Key(*lab.device, TPM2_RH_OWNER); }),
-               support::contains("the owner password is wrong"));
+    CHECK_THAT(complaint([&] { Key(*lab.device, TPM2_RH_OWNER); }), contains("the owner password is wrong"));
     lab.device->use_owner_password(pin("owned"));
     lab.log.clear();
     const Key key(*lab.device, TPM2_RH_OWNER);
@@ -153,7 +151,7 @@ SCENARIO("a hierarchy's password is asked for where it can be given") {
     const auto bus = lab.log.bus();
     CHECK(std::ranges::search(bus, bytes_of("owned")).empty());
     CHECK_THAT(complaint([&] { Key(*lab.device, TPM2_RH_ENDORSEMENT); }),
-               support::contains("the endorsement hierarchy has a password"));
+               contains("the endorsement hierarchy has a password"));
     CHECK(lab.close() == 0);
 }
 
@@ -162,7 +160,7 @@ SCENARIO("a hierarchy that is disabled is called so") {
     const Key key(*lab.device, TPM2_RH_PLATFORM);
     REQUIRE(Esys_HierarchyControl(lab.unseen.esys(), ESYS_TR_RH_PLATFORM, ESYS_TR_PASSWORD, ESYS_TR_NONE,
                                   ESYS_TR_NONE, TPM2_RH_PLATFORM, TPM2_NO) == TSS2_RC_SUCCESS);
-    const auto words = support::contains("the platform hierarchy is disabled");
+    const auto words = contains("the platform hierarchy is disabled");
     CHECK_THAT(complaint([&] { Key(*lab.device, TPM2_RH_PLATFORM); }), words);
     CHECK_THAT(complaint([&] { key.signs(*lab.device); }), words);
     CHECK(lab.close() == 0);

@@ -3,11 +3,9 @@
 #include "tpm/transport.hpp"
 
 #include "os/unix_socket.hpp"
-#include "support/catch.hpp"
-#include "support/refusal.hpp"
 #include "support/swtpm.hpp"
 #include "support/tcti_log.hpp"
-#include "support/temp_folder.hpp"
+#include "support/test.hpp"
 #include "tpm/swtpm_socket.hpp"
 #include "tpm/tpm_message.hpp"
 
@@ -21,6 +19,7 @@
 #include <unistd.h>
 
 using namespace sshtpm;
+using namespace support;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
@@ -112,7 +111,7 @@ Outcome ask(tpm::Transport& transport, Clock::duration limit = 10s) {
 
 /// What comes of a command at a server on a UNIX socket.
 Outcome dealt_with(Server::Deal deal, Clock::duration limit = 10s) {
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto path = (folder.path() / "socket").string();
     const Server server(path, std::move(deal));
     const auto transport = tpm::open_transport("swtpm:path=" + path);
@@ -123,7 +122,7 @@ Outcome dealt_with(Server::Deal deal, Clock::duration limit = 10s) {
 
 TEST_CASE("swtpm's socket is spoken to over a path and over a host and port, command after command") {
     const auto answer = [](int connection) { say(connection, startup_reply); };
-    const support::TempFolder folder;
+    const TempFolder folder;
     const auto path = (folder.path() / "socket").string();
     const Server local(path, answer), remote(answer);
     const auto port = std::to_string(remote.port);
@@ -147,10 +146,8 @@ TEST_CASE("only swtpm's own way to name a socket is understood") {
 }
 
 TEST_CASE("where nobody listens is no TPM") {
-    const support::TempFolder folder;
-    const auto open = [](const std::string& conf) {
-        return support::refusal([&] { tpm::open_transport(conf); });
-    };
+    const TempFolder folder;
+    const auto open = [](const std::string& conf) { return refusal([&] { tpm::open_transport(conf); }); };
     CHECK(open("swtpm:path=" + (folder.path() / "absent").string()) == Errc::not_found);
     int port = 0;
     {
@@ -220,8 +217,8 @@ TEST_CASE("a size that no reply has is malformed, before anything is read for it
 }
 
 TEST_CASE("a TCTI that has no descriptors to poll is waited for all the same") {
-    const support::Swtpm swtpm;
-    const support::TctiLog log(swtpm.tcti());
+    const Swtpm swtpm;
+    const TctiLog log(swtpm.tcti());
     const auto outcome = ask(*tpm::open_transport(log.tcti()));
     REQUIRE(outcome.rc == TSS2_RC_SUCCESS);
     CHECK(tpm::header_of(outcome.message).code == 0x100); // it has been started
@@ -229,8 +226,8 @@ TEST_CASE("a TCTI that has no descriptors to poll is waited for all the same") {
 }
 
 TEST_CASE("a TCTI that stays silent costs the deadline and no more") {
-    const support::Swtpm swtpm;
-    const support::TctiLog log(swtpm.tcti());
+    const Swtpm swtpm;
+    const TctiLog log(swtpm.tcti());
     log.fail({"* hang"});
     const auto outcome = ask(*tpm::open_transport(log.tcti()), 100ms);
     CHECK(outcome.rc == TSS2_TCTI_RC_TRY_AGAIN);
@@ -246,9 +243,9 @@ TEST_CASE("signals do not end the wait for a reply") {
     signals = 0;
     counting.sa_handler = [](int) { ++signals; };
     REQUIRE(::sigaction(SIGUSR1, &counting, &before) == 0); // without SA_RESTART
-    const support::Swtpm swtpm;
-    const support::TctiLog log(swtpm.tcti());
-    const support::TempFolder folder;
+    const Swtpm swtpm;
+    const TctiLog log(swtpm.tcti());
+    const TempFolder folder;
     const auto path = (folder.path() / "socket").string();
     const Server slow(path, [](int connection) {
         std::this_thread::sleep_for(100ms);

@@ -1,17 +1,13 @@
 #include "wire/reader.hpp"
 
-#include "support/catch.hpp"
-#include "support/hex.hpp"
-#include "support/refusal.hpp"
+#include "support/test.hpp"
 
+using namespace support;
 using sshtpm::Bytes;
 using sshtpm::ByteView;
 using sshtpm::Errc;
 using sshtpm::hex;
 using sshtpm::wire::Reader;
-using support::accepted_prefixes;
-using support::refusal;
-using support::unhex;
 
 namespace {
 

@@ -1,14 +1,13 @@
 #include "wire/writer.hpp"
 
-#include "support/catch.hpp"
-#include "support/hex.hpp"
+#include "support/test.hpp"
 #include "wire/reader.hpp"
 
+using namespace support;
 using sshtpm::Bytes;
 using sshtpm::hex;
 using sshtpm::wire::Reader;
 using sshtpm::wire::Writer;
-using support::unhex;
 
 namespace {
 
