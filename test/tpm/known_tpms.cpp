@@ -1,7 +1,7 @@
 #include "tpm/known_tpms.hpp"
 
 #include "support/test.hpp"
-#include "tpm/templates.hpp"
+#include "tpm/parent.hpp"
 
 #include <sys/stat.h>
 
