@@ -4,53 +4,42 @@
 
 using namespace sshtpm::prompt;
 
-TEST_CASE("an agent asks on its terminal first, as ssh does") {
-    CHECK(choose_asker({.display = true, .terminal = true}, Program::agent) == Asker::terminal);
-    CHECK(choose_asker({.display = false, .terminal = true}, Program::agent) == Asker::terminal);
-}
-
-TEST_CASE("an agent without a terminal asks through askpass if there is a display") {
-    CHECK(choose_asker({.display = true}, Program::agent) == Asker::askpass);
-    CHECK(choose_asker({.display = false}, Program::agent) == Asker::nobody);
-}
-
-TEST_CASE("SSH_ASKPASS_REQUIRE=prefer takes askpass before the terminal, where there is a display") {
-    CHECK(choose_asker({.display = true, .askpass_require = "prefer", .terminal = true}, Program::agent) ==
-          Asker::askpass);
-    CHECK(choose_asker({.display = false, .askpass_require = "prefer", .terminal = true}, Program::agent) ==
-          Asker::terminal);
-}
-
-TEST_CASE("SSH_ASKPASS_REQUIRE=force takes askpass whatever there is") {
-    CHECK(choose_asker({.askpass_require = "force", .terminal = true}, Program::agent) == Asker::askpass);
-    CHECK(choose_asker({.askpass_require = "FORCE"}, Program::agent) == Asker::askpass);
-    CHECK(choose_asker({.askpass_require = "force", .stdin_terminal = true}, Program::tool) ==
-          Asker::askpass);
-}
-
-TEST_CASE("SSH_ASKPASS_REQUIRE=never leaves the terminal or nobody") {
-    CHECK(choose_asker({.display = true, .askpass_require = "never", .terminal = true}, Program::agent) ==
-          Asker::terminal);
-    CHECK(choose_asker({.display = true, .askpass_require = "never"}, Program::agent) == Asker::nobody);
-}
-
-TEST_CASE("an unknown word in SSH_ASKPASS_REQUIRE changes nothing") {
-    CHECK(choose_asker({.display = true, .askpass_require = "always", .terminal = true}, Program::agent) ==
-          Asker::terminal);
-}
-
-TEST_CASE("a tool with a piped standard input asks through askpass, the terminal, or reads the pipe") {
-    CHECK(choose_asker({.display = true, .terminal = true}, Program::tool) == Asker::askpass);
-    CHECK(choose_asker({.terminal = true}, Program::tool) == Asker::terminal);
-    CHECK(choose_asker({}, Program::tool) == Asker::standard_input);
-}
-
-TEST_CASE("a tool at a terminal asks there") {
-    CHECK(choose_asker({.display = true, .terminal = true, .stdin_terminal = true}, Program::tool) ==
-          Asker::terminal);
-}
-
-TEST_CASE("a tool in the background of its terminal asks there when its turn comes, and an agent does not") {
-    CHECK(choose_asker({.stdin_terminal = true}, Program::tool) == Asker::terminal);
-    CHECK(choose_asker({.stdin_terminal = true}, Program::agent) == Asker::nobody);
+TEST_CASE("who asks follows from what there is, as with OpenSSH") {
+    struct Row {
+        Program program;
+        Circumstances there;
+        Asker asker;
+    };
+    constexpr auto agent = Program::agent, tool = Program::tool;
+    const Row rows[] = {
+        // An agent asks on its terminal first, as ssh does; without one through askpass if there is a
+        // display.
+        {agent, {.display = true, .terminal = true}, Asker::terminal},
+        {agent, {.terminal = true}, Asker::terminal},
+        {agent, {.display = true}, Asker::askpass},
+        {agent, {}, Asker::nobody},
+        // "prefer" takes askpass before the terminal, where there is a display.
+        {agent, {.display = true, .askpass_require = "prefer", .terminal = true}, Asker::askpass},
+        {agent, {.askpass_require = "prefer", .terminal = true}, Asker::terminal},
+        // "force" takes askpass whatever there is.
+        {agent, {.askpass_require = "force", .terminal = true}, Asker::askpass},
+        {agent, {.askpass_require = "FORCE"}, Asker::askpass},
+        {tool, {.askpass_require = "force", .stdin_terminal = true}, Asker::askpass},
+        // "never" leaves the terminal or nobody; an unknown word changes nothing.
+        {agent, {.display = true, .askpass_require = "never", .terminal = true}, Asker::terminal},
+        {agent, {.display = true, .askpass_require = "never"}, Asker::nobody},
+        {agent, {.display = true, .askpass_require = "always", .terminal = true}, Asker::terminal},
+        // A tool with a piped standard input asks through askpass, the terminal, or reads the pipe.
+        {tool, {.display = true, .terminal = true}, Asker::askpass},
+        {tool, {.terminal = true}, Asker::terminal},
+        {tool, {}, Asker::standard_input},
+        // A tool at a terminal asks there, in the background when its turn comes; an agent does not.
+        {tool, {.display = true, .terminal = true, .stdin_terminal = true}, Asker::terminal},
+        {tool, {.stdin_terminal = true}, Asker::terminal},
+        {agent, {.stdin_terminal = true}, Asker::nobody},
+    };
+    for (const auto& row : rows) {
+        INFO("row " << &row - rows);
+        CHECK(choose_asker(row.there, row.program) == row.asker);
+    }
 }

@@ -24,13 +24,13 @@ std::optional<sshtpm::Errc> refusal(Call&& call, const Arguments&... arguments) 
     return std::nullopt;
 }
 
-/// What that Error says, and its hint behind a " / " when it has one; "" when the call throws none.
+/// What that Error says; "" when the call throws none.
 template <class Call, class... Arguments>
 std::string complaint(Call&& call, const Arguments&... arguments) {
     try {
         std::invoke(call, arguments...);
     } catch (const sshtpm::Error& error) {
-        return error.hint().empty() ? error.what() : std::string(error.what()) + " / " + error.hint();
+        return error.what();
     }
     return {};
 }

@@ -6,31 +6,30 @@
 using namespace sshtpm;
 using tpm::TargetWishes;
 
-TEST_CASE("without any wish it is the kernel's resource manager, never the emulator") {
-    const auto target = tpm::choose_target({.default_emulator_state = "/state"});
-    CHECK(target.tcti == "device:/dev/tpmrm0");
-    CHECK(target.emulator_state.empty());
-}
-
-TEST_CASE("--tcti wins over every variable") {
-    const auto target = tpm::choose_target({.tcti_option = "swtpm:path=/x",
-                                            .tcti_variable = "mssim:",
-                                            .swtpm_variable = "1",
-                                            .default_emulator_state = "/state"});
-    CHECK(target.tcti == "swtpm:path=/x");
-    CHECK(target.emulator_state.empty());
-}
-
-TEST_CASE("--swtpm wins over SSH_TPM_TCTI") {
-    const auto target = tpm::choose_target(
-        {.tcti_variable = "mssim:", .swtpm_option = true, .default_emulator_state = "/state"});
-    CHECK(target.emulator_state == "/state");
-}
-
-TEST_CASE("SSH_TPM_TCTI wins over SSH_TPM_AGENT_SWTPM") {
-    const auto target = tpm::choose_target(
-        {.tcti_variable = "mssim:", .swtpm_variable = "1", .default_emulator_state = "/state"});
-    CHECK(target.tcti == "mssim:");
+TEST_CASE("a TPM is chosen by --tcti, --swtpm, SSH_TPM_TCTI and SSH_TPM_AGENT_SWTPM, in this order") {
+    struct Row {
+        TargetWishes wishes;
+        std::string tcti, emulator_state;
+    };
+    const Row rows[] = {
+        // Without any wish it is the kernel's resource manager, never the emulator; empty variables say
+        // nothing.
+        {{}, "device:/dev/tpmrm0", ""},
+        {{.tcti_variable = "", .swtpm_variable = ""}, "device:/dev/tpmrm0", ""},
+        {{.tcti_option = "swtpm:path=/x", .tcti_variable = "mssim:", .swtpm_variable = "1"},
+         "swtpm:path=/x",
+         ""},
+        {{.tcti_variable = "mssim:", .swtpm_option = true}, "", "/state"},
+        {{.tcti_variable = "mssim:", .swtpm_variable = "1"}, "mssim:", ""},
+    };
+    for (const auto& row : rows) {
+        INFO("row " << &row - rows);
+        auto wishes = row.wishes;
+        wishes.default_emulator_state = "/state";
+        const auto target = tpm::choose_target(wishes);
+        CHECK(target.tcti == row.tcti);
+        CHECK(target.emulator_state == row.emulator_state);
+    }
 }
 
 TEST_CASE("what is known of a TPM is in the state folder, of an emulator beside its state") {
@@ -44,12 +43,6 @@ TEST_CASE("what is known of a TPM is in the state folder, of an emulator beside 
                     .swtpm_variable = "1",
                     .default_emulator_state = "/state/swtpm",
                     .state_folder = "/state"}) == "/state/swtpm/known_tpms");
-}
-
-TEST_CASE("empty variables say nothing") {
-    const auto target =
-        tpm::choose_target({.tcti_variable = "", .swtpm_variable = "", .default_emulator_state = "/state"});
-    CHECK(target.tcti == "device:/dev/tpmrm0");
 }
 
 TEST_CASE("--tcti and --swtpm together are a usage error") {
