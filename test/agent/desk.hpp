@@ -15,6 +15,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace support {
 
@@ -68,6 +70,7 @@ class ScriptedTpm final : public agent::TpmService {
     asio::awaitable<tpm::Lockout> lockout() override {
         if (meanwhile)
             meanwhile();
+        co_await pause();
         if (silent)
             throw Error(Errc::tpm, "no word of it");
         co_return state;
@@ -81,6 +84,15 @@ class ScriptedTpm final : public agent::TpmService {
         throw Error(Errc::unsupported, "not in this test");
     }
 
+  private:
+    /// An answer of a real TPM comes through the loop: what has ended meanwhile is known by then.
+    static asio::awaitable<void> pause() {
+        const auto loop = co_await asio::this_coro::executor;
+        for (int i = 0; i < 3; ++i)
+            co_await asio::post(loop, asio::use_awaitable);
+    }
+
+  public:
     ssh::EcdsaSignature answer;
     tpm::Lockout state{.active = false, .failures = 0, .max_failures = 32, .interval = 10, .recovery = 10};
     bool unready = false;
