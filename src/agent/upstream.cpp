@@ -106,7 +106,7 @@ void Upstream::misbehaved(const std::string& reason, Clock::time_point asked) {
         return;
     rests_since_ = Clock::now();
     rest_until_ = rests_since_ + rest_;
-    rest_ = std::min(rest_ * 2, time_limits().upstream_backoff);
+    rest_ = std::min(rest_ * 2, time_limits().upstream_rest);
 }
 
 bool Upstream::due_for_probe() {
@@ -178,7 +178,7 @@ asio::awaitable<std::optional<Bytes>> UpstreamLink::probe(ByteView message, cons
     using namespace asio::experimental::awaitable_operators;
     const auto begun = Clock::now();
     asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    auto outcome = co_await (try_ask(message, bindings, limit >= time_limits().upstream_request) ||
+    auto outcome = co_await (try_ask(message, bindings, limit > time_limits().upstream_list) ||
                              timer.async_wait(asio::use_awaitable));
     if (auto* reply = std::get_if<0>(&outcome))
         co_return std::move(*reply);

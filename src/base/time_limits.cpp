@@ -1,11 +1,11 @@
 #include "base/time_limits.hpp"
 
 #ifdef SSHTPM_TEST_LIMITS
-#include "base/error.hpp"
-
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdlib>
+#include <iostream>
 #include <sstream>
 #endif
 
@@ -39,16 +39,22 @@ constexpr std::array named_limits{
     NamedLimit{"upstream_at_once", &TimeLimits::upstream_at_once},
     NamedLimit{"upstream_request", &TimeLimits::upstream_request},
     NamedLimit{"upstream_idle", &TimeLimits::upstream_idle},
-    NamedLimit{"upstream_backoff", &TimeLimits::upstream_backoff},
+    NamedLimit{"upstream_rest", &TimeLimits::upstream_rest},
 };
 
-/// @param setting "name=milliseconds"
+/// @param setting "name=milliseconds"; another one ends the program.
 void change(TimeLimits& limits, const std::string& setting) {
-    const auto equals = std::min(setting.find('='), setting.size() - 1);
-    const auto found = std::ranges::find(named_limits, setting.substr(0, equals), &NamedLimit::name);
-    if (found == named_limits.end())
-        throw Error(Errc::usage, "SSH_TPM_TEST_LIMITS: no such limit: " + setting);
-    limits.*found->limit = TimeLimits::Time(std::stoul(setting.substr(equals + 1)));
+    const auto name = setting.substr(0, setting.find('='));
+    const auto found = std::ranges::find(named_limits, name, &NamedLimit::name);
+    unsigned milliseconds = 0;
+    const char* const end = setting.data() + setting.size();
+    const char* const number = std::min(setting.data() + name.size() + 1, end);
+    const auto [rest, failure] = std::from_chars(number, end, milliseconds);
+    if (found == named_limits.end() || failure != std::errc{} || rest != end) {
+        std::cerr << "SSH_TPM_TEST_LIMITS: " << setting << std::endl;
+        std::_Exit(2);
+    }
+    limits.*found->limit = TimeLimits::Time(milliseconds);
 }
 
 TimeLimits limits_for_test() {

@@ -1,5 +1,5 @@
 #pragma once
-// How long the program waits for something outside it before it gives up: all such limits.
+// Times after which the program gives up, lets go or tries again: all of them but systemd's.
 
 #include <chrono>
 
@@ -11,15 +11,15 @@ struct TimeLimits {
     // The TPM.
     Time tpm_open{10'000};         ///< until the emulator takes a connection
     Time tpm_command{10'000};      ///< signatures take 0.2 to 0.6 s on chips
-    Time tpm_key_command{180'000}; ///< commands that make a key: an RSA key can take more than a minute
+    Time tpm_key_command{180'000}; ///< commands that make or take in a key: RSA can take more than a minute
     Time tpm_busy{30'000};         ///< while it answers that it is busy
     Time tpm_idle{5'000};          ///< a session or key that no signature has needed for so long is flushed
-    Time emulator_turn{60'000};    ///< while another program uses the emulator
-    Time emulator_linger{10'000};  ///< an emulator that nobody uses runs on
+    Time emulator_turn{60'000};    ///< while another program uses the emulator: an RSA key takes seconds
+    Time emulator_linger{10'000};  ///< for so long an emulator that nobody uses runs on
     Time known_tpms_lock{2'000};   ///< while another program writes that file
 
     // A person.
-    Time answer{120'000};
+    Time answer{120'000};        ///< to a question for a PIN or a confirmation
     Time wrong_password{10'000}; ///< the longest pause after a wrong password to unlock the agent
 
     // Clients.
@@ -28,12 +28,12 @@ struct TimeLimits {
     Time end{2'000};           ///< for the TPM's thread, when the agent ends
 
     // Upstream agents.
-    Time upstream_list{1'000};
-    Time upstream_quick{250};       ///< for an answer of one that is backed off from, over an open connection
-    Time upstream_at_once{50};      ///< a connection that ends so soon after a request had been closed before
+    Time upstream_list{1'000};      ///< for a list, or another short answer
+    Time upstream_quick{250};       ///< for an agent that rests, over a connection that is open
+    Time upstream_at_once{50};      ///< a connection that breaks so soon after a request was closed before it
     Time upstream_request{150'000}; ///< as long as a person may take, and a bit more
     Time upstream_idle{30'000};     ///< an unused connection is closed: the other agent may have few of them
-    Time upstream_backoff{60'000};  ///< at most
+    Time upstream_rest{60'000};     ///< the longest rest of an agent that has misbehaved
 };
 
 /// The limits of this process. A build with -Dtest_limits=true lets SSH_TPM_TEST_LIMITS change them, in

@@ -10,9 +10,9 @@
 
 namespace sshtpm::tpm {
 
-/// 10 s, and 180 s for commands that make keys or test the TPM. Signatures take 0.2 to 0.6 s on chips, RSA
-/// keys up to a minute and more. TPM2_CreatePrimary of an ECC key, which takes no longer than a signature and
-/// may come in front of one, has 10 s.
+/// TimeLimits::tpm_key_command for commands that make or take in a key, else TimeLimits::tpm_command: so
+/// for TPM2_CreatePrimary of an ECC key too, which takes no longer than a signature and may come in front of
+/// one.
 /// @param command the whole of it, of at least `header_size` bytes.
 std::chrono::milliseconds command_deadline(ByteView command) noexcept;
 

@@ -12,9 +12,6 @@
 
 namespace sshtpm::tpm {
 
-/// For how long another program may have the emulator: an RSA key that is made there takes seconds, on a slow
-/// machine some ten.
-
 /// Membership in the users of a running emulator; leaving is destruction, a killed process leaves too.
 ///
 /// Three locks in the state folder order the processes. Users hold "users" shared; the emulator's supervisor
