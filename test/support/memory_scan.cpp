@@ -30,7 +30,7 @@
 
 namespace {
 
-constexpr std::uint64_t page = 4096;
+const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 constexpr std::size_t first_bytes = 1 << 16;
 
 std::string from_hex(const std::string& text) {
@@ -80,6 +80,7 @@ struct Mapping {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
     std::string name;
+    bool is_private = true;
 };
 
 /// Those that can have been written to: code and constants are as they are in the file.
@@ -95,6 +96,7 @@ std::vector<Mapping> mappings(const std::string& process) {
         words.ignore(); // the hyphen
         words >> mapping.end >> rights >> skipped >> skipped >> skipped >> std::ws;
         std::getline(words, mapping.name);
+        mapping.is_private = rights.find('p') != rights.npos;
         const bool constant = mapping.name.starts_with('/') && rights.find('w') == rights.npos;
         if (!constant && mapping.name != "[vvar]" && mapping.name != "[vvar_vclock]" &&
             mapping.name != "[vsyscall]")
@@ -112,15 +114,15 @@ int open_file(const std::string& path) {
     return fd;
 }
 
-/// Of each page whether it was ever touched: what was not holds nothing (admin-guide/mm/pagemap.rst of
-/// Linux).
+/// Of each page whether it was ever touched: a private page that was not holds nothing
+/// (admin-guide/mm/pagemap.rst of Linux).
 std::vector<bool> touched_pages(int pagemap, const Mapping& mapping) {
     constexpr std::uint64_t present = std::uint64_t{1} << 63U;
     constexpr std::uint64_t swapped = std::uint64_t{1} << 62U;
     std::vector<std::uint64_t> entries((mapping.end - mapping.begin) / page, present);
     const auto place = static_cast<off_t>(mapping.begin / page * sizeof entries[0]);
-    if (pread(pagemap, entries.data(), entries.size() * sizeof entries[0], place) < 0)
-        entries.assign(entries.size(), present); // it does not say: all are looked at
+    if (!mapping.is_private || pread(pagemap, entries.data(), entries.size() * sizeof entries[0], place) < 0)
+        entries.assign(entries.size(), present); // all are looked at
     std::vector<bool> touched;
     for (const std::uint64_t entry : entries)
         touched.push_back((entry & (present | swapped)) != 0);
@@ -131,6 +133,7 @@ void search_memory(const Patterns& patterns, const std::string& process) {
     const int memory = open_file(process + "/mem");
     const int pagemap = open_file(process + "/pagemap");
     std::string buffer(page, '\0');
+    bool any = false;
     for (const Mapping& mapping : mappings(process)) {
         const std::string& place = mapping.name.empty() ? "memory without a name" : mapping.name;
         const std::vector<bool> touched = touched_pages(pagemap, mapping);
@@ -139,6 +142,7 @@ void search_memory(const Patterns& patterns, const std::string& process) {
             if (touched[(at - mapping.begin) / page] &&
                 pread(memory, buffer.data(), page, static_cast<off_t>(at)) == static_cast<ssize_t>(page)) {
                 run += buffer;
+                any = true;
             } else if (!run.empty()) { // it is a page of a file beyond its end, or has gone
                 patterns.search(run, at - run.size(), place);
                 run.clear();
@@ -148,13 +152,16 @@ void search_memory(const Patterns& patterns, const std::string& process) {
     }
     close(pagemap);
     close(memory);
+    if (!any)
+        throw std::runtime_error("no page was read");
 }
 
 /// All of them as raw bytes, where a vector longer than 16 bytes comes in pieces; none of a thread that has
 /// ended.
 std::string registers_of(pid_t thread) {
+    int status = 0;
     if (ptrace(PTRACE_SEIZE, thread, 0, 0) != 0 || ptrace(PTRACE_INTERRUPT, thread, 0, 0) != 0 ||
-        waitpid(thread, nullptr, __WALL) != thread) {
+        waitpid(thread, &status, __WALL) != thread) {
         if (errno == ESRCH)
             return "";
         throw std::runtime_error("cannot stop thread " + std::to_string(thread));
@@ -166,7 +173,9 @@ std::string registers_of(pid_t thread) {
         if (ptrace(PTRACE_GETREGSET, thread, set, &room) == 0)
             all += buffer.substr(0, room.iov_len) + std::string(8, '\0');
     }
-    ptrace(PTRACE_DETACH, thread, 0, 0);
+    const long signal =
+        status >> 16 == 0 && WIFSTOPPED(status) ? WSTOPSIG(status) : 0; // it was about to get one
+    ptrace(PTRACE_DETACH, thread, 0, signal);
     return all;
 }
 
