@@ -4,11 +4,7 @@
 
 #include "fuzz/target.hpp"
 
-namespace {
-
 using namespace sshtpm;
-
-} // namespace
 
 FUZZ_TARGET(added_key) {
     constexpr std::size_t constraint = 5;

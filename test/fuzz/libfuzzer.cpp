@@ -6,6 +6,8 @@
 
 namespace {
 
+fuzz::Target target = nullptr;
+
 fuzz::Target chosen() {
     const char* name = std::getenv("SSH_TPM_FUZZ_TARGET");
     const auto found = fuzz::targets().find(name == nullptr ? "" : name);
@@ -20,8 +22,12 @@ fuzz::Target chosen() {
 
 } // namespace
 
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+    target = chosen();
+    return 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const fuzz::Target target = chosen();
     target(data, size);
     return 0;
 }

@@ -41,7 +41,7 @@ int main(int argc, char** argv) try {
         const auto name = folder.filename().string();
         const auto files = entries(folder);
         if (left.erase(name) == 0 || files.empty()) {
-            std::cerr << folder.string() << ": no target of this name, or no input\n";
+            std::cerr << folder.string() << (files.empty() ? ": no input\n" : ": no target has this name\n");
             return 1;
         }
         for (const fs::path& file : files)
