@@ -40,6 +40,22 @@ TEST_CASE("a PIN goes after its idle time, and after its whole time however much
     CHECK_FALSE(cache.next_expiry());
 }
 
+TEST_CASE("a use of a PIN puts off the end of its idle time, but not of its whole time") {
+    const auto key = support::an_identity("")->public_key;
+    for (const auto idle : {10s, 25s}) {
+        agent::PinCache cache(agent::PinLifetime{.idle = idle, .total = 25s});
+        REQUIRE(cache.remember(key, pin("1234")));
+        const auto first = cache.next_expiry().value();
+        for (const auto before = os::BootClock::now(); os::BootClock::now() <= before;)
+            ; // until the clock has moved
+        REQUIRE(cache.use(key));
+        if (idle == 10s)
+            CHECK(cache.next_expiry().value() > first);
+        else
+            CHECK(cache.next_expiry().value() == first);
+    }
+}
+
 TEST_CASE("a total lifetime shorter than the idle time ends the PIN first") {
     const auto key = support::an_identity("")->public_key;
     agent::PinCache cache(agent::PinLifetime{.idle = 100s, .total = 5s});
