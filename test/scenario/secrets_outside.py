@@ -200,9 +200,11 @@ class Logs(Scenario):
         askpass = Askpass(self.lab, self.wrong, self.pin)
         agent = Agent(self.lab, '-d', env={**self.chatty, **askpass.env})
         agent.sign_and_check(read_key(path))
-        soft = SoftKey(self.lab, self.lab.path('soft'))
-        agent.ssh_add(soft.path, status=0)
-        agent.sign_and_check(soft.key)
+        softs = (SoftKey(self.lab, self.lab.path('soft')),
+                 SoftKey.ready_made(self.lab, self.lab.path('rsa'), 'rsa', 2048))
+        for soft in softs:
+            agent.ssh_add(soft.path, status=0)
+            agent.sign_and_check(soft.key)
         passwords = Askpass(self.lab, self.password, self.password, self.wrong, name='passwords')
         for option in ('-x', '-X'):
             self.lab.run('ssh-add', option, env={**passwords.env, 'SSH_AUTH_SOCK': agent.socket})
@@ -210,7 +212,7 @@ class Logs(Scenario):
         self.said.append(agent.log())
         self.assertIn('the TPM refused the PIN', agent.log())
         self.assert_silent(self.pin, self.wrong, self.password,
-                           *(number[:24] for number in soft.numbers()))
+                           *(number[:24] for soft in softs for number in soft.numbers()))
 
     def test_keygen_and_add_say_no_secret(self):
         path = self.lab.path('elsewhere')
