@@ -277,8 +277,11 @@ class Lifetimes(Scenario):
         return SoftKey(self.lab, self.lab.path(name), comment=name)
 
     def add(self, connection, soft, constraints=b''):
+        """It is there at once, however short its time."""
         request = add_identity(soft.agent_fields(), soft.key.comment.encode(), constraints)
-        self.assertEqual(connection.request(request), DONE)
+        connection.send(frame(request) + frame(bytes([REQUEST_IDENTITIES])))
+        self.assertEqual(connection.read_frame(), DONE)
+        self.assertIn(string(soft.key.blob), connection.read_frame())
 
     def test_keys_end_with_their_time_and_those_that_others_were_given_count(self):
         agent = Agent(self.lab)
@@ -310,7 +313,7 @@ class Lifetimes(Scenario):
         short, long = self.soft('short'), self.soft('long')
         with agent.connect() as connection:
             self.add(connection, long, lifetime(0xffffffff))
-        agent.ssh_add(short.path, status=0)
+            self.add(connection, short)
         agent.wait_until_listed([long.key.line])
         agent.sign_and_check(long.key)
 
