@@ -213,10 +213,17 @@ class Rewrites(Changes):
         os.symlink(os.path.relpath(real.pub, self.lab.keys), link + '.pub')
         return real, link
 
+    def files(self):
+        """What must stay as it is: the keys, and the names of all files but the sockets and state of the emulator."""
+        names = sorted(os.path.join(place, name) for place, folders, names in os.walk(self.lab.folder)
+                       for name in folders + names
+                       if not os.path.join(place, name).startswith(self.tpm.path))
+        return contents(self.lab.keys), contents(self.away), names
+
     def assert_changes_nothing(self, *argv, words=(), **more):
-        before = contents(self.lab.keys), contents(self.away)
+        before = self.files()
         self.assert_error(self.lab.run(*argv, **more), 'hint: ', *words)
-        self.assertEqual((contents(self.lab.keys), contents(self.away)), before)
+        self.assertEqual(self.files(), before)
 
     def test_links_stay_and_the_files_that_they_lead_to_change(self):
         real, link = self.linked()
