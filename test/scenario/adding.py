@@ -45,6 +45,7 @@ class Adding(WithSoftKeys):
             agent.sign_and_check(soft.key)
             if REFERENCE or kind != 'rsa':  # ssh-add 9.2 wants SHA-1 of these
                 agent.ssh_add('-T', soft.pub, status=0)
+        self.assertEqual(os.listdir(self.lab.keys), [])
 
     def test_a_key_that_comes_again_replaces_itself(self):
         askpass = Askpass(self.lab)  # says no
@@ -157,6 +158,7 @@ class Adding(WithSoftKeys):
         agent.ssh_add(soft.path, status=0)
         self.assertEqual(len(agent.listed()), 1)
         agent.sign_and_check(soft.key)
+        self.assertEqual(sorted(os.listdir(self.lab.keys)), ['sealed.pub', 'sealed.tpm'])
         agent.stop()
         self.tpm.assert_no_handles()
 
