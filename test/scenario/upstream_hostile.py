@@ -423,8 +423,8 @@ class Busy(Sick):
     def test_one_at_its_limit_serves_those_that_it_has(self):
         self.served_at_its_limit()
 
-    @slow
     def test_what_nobody_uses_is_closed_for_others(self):
+        self.lab.limit('upstream_idle', 3, 30)
         clients = self.served_at_its_limit()
         wait_until(lambda: len(clients[-1].list()) == 2, 'a place there', 100)
 
