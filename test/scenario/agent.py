@@ -8,7 +8,7 @@ import signal
 import unittest
 
 import keyfile
-from lab import read, read_key, wait_until
+from lab import DEADLINE, read, read_key, wait_until
 from protocol import Connection, take_string
 
 HASHES = {'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512', 'ecdsa-sha2-nistp256': 'sha256',
@@ -69,13 +69,13 @@ class Agent:
         result = self.ssh_add('-L')
         return result.stdout.splitlines() if result.returncode == 0 else []
 
-    def wait_until_listed(self, lines):
+    def wait_until_listed(self, lines, deadline=DEADLINE):
         """Waits until these lines, in whatever order, are the list."""
         with self.connect() as connection:
             def listed():  # what ssh-add would print, without starting it again and again
                 return [f'{take_string(blob)[0].decode()} {base64.b64encode(blob).decode()} {comment}'
                         for blob, comment in connection.list()]
-            wait_until(lambda: sorted(listed()) == sorted(lines), f'{lines} in the list')
+            wait_until(lambda: sorted(listed()) == sorted(lines), f'{lines} in the list', deadline)
 
     def ssh_keygen_sign(self, key, message='a message', **more):
         """`ssh-keygen -Y sign` with a public key whose private half the agent has: the completed process."""

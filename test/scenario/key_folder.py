@@ -42,12 +42,12 @@ class KeyFolder(WithKeys):
         agent = Agent(self.lab)
         self.assertEqual(agent.listed(), [])
         key = self.take('b')
-        agent.wait_until_listed([key.line])
+        agent.wait_until_listed([key.line], deadline=10)
         agent.sign_and_check(key)
         first, last = self.take('a'), self.take('c')
-        agent.wait_until_listed([first.line, key.line, last.line])
+        agent.wait_until_listed([first.line, key.line, last.line], deadline=10)
         os.unlink(key.tpm)
-        agent.wait_until_listed([first.line, last.line])
+        agent.wait_until_listed([first.line, last.line], deadline=10)
         self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
 
     def test_a_replaced_key_shows_the_new_one_and_a_renamed_key_stays_one_key(self):
