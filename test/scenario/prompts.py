@@ -5,6 +5,7 @@ screen at most, two of one process and one of all that comes from other hosts.""
 import contextlib
 import os
 import re
+import signal
 import unittest
 
 from agent import Agent, Askpass, ours, verify
@@ -288,6 +289,20 @@ class Limit(WithQuestions):
         self.assertEqual(other.read_frame()[0], SIGN_RESPONSE)
         for client in many:
             client.socket.close()
+
+    def test_the_pin_of_one_key_is_asked_for_by_turns(self):
+        """Else a process that asks without end keeps the others from a key that all of them use."""
+        (key,) = self.take_all('pin0')
+        many = self.ask_for(*[key] * 3, connect=Connection)
+        (other,) = self.ask_for(key)
+        self.assert_open(1, 1)
+        self.assertIn(f'pid {os.getpid()}', self.askpass.questions()[0])
+        os.kill(self.agent.children()[0], signal.SIGKILL)
+        self.assertNotIn(f'pid {os.getpid()}', self.wait_questions(2)[1])
+        self.answer(2, PIN)
+        for client in (other, *many[1:]):  # the PIN is known to all of them
+            self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
+        self.assertEqual(len(self.askpass.questions()), 2)
 
     def test_all_that_comes_from_other_hosts_has_one_question_open(self):
         (key,) = self.keys_to_confirm(1)
