@@ -8,7 +8,7 @@ import unittest
 
 from agent import REFERENCE, Agent, Askpass, ours
 from keys_once import KeysOnce
-from lab import slow
+from lab import slow, wait_until
 from protocol import CONFIRM, add_identity, frame, lifetime, lock, readable, remove_identity, unlock
 
 PASSWORD, PIN = 'open sesame', 'correct horse 42'
@@ -104,22 +104,31 @@ class Locking(KeysOnce):
 
     @ours
     def test_who_guesses_waits_and_nobody_else_does(self):
-        agent, guesses = Agent(self.lab), 50
+        agent, guesses, answered = Agent(self.lab), 50, 3
+
+        def newcomer_is_first():
+            """To have its only guess answered, while the next one of who has guessed before still waits."""
+            nonlocal answered
+            self.assertEqual(guesser.read_frame(), b'\x05')
+            answered += 1
+            with agent.connect() as newcomer:
+                self.assertEqual(newcomer.request(unlock(b'a guess')), b'\x05')
+            return not readable([guesser], 0)
         with agent.connect() as guesser, agent.connect() as other, agent.connect() as third:
             self.assertEqual(other.request(lock(PASSWORD.encode())), b'\x06')
             start = time.monotonic()
             guesser.send(frame(unlock(b'a guess')) * guesses)
             self.assertEqual(other.list(), [])
             self.assertEqual(third.request(unlock(b'another guess')), b'\x05')
-            for _ in range(3):
+            for _ in range(answered):
                 self.assertEqual(guesser.read_frame(), b'\x05')
             self.assertGreater(time.monotonic() - start, 0.1 + 0.2 + 0.3)  # no clock is too fast for that
+            wait_until(newcomer_is_first, 'a newcomer that is answered before the guesser')
             for _ in range(2):  # two guessers who hang up
                 with agent.connect() as leaving:
                     leaving.send(frame(unlock(b'a guess')) * 3)
             self.assertEqual(other.request(unlock(PASSWORD.encode())), b'\x06')
             self.assertEqual(other.request(b'\x0b')[0], 12)
-            answered = 3
             while readable([guesser], 0):
                 guesser.read_frame()
                 answered += 1
