@@ -6,11 +6,12 @@ import contextlib
 import os
 import resource
 import signal
+import time
 import unittest
 
 from agent import Agent, Askpass
 from bus import signatures
-from lab import Scenario, slow, wait_until
+from lab import ALL, Scenario, slow, wait_until
 from protocol import (EXTENSION_FAILURE, FAILURE, IDENTITIES_ANSWER, MAX_FRAME, REQUEST_IDENTITIES, RSA_SHA2_256,
                       SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, Connection, extension, frame, lock, read_signature,
                       readable, remove_identity, sign_request, tpm_add_key, u32, unlock)
@@ -139,16 +140,32 @@ class Limits(Scenario):
 
     def test_a_frame_that_is_begun_must_be_whole_in_time(self):
         """Who has begun none may be idle for ever."""
-        self.lab.limit('frame', 0.5, real=30)
+        limit = self.lab.limit('frame', 0.5, real=30)
         agent = Agent(self.lab)
         idle, *begun = self.connect(agent, 5)
+        start = time.monotonic()
         for client in begun:
             client.send(LIST * 2 + LIST[:3])
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
         for client in begun:
             self.assertIsNone(client.read_frame())
+            if ALL:
+                self.assertGreater(time.monotonic() - start, 0.9 * limit)
         self.assertEqual(len(idle.list()), 1)
+
+    def test_a_frame_that_is_begun_may_come_in_pieces_while_others_are_served(self):
+        agent = Agent(self.lab)
+        other, *begun = self.connect(agent, 5)
+        for size in range(1, len(LIST)):
+            for client in begun:
+                client.send(LIST[:size])
+            for _ in range(3):  # the agent has read that, and been at rest since
+                self.assertEqual(len(other.list()), 1)
+            self.assertEqual(readable(begun, 0), [])
+            for client in begun:
+                client.send(LIST[size:])
+                self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
 
     def test_a_client_that_floods_and_does_not_read_costs_little_and_others_are_served(self):
         agent = Agent(self.lab)
