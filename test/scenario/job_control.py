@@ -50,9 +50,15 @@ class JobControl(OnTerminal):
                     self.assertNotIn(secret, shell.transcript)
 
     @staticmethod
-    def some(shell, *signals):
-        """All of them in one shell, in the others the first and the last."""
-        return signals if shell.popen.args[2:] == list(SHELLS['dash']) else (signals[0], signals[-1])
+    def shared(shell, *shares):
+        """What is this shell's of what each is to do."""
+        return shares[next(number for number, argv in enumerate(SHELLS.values())
+                           if shell.popen.args[2:] == list(argv))]
+
+    def some(self, shell, *signals):
+        """All of them in one shell; in the others the first and the last, and by turns those between."""
+        first, *between, last = signals
+        return self.shared(shell, signals, (first, *between[::2], last), (first, *between[1::2], last))
 
     def answer(self, shell, *prompts):
         for prompt in prompts:
@@ -167,15 +173,18 @@ class JobControl(OnTerminal):
             self.assertNotIn(PIN, shell.transcript)
 
     def test_all_secrets_are_asked_for_in_this_way(self):
-        key, agent = self.stocked('x'), Agent(self.lab)
-        add = f'SSH_TPM_AUTH_SOCK={agent.socket} ssh-tpm-add'
-        with Shell(self.lab, *SHELLS['dash']) as shell:
-            for line, prompts in ((f'{add} --pin {key.tpm}', ['Enter PIN for ']),
-                                  (f'{add} -x', ['Enter lock password: ', 'Again: ']),
-                                  (f'{add} -X', ['Enter lock password: ']),
-                                  (f'ssh-tpm-keygen -q -o -N "" -f {self.new}', ['Enter owner password: '])):
+        key = self.stocked('x')
+
+        def body(shell):
+            agent = Agent(self.lab)
+            add = f'SSH_TPM_AUTH_SOCK={agent.socket} ssh-tpm-add'
+            pin = f'{add} --pin {key.tpm}', ['Enter PIN for ']
+            locks = ((f'{add} -x', ['Enter lock password: ', 'Again: ']),
+                     (f'{add} -X', ['Enter lock password: ']))
+            owner = f'ssh-tpm-keygen -q -o -N "" -f {self.new}', ['Enter owner password: ']
+            for line, prompts in self.shared(shell, (pin, *locks, owner), (pin, owner), locks):
                 with self.subTest(line):
-                    if line.startswith('ssh-tpm-keygen'):
+                    if line == owner[0]:
                         agent.stop()  # it has keys in the TPM, which has room for three
                         self.tpm.tool('tpm2_changeauth', '-c', 'owner', PIN)
                     shell.run(line)
@@ -183,9 +192,10 @@ class JobControl(OnTerminal):
                     self.stop_and_go_on(shell, shell.child(), CTRL_Z)
                     self.answer(shell, *prompts)
                     shell.look()
-            self.remove_key(shell)
-            for secret in (PIN, HALF):
-                self.assertNotIn(secret, shell.transcript)
+                    if line == owner[0]:
+                        self.remove_key(shell)
+                        self.tpm.tool('tpm2_changeauth', '-c', 'owner', '-p', PIN)
+        self.in_each_shell(body)
 
     def start_agent(self, shell, suffix=''):
         shell.run(f'ssh-tpm-agent -l {self.socket} --key-dir {self.lab.keys} --no-cache{suffix}')
