@@ -9,7 +9,7 @@ import unittest
 
 from agent import Agent
 from hostkey import HostKey
-from lab import Scenario, slow, wait_until
+from lab import ALL, Scenario, slow, wait_until
 from protocol import (FAILURE, IDENTITIES_ANSWER, REMOVE_ALL, REMOVE_ALL_RSA, SIGN_RESPONSE, SUCCESS, extension,
                       frame, lock, readable, remove_identity, session_bind, sign_request, string, u32, unlock)
 from resources import descriptors, is_sanitized, rss
@@ -107,7 +107,7 @@ CLOSES = {
     'closes at once': close,
     'closes instead of an answer': read_and_close,
 }
-ALL = {**HANGS, **RUBBISH, **CLOSES}
+BEHAVIOURS = {**HANGS, **RUBBISH, **CLOSES}
 
 
 class Sick(Scenario):
@@ -155,9 +155,14 @@ class Sick(Scenario):
 
 
 class Hostile(Sick):
+    def setUp(self):
+        super().setUp()
+        self.lab.limit('frame', 10, 30)
+
     def first_list(self, agent, hangs):
-        """The list, while another client signs."""
-        with agent.connect() as client, agent.connect() as other:
+        """The list, while another client signs. It comes before the end of one whose frame is not whole in time."""
+        with agent.connect() as client, agent.connect() as other, agent.connect() as ending:
+            ending.send(frame(LIST)[:3])
             self.assertIsNotNone(other.sign(self.key.blob, b'warms the key'))
             begun = time.monotonic()
             client.send(frame(LIST))
@@ -166,6 +171,9 @@ class Hostile(Sick):
             if hangs and time.monotonic() - begun < 0.9:  # its second is for this client alone to wait for
                 self.assertEqual(early, [])
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
+            self.assertEqual(readable([ending], 0), [])
+            if ALL:
+                self.assertLess(time.monotonic() - begun, 5 if SANITIZED else 2)
 
     def lists(self, agent, expected, rounds=10):
         """From one client that stays and many that come and go; how many lists these were."""
@@ -221,7 +229,7 @@ class Hostile(Sick):
         self.check(sick, hangs=True)
 
     def test_all_of_them_at_once(self):
-        sick = [self.sick(behaviour) for behaviour in ALL.values()]
+        sick = [self.sick(behaviour) for behaviour in BEHAVIOURS.values()]
         agent = self.agent_before(*sick)
         self.watch(agent, [self.own, self.of_well], hangs=True)
         self.assert_logged_once(agent, *sick)
@@ -230,9 +238,10 @@ class Hostile(Sick):
     def test_nobody_waits_for_any_of_them(self):
         """But for the first second: what is answered at once takes a millisecond."""
         prompt = 2 if SANITIZED else 0.5
-        for what, behaviour in ALL.items():
+        for what, behaviour in BEHAVIOURS.items():
             with self.subTest(what):
-                agent = self.agent_before(self.sick(behaviour))
+                sick = self.sick(behaviour)
+                agent = self.agent_before(sick)
                 self.first_list(agent, False)
                 times, end = [], time.monotonic() + 5
                 while (begun := time.monotonic()) < end:
@@ -241,6 +250,8 @@ class Hostile(Sick):
                 # On a busy machine any answer may be late, and the made-up agents share one interpreter.
                 late = [duration for duration in times if duration >= prompt]
                 self.assertLessEqual(len(late), len(times) // 100, late)
+                if what not in CLOSES:  # at the start, after a rest of one second, and of two
+                    self.assertLessEqual(sick.connections, 4)
                 agent.stop()
 
     def test_one_with_the_longest_lists_that_there_may_be(self):
@@ -263,11 +274,14 @@ class Hostile(Sick):
                               (self.key.blob, b'not our comment')))
         agent = self.agent_before(bad)
         with agent.connect() as client:
-            self.assertEqual(client.list()[:2], [self.own, (BLOB, 'a?[2Jb?c?d?e?f?g?h???')])
+            listed = client.list()
+            self.assertEqual(listed[:2], [self.own, (BLOB, 'a?[2Jb?c?d?e?f?g?h???')])
+            self.assertIn(self.of_well, listed)
         for option in '-l', '-L':
-            result = agent.ssh_add(option)
+            result = agent.ssh_add(option, status=0)
             printed = result.stdout + result.stderr
             self.assertTrue(printed.replace('\n', '').isprintable(), repr(printed))
+            self.assertEqual(result.stdout.count('\n'), 3, printed)
 
     def check_recovery(self, behaviour):
         sick = self.sick(behaviour)
@@ -398,7 +412,9 @@ class Busy(Sick):
         self.assertEqual(self.counts(self.connect(agent, 600)), [2] * 600)  # 512 ask at a time
 
     def test_a_good_one_behind_one_that_hangs(self):
-        agent = self.before_ssh_agent(behind=[self.sick(hang)])
+        self.lab.limit('upstream_backoff', 0.5, 60)  # once it has rested for a second
+        hung = self.sick(hang)
+        agent = self.before_ssh_agent(behind=[hung])
         another = SoftKey(self.lab, self.lab.path('another'), 'ed25519', 256, 'another').key
         agent.ssh_add('-q', another.path, status=0)
         self.assertEqual(len(agent.listed()), 3)
@@ -406,8 +422,19 @@ class Busy(Sick):
             for request in (extension(b'hello@example.com'), sign_request(STRANGER, b'data'),
                             remove_identity(STRANGER)):
                 self.assertEqual(client.request(request), bytes([FAILURE]))
+            for request in extension(b'hello@example.com'), sign_request(STRANGER, b'data'):
+                self.assert_refused_when_it_has_rested(client, request, hung)
         agent.ssh_add('-q', '-d', another.pub, status=0)
         self.assertEqual(len(agent.listed()), 2)
+
+    def assert_refused_when_it_has_rested(self, client, request, hung):
+        """Until it is one of these requests that finds out that the other one hangs still."""
+        before = hung.connections
+
+        def asked_anew():
+            self.assertEqual(client.request(request), bytes([FAILURE]))
+            return hung.connections > before
+        wait_until(asked_anew, 'the end of its rest')
 
     def served_at_its_limit(self):
         """Clients for all of whom it has no descriptors."""
