@@ -412,7 +412,7 @@ class Busy(Sick):
         self.assertEqual(self.counts(self.connect(agent, 600)), [2] * 600)  # 512 ask at a time
 
     def test_a_good_one_behind_one_that_hangs(self):
-        self.lab.limit('upstream_backoff', 0.5, 60)  # once it has rested for a second
+        self.lab.limit('upstream_rest', 0.5, 60)  # once it has rested for a second
         hung = self.sick(hang)
         agent = self.before_ssh_agent(behind=[hung])
         another = SoftKey(self.lab, self.lab.path('another'), 'ed25519', 256, 'another').key
