@@ -51,6 +51,9 @@ class NoSignatureAfter(KeysOnce):
         with open(self.key.tpm, 'rb') as file:
             self.does(tpm_add_key(file.read(), constraints=constraints))
 
+    def wait_for_refusals(self, count):
+        wait_until(lambda: self.agent.log().count('sign: refused: meanwhile') >= count, 'a word about each')
+
     def none_after(self, event):
         """The TPM rests from before the event until it is over: all requests are in its queue, and the first of
         them is on its way."""
@@ -63,10 +66,12 @@ class NoSignatureAfter(KeysOnce):
             wait_until(lambda: not any(map(unsent, clients)), 'an agent that has read all requests')
             self.other.list()  # and dealt with them
             event()
+            # All but the one that the TPM has: their refusal is on its way before the TPM goes on.
+            self.wait_for_refusals(CLIENTS - 1)
         for client in clients:
             self.assertEqual(client.read_frame(), bytes([FAILURE]))
             client.socket.close()
-        wait_until(lambda: self.agent.log().count('sign: refused: meanwhile') == CLIENTS, 'a word about each')
+        self.wait_for_refusals(CLIENTS)
         # What waited for the TPM never reached it.
         self.assertLessEqual(len(signatures(self.probe.bytes())), before + 1)
 
@@ -122,9 +127,11 @@ class NoSignatureAfter(KeysOnce):
             self.other.list()
             return unread, len(signatures(self.probe.bytes())) - before
 
+        states = []
+
         def is_stuck():
-            first, second = state(), state()
-            return first == second and first[1] * size > first[0]
+            states.append(state())
+            return states[-10:] == states[-1:] * 10 and states[-1][1] * size > states[-1][0]
         wait_until(is_stuck, 'a full socket')
         made = state()[1]
         self.does(lock(b'word'))
