@@ -14,7 +14,7 @@ from lab import NOBODY, contents, link_program, read, read_key
 from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
 from softkey import SoftKey
 from sshd import USER, Sshd
-from stock import Stocked
+from stock import HostKeyStock
 from upstream import FakeAgent, identities
 
 DROP_IN = 'etc/ssh/sshd_config.d/70-ssh-tpm.conf'
@@ -23,13 +23,7 @@ NO_SHELL = os.path.basename(pwd.getpwuid(os.geteuid()).pw_shell) in ('nologin', 
 VERIFIES = 'its signature verifies'
 
 
-class HostKeys(Stocked):
-    FOLDERS = ('stock', 'state')
-
-    @classmethod
-    def fill(cls, lab):
-        lab.keygen('-q', '-A', '-f', lab.path('stock'))
-
+class HostKeys(HostKeyStock):
     def setUp(self):
         super().setUp()
         self.plant(self.lab.path('root'))

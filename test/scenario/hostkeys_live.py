@@ -12,7 +12,7 @@ from hostkey import HostKey
 from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root, read, read_key
 from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
 from softkey import SoftKey
-from stock import Stocked
+from stock import HostKeyStock
 from upstream import FakeAgent, identities
 
 INCLUDE = 'Include /etc/ssh/sshd_config.d/*.conf\n'
@@ -22,16 +22,9 @@ ENTER = ('mount -t tmpfs tmpfs /run && mkdir /run/sshd /run/ssh-tpm-agent && '
          'mount --bind "$0" /etc && shift 2 && exec "$@"')
 
 
-
 @needs_root
-class HostKeysLive(Stocked):
+class HostKeysLive(HostKeyStock):
     """A mount namespace with an /etc and a /run of its own, and no DESTDIR."""
-
-    FOLDERS = ('stock', 'state')
-
-    @classmethod
-    def fill(cls, lab):
-        lab.keygen('-q', '-A', '-f', lab.path('stock'))
 
     def setUp(self):
         super().setUp()

@@ -39,3 +39,13 @@ class Stocked(Scenario):
             else:
                 self.lab.write(name, content, mode=mode & 0o7777)
         self.tpm = Swtpm(self.lab)
+
+
+class HostKeyStock(Stocked):
+    """With host keys, in the tree that FOLDERS names first."""
+
+    FOLDERS = ('stock', 'state')
+
+    @classmethod
+    def fill(cls, lab):
+        lab.keygen('-q', '-A', '-f', lab.path(cls.FOLDERS[0]))

@@ -14,7 +14,7 @@ from keys_once import KeysOnce
 from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read, wait_until
 from manager import Activated, Manager, Unit, load_credentials
 from softkey import SoftKey
-from stock import Stocked
+from stock import HostKeyStock
 from swtpm import Swtpm
 
 UNIT = 'etc/systemd/system/ssh-tpm-genkeys.service'
@@ -101,12 +101,8 @@ class GenkeysUnit(Scenario):
 
 @ours
 @needs_root
-class HostAgentUnit(Stocked):
+class HostAgentUnit(HostKeyStock):
     FOLDERS = ('root', 'state')
-
-    @classmethod
-    def fill(cls, lab):
-        lab.keygen('-q', '-A', '-f', lab.path('root'))
 
     def setUp(self):
         super().setUp()
