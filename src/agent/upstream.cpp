@@ -178,8 +178,8 @@ asio::awaitable<std::optional<Bytes>> UpstreamLink::probe(ByteView message, cons
     using namespace asio::experimental::awaitable_operators;
     const auto begun = Clock::now();
     asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    auto outcome = co_await (try_ask(message, bindings, limit > time_limits().upstream_list) ||
-                             timer.async_wait(asio::use_awaitable));
+    const bool patient = limit > time_limits().upstream_list; // a person may be asked
+    auto outcome = co_await (try_ask(message, bindings, patient) || timer.async_wait(asio::use_awaitable));
     if (auto* reply = std::get_if<0>(&outcome))
         co_return std::move(*reply);
     upstream_->misbehaved("no answer in " + std::to_string(limit.count()) + " ms", begun);

@@ -15,7 +15,7 @@ struct TimeLimits {
     Time tpm_busy{30'000};         ///< while it answers that it is busy
     Time tpm_idle{5'000};          ///< a session or key that no signature has needed for so long is flushed
     Time emulator_turn{60'000};    ///< while another program uses the emulator: an RSA key takes seconds
-    Time emulator_linger{10'000};  ///< for so long an emulator that nobody uses runs on
+    Time emulator_linger{10'000};  ///< how long an unused emulator keeps running
     Time known_tpms_lock{2'000};   ///< while another program writes that file
 
     // A person.

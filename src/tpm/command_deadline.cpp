@@ -15,7 +15,7 @@ namespace {
 struct Command {
     TPM2_CC code;
     std::string_view name;
-    bool makes_key = false;
+    bool slow = false; ///< makes or takes in a key
 };
 
 constexpr std::array commands{
@@ -62,8 +62,8 @@ std::chrono::milliseconds command_deadline(ByteView command) noexcept {
     const auto code = header_of(command).code;
     const auto found = std::ranges::find(commands, code, &Command::code);
     const bool ecc_primary = code == TPM2_CC_CreatePrimary && primary_type(command) == TPM2_ALG_ECC;
-    const bool makes_key = found != commands.end() && found->makes_key && !ecc_primary;
-    return makes_key ? time_limits().tpm_key_command : time_limits().tpm_command;
+    const bool slow = found != commands.end() && found->slow && !ecc_primary;
+    return slow ? time_limits().tpm_key_command : time_limits().tpm_command;
 }
 
 std::string command_name(TPM2_CC command) {

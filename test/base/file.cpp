@@ -77,7 +77,7 @@ TEST_CASE("an error about a file names it") {
 
 TEST_CASE("a folder is made once, with its mode whatever the umask") {
     const TempFolder folder;
-    const Umask umask(0377); // with 0777 nobody but root could open it
+    const Umask umask(0377); // with 0777 only root could open the folder
     CHECK(make_folder(folder / "inner", 0700));
     CHECK(mode_of(folder / "inner") == 0700);
     CHECK_FALSE(make_folder(folder / "inner", 0755));

@@ -25,7 +25,7 @@ TEST_CASE("who asks follows from what there is, as with OpenSSH") {
         {agent, {.askpass_require = "force", .terminal = true}, Asker::askpass},
         {agent, {.askpass_require = "FORCE"}, Asker::askpass},
         {tool, {.askpass_require = "force", .stdin_terminal = true}, Asker::askpass},
-        // "never" leaves the terminal or nobody; an unknown word changes nothing.
+        // With "never" the terminal asks, or nobody does. An unknown word changes nothing.
         {agent, {.display = true, .askpass_require = "never", .terminal = true}, Asker::terminal},
         {agent, {.display = true, .askpass_require = "never"}, Asker::nobody},
         {agent, {.display = true, .askpass_require = "always", .terminal = true}, Asker::terminal},
