@@ -7,9 +7,10 @@ import signal
 import subprocess
 import unittest
 
-from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Scenario, contents, needs_root, read, read_key
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, contents, needs_root, read, read_key
 from softkey import SoftKey
-from swtpm import STORAGE_KEY, Swtpm
+from stock import WithTpm
+from swtpm import STORAGE_KEY
 from terminal import Terminal
 
 PIN, OTHER = 'a pin 31415', 'another 27182'
@@ -33,23 +34,10 @@ needs_mounts = unittest.skipUnless(
                                          check=False).returncode == 0, 'no mounts of its own here')
 
 
-class BadLuck(Scenario):
+class BadLuck(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.ours = f'{self.lab.bin}/ssh-tpm-keygen'
-
-    def refuse(self, *options, words=(), status=1, **more):
-        """Demands an error, and that nothing in the lab changed but the TPM's state."""
-        before = self.everything()
-        result = self.lab.keygen(*options, status=None, **more)
-        self.assert_error(result, *words, status=status)
-        self.assertEqual(self.everything(), before)
-        return result
-
-    def everything(self):
-        return {path: content for path, content in contents(self.lab.folder).items()
-                if not path.startswith((self.tpm.path + '.state', self.lab.path('bin')))}
 
     def modes_on(self, path):
         """Every mode that reads a file, applied to this one."""
@@ -59,14 +47,16 @@ class BadLuck(Scenario):
                 ('-l', '-f', path), ('--print-pubkey', path), ('--import', path, '-N', '', '-f', out),
                 ('--wrap', path, '--wrap-with', parent, '-N', '', '-f', out))
 
-    def test_a_missing_file_a_folder_and_a_loop_are_named(self):
-        loop = self.lab.path('loop')
+    def test_a_missing_file_a_folder_a_loop_and_half_a_key_are_named(self):
+        loop, key = self.lab.path('loop'), self.lab.make_key('x')
         os.symlink(loop, loop)
         for path in (self.lab.path('absent.tpm'), self.lab.make_folder('folder'), loop,
-                     self.lab.path('folder/../absent/x.tpm')):
+                     self.lab.path('folder/../absent/x.tpm'), self.lab.write('half.tpm', read(key.tpm)[:150])):
             for options in self.modes_on(path):
                 with self.subTest(options=options):
-                    self.refuse(*options, words=(path,))
+                    before = self.tpm.everything_else()
+                    self.assert_error(self.lab.keygen(*options, status=None), path)
+                    self.assertEqual(self.tpm.everything_else(), before)
 
     def test_a_fifo_and_a_huge_file_do_not_hold_it_up(self):
         fifo, huge = self.lab.path('fifo'), self.lab.path('huge')
@@ -90,41 +80,31 @@ class BadLuck(Scenario):
         attempts = [(options, key.tpm) for options in self.modes_on(key.tpm)]
         attempts += [(('--import', soft.path, '-N', ''), soft.path),
                      (('-N', '', '-f', self.lab.path('keys/y')), self.lab.path('keys'))]
-        before = self.everything()
+        before = self.tpm.everything_else()
         for options, path in attempts:
             with self.subTest(options=options):
                 result = self.lab.run(program, *options, **AS_NOBODY,
                                       env={'XDG_STATE_HOME': self.lab.path('nowhere'), **NO_LEAK_CHECK})
                 self.assert_error(result, path)
                 self.assertRegex(result.stderr, r'(?i)permission')
-                self.assertEqual(self.everything(), before)
-
-    def full_disk(self, *options, files, room):
-        """The outcome of keygen on a full disk, and what was there before and afterwards."""
-        folder = self.lab.make_folder('full')
-        return self.lab.run('unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', folder, files, self.ours, *options,
-                            env={'ROOM': str(room)})
+                self.assertEqual(self.tpm.everything_else(), before)
 
     @needs_mounts
     def test_a_full_disk_changes_nothing_and_is_named(self):
         soft = SoftKey(self.lab, self.lab.path('soft'))
-        full = self.lab.path('full')
-        parent = self.lab.path('parent.pem')
+        full, parent = self.lab.path('full'), self.lab.path('parent.pem')
         self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256:aes128cfb', '-g', 'sha256', '-a', STORAGE_KEY,
                        '-c', self.lab.path('parent.ctx'), '-f', 'pem', '-o', parent)
-        wrap = ('--wrap', soft.path, '--wrap-with', parent, '-N', '', '-f', full + '/new')
         self.lab.make_key('x', pin=PIN)
+        new, comment = ('-N', '', '-f', full + '/new'), ('-C', 'a new comment')
+        load, wrap = ('--import', soft.path, *new), ('--wrap', soft.path, '--wrap-with', parent, *new)
         # A page for the first file of a pair leaves none for the second.
-        for options, room, made in ((('-N', '', '-f', full + '/new'), 0, ()),
-                                    (('-N', '', '-f', full + '/new'), PAGE, ()),
-                                    (('-t', 'rsa', '-N', '', '-f', full + '/new'), PAGE, ()),
+        for options, room, made in ((new, 0, ()), (new, PAGE, ()), (('-t', 'rsa', *new), PAGE, ()),
                                     (('-p', '-f', full + '/x.tpm', '-P', PIN, '-N', OTHER), 0, ()),
-                                    (('-c', '-f', full + '/x.tpm', '-C', 'a new comment'), 0, ()),
-                                    (('-c', '-f', full + '/x.tpm', '-C', 'a new comment'), PAGE, ()),
-                                    (('-c', '-f', full + '/x.pub', '-C', 'a new comment'), 0, ()),
-                                    (('--import', soft.path, '-N', '', '-f', full + '/new'), 0, ()),
-                                    (('--import', soft.path, '-N', '', '-f', full + '/new'), PAGE, ()),
-                                    (wrap, 0, ()), (wrap, PAGE, ()),
+                                    (('-c', '-f', full + '/x.tpm', *comment), 0, ()),
+                                    (('-c', '-f', full + '/x.tpm', *comment), PAGE, ()),
+                                    (('-c', '-f', full + '/x.pub', *comment), 0, ()),
+                                    (load, 0, ()), (load, PAGE, ()), (wrap, 0, ()), (wrap, PAGE, ()),
                                     (('-A', '-f', full), 0, ()), (('-A', '-f', full), PAGE, ()),
                                     (('-A', '-f', full), 3 * PAGE, ('.pub', '.tpm'))):
             with self.subTest(options=options, room=room):
@@ -132,7 +112,8 @@ class BadLuck(Scenario):
                 shutil.copytree(self.lab.keys, files)
                 key = read_key(files + '/x')
                 before = contents(files)
-                result = self.full_disk(*options, files=files, room=room)
+                result = self.lab.run('unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', self.lab.make_folder('full'),
+                                      files, self.ours, *options, env={'ROOM': str(room)})
                 self.assert_error(result, 'o space left on device', full)
                 after = contents(files)
                 self.assertEqual({path: after.get(path) for path in before}, before)
@@ -162,14 +143,16 @@ class BadLuck(Scenario):
         soft = SoftKey(self.lab, self.lab.path('soft'), passphrase=PIN)
         old, first = ('Enter old passphrase: ', PIN), ('new passphrase (empty for no passphrase): ', OTHER)
         again, file = ('same passphrase again: ', OTHER), ('Enter file in which the key is (', key.tpm)
+        create = 'Enter passphrase (empty for no passphrase): ', OTHER
         change, load = ('-p', '-f', key.tpm), ('--import', soft.path)
         talks = ((change, (old,)), (change, (old, first)), (change, (old, first, again)), (('-p',), (file,)),
                  (('-c', '-f', key.tpm), (('New comment: ', ''),)), (('-l',), (file,)),
                  (load, ((f'passphrase for {soft.path}: ', PIN),)),
                  (load, ((f'passphrase for {soft.path}: ', PIN), ('(empty for no passphrase): ', OTHER))),
                  (('-o', '-f', self.lab.path('keys/y')), (('wner password', ''),)),
-                 (('-N', '', '-f', key.path), (('Overwrite (y/n)? ', ''),)))
-        before = self.everything()
+                 (('-N', '', '-f', key.path), (('Overwrite (y/n)? ', ''),)),
+                 (('-f', self.lab.path('keys/y')), (create,)), (('-f', self.lab.path('keys/y')), (create, again)))
+        before = self.tpm.everything_else()
         for options, answers in talks:
             with self.subTest(options=options, at=answers[-1][0]):
                 with Terminal(self.lab, self.ours, *options) as terminal:
@@ -179,19 +162,18 @@ class BadLuck(Scenario):
                     terminal.interrupt()
                     self.assertIn(terminal.finish(), (1, 128 + signal.SIGINT, -signal.SIGINT))
                     self.assertTrue(terminal.echoes())
-                self.assertEqual(self.everything(), before)
+                self.assertEqual(self.tpm.everything_else(), before)
                 held = self.tpm.handles()
                 self.tpm.craft('tpm2_getcap', 'handles-transient')  # flushes, for the others' sake
                 self.assertEqual(held, [])
 
     def test_output_that_cannot_be_written_is_an_error(self):
         key = self.lab.make_key('x')
-        for options in (('-y', '-f', key.tpm), ('-l', '-f', key.tpm), ('-lv', '-f', key.tpm),
-                        ('--supported',), ('-c', '-f', '-', '-C', 'new')):
+        for options in (('-y', '-f', key.tpm), ('-l', '-f', key.tpm), ('-lv', '-f', key.tpm), ('--supported',),
+                        ('-c', '-f', '-', '-C', 'new')):
             with self.subTest(options=options):
-                result = self.lab.run('sh', '-c', '"$@" > /dev/full', 'sh', self.ours, *options,
-                                      stdin=read(key.tpm))
-                self.assert_error(result)
+                self.assert_error(self.lab.run('sh', '-c', '"$@" > /dev/full', 'sh', self.ours, *options,
+                                               stdin=read(key.tpm)))
 
 
 if __name__ == '__main__':

@@ -8,16 +8,14 @@ import unittest
 
 import keyfile
 from agent import Agent, Askpass, verify
-from lab import Scenario, contents, mode, read, read_key
+from lab import contents, mode, read, read_key
 from protocol import RSA_SHA2_256, RSA_SHA2_512
-from stock import Stocked
+from stock import Stocked, WithTpm
 from swtpm import STORAGE_KEY, Probe, Swtpm
 
-PROVIDERS = ('-provider', 'tpm2', '-provider', 'default')
 OWN, SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin', 'userwithauth|sign'
 PARENTS = {'ecc': 'ecc256:aes128cfb', 'rsa': 'rsa2048:aes128cfb'}
 PIN, OTHER = 'a foreign pin', 'a pin of ours'
-POLICY_PCR = bytes.fromhex('017f')  # TPM_CC_PolicyPCR
 
 # The storage keys of ssh-tpm-agent 0.1 and 0.2: the templates of the TCG, their unique fields full of zero bytes. For
 # tpm2_createprimary -u they are laid out as TPMU_PUBLIC_ID lies in memory: size, then the whole buffer.
@@ -31,11 +29,7 @@ BLOCKS = {1: 'TPM EC PRIVATE KEY', 2: 'TPM PRIVATE KEY'}
 RELEASES, COMMENT, MOVE = ((1, 'ecdsa'), (2, 'ecdsa'), (2, 'rsa')), 'an old key', 'fixed'
 
 
-class ForeignFiles(Scenario):
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
-
+class ForeignFiles(WithTpm):
     def primary(self, kind='ecc', hierarchy='o'):
         path = self.lab.path(f'{hierarchy}{kind}.ctx')
         if not os.path.exists(path):
@@ -63,9 +57,8 @@ class ForeignFiles(Scenario):
 
     def openssl_key(self, name, *options, algorithm=('EC', 'group:P-256')):
         path = self.lab.path('keys', name + '.tpm')
-        self.lab.run('openssl', 'genpkey', *PROVIDERS, '-algorithm', algorithm[0], '-pkeyopt', algorithm[1],
-                     *(word for option in options for word in ('-pkeyopt', option)), '-out', path, status=0,
-                     env={'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'})
+        self.tpm.openssl('genpkey', '-algorithm', algorithm[0], '-pkeyopt', algorithm[1],
+                         *(word for option in options for word in ('-pkeyopt', option)), '-out', path)
         return self.with_pub(path)
 
     def assert_signs(self, *keys, pin=None, asked=None):
@@ -82,10 +75,10 @@ class ForeignFiles(Scenario):
         agent.stop()
         self.tpm.assert_no_handles()
 
-    def mend(self, path, empty_auth=None, **more):
+    def mend(self, path, empty_auth=None, rsa_parent=None):
         """Sets fields that the tool could not: emptyAuth and rsaParent."""
         parts = keyfile.fields(path)
-        for tag, value in ((keyfile.EMPTY_AUTH, empty_auth), (keyfile.RSA_PARENT, more.get('rsa_parent'))):
+        for tag, value in ((keyfile.EMPTY_AUTH, empty_auth), (keyfile.RSA_PARENT, rsa_parent)):
             if value is not None:
                 word = keyfile.tlv(keyfile.BOOLEAN, b'\xff' if value else b'\0')
                 parts = keyfile.with_field(parts, tag, word)
@@ -98,8 +91,9 @@ class ForeignFiles(Scenario):
         keys = [self.with_pub(self.mend(self.create(name, algorithm=shape[0]), empty_auth=True))
                 for name, shape in shapes.items()]
         decrypts = self.create('decrypts', algorithm='rsa2048', attributes=SIGNING + '|decrypt')
-        keys += [self.with_pub(self.mend(decrypts, empty_auth=True)), self.with_pub(self.create('pin', '-p', PIN))]
-        self.assert_signs(*keys, pin=PIN, asked=1)
+        keys += [self.with_pub(self.mend(decrypts, empty_auth=True)), self.with_pub(self.create('pin', '-p', PIN)),
+                 self.with_pub(self.create('either', '-p', PIN, '-L', self.policy()))]
+        self.assert_signs(*keys, pin=PIN, asked=2)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
     def test_a_key_whose_file_does_not_say_that_it_has_no_pin_signs_with_an_empty_one(self):
@@ -107,10 +101,6 @@ class ForeignFiles(Scenario):
         key = self.with_pub(self.create('x', attributes=SIGNING + '|noda'))
         self.assertEqual(dict(keyfile.fields(key.tpm))[keyfile.EMPTY_AUTH][-1], 0)
         self.assert_signs(key, pin='')
-
-    def test_a_key_whose_file_says_wrongly_that_it_has_no_pin_asks_for_it_all_the_same(self):
-        key = self.with_pub(self.create('x', '-p', PIN, says_pin=True))
-        self.assert_signs(key, pin=PIN)
 
     def test_a_file_that_says_wrongly_that_there_is_no_pin_does_not_cost_the_last_try(self):
         self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
@@ -151,22 +141,12 @@ class ForeignFiles(Scenario):
         keys.append(self.openssl_key('o', 'parent:0x81000055', f'user-auth:{PIN}'))
         self.assert_signs(*keys, pin=PIN, asked=2)
 
-    def test_a_parent_that_is_gone_is_named(self):
-        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', self.primary(), '0x81000055')
-        key = self.with_pub(self.mend(self.create('x', parent='0x81000055'), empty_auth=True))
-        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000055')
-        agent = Agent(self.lab)
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        agent.process.wait_line('81000055')
-        self.assert_error(self.lab.keygen('-p', '-f', key.tpm, '-N', PIN, status=None), '81000055')
-
     def test_keys_of_tpm2_openssl_with_and_without_a_pin_sign(self):
         keys = [self.openssl_key('a'), self.openssl_key('b', f'user-auth:{PIN}', algorithm=('EC', 'group:P-384')),
                 self.openssl_key('c', f'user-auth:{PIN}', algorithm=('RSA', 'bits:2048'))]
         for key in keys:
-            found = self.lab.run('openssl', 'pkey', *PROVIDERS, '-in', key.tpm, '-passin', 'pass:' + PIN, '-pubout',
-                                 env={'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'}, status=0)
-            self.assertEqual(self.lab.public_pem(key), found.stdout)
+            self.assertEqual(self.lab.public_pem(key),
+                             self.tpm.openssl('pkey', '-in', key.tpm, '-passin', 'pass:' + PIN, '-pubout'))
         self.assert_signs(*keys, pin=PIN, asked=2)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
@@ -178,48 +158,29 @@ class ForeignFiles(Scenario):
             self.tpm.tool('tpm2_dictionarylockout', '-c')
             self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
             self.assert_signs(key, pin=OTHER, asked=1)
-            data = self.lab.write('data', 'a message')
-            self.lab.run('openssl', 'pkeyutl', *PROVIDERS, '-sign', '-inkey', key.tpm, '-passin',
-                         'pass:' + OTHER, '-rawin', '-digest', 'sha256', '-in', data, '-out',
-                         self.lab.path('signature'), status=0,
-                         env={'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'})
+            self.tpm.assert_openssl_signs(key, OTHER)
 
     def assert_unusable(self, path, *words):
         """The agent serves all but this file, and both programs say why."""
-        good = self.lab.make_key('good')
-        agent = Agent(self.lab)
-        self.assertEqual(agent.listed(), [good.line])
+        agent = Agent(self.lab, name=os.path.basename(path))
+        self.assertEqual(agent.listed(), [self.good.line])
         line = agent.process.wait_line(os.path.basename(path))
         for word in words:
             self.assertIn(word, line)
         self.assert_error(self.lab.keygen('-p', '-f', path, '-N', PIN, status=None), path, *words)
 
-    def test_a_policy_that_the_file_names_is_named_in_the_error(self):
-        policy = self.lab.path('pcr.policy')
-        self.tpm.craft('tpm2_createpolicy', '--policy-pcr', '-l', 'sha256:16', '-L', policy)
-        path = self.create('locked', '-L', policy, attributes='sign')
-        command = keyfile.tlv(keyfile.SEQUENCE,
-                              keyfile.tlv(0xa0, keyfile.tlv(keyfile.INTEGER, POLICY_PCR)) +
-                              keyfile.tlv(0xa1, keyfile.tlv(keyfile.OCTETS, b'')))
-        parts = keyfile.with_field(keyfile.fields(path), keyfile.POLICY,
-                                   keyfile.tlv(keyfile.SEQUENCE, command))
-        self.lab.write(path, keyfile.build(parts), mode=0o600)
-        self.assert_unusable(path, 'policy', 'TPM2_PolicyPCR')
+    def policy(self):
+        """The digest of one that demands the value of a register."""
+        path = self.lab.path('pcr.policy')
+        self.tpm.craft('tpm2_createpolicy', '--policy-pcr', '-l', 'sha256:16', '-L', path)
+        return path
 
-    def test_a_policy_that_the_file_does_not_name_is_an_error_too(self):
-        policy = self.lab.path('pcr.policy')
-        self.tpm.craft('tpm2_createpolicy', '--policy-pcr', '-l', 'sha256:16', '-L', policy)
-        self.assert_unusable(self.create('locked', '-L', policy, attributes='sign'), 'policy')
-
-    def test_a_policy_beside_a_pin_is_no_obstacle(self):
-        policy = self.lab.path('pcr.policy')
-        self.tpm.craft('tpm2_createpolicy', '--policy-pcr', '-l', 'sha256:16', '-L', policy)
-        key = self.with_pub(self.create('either', '-L', policy, '-p', PIN))
-        self.assert_signs(key, pin=PIN, asked=1)
-
-    def test_a_key_that_only_decrypts_and_one_of_another_tpm_are_explained(self):
+    def test_what_cannot_sign_is_explained(self):
+        self.good = self.lab.make_key('good')
+        self.assert_unusable(self.create('locked', '-L', self.policy(), attributes='sign'), 'policy')
+        os.unlink(self.lab.path('keys/locked.tpm'))
         self.assert_unusable(self.create('decrypts', algorithm='ecc256:ecdh-sha256',
-                                         attributes='userwithauth|decrypt'))
+                                         attributes='userwithauth|decrypt'), 'sign attribute')
         other = Swtpm(self.lab, 'other')
         key = self.lab.make_key('stranger', env={'SSH_TPM_TCTI': other.tcti})
         agent = Agent(self.lab, name='second')
@@ -305,16 +266,6 @@ class LegacyFiles(Stocked):
         for key in (*keys, new, keys[0]):
             self.sign(agent, key)
 
-    def test_the_agent_asks_for_their_pins(self):
-        keys = self.keys('guarded')
-        askpass = Askpass(self.lab, *[PIN] * 3)
-        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), env=askpass.env)
-        for key in keys:
-            with self.subTest(key=key.path):
-                self.sign(agent, key)
-        self.assertEqual(len(askpass.questions()), 3)
-        self.assertEqual(self.tpm.wrong_tries(), 0)
-
     def test_fingerprints_and_public_keys_are_those_of_the_public_file(self):
         for key in self.keys('free'):
             with self.subTest(key=key.path):
@@ -327,7 +278,17 @@ class LegacyFiles(Stocked):
                 if key.path.endswith('2'):  # 0.1 has no comment inside
                     self.assertEqual((printed, shown), (key.line + '\n', expected))
 
-    def test_the_pin_changes_and_the_file_stays_what_it_was(self):
+    def check_pin(self, pin):
+        askpass = Askpass(self.lab, *[pin] * 3, name=pin)
+        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), name=pin, env=askpass.env)
+        for key in self.keys('guarded'):
+            self.sign(agent, key)
+        self.assertEqual(len(askpass.questions()), 3)
+        agent.stop()  # which gives its slots back
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+
+    def test_the_pin_signs_and_changes_and_the_file_stays_what_it_was(self):
+        self.check_pin(PIN)
         for key, (release, kind) in zip(self.keys('guarded'), RELEASES):
             with self.subTest(release=release, kind=kind):
                 folder = os.path.dirname(key.tpm)
@@ -344,11 +305,7 @@ class LegacyFiles(Stocked):
                 self.assertNotIn(MOVE, result.stdout.lower())
                 self.assertTrue(read(key.tpm).startswith(f'-----BEGIN {BLOCKS[release]}-----\n'))
                 self.assertEqual((mode(key.tpm), read(key.pub)), (0o600, before[key.pub].decode()))
-        askpass = Askpass(self.lab, *[OTHER] * 3)
-        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), env=askpass.env)
-        for key in self.keys('guarded'):
-            self.sign(agent, key)
-        self.assertEqual(len(askpass.questions()), 3)
+        self.check_pin(OTHER)
 
     def test_the_comment_inside_a_file_of_0_2_changes(self):
         key = self.keys('free')[1]
@@ -361,8 +318,7 @@ class LegacyFiles(Stocked):
     def test_broken_ones_are_refused_and_do_not_stop_the_agent(self):
         key = self.keys('free')[1]
         body = base64.b64decode(''.join(read(key.tpm).splitlines()[1:-1]))
-        broken = [body[:size] for size in (0, 3, 40, len(body) // 2, len(body) - len(COMMENT) - 1)]
-        broken += [bytes([3]) + body[1:], body[:2] + b'\x00\x99' + body[4:], body[:2] + b'\x00\x01' + body[4:]]
+        broken = (body[:40], bytes([3]) + body[1:])  # test/keyfile/legacy.cpp has all that can be wrong
         folder = self.lab.make_folder('broken')
         for number, content in enumerate(broken):
             path = self.lab.write(f'broken/{number}.tpm', block(2, content), mode=0o600)

@@ -7,8 +7,9 @@ import re
 import unittest
 
 from agent import Agent, Askpass
-from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read, read_key
-from swtpm import Probe, Swtpm
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read, read_key
+from stock import WithTpm
+from swtpm import Probe
 from terminal import Terminal, talk
 
 OLD, NEW, WRONG = 'the old pin 7', 'another pin 8', 'a guess 9'
@@ -16,7 +17,6 @@ FILE = 'Enter file in which the key is ('
 ASK_OLD, FIRST = 'Enter old passphrase: ', 'Enter new passphrase (empty for no passphrase): '
 SECOND = 'Enter same passphrase again: '
 SAVED = 'Your identification has been saved with the new passphrase.'
-PROVIDERS = ('-provider', 'tpm2', '-provider', 'default')
 GROUP = 12345
 # Dialogues and options. Whoever names the file in the dialogue answers `None`.
 TALKS = ((((FILE, None), (ASK_OLD, OLD), (FIRST, NEW), (SECOND, NEW)), ()),
@@ -28,10 +28,9 @@ TALKS = ((((FILE, None), (ASK_OLD, OLD), (FIRST, NEW), (SECOND, NEW)), ()),
          (((ASK_OLD, OLD), (FIRST, NEW), (SECOND, WRONG)), ('-f', None)))  # they differ: exit 1
 
 
-class Changes(Scenario):
+class Changes(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.ours = f'{self.lab.bin}/ssh-tpm-keygen'
 
 
@@ -86,18 +85,9 @@ class Pins(Changes):
                     shown = re.sub(r'\(/[^)]*/id_[\w.]+\)', '(default)', shown.replace(path, 'PATH'))
                     # Without remarks that only a TPM gives reason for.
                     played.append((status, re.sub(r'(?m)^ssh-tpm-keygen: .*\n', '', shown)))
+                    self.assertFalse([text for _, text in answers if text and text in shown], 'a PIN on the screen')
                 self.assertEqual(*played)
                 self.assertEqual(read(key.tpm) == fresh[key.tpm], status != 0)
-
-    def test_pins_are_not_shown(self):
-        key = self.lab.make_key('x', pin=OLD)
-        with Terminal(self.lab, self.ours, '-p', '-f', key.tpm) as terminal:
-            for prompt, answer in ((ASK_OLD, OLD), (FIRST, NEW), (SECOND, NEW)):
-                self.assertFalse(terminal.answer(prompt, answer))
-            self.assertEqual(terminal.finish(), 0)
-            self.assertTrue(terminal.echoes())
-            for secret in (OLD, NEW):
-                self.assertNotIn(secret, terminal.transcript)
 
     def test_a_wrong_old_pin_changes_nothing_and_says_how_many_tries_are_left(self):
         key = self.lab.make_key('x', pin=OLD)
@@ -116,31 +106,19 @@ class Pins(Changes):
         self.change(key, OLD, NEW)
         self.assert_signs(key, NEW)
 
-    def test_a_pin_for_a_key_without_one_works_with_a_warning_that_tries_are_not_counted(self):
-        key = self.lab.make_key('x')
-        result = self.lab.keygen('-p', '-f', key.tpm, '-N', NEW)
-        self.assertIn(SAVED, result.stdout)
-        self.assertRegex(result.stderr, r'(?i)warning|does not count|without limit|dictionary')
-        self.assertRegex(result.stderr, r'(?i)tries|guess|dictionary')
-        result = self.change(key, WRONG, OLD, status=None)
-        self.assert_error(result)
-        self.assertNotRegex(result.stderr, r'\b\d\b.* left')
-        self.assertEqual(self.tpm.wrong_tries(), 0)
-        self.assert_signs(key, NEW)
-
-    def test_a_key_without_a_pin_is_not_asked_for_one(self):
+    def test_a_key_without_a_pin_gets_one_with_a_warning_that_tries_are_not_counted(self):
         key = self.lab.make_key('x', comment='a comment')
         status, shown = talk(self.lab, self.ours, '-p', '-f', key.tpm, answers=[(FIRST, NEW), (SECOND, NEW)])
         self.assertEqual(status, 0, shown)
         self.assertNotIn(ASK_OLD, shown)
         self.assertTrue(shown.startswith("Key has comment 'a comment'\n"), shown)
-        self.assert_signs(key, NEW)
-
-    def test_a_pin_taken_away_is_asked_for_no_more(self):
-        key = self.lab.make_key('x', pin=OLD)
-        self.lab.keygen('-p', '-f', key.path, '-P', OLD, '-N', '')  # without its ending
-        self.assert_signs(key)
-        self.change(key, '', NEW)
+        self.assertIn(SAVED, shown)
+        self.assertRegex(shown, r'(?i)warning|does not count|without limit|dictionary')
+        self.assertRegex(shown, r'(?i)tries|guess|dictionary')
+        result = self.change(key, WRONG, OLD, status=None)
+        self.assert_error(result)
+        self.assertNotRegex(result.stderr, r'\b\d\b.* left')
+        self.assertEqual(self.tpm.wrong_tries(), 0)
         self.assert_signs(key, NEW)
 
     def test_an_agent_that_knows_a_pin_asks_for_a_new_one_and_nothing_when_there_is_none(self):
@@ -164,12 +142,7 @@ class Pins(Changes):
     def test_tpm2_openssl_still_reads_the_file(self):
         key = self.lab.make_key('x', 'ecdsa', 384, pin=OLD)
         self.change(key, OLD, NEW)
-        more = {'status': 0, 'env': {'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'}}
-        found = self.lab.run('openssl', 'pkey', *PROVIDERS, '-in', key.tpm, '-passin', 'pass:' + NEW, '-pubout', **more)
-        self.assertEqual(found.stdout, self.lab.public_pem(key))
-        data, signature = self.lab.write('data', 'a message'), self.lab.path('signature')
-        self.lab.run('openssl', 'pkeyutl', *PROVIDERS, '-sign', '-inkey', key.tpm, '-passin', 'pass:' + NEW,
-                     '-rawin', '-digest', 'sha384', '-in', data, '-out', signature, **more)
+        self.tpm.assert_openssl_signs(key, NEW)
 
     def test_without_a_terminal_no_pin_is_taken_for_granted(self):
         locked, free = self.lab.make_key('x', pin=OLD), self.lab.make_key('y')
@@ -186,18 +159,15 @@ class Pins(Changes):
         self.assertEqual(contents(self.lab.keys), before)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
-    def test_without_a_terminal_the_pins_come_from_standard_input(self):
-        key = self.lab.make_key('x', pin=OLD)
-        for options, lines in (((), (OLD, NEW, NEW)), (('-N', OLD), (NEW,)), (('-P', OLD), ('', ''))):
-            self.lab.keygen('-p', '-f', key.tpm, *options, stdin='\n'.join(lines) + '\n')
-        self.assert_signs(key)
-
-    def test_askpass_is_asked_where_ssh_keygen_would_ask_it(self):
+    def test_without_a_terminal_the_pins_come_from_standard_input_or_askpass(self):
         key = self.lab.make_key('x', pin=OLD)
         askpass = Askpass(self.lab, OLD, NEW, NEW)
-        self.lab.keygen('-p', '-f', key.tpm, env=askpass.env)
+        self.lab.keygen('-p', '-f', key.path, env=askpass.env)  # without its ending
         self.assertEqual(askpass.questions(), [ASK_OLD, FIRST, SECOND])
         self.assert_signs(key, NEW)
+        for options, lines in (((), (NEW, OLD, OLD)), (('-N', NEW), (OLD,)), (('-P', NEW), ('', ''))):
+            self.lab.keygen('-p', '-f', key.tpm, *options, stdin='\n'.join(lines) + '\n')
+        self.assert_signs(key)
 
 
 class Rewrites(Changes):
@@ -213,25 +183,20 @@ class Rewrites(Changes):
         os.symlink(os.path.relpath(real.pub, self.lab.keys), link + '.pub')
         return real, link
 
-    def files(self):
-        """What must stay as it is: the keys, and the names of all files but the sockets and state of the emulator."""
-        names = sorted(os.path.join(place, name) for place, folders, names in os.walk(self.lab.folder)
-                       for name in folders + names
-                       if not os.path.join(place, name).startswith(self.tpm.path))
-        return contents(self.lab.keys), contents(self.away), names
-
     def assert_changes_nothing(self, *argv, words=(), **more):
-        before = self.files()
+        before = self.tpm.everything_else()
         self.assert_error(self.lab.run(*argv, **more), 'hint: ', *words)
-        self.assertEqual(self.files(), before)
+        self.assertEqual(self.tpm.everything_else(), before)
 
-    def test_links_stay_and_the_files_that_they_lead_to_change(self):
+    def test_links_stay_and_the_files_that_they_lead_to_change_and_keep_their_modes(self):
         real, link = self.linked()
+        os.chmod(real.tpm, 0o400)
+        os.chmod(real.pub, 0o600)
         targets = [os.readlink(link + ending) for ending in ('.tpm', '.pub')]
         self.lab.keygen('-p', '-f', link + '.tpm', '-P', OLD, '-N', NEW)
         self.lab.keygen('-p', '-f', real.tpm, '-P', OLD, '-N', WRONG, status=1)
         self.lab.keygen('-p', '-f', real.tpm, '-P', NEW, '-N', '')
-        self.lab.keygen('-c', '-f', link + '.tpm', '-C', 'new')
+        self.lab.keygen('-c', '-f', link + '.tpm', '-C', 'new', umask=0)
         self.assertIn('Comment: new\n', read(real.tpm))
         self.assertEqual(read_key(real.path).comment, 'new')
         self.lab.keygen('-c', '-f', link + '.pub', '-C', 'newer')
@@ -239,6 +204,7 @@ class Rewrites(Changes):
         self.assertEqual([os.readlink(link + ending) for ending in ('.tpm', '.pub')], targets)
         self.assertEqual(sorted(os.listdir(self.away)), ['real-x.pub', 'real-x.tpm'])
         self.assertEqual(sorted(os.listdir(self.lab.keys)), ['x.pub', 'x.tpm'])
+        self.assertEqual((mode(real.tpm), mode(real.pub)), (0o400, 0o600))
 
     def test_a_link_that_leads_elsewhere_by_the_time_of_writing_is_not_followed(self):
         real, link = self.linked()
@@ -285,15 +251,6 @@ class Rewrites(Changes):
         os.link(key.pub, self.lab.path('away/second.pub'))
         for path in (key.tpm, key.pub):  # -c changes both files or neither
             self.assert_changes_nothing(self.ours, '-c', '-f', path, '-C', 'new', words=(key.pub, 'hard links'))
-
-    def test_a_mode_stays(self):
-        key = self.lab.make_key('x', pin=OLD)
-        os.chmod(key.tpm, 0o400)
-        os.chmod(key.pub, 0o600)
-        self.lab.keygen('-p', '-f', key.tpm, '-P', OLD, '-N', '')
-        self.lab.keygen('-c', '-f', key.tpm, '-C', 'new', umask=0)
-        self.lab.keygen('-c', '-f', key.pub, '-C', 'newer')
-        self.assertEqual((mode(key.tpm), mode(key.pub)), (0o400, 0o600))
 
     @needs_root
     def test_roots_change_leaves_the_key_its_owners(self):

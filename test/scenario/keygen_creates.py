@@ -5,20 +5,17 @@ refuses, and the dialogue on a terminal, which is that of ssh-keygen, line by li
 import os
 import pwd
 import re
-import shutil
-import signal
 import socket
 import unittest
 
 import keyfile
-from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read, read_key
-from stock import Stocked
-from swtpm import Probe, Swtpm
+from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read, read_key
+from stock import Stocked, WithTpm
+from swtpm import Probe
 from terminal import Terminal, talk
 
 CURVES = {256: 'ecdsa-sha2-nistp256', 384: 'ecdsa-sha2-nistp384', 521: 'ecdsa-sha2-nistp521'}
 SIZES = {'ecdsa': (256, 384, 521), 'rsa': (2048, 3072, 4096)}
-PROVIDERS = ('-provider', 'tpm2', '-provider', 'default')
 FILE = 'Enter file in which to save the key ('
 FIRST, SECOND = 'Enter passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
 OVERWRITE = 'Overwrite (y/n)? '
@@ -56,17 +53,9 @@ class Made(Stocked):
         self.assertEqual(len(os.listdir(self.lab.keys)), 2 * len(KINDS))
 
     def test_tpm2_openssl_reads_the_files_and_signs(self):
-        more = {'status': 0, 'env': {'TPM2OPENSSL_TCTI': self.tpm.tcti, 'TSS2_LOG': 'all+none'}}
         for kind, bits in KINDS:
             with self.subTest(kind=kind, bits=bits):
-                key = self.made(kind, bits)
-                found = self.lab.run('openssl', 'pkey', *PROVIDERS, '-in', key.tpm, '-pubout', **more).stdout
-                self.assertEqual(found, self.lab.public_pem(key))
-                data, signature = self.lab.write('data', 'a message'), self.lab.path('signature')
-                self.lab.run('openssl', 'pkeyutl', *PROVIDERS, '-sign', '-inkey', key.tpm, '-rawin', '-digest',
-                             'sha256', '-in', data, '-out', signature, **more)
-                self.lab.run('openssl', 'dgst', '-sha256', '-verify', self.lab.write('public.pem', found),
-                             '-signature', signature, data, **more)
+                self.tpm.assert_openssl_signs(self.made(kind, bits))
 
     def test_what_is_listed_as_supported_can_be_made_and_what_is_not_cannot(self):
         result = self.lab.keygen('--supported')
@@ -89,22 +78,13 @@ class Made(Stocked):
         self.tpm.assert_no_handles()
 
 
-class KeygenCreates(Scenario):
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
-
-    def refuse(self, *options, status, words=()):
+class KeygenCreates(WithTpm):
+    def refuse(self, *options, status, words=(), **more):
         """Demands a refusal that leaves no file behind."""
-        result = self.lab.keygen('-f', self.lab.path('keys/no'), '-N', '', *options, status=None)
+        result = self.lab.keygen('-f', self.lab.path('keys/no'), '-N', '', *options, status=None, **more)
         self.assert_error(result, *words, status=status)
         self.assertEqual(os.listdir(self.lab.keys), [])
         return result
-
-    def test_the_modes_do_not_depend_on_the_umask(self):
-        for umask in (0o000, 0o077):
-            key = self.lab.make_key(f'umask{umask}', umask=umask)
-            self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
 
     def test_an_ecdsa_key_of_256_bits_and_a_comment_that_names_the_user_are_the_usual(self):
         result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'))
@@ -112,11 +92,6 @@ class KeygenCreates(Scenario):
         key = read_key(self.lab.path('keys/x'))
         self.assertEqual(key.algorithm, 'ecdsa-sha2-nistp256')
         self.assertEqual(key.comment, f'{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}')
-
-    def test_options_work_with_two_dashes_and_with_one(self):
-        for number, option in enumerate(('--tcti', '-tcti')):
-            self.lab.keygen('-q', '-N', '', '-f', self.lab.path(f'keys/{number}'), option, self.tpm.tcti,
-                            env={'SSH_TPM_TCTI': 'device:/nonexistent'})
 
     def test_the_suffix_of_the_private_file_is_dropped_from_the_path(self):
         self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x.tpm'))
@@ -154,34 +129,25 @@ class KeygenCreates(Scenario):
         self.assertIn('TPM2_Create', commands)
         self.assertIn('TPM2_Sign', commands[commands.index('TPM2_Create'):])
 
-    def test_unknown_types_and_sizes_are_usage_errors(self):
+    def test_unknown_types_sizes_and_options_stray_words_and_missing_values_are_usage_errors(self):
         for kind, bits in (('dsa', '256'), ('ed25519', '256'), ('', '256'), ('ecdsa', '255'), ('ecdsa', '0'),
                            ('ecdsa', '-256'), ('ecdsa', '256x'), ('ecdsa', ''), ('ecdsa', '9' * 20),
                            ('ecdsa', '2048'), ('rsa', '1024'), ('rsa', '256')):
             with self.subTest(kind=kind, bits=bits):
                 self.refuse('-t', kind, '-b', bits, status=2)
         self.refuse('-t', 'dsa', status=2, words=('dsa', 'ecdsa', 'rsa'))
-
-    def test_unknown_options_stray_words_and_missing_values_are_usage_errors(self):
         for options in (('--no-such-option',), ('-Z',), ('stray',), ('-t',)):
             with self.subTest(options=options):
-                result = self.lab.keygen(*options, status=2)
-                self.assertEqual(result.stdout, '')
-                self.assertNotEqual(result.stderr, '')
+                self.assertEqual(self.refuse(*options, status=2).stdout, '')
 
     def test_an_existing_file_is_refused_without_a_terminal_and_nothing_changes(self):
         self.lab.make_key('x')
+        self.lab.write('keys/y.pub', 'the public half of something else\n')
         before = contents(self.lab.keys)
-        for stdin in (None, '', 'n\n', 'y\n'):
-            result = self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), stdin=stdin, status=1)
+        for name, stdin in (('x', None), ('x', ''), ('x', 'n\n'), ('x', 'y\n'), ('y', None)):
+            result = self.lab.keygen('-N', '', '-f', self.lab.path('keys', name), stdin=stdin, status=1)
             self.assertIn('already exists', result.stdout + result.stderr)
             self.assertEqual(contents(self.lab.keys), before)
-
-    def test_a_lone_public_file_of_that_name_is_not_overwritten_either(self):
-        self.lab.write('keys/x.pub', 'the public half of something else\n')
-        before = contents(self.lab.keys)
-        self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), status=1)
-        self.assertEqual(contents(self.lab.keys), before)
 
     def test_a_folder_that_does_not_exist_is_an_error(self):
         result = self.lab.keygen('-N', '', '-f', self.lab.path('nowhere/x'), status=None)
@@ -199,16 +165,9 @@ class KeygenCreates(Scenario):
         self.assertEqual(result.stdout, '')
 
     def test_a_missing_tpm_is_an_error_with_a_hint_at_the_emulator(self):
-        missing = [self.lab.path('no-such-device')]
-        if not os.path.exists('/dev/tpmrm0'):
-            missing.append(None)  # the default
-        for path in missing:
-            with self.subTest(path=path):
-                conf = path and f'device:{path}'
-                result = self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), env={'SSH_TPM_TCTI': conf},
-                                         status=None)
-                self.assert_error(result, 'hint: ', '--swtpm', path or '/dev/tpmrm0')
-        self.assertEqual(os.listdir(self.lab.keys), [])
+        self.refuse(env=self.lab.no_tpm, status=1, words=('hint: ', '--swtpm', self.lab.path('no-such-device')))
+        if not os.path.exists('/dev/tpmrm0'):  # the default
+            self.refuse(env={'SSH_TPM_TCTI': None}, status=1, words=('hint: ', '--swtpm', '/dev/tpmrm0'))
 
     @needs_root
     def test_a_tpm_out_of_reach_is_an_error_with_a_hint_at_the_group(self):
@@ -227,56 +186,32 @@ class KeygenCreates(Scenario):
         for line in result.stderr.splitlines():
             self.assertTrue(re.match(r'ssh-tpm-keygen: |hint: ', line), line)
 
-    def test_the_program_works_from_a_link_anywhere(self):
-        link = self.lab.path('ssh-tpm-keygen')
-        os.symlink(shutil.which('ssh-tpm', path=self.lab.bin), link)
-        self.lab.run(link, '-q', '-N', '', '-f', self.lab.path('keys/x'), status=0)
-        read_key(self.lab.path('keys/x'))
 
+class KeygenDialogue(WithTpm):
+    def talk(self, *options, answers):
+        return talk(self.lab, f'{self.lab.bin}/ssh-tpm-keygen', *options, answers=answers)
 
-class KeygenDialogue(Scenario):
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.ours = f'{self.lab.bin}/ssh-tpm-keygen'
-
-    def default_file(self, kind='ecdsa'):
-        return os.path.join(self.lab.home, '.ssh', 'id_' + kind)
-
-    def talk(self, *argv, answers):
-        return talk(self.lab, *argv, answers=answers)
-
-    def compare(self, options, passphrases):
-        """Plays the same dialogue with both programs and compares what they show."""
-        ours, theirs = self.lab.path('keys/ours'), self.lab.path('keys/theirs')
-        status, transcript = self.talk(self.ours, *options, answers=[(FILE, ours), *passphrases])
-        expected_status, expected = self.talk('ssh-keygen', '-a', '1', *options, answers=[(FILE, theirs), *passphrases])
-        self.assertEqual((status, expected_status), (0, 0), transcript + expected)
-        expected = re.sub(r'\(/[^)]*/\.ssh/id_', f'({self.lab.home}/.ssh/id_', expected)
-        transcript = transcript.replace(ours + '.tpm', ours).replace(ours, theirs)
-        self.assertEqual(comparable(transcript), comparable(expected))
-
-    def test_the_dialogue_with_a_passphrase_mistyped_once_is_the_one_of_ssh_keygen(self):
-        self.compare(['-t', 'ecdsa', '-C', 'c'], [(FIRST, 'one two'), (SECOND, 'one'), (FIRST, 'one two'),
-                                                  (SECOND, 'one two')])
-
-    def test_the_dialogue_for_an_rsa_key_is_the_one_of_ssh_keygen(self):
-        self.compare(['-t', 'rsa', '-b', '2048', '-C', 'a comment'], [(FIRST, ''), (SECOND, '')])
-
-    def test_options_that_answer_a_question_leave_it_out(self):
-        for name, options in (('a', ['-N', '']), ('b', ['-N', 'secret'])):
-            ours, theirs = self.lab.path('keys', name), self.lab.path('keys', name + '.theirs')
-            options = ['-t', 'ecdsa', '-C', 'c', *options]
-            status, shown = self.talk(self.ours, *options, '-f', ours, answers=[])
-            expected = self.talk('ssh-keygen', '-a', '1', *options, '-f', theirs, answers=[])[1]
-            self.assertEqual(status, 0)
-            shown = shown.replace(ours + '.tpm', ours).replace(ours, theirs)
-            self.assertEqual(comparable(shown), comparable(expected))
+    def test_the_dialogue_is_the_one_of_ssh_keygen(self):
+        ecdsa, asked, named = ('-t', 'ecdsa', '-C', 'c'), ((FILE, None),), ('-f', None)  # None is the file
+        mistyped = ((FIRST, 'one two'), (SECOND, 'one'), (FIRST, 'one two'), (SECOND, 'one two'))
+        rsa = ('-t', 'rsa', '-b', '2048', '-C', 'a comment')
+        for number, (options, answers) in enumerate((
+                (ecdsa, (*asked, *mistyped)), (rsa, (*asked, (FIRST, ''), (SECOND, ''))),
+                ((*ecdsa, '-N', '', *named), ()), ((*ecdsa, '-N', 'secret', *named), ()))):
+            with self.subTest(options=options):
+                played = []
+                for program, name in (((f'{self.lab.bin}/ssh-tpm-keygen',), 'ours'), (('ssh-keygen', '-a', '1'), 'x')):
+                    path = os.path.join(self.lab.make_folder(f'{name}{number}'), 'key')
+                    status, shown = talk(self.lab, *program, *[path if each is None else each for each in options],
+                                         answers=[(prompt, path if text is None else text) for prompt, text in answers])
+                    shown = re.sub(r'\(/[^)]*/\.ssh/id_', '(default', shown.replace(path + '.tpm', path))
+                    played.append((status, comparable(shown.replace(path, 'PATH'))))
+                self.assertEqual(*played)
+                self.assertEqual(played[0][0], 0)
 
     def test_the_whole_dialogue_for_the_default_file(self):
-        path = self.default_file()
-        answers = [(path + '): ', ''), (FIRST, ''), (SECOND, '')]
-        status, shown = self.talk(self.ours, '-C', 'me', answers=answers)
+        path = os.path.join(self.lab.home, '.ssh/id_ecdsa')
+        status, shown = self.talk('-C', 'me', answers=[(path + '): ', ''), (FIRST, ''), (SECOND, '')])
         self.assertEqual(status, 0, shown)
         line, *art = self.lab.ssh_keygen('-lv', '-f', path + '.pub').split('\n')
         self.assertEqual(shown.split('\n'), [
@@ -290,10 +225,10 @@ class KeygenDialogue(Scenario):
             f'{line.split()[1]} me',
             "The key's randomart image is:",
             *art])
-        self.assertEqual(os.stat(os.path.dirname(path)).st_mode & 0o777, 0o700)
+        self.assertEqual(mode(os.path.dirname(path)), 0o700)
 
     def test_passphrases_are_not_shown_and_echo_comes_back(self):
-        with Terminal(self.lab, self.ours, '-f', self.lab.path('keys/x')) as terminal:
+        with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-keygen', '-f', self.lab.path('keys/x')) as terminal:
             self.assertTrue(terminal.echoes())
             self.assertFalse(terminal.answer(FIRST, 'unseen'))
             self.assertFalse(terminal.answer(SECOND, 'unseen'))
@@ -301,56 +236,27 @@ class KeygenDialogue(Scenario):
             self.assertTrue(terminal.echoes())
             self.assertNotIn('unseen', terminal.transcript)
 
-    def test_no_to_overwriting_leaves_all_unchanged(self):
-        key = self.lab.make_key('x')
-        before = [read(path) for path in (key.tpm, key.pub)]
-        for answer in ('n', '', 'no', 'x'):
+    def test_only_a_yes_overwrites_and_the_question_is_the_one_of_ssh_keygen(self):
+        key, theirs = self.lab.make_key('x'), self.lab.path('theirs')
+        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', theirs)
+        _, expected = talk(self.lab, 'ssh-keygen', '-t', 'ecdsa', '-N', '', '-f', theirs, answers=[(OVERWRITE, 'n')])
+        before = contents(self.lab.keys)
+        for answer in ('n', '', 'no', 'x', '\x04'):  # the last one is the end of file
             with self.subTest(answer=answer):
-                status, shown = self.talk(self.ours, '-N', '', '-f', key.path, answers=[(OVERWRITE, answer)])
+                status, shown = self.talk('-N', '', '-f', key.path, answers=[(OVERWRITE, answer)])
                 self.assertEqual(status, 1)
-                self.assertIn(f'{key.tpm} already exists.\n{OVERWRITE}', shown)
-                self.assertEqual([read(path) for path in (key.tpm, key.pub)], before)
-
-    def test_end_of_file_instead_of_a_yes_leaves_all_unchanged(self):
-        key = self.lab.make_key('x')
-        with Terminal(self.lab, self.ours, '-N', '', '-f', key.path) as terminal:
-            terminal.read_until(OVERWRITE)
-            terminal.type('\x04')
-            self.assertEqual(terminal.finish(), 1)
-        self.assertEqual(read_key(key.path), key)
-
-    def test_yes_to_overwriting_makes_a_new_key(self):
-        key = self.lab.make_key('x')
+                if answer == 'n':
+                    self.assertEqual(shown.replace(key.tpm, theirs), expected)
+                self.assertEqual(contents(self.lab.keys), before)
         for answer in ('y', 'yes', 'Y'):
-            options = ('-N', '', '-C', 'new', '-f', key.path)
-            status, _ = self.talk(self.ours, *options, answers=[(OVERWRITE, answer)])
+            status, _ = self.talk('-N', '', '-C', 'new', '-f', key.path, answers=[(OVERWRITE, answer)])
             made = read_key(key.path)
             self.assertEqual((status, made.comment), (0, 'new'))
             self.assertNotEqual(made.blob, key.blob)
             key = made
 
-    def test_the_question_of_ssh_keygen_about_an_existing_file_is_ours(self):
-        ours, theirs = self.lab.make_key('x'), self.lab.path('keys/theirs')
-        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', theirs)
-        shown = self.talk(self.ours, '-N', '', '-f', ours.path, answers=[(OVERWRITE, 'n')])
-        expected = self.talk('ssh-keygen', '-t', 'ecdsa', '-N', '', '-f', theirs, answers=[(OVERWRITE, 'n')])
-        self.assertEqual((shown[0], shown[1].replace(ours.tpm, theirs)), expected)
-
-    def test_control_c_at_the_passphrase_brings_echo_back_and_makes_no_key(self):
-        for prompts in ((FIRST,), (FIRST, SECOND)):
-            with Terminal(self.lab, self.ours, '-f', self.lab.path('keys/x')) as terminal:
-                for prompt in prompts[:-1]:
-                    terminal.answer(prompt, 'secret')
-                terminal.read_until(prompts[-1])
-                self.assertFalse(terminal.echoes())
-                terminal.interrupt()
-                self.assertIn(terminal.finish(), (1, 128 + signal.SIGINT, -signal.SIGINT))
-                self.assertTrue(terminal.echoes())
-            self.assertEqual(os.listdir(self.lab.keys), [])
-        self.tpm.assert_no_handles()
-
     def test_a_pin_that_is_too_long_is_refused_and_makes_no_key(self):
-        with Terminal(self.lab, self.ours, '-f', self.lab.path('keys/x')) as terminal:
+        with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-keygen', '-f', self.lab.path('keys/x')) as terminal:
             terminal.answer(FIRST, 'x' * 33)
             if SECOND in terminal.read_until(SECOND, '32 bytes'):  # it may refuse after either of them
                 terminal.type('x' * 33 + '\n')

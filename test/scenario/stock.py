@@ -1,9 +1,24 @@
-"""Keys that take long to make, made once for all tests of a class."""
+"""Scenarios with a TPM, and with keys that take long to make: those are made once for all tests of a class."""
 
 import os
 
 from lab import Lab, Scenario, contents
-from swtpm import Swtpm
+from swtpm import Probe, Swtpm
+
+
+class WithTpm(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.tpm = Swtpm(self.lab)
+
+
+class Probed(WithTpm):
+    """Whatever runs in the lab talks with the TPM through a probe."""
+
+    def setUp(self):
+        super().setUp()
+        self.probe = Probe(self.tpm)
+        self.lab.env['SSH_TPM_TCTI'] = self.probe.tcti
 
 
 class Stocked(Scenario):

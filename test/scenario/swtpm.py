@@ -5,7 +5,7 @@ import fcntl
 import os
 import socket
 
-from lab import read, wait_until
+from lab import contents, read, wait_until
 from neighbour import LOCKOUT_COUNTER, Neighbour
 
 STORAGE_KEY = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'
@@ -65,6 +65,28 @@ class Swtpm:
         for _, handle in self.handles():
             self.tool('tpm2_flushcontext', handle)
         return printed
+
+    def openssl(self, command, *options):
+        """Runs openssl with the provider that uses this TPM and returns what it printed."""
+        return self.lab.run('openssl', command, '-provider', 'tpm2', '-provider', 'default', *options, status=0,
+                            env={'TPM2OPENSSL_TCTI': self.tcti, 'TSS2_LOG': 'all+none'}).stdout
+
+    def assert_openssl_signs(self, key, pin=''):
+        """tpm2-openssl reads the key file, as the same public key, and signs with it."""
+        secret = ('-passin', 'pass:' + pin) if pin else ()
+        public = self.openssl('pkey', '-in', key.tpm, *secret, '-pubout')
+        if public != self.lab.public_pem(key):
+            raise AssertionError(f'for tpm2-openssl {key.tpm} is another key:\n{public}')
+        data, signature = self.lab.write('data', 'a message'), self.lab.path('signature')
+        self.openssl('pkeyutl', '-sign', '-inkey', key.tpm, *secret, '-rawin', '-digest', 'sha256', '-in', data,
+                     '-out', signature)
+        self.lab.run('openssl', 'dgst', '-sha256', '-verify', self.lab.write('public.pem', public), '-signature',
+                     signature, data, status=0)
+
+    def everything_else(self):
+        """What lies in the lab beside the TPM's own files: to show that nothing changed."""
+        return {path: content for path, content in contents(self.lab.folder).items()
+                if not path.startswith(self.path)}
 
     def reset(self):
         """Off and on again."""
