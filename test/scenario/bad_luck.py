@@ -4,10 +4,9 @@
 import os
 import shutil
 import signal
-import subprocess
 import unittest
 
-from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, contents, needs_root, read, read_key
+from lab import AS_NOBODY, NO_LEAK_CHECK, contents, needs_mounts, needs_root, read, read_key
 from softkey import SoftKey
 from stock import WithTpm
 from swtpm import STORAGE_KEY
@@ -29,9 +28,7 @@ rm "$folder/.ballast" "$files"/* 2>/dev/null
 cp -pR "$folder/." "$files" || exit 99
 exit $status'''
 
-needs_mounts = unittest.skipUnless(
-    os.geteuid() == 0 and subprocess.run(('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'), capture_output=True,
-                                         check=False).returncode == 0, 'no mounts of its own here')
+can_mount = needs_mounts('mount -t tmpfs none /mnt')
 
 
 class BadLuck(WithTpm):
@@ -75,8 +72,7 @@ class BadLuck(WithTpm):
         for path in (key.tpm, soft.path):
             os.chmod(path, 0)
         os.chmod(self.lab.keys, 0o755)
-        for path in (self.tpm.path, self.tpm.path + '.ctrl'):
-            os.chown(path, NOBODY, NOBODY)
+        self.tpm.open_to_all()
         attempts = [(options, key.tpm) for options in self.modes_on(key.tpm)]
         attempts += [(('--import', soft.path, '-N', ''), soft.path),
                      (('-N', '', '-f', self.lab.path('keys/y')), self.lab.path('keys'))]
@@ -89,7 +85,7 @@ class BadLuck(WithTpm):
                 self.assertRegex(result.stderr, r'(?i)permission')
                 self.assertEqual(self.tpm.everything_else(), before)
 
-    @needs_mounts
+    @can_mount
     def test_a_full_disk_changes_nothing_and_is_named(self):
         soft = SoftKey(self.lab, self.lab.path('soft'))
         full, parent = self.lab.path('full'), self.lab.path('parent.pem')
@@ -124,7 +120,7 @@ class BadLuck(WithTpm):
                 self.assertEqual(read_key(key.path), key)
         self.tpm.assert_no_handles()
 
-    @needs_mounts
+    @can_mount
     def test_on_a_full_disk_an_overwritten_pair_stays_whole(self):
         folder = self.lab.make_folder('full')
         for room in (0, PAGE):

@@ -4,16 +4,14 @@ others."""
 
 import glob
 import os
-import pty
 import re
-import select
 import shutil
 import subprocess
-import time
 import unittest
 
 from applet_options import APPLETS, SOURCE, options_of, read_help, unknown_options
-from lab import DEADLINE, Scenario, read
+from lab import Scenario, read
+from terminal import Terminal
 
 PAGES = sorted(glob.glob(os.path.join(SOURCE, 'data', 'man', '*.[178]')))
 SECTION = {'keygen': 1, 'agent': 1, 'add': 1, 'hostkeys': 8}
@@ -188,31 +186,25 @@ class Completions:
                 self.offers(self.options[applet], *name, '-')
                 self.offers({option for option in self.options[applet] if option.startswith('--')}, *name, '--')
 
-    def test_types_sizes_and_hashes(self):
-        for name in self.names('keygen'):
-            self.offers({'ecdsa', 'rsa'}, *name, '-t', '')
-            self.offers({'ecdsa'}, *name, '-t', 'e')
-            self.offers({'256', '384', '521'}, *name, '-b', '')
-            self.offers({'256', '384', '521'}, *name, '-t', 'ecdsa', '-b', '')
-            self.offers({'2048', '3072', '4096'}, *name, '-t', 'rsa', '-b', '')
-            self.offers({'3072'}, *name, '-t', 'rsa', '-b', '3')
-            self.offers({'sha256', 'md5'}, *name, '-l', '-E', '')
-
-    def test_hierarchies(self):
-        for applet in ('keygen', 'agent'):
+    def test_values(self):
+        sizes = {'ecdsa': {'256', '384', '521'}, 'rsa': {'2048', '3072', '4096'}}
+        for applet, words, offered in (
+                ('keygen', ('-t', ''), {'ecdsa', 'rsa'}), ('keygen', ('-t', 'e'), {'ecdsa'}),
+                ('keygen', ('-b', ''), sizes['ecdsa']), ('keygen', ('-t', 'ecdsa', '-b', ''), sizes['ecdsa']),
+                ('keygen', ('-t', 'rsa', '-b', ''), sizes['rsa']), ('keygen', ('-t', 'rsa', '-b', '3'), {'3072'}),
+                ('keygen', ('-l', '-E', ''), {'sha256', 'md5'}), ('keygen', ('--hierarchy', ''), HIERARCHIES),
+                ('agent', ('--hierarchy', ''), HIERARCHIES), ('agent', ('--hierarchy', 'en'), {'endorsement'}),
+                ('agent', ('-t', '10'), {'10m'})):
             for name in self.names(applet):
-                self.offers(HIERARCHIES, *name, '--hierarchy', '')
-                self.offers({'endorsement'}, *name, '--hierarchy', 'en')
+                self.offers(offered, *name, *words)
 
-    def test_key_files(self):
+    def test_key_files_and_folders(self):
         for name in self.names('keygen'):
             offered = {word.rstrip('/') for word in self.complete(*name, '-l', '-f', '')}
             self.assertLessEqual({'work.tpm', 'folder'}, offered)
         for name in self.names('add'):
             self.assertEqual({word.rstrip('/') for word in self.complete(*name, '')}, {'work.tpm', 'folder'})
             self.offers({'folder/inner.tpm'}, *name, 'folder/')
-
-    def test_folders(self):
         for name in self.names('agent'):
             self.assertEqual({word.rstrip('/') for word in self.complete(*name, '--key-dir', '')}, {'folder'})
 
@@ -223,10 +215,6 @@ class Completions:
         lines = [('ssh-tpm-agent', *words) for words in behind] + [('ssh-tpm', 'agent', '-t', '1h', 'env')]
         for words, offered in zip(lines, self.complete_each(*lines)):
             self.assertIn('env', offered, words)
-
-    def test_times(self):
-        for name in self.names('agent'):
-            self.offers({'10m'}, *name, '-t', '10')
 
 
 @unittest.skipUnless(HAS_COMPLETION['bash'], 'no bash')
@@ -286,11 +274,11 @@ class Bash(Completions, Scenario):
             self.offers((), *name, '--tcti', 'device', ':', '/dev')
 
     def test_interactively_the_word_is_completed(self):
-        talk = Talk(['bash', '--norc', '-i'], self.place,
-                    self.lab.merged({'TERM': 'dumb', 'PS1': 'READY> ', 'INPUTRC': '/dev/null'}))
-        self.addCleanup(talk.close)
-        talk.type(f'source "{COMPLETIONS}/ssh-tpm.bash"; ssh-tpm() {{ echo "<$*>"; }}\n', 'READY> ')
-        talk.type('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>')
+        with Terminal(self.lab, 'bash', '--norc', '-i', env={'PS1': 'READY> ', 'INPUTRC': '/dev/null'}) as terminal:
+            for typed, answer in ((f'source "{COMPLETIONS}/ssh-tpm.bash"; ssh-tpm() {{ echo "<$*>"; }}\n', 'READY> '),
+                                  ('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>')):
+                terminal.type(typed)
+                terminal.read_until(answer)
 
 
 @unittest.skipUnless(HAS_COMPLETION['fish'], 'no fish')
@@ -314,33 +302,6 @@ class Fish(Completions, Scenario):
         result = self.lab.run('fish', '--no-config', '-c', script, status=0)
         for line in result.stdout.split('\n')[:-1]:
             self.assertRegex(line, r'^--?[\w-]+\t.')
-
-
-class Talk:
-    """A shell on a terminal of its own."""
-
-    def __init__(self, argv, folder, env):
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.chdir(folder)
-            os.execvpe(argv[0], argv, env)
-        self.said = ''
-
-    def type(self, keys, answer):
-        """Types, and waits for the answer, a text. @returns what was said since."""
-        self.said = ''
-        os.write(self.terminal, keys.encode())
-        end = time.monotonic() + DEADLINE
-        while answer not in self.said:
-            ready, _, _ = select.select([self.terminal], [], [], max(0, end - time.monotonic()))
-            if not ready:
-                raise AssertionError(f'no {answer!r} in {self.said!r}')
-            self.said += os.read(self.terminal, 65536).decode(errors='replace')
-        return self.said
-
-    def close(self):
-        os.close(self.terminal)  # which hangs the shell up
-        os.waitpid(self.pid, 0)
 
 
 @unittest.skipUnless(HAS_COMPLETION['zsh'], 'no zsh')
@@ -369,17 +330,18 @@ class Zsh(Scenario):
         self.lab.run('zsh', '-n', os.path.join(COMPLETIONS, '_ssh-tpm'), status=0)
 
     def test_on_a_terminal_words_are_completed(self):
-        place = self.lab.make_folder('place')
-        self.lab.write('place/work.tpm', '')
-        talk = Talk(['zsh', '-f', '-i'], place, self.lab.merged({'TERM': 'dumb', 'PS1': 'READY> '}))
-        self.addCleanup(talk.close)
-        talk.type(f'fpath=("{COMPLETIONS}" $fpath); autoload -U compinit; compinit -u -D; '
-                  'unsetopt zle_bracketed_paste; ssh-tpm() { print "<$*>" }; '
-                  'ssh-tpm-add() { print "<$*>" }; print O"K"\n', 'OK')
-        talk.type('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>')
-        talk.type('ssh-tpm keygen -t rs\t-b 3\t-f wo\t\n', '<keygen -t rsa -b 3072 -f work.tpm>')
-        talk.type('ssh-tpm agent --key-d\t\n', '<agent --key-dir')
-        talk.type('ssh-tpm-add --pi\two\t\n', '<--pin work.tpm>')
+        self.lab.write('work.tpm', '')
+        with Terminal(self.lab, 'zsh', '-f', '-i', env={'PS1': 'READY> '}) as terminal:
+            for typed, answer in (
+                    (f'fpath=("{COMPLETIONS}" $fpath); autoload -U compinit; compinit -u -D; '
+                     'unsetopt zle_bracketed_paste; ssh-tpm() { print "<$*>" }; '
+                     'ssh-tpm-add() { print "<$*>" }; print O"K"\n', 'OK'),
+                    ('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>'),
+                    ('ssh-tpm keygen -t rs\t-b 3\t-f wo\t\n', '<keygen -t rsa -b 3072 -f work.tpm>'),
+                    ('ssh-tpm agent --key-d\t\n', '<agent --key-dir'),
+                    ('ssh-tpm-add --pi\two\t\n', '<--pin work.tpm>')):
+                terminal.type(typed)
+                terminal.read_until(answer)
 
 
 if __name__ == '__main__':

@@ -5,16 +5,15 @@ below a prefix that means something to systemd."""
 import os
 import shlex
 import shutil
-import subprocess
 import unittest
 
 from agent import Agent
 from hierarchy import KINDS, know, login, read_public
-from lab import NO_LEAK_CHECK, Scenario, contents, mode, needs_root, read, wait_until
+from lab import NO_LEAK_CHECK, Scenario, contents, mode, needs_mounts, read, wait_until
 from manager import Unit, load_credentials
 from softkey import SoftKey
 from sshd import free_port
-from swtpm import Swtpm
+from stock import WithTpm
 
 SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 ALGORITHMS = 'ecdsa-sha2-nistp256', 'rsa-sha2-512'
@@ -34,21 +33,16 @@ echo ready
 exec sleep infinity'''
 
 
-def can_layer():
-    """Whether the kernel lets us mount one folder over another."""
-    script = 'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay -o lowerdir=/usr,upperdir=/mnt/u,' \
-             'workdir=/mnt/w o /usr'
-    return os.geteuid() == 0 and subprocess.run(('unshare', '-m', 'sh', '-c', script), capture_output=True,
-                                                check=False).returncode == 0
+# Whether the kernel lets us mount one folder over another.
+LAYER = 'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay -o lowerdir=/usr,upperdir=/mnt/u,' \
+        'workdir=/mnt/w o /usr'
 
 
-@needs_root
 @unittest.skipUnless(shutil.which('meson') and 'SSH_TPM_BUILD' in os.environ, 'no meson, no build folder')
-@unittest.skipUnless(can_layer(), 'no mounts of its own here')
-class Image(Scenario):
+@needs_mounts(LAYER)
+class Image(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.user = SoftKey(self.lab, self.lab.path('user'))
         self.tree = self.lab.make_folder('tree')
         self.holder = self.lab.start('unshare', '-m', 'sh', '-c', TREE, self.tree, self.lab.folder)

@@ -272,13 +272,10 @@ class Rewrites(Changes):
     def test_an_owner_or_group_that_cannot_be_kept_is_a_refusal(self):
         key = self.lab.make_key('x')
         program = self.lab.program_for_others() + '/ssh-tpm-keygen'
-        for path in (self.tpm.path, self.tpm.path + '.ctrl'):
-            os.chown(path, NOBODY, NOBODY)
+        self.tpm.open_to_all()
         os.chown(self.lab.keys, NOBODY, NOBODY)  # who may put another file in the place of anybody's
         as_nobody = {'env': {'HOME': self.lab.keys, 'XDG_STATE_HOME': self.lab.keys, **NO_LEAK_CHECK}, **AS_NOBODY}
-        known = os.path.join(self.lab.keys, 'ssh-tpm')
-        os.mkdir(known)
-        os.chown(known, NOBODY, NOBODY)
+        os.chown(self.lab.make_folder('keys/ssh-tpm'), NOBODY, NOBODY)
         self.lab.run(program, '-q', '-N', '', '-f', self.lab.path('keys/mine'), status=0, **as_nobody)
         for user, group in ((0, NOBODY), (NOBODY, GROUP)):
             for path in (key.tpm, key.pub):

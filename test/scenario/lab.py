@@ -35,6 +35,15 @@ open_labs = []
 program_copies = []  # one at the most
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, 'only root can become another user')
+
+
+def needs_mounts(script):
+    """For tests that mount in a namespace of their own, which only root may, and not in every container: `script` tries
+    it."""
+    return unittest.skipUnless(os.geteuid() == 0 and subprocess.run(
+        ('unshare', '-m', 'sh', '-c', script), capture_output=True, check=False).returncode == 0, 'no mounts here')
+
+
 # What takes minutes, or is measured in time: `test/check all` sets the variable.
 ALL = bool(os.environ.get('SSH_TPM_TEST_ALL'))
 slow = unittest.skipUnless(ALL, 'slow: test/check all runs it')

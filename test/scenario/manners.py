@@ -27,12 +27,10 @@ class Manners(KeysOnce):
     KEYS = {f'{kind}{bits}{pin}': {'kind': kind, 'bits': bits, 'pin': pin}
             for kind, bits in KINDS[:2] + KINDS[3:4] for pin in ('', PIN)}
 
-    def setUp(self):
-        super().setUp()
-        self.probe = Probe(self.tpm)
-
     def agent(self, *options, pins=0, answers=(), **more):
-        self.askpass = Askpass(self.lab, *answers, *[PIN] * pins)
+        number = len(self.lab.processes)
+        self.probe = Probe(self.tpm, name=f'probe{number}')
+        self.askpass = Askpass(self.lab, *answers, *[PIN] * pins, name=f'askpass{number}')
         agent = Agent(self.lab, *options, tcti=self.probe.tcti, env=self.askpass.env, **more)
         self.probe.take()
         return agent
@@ -43,14 +41,13 @@ class Manners(KeysOnce):
     def names(self):
         return [line.split()[0] for line in self.probe.lines()]
 
-    def check_held(self, agent, keys, rounds=2):
+    def check_held(self, agent, keys):
         with agent.connect() as connection:
-            for number in range(rounds):
-                for key in keys[::1 if number % 2 else -1]:
-                    self.sign(connection, key)
-                    objects, sessions = held(self.probe.bytes())[-1]
-                    self.assertLessEqual(objects, 2, 'after an answer')
-                    self.assertLessEqual(sessions, 1)
+            for key in keys[::-1] + keys:
+                self.sign(connection, key)
+                objects, sessions = held(self.probe.bytes())[-1]
+                self.assertLessEqual(objects, 2, 'after an answer')
+                self.assertLessEqual(sessions, 1)
         counts = held(self.probe.bytes())
         # A key that is being loaded needs its parent, which is a third object until it is loaded.
         self.assertLessEqual(max(objects for objects, _ in counts), SLOTS)
@@ -64,16 +61,10 @@ class Manners(KeysOnce):
     def test_two_keys_and_one_session_are_all_that_many_keys_leave_in_the_tpm(self):
         keys = [self.take(name) for name in self.KEYS]
         self.check_held(self.agent(pins=3), keys)
-
-    def test_it_is_no_more_under_a_persistent_storage_key(self):
         self.tpm.make_persistent()
-        keys = [self.take(name) for name in self.KEYS]
-        agent = self.agent(pins=3)
-        self.check_held(agent, keys)
-        self.assertLessEqual(max(objects for objects, _ in held(self.probe.bytes())), 2)
-
-    def test_it_is_one_session_with_an_owner_password_too(self):
-        keys = [self.take(name) for name in self.KEYS]
+        self.check_held(self.agent(pins=3), keys)
+        self.assertLessEqual(max(objects for objects, _ in held(self.probe.bytes())), 2)  # no primary is loaded
+        self.tpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000001')
         self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'boss')
         self.check_held(self.agent('-o', answers=['boss'], pins=3), keys)
 
@@ -133,55 +124,46 @@ class Manners(KeysOnce):
             with neighbour:
                 neighbour.leave()
 
-    def check_refused(self, agent, connection, key, *words):
-        self.assertIsNone(connection.sign(key.blob, b'data'))
-        for word in words:
-            agent.process.wait_line(word)
+    def test_a_neighbour_with_all_slots_is_told_of_and_outlived(self):
+        for take, full, words, pin in (('create_primary', OBJECT_MEMORY, NO_OBJECT, ''),
+                                       ('start_session', SESSION_MEMORY, NO_SESSION, PIN)):
+            with self.subTest(take=take):
+                key = self.take('ecdsa256' + pin)
+                agent = self.agent(pins=3)
+                with agent.connect() as connection:
+                    with self.neighbour(take, full):
+                        self.assertIsNone(connection.sign(key.blob, b'data'))
+                        for word in words:
+                            agent.process.wait_line(word)
+                        tries = [line for line in self.probe.lines() if line.endswith(f' {full:#010x}')]
+                        self.assertEqual(len(tries), 4)  # once, and three times again
+                        self.assertIsNone(connection.sign(key.blob, b'data'))
+                    self.sign(connection, key)
+                    # A warm one is used while somebody wants all that is left.
+                    with Neighbour(self.tpm) as neighbour:
+                        self.assertLess(neighbour.take_all(getattr(neighbour, take), full), SLOTS)
+                    self.sign(connection, key)
+                    with neighbour:
+                        neighbour.leave()
+                agent.stop()
+                self.tpm.assert_no_handles()
 
-    def check_neighbour(self, take, full, *words, pin=''):
-        key = self.take('ecdsa256' + pin)
-        agent = self.agent(pins=3)
-        with agent.connect() as connection:
-            with self.neighbour(take, full):
-                self.check_refused(agent, connection, key, *words)
-                tries = [line for line in self.probe.lines() if line.endswith(f' {full:#010x}')]
-                self.assertEqual(len(tries), 4)  # once, and three times again
-                self.check_refused(agent, connection, key)
-            self.sign(connection, key)
-            # A warm one is used while somebody wants all that is left.
-            with Neighbour(self.tpm) as neighbour:
-                self.assertLess(neighbour.take_all(getattr(neighbour, take), full), SLOTS)
-            self.sign(connection, key)
-            with neighbour:
-                neighbour.leave()
-        agent.stop()
-        self.tpm.assert_no_handles()
-
-    def check_neighbour_goes(self, take, full, command, pin=''):
-        key = self.take('ecdsa256' + pin)
-        agent = self.agent(pins=1)
-        with agent.connect() as connection, self.probe.failing(f'{command} delay 700'):
-            with self.neighbour(take, full):
-                signer = threading.Thread(target=self.sign, args=(connection, key))
-                signer.start()
-                wait_until(lambda: any(line.endswith(f' {full:#010x}') for line in self.probe.lines()),
-                           'the first refusal')
-            signer.join()  # a failure in it would leave the next line without its signature
-            self.assertTrue(self.probe.lines()[-1].startswith('TPM2_Sign 0x00000000'))
-        agent.stop()
-        self.tpm.assert_no_handles()
-
-    def test_a_neighbour_with_all_object_slots_is_told_of_and_outlived(self):
-        self.check_neighbour('create_primary', OBJECT_MEMORY, *NO_OBJECT)
-
-    def test_a_neighbour_with_all_session_slots_is_told_of_and_outlived(self):
-        self.check_neighbour('start_session', SESSION_MEMORY, *NO_SESSION, pin=PIN)
-
-    def test_a_neighbour_with_all_object_slots_who_goes_is_waited_for(self):
-        self.check_neighbour_goes('create_primary', OBJECT_MEMORY, 'TPM2_CreatePrimary')
-
-    def test_a_neighbour_with_all_session_slots_who_goes_is_waited_for(self):
-        self.check_neighbour_goes('start_session', SESSION_MEMORY, SESSION, pin=PIN)
+    def test_a_neighbour_with_all_slots_who_goes_is_waited_for(self):
+        for take, full, command, pin in (('create_primary', OBJECT_MEMORY, 'TPM2_CreatePrimary', ''),
+                                         ('start_session', SESSION_MEMORY, SESSION, PIN)):
+            with self.subTest(take=take):
+                key = self.take('ecdsa256' + pin)
+                agent = self.agent(pins=1)
+                with agent.connect() as connection, self.probe.failing(f'{command} delay 700'):
+                    with self.neighbour(take, full):
+                        signer = threading.Thread(target=self.sign, args=(connection, key))
+                        signer.start()
+                        wait_until(lambda: any(line.endswith(f' {full:#010x}') for line in self.probe.lines()),
+                                   'the first refusal')
+                    signer.join()  # a failure in it would leave the next line without its signature
+                    self.assertTrue(self.probe.lines()[-1].startswith('TPM2_Sign 0x00000000'))
+                agent.stop()
+                self.tpm.assert_no_handles()
 
     def test_a_key_without_a_pin_needs_no_session_slot(self):
         key = self.take('ecdsa256')
@@ -193,8 +175,7 @@ class Manners(KeysOnce):
 
     def test_keygen_tells_of_a_neighbour_with_all_object_slots(self):
         with self.neighbour('create_primary', OBJECT_MEMORY):
-            self.assert_error(self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'), status=None),
-                              *NO_OBJECT)
+            self.assert_error(self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/x'), status=None), *NO_OBJECT)
         self.lab.make_key('x')
 
 

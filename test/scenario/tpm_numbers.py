@@ -5,29 +5,23 @@ session. The agent neither signs with them, nor flushes them, nor spends a try o
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario
 from neighbour import Neighbour
-from swtpm import Swtpm
+from stock import WithTpm
 
 PIN = '1234 is a PIN'
 SIGNING_KEY = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign'
 FIRST_SESSION = '0x2000000'
 
 
-class TpmNumbers(Scenario):
+class TpmNumbers(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.tpm.make_persistent()
         # A TPM that ends without TPM2_Shutdown counts that as a wrong try, too (Part 1, 19.8.4).
         self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '100', '-t', '600', '-l', '600')
 
     def handles(self):
         return [handle for _, handle in self.tpm.handles()]
-
-    def load_a_signing_key(self):
-        self.tpm.tool('tpm2_createprimary', '-C', 'n', '-G', 'ecc256:ecdsa', '-a', SIGNING_KEY, '-c',
-                      self.lab.path('neighbour.ctx'))
 
     def sign(self, agent, *keys):
         with agent.connect() as connection:
@@ -41,7 +35,8 @@ class TpmNumbers(Scenario):
         ours = self.handles()
         self.tpm.tool('tpm2_flushcontext', '-t')
         for _ in range(2):  # ours was the second: the persistent storage key takes a place while it is used
-            self.load_a_signing_key()
+            self.tpm.tool('tpm2_createprimary', '-C', 'n', '-G', 'ecc256:ecdsa', '-a', SIGNING_KEY, '-c',
+                          self.lab.path('neighbour.ctx'))
         for handle in set(self.handles()) - set(ours):
             self.tpm.tool('tpm2_flushcontext', handle)  # there are three places in all
         his = self.handles()
