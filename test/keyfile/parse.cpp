@@ -92,14 +92,12 @@ TEST_CASE("parents that are hierarchies and persistent handles are read") {
 }
 
 TEST_CASE("keys of go-tpm-keyfiles are read") {
-    const auto ecdsa = key_from("go-ec-p256.tpm");
-    CHECK(ecdsa.description == "test@example");
-    CHECK(ecdsa.public_area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P256);
-    CHECK(key_from("go-ec-p384.tpm").public_area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P384);
-    CHECK(key_from("go-ec-p521.tpm").public_area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P521);
-    const auto rsa = key_from("go-rsa-2048.tpm");
-    CHECK(rsa.description == "test@example");
-    CHECK(rsa.public_area.type == TPM2_ALG_RSA);
+    for (const auto& [vector, curve] : {std::pair{"go-ec-p256.tpm", TPM2_ECC_NIST_P256},
+                                        {"go-ec-p384.tpm", TPM2_ECC_NIST_P384},
+                                        {"go-ec-p521.tpm", TPM2_ECC_NIST_P521}})
+        CHECK(key_from(vector).public_area.parameters.eccDetail.curveID == curve);
+    CHECK(key_from("go-ec-p256.tpm").description == "test@example");
+    CHECK(key_from("go-rsa-2048.tpm").public_area.type == TPM2_ALG_RSA);
     CHECK(key_from("go-ec-p256-narrow.tpm").public_area.unique.ecc.x.size == 31);
 }
 
@@ -134,13 +132,6 @@ TEST_CASE("every optional field of a loadable key is read") {
     CHECK(key.parent == TPM2_RH_OWNER); // written as 0
 }
 
-TEST_CASE("objects that are no SSH keys are read all the same") {
-    CHECK(key_from("tools-hmac.tpm").public_area.type == TPM2_ALG_KEYEDHASH);
-    CHECK(key_from("tools-aes.tpm").public_area.type == TPM2_ALG_SYMCIPHER);
-    CHECK(key_from("tools-storage.tpm").public_area.parameters.eccDetail.symmetric.algorithm == TPM2_ALG_AES);
-    CHECK(key_from("tools-ec-p256-policy.tpm").public_area.authPolicy.size == 32);
-}
-
 TEST_CASE("a comment in front of the block is the description of a block without one") {
     const auto bare = data_text("keyfile/openssl-ec-p256.tpm");
     const auto described = data_text("keyfile/go-ec-p256.tpm");
@@ -150,6 +141,10 @@ TEST_CASE("a comment in front of the block is the description of a block without
           " two  spaces ");
     CHECK(parse_pem("comment: no\nComment\n Comment: no\n" + bare).description.empty());
     CHECK(parse_pem("Comment: me@host\n" + described).description == "test@example");
+    const std::string filler(keyfile::max_file_size - bare.size() - 1,
+                             'x'); // and a file has 64 KiB at the most
+    CHECK_NOTHROW(parse_pem(filler + "\n" + bare));
+    CHECK_THROWS_WITH(parse_pem(filler + "x\n" + bare), "larger than 65536 bytes");
 }
 
 TEST_CASE("descriptions that could deceive who reads them are refused") {
@@ -166,19 +161,10 @@ TEST_CASE("descriptions that could deceive who reads them are refused") {
     };
     CHECK_THAT(refused("a\x1B[2Jb"), contains("control or invisible characters: a?[2Jb"));
     CHECK_THAT(refused("a\nb"), contains("description: text with control"));
-    CHECK_THAT(refused("tab\there"), contains("description: text with control"));
-    CHECK_THAT(refused("del\x7F"), contains("description: text with control"));
-    CHECK_THAT(refused("bidi \u202E"), contains("description: text with control"));
+    CHECK_THAT(refused("bidi \u202E"), contains("description: text with control")); // printable.cpp has more
     CHECK_THAT(refused("latin1 \xFC"), contains("not UTF-8"));
     CHECK_THAT(refused(std::string(1025, 'x')), contains("1025 bytes"));
     CHECK_THAT(refused("-----BEGIN TSS2 PRIVATE KEY-----"), contains("-----BEGIN"));
     CHECK(parse_pem("Comment: " + std::string(1024, 'x') + "\n" + bare).description.size() == 1024);
     CHECK(parse_pem("Comment: Schlüssel 🔑\n" + bare).description == "Schlüssel 🔑");
-}
-
-TEST_CASE("a file of more than 64 KiB is refused") {
-    const auto block = data_text("keyfile/openssl-ec-p256.tpm");
-    const std::string filler(keyfile::max_file_size - block.size() - 1, 'x');
-    CHECK_NOTHROW(parse_pem(filler + "\n" + block));
-    CHECK_THROWS_WITH(parse_pem(filler + "x\n" + block), "larger than 65536 bytes");
 }

@@ -3,7 +3,6 @@
 #include "base/error.hpp"
 #include "der/reader.hpp"
 #include "keyfile/marshal.hpp"
-#include "keyfile/pem.hpp"
 #include "support/test.hpp"
 
 #include <tuple>
@@ -55,10 +54,6 @@ Parts parts_of_a_key() {
     parts.pubkey = octet_string(fields.octet_string());
     parts.privkey = octet_string(fields.octet_string());
     return parts;
-}
-
-std::string pem_of(ByteView der) {
-    return keyfile::encode_pem(der, "TSS2 PRIVATE KEY");
 }
 
 std::string der_complaint(ByteView der) {

@@ -27,9 +27,6 @@ struct Parts {
 /// Those of openssl-ec-p256.der.
 Parts parts_of_a_key();
 
-/// A PEM file with this DER.
-std::string pem_of(sshtpm::ByteView der);
-
 /// What parse_der says of it: "" when it takes it.
 std::string der_complaint(sshtpm::ByteView der);
 

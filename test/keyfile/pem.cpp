@@ -22,17 +22,14 @@ Bytes pem_content(const std::string& text) {
 
 } // namespace
 
-TEST_CASE("what is written in PEM is read again") {
+TEST_CASE("what is written in PEM, in lines of 64 characters, is read again") {
+    CHECK(encode_pem(Bytes(48), label) == begin + std::string(64, 'A') + '\n' + end);
+    CHECK(encode_pem(Bytes(51), label) == begin + std::string(64, 'A') + "\nAAAA\n" + end);
     for (std::size_t size : {1U, 47U, 48U, 49U, 96U, 1000U}) {
         Bytes content(size);
         std::generate(content.begin(), content.end(), [byte = std::uint8_t{0}]() mutable { return byte++; });
         CHECK(pem_content(encode_pem(content, label)) == content);
     }
-}
-
-TEST_CASE("lines of the block are 64 characters") {
-    CHECK(encode_pem(Bytes(48), label) == begin + std::string(64, 'A') + '\n' + end);
-    CHECK(encode_pem(Bytes(51), label) == begin + std::string(64, 'A') + "\nAAAA\n" + end);
 }
 
 TEST_CASE("explanatory text in front of the block is handed over") {

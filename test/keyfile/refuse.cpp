@@ -42,15 +42,12 @@ TEST_CASE("the parts that are put together wrongly here are right as they are") 
     CHECK(complaint_with(policy_with(code + parameters)).empty());
 }
 
-TEST_CASE("a key file that is cut short anywhere is refused") {
+TEST_CASE("a key file that is cut short anywhere is refused, with its outer length right too") {
     for (const auto* vector :
          {"openssl-ec-p256.tpm", "go-ec-p256-policies.tpm", "go-ec-p256-importable.tpm"}) {
         const auto der = keyfile::to_der(keyfile_test::key_from(vector));
         CHECK(accepted_prefixes(der, keyfile::parse_der).empty());
     }
-}
-
-TEST_CASE("a key file whose content is cut short anywhere is refused though its outer length is right") {
     const auto der = data_file("keyfile/all-fields.der");
     der::Reader outer(der);
     const auto content = outer.sequence().rest();
@@ -59,14 +56,11 @@ TEST_CASE("a key file whose content is cut short anywhere is refused though its 
     CHECK_NOTHROW(parse(content));
 }
 
-TEST_CASE("bytes behind the key and behind its last field are refused") {
-    CHECK_THAT(der_complaint(parts_of_a_key().together() + Bytes{0}), contains("bytes after the end (1)"));
-    CHECK_THAT(der_complaint(parts_of_a_key().together(unhex("05 00"))), contains("bytes after the end (2)"));
-}
-
-TEST_CASE("bytes behind the last element within any field are refused") {
+TEST_CASE("bytes behind the key, and behind the last element of any field, are refused") {
     const auto null = unhex("05 00");
     const auto boolean = unhex("01 01 ff");
+    CHECK_THAT(der_complaint(parts_of_a_key().together() + Bytes{0}), contains("bytes after the end (1)"));
+    CHECK_THAT(der_complaint(parts_of_a_key().together(null)), contains("bytes after the end (2)"));
     CHECK_THAT(complaint_with(element(0xA0, boolean + null)), contains("emptyAuth: bytes after the end"));
     CHECK_THAT(complaint_with(element(0xA1, element(0x30, {}) + null)),
                contains("policy: bytes after the end"));
@@ -129,12 +123,15 @@ TEST_CASE("a parent that is neither a hierarchy nor persistent is refused") {
     CHECK_THAT(der_complaint(parts.together()), contains("parent: OCTET STRING where INTEGER belongs"));
 }
 
-TEST_CASE("an importable key has a secret and no other kind has") {
+TEST_CASE("an importable key has a secret and no other kind has, and sealed data is no key") {
     const auto secret = element(0xA2, octet_string(unhex("0003 010203")));
     CHECK_THAT(complaint_with(secret), contains("a secret in a key that is not importable"));
     auto parts = parts_of_a_key();
     parts.type = importable;
     CHECK_THAT(der_complaint(parts.together()), contains("without the secret"));
+    auto not_sealed = parts_of_a_key();
+    not_sealed.type = sealed;
+    CHECK_THAT(der_complaint(not_sealed.together()), contains("sealed data that is of type ECC"));
     parts.optional = secret;
     CHECK(der_complaint(parts.together()).empty());
     for (const auto* digits : {"", "00", "0000", "0003 0102", "0003 01020304", "0200"}) {
@@ -143,12 +140,6 @@ TEST_CASE("an importable key has a secret and no other kind has") {
     }
     parts.optional = element(0xA2, octet_string(unhex("2000") + Bytes(0x2000)));
     CHECK_THAT(der_complaint(parts.together()), contains("secret: a TPM2B_ENCRYPTED_SECRET of 8194 bytes"));
-}
-
-TEST_CASE("sealed data that is a key is refused") {
-    auto parts = parts_of_a_key();
-    parts.type = sealed;
-    CHECK_THAT(der_complaint(parts.together()), contains("sealed data that is of type ECC"));
 }
 
 TEST_CASE("a file that is not DER is refused") {
