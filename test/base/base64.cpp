@@ -2,40 +2,26 @@
 
 #include "support/test.hpp"
 
+#include <algorithm>
+
 using namespace sshtpm;
 using namespace support;
 
 namespace {
 
-struct Vector {
-    std::string_view plain, encoded;
-};
-
-/// RFC 4648 section 10.
-constexpr Vector rfc4648[] = {
-    {"", ""},
-    {"f", "Zg=="},
-    {"fo", "Zm8="},
-    {"foo", "Zm9v"},
-    {"foob", "Zm9vYg=="},
-    {"fooba", "Zm9vYmE="},
-    {"foobar", "Zm9vYmFy"},
-};
+/// RFC 4648 section 10: the encodings of "", "f", "fo" and so on.
+constexpr std::string_view rfc4648[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
 
 } // namespace
 
 TEST_CASE("the vectors of RFC 4648 are encoded and decoded") {
-    for (const auto& [plain, encoded] : rfc4648) {
+    for (const auto& encoded : rfc4648) {
+        const auto plain = std::string_view("foobar").substr(0, static_cast<std::size_t>(&encoded - rfc4648));
         CHECK(base64_encode(bytes_of(plain)) == encoded);
         CHECK(text_of(base64_decode(encoded)) == plain);
+        CHECK(base64_encode(bytes_of(plain), Base64Padding::without) ==
+              encoded.substr(0, std::min(encoded.find('='), encoded.size())));
     }
-}
-
-TEST_CASE("the padding can be left out when encoding") {
-    CHECK(base64_encode(bytes_of("f"), Base64Padding::without) == "Zg");
-    CHECK(base64_encode(bytes_of("fo"), Base64Padding::without) == "Zm8");
-    CHECK(base64_encode(bytes_of("foo"), Base64Padding::without) == "Zm9v");
-    CHECK(base64_encode({}, Base64Padding::without).empty());
 }
 
 TEST_CASE("every byte value survives both ways") {

