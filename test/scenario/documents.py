@@ -6,7 +6,6 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 import unittest
 
 from applet_options import APPLETS, SOURCE, options_of, read_help, unknown_options
@@ -23,8 +22,12 @@ HIERARCHIES = {'endorsement', 'owner', 'platform', 'null'}
 HAS_COMPLETION = {shell: shutil.which(shell) is not None for shell in ('bash', 'fish', 'zsh')}
 
 
+def path_of(applet):
+    return os.path.join(SOURCE, 'data', 'man', f'ssh-tpm-{applet}.{SECTION[applet]}')
+
+
 def page_of(applet):
-    return read(os.path.join(SOURCE, 'data', 'man', f'ssh-tpm-{applet}.{SECTION[applet]}'))
+    return read(path_of(applet))
 
 
 def flags(line):
@@ -73,8 +76,7 @@ class Manual(Scenario):
     @unittest.skipUnless(shutil.which('mandoc'), 'no mandoc')
     def test_a_page_is_shown_with_its_name_and_every_option(self):
         for applet in APPLETS:
-            page = os.path.join(SOURCE, 'data', 'man', f'ssh-tpm-{applet}.{SECTION[applet]}')
-            shown = subprocess.run(['mandoc', '-T', 'ascii', page], capture_output=True, check=True).stdout.decode()
+            shown = self.lab.run('mandoc', '-T', 'ascii', path_of(applet), status=0).stdout
             shown = re.sub(r'.\x08', '', shown)
             self.assertIn(f'ssh-tpm-{applet} - ', shown)
             for option in self.options[applet]:
@@ -132,10 +134,8 @@ class Reading(unittest.TestCase):
 
     HELP = 'usage: x\n\nIt.\n\n  -t TYPE      the type\n  -o, --own    that\n      --only X  this\n\nFiles\n  -x\n'
 
-    def test_a_help_is_read(self):
+    def test_a_help_is_read_and_one_with_an_odd_line_refused(self):
         self.assertEqual(read_help(self.HELP), {'-t': True, '-o': False, '--own': False, '--only': True})
-
-    def test_a_help_with_an_odd_line_is_refused(self):
         with self.assertRaises(ValueError):
             read_help(self.HELP.replace('  -o, --own ', '  -o --own '))
 

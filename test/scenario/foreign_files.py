@@ -22,11 +22,20 @@ PIN, OTHER = 'a foreign pin', 'a pin of ours'
 COORDINATE = bytes.fromhex('2000') + bytes(128)
 OLD_PARENTS = {'ecdsa': ('ecc256:aes128cfb', COORDINATE * 2),
                'rsa': ('rsa2048:aes128cfb', bytes.fromhex('0001') + bytes(256))}
-OLD_SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign'
 SCHEMES = {'ecdsa': 'ecc256:ecdsa-sha256', 'rsa': 'rsa2048:rsassa-sha256:null'}
 ALGORITHMS = {'ecdsa': 0x0018, 'rsa': 0x0001}  # TPM_ALG_ECDSA, TPM_ALG_RSA
 BLOCKS = {1: 'TPM EC PRIVATE KEY', 2: 'TPM PRIVATE KEY'}
 RELEASES, COMMENT, MOVE = ((1, 'ecdsa'), (2, 'ecdsa'), (2, 'rsa')), 'an old key', 'fixed'
+
+
+def create(tpm, parent, *options):
+    """A key by tpm2_create: the files of its halves, TPM2B_PUBLIC and TPM2B_PRIVATE."""
+    halves = tpm.lab.path('half.pub'), tpm.lab.path('half.priv')
+    for half in halves:
+        if os.path.exists(half):
+            os.unlink(half)
+    tpm.craft('tpm2_create', '-C', parent, *options, '-u', halves[0], '-r', halves[1])
+    return halves
 
 
 class ForeignFiles(WithTpm):
@@ -39,12 +48,8 @@ class ForeignFiles(WithTpm):
 
     def create(self, name, *options, parent=None, algorithm='ecc256', attributes=SIGNING, says_pin=False):
         """A key by tpm2_create, put into a file by tpm2_encodeobject, and its public half printed by us."""
-        parent, halves = parent or self.primary(), (self.lab.path('half.pub'), self.lab.path('half.priv'))
-        for half in halves:
-            if os.path.exists(half):
-                os.unlink(half)
-        self.tpm.craft('tpm2_create', '-C', parent, '-G', algorithm, '-a', f'{OWN}|{attributes}', *options,
-                       '-u', halves[0], '-r', halves[1])
+        parent = parent or self.primary()
+        halves = create(self.tpm, parent, '-G', algorithm, '-a', f'{OWN}|{attributes}', *options)
         path = self.lab.path('keys', name + '.tpm')
         self.tpm.craft('tpm2_encodeobject', '-C', parent, '-u', halves[0], '-r', halves[1], '-o', path,
                        *(['-p'] if says_pin else []))
@@ -61,20 +66,6 @@ class ForeignFiles(WithTpm):
                          *(word for option in options for word in ('-pkeyopt', option)), '-out', path)
         return self.with_pub(path)
 
-    def assert_signs(self, *keys, pin=None, asked=None):
-        """Every key signs; askpass, which knows the PIN, is asked `asked` times."""
-        answers = [pin] * len(keys) * 2 if pin is not None else []
-        name = f'agent{len(self.lab.processes)}'
-        askpass = Askpass(self.lab, *answers, name=name + '.askpass')
-        agent = Agent(self.lab, name=name, env=askpass.env)
-        for key in keys:
-            with self.subTest(key=key.path):
-                agent.sign_and_check(key)
-        if asked is not None:
-            self.assertEqual(len(askpass.questions()), asked)
-        agent.stop()
-        self.tpm.assert_no_handles()
-
     def mend(self, path, empty_auth=None, rsa_parent=None):
         """Sets fields that the tool could not: emptyAuth and rsaParent."""
         parts = keyfile.fields(path)
@@ -86,21 +77,19 @@ class ForeignFiles(WithTpm):
         return path
 
     def test_keys_of_tpm2_tools_sign(self):
-        shapes = {'plain': ('ecc256',), 'scheme': ('ecc256:ecdsa-sha256',), 'p384': ('ecc384:ecdsa-sha384',),
-                  'rsassa': ('rsa2048:rsassa-sha512:null',)}
-        keys = [self.with_pub(self.mend(self.create(name, algorithm=shape[0]), empty_auth=True))
-                for name, shape in shapes.items()]
+        shapes = 'ecc256', 'ecc256:ecdsa-sha256', 'ecc384:ecdsa-sha384', 'rsa2048:rsassa-sha512:null'
+        keys = [self.with_pub(self.mend(self.create(shape, algorithm=shape), empty_auth=True)) for shape in shapes]
         decrypts = self.create('decrypts', algorithm='rsa2048', attributes=SIGNING + '|decrypt')
         keys += [self.with_pub(self.mend(decrypts, empty_auth=True)), self.with_pub(self.create('pin', '-p', PIN)),
                  self.with_pub(self.create('either', '-p', PIN, '-L', self.policy()))]
-        self.assert_signs(*keys, pin=PIN, asked=2)
+        self.assert_new_agent_signs(*keys, answers=[PIN] * 2)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
     def test_a_key_whose_file_does_not_say_that_it_has_no_pin_signs_with_an_empty_one(self):
         # tpm2_encodeobject 5.4 writes emptyAuth FALSE unless -p is given, and TRUE, as 0x01, when it is.
         key = self.with_pub(self.create('x', attributes=SIGNING + '|noda'))
         self.assertEqual(dict(keyfile.fields(key.tpm))[keyfile.EMPTY_AUTH][-1], 0)
-        self.assert_signs(key, pin='')
+        self.assert_new_agent_signs(key, answers=[''])
 
     def test_a_file_that_says_wrongly_that_there_is_no_pin_does_not_cost_the_last_try(self):
         self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
@@ -129,7 +118,7 @@ class ForeignFiles(WithTpm):
         parent = self.primary('rsa')
         keys = [self.with_pub(self.mend(self.create('x', parent=parent), True, rsa_parent=True)),
                 self.with_pub(self.mend(self.create('y', '-p', PIN, parent=parent), rsa_parent=True))]
-        self.assert_signs(*keys, pin=PIN, asked=1)
+        self.assert_new_agent_signs(*keys, answers=[PIN])
 
     def test_keys_under_a_persistent_parent_sign(self):
         keys = []
@@ -139,7 +128,7 @@ class ForeignFiles(WithTpm):
             keys.append(self.with_pub(self.mend(path, empty_auth=not pin)))
             self.assertIn((keyfile.INTEGER, bytes.fromhex('00' + handle[2:])), keyfile.fields(path))
         keys.append(self.openssl_key('o', 'parent:0x81000055', f'user-auth:{PIN}'))
-        self.assert_signs(*keys, pin=PIN, asked=2)
+        self.assert_new_agent_signs(*keys, answers=[PIN] * 2)
 
     def test_keys_of_tpm2_openssl_with_and_without_a_pin_sign(self):
         keys = [self.openssl_key('a'), self.openssl_key('b', f'user-auth:{PIN}', algorithm=('EC', 'group:P-384')),
@@ -147,7 +136,7 @@ class ForeignFiles(WithTpm):
         for key in keys:
             self.assertEqual(self.lab.public_pem(key),
                              self.tpm.openssl('pkey', '-in', key.tpm, '-passin', 'pass:' + PIN, '-pubout'))
-        self.assert_signs(*keys, pin=PIN, asked=2)
+        self.assert_new_agent_signs(*keys, answers=[PIN] * 2)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
     def test_the_pin_of_a_foreign_key_changes_and_its_maker_still_reads_the_file(self):
@@ -157,7 +146,7 @@ class ForeignFiles(WithTpm):
             self.assertEqual(contents(self.lab.keys), before)
             self.tpm.tool('tpm2_dictionarylockout', '-c')
             self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
-            self.assert_signs(key, pin=OTHER, asked=1)
+            self.assert_new_agent_signs(key, answers=[OTHER])
             self.tpm.assert_openssl_signs(key, OTHER)
 
     def assert_unusable(self, path, *words):
@@ -189,13 +178,6 @@ class ForeignFiles(WithTpm):
         self.assert_error(self.lab.keygen('-p', '-f', key.tpm, '-N', PIN, status=None), 'another TPM')
 
 
-def block(release, body):
-    """A PEM block of one of the releases."""
-    text = base64.b64encode(body).decode()
-    lines = [text[at:at + 64] for at in range(0, len(text), 64)]
-    return '\n'.join([f'-----BEGIN {BLOCKS[release]}-----', *lines, f'-----END {BLOCKS[release]}-----', ''])
-
-
 class LegacyFiles(Stocked):
     """Of each kind of file, one without a PIN and one with it."""
 
@@ -210,20 +192,15 @@ class LegacyFiles(Stocked):
 
     @classmethod
     def halves(cls, lab, kind, pin):
-        """TPM2B_PUBLIC and TPM2B_PRIVATE of a new key under that release's storage key."""
+        """Those of a new key under that release's storage key."""
         algorithm, unique = OLD_PARENTS[kind]
-        parent, files = lab.path(f'{kind}.ctx'), (lab.path('half.pub'), lab.path('half.priv'))
+        parent, pin = lab.path(f'{kind}.ctx'), ('-p', pin) if pin else ()
         if not os.path.exists(parent):
             cls.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', algorithm, '-g', 'sha256', '-a', STORAGE_KEY,
                           '-u', lab.write('unique', unique), '-c', parent)
-        cls.tpm.craft('tpm2_create', '-C', parent, '-G', SCHEMES[kind], '-g', 'sha256', '-a', OLD_SIGNING, '-u',
-                      files[0], '-r', files[1], *(('-p', pin) if pin else ()))
-        found = []
-        for path in files:
+        for path in create(cls.tpm, parent, '-G', SCHEMES[kind], '-g', 'sha256', '-a', f'{OWN}|{SIGNING}', *pin):
             with open(path, 'rb') as file:
-                found.append(file.read())
-            os.unlink(path)
-        return found
+                yield file.read()
 
     @classmethod
     def make(cls, lab, release, kind, pin, name):
@@ -233,7 +210,7 @@ class LegacyFiles(Stocked):
         if release == 2:
             body += ALGORITHMS[kind].to_bytes(2, 'big')
         body += public + private + (COMMENT.encode() if release == 2 else b'')
-        path = lab.write(name + '.tpm', block(release, body), mode=0o600)
+        path = lab.write(name + '.tpm', keyfile.pem(body, BLOCKS[release]), mode=0o600)
         printed = lab.keygen('-y', '-f', path).stdout
         lab.write(name + '.pub', ' '.join(printed.split()[:2] + [COMMENT]) + '\n')
 
@@ -321,7 +298,7 @@ class LegacyFiles(Stocked):
         broken = (body[:40], bytes([3]) + body[1:])  # test/keyfile/legacy.cpp has all that can be wrong
         folder = self.lab.make_folder('broken')
         for number, content in enumerate(broken):
-            path = self.lab.write(f'broken/{number}.tpm', block(2, content), mode=0o600)
+            path = self.lab.write(f'broken/{number}.tpm', keyfile.pem(content, BLOCKS[2]), mode=0o600)
             self.assert_error(self.lab.keygen('-y', '-f', path, status=None), path)
         self.lab.write('broken/good.tpm', read(key.tpm), mode=0o600)
         agent = Agent(self.lab, key_dir=folder)

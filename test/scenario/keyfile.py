@@ -45,9 +45,10 @@ def read_der(path):
     return base64.b64decode(body)
 
 
-def pem(der):
+def pem(der, label='TSS2 PRIVATE KEY'):
     text = base64.b64encode(der).decode()
-    return '\n'.join([BEGIN, *(text[i:i + 64] for i in range(0, len(text), 64)), END, ''])
+    lines = (text[i:i + 64] for i in range(0, len(text), 64))
+    return '\n'.join([f'-----BEGIN {label}-----', *lines, f'-----END {label}-----', ''])
 
 
 def fields(path):

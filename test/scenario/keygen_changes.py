@@ -38,15 +38,6 @@ class Pins(Changes):
     def change(self, key, old, new, **more):
         return self.lab.keygen('-p', '-f', key.tpm, '-P', old, '-N', new, **more)
 
-    def assert_signs(self, key, *answers):
-        """A new agent signs with the key when askpass gives these answers, and asks no more than them."""
-        name = f'agent{len(self.lab.processes)}'
-        askpass = Askpass(self.lab, *answers, name=name + '.askpass')
-        agent = Agent(self.lab, name=name, env=askpass.env)
-        agent.sign_and_check(key)
-        self.assertEqual(len(askpass.questions()), len(answers))
-        agent.stop()
-
     def test_the_new_pin_signs_and_the_old_one_does_not_and_neither_is_on_the_bus(self):
         probe = Probe(self.tpm)
         env = {'SSH_TPM_TCTI': probe.tcti}
@@ -60,7 +51,7 @@ class Pins(Changes):
             self.assertNotEqual(read(key.tpm), before[0])
             self.assertEqual(read(key.pub), before[1])
             self.assertEqual(mode(key.tpm), 0o600)
-            self.assert_signs(key, NEW)
+            self.assert_new_agent_signs(key, answers=[NEW])
             self.assertEqual(self.tpm.wrong_tries(), 0)
         self.assert_error(self.change(key, OLD, WRONG, status=None, env=env))
         self.assertEqual(sorted(os.listdir(self.lab.keys)), ['ecdsa.pub', 'ecdsa.tpm', 'rsa.pub', 'rsa.tpm'])
@@ -104,7 +95,7 @@ class Pins(Changes):
         self.tpm.assert_no_handles()
         self.tpm.tool('tpm2_dictionarylockout', '-c')  # the last one is lockout.py's
         self.change(key, OLD, NEW)
-        self.assert_signs(key, NEW)
+        self.assert_new_agent_signs(key, answers=[NEW])
 
     def test_a_key_without_a_pin_gets_one_with_a_warning_that_tries_are_not_counted(self):
         key = self.lab.make_key('x', comment='a comment')
@@ -119,7 +110,7 @@ class Pins(Changes):
         self.assert_error(result)
         self.assertNotRegex(result.stderr, r'\b\d\b.* left')
         self.assertEqual(self.tpm.wrong_tries(), 0)
-        self.assert_signs(key, NEW)
+        self.assert_new_agent_signs(key, answers=[NEW])
 
     def test_an_agent_that_knows_a_pin_asks_for_a_new_one_and_nothing_when_there_is_none(self):
         key = self.lab.make_key('x', pin=OLD)
@@ -164,10 +155,10 @@ class Pins(Changes):
         askpass = Askpass(self.lab, OLD, NEW, NEW)
         self.lab.keygen('-p', '-f', key.path, env=askpass.env)  # without its ending
         self.assertEqual(askpass.questions(), [ASK_OLD, FIRST, SECOND])
-        self.assert_signs(key, NEW)
+        self.assert_new_agent_signs(key, answers=[NEW])
         for options, lines in (((), (NEW, OLD, OLD)), (('-N', NEW), (OLD,)), (('-P', NEW), ('', ''))):
             self.lab.keygen('-p', '-f', key.tpm, *options, stdin='\n'.join(lines) + '\n')
-        self.assert_signs(key)
+        self.assert_new_agent_signs(key)
 
 
 class Rewrites(Changes):
@@ -242,13 +233,14 @@ class Rewrites(Changes):
 
     def test_a_file_of_several_names_is_refused_since_the_others_would_keep_the_old_pin(self):
         key = self.lab.make_key('x', pin=OLD, comment='old')
-        os.link(key.tpm, self.lab.path('away/second.tpm'))
+        second = self.lab.path('away/second')
+        os.link(key.tpm, second)
         change = (self.ours, '-p', '-f', key.tpm, '-P', OLD, '-N', NEW)
         self.assert_changes_nothing(*change, words=(key.tpm, 'hard links'))
         self.assert_changes_nothing(self.ours, '-c', '-f', key.tpm, '-C', 'new', words=(key.tpm, 'hard links'))
-        os.unlink(self.lab.path('away/second.tpm'))
+        os.unlink(second)
         self.lab.run(*change, status=0)
-        os.link(key.pub, self.lab.path('away/second.pub'))
+        os.link(key.pub, second)
         for path in (key.tpm, key.pub):  # -c changes both files or neither
             self.assert_changes_nothing(self.ours, '-c', '-f', path, '-C', 'new', words=(key.pub, 'hard links'))
 

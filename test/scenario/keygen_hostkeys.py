@@ -8,7 +8,7 @@ import socket
 import unittest
 
 import keyfile
-from agent import Agent, Askpass
+from agent import Askpass
 from hierarchy import KINDS, LACKS, base_of
 from lab import AS_NOBODY, contents, mode, needs_mounts, needs_root, read, read_key
 from stock import Stocked, WithTpm
@@ -78,11 +78,7 @@ class Existing(HostKeys, Stocked):
             fields = keyfile.fields(key.tpm)
             self.assertTrue(keyfile.attributes(keyfile.public_area(fields)[1]) & keyfile.NO_DA)
             self.assertNotEqual(dict(fields)[keyfile.EMPTY_AUTH][-1], 0)
-        agent = Agent(self.lab, key_dir=self.folder)
-        for kind in TYPES:
-            agent.sign_and_check(read_key(self.base(kind)))
-        agent.stop()
-        self.tpm.assert_no_handles()
+        self.assert_new_agent_signs(*(read_key(self.base(kind)) for kind in TYPES), key_dir=self.folder)
 
     def test_a_second_run_changes_nothing_and_needs_no_tpm(self):
         before = contents(self.prefix), self.times()

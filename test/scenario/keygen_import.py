@@ -65,11 +65,7 @@ class KeygenImport(WithTpm):
                 if container == 'openssh':  # the others have no comment inside
                     self.assertEqual(key.comment, soft.key.comment)
                 keys.append(key)
-        agent = Agent(self.lab)
-        for key in {key.blob: key for key in keys}.values():
-            agent.sign_and_check(key)
-        agent.stop()
-        self.tpm.assert_no_handles()
+        self.assert_new_agent_signs(*keys)
 
     def test_the_result_is_named_after_the_file_and_lies_beside_it(self):
         soft = self.soft(comment='two words')
@@ -83,16 +79,14 @@ class KeygenImport(WithTpm):
         self.assertIn(self.lab.fingerprint(key), said)
         self.assertIn('plaintext', said)
         self.assertRegex(said, rf'{soft.path}[\s,.:;]')
-        Agent(self.lab, key_dir=self.outside).sign_and_check(key)
-
-    def test_without_a_public_file_one_is_written_and_quiet_still_says_where_the_plaintext_is(self):
-        soft = self.soft(comment='two words')
+        self.assert_new_agent_signs(key, key_dir=self.outside)
         public = read(soft.pub)
-        os.unlink(soft.pub)
+        for path in (soft.pub, key.tpm):  # with neither of them beside it
+            os.unlink(path)
         result = self.load(soft.path, '-q', '-N', '')
         self.assertEqual(read(soft.pub), public)
         self.assertEqual(result.stdout, '')
-        self.assertIn(self.outside, result.stderr)
+        self.assertIn(self.outside, result.stderr)  # quiet or not, it says where the plaintext is
 
     def test_the_comment_is_the_one_inside_or_beside_or_given(self):
         soft = self.soft(comment='two words')
@@ -114,9 +108,7 @@ class KeygenImport(WithTpm):
             (f'passphrase for {soft.path}: ', 'wrong'), (f'try again for {soft.path}: ', PASSPHRASE),
             (FIRST, PIN), (SECOND, PIN)])
         self.assertEqual(status, 0, shown)
-        askpass = Askpass(self.lab, PIN)
-        Agent(self.lab, key_dir=self.outside, env=askpass.env).sign_and_check(read_key(soft.path))
-        self.assertEqual(len(askpass.questions()), 1)
+        self.assert_new_agent_signs(read_key(soft.path), answers=[PIN], key_dir=self.outside)
 
     def test_three_wrong_passphrases_are_the_end(self):
         soft = self.soft(passphrase=PASSPHRASE)
@@ -262,12 +254,7 @@ class KeygenWrap(Stocked):
                 key = self.unwrap(name, source=name)
                 self.assertEqual((read(soft.path), read(soft.pub), read(key.pub)), (*before, before[1]))
                 keys.append(key)
-        agent = Agent(self.lab)
-        self.assertEqual(len(agent.listed()), 4)
-        for key in keys:
-            agent.sign_and_check(key)
-        agent.stop()
-        self.tpm.assert_no_handles()
+        self.assert_new_agent_signs(*keys)
 
     def test_the_file_says_that_it_is_importable_and_neither_it_nor_the_bus_has_a_secret(self):
         self.wrap('wrapped', '-N', PIN)
@@ -323,25 +310,25 @@ class KeygenWrap(Stocked):
         self.refuse_import('--parent-handle', 'hint: ', options=('--parent-handle', 'owner'), status=2)
         self.tpm.assert_no_handles()
 
-    def test_a_comment_that_no_file_may_have_is_refused_before_all_else(self):
+    def test_an_encrypted_key_is_wrapped_and_a_comment_that_no_file_may_have_is_refused_before_all_else(self):
         encrypted = SoftKey(self.lab, self.lab.path('stock/encrypted'), passphrase=PASSPHRASE)
+        self.assert_error(self.wrap('other', '-N', '', '-P', 'wrong', soft=encrypted, status=None), 'passphrase')
         self.wrap('wrapped', '-N', PIN, '-P', PASSPHRASE, soft=encrypted)
+        self.assertEqual(sorted(os.listdir(self.out)), ['wrapped.pub', 'wrapped.tpm'])
         askpass = Askpass(self.lab, PIN)
         for source in (self.out + '/wrapped.tpm', encrypted.path):
             result = self.lab.keygen('--import', source, '-f', self.lab.path('keys/x'), '-C', 'a\nb', status=None,
                                      env={**self.lab.no_tpm, **askpass.env})
             self.assert_error(result, '-C: ', status=2)
-        result = self.wrap('other', '-C', 'a\nb', soft=encrypted, status=None)
-        self.assert_error(result, '-C: ', status=2)
+        self.assert_error(self.wrap('other', '-C', 'a\nb', soft=encrypted, status=None), '-C: ', status=2)
         self.assertEqual((askpass.questions(), os.listdir(self.lab.keys)), ([], []))
+        self.assertEqual(read(self.unwrap('x', env=askpass.env).pub), read(encrypted.pub))
 
     def test_another_tpm_says_that_the_key_is_not_for_it(self):
         other = Swtpm(self.lab, 'other')
-        for pin in ('', PIN):
-            self.wrap('wrapped' + pin[:1], '-N', pin)
-            result = self.refuse_import('TPM', source='wrapped' + pin[:1],
-                                        env={'SSH_TPM_TCTI': other.tcti, **Askpass(self.lab, PIN).env})
-            self.assertRegex(result.stderr, r'(?i)another|other machine|not for|different')
+        self.wrap('wrapped', '-N', PIN)
+        result = self.refuse_import('TPM', env={'SSH_TPM_TCTI': other.tcti, **Askpass(self.lab, PIN).env})
+        self.assertRegex(result.stderr, r'(?i)another|other machine|not for|different')
         other.assert_no_handles()
 
     def test_the_command_in_the_hints_makes_the_parent_that_works(self):
@@ -356,7 +343,7 @@ class KeygenWrap(Stocked):
         words = shlex.split(commands[0][1])
         self.tpm.craft(*words)  # in the lab's folder
         self.wrap(parent=self.lab.path('PARENT.pem'))
-        Agent(self.lab).sign_and_check(self.unwrap('x'))
+        self.assert_new_agent_signs(self.unwrap('x'))
         for text in ('README.md', 'data/man/ssh-tpm.7'):
             for word in words[:-1]:
                 self.assertIn(word, read(SOURCE / text))
@@ -379,7 +366,7 @@ class KeygenWrap(Stocked):
         key = self.unwrap('x')
         for path in (self.out + '/wrapped.tpm', key.tpm):
             self.assertIn((keyfile.INTEGER, bytes.fromhex('0081000001')), keyfile.fields(path))
-        Agent(self.lab).sign_and_check(key)
+        self.assert_new_agent_signs(key)
 
     def test_what_is_no_storage_key_is_refused(self):
         signing = self.make_parent('signing', '-C', 'o', '-G', 'ecc256', '-a',
@@ -401,13 +388,6 @@ class KeygenWrap(Stocked):
         before = contents(self.out)
         self.assert_error(self.wrap(status=None), 'exists')
         self.assertEqual(contents(self.out), before)
-
-    def test_an_encrypted_key_is_wrapped_with_its_passphrase(self):
-        encrypted = SoftKey(self.lab, self.lab.path('stock/encrypted'), passphrase=PASSPHRASE)
-        self.wrap('wrapped', '-N', '', '-P', PASSPHRASE, soft=encrypted)
-        self.assert_error(self.wrap('other', '-N', '', '-P', 'wrong', soft=encrypted, status=None), 'passphrase')
-        self.assertEqual(sorted(os.listdir(self.out)), ['wrapped.pub', 'wrapped.tpm'])
-        self.assertEqual(read(self.unwrap('x').pub), read(encrypted.pub))
 
 
 if __name__ == '__main__':

@@ -39,14 +39,9 @@ class KeygenParents(Probed):
                 key = self.make_under(name, name, '-N', PIN if word == 'endorsement' else '')
                 self.assertEqual(named_parent(key), handle)
             keys.append(key)
-        askpass = Askpass(self.lab, PIN)
-        agent = Agent(self.lab, env=askpass.env)
-        for key in keys:
-            with self.subTest(key=key.comment):
-                agent.sign_and_check(key)
-        agent.stop()
+        self.assert_new_agent_signs(*keys, answers=[PIN])
         self.lab.keygen('-p', '-f', keys[1].tpm, '-P', PIN, '-N', '')
-        Agent(self.lab).sign_and_check(keys[1])
+        self.assert_new_agent_signs(keys[1])
         self.assertEqual(named_parent(keys[1]), HANDLES['endorsement'])
 
     def test_a_wrong_word_lists_the_right_ones(self):
@@ -69,11 +64,7 @@ class KeygenParents(Probed):
                         env={VARIABLE: PASSWORD})
         self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/unasked'), env={VARIABLE: PASSWORD})
         keys = [read_key(self.lab.path('keys', name)) for name in ('asked', 'named', 'unasked')]
-        askpass = Askpass(self.lab, PIN, name='pin')
-        agent = Agent(self.lab, env={VARIABLE: PASSWORD, **askpass.env})
-        for key in keys:
-            agent.sign_and_check(key)
-        agent.stop()
+        self.assert_new_agent_signs(*keys, answers=[PIN], env={VARIABLE: PASSWORD})
         self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys/wrong'), env={VARIABLE: WRONG}, status=None)
         asked = Askpass(self.lab, PIN, PIN, name='not for askpass')
         self.lab.keygen('-q', '-f', self.lab.path('keys/x'), env={VARIABLE: PASSWORD, **asked.env})
@@ -113,10 +104,7 @@ class KeygenParents(Probed):
         own = [read_key(self.lab.path('keys', f'{name}-{handle:x}')) for name in ('made', 'imported', 'unwrapped')]
         host = read_key(prefix + '/etc/ssh/ssh_tpm_host_ecdsa_key')
         self.assertEqual({named_parent(key) for key in [*own, host]}, {handle})
-        agent = Agent(self.lab, env=Askpass(self.lab, PIN, name=f'pin-{handle:x}').env)
-        for key in own:
-            agent.sign_and_check(key)
-        agent.stop()
+        self.assert_new_agent_signs(*own, answers=[PIN])
         return own[0]
 
     def wrap(self, soft):
@@ -160,7 +148,7 @@ class KeygenParents(Probed):
         self.lab.keygen('--import', self.lab.path('wrapped.tpm'), '-f', self.lab.path('keys/x'))
         key = read_key(self.lab.path('keys/x'))
         self.assertEqual(named_parent(key), 0x81000001)
-        Agent(self.lab).sign_and_check(key)
+        self.assert_new_agent_signs(key)
 
     def test_a_pin_changes_and_a_key_comes_in_under_the_owner_password(self):
         self.lock_owner()
@@ -169,9 +157,7 @@ class KeygenParents(Probed):
         self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', '')
         soft = SoftKey(self.lab, self.lab.path('soft'))
         self.lab.keygen('--import', soft.path, '-N', '', '-f', self.lab.path('keys/y'))
-        agent = Agent(self.lab)
-        for name in ('x', 'y'):
-            agent.sign_and_check(read_key(self.lab.path('keys', name)))
+        self.assert_new_agent_signs(key, read_key(self.lab.path('keys/y')))
 
 
 if __name__ == '__main__':

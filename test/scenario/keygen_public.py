@@ -113,12 +113,15 @@ class Comments(Public):
             self.assertEqual(self.shown(key.tpm), ('a new one, with ünïcode',) * 2)
             self.assertEqual(read(key.pub), key.line.replace('the old one', 'a new one, with ünïcode') + '\n')
             self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
-            self.assertEqual(self.lab.ssh_keygen('-l', '-f', key.pub),
-                             self.lab.keygen('-l', '-f', key.tpm).stdout)
+            self.assertEqual(self.lab.ssh_keygen('-l', '-f', key.pub), self.lab.keygen('-l', '-f', key.tpm).stdout)
         self.assertEqual(len(os.listdir(self.lab.keys)), 4)
         agent = Agent(self.lab)
         agent.sign_and_check(read_key(key.path))
         self.assertIn(read(key.pub).rstrip('\n'), agent.listed())
+        private = read(key.tpm)
+        self.lab.keygen('-c', '-f', key.pub, '-C', 'two words')  # of this file alone
+        self.assertEqual(read(key.pub), key.line.replace('the old one', 'two words') + '\n')
+        self.assertEqual((read(key.tpm), mode(key.pub)), (private, 0o644))
 
     def test_neither_a_tpm_nor_a_pin_is_needed(self):
         key = self.take('pin')
@@ -129,19 +132,15 @@ class Comments(Public):
         agent.sign_and_check(read_key(key.path))
         self.assertIn('new', askpass.questions()[0])
 
-    def test_an_empty_comment_removes_it(self):
-        key = self.take('x')
-        self.assertEqual(self.change(key, '').stdout, 'Old comment: old\nComment removed\n')
-        self.assertEqual(self.lab.keygen('-y', '-f', key.tpm).stdout.split(), key.line.split()[:2])
-        self.assertNotIn('old', read(key.tpm) + read(key.pub))
-        self.assertEqual(self.lab.keygen('-l', '-f', key.tpm).stdout,
-                         self.lab.ssh_keygen('-l', '-f', key.pub))
-
-    def test_the_same_comment_changes_nothing(self):
+    def test_the_same_comment_changes_nothing_and_an_empty_one_removes_it(self):
         key = self.take('x')
         before, times = contents(self.lab.keys), os.stat(key.tpm).st_mtime_ns
         self.assertEqual(self.change(key, 'old').stdout, 'Old comment: old\nNo change to comment\n')
         self.assertEqual((contents(self.lab.keys), os.stat(key.tpm).st_mtime_ns), (before, times))
+        self.assertEqual(self.change(key, '').stdout, 'Old comment: old\nComment removed\n')
+        self.assertEqual(self.lab.keygen('-y', '-f', key.tpm).stdout.split(), key.line.split()[:2])
+        self.assertNotIn('old', read(key.tpm) + read(key.pub))
+        self.assertEqual(self.lab.keygen('-l', '-f', key.tpm).stdout, self.lab.ssh_keygen('-l', '-f', key.pub))
 
     def test_the_dialogue_is_the_one_of_ssh_keygen(self):
         theirs = self.lab.path('keys/theirs')
@@ -181,8 +180,7 @@ class Comments(Public):
     def test_a_comment_with_control_characters_is_refused(self):
         key = self.take('x')
         before = contents(self.lab.keys)
-        for comment in ('two\nlines', 'a\ttab', 'a \x1b[31mcolour',
-                        b'not utf-8 \xff'.decode(errors='surrogateescape')):
+        for comment in ('two\nlines', 'a \x1b[31mcolour', b'not utf-8 \xff'.decode(errors='surrogateescape')):
             with self.subTest(comment=comment):
                 self.assertNotEqual(self.change(key, comment, status=None).returncode, 0)
                 self.assertEqual(contents(self.lab.keys), before)
@@ -196,13 +194,6 @@ class Comments(Public):
         self.lab.keygen('-c', '-f', path, '-C', 'mine now')
         self.assertEqual(self.shown(path), ('mine now', 'mine now'))
         self.assertEqual(self.tpm.openssl('pkey', '-in', path, '-pubout'), public)
-
-    def test_a_public_file_gets_a_comment_too(self):
-        key = self.take('x')
-        private = read(key.tpm)
-        self.lab.keygen('-c', '-f', key.pub, '-C', 'two words')
-        self.assertEqual(read(key.pub), key.line.replace(' old', ' two words') + '\n')
-        self.assertEqual((read(key.tpm), mode(key.pub)), (private, 0o644))
 
     def test_a_file_with_other_lines_is_refused_byte_for_byte_unchanged(self):
         one, two = (self.stocked(name).line for name in 'xy')

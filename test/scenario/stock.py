@@ -2,6 +2,7 @@
 
 import os
 
+from agent import Agent, Askpass
 from lab import Lab, Scenario, contents
 from swtpm import Probe, Swtpm
 
@@ -9,7 +10,23 @@ from swtpm import Probe, Swtpm
 class WithTpm(Scenario):
     def setUp(self):
         super().setUp()
+        self.restore()
         self.tpm = Swtpm(self.lab)
+
+    def restore(self):
+        """What must lie there before the TPM starts."""
+
+    def assert_new_agent_signs(self, *keys, answers=(), **more):
+        """A new agent signs with the keys when askpass gives these answers, and asks for each of them once."""
+        name = f'agent{len(self.lab.processes)}'
+        askpass = Askpass(self.lab, *answers, name=name + '.askpass')
+        agent = Agent(self.lab, name=name, **{**more, 'env': {**askpass.env, **more.get('env', {})}})
+        for key in keys:
+            with self.subTest(key=key.path):
+                agent.sign_and_check(key)
+        self.assertEqual(len(askpass.questions()), len(answers))
+        agent.stop()
+        self.tpm.assert_no_handles()
 
 
 class Probed(WithTpm):
@@ -21,7 +38,7 @@ class Probed(WithTpm):
         self.lab.env['SSH_TPM_TCTI'] = self.probe.tcti
 
 
-class Stocked(Scenario):
+class Stocked(WithTpm):
     """Each test begins with a copy of what `fill` made once, and with the TPM that it belongs to."""
 
     FOLDERS = ('keys',)  # what is copied, beside the state of the TPM
@@ -45,15 +62,13 @@ class Stocked(Scenario):
         finally:
             lab.close()
 
-    def setUp(self):
-        super().setUp()
+    def restore(self):
         for name, mode, content in self.stock:
             if content is None:
                 os.makedirs(self.lab.path(name), exist_ok=True)
                 os.chmod(self.lab.path(name), mode & 0o7777)
             else:
                 self.lab.write(name, content, mode=mode & 0o7777)
-        self.tpm = Swtpm(self.lab)
 
 
 class HostKeyStock(Stocked):
