@@ -91,6 +91,9 @@ class ForeignFiles(WithTpm):
         self.assertEqual(dict(keyfile.fields(key.tpm))[keyfile.EMPTY_AUTH][-1], 0)
         self.assert_new_agent_signs(key, answers=[''])
 
+    def test_a_key_whose_file_says_wrongly_that_it_has_no_pin_asks_for_it_all_the_same(self):
+        self.assert_new_agent_signs(self.with_pub(self.create('x', '-p', PIN, says_pin=True)), answers=[PIN])
+
     def test_a_file_that_says_wrongly_that_there_is_no_pin_does_not_cost_the_last_try(self):
         self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
         key = self.with_pub(self.create('x', '-p', PIN, says_pin=True))
