@@ -3,23 +3,38 @@
 
 import os
 import re
+import resource
 import signal
-import stat
 import unittest
 
 from agent import REFERENCE, ours
-from lab import Scenario, children, read, wait_until
+from lab import children, read, wait_until
 from protocol import Connection
-from swtpm import Swtpm
+from stock import WithTpm
 from terminal import has_ended
 
 PASSWORD = 'owner password 5'
 
 
-class SubprocessMode(Scenario):
+# Commands that show what they got from the program that started them: what is open, limits, variables; signals, which a
+# shell would change.
+SHOWING = (('sh', '-c', 'ls /proc/$$/fd; ulimit -c; umask; echo "$TSS2_LOG ${TSS2_LOGFILE-none} $1"', 'sh', '$(id) *'),
+           ('grep', '-E', 'Sig(Blk|Ign)', '/proc/self/status'))
+UNUSUAL = '0027\nall+error none $(id) *\nSigBlk:\t0000000000000800\nSigIgn:\t0000000000010001\n'
+
+
+def surround():
+    """For a child: all of it is other than usual."""
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+    os.umask(0o027)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+
+
+class SubprocessMode(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.socket = self.lab.path('agent.sock')
         self.program = 'ssh-agent' if REFERENCE else f'{self.lab.bin}/ssh-tpm-agent'
         self.folder = () if REFERENCE else ('--key-dir', self.lab.keys)
@@ -27,6 +42,15 @@ class SubprocessMode(Scenario):
     def around(self, *command, **more):
         """Runs a command under an agent of its own."""
         return self.lab.run(self.program, '-a', self.socket, *self.folder, *command, **more)
+
+    def background(self, *options, **more):
+        """What an agent in the background prints, and its id."""
+        printed = self.around(*options, status=0, **more).stdout
+        return printed, int(re.search(r'Agent pid (\d+)', printed)[1])
+
+    def socket_goes(self):
+        """OpenSSH's agent looks every ten seconds whether its parent still lives; LeakSanitizer takes its time."""
+        wait_until(lambda: not os.path.lexists(self.socket), 'the end of the socket')
 
     def test_the_command_finds_the_agent(self):
         key = None if REFERENCE else self.lab.make_key('x')
@@ -36,31 +60,33 @@ class SubprocessMode(Scenario):
         self.assertRegex(lines[1], 'ssh-agent' if REFERENCE else 'ssh-tpm')
         self.assertEqual(lines[2], 'The agent has no identities.' if REFERENCE else key.line)
 
-    def test_its_exit_status_is_the_commands(self):
-        for status in (0, 1, 7, 255):
-            self.assertEqual(self.around('sh', '-c', f'exit {status}').returncode, status)
-            self.socket_goes()
-
-    def socket_goes(self):
-        """OpenSSH's agent looks every ten seconds whether its parent still lives; LeakSanitizer takes its time."""
-        wait_until(lambda: not os.path.lexists(self.socket), 'the end of the socket')
-
-    def test_a_command_that_is_killed_shows_in_the_status(self):
+    def test_the_commands_options_input_output_and_exit_status_are_its_own(self):
+        for command, stdin, output, status in ((('echo', '-n', '-k', '--', '-s'), None, '-k -- -s', 0),
+                                               (('cat',), 'a line\n', 'a line\n', 0),
+                                               *((('sh', '-c', f'exit {end}'), None, '', end) for end in (1, 7, 255))):
+            with self.subTest(command=command):
+                result = self.around(*command, stdin=stdin)
+                self.assertEqual((result.stdout, result.returncode), (output, status))
+                self.socket_goes()
         status = self.around('sh', '-c', 'kill -TERM $$').returncode
         self.assertIn(status, (-signal.SIGTERM, 128 + signal.SIGTERM))
 
+    @ours
+    def test_the_command_finds_all_else_as_it_would_without_the_agent(self):
+        alone, around = (''.join(run(*argv, env={'TSS2_LOG': 'all+error'}, preexec_fn=surround, status=0).stdout
+                                 for argv in SHOWING) for run in (self.lab.run, self.around))
+        self.assertEqual(around, alone)
+        self.assertTrue(alone.endswith(UNUSUAL), alone)
+
     def test_a_command_that_cannot_be_run_is_a_failure(self):
-        self.assertNotEqual(self.around(self.lab.path('absent')).returncode, 0)
-        self.socket_goes()
+        for path, words in ((self.lab.path('absent'), 'o such file'), (self.lab.folder, 'ermission denied')):
+            result = self.around(path)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn(words, result.stderr)
+            self.socket_goes()
 
-    def test_the_commands_own_options_are_left_to_it(self):
-        self.assertEqual(self.around('echo', '-n', '-k', '--', '-s').stdout, '-k -- -s')
-
-    def test_standard_input_and_output_are_the_commands(self):
-        self.assertEqual(self.around('cat', stdin='a line\n').stdout, 'a line\n')
-
-    def test_the_agent_ends_with_the_command_and_takes_its_socket_along(self):
-        result = self.around('sh', '-c', 'echo "$SSH_AGENT_PID"', status=0)
+    def test_the_agent_ends_with_the_command_whatever_that_left_running(self):
+        result = self.around('sh', '-c', 'sleep 600 >/dev/null 2>&1 & echo "$SSH_AGENT_PID"', status=0)
         pid = int(result.stdout)
         self.socket_goes()
         wait_until(lambda: has_ended(pid), 'the end of the agent')
@@ -72,60 +98,46 @@ class SubprocessMode(Scenario):
         self.assertEqual((mode, answer), ('600', 'The agent has no identities.'))
         wait_until(lambda: not os.path.lexists(socket), 'the end of the socket')
 
-    def test_what_the_command_left_running_does_not_keep_the_agent(self):
-        self.around('sh', '-c', 'sleep 600 >/dev/null 2>&1 &', status=0)
-        self.socket_goes()
-
     def test_in_the_background_it_is_found_by_what_it_prints_and_k_ends_it(self):
-        result = self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
-        printed = re.fullmatch(r'SSH_AUTH_SOCK=(.+); export SSH_AUTH_SOCK;\n'
-                               r'SSH_AGENT_PID=(\d+); export SSH_AGENT_PID;\n'
-                               r'echo Agent pid (\d+);\n', result.stdout)
-        self.assertTrue(printed, result.stdout)
-        self.assertEqual(printed[1], self.socket)
-        self.assertEqual(printed[2], printed[3])
-        pid = int(printed[2])
+        printed, pid = self.background('-s')
+        self.assertEqual(printed, f'SSH_AUTH_SOCK={self.socket}; export SSH_AUTH_SOCK;\n'
+                                  f'SSH_AGENT_PID={pid}; export SSH_AGENT_PID;\necho Agent pid {pid};\n')
         self.assertFalse(has_ended(pid))
-        self.assertTrue(stat.S_ISSOCK(os.stat(self.socket).st_mode))  # it listens before the shell goes on
-        with Connection(self.socket) as connection:
+        with Connection(self.socket) as connection:  # it listens before the shell goes on
             self.assertEqual(connection.list(), [])
         self.assertNotEqual(os.getsid(pid), os.getsid(0))  # a terminal that goes takes it not along
-        ended = self.lab.run(self.program, '-k', status=0,
-                             env={'SSH_AGENT_PID': str(pid), 'SSH_AUTH_SOCK': self.socket})
-        self.assertEqual(ended.stdout, 'unset SSH_AUTH_SOCK;\nunset SSH_AGENT_PID;\n'
-                                       f'echo Agent pid {pid} killed;\n')
+        ended = self.lab.run(self.program, '-k', status=0, env={'SSH_AGENT_PID': str(pid)})
+        self.assertEqual(ended.stdout, f'unset SSH_AUTH_SOCK;\nunset SSH_AGENT_PID;\necho Agent pid {pid} killed;\n')
         wait_until(lambda: has_ended(pid), 'the end of the agent')
         self.assertFalse(os.path.lexists(self.socket))
 
     def test_a_c_shell_gets_its_own_commands(self):
+        """ssh-agent(1) has -s and -c for the kind of commands that -k prints, too."""
         for end, shell, unset in ((('-k', '-c'), None, 'unsetenv'), (('-k',), '/bin/tcsh', 'unsetenv'),
-                                  (('-s', '-k'), '/bin/tcsh', 'unset')):
+                                  (('-s', '-k'), '/bin/tcsh', 'unset'), (('-k', '-s'), '/bin/tcsh', 'unset')):
             with self.subTest(end=end):
-                result = self.lab.run(self.program, '-c', '-a', self.socket, *self.folder, status=0)
-                self.assertRegex(result.stdout, rf'^setenv SSH_AUTH_SOCK {self.socket};\n'
-                                                r'setenv SSH_AGENT_PID (\d+);\necho Agent pid \1;\n$')
-                pid = re.search(r'PID (\d+)', result.stdout)[1]
-                ended = self.lab.run(self.program, *end, env={'SSH_AGENT_PID': pid, 'SHELL': shell}, status=0)
+                printed, pid = self.background('-c')
+                self.assertEqual(printed, f'setenv SSH_AUTH_SOCK {self.socket};\nsetenv SSH_AGENT_PID {pid};\n'
+                                          f'echo Agent pid {pid};\n')
+                ended = self.lab.run(self.program, *end, env={'SSH_AGENT_PID': str(pid), 'SHELL': shell}, status=0)
                 self.assertEqual(ended.stdout, f'{unset} SSH_AUTH_SOCK;\n{unset} SSH_AGENT_PID;\n'
                                                f'echo Agent pid {pid} killed;\n')
                 self.socket_goes()
 
     @ours
     def test_a_socket_with_characters_of_the_shell_is_quoted(self):
-        odd = self.lab.path("it's a! $x")
-        for option, told in (('-c', "'%s'" % odd.replace("'", "'\\''").replace('!', '\\!')),
-                             ('-s', "'%s'" % odd.replace("'", "'\\''"))):
-            result = self.lab.run(self.program, option, '-a', odd, *self.folder, status=0)
-            self.assertIn(told, result.stdout)
-            pid = re.search(r'Agent pid (\d+)', result.stdout)[1]
-            self.lab.run(self.program, '-k', env={'SSH_AGENT_PID': pid}, status=0)
-            wait_until(lambda: not os.path.lexists(odd), 'the end of the socket', 5)
+        self.socket = self.lab.path("it's a! $x")
+        quoted = self.socket.replace("'", "'\\''")
+        for option, told in (('-c', quoted.replace('!', '\\!')), ('-s', quoted)):
+            printed, pid = self.background(option)
+            self.assertIn(f"'{told}'", printed)
+            self.lab.run(self.program, '-k', env={'SSH_AGENT_PID': str(pid)}, status=0)
+            self.socket_goes()
 
     def test_every_option_of_ssh_agent_is_known_or_refused_in_words(self):
         """Those of the manual of 9.2: -a -c -D -d -E -k -O -P -s -t."""
-        for options in (('-E', 'sha256', '-t', '1h'),):
-            self.assertEqual(self.around(*options, 'true').returncode, 0)
-            self.socket_goes()
+        self.around('-E', 'sha256', '-t', '1h', 'true', status=0)
+        self.socket_goes()
         if REFERENCE:
             return
         for options, words in ((('-E', 'md5'), 'SHA256'), (('-O', 'no-restrict-websafe'), 'FIDO'),
@@ -165,21 +177,11 @@ class SubprocessMode(Scenario):
                 self.assertEqual((result.stdout, os.listdir(root)), ('', []))
                 self.assertFalse(os.path.lexists(self.socket))
 
-    def test_s_may_stand_beside_k(self):
-        """ssh-agent(1) has -s for the kind of commands that both print."""
-        for options in (('-k', '-s'), ('-s', '-k')):
-            started = self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
-            pid = re.search(r'SSH_AGENT_PID=(\d+)', started.stdout)[1]
-            ended = self.lab.run(self.program, *options, status=0, env={'SSH_AGENT_PID': pid})
-            self.assertIn(f'Agent pid {pid} killed', ended.stdout)
-            self.socket_goes()
-
     def test_a_second_agent_on_the_same_socket_is_refused(self):
-        self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
+        self.background('-s')
         for options in (('-s',), ('-D',), ('echo', 'never')):
-            mode, command = (options, ()) if options[0][0] == '-' else ((), options)
             with self.subTest(options=options):
-                result = self.lab.run(self.program, *mode, '-a', self.socket, *self.folder, *command)
+                result = self.around(*options)
                 self.assertEqual((result.returncode, result.stdout), (1, ''))
                 self.assertIn(self.socket, result.stderr)
         with Connection(self.socket) as connection:
@@ -203,7 +205,7 @@ class SubprocessMode(Scenario):
     @ours
     def test_what_cannot_be_printed_is_a_failure_of_every_applet(self):
         self.lab.make_key('id_ecdsa')
-        self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
+        self.background('-s')
         public = self.lab.path('keys', 'id_ecdsa.pub')
         for words in (('--version',), ('help',), ('agent', '--help'), ('agent', '--print-socket'),
                       ('keygen', '-l', '-f', public), ('keygen', '-y', '-f', self.lab.path('keys', 'id_ecdsa')),
@@ -225,14 +227,13 @@ class SubprocessMode(Scenario):
         self.assertIn('\nSSH_AUTH_SOCK=', told)
         self.assertNotIn('OWNER_PASSWORD', told)
         self.socket_goes()
-        pid = re.search(r'Agent pid (\d+)', self.around('-s', env=given, status=0).stdout)[1]
+        _, pid = self.background('-s', env=given)
         if os.geteuid() == 0:  # for others the kernel hides it
             self.assertNotIn(PASSWORD, read(f'/proc/{pid}/environ'))
 
     @ours
     def test_sigterm_ends_it_in_the_background_too(self):
-        result = self.lab.run(self.program, '-s', '-a', self.socket, *self.folder, status=0)
-        pid = int(re.search(r'SSH_AGENT_PID=(\d+)', result.stdout)[1])
+        _, pid = self.background('-s')
         os.kill(pid, signal.SIGTERM)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)  # the lab inherited it
         self.assertFalse(os.path.lexists(self.socket))
