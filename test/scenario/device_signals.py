@@ -10,9 +10,9 @@ import time
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario, read, read_key
+from lab import read, read_key
 from protocol import RSA_SHA2_512
-from swtpm import Swtpm
+from stock import WithTpm
 from terminal_tpm import TerminalTpm
 
 SIGNALS = 2000
@@ -77,10 +77,9 @@ class Storm(threading.Thread):
         self.join()
 
 
-class DeviceSignals(Scenario):
+class DeviceSignals(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.device = TerminalTpm(self.tpm)
         self.lab.env['SSH_TPM_TCTI'] = self.device.tcti
 
@@ -106,31 +105,21 @@ class DeviceSignals(Scenario):
         self.assertIsNone(agent.process.popen.poll())
         print(f'{count} signatures, {storm.sent} signals, {storm.stops} stops')
 
-    def assert_undisturbed(self, agent):
-        for word in ('error', 'lost', 'garbled', 'did not answer', 'refused'):
-            self.assertNotIn(word, agent.log())
-
     def test_thousands_of_signals_while_keys_sign_and_no_signature_fails(self):
-        for kind, bits in (('ecdsa', 256), ('rsa', 2048)):
-            with self.subTest(kind):
-                key = self.lab.make_key(kind, kind, bits)
-                agent = Agent(self.lab, name=kind)
+        for name, kind, bits, pin in (('ecdsa', 'ecdsa', 256, ''), ('rsa', 'rsa', 2048, ''),
+                                      ('guarded', 'ecdsa', 256, '1234')):
+            with self.subTest(name):
+                key, askpass = self.lab.make_key(name, kind, bits, pin=pin), Askpass(self.lab, pin, name='for ' + name)
+                agent = Agent(self.lab, name=name, env=askpass.env)
+                agent.sign_and_check(key)
                 self.sign_in_a_storm(agent, key)
                 agent.sign_and_check(key)
-                self.assert_undisturbed(agent)
+                self.assertEqual(len(askpass.questions()), 1 if pin else 0)
+                for word in ('error', 'lost', 'garbled', 'did not answer', 'refused'):
+                    self.assertNotIn(word, agent.log())
                 agent.stop()
         self.tpm.assert_no_handles()
-
-    def test_thousands_of_signals_while_a_key_with_a_pin_signs(self):
-        key = self.lab.make_key('x', pin='1234')
-        askpass = Askpass(self.lab, '1234')
-        agent = Agent(self.lab, env=askpass.env)
-        agent.sign_and_check(key)
-        self.sign_in_a_storm(agent, key)
-        self.assertEqual(len(askpass.questions()), 1)
         self.assertEqual(self.tpm.wrong_tries(), 0)
-        self.assert_undisturbed(agent)
-        agent.stop()
 
     def test_thousands_of_signals_while_keygen_makes_keys(self):
         """Its main thread works with the TPM. It handles none: SIGHUP ends it, as it should."""
@@ -139,8 +128,8 @@ class DeviceSignals(Scenario):
             path = self.lab.path('keys', str(made))
             kind, pin = (('ecdsa', ''), ('ecdsa', '1234'), ('rsa', ''))[made % 3]
             child = subprocess.Popen([f'{self.lab.bin}/ssh-tpm-keygen', '-q', '-t', kind, '-N', pin, '-f', path],
-                                     env=self.lab.merged(None), stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+                                     env=self.lab.merged(None), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, start_new_session=True)
             storm = Storm(child.pid, HARMLESS)
             storm.start()
             # Not reaped before the storm has ended: until then the id is its own.

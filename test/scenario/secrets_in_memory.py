@@ -13,7 +13,8 @@ import protocol
 from agent import REFERENCE, Agent, Askpass
 from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, Scenario, needs_root, read_key, wait_until
 from softkey import SoftKey
-from swtpm import Probe, Swtpm
+from stock import WithTpm
+from swtpm import Probe
 from terminal import Terminal
 
 ALL_BUT_RSA_3072 = KINDS[:4]  # which takes long to make
@@ -32,10 +33,8 @@ class TheScanner(Scenario):
         pin = memory.random_pin()
         spelled = memory.spellings(pin)
         path = self.lab.write('held', b'\n'.join(spelled.values()))
-        holder = self.lab.start('/usr/bin/python3', '-c', 'import mmap, time\n'
-                                'held = mmap.mmap(-1, 4096)\n'
-                                f'held.write(open({path!r}, "rb", 0).read())\n'
-                                'print("holds", flush=True)\n'
+        holder = self.lab.start('/usr/bin/python3', '-c', 'import mmap, time\nheld = mmap.mmap(-1, 4096)\n'
+                                f'held.write(open({path!r}, "rb", 0).read())\nprint("holds", flush=True)\n'
                                 'time.sleep(600)')
         holder.wait_line('holds')
         found = {spelling for _, spelling in memory.find(holder.pid, pin)}
@@ -57,10 +56,9 @@ class TheScanner(Scenario):
             holder.kill()
 
 
-class WithAgent(Scenario):
+class WithAgent(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.pin = memory.random_pin()
 
     def start(self, *options, answers=None, name='agent', env=None, **more):
@@ -105,13 +103,15 @@ class Pins(WithAgent):
         self.assert_gone()
         self.assert_once(other)
 
-    def test_it_expires(self):
+    def test_it_expires_and_without_a_cache_nothing_stays(self):
         key = self.lab.make_key('x', pin=self.pin)
-        self.start('--pin-lifetime', '1')
-        for times in (1, 2):
-            self.agent.ssh_keygen_sign(key, status=0)
-            self.assert_gone()
-            self.assertEqual(len(self.askpass.questions()), times)  # it had been there
+        for options in (('--pin-lifetime', '1'), ('--no-cache',)):
+            self.start(*options, name=options[0])
+            for times in (1, 2):
+                self.agent.ssh_keygen_sign(key, status=0)
+                self.assert_gone()
+                self.assertEqual(len(self.askpass.questions()), times)  # it had been there
+            self.agent.stop()
 
     def lock(self):
         password = memory.random_pin()
@@ -195,14 +195,6 @@ class Pins(WithAgent):
         self.assert_gone()
         self.assert_once(new)
 
-    def test_without_a_cache_nothing_stays(self):
-        key = self.lab.make_key('x', pin=self.pin)
-        self.start('--no-cache')
-        for times in (1, 2):
-            self.agent.ssh_keygen_sign(key, status=0)
-            self.assertEqual(len(self.askpass.questions()), times)
-            self.assert_gone()
-
     def test_a_pin_from_ssh_tpm_add_is_there_once_and_goes_and_a_wrong_one_is_wiped(self):
         key, wrong = self.lab.make_key('x', pin=self.pin, folder=self.lab.make_folder('elsewhere')), memory.random_pin()
         self.start()
@@ -276,13 +268,12 @@ class OutsideKeys(WithAgent):
 
 
 @needs_root
-class OtherProcesses(Scenario):
+class OtherProcesses(WithTpm):
     """The same is tried on an ordinary process, where it must work: a kernel that allows it to nobody shows
     nothing about the agent."""
 
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.tpm.open_to_all()
         os.chmod(self.lab.folder, 0o777)
         for folder in (self.lab.home, self.lab.keys):

@@ -10,10 +10,11 @@ import unittest
 import bus
 import memory
 from agent import Agent, Askpass
-from lab import Scenario, needs_root, read_key, wait_until
+from lab import needs_root, read_key, wait_until
 from resources import is_sanitized
 from softkey import SoftKey
-from swtpm import Probe, Swtpm
+from stock import Probed, WithTpm
+from swtpm import Probe
 
 # Runs a program that may leave cores, tells its id, and how it ended.
 RUN = ('import os, resource, sys\n'
@@ -27,12 +28,9 @@ RUN = ('import os, resource, sys\n'
 VARIABLE = 'SSH_TPM_AGENT_OWNER_PASSWORD'
 
 
-class SecretsOnTheBus(Scenario):
+class SecretsOnTheBus(Probed):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.probe = Probe(self.tpm)
-        self.lab.env['SSH_TPM_TCTI'] = self.probe.tcti
         self.pin = memory.random_pin()
 
     def assert_nowhere(self, *secrets):
@@ -86,10 +84,8 @@ class SecretsOnTheBus(Scenario):
             self.assert_sessions()
 
     def test_a_password_in_the_clear_is_found(self):
-        key = bytes.fromhex('8002000000000000015d80000000') + bytes.fromhex('0000000d40000009' '0000' '01' '0004')
-        message = bytearray(key + b'1234')
-        message[2:6] = len(message).to_bytes(4, 'big')
-        command = bus.parse(bytes(message))
+        header = '8002' '0000001f' '0000015d' '80000000' '0000000d' '40000009' '0000' '01' '0004'
+        command = bus.parse(bytes.fromhex(header) + b'1234')
         self.assertEqual((command.name, command.handles), ('Sign', [0x80000000]))
         self.assertEqual(command.sessions, [bus.Session(bus.PASSWORD_SESSION, b'', 1, b'1234')])
 
@@ -106,16 +102,27 @@ class SecretsOnTheBus(Scenario):
         self.assert_nowhere(self.pin, wrong)
         self.assert_sessions('Create', 'Sign', secrets={'Create'})
 
+    def test_keys_under_every_parent_are_made_and_sign_as_hidden(self):
+        self.tpm.make_persistent()
+        other, parents = self.lab.path('other.ctx'), ('owner', 'endorsement', 'platform', 'null', '0x81000055')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'rsa2048:aes128cfb', '-g', 'sha256', '-c', other)
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', other, '0x81000055')
+        for parent in parents:
+            self.lab.keygen('-q', '-N', self.pin, '-f', self.lab.path('keys', parent), '--parent-handle', parent)
+        agent = Agent(self.lab, env=Askpass(self.lab, *[self.pin] * len(parents)).env)
+        for parent in parents:
+            agent.sign_and_check(read_key(self.lab.path('keys', parent)))
+        self.assert_nowhere(self.pin)
+        self.assert_sessions('Create', 'Sign', secrets={'Create'})
+
     @memory.wiping_builds  # a sanitizer wants to be loaded before all others
     def test_deliberate_leaks_are_found(self):
-        for leak, complaint in (('bus', None), ('password', 'a password in the clear: Sign'),
-                                ('unsalted', 'unsalted')):
+        for leak, complaint in (('bus', None), ('password', 'a password in the clear: Sign'), ('unsalted', 'unsalted')):
             with self.subTest(leak):
                 self.probe = Probe(self.tpm, name=leak)
                 key = self.lab.make_key(leak, pin=self.pin)
                 asked = Askpass(self.lab, self.pin, name='askpass ' + leak)
-                agent = Agent(self.lab, tcti=self.probe.tcti, env={**asked.env, **memory.leaking(leak)},
-                              name=leak)
+                agent = Agent(self.lab, tcti=self.probe.tcti, env={**asked.env, **memory.leaking(leak)}, name=leak)
                 agent.sign_and_check(key)
                 agent.stop()
                 if complaint:
@@ -170,10 +177,9 @@ class SecretsOnTheBus(Scenario):
         self.assert_sessions('CreatePrimary', 'Create', 'Sign', secrets={'Create'})
 
 
-class Logs(Scenario):
+class Logs(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.pin, self.wrong, self.password = (memory.random_pin() for _ in range(3))
         self.log_file = self.lab.path('tss.log')
         self.chatty = {'TSS2_LOG': 'all+trace', 'TSS2_LOGFILE': self.log_file}
@@ -242,10 +248,9 @@ class Logs(Scenario):
 
 
 @needs_root
-class Cores(Scenario):
+class Cores(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.signals, self.questions = [signal.SIGABRT], []
         if not is_sanitized(os.environ['SSH_TPM_BUILD']):  # which have a handler for it
             self.signals.append(signal.SIGSEGV)

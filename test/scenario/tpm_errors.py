@@ -11,10 +11,11 @@ import tty
 import unittest
 
 from agent import Agent, Askpass
-from lab import AS_NOBODY, NO_LEAK_CHECK, Scenario, contents, needs_root, slow
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, contents, needs_root, read, read_key, slow
 from neighbour import CONTEXT_GAP, Neighbour, Refused
 from protocol import SIGN_RESPONSE, frame, sign_request
-from swtpm import Probe, Swtpm
+from stock import WithTpm
+from swtpm import STORAGE_KEY, Probe, Swtpm
 
 PIN, NEW = 'the pin 1', 'a pin 2'
 BUSY = {'RETRY': 0x922, 'TESTING': 0x90a, 'YIELDED': 0x908}
@@ -71,10 +72,9 @@ ROWS = (
 )
 
 
-class WithProbe(Scenario):
+class WithProbe(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.probe = Probe(self.tpm)
 
     def agent(self, **more):
@@ -149,15 +149,30 @@ class TpmErrors(WithProbe):
                     self.assert_told(result, words, hint)
         self.assertIn('tpm2_hierarchycontrol', result.stderr)
 
+    def test_a_parent_with_a_password_of_its_own_is_told_by_keygen_and_the_agent(self):
+        under = ('-q', '-N', '', '-f', self.lab.path('keys/x'), '--parent-handle', '0x81000001')
+        self.lab.keygen(*under)
+        key, parent = read_key(self.lab.path('keys/x')), self.lab.path('parent.ctx')
+        self.tpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', '0x81000001')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', 'ecc256:aes128cfb', '-a', STORAGE_KEY, '-p', 'key', '-c',
+                       parent)
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', parent, '0x81000001')
+        agent = Agent(self.lab)
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        agent.process.wait_line('parent has a password')
+        for path in (key.tpm, key.pub):
+            os.unlink(path)
+        for pin in ('', PIN):
+            self.assert_error(self.lab.keygen(*under, '-N', pin, status=None), 'parent has a password')
+        self.tpm.assert_no_handles()
+
     def test_a_key_of_another_tpm_fails_by_itself_with_one_load(self):
-        own = self.lab.make_key('own')
-        other_tpm = Swtpm(self.lab, 'other')
-        foreign = self.lab.make_key('foreign', env={'SSH_TPM_TCTI': other_tpm.tcti})
+        own, other = self.lab.make_key('own'), Swtpm(self.lab, 'other')
+        foreign = self.lab.make_key('foreign', env={'SSH_TPM_TCTI': other.tcti})
         agent = self.agent()
         self.assertNotEqual(agent.ssh_keygen_sign(foreign).returncode, 0)
         names = self.probe.take(refused=('TPM2_Load 0x000001df',))
-        self.assertEqual(names.count('TPM2_Load'), 1)
-        self.assertNotIn('TPM2_Sign', names)
+        self.assertEqual((names.count('TPM2_Load'), names.count('TPM2_Sign')), (1, 0))
         agent.process.wait_line('belongs to another TPM, or the TPM was cleared')
         agent.sign_and_check(own)
 
@@ -339,78 +354,55 @@ class ContextGap(WithProbe):
         self.finish()
 
 
-class TpmAccess(Scenario):
+class TpmAccess(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.key = self.lab.make_key('x', pin=PIN)
 
     def assert_told_by_all(self, tcti, *words, program=None, keys=None, status=1, **user):
         """By every mode that needs a TPM, before any file is written."""
-        program = program or self.lab.bin
-        keys = keys or self.lab.keys
-        os.chmod(self.lab.make_folder('out'), 0o777)
-        before = contents(keys)
-        new = self.lab.path('out/new')
-        soft = self.lab.path('out/soft')
+        keys, out = keys or self.lab.keys, self.lab.make_folder('out')
+        os.chmod(out, 0o777)
+        before, new, soft, socket = contents(keys), f'{out}/new', f'{out}/soft', f'{out}/agent.sock'
         if not os.path.exists(soft):
             self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', soft)
             os.chmod(soft, 0o644)
-        for tool, options in (('keygen', ('-q', '-N', '', '-f', new)), ('keygen', ('--supported',)),
-                              ('keygen', ('-p', '-P', PIN, '-N', NEW, '-f', os.path.join(keys, 'x.tpm'))),
-                              ('keygen', ('--import', soft, '-N', '', '-f', new)),
-                              ('keygen', ('-A', '-f', self.lab.path('out'))),
-                              ('keygen', ('-A', '--hierarchy', 'owner', '-f', self.lab.path('out'))),
-                              ('agent', ('-l', self.lab.path('out/agent.sock'), '--key-dir', keys))):
-            with self.subTest(tool=tool, options=options):
-                result = self.lab.run(f'{program}/ssh-tpm-{tool}', *options, '--tcti', tcti, **user)
+        for tool, *options in (('keygen', '-q', '-N', '', '-f', new), ('keygen', '--supported'),
+                               ('keygen', '-p', '-P', PIN, '-N', NEW, '-f', os.path.join(keys, 'x.tpm')),
+                               ('keygen', '--import', soft, '-N', '', '-f', new), ('keygen', '-A', '-f', out),
+                               ('keygen', '-A', '--hierarchy', 'owner', '-f', out),
+                               ('agent', '-l', socket, '--key-dir', keys)):
+            with self.subTest(tool=tool, options=options, tcti=tcti):
+                result = self.lab.run(f'{program or self.lab.bin}/ssh-tpm-{tool}', *options, '--tcti', tcti, **user)
                 self.assert_error(result, *words, tool=f'ssh-tpm-{tool}', status=status)
                 self.assertIn('\nhint: ', '\n' + result.stderr)
                 self.assertEqual(contents(keys), before)
-                self.assertFalse(os.path.exists(new + '.tpm') or os.path.exists(self.lab.path('out/agent.sock')))
+                self.assertFalse(os.path.exists(new + '.tpm') or os.path.exists(socket))
 
-    def nobodys(self):
-        """Programs and keys that another user may use."""
+    def test_what_is_no_tpm_is_told_as_that_and_nothing_is_written_to_it(self):
+        absent, file = self.lab.path('tpmrm0'), self.lab.write('file', 'a text')
+        socket = f"swtpm:path={self.lab.path('nobody')}"
+        self.assert_told_by_all('device:' + absent, f'no TPM at {absent}', 'firmware settings', '--swtpm')
+        self.assert_told_by_all('device:' + file, f'{file} is no device', '/dev/tpmrm0', status=2)
+        self.assertEqual(read(file), 'a text')
+        self.assert_told_by_all(socket, f'no TPM answers at "{socket}"', '--tcti')
+
+    @needs_root
+    def test_a_device_of_another_group_and_one_that_another_program_has_open(self):
         keys = self.lab.path('others')
         shutil.copytree(self.lab.keys, keys)
-        for name in os.listdir(keys):
-            os.chown(os.path.join(keys, name), AS_NOBODY['user'], AS_NOBODY['group'])
-        os.chown(keys, AS_NOBODY['user'], AS_NOBODY['group'])
-        return {'program': self.lab.program_for_others(), 'keys': keys, 'env': NO_LEAK_CHECK, **AS_NOBODY}
-
-    def test_no_device(self):
-        path = self.lab.path('tpmrm0')
-        self.assert_told_by_all('device:' + path, f'no TPM at {path}', 'firmware settings', '--swtpm')
-
-    def test_a_file_is_no_device_and_nothing_is_written_to_it(self):
-        path = self.lab.write('file', 'a text')
-        self.assert_told_by_all('device:' + path, f'{path} is no device', '/dev/tpmrm0', status=2)
-        with open(path, encoding='ascii') as file:
-            self.assertEqual(file.read(), 'a text')
-
-    def test_a_socket_where_nobody_listens(self):
-        tcti = f"swtpm:path={self.lab.path('nobody')}"
-        self.assert_told_by_all(tcti, f'no TPM answers at "{tcti}"', '--tcti')
-
-    @needs_root
-    def test_a_device_of_another_group(self):
-        master, slave = os.openpty()
-        path = os.ttyname(slave)
-        os.chmod(path, 0o600)
-        self.assert_told_by_all('device:' + path, f'no permission to use the TPM at {path}', 'usermod -aG tss',
-                                **self.nobodys())
-        os.close(master)
-        os.close(slave)
-
-    @needs_root
-    def test_a_device_that_another_program_has_open(self):
+        for path in (keys, *(os.path.join(keys, name) for name in os.listdir(keys))):
+            os.chown(path, NOBODY, NOBODY)
+        nobody = {'program': self.lab.program_for_others(), 'keys': keys, 'env': NO_LEAK_CHECK, **AS_NOBODY}
         master, slave = os.openpty()
         tty.setraw(slave)
         path = os.ttyname(slave)
+        os.chmod(path, 0o600)
+        tcti = 'device:' + path
+        self.assert_told_by_all(tcti, f'no permission to use the TPM at {path}', 'usermod -aG tss', **nobody)
         os.chmod(path, 0o666)
         fcntl.ioctl(slave, termios.TIOCEXCL)  # open(2) says EBUSY from now on, as of /dev/tpm0
-        self.assert_told_by_all('device:' + path, f'another program has the TPM at {path} open', '/dev/tpmrm0',
-                                'fuser', **self.nobodys())
+        self.assert_told_by_all(tcti, f'another program has the TPM at {path} open', '/dev/tpmrm0', 'fuser', **nobody)
         os.close(master)
         os.close(slave)
 

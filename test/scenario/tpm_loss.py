@@ -12,12 +12,13 @@ import time
 import unittest
 
 from agent import Agent, Askpass
-from lab import Scenario, slow, wait_until
+from lab import slow, wait_until
 from libcrypto import Verifier
 from neighbour import flush_all
 from protocol import FAILURE, RSA_SHA2_256, frame, readable, sign_request
 from resources import descriptors_at_rest, is_sanitized, rss
-from swtpm import Probe, Swtpm
+from stock import WithTpm
+from swtpm import Probe
 
 PIN = 'correct horse 42'
 LOST = ('eof', 'eof receive', 'lose')
@@ -32,15 +33,14 @@ GROWTH = 1024  # KiB that memory may differ by
 MISSED = 'did not answer within'  # a deadline that the agent has waited for
 
 
-class TpmLoss(Scenario):
+class TpmLoss(WithTpm):
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
         self.tpm.make_persistent()
         self.probe = Probe(self.tpm)
-        self.keys = [self.lab.make_key('guarded', pin=PIN), self.lab.make_key('free'),
-                     self.lab.make_key('rsa', 'rsa', 2048)]
-        self.guarded, self.free, self.rsa = self.keys
+        self.guarded, self.free = self.lab.make_key('guarded', pin=PIN), self.lab.make_key('free')
+        self.rsa = self.lab.make_key('rsa', 'rsa', 2048)
+        self.keys = [self.guarded, self.free, self.rsa]
         self.verifiers = {key: Verifier(self.lab, key) for key in self.keys}
         self.askpass = Askpass(self.lab, PIN)
         self.agent = Agent(self.lab, tcti=self.probe.tcti, env=self.askpass.env)
@@ -164,13 +164,12 @@ class TpmLoss(Scenario):
         agent.stop()
 
 
-class TpmHangs(Scenario):
+class TpmHangs(WithTpm):
     """It costs one deadline: lists go on, who queues behind fails with it, and it is used again at once."""
 
     def setUp(self):
         super().setUp()
         self.lab.limit('tpm_command', 2, real=10)
-        self.tpm = Swtpm(self.lab)
         self.probe = Probe(self.tpm)
         self.key = self.lab.make_key('x')
 
@@ -292,17 +291,16 @@ class Client(threading.Thread):
             self.served = watched
 
 
-class TpmKilled(Scenario):
+class TpmKilled(WithTpm):
     def test_a_tpm_that_is_killed_under_load_gives_no_wrong_answer(self, deaths=15):
         seed = int(os.environ.get('SSH_TPM_TEST_SEED') or random.randrange(1 << 32))
         print(f'SSH_TPM_TEST_SEED={seed}')
         chance = random.Random(seed)
-        tpm = Swtpm(self.lab)
-        tpm.make_persistent()
+        self.tpm.make_persistent()
         # A TPM that goes without a shutdown after a guarded key was used counts a try by itself.
-        tpm.tool('tpm2_dictionarylockout', '-s', '-n', '100000', '-t', '1000', '-l', '1000')
-        keys = [self.lab.make_key('free'), self.lab.make_key('other', bits=384),
-                self.lab.make_key('rsa', 'rsa', 2048), self.lab.make_key('guarded', pin=PIN)]
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '100000', '-t', '1000', '-l', '1000')
+        keys = [self.lab.make_key('free'), self.lab.make_key('other', bits=384), self.lab.make_key('rsa', 'rsa', 2048),
+                self.lab.make_key('guarded', pin=PIN)]
         askpass = Askpass(self.lab, PIN)
         agent = Agent(self.lab, env=askpass.env)
         for key in keys:
@@ -313,9 +311,9 @@ class TpmKilled(Scenario):
         died = 0
         while died < deaths or any(client.counts['good'] <= deaths and not client.failure for client in clients):
             time.sleep(chance.uniform(0, 0.2))  # it dies in the middle of whatever it does then
-            tpm.kill()
+            self.tpm.kill()
             time.sleep(chance.uniform(0, 0.02))
-            tpm.start()
+            self.tpm.start()
             died += 1
         for client in clients:
             client.watched = True
@@ -333,30 +331,28 @@ class TpmKilled(Scenario):
         self.assertGreater(sum(client.counts['refused'] for client in clients), 0)  # it was noticed at all
         self.assertEqual(len(askpass.questions()), 1)
         agent.stop()
-        tpm.assert_no_handles()
+        self.tpm.assert_no_handles()
 
     @slow
     def test_nor_does_one_that_is_killed_a_hundred_times(self):
         self.test_a_tpm_that_is_killed_under_load_gives_no_wrong_answer(100)
 
 
-class TpmReset(Scenario):
+class TpmReset(WithTpm):
     def test_a_tpm_that_was_reset_is_not_started_and_the_error_says_what_to_do(self):
-        tpm = Swtpm(self.lab)
-        probe = Probe(tpm)
-        key = self.lab.make_key('x')
+        probe, key = Probe(self.tpm), self.lab.make_key('x')
         agent = Agent(self.lab, tcti=probe.tcti)
         agent.sign_and_check(key)
-        self.lab.run('swtpm_ioctl', '-i', '--unix', tpm.path + '.ctrl', status=0)
+        self.lab.run('swtpm_ioctl', '-i', '--unix', self.tpm.path + '.ctrl', status=0)
         for _ in range(2):
             self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         agent.process.wait_line('the TPM was reset and not started')
         agent.process.wait_line('restart the machine')
         self.assertFalse([line for line in probe.lines() if line.startswith('TPM2_Startup')])
-        tpm.tool('tpm2_startup', '-c')
+        self.tpm.tool('tpm2_startup', '-c')
         agent.sign_and_check(key)
         agent.stop()
-        tpm.assert_no_handles()
+        self.tpm.assert_no_handles()
 
 
 if __name__ == '__main__':
