@@ -1,9 +1,8 @@
-// Wrapped keys on their way into a TPM: wrapped by another TPM (TPM2_Duplicate), and in software.
+// Keys that another TPM has wrapped (TPM2_Duplicate) on their way into one. Those that are wrapped in
+// software are in test/scenario/keygen_import.py.
 
 #include "tpm/import.hpp"
 
-#include "bus.hpp"
-#include "keyfile/wrap.hpp"
 #include "lab.hpp"
 #include "support/test.hpp"
 #include "tpm/object.hpp"
@@ -109,43 +108,8 @@ SCENARIO("a key wrapped for this TPM's parent is imported and signs") {
     const auto again = keyfile::parse_key_file(keyfile::to_key_file(key));
     CHECK(signs(*here.device, again, pin(key_pin)));
     CHECK_FALSE(signs(*here.device, again, pin("wrong")));
-    CHECK(never_on_bus(here.log, key_pin));
-    CHECK(sessions_are_safe(here.log));
     CHECK(here.close() == 0);
     CHECK(there.close() == 0);
-}
-
-SCENARIO("a key wrapped in software is imported with its PIN and signs") {
-    struct Case {
-        Srk srk;
-        TPM2_HANDLE parent;
-        std::string_view auth;
-    };
-    const auto [srk, parent, auth] =
-        GENERATE(Case{Srk::absent, TPM2_RH_OWNER, key_pin}, Case{Srk::persistent, TPM2_RH_OWNER, ""},
-                 Case{Srk::persistent, TPM2_RH_OWNER, key_pin}, Case{Srk::absent, TPM2_RH_PLATFORM, key_pin});
-    Lab here(srk);
-    // The private key 1: its public point is the generator of P-256 (FIPS 186-4, D.1.2.3).
-    auto scalar = Bytes(32);
-    scalar.back() = 1;
-    auto area = tpm::signing_key({}, tpm::DictionaryAttack::guarded).publicArea;
-    area.objectAttributes &=
-        ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN);
-    area.unique.ecc.x = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(
-        unhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"));
-    area.unique.ecc.y = tpm::tpm2b_of<TPM2B_ECC_PARAMETER>(
-        unhex("4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"));
-    auto importable = keyfile::wrap(tpm::storage_key_area(*here.device, parent), area,
-                                    Secret::copy_of(scalar), bytes_of(auth));
-    importable.parent = parent;
-    const auto key = tpm::import_key(*here.device, importable);
-    CHECK(key.empty_auth == auth.empty());
-    CHECK(signs(*here.device, key, pin(auth)));
-    CHECK_FALSE(signs(*here.device, key, pin("wrong")));
-    CHECK(never_on_bus(here.log, key_pin));
-    CHECK(never_on_bus(here.log, text_of(scalar)));
-    CHECK(sessions_are_safe(here.log));
-    CHECK(here.close() == 0);
 }
 
 SCENARIO(

@@ -8,14 +8,15 @@
 using namespace sshtpm;
 
 TEST_CASE("layer, session, handle and parameter numbers are taken off a TPM's response code") {
-    CHECK(tpm::base_code(0x98E) == TPM2_RC_AUTH_FAIL);   // session 1
-    CHECK(tpm::base_code(0x9A2) == TPM2_RC_BAD_AUTH);    // session 1
-    CHECK(tpm::base_code(0x1DF) == TPM2_RC_INTEGRITY);   // parameter 1
-    CHECK(tpm::base_code(0xC01DF) == TPM2_RC_INTEGRITY); // by way of a resource manager
-    CHECK(tpm::base_code(TPM2_RC_LOCKOUT) == TPM2_RC_LOCKOUT);
-    CHECK(tpm::base_code(TPM2_RC_RETRY) == TPM2_RC_RETRY);
-    CHECK(tpm::base_code(TPM2_RC_INITIALIZE) == TPM2_RC_INITIALIZE);
-    CHECK(tpm::base_code(TSS2_RC_SUCCESS) == TSS2_RC_SUCCESS);
+    for (const auto& [code, base] : std::vector<std::pair<TSS2_RC, TSS2_RC>>{
+             {0x98E, TPM2_RC_AUTH_FAIL},    // session 1
+             {0x9A2, TPM2_RC_BAD_AUTH},     // session 1
+             {0x1DF, TPM2_RC_INTEGRITY},    // parameter 1
+             {0xC01DF, TPM2_RC_INTEGRITY}}) // by way of a resource manager
+        CHECK(tpm::base_code(code) == base);
+    for (const TSS2_RC code : {TPM2_RC_LOCKOUT, TPM2_RC_RETRY, TPM2_RC_INITIALIZE, TSS2_RC_SUCCESS,
+                               TSS2_ESYS_RC_BAD_SEQUENCE, TSS2_TCTI_RC_IO_ERROR})
+        CHECK(tpm::base_code(code) == code);
 }
 
 TEST_CASE("a response code tells which parameter it is about") {
@@ -27,11 +28,6 @@ TEST_CASE("a response code tells which parameter it is about") {
     CHECK_FALSE(tpm::is_about_parameter(TPM2_RC_FAILURE, 4));
     CHECK_FALSE(tpm::is_about_parameter(0xA04D5, 4)); // another layer's
     CHECK_FALSE(tpm::is_about_parameter(TSS2_RC_SUCCESS, 0));
-}
-
-TEST_CASE("codes of ESYS and the TCTI stay whole") {
-    CHECK(tpm::base_code(TSS2_ESYS_RC_BAD_SEQUENCE) == TSS2_ESYS_RC_BAD_SEQUENCE);
-    CHECK(tpm::base_code(TSS2_TCTI_RC_IO_ERROR) == TSS2_TCTI_RC_IO_ERROR);
 }
 
 TEST_CASE("an error names its cause, its call and a remedy") {
@@ -47,15 +43,12 @@ TEST_CASE("an error names its cause, its call and a remedy") {
     CHECK(tpm::error_of("Esys_Sign", TSS2_TCTI_RC_IO_ERROR).code() == Errc::tpm);
 }
 
-TEST_CASE("check lets success pass and nothing else") {
-    CHECK_NOTHROW(tpm::check("Esys_Sign", TSS2_RC_SUCCESS));
-    CHECK_THROWS_AS(tpm::check("Esys_Sign", 0x98E), Error);
-}
-
 TEST_CASE("an expected code is handed back, any other one is thrown") {
     CHECK(tpm::check_expecting("Esys_Sign", 0x98E, {TPM2_RC_AUTH_FAIL}) == TPM2_RC_AUTH_FAIL);
     CHECK(tpm::check_expecting("Esys_Sign", TSS2_RC_SUCCESS, {TPM2_RC_AUTH_FAIL}) == TSS2_RC_SUCCESS);
     CHECK_THROWS_AS(tpm::check_expecting("Esys_Sign", 0x9A2, {TPM2_RC_AUTH_FAIL}), Error);
+    CHECK_NOTHROW(tpm::check("Esys_Sign", TSS2_RC_SUCCESS));
+    CHECK_THROWS_AS(tpm::check("Esys_Sign", 0x98E), Error);
 }
 
 TEST_CASE("a busy TPM is asked again for half a minute, with pauses that grow to a second") {
