@@ -10,7 +10,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <string>
+#include <tuple>
 #include <unistd.h>
+#include <vector>
 
 using namespace sshtpm;
 using namespace support;
@@ -31,21 +33,17 @@ TEST_CASE("a variable can be kept from a child") {
     CHECK(read_all(without.output()) == "<none>\n");
 }
 
-TEST_CASE("arguments reach a child without a shell looking at them") {
-    os::Child child({"printf", "%s", "$(id); *"}, {});
-    CHECK(read_all(child.output()) == "$(id); *");
-    CHECK(child.wait() == 0);
-}
-
-TEST_CASE("a child reads nothing of ours: its standard input is empty") {
-    os::Child child({"cat"}, {});
-    CHECK(read_all(child.output()).empty());
-    CHECK(child.wait() == 0);
-}
-
-TEST_CASE("a child ended by a signal has 128 and the signal as its status") {
-    os::Child child({"sh", "-c", "kill -TERM $$"}, {});
-    CHECK(child.wait() == 128 + SIGTERM);
+TEST_CASE(
+    "arguments reach a child without a shell looking at them, its input is empty, a signal is its status") {
+    for (const auto& [command, output, status] :
+         std::vector<std::tuple<std::vector<std::string>, std::string, int>>{
+             {{"printf", "%s", "$(id); *"}, "$(id); *", 0},
+             {{"cat"}, "", 0},
+             {{"sh", "-c", "kill -TERM $$"}, "", 128 + SIGTERM}}) {
+        os::Child child(command, {});
+        CHECK(read_all(child.output()) == output);
+        CHECK(child.wait() == status);
+    }
 }
 
 TEST_CASE("a child whose status the system does not keep has not succeeded") {

@@ -9,14 +9,13 @@
 using namespace sshtpm;
 using namespace support;
 
-TEST_CASE("SSH_TPM_AUTH_SOCK names the socket before anything else") {
-    const Variable socket("SSH_TPM_AUTH_SOCK", "/a/socket"), runtime("XDG_RUNTIME_DIR", "/run/somewhere");
-    CHECK(os::default_socket() == "/a/socket");
-}
-
-TEST_CASE("without it, the socket is in XDG_RUNTIME_DIR") {
-    const Variable socket("SSH_TPM_AUTH_SOCK", ""), runtime("XDG_RUNTIME_DIR", "/run/somewhere");
-    CHECK(os::default_socket() == "/run/somewhere/ssh-tpm-agent.sock");
+TEST_CASE("SSH_TPM_AUTH_SOCK names the socket; without it, it is in XDG_RUNTIME_DIR") {
+    const Variable runtime("XDG_RUNTIME_DIR", "/run/somewhere");
+    for (const auto& [variable, socket] :
+         {std::pair{"/a/socket", "/a/socket"}, std::pair{"", "/run/somewhere/ssh-tpm-agent.sock"}}) {
+        const Variable given("SSH_TPM_AUTH_SOCK", variable);
+        CHECK(os::default_socket() == socket);
+    }
 }
 
 TEST_CASE("a relative XDG_RUNTIME_DIR is ignored, as its specification says") {
@@ -29,28 +28,20 @@ TEST_CASE("a relative XDG_RUNTIME_DIR is ignored, as its specification says") {
     CHECK(os::default_socket() == expected);
 }
 
-TEST_CASE("the emulator's state is under SSH_TPM_SWTPM_STATE, XDG_STATE_HOME or HOME, in this order") {
+TEST_CASE(
+    "what is kept for a user, the emulator's state too, is under its variable, XDG_STATE_HOME or HOME") {
     const Variable home("HOME", "/h");
-    {
-        const Variable own("SSH_TPM_SWTPM_STATE", "/s"), xdg("XDG_STATE_HOME", "/x");
-        CHECK(os::emulator_state() == "/s");
+    struct Row {
+        const char *own, *xdg, *emulator, *state;
+    };
+    for (const auto& row :
+         {Row{"/s", "/x", "/s", "/x/ssh-tpm"}, Row{"", "/x", "/x/ssh-tpm/swtpm", "/x/ssh-tpm"},
+          Row{"", "", "/h/.local/state/ssh-tpm/swtpm", "/h/.local/state/ssh-tpm"},
+          Row{"", "relative", "/h/.local/state/ssh-tpm/swtpm", "/h/.local/state/ssh-tpm"}}) {
+        const Variable own("SSH_TPM_SWTPM_STATE", row.own), xdg("XDG_STATE_HOME", row.xdg);
+        CHECK(os::emulator_state() == row.emulator);
+        CHECK(os::state_folder() == row.state);
     }
-    {
-        const Variable own("SSH_TPM_SWTPM_STATE", ""), xdg("XDG_STATE_HOME", "/x");
-        CHECK(os::emulator_state() == "/x/ssh-tpm/swtpm");
-    }
-    const Variable own("SSH_TPM_SWTPM_STATE", ""), xdg("XDG_STATE_HOME", "");
-    CHECK(os::emulator_state() == "/h/.local/state/ssh-tpm/swtpm");
-}
-
-TEST_CASE("what is kept for a user is under XDG_STATE_HOME, else under HOME") {
-    const Variable home("HOME", "/h");
-    {
-        const Variable xdg("XDG_STATE_HOME", "/x");
-        CHECK(os::state_folder() == "/x/ssh-tpm");
-    }
-    const Variable xdg("XDG_STATE_HOME", "relative");
-    CHECK(os::state_folder() == "/h/.local/state/ssh-tpm");
 }
 
 TEST_CASE("without HOME, the home folder is the user database's") {
