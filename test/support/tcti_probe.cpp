@@ -28,16 +28,13 @@ constexpr std::uint64_t magic = 0x7373682d74706d21; // "ssh-tpm!"
 
 /// What the loader allocates for us and tpm2-tss calls through.
 struct Context {
-    TSS2_TCTI_CONTEXT_COMMON_V2 common;
+    TSS2_TCTI_CONTEXT_COMMON_V1 common;
     Probe* probe;
 };
 
 Context& context_of(TSS2_TCTI_CONTEXT* tcti) {
     void* memory = tcti;
     return *static_cast<Context*>(memory);
-}
-TSS2_TCTI_CONTEXT* next_of(TSS2_TCTI_CONTEXT* tcti) {
-    return context_of(tcti).probe->next;
 }
 
 TSS2_RC transmit(TSS2_TCTI_CONTEXT* tcti, size_t size, const std::uint8_t* command) {
@@ -58,27 +55,11 @@ void finalize(TSS2_TCTI_CONTEXT* tcti) {
     context.probe = nullptr;
 }
 
-TSS2_RC cancel(TSS2_TCTI_CONTEXT* tcti) {
-    return Tss2_Tcti_Cancel(next_of(tcti));
-}
-TSS2_RC set_locality(TSS2_TCTI_CONTEXT* tcti, std::uint8_t locality) {
-    return Tss2_Tcti_SetLocality(next_of(tcti), locality);
-}
-TSS2_RC make_sticky(TSS2_TCTI_CONTEXT* tcti, TPM2_HANDLE* handle, std::uint8_t sticky) {
-    return Tss2_Tcti_MakeSticky(next_of(tcti), handle, sticky);
-}
-
-template <class R>
-bool add_recorder(Probe& probe, const std::string& path) {
-    probe.recorders.push_back(std::make_unique<R>(path));
-    return probe.recorders.back()->usable();
-}
-
 bool add_option(Probe& probe, std::string_view name, const std::string& value) {
     if (name == "log")
-        return add_recorder<LineRecorder>(probe, value);
+        return probe.log.emplace(value).is_open();
     if (name == "record")
-        return add_recorder<ByteRecorder>(probe, value);
+        return probe.record.emplace(value).is_open();
     if (name != "faults")
         return false;
     probe.faults.emplace(value);
@@ -120,8 +101,8 @@ TSS2_RC initialize(TSS2_TCTI_CONTEXT* tcti, size_t* size, const char* conf) {
         return rc;
 
     Context& context = context_of(tcti);
-    context.common.v1 = {magic, 2, transmit, receive, finalize, cancel, poll_handles, set_locality};
-    context.common.makeSticky = make_sticky;
+    // Nobody cancels, or chooses a locality: a null pointer says "not implemented".
+    context.common = {magic, 1, transmit, receive, finalize, nullptr, poll_handles, nullptr};
     context.probe = probe.release();
     return TSS2_RC_SUCCESS;
 }

@@ -134,14 +134,21 @@ TSS2_RC Probe::spoil(Buffer response) {
     return TSS2_RC_SUCCESS;
 }
 
-/// Tells the recorders of the exchange and makes ready for the next one.
+/// Writes the exchange down and makes ready for the next one.
 TSS2_RC Probe::finish(TSS2_RC rc) {
     state_ = State::idle;
     exchange_.rc = rc;
     if (rc != TSS2_RC_SUCCESS)
         exchange_.response.clear();
-    for (const std::unique_ptr<Recorder>& recorder : recorders)
-        recorder->finished(exchange_);
+    if (log) {
+        const std::string line = line_of(exchange_);
+        log->append(line.data(), line.size());
+    }
+    if (record) {
+        Buffer both = exchange_.command; // in one piece, as other processes write there too
+        both.insert(both.end(), exchange_.response.begin(), exchange_.response.end());
+        record->append(both.data(), both.size());
+    }
     return rc;
 }
 

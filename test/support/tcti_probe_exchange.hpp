@@ -5,9 +5,7 @@
 #include "tcti_probe_log.hpp"
 
 #include <chrono>
-#include <memory>
 #include <optional>
-#include <vector>
 
 #include <tss2/tss2_tcti.h>
 
@@ -26,7 +24,7 @@ class Probe {
     TSS2_RC poll_handles(TSS2_TCTI_POLL_HANDLE* handles, size_t* count);
 
     TSS2_TCTI_CONTEXT* next = nullptr;
-    std::vector<std::unique_ptr<Recorder>> recorders;
+    std::optional<AppendedFile> log, record;
     std::optional<FaultFile> faults;
 
   private:

@@ -18,20 +18,13 @@ void AppendedFile::append(const void* data, std::size_t size) const {
     [[maybe_unused]] const ssize_t n = write(fd_, data, size);
 }
 
-void LineRecorder::finished(const Exchange& exchange) {
+std::string line_of(const Exchange& exchange) {
     std::string outcome = "short-reply";
     if (exchange.rc != TSS2_RC_SUCCESS)
         outcome = hex_code(exchange.rc);
     else if (const auto code = header_code(exchange.response))
         outcome = hex_code(*code);
-    const std::string line = command_name(exchange.command) + ' ' + outcome + '\n';
-    file().append(line.data(), line.size());
-}
-
-void ByteRecorder::finished(const Exchange& exchange) {
-    Buffer both = exchange.command;
-    both.insert(both.end(), exchange.response.begin(), exchange.response.end());
-    file().append(both.data(), both.size());
+    return command_name(exchange.command) + ' ' + outcome + '\n';
 }
 
 } // namespace probe

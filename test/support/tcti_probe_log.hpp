@@ -30,33 +30,7 @@ class AppendedFile {
     int fd_;
 };
 
-/// What is done with the exchanges that pass; one for each option of the conf string.
-class Recorder {
-  public:
-    explicit Recorder(const std::string& path) : file_(path) {}
-    Recorder(const Recorder&) = delete;
-    Recorder& operator=(const Recorder&) = delete;
-    virtual ~Recorder() = default;
-    bool usable() const { return file_.is_open(); }
-    virtual void finished(const Exchange& exchange) = 0;
-
-  protected:
-    const AppendedFile& file() const { return file_; }
-
-  private:
-    AppendedFile file_;
-};
-
-class LineRecorder final : public Recorder {
-  public:
-    using Recorder::Recorder;
-    void finished(const Exchange& exchange) override;
-};
-
-class ByteRecorder final : public Recorder {
-  public:
-    using Recorder::Recorder;
-    void finished(const Exchange& exchange) override;
-};
+/// A line for it: "TPM2_Sign 0x00000000".
+std::string line_of(const Exchange& exchange);
 
 } // namespace probe

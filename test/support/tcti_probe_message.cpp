@@ -88,30 +88,16 @@ void set_size_field(Buffer& message, std::size_t value) {
         message[2 + i] = static_cast<std::uint8_t>(value >> 8U * (3 - i));
 }
 
-const EVP_MD* hash_of(std::uint32_t algorithm) {
-    switch (algorithm) {
-    case TPM2_ALG_SHA1:
-        return EVP_sha1();
-    case TPM2_ALG_SHA384:
-        return EVP_sha384();
-    case TPM2_ALG_SHA512:
-        return EVP_sha512();
-    default:
-        return EVP_sha256();
-    }
-}
-
-/// TPM2B_NAME of a TPM2B_PUBLIC: the name algorithm and the digest of the area (part 1, 16).
+/// TPM2B_NAME of a TPM2B_PUBLIC whose name algorithm is SHA-256: that and the digest of the area (part 1,
+/// 16).
 Buffer name_of(const Buffer& area) {
     const std::span<const std::uint8_t> inner = std::span(area).subspan(2);
-    const std::uint32_t algorithm = Input(inner.subspan(2)).number(2);
-    std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    EVP_Digest(inner.data(), inner.size(), digest.data(), &size, hash_of(algorithm), nullptr);
+    std::array<std::uint8_t, TPM2_SHA256_DIGEST_SIZE> digest{};
+    EVP_Digest(inner.data(), inner.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
     Buffer name;
-    append_number(name, 2 + size, 2);
-    append_number(name, algorithm, 2);
-    append(name, std::span(digest).first(size));
+    append_number(name, 2 + digest.size(), 2);
+    append_number(name, TPM2_ALG_SHA256, 2);
+    append(name, digest);
     return name;
 }
 
