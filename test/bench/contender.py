@@ -1,5 +1,6 @@
 """What the benchmarks share: where the programs lie, the programs that measure, an agent as a process."""
 
+import getopt
 import os
 import subprocess
 import sys
@@ -19,6 +20,32 @@ def missing_programs(tool):
     print(f'{tool}: error: no benchmark programs in {PROGRAMS}\n'
           f'hint: meson setup {BUILD} && ninja -C {BUILD}', file=sys.stderr)
     return True
+
+
+def times_asked_for(tool, documentation, default):
+    """The number behind -n. Ends the program for --help, and for what it does not understand."""
+    try:
+        options, rest = getopt.getopt(sys.argv[1:], 'hn:', ['help'])
+        times = int(dict(options).get('-n', default))
+    except (getopt.GetoptError, ValueError) as error:
+        print(f'{tool}: error: {error}', file=sys.stderr)
+        sys.exit(2)
+    if {'-h', '--help'} & dict(options).keys() or rest or times < 1:
+        print(documentation.strip(), file=sys.stderr if rest else sys.stdout)
+        sys.exit(2 if rest or times < 1 else 0)
+    if missing_programs(tool):
+        sys.exit(1)
+    return times
+
+
+def line_of(widths, cells):
+    print(' '.join(f'{cell:{width}}' for cell, width in zip(cells, widths)).rstrip(), flush=True)
+
+
+def software_agent(lab, socket, *keys):
+    """OpenSSH's agent with these keys; it says where it listens once it does."""
+    lab.start('ssh-agent', '-D', '-a', socket).wait_line('SSH_AUTH_SOCK=')
+    lab.run('ssh-add', '-q', *keys, env={'SSH_AUTH_SOCK': socket}, status=0)
 
 
 class Contender:

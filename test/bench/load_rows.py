@@ -8,10 +8,11 @@ import os
 import statistics
 import time
 
-from contender import PROGRAMS, Contender, Load, Server
+from contender import Contender, Load, Server
 from agent import Askpass
 from hanging_agent import HangingAgent
 from lab import wait_until
+from protocol import Connection
 from resources import cpu, descriptors, rss
 from swtpm import Swtpm
 
@@ -36,11 +37,9 @@ class Bench:
         self.count += 1
         return f'{kind}{self.count}'
 
-    def argv(self, *options, keys=None):
-        return (f'{self.lab.bin}/ssh-tpm-agent', '-l', 'SOCKET', '--key-dir', keys or self.lab.keys, *options)
-
     def ours(self, *options, keys=None, **more):
-        return Server(self.lab, self.name('ours'), *self.argv(*options, keys=keys), **more)
+        return Server(self.lab, self.name('ours'), f'{self.lab.bin}/ssh-tpm-agent', '-l', 'SOCKET', '--key-dir',
+                      keys or self.lab.keys, *options, **more)
 
     def theirs(self, *add_options, **more):
         agent = Server(self.lab, self.name('theirs'), 'ssh-agent', '-D', '-a', 'SOCKET', **more)
@@ -228,10 +227,12 @@ def start(bench):
         bench.lab.make_key(f'k{number}', folder=keys)
     times = []
     for _ in range(9):
-        path = bench.lab.path('start.sock')
-        argv = (word.replace('SOCKET', path) for word in bench.argv(keys=keys))
-        found = bench.lab.run(os.path.join(PROGRAMS, 'bench-start'), path, *argv, status=0)
-        times.append(float(found.stdout))
+        begun = time.perf_counter()
+        agent = bench.ours(keys=keys)
+        with Connection(agent.socket) as client:
+            client.list()
+        times.append(1000 * (time.perf_counter() - begun))
+        agent.end()
     agent = bench.ours(keys=keys)
     with_keys = Load(bench.lab, agent)
     with_keys.do('list', 10)
