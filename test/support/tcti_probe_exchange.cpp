@@ -34,13 +34,13 @@ Probe::~Probe() {
 TSS2_RC Probe::transmit(Buffer command) {
     if (state_ != State::idle)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    exchange_ = {};
-    exchange_.command = std::move(command);
+    command_ = std::move(command);
+    response_.clear();
     fault_.reset();
     ready_at_ = {};
     if (!faults)
         return pass_on();
-    const std::optional<Verdict> verdict = faults->judge(command_name(exchange_.command));
+    const std::optional<Verdict> verdict = faults->judge(command_name(command_));
     if (!verdict)
         return TSS2_TCTI_RC_BAD_VALUE;
     std::this_thread::sleep_for(verdict->delay);
@@ -54,9 +54,9 @@ TSS2_RC Probe::begin_fault() {
     switch (fault_->action) {
     case Action::answer:
     case Action::garbage:
-        exchange_.response = fault_->action == Action::garbage
-                                 ? garbage_reply()
-                                 : error_reply(static_cast<std::uint32_t>(fault_->number.value_or(0)));
+        response_ = fault_->action == Action::garbage
+                        ? garbage_reply()
+                        : error_reply(static_cast<std::uint32_t>(fault_->number.value_or(0)));
         state_ = State::answered;
         return TSS2_RC_SUCCESS;
     case Action::hang:
@@ -73,7 +73,7 @@ TSS2_RC Probe::begin_fault() {
 }
 
 TSS2_RC Probe::pass_on() {
-    const TSS2_RC rc = Tss2_Tcti_Transmit(next, exchange_.command.size(), exchange_.command.data());
+    const TSS2_RC rc = Tss2_Tcti_Transmit(next, command_.size(), command_.data());
     if (rc != TSS2_RC_SUCCESS)
         return finish(rc);
     state_ = State::passed;
@@ -94,12 +94,12 @@ TSS2_RC Probe::receive(size_t* size, std::uint8_t* response, std::int32_t timeou
             return rc;
 
     const std::size_t room = *size;
-    *size = exchange_.response.size();
+    *size = response_.size();
     if (response == nullptr) // only the size was asked for
         return TSS2_RC_SUCCESS;
-    if (room < exchange_.response.size())
+    if (room < response_.size())
         return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
-    std::ranges::copy(exchange_.response, response);
+    std::ranges::copy(response_, response);
     return finish(TSS2_RC_SUCCESS);
 }
 
@@ -127,9 +127,9 @@ TSS2_RC Probe::spoil(Buffer response) {
     else if (action == Action::lie)
         response = with_lying_size(std::move(response), fault_->number.value_or(0));
     else if (action == Action::swap)
-        response = with_swapped_area(exchange_.command, response, contents(fault_->word),
+        response = with_swapped_area(command_, response, contents(fault_->word),
                                      fault_->stale ? SwappedName::left : SwappedName::adjusted);
-    exchange_.response = std::move(response);
+    response_ = std::move(response);
     state_ = State::answered;
     return TSS2_RC_SUCCESS;
 }
@@ -137,16 +137,16 @@ TSS2_RC Probe::spoil(Buffer response) {
 /// Writes the exchange down and makes ready for the next one.
 TSS2_RC Probe::finish(TSS2_RC rc) {
     state_ = State::idle;
-    exchange_.rc = rc;
     if (rc != TSS2_RC_SUCCESS)
-        exchange_.response.clear();
+        response_.clear();
     if (log) {
-        const std::string line = line_of(exchange_);
+        const auto code = rc == TSS2_RC_SUCCESS ? header_code(response_) : rc;
+        const auto line = command_name(command_) + ' ' + (code ? hex_code(*code) : "short-reply") + '\n';
         log->append(line.data(), line.size());
     }
     if (record) {
-        Buffer both = exchange_.command; // in one piece, as other processes write there too
-        both.insert(both.end(), exchange_.response.begin(), exchange_.response.end());
+        Buffer both = command_; // in one piece, as other processes write there too
+        both.insert(both.end(), response_.begin(), response_.end());
         record->append(both.data(), both.size());
     }
     return rc;

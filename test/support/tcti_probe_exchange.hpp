@@ -3,6 +3,7 @@
 
 #include "tcti_probe_faults.hpp"
 #include "tcti_probe_log.hpp"
+#include "tcti_probe_message.hpp"
 
 #include <chrono>
 #include <optional>
@@ -33,7 +34,7 @@ class Probe {
         passed,  ///< the TPM has it
         hung,    ///< nothing will come
         failing, ///< an I/O error will come
-        answered ///< the response is in the exchange
+        answered ///< the response is there
     };
 
     TSS2_RC begin_fault();
@@ -44,7 +45,7 @@ class Probe {
     bool wait_until_ready(std::int32_t timeout) const;
 
     State state_ = State::idle;
-    Exchange exchange_;
+    Buffer command_, response_;
     std::optional<Fault> fault_;
     std::chrono::steady_clock::time_point ready_at_;
     int timer_ = -1; ///< readable when a response may be fetched that does not come from `next`

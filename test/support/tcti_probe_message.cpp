@@ -101,13 +101,11 @@ Buffer name_of(const Buffer& area) {
     return name;
 }
 
-/// The parameters of a response with the area and the Name exchanged (part 3, 12.4, 24.1 and 12.2).
+/// The parameters of a response with the area and the Name exchanged (part 3, 12.4 and 24.1).
 Buffer swapped_parameters(std::uint32_t code, Input in, const Buffer& area, SwappedName how) {
     Buffer out;
-    if (code != TPM2_CC_Load) {
-        in.tpm2b();
-        append(out, area);
-    }
+    in.tpm2b();
+    append(out, area);
     if (code == TPM2_CC_CreatePrimary) {
         append(out, in.tpm2b()); // creationData
         append(out, in.tpm2b()); // creationHash
@@ -181,7 +179,7 @@ Buffer corrupted(Buffer reply, std::optional<long> offset) {
 
 Buffer with_swapped_area(const Buffer& command, const Buffer& reply, const Buffer& area, SwappedName name) {
     const std::uint32_t code = header_code(command).value_or(0);
-    const bool has_handle = code == TPM2_CC_CreatePrimary || code == TPM2_CC_Load;
+    const bool has_handle = code == TPM2_CC_CreatePrimary;
     if ((!has_handle && code != TPM2_CC_ReadPublic) || header_code(reply) != TPM2_RC_SUCCESS)
         return reply;
     Input in(reply);

@@ -32,7 +32,7 @@ Buffer corrupted(Buffer reply, std::optional<long> offset);
 
 enum class SwappedName { adjusted, left };
 
-/// The response of TPM2_ReadPublic, TPM2_CreatePrimary or TPM2_Load as of a TPM that has another object: its
+/// The response of TPM2_ReadPublic or TPM2_CreatePrimary as of a TPM that has another object: its
 /// public area and its Name are those of `area`, a TPM2B_PUBLIC; all sizes fit. Other responses, and those
 /// without an area (TPM2_Load has the Name alone) or of a failure, keep what they have.
 Buffer with_swapped_area(const Buffer& command, const Buffer& reply, const Buffer& area, SwappedName name);
