@@ -122,20 +122,6 @@ TEST_CASE("the first Name is kept, and another one refused with the line to dele
     CHECK(KnownTpms(file, "t").judge("owner-ecc", a_name(2)) == Verdict::same);
 }
 
-TEST_CASE("what others have written stays, and counts") {
-    const TempFolder folder;
-    const auto file = folder.path() / "known_tpms";
-    KnownTpms known(file, "t");
-    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
-    put(file, "# a comment without an end");
-    known.accept("owner-ecc", a_name(1));
-    const auto expected = "# a comment without an end\nowner-ecc " + hex(a_name(1)) + " t\n";
-    CHECK(content_of(file) == expected);
-    KnownTpms(file, "u").accept("owner-ecc", a_name(2));
-    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
-    CHECK(content_of(file) == expected + "owner-ecc " + hex(a_name(2)) + " u\n");
-}
-
 TEST_CASE("a damaged file, or one out of reach, is a refusal, not an empty file") {
     const TempFolder folder;
     const auto file = folder.path() / "known_tpms";
@@ -160,18 +146,6 @@ TEST_CASE("a damaged file, or one out of reach, is a refusal, not an empty file"
         std::filesystem::remove(file);
         CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::unknown);
     }
-}
-
-TEST_CASE("a folder that is a link to nothing is out of reach, and not filled") {
-    const TempFolder folder;
-    const auto aside = folder.path() / "aside", state = folder.path() / "state";
-    std::filesystem::create_symlink(aside, state);
-    KnownTpms known(state / "ssh-tpm" / "known_tpms", "t");
-    CHECK(refusal([&] { known.accept("owner-ecc", a_name(1)); }) == Errc::refused);
-    CHECK_FALSE(std::filesystem::exists(aside));
-    std::filesystem::create_directory(aside);
-    known.accept("owner-ecc", a_name(1));
-    CHECK(content_of(aside / "ssh-tpm" / "known_tpms") == "owner-ecc " + hex(a_name(1)) + " t\n");
 }
 
 /// That another Name than the first is refused, with a hint that names no line.
