@@ -9,7 +9,7 @@ import unittest
 
 import keyfile
 from lab import DEADLINE, read, read_key, wait_until
-from protocol import Connection, take_string
+from protocol import Connection, take_string, tpm_add_key
 
 HASHES = {'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512', 'ecdsa-sha2-nistp256': 'sha256',
           'ecdsa-sha2-nistp384': 'sha384', 'ecdsa-sha2-nistp521': 'sha512'}
@@ -61,8 +61,19 @@ class Agent:
     def connect(self):
         return Connection(self.socket)
 
+    def settle(self):
+        """It has seen all that has happened until now, and started what it starts for that."""
+        with self.connect() as witness:
+            for _ in range(5):
+                witness.list()
+
     def ssh_add(self, *options, **more):
         return self.lab.run('ssh-add', *options, env={'SSH_AUTH_SOCK': self.socket}, **more)
+
+    def add(self, *options, env=None, **more):
+        """Runs ssh-tpm-add."""
+        return self.lab.run(f'{self.lab.bin}/ssh-tpm-add', *options, **more,
+                            env={'SSH_AUTH_SOCK': None, 'SSH_TPM_AUTH_SOCK': self.socket, **(env or {})})
 
     def listed(self):
         """What `ssh-add -L` prints, line by line."""
@@ -140,6 +151,11 @@ exec cat "{folder}/answer.$n"
     def environment(self, number):
         lines = read(os.path.join(self.folder, f'call.{number}', 'environment')).splitlines()
         return dict(line.split('=', 1) for line in lines if '=' in line)
+
+
+def add_request(key, constraints=b'', certificate=b''):
+    """Asks an agent to add a key of the TPM."""
+    return tpm_add_key(read(key.tpm).encode(), certificate, constraints)
 
 
 def verify(lab, key, algorithm, signature, data):

@@ -10,10 +10,9 @@ from hostkey import HostKey
 from lab import Scenario, wait_until
 from protocol import (ADD_IDENTITY, ADD_SMARTCARD, ADD_SMARTCARD_CONSTRAINED, CONFIRM, EXTENSION,
                       EXTENSION_FAILURE, EXTENSION_RESPONSE, EXTENSIONS, FAILURE, IDENTITIES_ANSWER, LOCK,
-                      REMOVE_ALL, REMOVE_ALL_RSA, REMOVE_SMARTCARD, REQUEST_IDENTITIES, RSA_SHA2_256,
-                      RSA_SHA2_512, SIGN_RESPONSE, SUCCESS, UNLOCK, add_identity,
-                      constraint_extension, extension, frame, lifetime, lock, readable, remove_identity,
-                      session_bind, sign_request, string, tpm_add_key, u32, unlock)
+                      REMOVE_ALL, REMOVE_ALL_RSA, REMOVE_SMARTCARD, REQUEST_IDENTITIES, RSA_SHA2_256, RSA_SHA2_512,
+                      SIGN_RESPONSE, SUCCESS, UNLOCK, add_identity, constraint_extension, extension, frame, lifetime,
+                      lock, readable, remove_identity, session_bind, sign_request, string, tpm_add_key, u32, unlock)
 from softkey import SoftKey
 from swtpm import Swtpm
 
@@ -114,13 +113,9 @@ class Conversation(Scenario):
         yield Row('add to be confirmed', add_identity(added, constraints=CONFIRM + lifetime(1)), DONE)
         yield Row('add with a constraint by the plain number',
                   bytes([ADD_IDENTITY]) + add_identity(added, constraints=CONFIRM)[1:], DONE)
-        for what, constraints in (('two lifetimes', lifetime(1) + lifetime(1)), ('two confirms', CONFIRM * 2),
-                                  ('half a lifetime', lifetime(1)[:-1]), ('an unknown number', b'\x03'),
-                                  ('number 0', b'\0'), ('an unknown name', constraint_extension(b'x', b'')),
-                                  ('no name', b'\xff'), ('a FIDO provider',
-                                  constraint_extension(b'sk-provider@openssh.com', string(b'internal'))),
-                                  ('certificates', constraint_extension(
-                                      b'associated-certs-v00@openssh.com', b'\0' + string(b'')))):
+        for what, constraints in (('two lifetimes', lifetime(1) + lifetime(1)), ('an unknown number', b'\x03'),
+                                  ('a FIDO provider',
+                                   constraint_extension(b'sk-provider@openssh.com', string(b'internal')))):
             yield Row('add with ' + what, add_identity(added, constraints=constraints), REFUSED)
 
         yield Row('remove', remove_identity(blob), DONE)
@@ -132,9 +127,7 @@ class Conversation(Scenario):
         yield Row('remove all of protocol 1', bytes([REMOVE_ALL_RSA]), DONE)
 
         for number in (ADD_SMARTCARD, ADD_SMARTCARD_CONSTRAINED, REMOVE_SMARTCARD):
-            yield Row(f'smartcard {number}', bytes([number]) + string(b'/usr/lib/none.so') + string(b'1234'),
-                      REFUSED)
-
+            yield Row(f'smartcard {number}', bytes([number]) + string(b'/usr/lib/none.so') + string(b'1234'), REFUSED)
         yield Row('lock', lock(PASSWORD), DONE)
         yield Row('lock with nothing', lock(b''), REFUSED)
         yield Row('unlock', unlock(PASSWORD), REFUSED, DONE)
@@ -161,11 +154,13 @@ class Conversation(Scenario):
         wrong = session_bind(self.host, b'next session', signature=self.host.sign(b'another'))
         if not REFERENCE:  # 9.2 has no query, and binds nothing while locked
             names = b''.join(map(string, EXTENSIONS))
-            yield Row('query', extension(b'query'), bytes([EXTENSION_RESPONSE]) + string(b'query') + names)
+            for more in (b'', b' and more'):
+                yield Row(f'query{more}', extension(b'query', more),
+                          bytes([EXTENSION_RESPONSE]) + string(b'query') + names)
             yield Row('bind a session', bind, DONE, DONE)
             yield Row('bind a session wrongly', wrong, BIND_REFUSED, BIND_REFUSED)
-        yield Row('an unknown extension', extension(b'unknown@example.com', b'body'), REFUSED)
-        yield Row('an extension without a name', extension(b''), REFUSED)
+        for name in (b'unknown@example.com', b'', b'Query', b'session-bind', b'x' * 100000):
+            yield Row(f'an unknown extension {name[:20]}', extension(name, b'body'), REFUSED)
         yield Row('an extension whose name lies', bytes([EXTENSION]) + u32(99) + b'x', REFUSED)
         yield Row('a TPM key that is none', tpm_add_key(b'no key'), REFUSED)
 
@@ -194,12 +189,10 @@ class Conversation(Scenario):
 
     def test_requests_sent_together_are_answered_in_their_order_and_see_each_other(self):
         listing = bytes([REQUEST_IDENTITIES])
-        steps = ((listing, self.listing), (lock(PASSWORD), DONE), (listing, NO_KEYS),
-                 (unlock(PASSWORD), DONE), (listing, self.listing), (bytes([REMOVE_ALL]), DONE),
-                 (bytes([REMOVE_ALL_RSA]), DONE),
+        steps = ((listing, self.listing), (lock(PASSWORD), DONE), (listing, NO_KEYS), (unlock(PASSWORD), DONE),
+                 (listing, self.listing), (bytes([REMOVE_ALL]), DONE), (bytes([REMOVE_ALL_RSA]), DONE),
                  (listing, NO_KEYS), (add_identity(self.fields), DONE), (listing, self.listing),
-                 (remove_identity(self.blob), DONE), (remove_identity(self.blob), REFUSED),
-                 (listing, NO_KEYS))
+                 (remove_identity(self.blob), DONE), (remove_identity(self.blob), REFUSED), (listing, NO_KEYS))
         with self.enter(State(False, False)) as connection:
             connection.send(b''.join(string(request) for request, _ in steps))
             for number, (_, reply) in enumerate(steps):

@@ -391,9 +391,8 @@ class HangUp(OnTerminal):
     def test_sighup_keeps_the_pin_of_a_key_that_was_added_by_hand(self):
         askpass = Askpass(self.lab, PIN)
         terminal = self.serving(env=askpass.env)
-        added = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '--pin', self.key.tpm,
-                             env={'SSH_TPM_AUTH_SOCK': self.socket, **askpass.env})
-        self.assertEqual(added.returncode, 0, added.stderr)
+        self.lab.run('ssh-tpm-add', '--pin', self.key.tpm, status=0,
+                     env={'SSH_TPM_AUTH_SOCK': self.socket, **askpass.env})
         os.kill(terminal.popen.pid, signal.SIGHUP)
         terminal.read_until('SIGHUP')
         self.assertIsNotNone(self.sign())

@@ -9,10 +9,10 @@ import statistics
 import time
 import unittest
 
-from agent import Agent, Askpass, certify, ours
+from agent import Agent, Askpass, add_request, certify, ours
 from keys_once import KeysOnce
-from lab import read_key, slow, wait_until
-from protocol import CONFIRM, SUCCESS, destination, hop, restrict_destination, tpm_add_key
+from lab import read, read_key, slow, wait_until
+from protocol import CONFIRM, SUCCESS, destination, hop, restrict_destination
 
 PIN, OTHER = 'correct horse 42', 'another horse'
 
@@ -64,9 +64,8 @@ class KeyFolder(WithKeys):
     def test_a_file_that_is_written_in_place_shows_once_it_is_whole(self):
         key = self.stocked('a')
         agent = Agent(self.lab)
-        with open(key.tpm, encoding='ascii') as source, open(self.lab.path('keys/a.tpm'), 'w',
-                                                             encoding='ascii') as file:
-            content = source.read()
+        content = read(key.tpm)
+        with open(self.lab.path('keys/a.tpm'), 'w', encoding='ascii') as file:
             for piece in range(0, len(content), 50):
                 file.write(content[piece:piece + 50])
                 file.flush()
@@ -196,9 +195,8 @@ class KeyFolder(WithKeys):
 @ours
 class Terms(WithKeys):
     def add(self, agent, key, *options):
-        """By ssh-tpm-add, whose constraints hold for the certificate too."""
-        self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '-q', *options, key.tpm, status=0,
-                     env={'SSH_TPM_AUTH_SOCK': agent.socket})
+        """With its certificate, for which the constraints hold too."""
+        agent.add('-q', *options, key.tpm, status=0)
 
     def change(self, key, comment):
         """A change of the file that leaves the key; its line."""
@@ -224,28 +222,6 @@ class Terms(WithKeys):
         self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         self.assertEqual(len(askpass.questions()), 2)
 
-    def test_a_key_that_was_added_and_removed_stays_away_until_it_is_added(self):
-        key, other = self.take('a'), self.take('b')
-        agent = Agent(self.lab)
-        for removal in (('-d', key.pub), ('-D',)):
-            self.add(agent, key, '-t', '1h')
-            agent.ssh_add(*removal, status=0)
-            self.change(key, f'changed after {removal}')
-            mark = self.change(other, f'mark after {removal}')
-            agent.wait_until_listed([mark])
-        self.add(agent, key)
-        agent.wait_until_listed([read_key(key.path).line, mark])
-
-    def test_another_key_in_the_file_of_one_that_stays_away_shows(self):
-        key = self.take('a')
-        new = self.stocked('b')
-        agent = Agent(self.lab)
-        self.add(agent, key, '-c')
-        agent.ssh_add('-D', status=0)
-        os.replace(new.tpm, key.tpm)
-        agent.wait_until_listed([new.line])
-        agent.sign_and_check(new)
-
     def test_the_folders_certificate_of_a_key_is_held_on_the_terms_of_the_key_from_the_first_moment(self):
         key = self.take('a')
         certificate = certify(self.lab, key, '-n', 'root')[1]
@@ -254,14 +230,13 @@ class Terms(WithKeys):
         askpass = Askpass(self.lab)
         agent = Agent(self.lab, env=askpass.env)
         agent.wait_until_listed([key.line, certificate.line])
-        with agent.connect() as connection, open(key.tpm, 'rb') as file:
-            text = file.read()
+        with agent.connect() as connection:
             for constraints in (CONFIRM, elsewhere):
-                self.assertEqual(connection.request(tpm_add_key(text, constraints=constraints)), bytes([SUCCESS]))
+                self.assertEqual(connection.request(add_request(key, constraints)), bytes([SUCCESS]))
                 for blob in (key.blob, certificate.blob):
                     self.assertIsNone(connection.sign(blob, b'data'))
                 self.assertEqual(len(askpass.questions()), 2)  # for the first ones
-            self.assertEqual(connection.request(tpm_add_key(text)), bytes([SUCCESS]))
+            self.assertEqual(connection.request(add_request(key)), bytes([SUCCESS]))
             self.assertIsNotNone(connection.sign(certificate.blob, b'data'))
         self.add(agent, key, '-k', '-c')
         with agent.connect() as connection:

@@ -7,11 +7,11 @@ import os
 import signal
 import unittest
 
-from agent import Agent, Askpass, ours
+from agent import Agent, Askpass, add_request, ours
 from keys_once import KeysOnce
 from lab import read, wait_until
 from protocol import (CONFIRM, Connection, destination, frame, hop, lifetime, lock, readable, remove_identity,
-                      restrict_destination, sign_request, tpm_add_key, try_pin, unlock)
+                      restrict_destination, sign_request, try_pin, unlock)
 
 PIN = 'correct horse 42'
 FAILURE, SUCCESS, EXTENSION_FAILURE, SIGN_RESPONSE = b'\x05', b'\x06', b'\x1c', 14
@@ -37,17 +37,14 @@ class Meanwhile(WithKeys):
         for connection in (self.client, self.other):
             self.addCleanup(connection.socket.close)
 
-    def settle(self):
-        """The agent has seen all that has happened until now."""
-        for _ in range(5):
-            self.other.list()
-
     def does(self, request):
         self.assertEqual(self.other.request(request), SUCCESS)
 
     def add(self, constraints=b'', key=None):
-        with open((key or self.key).tpm, 'rb') as file:
-            self.does(tpm_add_key(file.read(), constraints=constraints))
+        self.does(add_request(key or self.key, constraints))
+
+    def lock(self):
+        self.does(lock(PASSWORD))
 
     def remove(self):
         self.does(remove_identity(self.key.blob))
@@ -86,13 +83,6 @@ class Meanwhile(WithKeys):
         self.assertIsNone(self.other.sign((key or self.key).blob, b'data'))
         self.assertEqual(len(self.askpass.questions()), asked + 1)
 
-    def test_what_nothing_happens_to_is_served(self):
-        with self.question(PIN):
-            pass
-        self.assertEqual(self.client.read_frame()[0], SIGN_RESPONSE)
-        self.assertIsNotNone(self.other.sign(self.key.blob, b'data'))
-        self.assertEqual(len(self.askpass.questions()), 1)
-
     def test_the_same_key_on_the_same_terms_is_served(self):
         for terms in (b'', lifetime(1000)):
             with self.subTest(terms=terms):
@@ -121,20 +111,6 @@ class Meanwhile(WithKeys):
             self.add(CONFIRM + self.only_there, free)
         self.assert_refused()
 
-    def test_a_yes_for_a_key_that_was_removed_is_a_no(self):
-        self.add(CONFIRM)
-        with self.question('yes'):
-            self.remove()
-        self.assert_refused()
-        self.assertEqual(len(self.askpass.questions()), 1)  # and not for the PIN either
-
-    def test_a_yes_to_an_agent_that_was_locked_is_a_no(self):
-        free = self.stocked('free')
-        self.add(CONFIRM, free)
-        with self.question('yes', free):
-            self.does(lock(PASSWORD))
-        self.assert_refused()
-
     def test_a_pin_for_a_key_that_was_removed_is_not_remembered(self):
         with self.question(PIN):
             self.remove()
@@ -148,7 +124,7 @@ class Meanwhile(WithKeys):
             with self.question(PIN):
                 hanging.enter_context(self.tpm.stopped())
             wait_until(lambda: not self.agent.children(), 'the end of askpass')
-            self.settle()
+            self.agent.settle()
             change()
         self.assert_refused()
 
@@ -162,7 +138,7 @@ class Meanwhile(WithKeys):
         self.assert_forgotten()
 
     def test_a_lock_while_the_tpm_signs_counts(self):
-        self.sign_while(lambda: self.does(lock(PASSWORD)))
+        self.sign_while(self.lock)
         self.does(unlock(PASSWORD))
         self.assert_forgotten()
 
@@ -170,7 +146,7 @@ class Meanwhile(WithKeys):
         os.unlink(self.fifo)  # no question is to be answered
         with self.tpm.stopped():
             self.client.send(frame(try_pin(self.key.blob, PIN.encode())))
-            self.settle()
+            self.agent.settle()
             change()
         self.assertEqual(self.client.read_frame(), EXTENSION_FAILURE)
 
@@ -180,7 +156,7 @@ class Meanwhile(WithKeys):
         self.assert_forgotten()
 
     def test_a_pin_is_not_kept_by_an_agent_that_was_locked(self):
-        self.try_pin_while(lambda: self.does(lock(PASSWORD)))
+        self.try_pin_while(self.lock)
         self.does(unlock(PASSWORD))
         self.assert_forgotten()
 
@@ -196,8 +172,8 @@ class TakenBack(WithKeys):
         self.agent = Agent(self.lab, env=self.askpass.env)
 
     def add(self, key, constraints=b''):
-        with open(key.tpm, 'rb') as file, self.agent.connect() as client:
-            self.assertEqual(client.request(tpm_add_key(file.read(), constraints=constraints)), SUCCESS)
+        with self.agent.connect() as client:
+            self.assertEqual(client.request(add_request(key, constraints)), SUCCESS)
 
     @contextlib.contextmanager
     def both_questions(self):
@@ -231,13 +207,12 @@ class TakenBack(WithKeys):
             wait_until(lambda: not self.agent.children(), 'the end of askpass')
 
     def test_by_removing_all_keys(self):
-        self.add(self.confirmed, CONFIRM)
         for number, remove in enumerate((lambda: self.agent.ssh_add('-D', status=0),
-                                         lambda: os.kill(self.agent.process.pid, signal.SIGUSR1))):
+                                         lambda: os.kill(self.agent.process.pid, signal.SIGUSR1)), 1):
             with self.subTest(number), self.agent.connect() as client:
                 self.add(self.confirmed, CONFIRM)
                 client.send(frame(sign_request(self.confirmed.blob, b'data')))
-                wait_until(lambda count=number + 1: len(self.askpass.questions()) == count, 'the question')
+                wait_until(lambda count=number: len(self.askpass.questions()) == count, 'the question')
                 remove()
                 self.assertEqual(client.read_frame(), FAILURE)
                 wait_until(lambda: not self.agent.children(), 'the end of askpass')
@@ -295,8 +270,7 @@ exit 1
 
     def test_it_goes_when_the_question_does(self):
         agent = Agent(self.lab, env=self.env)
-        for take_back in (lambda client: client.socket.close(),
-                          lambda _: self.lab.run('ssh-add', '-D', env={'SSH_AUTH_SOCK': agent.socket}, status=0)):
+        for take_back in (lambda client: client.socket.close(), lambda _: agent.ssh_add('-D', status=0)):
             with contextlib.ExitStack() as stack:
                 client, = self.ask(stack, agent, self.keys[:1])
                 take_back(client)

@@ -9,11 +9,11 @@ import time
 import unittest
 
 import keyfile
-from agent import Agent, Askpass, certify, ours
+from agent import Agent, Askpass, add_request, certify, ours
 from keys_once import KeysOnce
 from lab import slow, wait_until
 from protocol import (CONFIRM, KEPT, SUCCESS, add_identity, destination, hop, lifetime, read_pin_outcome,
-                      restrict_destination, tpm_add_key, try_pin)
+                      restrict_destination, try_pin)
 
 PIN, WRONG, LONGEST = 'correct horse 42', 'wrong horse', 'ä' * 16
 PR_SET_NAME = 15  # prctl(2)
@@ -45,7 +45,7 @@ class WithPins(KeysOnce):
 class Pins(WithPins):
     def test_a_pin_is_asked_for_once_with_the_keys_name_and_kept(self):
         key, free = self.take('x'), self.take('free')
-        agent = self.agent(PIN)
+        agent = self.agent(PIN, env={'SSH_ASKPASS_PROMPT': 'confirm'})
         agent.sign_and_check(free)
         self.assertEqual(self.askpass.questions(), [])
         for _ in range(2):
@@ -163,9 +163,8 @@ class Terms(WithPins):
         self.key = self.stocked('x')
 
     def add(self, agent, constraints, certificate=b''):
-        with open(self.key.tpm, 'rb') as file, agent.connect() as connection:
-            request = tpm_add_key(file.read(), certificate, constraints)
-            self.assertEqual(connection.request(request), bytes([SUCCESS]))
+        with agent.connect() as connection:
+            self.assertEqual(connection.request(add_request(self.key, constraints, certificate)), bytes([SUCCESS]))
 
     def run_pin(self, agent):
         """Has the agent know the PIN, and nobody asked."""

@@ -5,16 +5,14 @@ screen at most, two of one process and one of all that comes from other hosts.""
 import contextlib
 import os
 import re
-import signal
 import unittest
 
-from agent import Agent, Askpass, ours, verify
+from agent import Agent, Askpass, add_request, ours, verify
 from hostkey import HostKey
 from keys_once import KeysOnce
 from lab import wait_until
-from protocol import (CONFIRM, FAILURE, IDENTITIES_ANSWER, SIGN_RESPONSE, SUCCESS, Connection, frame,
-                      read_signature, readable, remove_identity, session_bind, sign_request, tpm_add_key)
-from upstream import LIST
+from protocol import (CONFIRM, FAILURE, SIGN_RESPONSE, SUCCESS, Connection, frame, read_signature, readable,
+                      session_bind, sign_request)
 
 PIN = 'correct horse 42'
 LIMIT = 4
@@ -28,12 +26,6 @@ class WithQuestions(KeysOnce):
         self.askpass = Askpass(self.lab)
         self.fifos = {number: self.askpass.answer_later(number) for number in range(1, 3 * LIMIT)}
 
-    def settle(self):
-        """The agent has seen all that was sent until now, and started what it starts for that."""
-        with self.agent.connect() as other:
-            for _ in range(3):
-                other.list()
-
     def wait_questions(self, count):
         return wait_until(lambda: len(self.askpass.questions()) >= count and self.askpass.questions(),
                           f'{count} questions')
@@ -46,7 +38,7 @@ class WithQuestions(KeysOnce):
 
 
 class TwoPrompts(WithQuestions):
-    KEYS = {'one': {'pin': 'pin of one'}, 'two': {'pin': 'pin of two'}, 'free': {}}
+    KEYS = {'one': {'pin': 'pin of one'}, 'two': {'pin': 'pin of two'}}
 
     def setUp(self):
         super().setUp()
@@ -103,25 +95,10 @@ class TwoPrompts(WithQuestions):
             self.assert_signed(one, 'one')
         self.assertEqual(self.tpm.wrong_tries(), 1)
 
-    def test_the_last_try_is_told_before_either_window_spends_it(self):
-        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
-        with self.asking('one', 'two') as (one, two):
-            windows = self.windows(2)
-            for question in self.askpass.questions():
-                self.assertIn('2 tries', question)
-            self.answer(windows['one'], 'nonsense')
-            self.assertEqual(one.read_frame(), bytes([FAILURE]))
-            self.answer(windows['two'], 'nonsense')  # typed for a question that knew of two tries
-            self.assertEqual(self.windows(3)['two'], 3)
-            self.assertIn('LAST TRY', self.askpass.questions()[2])
-            self.assertEqual(self.tpm.wrong_tries(), 1)
-            self.answer(3, 'pin of two')
-            self.assert_signed(two, 'two')
-
     def test_two_clients_of_one_key_share_a_window(self):
         with self.asking('one', 'one', 'two') as (first, second, other):
             windows = self.windows(2)
-            self.settle()
+            self.agent.settle()
             self.assertEqual(len(self.askpass.questions()), 2)
             self.answer(windows['one'], 'pin of one')
             for client in (first, second):
@@ -143,7 +120,7 @@ class TwoPrompts(WithQuestions):
         with self.asking('one') as (leaving,):
             self.windows(1)
             with self.asking('one') as (staying,):
-                self.settle()
+                self.agent.settle()
                 leaving.socket.close()
                 self.answer(2, 'pin of one')
                 self.assert_signed(staying, 'one')
@@ -159,21 +136,9 @@ class TwoPrompts(WithQuestions):
                     with contextlib.suppress(FileNotFoundError):  # the shell has closed it meanwhile
                         self.assertNotIn('socket:', os.readlink(f'/proc/{pid}/fd/{name}'))
 
-    def test_all_else_is_answered_meanwhile(self):
-        with open(self.keys['free'].tpm, 'rb') as file:
-            free = file.read()
-        with self.agent.connect() as other, self.asking('one', 'two') as clients:
-            self.windows(2)
-            for request, expected in ((tpm_add_key(free), SUCCESS), (LIST, IDENTITIES_ANSWER),
-                                      (sign_request(self.keys['free'].blob, b'data'), SIGN_RESPONSE),
-                                      (remove_identity(self.keys['free'].blob), SUCCESS), (b'\xc8', FAILURE)):
-                self.assertEqual(other.request(request)[0], expected)
-            self.assertEqual(readable(clients, 0), [])
-
-
 @ours
 class Limit(WithQuestions):
-    KEYS = {'pin0': {'pin': PIN}, 'pin1': {'pin': PIN}, 'pin2': {'pin': PIN}, 'free': {},
+    KEYS = {'guarded': {'pin': PIN}, 'free': {},
             **{str(number): {'comment': f'<{number}>'} for number in range(LIMIT + 2)}}
 
     def setUp(self):
@@ -185,15 +150,7 @@ class Limit(WithQuestions):
         keys = [self.stocked(str(number)) for number in range(count)]
         with self.agent.connect() as connection:
             for key in keys:
-                with open(key.tpm, 'rb') as file:
-                    request = tpm_add_key(file.read(), constraints=CONFIRM)
-                self.assertEqual(connection.request(request), bytes([SUCCESS]))
-        return keys
-
-    def take_all(self, *names):
-        keys = [self.take(name) for name in names]
-        with self.agent.connect() as connection:
-            wait_until(lambda: len(connection.list()) == len(keys), 'the keys of the folder')
+                self.assertEqual(connection.request(add_request(key, CONFIRM)), bytes([SUCCESS]))
         return keys
 
     def ask_for(self, *keys, connect=Connection.of_another_process):
@@ -203,7 +160,7 @@ class Limit(WithQuestions):
             clients.append(connect(self.agent.socket))
             self.addCleanup(clients[-1].socket.close)
             clients[-1].send(frame(sign_request(key.blob, b'data')))
-            self.settle()
+            self.agent.settle()
         return clients
 
     def answer_with_yes_or_pin(self, number):
@@ -213,7 +170,7 @@ class Limit(WithQuestions):
     def assert_open(self, count, asked):
         """So many are open, and so many were asked in all."""
         self.wait_questions(asked)
-        self.settle()
+        self.agent.settle()
         self.assertEqual(len(self.agent.children()), count)
         self.assertEqual(len(self.askpass.questions()), asked)
 
@@ -232,18 +189,9 @@ class Limit(WithQuestions):
         for number in (LIMIT, LIMIT + 1):  # they are served in their order
             self.assertIn(f"'<{number}>'", asked[number])
 
-    def test_pins_and_confirmations_count_together(self):
-        guarded = self.take_all('pin0', 'pin1', 'pin2')
-        clients = self.ask_for(*self.keys_to_confirm(3), *guarded)
-        self.assert_open(LIMIT, LIMIT)
-        for number in range(1, 7):
-            self.answer_with_yes_or_pin(number)
-        for client in clients:
-            self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
-        self.assertEqual(self.tpm.wrong_tries(), 0)
-
     def test_who_waits_for_another_ones_prompt_takes_no_place(self):
-        guarded, free = self.take_all('pin0', 'free')
+        guarded, free = self.take('guarded'), self.take('free')
+        self.agent.wait_until_listed([guarded.line, free.line])
         waiting = self.ask_for(*[guarded] * LIMIT)
         others = self.ask_for(*self.keys_to_confirm(LIMIT))
         self.assert_open(LIMIT, LIMIT)
@@ -259,24 +207,12 @@ class Limit(WithQuestions):
         clients = self.ask_for(*self.keys_to_confirm(LIMIT + 2))
         self.assert_open(LIMIT, LIMIT)
         clients[LIMIT].socket.close()
-        self.settle()
+        self.agent.settle()
         clients[0].socket.close()
         self.assertIn(f"'<{LIMIT + 1}>'", self.wait_questions(LIMIT + 1)[-1])
         self.assert_open(LIMIT, LIMIT + 1)
         self.answer(LIMIT + 1, 'yes')
         self.assertEqual(clients[LIMIT + 1].read_frame()[0], SIGN_RESPONSE)
-
-    def test_places_do_not_get_lost(self):
-        """Many clients come and hang up, with a question on the screen or in the queue."""
-        rounds, (key,) = 2, self.keys_to_confirm(1)
-        for number in range(len(self.fifos) + 1, (rounds + 1) * (LIMIT + 3)):
-            self.askpass.answer_later(number)
-        for _ in range(rounds):
-            for client in self.ask_for(*[key] * (LIMIT + 3)):
-                client.socket.close()
-            wait_until(lambda: not self.agent.children(), 'the end of all questions')
-        self.ask_for(*[key] * (LIMIT + 1))
-        self.assertEqual(len(self.agent.children()), LIMIT)
 
     def test_one_process_has_two_questions_open_and_the_next_is_another_ones(self):
         *keys, last = self.keys_to_confirm(5)
@@ -289,20 +225,6 @@ class Limit(WithQuestions):
         self.assertEqual(other.read_frame()[0], SIGN_RESPONSE)
         for client in many:
             client.socket.close()
-
-    def test_the_pin_of_one_key_is_asked_for_by_turns(self):
-        """Else a process that asks without end keeps the others from a key that all of them use."""
-        (key,) = self.take_all('pin0')
-        many = self.ask_for(*[key] * 3, connect=Connection)
-        (other,) = self.ask_for(key)
-        self.assert_open(1, 1)
-        self.assertIn(f'pid {os.getpid()}', self.askpass.questions()[0])
-        os.kill(self.agent.children()[0], signal.SIGKILL)
-        self.assertNotIn(f'pid {os.getpid()}', self.wait_questions(2)[1])
-        self.answer(2, PIN)
-        for client in (other, *many[1:]):  # the PIN is known to all of them
-            self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
-        self.assertEqual(len(self.askpass.questions()), 2)
 
     def test_all_that_comes_from_other_hosts_has_one_question_open(self):
         (key,) = self.keys_to_confirm(1)
