@@ -23,7 +23,7 @@ REFUSED = bytes([5])
 
 class WithKeys(AddScenario, KeysOnce):
     KEYS = {'x': {}, 'y': {}, 'certified': {}, 'bare': {'comment': ''}, 'rsa': {'kind': 'rsa', 'bits': 2048},
-            'guarded': {'pin': PIN}}
+            'p384': {'bits': 384}, 'guarded': {'pin': PIN}}
     CERTIFIED = ('certified',)
 
     def default_keys(self, *names):
@@ -145,7 +145,7 @@ class Served(WithKeys):
 
     def test_keys_are_listed_and_sign(self):
         self.start()
-        for name in ('x', 'rsa'):
+        for name in ('x', 'p384', 'rsa'):
             key = self.take(name)
             self.add(key.tpm, status=0)
             self.assertIn(key.line, self.agent.listed())
@@ -157,6 +157,8 @@ class Served(WithKeys):
         self.assertIn(f'({bare.tpm})', self.add(bare.tpm, status=0).stderr)
         self.assertTrue(self.agent.listed()[-1].endswith(' ' + bare.tpm))
         self.agent.sign_and_check(bare)
+        self.agent.stop()
+        self.tpm.assert_no_handles()
 
     def test_a_certificate_alone_is_listed_alone_and_the_key_is_used_on_its_terms(self):
         self.start('yes', 'yes')

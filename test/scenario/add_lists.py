@@ -32,15 +32,15 @@ class WithSshAgent(AddScenario):
         for option in ('-l', '-L'):
             self.assertIn('no identities', self.assert_like_ssh_add(option))
         self.add_soft_keys()
-        self.assertEqual(len(self.assert_like_ssh_add('-l').splitlines()), 4)
-        self.assertEqual(len(self.assert_like_ssh_add('-L').splitlines()), 4)
+        for option in ('-l', '-L'):
+            self.assertEqual(len(self.assert_like_ssh_add(option).splitlines()), 4)
         self.assertIn('MD5:', self.assert_like_ssh_add('-l', '-E', 'md5'))
         self.assert_like_ssh_add('-l', '-E', 'sha256')
         path = os.path.join(self.lab.keys, 'bare')
         self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path)
         self.ssh_add('-q', path, status=0)
-        self.assert_like_ssh_add('-l')
-        self.assert_like_ssh_add('-L')
+        for option in ('-l', '-L'):
+            self.assert_like_ssh_add(option)
         self.assertEqual(self.add('-D', status=0).stderr, 'All identities removed.\n')
         self.assertEqual(self.ssh_add('-l').returncode, 1)
         self.assertEqual(self.add('-Dq', status=0).stderr, '')
@@ -107,6 +107,8 @@ class WithSshAgent(AddScenario):
 
 class WithOthers(AddScenario):
     def test_no_agent_is_exit_status_2(self):
+        for self.socket in (self.lab.folder, 'x' * 200):
+            self.assertEqual(self.add('-l').returncode, 2)
         self.socket = self.lab.path('nobody.sock')
         for options in ((), ('-l',), ('-D',), ('-T', 'x'), ('absent',)):
             self.assert_refused(self.add(*options), 'nobody.sock', 'ssh-tpm-agent', status=2)
@@ -148,8 +150,7 @@ class WithOthers(AddScenario):
         self.assertIn('future@key', listed.stderr)
 
     def test_answers_that_cannot_be_are_refused(self):
-        for answer in (None, bytes([6]), bytes([12]), bytes([12]) + b'\xff' * 4, identities() + b'x',
-                       bytes([14]) + string(b'')):
+        for answer in (None, bytes([6]), identities() + b'x'):
             with self.subTest(answer=answer):
                 recorder = Recorder(self.lab, lambda _, it=answer: it, name=f'hostile{hash(answer)}')
                 self.socket = recorder.path

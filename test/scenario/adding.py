@@ -10,12 +10,11 @@ import unittest
 
 from agent import REFERENCE, Agent, Askpass, certify, ours
 from keys_once import KeysOnce
-from lab import wait_until
+from lab import KINDS, wait_until
 from protocol import RSA_SHA2_256, RSA_SHA2_512, add_identity, frame, mpint, remove_identity, string
 from resources import cpu
 from softkey import DATA, SoftKey
 
-KINDS = (('ecdsa', 256), ('ecdsa', 384), ('ecdsa', 521), ('rsa', 2048), ('rsa', 3072))
 PASSPHRASE, PIN = 'a long passphrase', 'correct horse 42'
 DONE, REFUSED = b'\x06', b'\x05'
 
@@ -176,8 +175,9 @@ class Removing(WithSoftKeys):
                 self.assertIsNone(client.sign(softs[1].key.blob, b'data'))
                 self.assertIsNotNone(client.sign(softs[2].key.blob, b'data'))
             self.assertEqual(other.request(remove_identity(softs[1].key.blob)), REFUSED)
-            self.assertEqual(other.request(add_identity(softs[1].agent_fields(), b'b')), DONE)
-            self.assertEqual([comment for _, comment in connection.list()], ['a', 'c', 'b'])
+            for soft, comment in ((softs[1], b'b'), (softs[0], b'again')):  # one that is there keeps its place
+                self.assertEqual(other.request(add_identity(soft.agent_fields(), comment)), DONE)
+            self.assertEqual([comment for _, comment in connection.list()], ['again', 'c', 'b'])
 
     def test_all_ways_remove_all_and_may_be_repeated(self):
         agent = Agent(self.lab)
@@ -209,27 +209,21 @@ class Removing(WithSoftKeys):
             self.assertEqual(agent.ssh_add('-d', soft.path).returncode, 1)
 
     @ours
-    def test_keys_of_the_folder_are_removed_by_ssh_add(self):
-        keys = [self.take(name) for name in 'xyz']
-        agent = Agent(self.lab)
-        agent.sign_and_check(keys[1])
-        agent.ssh_add('-d', keys[1].path, status=0)
-        self.assertEqual(agent.listed(), [keys[0].line, keys[2].line])
-        self.assertNotEqual(agent.ssh_keygen_sign(keys[1]).returncode, 0)
-        agent.ssh_add('-D', status=0)
-        self.assertEqual(agent.listed(), [])
-        for key in keys:
-            self.assertTrue(os.path.exists(key.tpm))
-
-    @ours
-    def test_what_is_removed_stays_away_while_other_files_change(self):
+    def test_keys_of_the_folder_are_removed_by_ssh_add_and_stay_away_while_other_files_change(self):
         key, touched = self.take('x'), self.take('y')
         agent = Agent(self.lab)
+        agent.sign_and_check(key)
         agent.ssh_add('-d', key.path, status=0)
+        self.assertEqual(agent.listed(), [touched.line])
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         new = self.take('z')
         agent.wait_until_listed([touched.line, new.line])
         os.unlink(touched.tpm)
         agent.wait_until_listed([new.line])
+        agent.ssh_add('-D', status=0)
+        self.assertEqual(agent.listed(), [])
+        for each in (key, new):
+            self.assertTrue(os.path.exists(each.tpm))
 
     @ours
     def test_what_is_removed_comes_back_when_its_file_changes_or_is_written_again_as_it_was(self):

@@ -54,7 +54,7 @@ class Confirm(KeysOnce):
 
     def test_each_use_is_asked_about_with_the_keys_name_and_fingerprint(self):
         askpass = Askpass(self.lab, '', 'yes')
-        agent = self.agent_that_asks(askpass)
+        agent = self.agent_that_asks(askpass, env={'SSH_ASKPASS_PROMPT': 'none'})
         self.assertEqual(agent.listed(), [self.key.key.line])  # which does not ask
         for _ in range(2):
             agent.sign_and_check(self.key.key)
@@ -115,14 +115,21 @@ class Confirm(KeysOnce):
         agent.stop()
 
     def test_where_nobody_may_be_asked_it_is_a_no(self):
-        askpass = Askpass(self.lab, '')
-        for name, env, reason in (('hidden', {'SSH_ASKPASS_REQUIRE': None, 'DISPLAY': None, 'WAYLAND_DISPLAY': None},
-                                   'error: nobody can be asked'),
-                                  ('never', {'SSH_ASKPASS_REQUIRE': 'never', 'DISPLAY': ':0'}, '')):
-            with self.subTest(name):
-                agent = self.agent_that_asks(askpass, env=env, name=name)
-                self.assert_refused(agent, NOBODY, reason)
+        askpass = Askpass(self.lab, '', '')
+        for number, (require, display, wayland) in enumerate((
+                (None, None, None), ('prefer', None, None), ('never', ':0', None))):
+            with self.subTest(require):
+                env = {'SSH_ASKPASS_REQUIRE': require, 'DISPLAY': display, 'WAYLAND_DISPLAY': wayland}
+                agent = self.agent_that_asks(askpass, env=env, name=f'agent{number}')
+                self.assert_refused(agent, NOBODY, '' if display else 'error: nobody can be asked')
                 self.assertEqual(askpass.questions(), [])
+                agent.stop()
+        for number, name in enumerate(('DISPLAY', 'WAYLAND_DISPLAY'), 1):
+            env = {'SSH_ASKPASS_REQUIRE': None, 'DISPLAY': None, 'WAYLAND_DISPLAY': None, name: ':0'}
+            agent = self.agent_that_asks(askpass, env=env, name=name)
+            self.assertTrue(self.signs(agent))
+            self.assertEqual(len(askpass.questions()), number)
+            agent.stop()
 
     @ours
     def test_one_yes_is_for_one_request(self):
@@ -159,12 +166,11 @@ class Confirm(KeysOnce):
         self.lab.keygen('-q', '-N', '', '-I', self.key.path, '-f', self.lab.path('keys/sealed'))
         askpass = Askpass(self.lab)  # says no
         agent = Agent(self.lab, '--confirm', env=askpass.env)
-        add = f'{self.lab.bin}/ssh-tpm-add', '-q'
         for removed in (False, True):
             if removed:
                 agent.ssh_add('-D', status=0)
             for file in (key.tpm, other.tpm, key.tpm):
-                self.lab.run(*add, file, env={'SSH_TPM_AUTH_SOCK': agent.socket}, status=0)
+                agent.add('-q', file, status=0)
             agent.ssh_add(self.key.path, status=0)
             self.assertEqual(len(agent.listed()), 3)
             for refused in (key, self.key.key):
