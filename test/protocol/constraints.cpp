@@ -94,16 +94,11 @@ TEST_CASE("constraints are written as ssh-add writes them") {
     }
 }
 
-TEST_CASE("a lifetime is four bytes, and zero is one") {
+TEST_CASE("a lifetime is four bytes, and zero is one; a constraint that comes twice is refused") {
     CHECK(read_all(unhex("01 00000000")).lifetime == 0U);
     CHECK(read_all(unhex("01 ffffffff")).lifetime == 0xFFFFFFFFU);
-    CHECK(refusal(read_all, unhex("01 000000")) == Errc::malformed);
-}
-
-TEST_CASE("a constraint that comes twice is refused") {
-    CHECK(refusal(read_all, unhex("01 00000001 01 00000001")) == Errc::malformed);
-    CHECK(refusal(read_all, unhex("01 00000000 01 00000000")) == Errc::malformed);
-    CHECK(refusal(read_all, unhex("02 02")) == Errc::malformed);
+    for (const auto* bad : {"01 00000001 01 00000001", "01 00000000 01 00000000", "02 02"})
+        CHECK(refusal(read_all, unhex(bad)) == Errc::malformed);
     auto twice = DestinationFields().constraint();
     append(twice, DestinationFields().constraint());
     CHECK(refusal(read_all, twice) == Errc::malformed);
@@ -182,12 +177,9 @@ TEST_CASE("there are one to 1024 destinations") {
     CHECK(refusal(read_all, many(1025)) == Errc::malformed);
 }
 
-TEST_CASE("every truncation of a constraint is refused") {
+TEST_CASE("every truncation of a constraint, and inside a destination, is refused") {
     CHECK(accepted_prefixes(unhex("01 00000e10"), read_all) == std::vector<std::size_t>{0});
     CHECK(accepted_prefixes(DestinationFields().constraint(), read_all) == std::vector<std::size_t>{0});
-}
-
-TEST_CASE("every truncation inside a destination is refused") {
     const auto whole = DestinationFields().bytes();
     CHECK(accepted_prefixes(whole, [](ByteView prefix) {
               read_all(extended("restrict-destination-v00@openssh.com", prefix));
@@ -195,19 +187,14 @@ TEST_CASE("every truncation inside a destination is refused") {
 }
 
 TEST_CASE("constraints are looser when they allow what others do not") {
-    const auto to = [](const char* host) {
-        return protocol::DestinationConstraint{.from = {}, .to = {.user = "", .host = host}};
-    };
-    const protocol::Constraints none, confirmed{.confirm = true}, one{.destinations = {to("a")}},
+    const auto to = [](const char* host) { return destination({}, {"", host, {}}); };
+    const Constraints none, confirmed{.confirm = true}, one{.destinations = {to("a")}},
         two{.destinations = {to("a"), to("b")}}, brief{.lifetime = 1};
-    CHECK(protocol::loosens(none, confirmed));
-    CHECK(protocol::loosens(one, confirmed));
-    CHECK(protocol::loosens(none, one));
-    CHECK(protocol::loosens(confirmed, one));
-    CHECK(protocol::loosens(two, one));
-    CHECK_FALSE(protocol::loosens(one, two));
-    CHECK_FALSE(protocol::loosens(one, one));
-    CHECK_FALSE(protocol::loosens(confirmed, none));
-    CHECK_FALSE(protocol::loosens(confirmed, confirmed));
-    CHECK_FALSE(protocol::loosens(none, brief)); // PinCache keeps a PIN no longer than the first lifetime
+    for (const auto& [looser, than] :
+         {std::pair(none, confirmed), {one, confirmed}, {none, one}, {confirmed, one}, {two, one}})
+        CHECK(loosens(looser, than));
+    for (const auto& [other, than] :
+         {std::pair(one, two), {one, one}, {confirmed, none}, {confirmed, confirmed}})
+        CHECK_FALSE(loosens(other, than));
+    CHECK_FALSE(loosens(none, brief)); // PinCache keeps a PIN no longer than the first lifetime
 }

@@ -64,19 +64,11 @@ Bytes message(std::string_view name) {
     throw std::invalid_argument("no vector " + std::string(name));
 }
 
-std::vector<std::pair<std::string, Bytes>> messages() {
-    return all_messages();
-}
-
 Bytes key(std::string_view name) {
     const auto found = all_keys().find(name);
     if (found == all_keys().end())
         throw std::invalid_argument("no vector " + std::string(name));
     return found->second;
-}
-
-protocol::SignRequest sign_request(std::string_view name) {
-    return part_of<protocol::SignRequest>(message(name));
 }
 
 protocol::SessionBind session_bind(std::string_view name) {

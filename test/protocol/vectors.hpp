@@ -11,12 +11,9 @@ namespace vectors {
 
 /// A message without its frame.
 sshtpm::Bytes message(std::string_view name);
-/// The name and the bytes of every message.
-std::vector<std::pair<std::string, sshtpm::Bytes>> messages();
 /// The blob of a key or a certificate.
 sshtpm::Bytes key(std::string_view name);
 
-sshtpm::protocol::SignRequest sign_request(std::string_view name);
 sshtpm::protocol::SessionBind session_bind(std::string_view name);
 
 /// The connection of a login that signs for its last host: "login-three-3" has three sessions. With a count,
