@@ -34,26 +34,6 @@ using Comments = std::vector<std::string>;
 
 } // namespace
 
-TEST_CASE("a scan brings the keys of new files, and tells of none that has changed") {
-    Lab lab;
-    CHECK(lab.key_folder.scan(lab.keys).empty());
-    CHECK(lab.comments() == Comments{"first"});
-    CHECK(lab.key_folder.scan(lab.keys).empty());
-    lab.key_folder.read_all_again();
-    CHECK(lab.key_folder.scan(lab.keys).empty());
-}
-
-TEST_CASE("a file that was replaced is read again, and its key goes with it") {
-    Lab lab;
-    lab.key_folder.scan(lab.keys);
-    lab.write("Comment: second\n" + lab.text);
-    CHECK(lab.key_folder.scan(lab.keys).size() == 1);
-    CHECK(lab.comments() == Comments{"second"});
-    std::filesystem::remove(lab.file);
-    CHECK(lab.key_folder.scan(lab.keys).size() == 1);
-    CHECK(lab.comments().empty());
-}
-
 TEST_CASE("what was deleted is gone when all files are read again") {
     Lab lab;
     lab.key_folder.scan(lab.keys);
@@ -61,22 +41,6 @@ TEST_CASE("what was deleted is gone when all files are read again") {
     lab.key_folder.read_all_again();
     CHECK(lab.key_folder.scan(lab.keys).size() == 1);
     CHECK(lab.comments().empty());
-}
-
-TEST_CASE("a key that was removed stays away until its file changes or all files are read again") {
-    Lab lab;
-    lab.key_folder.scan(lab.keys);
-    lab.keys.clear();
-    lab.key_folder.scan(lab.keys);
-    CHECK(lab.comments().empty());
-    SECTION("its file changes") {
-        lab.write("Comment: second\n" + lab.text);
-    }
-    SECTION("all files are read again") {
-        lab.key_folder.read_all_again();
-    }
-    lab.key_folder.scan(lab.keys);
-    CHECK(lab.comments().size() == 1);
 }
 
 TEST_CASE("a broken file takes nothing away and hides nothing") {
@@ -217,24 +181,4 @@ TEST_CASE("what the agent demands of its folder's keys holds for one that a clie
     agent::KeyFolder(lab.folder.path(), {.lifetime = {}, .confirm = true, .destinations = {}}).scan(lab.keys);
     REQUIRE(lab.keys.size() == 1);
     CHECK(lab.keys.visible({})[0]->constraints.confirm);
-}
-
-TEST_CASE("files that are broken, of no use, or no files are skipped") {
-    const TempFolder folder;
-    const auto put = [&](const char* name, const std::string& text) {
-        write_file(folder / name, bytes_of(text), 0600, Existing::keep);
-    };
-    put("a.tpm", data_text("keyfile/openssl-ec-p256.tpm"));
-    put("b.tpm", "not a key");
-    put("c.tpm", data_text("keyfile/openssl-rsa-2048.tpm"));
-    put("e.pem", data_text("keyfile/openssl-ec-p384.tpm"));
-    put("f.tpm", data_text("keyfile/tools-sealed.tpm"));
-    std::filesystem::create_directory(folder / "g.tpm");
-    std::filesystem::create_symlink("h.tpm", folder / "h.tpm");
-    agent::KeyStore keys;
-    agent::KeyFolder(folder.path(), {}).scan(keys);
-    const auto lines = keys.visible({});
-    REQUIRE(lines.size() == 2);
-    CHECK(lines[0]->identity->public_key.type() == ssh::KeyType::ecdsa_p256);
-    CHECK(lines[1]->identity->public_key.type() == ssh::KeyType::rsa);
 }

@@ -4,23 +4,6 @@ using namespace sshtpm;
 using protocol::PinOutcome;
 using support::Desk;
 
-TEST_CASE("the last try before lockout is asked for, but not within a request that has failed") {
-    Desk desk(true, "wrong\nright");
-    desk.tpm.state.failures = 30; // two are left
-    CHECK_FALSE(desk.sign());
-    CHECK(desk.tpm.tried == std::vector<std::string>{"wrong"});
-    CHECK(desk.sign()); // by a person who read "LAST TRY"
-    CHECK(desk.questions() == 2);
-}
-
-TEST_CASE("in lockout nobody is asked for a PIN") {
-    Desk desk;
-    desk.tpm.state.active = true;
-    CHECK_FALSE(desk.sign());
-    CHECK(desk.questions() == 0);
-    CHECK(desk.tpm.tried.empty());
-}
-
 TEST_CASE("an empty answer is tried once at most: where a PIN was refused it means no") {
     Desk desk(true, "wrong\n\nright");
     CHECK_FALSE(desk.sign());

@@ -1,12 +1,9 @@
 #include "prompt/prompter.hpp"
 
-#include "script.hpp"
 #include "support/catch.hpp"
 #include "support/variable.hpp"
 
-#include <algorithm>
 #include <array>
-#include <chrono>
 #include <csignal>
 #include <exception>
 #include <functional>
@@ -16,7 +13,6 @@
 #include <pty.h>
 #include <string>
 #include <string_view>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -114,11 +110,6 @@ std::string shown_of(const std::function<void(Asking&)>& ask, const std::vector<
 
 } // namespace
 
-TEST_CASE("a question is put on the terminal, and its answer is not shown") {
-    const auto shown = shown_of([](Asking& asking) { asking.ask("one"); }, {{"one? ", "1111\n"}});
-    CHECK(shown == "one? \n[one: 1111]\n");
-}
-
 TEST_CASE("two questions on the terminal are never open at once") {
     const auto shown = shown_of(
         [](Asking& asking) {
@@ -179,27 +170,6 @@ TEST_CASE("a loop that ends takes open and waiting questions with it") {
         },
         {});
     CHECK(shown == "one? \n");
-}
-
-TEST_CASE("askpass programs ask at the same time") {
-    const support::TempFolder folder;
-    // Each waits until the other one runs too; alone, it would wait for ever.
-    const auto fifo = (folder / "fifo").string();
-    const Script script("[ -p '" + fifo + "' ] || exit 1\nif [ \"$1\" = one ]; then echo x > '" + fifo +
-                        "'; else read line < '" + fifo + "'; fi\necho \"<$1>\"");
-    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
-    const Variable program("SSH_ASKPASS", script.path().c_str()), require("SSH_ASKPASS_REQUIRE", "force");
-    asio::io_context loop;
-    prompt::Prompter prompter(loop.get_executor());
-    std::vector<std::string> answers;
-    for (const char* question : {"one", "two"})
-        asio::co_spawn(loop, prompter.ask(question),
-                       [&](const std::exception_ptr&, const std::optional<Secret>& answer) {
-                           answers.emplace_back(answer ? text_of(answer->view()) : "nothing");
-                       });
-    loop.run_for(std::chrono::seconds(10));
-    std::ranges::sort(answers);
-    CHECK(answers == std::vector<std::string>{"<one>", "<two>"});
 }
 
 TEST_CASE("a prompter confirms through askpass alone, and not on a terminal") {
