@@ -56,25 +56,6 @@ TEST_CASE("a session id has 1 to 128 bytes") {
     }
 }
 
-TEST_CASE("logins over one, two and three hosts bind as many sessions") {
-    const auto hosts = [](std::string_view connection) {
-        std::string out;
-        const auto bound = vectors::sessions(connection);
-        CHECK_FALSE(bound.failed());
-        for (const auto& session : bound.sessions()) {
-            for (const auto name : {"host-a", "host-b", "host-c", "host-cert-cert"})
-                if (session.host_key == vectors::key(name))
-                    out += std::string(name) + (session.is_forwarding ? " > " : "");
-        }
-        return out;
-    };
-    CHECK(hosts("login-direct-1") == "host-a");
-    CHECK(hosts("login-three-1") == "host-a");
-    CHECK(hosts("login-three-2") == "host-a > host-b");
-    CHECK(hosts("login-three-3") == "host-a > host-b > host-c");
-    CHECK(hosts("login-certificate-1") == "host-cert-cert");
-}
-
 TEST_CASE("a bind that is not signed by its host key is refused and remembered") {
     const auto good = vectors::session_bind("login-direct-1-1");
     const auto refused = [&](auto change) {

@@ -52,13 +52,6 @@ TEST_CASE("a message has 1 byte to 256 KiB") {
     }
 }
 
-TEST_CASE("a frame has begun with its first byte") {
-    FrameBuffer frames;
-    CHECK_FALSE(frames.begun());
-    CHECK(messages_of(frames, Bytes{0}, 1).empty());
-    CHECK(frames.begun());
-}
-
 TEST_CASE("after a large message the memory is given back") {
     FrameBuffer frames;
     CHECK(messages_of(frames, protocol::framed(Bytes(200000, 1)), 65536).size() == 1);
