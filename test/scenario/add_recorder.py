@@ -96,8 +96,7 @@ class AddScenario(Scenario):
     def assert_like_ssh_add(self, *options, **more):
         """Both tools print the same and end the same; returns what they print."""
         ours, theirs = self.add(*options, **more), self.ssh_add(*options, **more)
-        self.assertEqual((ours.returncode, ours.stdout, ours.stderr),
-                         (theirs.returncode, theirs.stdout, theirs.stderr))
+        self.assertEqual((ours.returncode, ours.stdout, ours.stderr), (theirs.returncode, theirs.stdout, theirs.stderr))
         return ours.stdout
 
     def start_ssh_agent(self):

@@ -61,6 +61,10 @@ class Agent:
     def connect(self):
         return Connection(self.socket)
 
+    def signs(self, key):
+        with self.connect() as connection:
+            return connection.sign(key.blob, b'data') is not None
+
     def settle(self):
         """It has seen all that has happened until now, and started what it starts for that."""
         with self.connect() as witness:

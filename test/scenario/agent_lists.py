@@ -13,7 +13,7 @@ import unittest
 import keyfile
 from agent import Agent, Askpass
 from keys_once import KeysOnce
-from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, needs_root, read, wait_until
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, mode, needs_root, read, wait_until
 from protocol import frame, sign_request
 from softkey import DATA
 from swtpm import Swtpm
@@ -99,12 +99,6 @@ class Socket(WithKeys):
                 self.assertEqual(result.stdout, expected + '\n')
         self.assertEqual(os.listdir(run), [])
 
-    def test_only_the_owner_may_use_the_socket(self):
-        agent = Agent(self.lab, umask=0)
-        mode = os.stat(agent.socket).st_mode
-        self.assertTrue(stat.S_ISSOCK(mode))
-        self.assertEqual(stat.S_IMODE(mode), 0o600)
-
     def test_a_second_agent_is_refused_and_the_socket_of_a_killed_one_is_replaced(self):
         first = Agent(self.lab)
         self.refuse_to_start(first.socket)
@@ -130,11 +124,12 @@ class Socket(WithKeys):
         self.refuse_to_start(self.lab.path('x' * 120), status=2)
         self.refuse_to_start(os.path.join(self.lab.write('regular', ''), 'agent.sock'))
 
-    def test_a_missing_folder_of_the_socket_is_made_for_the_owner_alone(self):
+    def test_the_socket_and_its_folder_if_that_is_missing_are_made_for_the_owner_alone(self):
         path = self.lab.path('made', 'agent.sock')
         process = self.lab.start(f'{self.lab.bin}/ssh-tpm-agent', '-l', path, '--no-load', umask=0)
         process.wait_line(f'listening on {path}')
-        self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode), 0o700)
+        self.assertEqual(mode(os.path.dirname(path)), 0o700)
+        self.assertEqual((mode(path), stat.S_ISSOCK(os.stat(path).st_mode)), (0o600, True))
 
     def test_sigterm_and_sigint_end_it_cleanly(self):
         key = self.take('good')
@@ -164,8 +159,7 @@ class Socket(WithKeys):
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self.addCleanup(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_SH)
-        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-a', f'{folder}/agent.sock', '--no-load',
-                              deadline=30)
+        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-a', f'{folder}/agent.sock', '--no-load', deadline=30)
         self.assert_error(result, f'{folder}: another process has locked', 'hint:', tool='ssh-tpm-agent')
         self.assertEqual(os.listdir(folder), [])
 
@@ -318,8 +312,7 @@ class SkipsBrokenFiles(WithKeys):
         texts = (b'\x1b[2Jgone', b'a\nb', b'nul\x00', b'\x7f', b'\xff\xfe', b'\xc2\x9b31m')
         for number, text in enumerate(texts):
             described = keyfile.tlv(keyfile.UTF8, text)
-            self.add(f'control{number}',
-                     keyfile.build(keyfile.with_field(self.parts, keyfile.DESCRIPTION, described)))
+            self.add(f'control{number}', keyfile.build(keyfile.with_field(self.parts, keyfile.DESCRIPTION, described)))
         self.assertNotRegex(self.check().log(), CONTROL)
 
     def test_control_characters_in_the_name(self):

@@ -37,13 +37,9 @@ class Confirm(KeysOnce):
             env = {'SSH_ASKPASS': program, 'SSH_ASKPASS_REQUIRE': 'force'}
         return Script
 
-    def signs(self, agent, key=None):
-        with agent.connect() as connection:
-            return connection.sign((key or self.key.key).blob, b'data') is not None
-
     def assert_refused(self, agent, reason, *more):
         before = len(agent.log())
-        self.assertFalse(self.signs(agent))
+        self.assertFalse(agent.signs(self.key.key))
         if REFERENCE:
             return
         new = agent.log()[before:]
@@ -76,7 +72,7 @@ class Confirm(KeysOnce):
         for text in ('exit 0', 'echo', 'echo YES', 'printf yes'):
             with self.subTest(text):
                 self.script(text)
-                self.assertTrue(self.signs(agent))
+                self.assertTrue(agent.signs(self.key.key))
         for text, reason in (('echo no', NO), ('echo y', NO), ('echo "yes please"', NO), ('echo " yes"', NO),
                              ('exit 1', NO), ('echo yes; exit 1', NO), ('exit 255', NO),
                              ('head -c 5000 /dev/zero | tr "\\0" y', FAILED), ('kill -9 $$', FAILED),
@@ -127,7 +123,7 @@ class Confirm(KeysOnce):
         for number, name in enumerate(('DISPLAY', 'WAYLAND_DISPLAY'), 1):
             env = {'SSH_ASKPASS_REQUIRE': None, 'DISPLAY': None, 'WAYLAND_DISPLAY': None, name: ':0'}
             agent = self.agent_that_asks(askpass, env=env, name=name)
-            self.assertTrue(self.signs(agent))
+            self.assertTrue(agent.signs(self.key.key))
             self.assertEqual(len(askpass.questions()), number)
             agent.stop()
 
@@ -152,10 +148,10 @@ class Confirm(KeysOnce):
         askpass = Askpass(self.lab, '', 'no', 'no', 'correct horse')
         agent = Agent(self.lab, '--confirm', env=askpass.env)
         agent.sign_and_check(key)
-        self.assertFalse(self.signs(agent, key))
+        self.assertFalse(agent.signs(key))
         self.assertIn("'x'", askpass.questions()[0])
         self.assertEqual(askpass.environment(1)['SSH_ASKPASS_PROMPT'], 'confirm')
-        self.assertFalse(self.signs(agent, guarded))  # and who is refused is not asked for the PIN
+        self.assertFalse(agent.signs(guarded))  # and who is refused is not asked for the PIN
         self.assertEqual((len(askpass.questions()), self.tpm.wrong_tries()), (3, 0))
         agent.ssh_add(self.key.path, status=0)  # which is not from the folder
         agent.sign_and_check(self.key.key)
@@ -174,8 +170,8 @@ class Confirm(KeysOnce):
             agent.ssh_add(self.key.path, status=0)
             self.assertEqual(len(agent.listed()), 3)
             for refused in (key, self.key.key):
-                self.assertFalse(self.signs(agent, refused))
-            self.assertTrue(self.signs(agent, other))
+                self.assertFalse(agent.signs(refused))
+            self.assertTrue(agent.signs(other))
         self.assertEqual(len(askpass.questions()), 4)
 
 

@@ -52,8 +52,7 @@ class JobControl(OnTerminal):
     @staticmethod
     def shared(shell, *shares):
         """What is this shell's of what each is to do."""
-        return shares[next(number for number, argv in enumerate(SHELLS.values())
-                           if shell.popen.args[2:] == list(argv))]
+        return shares[next(number for number, argv in enumerate(SHELLS.values()) if shell.popen.args[2:] == list(argv))]
 
     def some(self, shell, *signals):
         """All of them in one shell; in the others the first and the last, and by turns those between."""
@@ -179,8 +178,7 @@ class JobControl(OnTerminal):
             agent = Agent(self.lab)
             add = f'SSH_TPM_AUTH_SOCK={agent.socket} ssh-tpm-add'
             pin = f'{add} --pin {key.tpm}', ['Enter PIN for ']
-            locks = ((f'{add} -x', ['Enter lock password: ', 'Again: ']),
-                     (f'{add} -X', ['Enter lock password: ']))
+            locks = ((f'{add} -x', ['Enter lock password: ', 'Again: ']), (f'{add} -X', ['Enter lock password: ']))
             owner = f'ssh-tpm-keygen -q -o -N "" -f {self.new}', ['Enter owner password: ']
             for line, prompts in self.shared(shell, (pin, *locks, owner), (pin, owner), locks):
                 with self.subTest(line):

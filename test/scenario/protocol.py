@@ -53,8 +53,7 @@ def sign_request(blob, data, flags=0):
 
 def add_identity(fields, comment=b'a soft key', constraints=b''):
     """`fields` are the key's type and numbers (SoftKey.agent_fields). Constraints make it message 25."""
-    return (bytes([ADD_ID_CONSTRAINED if constraints else ADD_IDENTITY]) + fields + string(comment) +
-            constraints)
+    return (bytes([ADD_ID_CONSTRAINED if constraints else ADD_IDENTITY]) + fields + string(comment) + constraints)
 
 
 def remove_identity(blob):
