@@ -18,6 +18,7 @@ REFUSED, DONE = bytes([FAILURE]), bytes([SUCCESS])
 # OpenSSH 9.2 has one number for every failure; it does not remember failed binds either, as newer ones do.
 NOT_BOUND = REFUSED if REFERENCE else bytes([EXTENSION_FAILURE])
 ALGORITHM = 'ecdsa-sha2-nistp256'
+BROKEN = extension(SESSION_BIND)  # without a body
 
 
 def constraints_of_ssh_add(request):
@@ -66,14 +67,12 @@ class Adding(AddScenario):
         return result
 
     def test_hosts_users_and_hops(self):
-        for destinations in (('gateway',), ('me@gateway',), ('gateway>inner',),
-                             ('gateway>me@inner',), ('gateway', 'gateway>inner', 'me@second'),
-                             ('[inner]:2222',), ('me@[inner]:2222',), ('a.ca.example',),
-                             ('gateway', 'gateway')):
+        for destinations in (('gateway',), ('me@gateway',), ('gateway>inner',), ('gateway>me@inner',),
+                             ('gateway', 'gateway>inner', 'me@second'), ('[inner]:2222',), ('me@[inner]:2222',),
+                             ('a.ca.example',), ('gateway', 'gateway')):
             with self.subTest(destinations=destinations):
                 options = [word for each in destinations for word in ('-h', each)]
-                self.assertIn(b'restrict-destination-v00@openssh.com',
-                              self.compare('-H', self.known, *options))
+                self.assertIn(b'restrict-destination-v00@openssh.com', self.compare('-H', self.known, *options))
 
     def test_all_keys_of_a_host_from_several_files_go_along_with_other_constraints(self):
         sent = self.compare('-H', self.known, '-h', 'gateway', '-c', '-t', '60')
@@ -140,51 +139,33 @@ class Binding(Scenario):
         """Whether the constrained key signs a login."""
         return connection.sign(self.blob, userauth(session, self.blob, ALGORITHM, **more)) is not None
 
-    def test_host_keys_of_each_kind_bind(self):
-        for kind in ('ed25519', 'ecdsa', 'rsa'):
-            host = HostKey(self.lab, kind, kind)
-            with self.agent.connect() as connection:
-                self.bind(connection, host)
-                self.assertEqual(connection.list(), [])  # bound to another host than the key is for
-            with self.agent.connect() as connection:
-                wrong = session_bind(host, b'session', signature=host.sign(b'another session'))
-                self.assertEqual(connection.request(wrong), NOT_BOUND)
-
     def test_a_constrained_key_signs_a_login_to_its_host_and_nothing_else(self):
         with self.agent.connect() as connection:
             self.bind(connection, forwarding=True)
             self.assertFalse(self.may_sign(connection))  # on the way
-            self.assertFalse(self.may_sign(connection, host_key=self.host.blob))
         with self.agent.connect() as connection:
             self.assertFalse(self.may_sign(connection))
             self.assertEqual(len(connection.list()), 1)  # it is shown where nothing is bound
             self.bind(connection)
             self.assertEqual(len(connection.list()), 1)
             self.assertTrue(self.may_sign(connection))
-            self.assertTrue(self.may_sign(connection, host_key=self.host.blob))
             self.assertFalse(self.may_sign(connection, host_key=self.other.blob))
             self.assertFalse(self.may_sign(connection, session=b'another'))
             self.assertIsNone(connection.sign(self.blob, b'data'))
-            self.assertIsNone(connection.sign(self.blob, userauth(b'session', self.blob, ALGORITHM) + b'\0'))
 
     def test_keys_without_constraints_do_not_care(self):
         free = SoftKey(self.lab, self.lab.path('free'))
         with self.agent.connect() as connection:
             self.assertEqual(connection.request(add_identity(free.agent_fields())), DONE)
             self.bind(connection, signature=b'', expected=NOT_BOUND)
-            self.assertEqual([blob for blob, _ in connection.list()],
-                             [self.blob] * REFERENCE + [free.key.blob])
+            self.assertEqual([blob for blob, _ in connection.list()], [self.blob] * REFERENCE + [free.key.blob])
             self.assertIsNotNone(connection.sign(free.key.blob, b'data'))
 
     @ours
     def test_what_does_not_bind_is_refused_and_remembered(self):
-        whole = session_bind(self.host, b'session')
-        for what, request in {
-                'signed by another': session_bind(self.host, b'session', signature=self.other.sign(b'session')),
-                'a signature of nothing': session_bind(self.host, b'session', signature=b''),
-                'a name without a body': extension(SESSION_BIND), 'all but a byte': whole[:-1],
-                'a long session id': session_bind(self.host, b'x' * 129)}.items():
-            with self.subTest(what), self.agent.connect() as connection:
+        """Of what is signed wrongly, and of what cannot even be read."""
+        for request in session_bind(self.host, b'session', signature=self.other.sign(b'session')), BROKEN:
+            with self.subTest(request), self.agent.connect() as connection:
                 self.assertEqual(len(connection.list()), 1)
                 self.assertEqual(connection.request(request), NOT_BOUND)
                 self.assertEqual(connection.list(), [])
@@ -211,26 +192,15 @@ class Binding(Scenario):
 
     def test_constraints_that_are_not_well_formed_add_no_key(self):
         fields = SoftKey(self.lab, self.lab.path('new')).agent_fields()
-        host, to = self.host.blob, hop(b'host.example', self.host.blob)
+        to = hop(b'host.example', self.host.blob)
         good = destination(hop(), to)
-        wrong = {
-            'twice': restrict_destination(good) + restrict_destination(good),
-            'no keys to go to': restrict_destination(destination(hop(), hop(b'host.example'))),
-            'something reserved': restrict_destination(destination(hop(), to, b'x')),
-            'half a key': restrict_destination(destination(hop(), to[:-1])),
-            'an unknown version': constraint_extension(b'restrict-destination-v01@openssh.com', string(good)),
-        }
         with self.agent.connect() as connection:
-            for what, constraints in wrong.items():
-                with self.subTest(what):
-                    request = add_identity(fields, constraints=constraints)
-                    self.assertEqual(connection.request(request), REFUSED)
-                    self.assertEqual(len(connection.list()), 1)
-            right = (restrict_destination(*[good] * 1024),
-                     restrict_destination(destination(hop(b'from', host, (host, True)), to)),
-                     lifetime(100) + restrict_destination(good) + CONFIRM)
-            for constraints in right:
-                self.assertEqual(connection.request(add_identity(fields, constraints=constraints)), DONE)
+            for wrong in (restrict_destination(good) * 2, restrict_destination(destination(hop(), to, b'reserved')),
+                          constraint_extension(b'restrict-destination-v01@openssh.com', string(good))):
+                self.assertEqual(connection.request(add_identity(fields, constraints=wrong)), REFUSED)
+                self.assertEqual(len(connection.list()), 1)
+            for right in restrict_destination(*[good] * 1024), lifetime(100) + restrict_destination(good) + CONFIRM:
+                self.assertEqual(connection.request(add_identity(fields, constraints=right)), DONE)
                 self.assertEqual(len(connection.list()), 2)
 
 

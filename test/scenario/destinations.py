@@ -14,10 +14,29 @@ from swtpm import Swtpm
 from upstream import SshAgent
 
 ROUTE = ('a', 'b', 'c')
-HOST_KEYS = {'a': ('ed25519', 256), 'b': ('ecdsa', 256), 'c': ('rsa', 2048), 'd': ('ecdsa', 384), 'e': ('ecdsa', 521)}
+HOST_KEYS = {'a': ('ed25519', 256), 'b': ('ecdsa', 384), 'c': ('rsa', 2048)}
 
 
-class Forwarding:
+class OverHosts:
+    """An agent, and `hosts` that its connections are forwarded to."""
+
+    def forward(self, *route, **more):
+        there = Forwarded(self.hosts, self.agent, *route, **more)
+        self.addCleanup(there.end)
+        return there
+
+    def assert_logs_in(self, agent, *route):
+        result = self.hosts.login(agent, *route)
+        self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
+
+    def assert_refused(self, *route, agent=None):
+        result = self.hosts.login(agent or self.agent, *route)
+        self.assertEqual((result.returncode, result.stdout), (255, ''), result.stderr)
+        self.assertIn('Permission denied (publickey)', result.stderr)
+        return result.stderr
+
+
+class Forwarding(OverHosts):
     """Keys without constraints are seen and used wherever the agent is forwarded."""
 
     def setUp(self):
@@ -31,27 +50,15 @@ class Forwarding:
             self.add(self.agent, self.keys[-1], status=0)
         self.hosts = Hosts(self.lab, *ROUTE, authorized=[key.pub for key in self.keys])
 
-    def forward(self, *route):
-        there = Forwarded(self.hosts, self.agent, *route)
-        self.addCleanup(there.end)
-        return there
-
     def test_a_login_through_two_hops_with_a_key_of_each_type(self):
         self.give(('ecdsa', 256), ('rsa', 2048))
         for key in self.keys:
             with self.subTest(key.comment):
                 self.agent.ssh_add('-D', status=0)
                 self.add(self.agent, key, status=0)
-                result = self.hosts.login(self.agent, *ROUTE)
-                self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
+                self.assert_logs_in(self.agent, *ROUTE)
                 for name in ROUTE:
                     self.hosts.accepted(name, key)
-
-    def test_without_forwarding_there_is_no_agent_at_the_first_host(self):
-        self.give()
-        result = self.hosts.login(self.agent, 'a', 'b', options=('-o', 'ForwardAgent=no'))
-        self.assertEqual((result.returncode, result.stdout), (255, ''))
-        self.hosts.accepted('a', self.keys[0])
 
     def test_the_last_hop_sees_the_same_list_and_signs_files_and_removes(self):
         self.give(('ecdsa', 256), ('ecdsa', 521), ('rsa', 2048))
@@ -87,7 +94,7 @@ class Forwarding:
             self.assertIsNotNone(connection.sign(self.keys[0].blob, b'data'))
 
 
-class Basics:
+class Basics(OverHosts):
     """A key with destinations, whichever agent holds it and however it came there."""
 
     def start(self, *names, **more):
@@ -105,21 +112,9 @@ class Basics:
             options += '-H', self.hosts.known_hosts
         self.add(self.agent, key or self.key, *options, status=0)
 
-    def forward(self, *route, **more):
-        there = Forwarded(self.hosts, self.agent, *route, **more)
-        self.addCleanup(there.end)
-        return there
-
     def assert_login(self, *route, agent=None):
-        result = self.hosts.login(agent or self.agent, *route)
-        self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
+        self.assert_logs_in(agent or self.agent, *route)
         self.hosts.accepted(route[-1], self.key)
-
-    def assert_refused(self, *route, agent=None):
-        result = self.hosts.login(agent or self.agent, *route)
-        self.assertEqual((result.returncode, result.stdout), (255, ''), result.stderr)
-        self.assertIn('Permission denied (publickey)', result.stderr)
-        return result.stderr
 
     def assert_lists(self, agent, *keys):
         self.assertEqual(agent.listed(), [key.line for key in keys])
@@ -160,50 +155,29 @@ class Destinations(Basics):
         for route in (('b',), ('a', 'c'), ('a', 'b', 'a')):
             with self.subTest(route):
                 self.assert_refused(*route)
-        self.give('a', 'a>b', 'b>a')
-        self.assert_login('a', 'b', 'a')
-        self.assert_refused('a', 'b', 'c')
-
-    def test_a_host_proves_itself_with_a_key_of_any_type(self):
-        self.start(*HOST_KEYS)
-        self.give('a', 'b', 'c', 'd')
-        for name in ('a', 'b', 'c', 'd'):
-            with self.subTest(HOST_KEYS[name]):
-                self.assert_login(name)
-        self.assert_refused('e')
-        self.give('e')
-        self.assert_login('e')
 
     def test_the_user_counts_at_each_hop(self):
         self.start('a', 'b')
         self.give(f'{USER[:1]}*@a', f'a>{USER}@b')
         self.assert_login('a', 'b')
-        self.give('a', f'a>not-{USER}@b')
-        self.assertIn('agent refused operation', self.assert_refused('a', 'b'))
         # A user's name is in the request to sign alone: of the hops before, the agent knows the host only.
         self.give(f'not-{USER}@a', 'a>b')
         self.assertIn('agent refused operation', self.assert_refused('a'))
 
-    def test_a_key_is_listed_at_the_hops_from_which_it_may_go_on(self):
+    def test_a_key_is_listed_at_the_hops_from_which_it_may_go_on_and_signs_no_file_there(self):
         self.start('a', 'b')
         free = self.make_key('free')
         self.give('a', 'a>b')
         self.give(key=free)
-        self.assert_lists(self.agent, self.key, free)
-        self.assert_lists(self.forward('a'), self.key, free)
+        at_a = self.forward('a')
         self.assert_lists(self.forward('a', 'b'), free)
-
-    def test_where_it_is_listed_it_signs_no_file(self):
-        self.start('a', 'b')
-        self.give('a', 'a>b')
-        there = self.forward('a')
-        for agent in self.agent, there:
-            self.assert_lists(agent, self.key)
+        for agent in self.agent, at_a:
+            self.assert_lists(agent, self.key, free)
             self.assertNotEqual(agent.ssh_keygen_sign(self.key).returncode, 0)
             with agent.connect() as connection:
                 self.assertIsNone(connection.sign(self.key.blob, b'data'))
         self.give()
-        for agent in self.agent, there:
+        for agent in self.agent, at_a:
             agent.sign_and_check(self.key)
 
     def test_a_socket_brought_to_a_host_by_other_means_than_agent_forwarding(self):
@@ -307,7 +281,7 @@ class ThroughOurs(InAnotherAgent, Basics, Scenario):
 
 
 @ours
-class LateLinks(Scenario):
+class LateLinks(OverHosts, Scenario):
     """The other agent comes, or comes back, when a connection has been bound to sessions long before."""
 
     def setUp(self):
@@ -334,11 +308,6 @@ class LateLinks(Scenario):
         self.other.restart()
         self.fill()
 
-    def forward(self):
-        there = Forwarded(self.hosts, self.agent, 'a')
-        self.addCleanup(there.end)
-        return there
-
     def assert_bound(self, connection):
         """As is to be seen from host a."""
         self.assertEqual([blob for blob, _ in connection.list()], [self.login.blob, self.on.blob])
@@ -346,12 +315,8 @@ class LateLinks(Scenario):
         self.assertIsNone(connection.sign(self.ends.blob, b'no login'))
         self.assertIsNotNone(connection.sign(self.login.blob, b'no login'))
 
-    def assert_login(self, agent, name, status=0):
-        result = self.hosts.login(agent, name)
-        self.assertEqual((result.returncode, result.stdout), (status, '' if status else 'in\n'), result.stderr)
-
     def test_a_link_made_late_or_anew_knows_where_the_connection_leads(self):
-        there = self.forward()
+        there = self.forward('a')
         self.other.kill()
         with there.connect() as connection, self.agent.connect() as here:
             self.assertEqual(connection.list(), [])
@@ -362,15 +327,15 @@ class LateLinks(Scenario):
                                  [self.login.blob, self.on.blob, self.ends.blob])
                 self.other.kill()
         self.start_anew()
-        self.assert_login(there, 'b')
+        self.assert_logs_in(there, 'b')
         self.hosts.accepted('b', self.login)
 
     def test_a_login_over_a_link_made_anew(self):
         """Of a key that is for the host alone: what ssh binds counts there, too."""
         for _ in range(2):
             self.other.ssh_add('-q', '-d', self.login.pub, status=0)
-            self.assert_login(self.agent, 'a')
-            self.assert_login(self.agent, 'b', 255)
+            self.assert_logs_in(self.agent, 'a')
+            self.assert_refused('b')
             self.start_anew()
 
 

@@ -14,20 +14,6 @@ from softkey import SoftKey
 from swtpm import Swtpm
 from upstream import LIST, FakeAgent, always, identities, lists
 
-ED25519 = string(b'ssh-ed25519')
-BAD = {
-    'an Ed25519 key of ten bytes': ED25519 + string(b'x' * 10),
-    'an Ed25519 key with a byte behind it': ED25519 + string(b'x' * 32) + b'x',
-    'a point that is not on the curve':
-        string(b'ecdsa-sha2-nistp256') + string(b'nistp256') + string(b'\x04' + b'x' * 64),
-    'an RSA key of 768 bits': string(b'ssh-rsa') + mpint(65537) + mpint(1 << 767 | 1),
-    'an RSA key of nothing': string(b'ssh-rsa'),
-    'a type with a NUL': string(b'ssh-ed25519\0') + string(b'x' * 32),
-    'a short name of a type': string(b'Ed25519') + string(b'x' * 10),
-    'the name of an algorithm': string(b'rsa-sha2-256') + string(b'x' * 10),
-    'a token without its application': string(b'sk-ssh-ed25519@openssh.com') + string(b'x' * 32),
-}
-
 
 def certificate(key, authority_blob, sign):
     """Of an Ed25519 key, for ever (PROTOCOL.certkeys)."""
@@ -51,23 +37,26 @@ def token_signature(authority, body):
     return string(b'sk-' + name + b'@openssh.com') + rest + state
 
 
-class Frames(Scenario):
+class WithAKey(Scenario):
     def setUp(self):
         super().setUp()
         self.tpm = Swtpm(self.lab)
         self.own = self.lab.make_key('own')
+
+
+class Frames(WithAKey):
+    def setUp(self):
+        super().setUp()
         self.requests = []
         self.answers = {}
+        refusing = FakeAgent(self, always(bytes([FAILURE])), 'first')
+        other = FakeAgent(self, self.behave)
+        self.agent = Agent(self.lab, '-A', refusing.socket, '-A', other.socket)
 
     def behave(self, peer):
         for request in peer.requests():
             self.requests.append(request)
             peer.send(frame(identities() if request == LIST else self.answers.get(request, b'\x05')))
-
-    def start(self):
-        refusing = FakeAgent(self, always(bytes([FAILURE])), 'first')
-        other = FakeAgent(self, self.behave)
-        self.agent = Agent(self.lab, '-A', refusing.socket, '-A', other.socket)
 
     def assert_passed(self, request, answer):
         self.answers[request] = answer
@@ -76,7 +65,6 @@ class Frames(Scenario):
         self.assertEqual(self.requests.pop(), request)
 
     def test_what_we_do_not_know_goes_on_as_it_came_and_so_does_the_answer(self):
-        self.start()
         hello = extension(b'hello@example.com', b'any \0 bytes')
         for answer in (bytes([SUCCESS]), bytes([FAILURE]), bytes([EXTENSION_FAILURE]),
                        bytes([EXTENSION_RESPONSE]) + string(b'hello@example.com') + b'anything',
@@ -93,7 +81,6 @@ class Frames(Scenario):
         self.assert_passed(sign_request(unknown, b'data', 0x8000_0007), answer)
 
     def test_what_is_ours_is_not_passed_on(self):
-        self.start()
         with self.agent.connect() as client:
             self.assertEqual(client.request(extension(b'query'))[0], EXTENSION_RESPONSE)
             self.assertIsNotNone(client.sign(self.own.blob, b'data'))
@@ -103,7 +90,6 @@ class Frames(Scenario):
         self.assertEqual(self.requests, [])
 
     def test_requests_sent_together_are_answered_in_their_order(self):
-        self.start()
         names = [b'extension-%d@example.com' % number for number in range(50)]
         for name in names:
             self.answers[extension(name)] = bytes([EXTENSION_RESPONSE]) + string(name)
@@ -164,16 +150,10 @@ class Replayed(Scenario):
             connection.list()
         self.assertEqual(self.links, [[*binds, LIST, LIST], [*binds, LIST]])
 
-    def test_the_same_bind_again_is_told_once(self):
-        with self.agent.connect() as connection:
-            bind = self.bind(connection, self.host, b'first', True)
-            self.bind(connection, self.host, b'first', True)
-            connection.list()
-        self.assertEqual(self.links, [[bind, LIST]])
-
-    def test_sixteen_binds_are_told_and_a_seventeenth_is_a_refusal(self):
+    def test_sixteen_binds_are_told_once_each_and_a_seventeenth_is_a_refusal(self):
         with self.agent.connect() as connection:
             binds = [self.bind(connection, self.host, b'session %d' % number, True) for number in range(16)]
+            self.bind(connection, self.host, b'session 15', True)  # again
             self.bind(connection, self.host, b'one more', True, expected=EXTENSION_FAILURE)
             connection.list()
         self.assertEqual(self.links, [[*binds, extension(SESSION_BIND), LIST]])
@@ -198,13 +178,11 @@ class Replayed(Scenario):
             self.assertEqual(connection.list(), [(string(b'x'), 'x')])
 
 
-class Blobs(Scenario):
+class Blobs(WithAKey):
     """OpenSSH gives up a whole list for one key that it cannot read: such keys of others are left out."""
 
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.own = self.lab.make_key('own')
         self.well = SoftKey(self.lab, self.lab.path('well'), 'ed25519', 256, 'well').key
         self.agents = 0
 
@@ -224,22 +202,17 @@ class Blobs(Scenario):
         about = [line for line in agent.log().splitlines() if other.socket in line]
         self.assertEqual(['left out' in line for line in about], [] if listed else [True], agent.log())
 
-    def test_keys_that_openssh_cannot_read_are_left_out(self):
-        for what, blob in BAD.items():
-            with self.subTest(what):
-                self.check(blob, False)
-
-    def test_a_type_that_nobody_knows_is_listed(self):
+    def test_a_key_that_openssh_cannot_read_is_left_out_and_one_of_an_unknown_type_is_listed(self):
+        self.check(string(b'ssh-ed25519') + string(b'x' * 10), False)
         self.check(string(b'new@example.com') + b'any bytes', True)
 
     def test_a_certificate_is_listed_if_its_authority_has_signed_it(self):
-        for kind in 'ed25519', 'ecdsa':
-            authority = HostKey(self.lab, kind, kind)
-            for blob, sign in ((authority.blob, authority.sign),
-                               (token_key(authority), lambda body, key=authority: token_signature(key, body))):
-                with self.subTest(kind=kind, token=blob != authority.blob):
-                    self.check(certificate(b'x' * 32, blob, sign), True)
-                    self.check(certificate(b'x' * 32, blob, lambda body, sign=sign: sign(body + b'x')), False)
+        for kind in 'ed25519', 'ecdsa':  # of a token: test/ssh/listed_key.cpp has the others
+            with self.subTest(kind):
+                authority = HostKey(self.lab, kind, kind)
+                blob = token_key(authority)
+                self.check(certificate(b'x' * 32, blob, lambda body: token_signature(authority, body)), True)
+                self.check(certificate(b'x' * 32, blob, lambda body: token_signature(authority, body + b'x')), False)
 
 
 if __name__ == '__main__':
