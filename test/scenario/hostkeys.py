@@ -8,14 +8,14 @@ import shutil
 import unittest
 
 from agent import Agent, ours
-from hierarchy import KINDS, HierarchyAgent, base_of, read_public
+from hierarchy import KINDS, HierarchyAgent, base_of, know, login, read_public
 from hostkey import HostKey
 from lab import NOBODY, contents, link_program, read, read_key
-from protocol import REQUEST_IDENTITIES, SIGN_RESPONSE, frame, string, take_string
+from protocol import SIGN_RESPONSE, string
 from softkey import SoftKey
-from sshd import USER, Sshd
+from sshd import Sshd
 from stock import HostKeyStock
-from upstream import FakeAgent, identities
+from upstream import FakeAgent, signs
 
 DROP_IN = 'etc/ssh/sshd_config.d/70-ssh-tpm.conf'
 ALGORITHMS = (('ecdsa', 'ecdsa-sha2-nistp256'), ('rsa', 'rsa-sha2-512'))
@@ -39,6 +39,9 @@ class HostKeys(HostKeyStock):
     def install(self, *options, status=0):
         return self.hostkeys('--install-system-units', '--install-sshd-config', *options, status=status,
                              env={'DESTDIR': self.root})
+
+    def uninstall(self, *options, **more):
+        return self.hostkeys('--uninstall', *options, env={'DESTDIR': self.root}, **more)
 
     def assert_problem(self, result, *words):
         self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
@@ -89,14 +92,9 @@ class Tree(HostKeys):
             self.skipTest('all but the logins, for which this user has no shell')
         user = SoftKey(self.lab, self.lab.path('user'))
         server = Sshd(self.lab, *self.drop_in().splitlines(), authorized=[user.pub], host_keys=[])
-        known = self.lab.write('known_hosts', ''.join(
-            f'[127.0.0.1]:{server.port} {key.line}\n' for key in self.keys.values()))
+        known = know(self.lab, server, *self.keys.values())
         for kind, algorithm in ALGORITHMS:
-            result = self.lab.run(
-                'ssh', '-F', 'none', '-v', '-p', str(server.port), '-i', user.path, '-o', 'IdentityAgent=none', '-o',
-                'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes', '-o', f'UserKnownHostsFile={known}', '-o',
-                'GlobalKnownHostsFile=/dev/null', '-o', f'HostKeyAlgorithms={algorithm}', f'{USER}@127.0.0.1',
-                'echo in')
+            result = login(self.lab, server, user, known, '-v', '-o', f'HostKeyAlgorithms={algorithm}')
             self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
             self.assertIn(self.lab.fingerprint(self.keys[kind]), result.stderr)
 
@@ -106,21 +104,18 @@ class Tree(HostKeys):
         self.assertTrue(os.path.exists(self.lab.path('prefix/etc/ssh/ssh_tpm_host_rsa_key.pub')))
         self.assertFalse(os.path.exists(self.root + '/etc'))
 
-    def test_installing_twice_changes_nothing(self):
-        self.install()
-        times = {path: os.stat(path).st_mtime_ns for path in contents(self.root)}
-        self.assertNotIn('wrote', self.install().stdout)
-        self.assertEqual({path: os.stat(path).st_mtime_ns for path in contents(self.root)}, times)
-
-    def test_a_changed_file_is_kept_unless_forced(self):
+    def test_installing_twice_changes_nothing_and_a_changed_file_is_kept_unless_forced(self):
         self.install()
         mine = contents(self.root)
+        times = {path: os.stat(path).st_mtime_ns for path in mine}
+        self.assertNotIn('wrote', self.install().stdout)
+        self.assertEqual({path: os.stat(path).st_mtime_ns for path in contents(self.root)}, times)
         path = os.path.join(self.root, DROP_IN)
         with open(path, 'a', encoding='ascii') as file:
             file.write('# mine\n')
         changed = contents(self.root)
         self.assert_problem(self.install(status=None), path, '--force')
-        self.assert_problem(self.hostkeys('--uninstall', env={'DESTDIR': self.root}), path, '--force')
+        self.assert_problem(self.uninstall(), path, '--force')
         self.assertEqual(contents(self.root), changed)
         self.install('--force')
         self.assertEqual(contents(self.root), mine)
@@ -128,9 +123,9 @@ class Tree(HostKeys):
     def test_uninstalling_leaves_no_file(self):
         self.install()
         other = self.lab.write('root/etc/ssh/sshd_config', 'Port 22\n')
-        self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0)
+        self.uninstall(status=0)
         self.assertEqual({path for path in contents(self.root) if os.path.isfile(path)}, {self.program, other})
-        self.assertEqual(self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0).stdout, '')
+        self.assertEqual(self.uninstall(status=0).stdout, '')
 
     def test_a_masked_unit_is_somebodys_wish(self):
         self.install()
@@ -147,9 +142,9 @@ class Tree(HostKeys):
                 self.assertEqual(contents(self.root), mine)
         os.unlink(unit)
         os.symlink('/dev/null', unit)
-        self.hostkeys('--uninstall', env={'DESTDIR': self.root}, status=0)
+        self.uninstall(status=0)
         self.assertEqual({path for path in contents(self.root) if not os.path.isdir(path)}, {self.program, unit})
-        self.hostkeys('--uninstall', '--force', env={'DESTDIR': self.root}, status=0)
+        self.uninstall('--force', status=0)
         self.assertFalse(os.path.lexists(unit))
 
     def assert_no_place(self, *words):
@@ -199,7 +194,7 @@ class Tree(HostKeys):
                 os.symlink(target, os.path.join(self.root, link))
                 before = contents(outside), contents(self.root)
                 self.assert_problem(self.install(status=None), 'leads out of', outside)
-                self.assert_problem(self.hostkeys('--uninstall', env={'DESTDIR': self.root}), 'leads out of')
+                self.assert_problem(self.uninstall(), 'leads out of')
                 if link != 'etc/systemd':
                     self.assert_error(self.lab.keygen('-A', '-f', self.root, status=None), 'leads out of', 'hint: ')
                 self.assertEqual((contents(outside), contents(self.root)), before)
@@ -258,18 +253,10 @@ class Check(HostKeys):
     def pretended(self, kind, message_of=lambda data: data, signer=None):
         """An agent with one key, which signs what `message_of` makes of the data, with `signer`'s key."""
         key = HostKey(self.lab, kind=kind)
-
-        def behave(peer):
-            for request in peer.requests():
-                if request[0] == REQUEST_IDENTITIES:
-                    peer.send(frame(identities((key.blob, b'host'))))
-                    continue
-                _, rest = take_string(request[1:])
-                data, _ = take_string(rest)
-                peer.send(frame(bytes([SIGN_RESPONSE]) + string((signer or key).sign(message_of(data), 256))))
-
-        public = self.lab.write(kind + '.pub', f'{key.line}\n', mode=0o600)
-        return FakeAgent(self, behave, name=kind + '-' + str(len(os.listdir(self.lab.folder)))), public
+        agent = FakeAgent(self, signs(lambda data: bytes([SIGN_RESPONSE]) +
+                                      string((signer or key).sign(message_of(data), 256)), key.blob),
+                          name=kind + '-' + str(len(os.listdir(self.lab.folder))))
+        return agent, self.lab.write(kind + '.pub', f'{key.line}\n', mode=0o600)
 
     def test_a_signature_that_is_not_the_keys_is_found(self):
         for kind in 'ecdsa', 'rsa':
@@ -284,18 +271,10 @@ class Check(HostKeys):
 
     def test_an_answer_that_is_no_signature_is_found(self):
         key = SoftKey(self.lab, self.lab.path('host')).key
-
-        def serve(answer):
-            def behave(peer):
-                for request in peer.requests():
-                    listing = request[0] == REQUEST_IDENTITIES
-                    peer.send(frame(identities((key.blob, b'host')) if listing else answer))
-            return behave
-
         public = self.lab.write('alone.pub', key.line + '\n', mode=0o600)
         for number, answer in enumerate((bytes([5]), bytes([SIGN_RESPONSE]), bytes([SIGN_RESPONSE]) + string(b''),
                                          bytes([SIGN_RESPONSE]) + string(os.urandom(80)))):
-            agent = FakeAgent(self, serve(answer), name=f'rude{number}')
+            agent = FakeAgent(self, signs(lambda _, answer=answer: answer, key.blob), name=f'rude{number}')
             self.assert_problem(self.check_keys(agent, public), public)
 
     @ours

@@ -6,7 +6,7 @@ import threading
 
 from agent import Agent
 from lab import Scenario, wait_until
-from protocol import IDENTITIES_ANSWER, REQUEST_IDENTITIES, Connection, frame, string, u32
+from protocol import IDENTITIES_ANSWER, REQUEST_IDENTITIES, Connection, frame, string, take_string, u32
 from softkey import SoftKey
 from swtpm import Swtpm
 
@@ -126,6 +126,17 @@ def always(*replies):
 def lists(*pairs):
     """Behaviour: an agent with these keys."""
     return always(identities(*pairs))
+
+
+def signs(answer, blob):
+    """Behaviour: an agent with this key, whose answer to a request to sign is what `answer` makes of the data."""
+    def behave(peer):
+        for request in peer.requests():
+            if request == LIST:
+                peer.send(frame(identities((blob, b'host'))))
+            else:
+                peer.send(frame(answer(take_string(take_string(request[1:])[1])[0])))
+    return behave
 
 
 class TwoBehind(Scenario):
