@@ -1,5 +1,6 @@
 """What systemd does around a service, as far as a scenario needs it: its socket, its credentials, its ear."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -25,8 +26,17 @@ class Manager:
             pass
         return message
 
+    def take_all(self):
+        """What it has been told up to now, without waiting."""
+        messages = []
+        with contextlib.suppress(BlockingIOError):
+            self.patience(0)
+            while True:
+                messages.append(self.take())
+        return messages
+
     def patience(self, seconds):
-        """How long the two above wait; 0 is not at all, with a BlockingIOError."""
+        """How long `take` waits, from now on."""
         self._socket.settimeout(seconds)
 
     def close(self):
@@ -47,6 +57,11 @@ class Unit:
     def one(self, name):
         (value,) = self.all(name)
         return value
+
+    def environment(self, state):
+        """The variables of Environment=, where `state` is in the place of /var/lib."""
+        words = (word.split('=', 1) for word in self.one('Environment').split())
+        return {name: value.replace('/var/lib', state) for name, value in words}
 
     def command(self, **specifiers):
         """The words of ExecStart; the value of each specifier is given by its letter."""

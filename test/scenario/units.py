@@ -9,12 +9,14 @@ import shutil
 import unittest
 
 from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Lab, Scenario, contents, link_program, mode, needs_root, read
+from manager import Unit
 
 APPLETS = ('keygen', 'agent', 'add', 'hostkeys')
 BUILD = os.environ.get('SSH_TPM_BUILD', '')
 HAS_MESON = shutil.which('meson') is not None and os.access(BUILD, os.W_OK)  # meson writes a log there
 SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 USER_UNITS = ('ssh-tpm-agent.service', 'ssh-tpm-agent.socket')
+GENKEYS, HOST_AGENTS = 'ssh-tpm-genkeys.service', ('ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service')
 
 ODD = ('plain', 'with a space', 'per%cent%d', 'dol$lar ${HOME} $$', 'ümläut', 'quo"te', "apo'strophe", 'back\\slash',
        'tab\there', 'semi;colon', '-dash', '#hash', os.fsdecode(b'not utf-8 \xff'))
@@ -60,15 +62,14 @@ class Units(Scenario):
         for words in ('hostkeys', '--install-system-units', '--force'), ('agent', '--install-system'):
             lab.run(program, *words, env={'DESTDIR': tree}, status=0)
 
-    def own_tree(self):
-        """A copy, for those who change something."""
-        self.root = shutil.copytree(self.written, self.lab.path('root'), symlinks=True)
+    def folder(self, kind):
+        return os.path.join(self.root, 'etc/systemd', kind)
 
     def text(self, kind, name):
         return read(os.path.join(self.folder(kind), name))
 
-    def folder(self, kind):
-        return os.path.join(self.root, 'etc/systemd', kind)
+    def unit(self, kind, name):
+        return Unit(os.path.join(self.folder(kind), name))
 
     def units(self, kind):
         return sorted(os.listdir(self.folder(kind)))
@@ -92,58 +93,46 @@ class Units(Scenario):
 
     def test_a_program_that_is_not_there_is_noticed(self):
         """So that the sentence above can fail."""
-        self.own_tree()
+        self.root = shutil.copytree(self.written, self.lab.path('root'), symlinks=True)
         for kind in ('system', 'user'):
             for name in self.units(kind):
-                path = os.path.join(self.folder(kind), name)
-                self.lab.write(os.path.relpath(path, self.lab.folder),
-                               read(path).replace(self.program, '/no/such/program'))
+                changed = self.text(kind, name).replace(self.program, '/no/such/program')
+                self.lab.write(f'root/etc/systemd/{kind}/{name}', changed)
             self.assertNotEqual(self.verify(kind).returncode, 0)
 
     def test_the_sandboxes_are_tight(self):
-        for kind, name, most in (('system', 'ssh-tpm-hostkeys.service', 1.5),
-                                 ('system', 'ssh-tpm-hostkeys@.service', 1.5),
-                                 ('system', 'ssh-tpm-genkeys.service', 1.5),
-                                 ('user', 'ssh-tpm-agent.service', 2.5)):
+        for kind, name, most in [('user', USER_UNITS[0], 2.5),
+                                 *(('system', name, 1.5) for name in (GENKEYS, *HOST_AGENTS))]:
             printed = self.analyze(kind, 'security', '--offline=true', '--no-pager', './' + name).stdout
             self.assertLessEqual(float(re.search(r'exposure level for \S+: ([0-9.]+)', printed)[1]), most, printed)
-
-    def test_the_agent_of_the_host_keys_is_not_root(self):
-        for name in ('ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'):
-            self.assertRegex(self.text('system', name), r'(?m)^User=ssh-tpm$')
 
     def test_each_user_has_a_state_folder_of_its_own_and_the_program_is_told_of_it(self):
         """systemd gives a folder to User= of the unit that starts, and to nobody when there is none, which is root."""
         owners = {}
-        for unit in ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'):
-            text = self.text('system', unit)
-            (state,) = re.findall('(?m)^StateDirectory=(.*)$', text)
-            (variables,) = re.findall('(?m)^Environment=(.*)$', text)
-            home = dict(word.split('=', 1) for word in variables.split())['XDG_STATE_HOME']
+        for name in (GENKEYS, *HOST_AGENTS):
+            unit = self.unit('system', name)
+            state, home = unit.one('StateDirectory'), unit.environment('/var/lib')['XDG_STATE_HOME']
             self.assertIn(f'/var/lib/{state}', (home, home + '/ssh-tpm'))
-            self.assertRegex(text, '(?m)^StateDirectoryMode=0700$')
-            owners.setdefault(state, set()).add(''.join(re.findall('(?m)^User=(.*)$', text)))
-        self.assertEqual([len(users) for users in owners.values()], [1, 1], owners)
+            self.assertEqual(unit.one('StateDirectoryMode'), '0700')
+            owners.setdefault(state, []).append(unit.all('User'))
+        self.assertEqual(sorted(owners.values()), [[[]], [['ssh-tpm']] * 2])
 
     def test_new_keys_are_read_when_they_are_made_by_hand(self):
-        self.assertRegex(self.text('system', 'ssh-tpm-hostkeys.service'), '(?m)^PartOf=ssh-tpm-genkeys.service$')
+        self.assertIn(GENKEYS, self.unit('system', HOST_AGENTS[0]).all('PartOf'))
 
     def test_a_key_generation_that_fails_is_tried_again_for_a_while(self):
         """A TPM's driver may load late; but each try restarts the agent."""
-        text = self.text('system', 'ssh-tpm-genkeys.service')
-        number = {name: int(re.search(f'(?m)^{name}=([0-9]+)$', text)[1])
-                  for name in ('RestartSec', 'StartLimitIntervalSec', 'StartLimitBurst')}
-        self.assertRegex(text, '(?m)^Restart=on-failure$')
+        unit = self.unit('system', GENKEYS)
+        number = {name: int(unit.one(name)) for name in ('RestartSec', 'StartLimitIntervalSec', 'StartLimitBurst')}
+        self.assertEqual(unit.one('Restart'), 'on-failure')
         self.assertLess((number['RestartSec'] + 10) * number['StartLimitBurst'], number['StartLimitIntervalSec'])
 
     def test_an_agent_that_fails_is_started_anew_without_end(self):
         """A service that is given up takes its socket with it."""
-        agents = [('user', 'ssh-tpm-agent.service'), ('system', 'ssh-tpm-hostkeys.service'),
-                  ('system', 'ssh-tpm-hostkeys@.service')]
-        for kind, name in agents:
-            text = self.text(kind, name)
+        for unit in [self.unit('user', USER_UNITS[0]), *(self.unit('system', name) for name in HOST_AGENTS)]:
             for line in 'Restart=on-failure', 'RestartSec=5', 'StartLimitIntervalSec=0', 'WatchdogSec=60':
-                self.assertRegex(text, f'(?m)^{line}$')
+                name, value = line.split('=')
+                self.assertEqual(unit.one(name), value)
 
     def test_every_option_of_theirs_is_one_of_the_program(self):
         helps = {}
@@ -233,14 +222,12 @@ class UserUnits(Scenario):
                          [f'wrote {folder}/{name}' for name in USER_UNITS])
         self.assert_installed(folder)
 
-    def test_the_folder_of_configuration_may_be_another(self):
+    def test_the_folder_of_configuration_may_be_another_but_not_a_relative_one(self):
+        """Which is passed over, as the XDG Base Directory Specification has it."""
         config = self.own('config')
         self.install(env={'XDG_CONFIG_HOME': config}, status=0)
         self.assert_installed(config + '/systemd/user')
         self.assertEqual(os.listdir(self.home), [])
-
-    def test_a_folder_of_configuration_that_is_relative_is_passed_over(self):
-        """As the XDG Base Directory Specification has it."""
         self.install(env={'XDG_CONFIG_HOME': 'config'}, status=0)
         self.assert_installed(os.path.join(self.home, '.config/systemd/user'))
 
@@ -251,7 +238,6 @@ class UserUnits(Scenario):
         self.assertNotIn('wrote', self.install(status=0).stdout)
         self.assertEqual(contents(self.home), before)
         self.assertEqual({path: os.stat(path).st_mtime_ns for path in before}, times)
-        mine = before  # a changed one is kept unless it is forced
         for name in USER_UNITS:
             path = os.path.join(self.home, '.config/systemd/user', name)
             with open(path, 'a', encoding='ascii') as file:
@@ -260,7 +246,7 @@ class UserUnits(Scenario):
             self.assert_error(self.install(), path, '--force', tool='ssh-tpm-agent')
             self.assertEqual(contents(self.home), changed)
             self.install('--force', status=0)
-            self.assertEqual(contents(self.home), mine)
+            self.assertEqual(contents(self.home), before)
 
     @needs_root
     def test_a_home_that_is_somebody_elses_is_an_error(self):
@@ -281,6 +267,8 @@ class Install(Scenario):
             lab = Lab()
             cls.addClassCleanup(lab.close)
             cls.root, cls.found = cls.install(lab, BUILD)
+            (program,) = [path for path in cls.found if path.endswith('/bin/ssh-tpm')]
+            cls.prefix = program.removesuffix('/bin/ssh-tpm')
 
     @staticmethod
     def install(lab, build):
@@ -302,13 +290,10 @@ class Install(Scenario):
 
     @unittest.skipUnless(HAS_MESON, 'no meson, or a build folder of others')
     def test_everything_is_in_its_place(self):
-        root, found = self.root, self.found
-        (binary,) = [path for path in found if path.endswith('/bin/ssh-tpm')]
-        prefix = binary.removesuffix('/bin/ssh-tpm')
-        if prefix == '/usr':
+        if self.prefix == '/usr':
             self.skipTest('this build is for /usr, as that of the next test')
-        self.assertEqual(found, expected(prefix))
-        self.read_what_is_installed(root, found, prefix)
+        self.assertEqual(self.found, expected(self.prefix))
+        self.read_what_is_installed(self.root, self.found, self.prefix)
 
     @unittest.skipUnless(HAS_MESON, 'no meson, or a build folder of others')
     def test_below_usr_everything_is_where_debian_s_programs_look(self):
@@ -328,16 +313,13 @@ class Install(Scenario):
         loader = '/usr/share/bash-completion/bash_completion'
         if not os.path.exists(loader):
             self.skipTest('no bash-completion')
-        root, found = self.root, self.found
-        (folder,) = {os.path.dirname(path) for path in found if path.endswith('completions/ssh-tpm')}
         for name in ('ssh-tpm', *('ssh-tpm-' + applet for applet in APPLETS)):
             self.lab.run('bash', '--norc', '-c', f'source {loader}; _completion_loader "$1"; complete -p "$1"', 'bash',
-                         name, status=0, env={'XDG_DATA_DIRS': os.path.dirname(os.path.dirname(root + folder))})
+                         name, status=0, env={'XDG_DATA_DIRS': self.root + self.prefix + '/share'})
 
     @unittest.skipUnless(HAS_MESON, 'no meson, or a build folder of others')
     def test_meson_installs_the_program_and_its_links_and_they_run_from_there(self):
-        root, found = self.root, self.found
-        (folder,) = [os.path.dirname(root + path) for path in found if path.endswith('/bin/ssh-tpm')]
+        folder = self.root + self.prefix + '/bin'
         for applet in APPLETS:
             link = os.path.join(folder, 'ssh-tpm-' + applet)
             self.assertTrue(os.path.islink(link), link)
@@ -347,53 +329,29 @@ class Install(Scenario):
         version = self.lab.run(os.path.join(folder, 'ssh-tpm'), '--version', status=0)
         self.assertRegex(version.stdout, r'\d+\.\d+\.\d+')
 
-    def test_the_name_and_the_first_word_choose_the_same_applet(self):
+    def test_the_name_and_the_first_word_choose_the_same_applet_and_its_errors_name_it(self):
         for applet in APPLETS:
-            by_word = self.ssh_tpm(applet, '--help', status=0)
-            by_name = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm-' + applet), '--help', status=0)
-            self.assertEqual((by_word.stdout, by_word.stderr), (by_name.stdout, by_name.stderr))
-            self.assertNotEqual(by_word.stdout, '')
-
-    def test_help_is_there_in_each_spelling(self):
-        for option in ('-h', '--help', '-help'):
-            for applet in ('keygen', 'agent'):
-                self.assertIn('usage', self.ssh_tpm(applet, option, status=0).stdout.lower())
+            for options, status, words in (('--help',), 0, 'usage'), (('--absent',), 2, f'ssh-tpm-{applet}: error: '):
+                by_word = self.ssh_tpm(applet, *options, status=status)
+                by_name = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm-' + applet), *options, status=status)
+                self.assertEqual((by_word.stdout, by_word.stderr), (by_name.stdout, by_name.stderr))
+                self.assertIn(words, (by_word.stdout + by_word.stderr).lower())
 
     def test_alone_and_with_help_it_lists_the_applets(self):
         for arguments in ((), ('help',), ('--help',), ('-h',)):
-            result = self.ssh_tpm(*arguments)
+            result = self.ssh_tpm(*arguments, status=0)
             for applet in APPLETS:
                 self.assertRegex(result.stdout + result.stderr, rf'\b{applet}\b')
-        self.assertEqual(self.ssh_tpm('help').returncode, 0)
 
     def test_version_prints_the_version(self):
         self.assertTrue(re.fullmatch(r'ssh-tpm \d+\.\d+\.\d+\n', self.ssh_tpm('--version', status=0).stdout))
 
-    def test_an_unknown_applet_is_a_usage_error_that_names_the_nearest(self):
-        for word, nearest in (('keygne', 'keygen'), ('agnet', 'agent'), ('ad', 'add'), ('hosts', 'hostkeys')):
-            with self.subTest(word=word):
-                result = self.ssh_tpm(word)
-                self.assertEqual((result.returncode, result.stdout), (2, ''))
-                self.assertIn(word, result.stderr)
-                self.assertRegex(result.stderr, rf'\b{nearest}\b')
-
-    def test_an_unknown_name_is_a_usage_error_too(self):
-        link = self.lab.path('ssh-tpm-kegen')
-        os.symlink(os.path.join(self.lab.bin, 'ssh-tpm'), link)
-        result = self.lab.run(link)
-        self.assertEqual(result.returncode, 2)
-        self.assertIn('keygen', result.stderr)
-
-    def test_control_characters_in_an_unknown_applet_are_not_printed(self):
-        result = self.ssh_tpm('\x1b[2Jkeygen')
-        self.assertEqual(result.returncode, 2)
-        self.assertNotIn('\x1b', result.stderr)
-
-    def test_an_error_names_the_applet_however_it_was_called(self):
-        for argv in ((os.path.join(self.lab.bin, 'ssh-tpm'), 'keygen'),
-                     (os.path.join(self.lab.bin, 'ssh-tpm-keygen'),)):
-            result = self.lab.run(*argv, '-l', '-f', self.lab.path('absent'))
-            self.assertTrue(result.stderr.startswith('ssh-tpm-keygen: error: '), result.stderr)
+    def test_an_unknown_applet_is_a_usage_error_that_names_the_nearest_as_a_word_or_a_name(self):
+        os.symlink(os.path.join(self.lab.bin, 'ssh-tpm'), link := self.lab.path('ssh-tpm-kegen'))
+        for result in self.ssh_tpm('\x1b[2Jkeygne'), self.lab.run(link):
+            self.assertEqual((result.returncode, result.stdout), (2, ''))
+            self.assertRegex(result.stderr, r'\bkeygen\b')
+            self.assertNotIn('\x1b', result.stderr)
 
     def test_standard_descriptors_that_are_closed_do_no_harm(self):
         victim = self.lab.write('victim', 'precious')
