@@ -32,7 +32,8 @@ class Agent:
             self.process.wait_line('Agent pid')
             return
         choice = ('--tcti', tcti) if tcti else ()
-        folder = () if '--no-load' in options else ('--key-dir', key_dir or lab.keys)
+        no_folder = '--no-load' in options or key_dir == ''
+        folder = () if no_folder else ('--key-dir', key_dir or lab.keys)
         self.process = lab.start(program or f'{lab.bin}/ssh-tpm-agent', '-l', self.socket, *folder, *choice,
                                  *options, env=env, **more)
         self.process.wait_line(f'listening on {self.socket}')

@@ -1,12 +1,11 @@
 """Keys that a TPM makes from a hierarchy's seed: their .pub files, an agent that serves them, an sshd."""
 
-import base64
 import os
 import re
 
 from agent import Agent
-from lab import Key, read
-from sshd import USER, Sshd
+from lab import read_key
+from sshd import USER
 
 KINDS = 'ecdsa', 'rsa'
 # What the TPM answers when it is asked for ECDSA 256 and then for RSA 2048 (TPM2_TestParms).
@@ -22,10 +21,7 @@ def base_of(prefix, kind):
 
 def read_public(prefix, kind):
     """The host key of a kind, as far as it is in files."""
-    path = base_of(prefix, kind)
-    line = read(path + '.pub').rstrip('\n')
-    algorithm, blob, *comment = line.split(' ', 2)
-    return Key(path, None, path + '.pub', line, algorithm, base64.b64decode(blob), ''.join(comment))
+    return read_key(base_of(prefix, kind))
 
 
 def without_comment(lines):
@@ -35,12 +31,8 @@ def without_comment(lines):
 class HierarchyAgent(Agent):
     """Given no folder, as a unit starts it."""
 
-    def __init__(self, lab, hierarchy, *options, name='agent', tcti=None, env=None):
-        self.lab, self.socket = lab, lab.path(name + '.sock')
-        choice = ('--tcti', tcti) if tcti else ()
-        self.process = lab.start(f'{lab.bin}/ssh-tpm-agent', '-l', self.socket, '--hierarchy', hierarchy,
-                                 *choice, *options, env=env)
-        self.process.wait_line(f'listening on {self.socket}')
+    def __init__(self, lab, hierarchy, *options, **more):
+        super().__init__(lab, '--hierarchy', hierarchy, *options, key_dir='', **more)
 
 
 def primary_of_tools(tpm, hierarchy, kind):
@@ -50,12 +42,6 @@ def primary_of_tools(tpm, hierarchy, kind):
                         '-a', ATTRIBUTES, '-c', context)
     names = ('x', 'y') if kind == 'ecdsa' else ('rsa',)
     return b''.join(bytes.fromhex(re.search(rf'(?m)^{name}: ([0-9a-f]+)$', printed)[1]) for name in names)
-
-
-def host_sshd(lab, agent, user, *keys):
-    """An sshd whose host keys are public files alone: the agent has the rest."""
-    return Sshd(lab, f'HostKeyAgent {agent.socket}', authorized=[user.pub],
-                host_keys=[key.pub for key in keys])
 
 
 def login_argv(server, user, known, *options, command='echo in'):

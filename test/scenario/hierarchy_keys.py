@@ -132,6 +132,8 @@ class HierarchyKeys(Hierarchies):
     def test_the_endorsement_hierarchys_keys_survive_a_clear(self):
         agent = HierarchyAgent(self.lab, 'endorsement')
         self.assertEqual(without_comment(agent.listed()), without_comment(key.line for key in self.keys('endorsement')))
+        self.assertEqual([line.split(' ', 2)[2] for line in agent.listed()],
+                         [f'endorsement {kind} host key' for kind in KINDS])
         for key in self.keys('endorsement'):
             agent.sign_and_check(key)
         self.tpm.tool('tpm2_clear')
@@ -164,11 +166,6 @@ class HierarchyKeys(Hierarchies):
                 result = self.lab.run(f'{self.lab.bin}/{tool}', *options, '--hierarchy', word)
                 self.assert_error(result, *WORDS, status=2, tool=tool)
         self.assertFalse(os.path.exists(prefix))
-
-    def test_it_goes_with_host_keys_alone(self):
-        for options in ((), ('-l',), ('-p',)):
-            result = self.lab.keygen(*options, '--hierarchy', 'owner', '-f', self.lab.path('x'), status=None)
-            self.assert_error(result, '--hierarchy has no effect', 'it goes with -A', status=2)
 
     def test_a_host_key_with_a_file_is_kept_and_said_so_and_the_other_way_round(self):
         before = contents(self.lab.path('owner'))
@@ -211,40 +208,32 @@ class HierarchyKeysServed(Hierarchies):
         self.assert_error(result, *words, tool='ssh-tpm-agent')
         self.assertFalse(os.path.lexists(socket_path))
 
-    def test_a_password_that_cannot_be_given_is_a_clear_error(self):
+    def test_a_hierarchy_that_cannot_be_used_is_a_clear_error(self):
         self.tpm.tool('tpm2_changeauth', '-c', 'endorsement', 'endorsed')
-        words = 'the endorsement hierarchy has a password', 'hint: '
-        self.assert_error(self.make('endorsement', status=None), *words)
-        self.assert_agent_fails('endorsement', *words)
-        self.assertEqual(os.listdir(self.lab.path('prefix/etc/ssh')), [])
-        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'owned')
-        self.assert_agent_fails('owner', 'the owner hierarchy has a password', '-o')
-        self.tpm.assert_no_handles()
-
-    def test_a_disabled_hierarchy_is_a_clear_error(self):
         self.tpm.tool('tpm2_hierarchycontrol', '-C', 'p', 'phEnable', 'clear')
-        words = 'the platform hierarchy is disabled', 'hint: firmware', 'endorsement or owner'
-        self.assert_error(self.make('platform', status=None), *words)
-        self.assert_agent_fails('platform', *words)
+        for hierarchy, *words in (('endorsement', 'the endorsement hierarchy has a password', 'hint: '),
+                                  ('platform', 'the platform hierarchy is disabled', 'hint: firmware',
+                                   'endorsement or owner')):
+            socket_path = self.lab.path('failed.sock')
+            served = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', socket_path, '--hierarchy', hierarchy)
+            self.assert_error(served, *words, tool='ssh-tpm-agent')
+            self.assertFalse(os.path.lexists(socket_path))
+            self.assert_error(self.make(hierarchy, status=None), *words)
+        self.assertEqual(os.listdir(self.lab.path('prefix/etc/ssh')), [])
         self.tpm.assert_no_handles()
 
     def test_no_slot_is_held_while_idle_and_the_key_comes_back_without_being_made_again(self):
-        keys = self.keys('endorsement')
         agent = HierarchyAgent(self.lab, 'endorsement', tcti=self.probe.tcti)
         self.tpm.assert_no_handles()
         self.assertEqual(self.probe.take().count('TPM2_CreatePrimary'), 2)
-        for key in keys:
+        for key in self.keys('endorsement'):
             agent.sign_and_check(key)
-        self.assertEqual(self.probe.take(), ['TPM2_ContextLoad', 'TPM2_Sign'] * 2)
-        for key in keys:
             agent.sign_and_check(key)
-        self.assertEqual(self.probe.take(), ['TPM2_Sign'] * 2)
-        self.assertEqual(len(self.tpm.handles()), 2)
+        self.assertEqual(self.probe.take(), ['TPM2_ContextLoad', 'TPM2_Sign', 'TPM2_Sign'] * 2)
         wait_until(lambda: not self.tpm.handles(), 'the idle agent to give back its slots')
         self.probe.take()
         agent.listed()
-        self.assertEqual(self.probe.take(), [])
-        agent.sign_and_check(keys[1])
+        agent.sign_and_check(key)
         self.assertEqual(self.probe.take(), ['TPM2_ContextLoad', 'TPM2_Sign'])
         agent.stop()
         self.tpm.assert_no_handles()
