@@ -139,22 +139,38 @@ def signs(answer, blob):
     return behave
 
 
-class TwoBehind(Scenario):
-    """Ours, with a key of the TPM, in front of two of OpenSSH."""
+class WithAKey(Scenario):
+    """A key of the TPM, `own`, for an agent that others stand behind."""
 
     def setUp(self):
         super().setUp()
         self.tpm = Swtpm(self.lab)
         self.own = self.lab.make_key('own')
+
+    def soft(self, name, kind='ed25519', bits=256):
+        return SoftKey(self.lab, os.path.join(self.lab.make_folder('soft'), name), kind, bits, name).key
+
+    def assert_has(self, client, *keys):
+        self.assertEqual([blob for blob, _ in client.list()], [key.blob for key in keys])
+
+    def connect(self, agent, count):
+        clients = [agent.connect() for _ in range(count)]
+        for client in clients:
+            self.addCleanup(client.socket.close)
+        return clients
+
+
+class TwoBehind(WithAKey):
+    """Ours, with a key of the TPM, in front of two of OpenSSH."""
+
+    def setUp(self):
+        super().setUp()
         self.first, self.second = SshAgent(self.lab, 'first'), SshAgent(self.lab, 'second')
 
     def start(self, *options, others=None, **more):
         others = (self.first, self.second) if others is None else others
         self.agent = Agent(self.lab, *[word for other in others for word in ('-A', other.socket)], *options,
                            **more)
-
-    def soft(self, name, kind='ed25519', bits=256):
-        return SoftKey(self.lab, os.path.join(self.lab.make_folder('soft'), name), kind, bits, name).key
 
     def give(self, agent, *keys):
         for key in keys:

@@ -5,14 +5,14 @@ import os
 import unittest
 
 from agent import Agent, Askpass, certify
-from lab import Scenario, read, read_key, wait_until
+from lab import read, read_key, wait_until
 from protocol import (ADD_ID_CONSTRAINED, ADD_IDENTITY, CONFIRM, FAILURE, SIGN_RESPONSE, SUCCESS, add_identity,
                       extension, frame, lifetime, lock, readable, sign_request, string, unlock)
 from resources import cpu, descriptors, descriptors_at_rest
 from softkey import SoftKey
 from sshd import USER, Sshd
-from swtpm import Probe, Swtpm
-from upstream import LIST, FakeAgent, SshAgent, TwoBehind, identities
+from swtpm import Probe
+from upstream import LIST, FakeAgent, SshAgent, TwoBehind, WithAKey, identities
 
 # Speaks for a person to gpg-agent (the Assuan protocol): the same passphrase, whatever it is asked.
 PINENTRY = '''#!/bin/sh
@@ -117,12 +117,6 @@ class Changes(TwoBehind):
         self.assertNotEqual(self.agent.ssh_add('-q', c.path).returncode, 0)
         self.assert_lists(self.own)
 
-    def test_a_lifetime_holds_in_the_other_agent(self):
-        key = self.soft('a')
-        self.start()
-        self.agent.ssh_add('-q', '-t', '1', key.path, status=0)
-        wait_until(lambda: self.agent.listed() == [self.own.line], 'the end of the key')
-
     def test_the_lifetime_of_this_agents_keys_goes_along(self):
         given = []
 
@@ -188,15 +182,13 @@ class Changes(TwoBehind):
         self.agent.sign_and_check(a)
 
 
-class Questions(Scenario):
+class Questions(WithAKey):
     """A key of the other agent that wants to be confirmed."""
 
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.own = self.lab.make_key('own')
         self.asked, self.not_asked = Askpass(self.lab, name='theirs'), Askpass(self.lab, name='ours')
-        self.key = SoftKey(self.lab, self.lab.path('confirmed'), 'ed25519', 256, 'confirmed').key
+        self.key = self.soft('confirmed')
         self.other = SshAgent(self.lab, env=self.asked.env)
         self.agent = Agent(self.lab, '-A', self.other.socket, env=self.not_asked.env)
         self.agent.ssh_add('-q', '-c', self.key.path, status=0)
@@ -216,32 +208,23 @@ class Questions(Scenario):
         self.assertEqual(len(self.asked.questions()), 2)
         self.assertEqual(self.not_asked.questions(), [])
 
-    def test_its_question_holds_up_nobody_here(self):
+    def test_its_question_holds_up_nobody_but_those_who_want_a_signature_there(self):
         """Nor is that agent given up: it does one thing at a time, so it hangs until it has its answer."""
-        fifo = self.asked.answer_later(1)
-        with self.agent.connect() as asking, self.agent.connect() as client:
-            self.ask(asking)
-            for _ in range(3):
-                self.assertEqual([blob for blob, _ in client.list()], [self.own.blob])
-                self.assertIsNotNone(client.sign(self.own.blob, b'data'))
-            self.assertEqual(readable([asking], 0), [])
-            self.answer(fifo)
-            self.assertEqual(asking.read_frame()[0], SIGN_RESPONSE)
-            self.assertEqual([blob for blob, _ in client.list()], [self.own.blob, self.key.blob])
-
-    def test_a_second_signature_waits_for_the_first_ones_answer(self):
         fifo = self.asked.answer_later(1)
         self.lab.write('theirs/answer.2', '\n')
         with self.agent.connect() as asking, self.agent.connect() as next_one, self.agent.connect() as client:
             next_one.list()  # as ssh does first
             self.ask(asking)
-            client.list()  # which cannot have this agent's keys now
+            for _ in range(3):
+                self.assert_has(client, self.own)
+                self.assertIsNotNone(client.sign(self.own.blob, b'data'))
             next_one.send(frame(sign_request(self.key.blob, b'more')))
-            client.list()
+            self.assert_has(client, self.own)
             self.assertEqual(readable([asking, next_one], 0), [])
             self.answer(fifo)
             self.assertEqual(asking.read_frame()[0], SIGN_RESPONSE)
             self.assertEqual(next_one.read_frame()[0], SIGN_RESPONSE)
+            self.assert_has(client, self.own, self.key)
 
     def test_one_that_is_killed_while_it_asks(self):
         fifo = self.asked.answer_later(1)
@@ -254,9 +237,6 @@ class Questions(Scenario):
 
 
 class ComingAndGoing(TwoBehind):
-    def assert_has(self, client, *keys):
-        self.assertEqual([blob for blob, _ in client.list()], [key.blob for key in keys])
-
     def test_one_that_is_not_there_at_the_start_may_come(self):
         a = self.soft('a')
         self.first.kill()
@@ -305,9 +285,7 @@ class ComingAndGoing(TwoBehind):
     def test_each_client_has_a_connection_of_its_own_there_which_ends_with_it(self):
         self.start(others=(self.first,))
         idle = descriptors_at_rest(self.first)
-        clients = [self.agent.connect() for _ in range(5)]
-        for client in clients:
-            self.addCleanup(client.socket.close)
+        clients = self.connect(self.agent, 5)
         for client in clients:
             self.assertIsNotNone(client.sign(self.own.blob, b'data'))
         self.assertEqual(descriptors_at_rest(self.first), idle)  # none before it is needed
@@ -319,13 +297,8 @@ class ComingAndGoing(TwoBehind):
         wait_until(lambda: descriptors_at_rest(self.first) == idle, 'the end of the connections')
 
 
-class Circles(Scenario):
+class Circles(WithAKey):
     """An agent that is behind itself."""
-
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.own = self.lab.make_key('own')
 
     def check(self, *agents):
         agent = agents[0]
@@ -352,13 +325,11 @@ class Circles(Scenario):
                    Agent(self.lab, '-A', self.lab.path('a.sock'), name='b'))
 
 
-class Gpg(Scenario):
+class Gpg(WithAKey):
     """gpg-agent's ssh socket behind ours."""
 
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.own = self.lab.make_key('own')
         self.home = self.lab.make_folder('gnupg')
         self.lab.env['GNUPGHOME'] = self.home
         pinentry = self.lab.write('pinentry', PINENTRY.format(folder=self.lab.folder), mode=0o755)
@@ -368,11 +339,8 @@ class Gpg(Scenario):
         self.socket = self.lab.run('gpgconf', '--list-dirs', 'agent-ssh-socket', status=0).stdout.strip()
         self.addCleanup(self.lab.run, 'gpgconf', '--remove-socketdir')
         self.addCleanup(self.lab.run, 'gpgconf', '--kill', 'gpg-agent')  # it has forked
-        self.start_gpg_agent()
-        self.agent = Agent(self.lab, '-A', self.socket)
-
-    def start_gpg_agent(self):
         self.lab.start('gpg-agent', '--no-detach', '--daemon').wait_line(' started')
+        self.agent = Agent(self.lab, '-A', self.socket)
 
     def make_openpgp_key(self, algorithm):
         """A key of OpenPGP that may be used for logins, without a passphrase."""
@@ -389,8 +357,7 @@ class Gpg(Scenario):
 
     def check_signs(self, line):
         self.lab.write('listed.pub', line + '\n')
-        key = read_key(self.lab.path('listed'))
-        self.agent.sign_and_check(key)
+        self.agent.sign_and_check(key := read_key(self.lab.path('listed')))
         return key
 
     def test_keys_of_openpgp_are_listed_and_sign(self):
@@ -407,7 +374,7 @@ class Gpg(Scenario):
         server.accepted(key)
 
     def test_a_key_that_was_added_through_ours_is_kept_there_and_asked_for_there(self):
-        key = SoftKey(self.lab, self.lab.path('soft'), 'ed25519', 256, 'a soft key').key
+        key = self.soft('soft')
         self.agent.ssh_add('-q', key.path, status=0)
         self.assertEqual(self.agent.listed(), [self.own.line, key.line])
         os.unlink(self.lab.path('asked'))  # a new passphrase
@@ -415,16 +382,6 @@ class Gpg(Scenario):
         self.lab.run('gpg-connect-agent', 'reloadagent', '/bye', status=0)
         self.check_signs(key.line)
         self.assertIn('GETPIN', read(self.lab.path('asked')))
-
-    def test_our_key_signs_without_gpg_agent(self):
-        self.agent.sign_and_check(self.own)
-        self.lab.run('gpgconf', '--kill', 'gpg-agent', status=0)
-        wait_until(lambda: not os.path.exists(self.socket), 'the end of gpg-agent')
-        self.assertEqual(self.agent.listed(), [self.own.line])
-        self.agent.sign_and_check(self.own)
-        self.start_gpg_agent()
-        made = self.make_openpgp_key('ed25519')
-        self.assertEqual([line.split()[:2] for line in self.agent.listed()][1:], [made])
 
 
 if __name__ == '__main__':

@@ -9,13 +9,12 @@ import unittest
 
 from agent import Agent
 from hostkey import HostKey
-from lab import ALL, Scenario, slow, wait_until
+from lab import ALL, slow, wait_until
 from protocol import (FAILURE, IDENTITIES_ANSWER, REMOVE_ALL, REMOVE_ALL_RSA, SIGN_RESPONSE, SUCCESS, extension,
                       frame, lock, readable, remove_identity, session_bind, sign_request, string, u32, unlock)
 from resources import descriptors, is_sanitized, rss
 from softkey import SoftKey
-from swtpm import Swtpm
-from upstream import LIST, FakeAgent, SshAgent, always, identities, lists
+from upstream import LIST, FakeAgent, SshAgent, WithAKey, always, identities, lists
 
 SANITIZED = is_sanitized(os.environ['SSH_TPM_BUILD'])
 MIB = 1024  # in KiB
@@ -110,14 +109,12 @@ CLOSES = {
 BEHAVIOURS = {**HANGS, **RUBBISH, **CLOSES}
 
 
-class Sick(Scenario):
-    """A key of the TPM, and behind our agent a fake one, `well`, with a key."""
+class Sick(WithAKey):
+    """Behind our agent stands a fake one, `well`, with a key; `shown` is what a client is shown of both."""
 
     def setUp(self):
         super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.key = self.lab.make_key('own')
-        self.own, self.of_well = (self.key.blob, 'own'), (WELL, 'of the well one')
+        self.shown = [(self.own.blob, 'own'), (WELL, 'of the well one')]
         self.well = FakeAgent(self, lists((WELL, b'of the well one')), name='well')
         self.agents = 0
 
@@ -130,12 +127,6 @@ class Sick(Scenario):
     def sick(self, behaviour, **more):
         self.agents += 1
         return FakeAgent(self, behaviour, f'sick{self.agents}', **more)
-
-    def connect(self, agent, count):
-        clients = [agent.connect() for _ in range(count)]
-        for client in clients:
-            self.addCleanup(client.socket.close)
-        return clients
 
     def counts(self, clients):
         """How many keys each is shown, when all ask at once."""
@@ -163,10 +154,10 @@ class Hostile(Sick):
         """The list, while another client signs. It comes before the end of one whose frame is not whole in time."""
         with agent.connect() as client, agent.connect() as other, agent.connect() as ending:
             ending.send(frame(LIST)[:3])
-            self.assertIsNotNone(other.sign(self.key.blob, b'warms the key'))
+            self.assertIsNotNone(other.sign(self.own.blob, b'warms the key'))
             begun = time.monotonic()
             client.send(frame(LIST))
-            self.assertIsNotNone(other.sign(self.key.blob, b'data'))
+            self.assertIsNotNone(other.sign(self.own.blob, b'data'))
             early = readable([client], 0)
             if hangs and time.monotonic() - begun < 0.9:  # its second is for this client alone to wait for
                 self.assertEqual(early, [])
@@ -182,7 +173,7 @@ class Hostile(Sick):
                 self.assertEqual(client.list(), expected)
                 with agent.connect() as another:
                     self.assertEqual(another.list(), expected)
-                self.assertIsNotNone(client.sign(self.key.blob, b'data'))
+                self.assertIsNotNone(client.sign(self.own.blob, b'data'))
         return 2 * rounds
 
     def watch(self, agent, expected, hangs=False):
@@ -198,7 +189,7 @@ class Hostile(Sick):
 
     def check(self, sick, hangs=False, closes=False):
         agent = self.agent_before(sick)
-        count = self.watch(agent, [self.own, self.of_well], hangs)
+        count = self.watch(agent, self.shown, hangs)
         # At the start, then after a rest of one second, of two, of four, …; each tried once, or found broken first.
         # One that closes is as good as absent: it costs nobody time, so every client asks it anew.
         self.assertLessEqual(sick.connections, count + 1 if closes else count // 2)
@@ -231,7 +222,7 @@ class Hostile(Sick):
     def test_all_of_them_at_once(self):
         sick = [self.sick(behaviour) for behaviour in BEHAVIOURS.values()]
         agent = self.agent_before(*sick)
-        self.watch(agent, [self.own, self.of_well], hangs=True)
+        self.watch(agent, self.shown, hangs=True)
         self.assert_logged_once(agent, *sick)
 
     @slow
@@ -245,7 +236,7 @@ class Hostile(Sick):
                 self.first_list(agent, False)
                 times, end = [], time.monotonic() + 5
                 while (begun := time.monotonic()) < end:
-                    self.lists(agent, [self.own, self.of_well], 1)
+                    self.lists(agent, self.shown, 1)
                     times.append(time.monotonic() - begun)
                 # On a busy machine any answer may be late, and the made-up agents share one interpreter.
                 late = [duration for duration in times if duration >= prompt]
@@ -266,43 +257,38 @@ class Hostile(Sick):
                 self.assertLessEqual(len(client.read_frame()), 262144)
                 listed = client.list()
                 there = [(blob, comment.decode()) for blob, comment in pairs]
-                self.assertEqual(listed[:1 + shown], [self.own, *there[:shown]])
+                self.assertEqual(listed[:1 + shown], [self.shown[0], *there[:shown]])
                 self.assertEqual(len(agent.listed()), len(listed))  # ssh-add takes it
 
     def test_one_whose_comments_and_types_move_the_cursor(self):
         bad = self.sick(lists((BLOB, ESCAPES.encode() + b'\xff\xc3'), (string(b'\x1b[2J'), b'plain'),
-                              (self.key.blob, b'not our comment')))
+                              (self.own.blob, b'not our comment')))
         agent = self.agent_before(bad)
         with agent.connect() as client:
             listed = client.list()
-            self.assertEqual(listed[:2], [self.own, (BLOB, 'a?[2Jb?c?d?e?f?g?h???')])
-            self.assertIn(self.of_well, listed)
+            self.assertEqual(listed[:2], [self.shown[0], (BLOB, 'a?[2Jb?c?d?e?f?g?h???')])
+            self.assertIn(self.shown[1], listed)
         for option in '-l', '-L':
             result = agent.ssh_add(option, status=0)
             printed = result.stdout + result.stderr
             self.assertTrue(printed.replace('\n', '').isprintable(), repr(printed))
             self.assertEqual(result.stdout.count('\n'), 3, printed)
 
-    def check_recovery(self, behaviour):
-        sick = self.sick(behaviour)
-        agent = self.agent_before(sick)
-        with agent.connect() as client:
-            self.assertEqual(client.list(), [self.own, self.of_well])
-            sick.behaviour = always(GOOD)
-            wait_until(lambda: len(client.list()) == 3, 'the key of the one that is well again')
-            # An old connection that is good says nothing of new ones: a probe of one does.
-            wait_until(lambda: client.list() and ' answers' in agent.log(), 'the end of its rest')
-        self.assertEqual(len(self.lines_about(agent, sick)), 2)
-
-    def test_one_that_hung_and_is_well_again(self):
-        self.check_recovery(hang)
-
-    def test_one_that_talked_rubbish_and_is_well_again(self):
+    def test_one_that_hung_or_talked_rubbish_and_is_well_again(self):
         def one_bad_answer(peer):
             peer.read_frame()
             peer.send(frame(bytes([SUCCESS])))
             always(GOOD)(peer)
-        self.check_recovery(one_bad_answer)
+        for behaviour in hang, one_bad_answer:
+            sick = self.sick(behaviour)
+            agent = self.agent_before(sick)
+            with self.subTest(behaviour.__name__), agent.connect() as client:
+                self.assertEqual(client.list(), self.shown)
+                sick.behaviour = always(GOOD)
+                wait_until(lambda: len(client.list()) == 3, 'the key of the one that is well again')
+                # An old connection that is good says nothing of new ones: a probe of one does.
+                wait_until(lambda: client.list() and ' answers' in agent.log(), 'the end of its rest')
+                self.assertEqual(len(self.lines_about(agent, sick)), 2)
 
     def test_many_that_wait_for_the_same_bad_second_make_it_rest_once(self):
         sick = self.sick(hang)
@@ -317,8 +303,8 @@ class Hostile(Sick):
         with agent.connect() as waiting, agent.connect() as other:
             waiting.list()
             waiting.send(frame(sign_request(BLOB, b'data')))
-            self.watch(agent, [self.own, (BLOB, 'of the sick one'), self.of_well])
-            self.assertEqual(other.request(remove_identity(self.key.blob))[0], SUCCESS)
+            self.watch(agent, [self.shown[0], (BLOB, 'of the sick one'), self.shown[1]])
+            self.assertEqual(other.request(remove_identity(self.own.blob))[0], SUCCESS)
             agent.ssh_add('-q', SoftKey(self.lab, self.lab.path('ecdsa')).path, status=0)
             self.assertEqual(readable([waiting], 0), [])
             for request, shown in (lock(b'a word'), 0), (unlock(b'a word'), 3):
@@ -338,7 +324,7 @@ class Hostile(Sick):
         agent = self.agent_before(self.sick(behave))
         with agent.connect() as client:
             for _ in range(3):
-                self.assertEqual(client.list(), [self.own, (BLOB, 'of the sick one'), self.of_well])
+                self.assertEqual(client.list(), [self.shown[0], (BLOB, 'of the sick one'), self.shown[1]])
                 answered.set()
                 sent.wait(60)
                 answered.clear()
@@ -383,8 +369,7 @@ class Busy(Sick):
 
     def setUp(self):
         super().setUp()
-        self.soft = SoftKey(self.lab, self.lab.path('soft'), 'ed25519', 256, 'soft').key
-        self.other = None
+        self.given = self.soft('given')
 
     def agent_before(self, *others):
         return Agent(self.lab, *[word for other in others for word in ('-A', other.socket)])
@@ -392,7 +377,7 @@ class Busy(Sick):
     def before_ssh_agent(self, *limits, behind=()):
         """Our agent before one of OpenSSH, with a key, which is `self.other`."""
         self.other = SshAgent(self.lab, limits=limits)
-        self.other.ssh_add('-q', self.soft.path, status=0)
+        self.other.ssh_add('-q', self.given.path, status=0)
         return self.agent_before(*behind, self.other)
 
     def test_one_whose_queue_of_connections_is_full_for_a_moment(self):
@@ -415,7 +400,7 @@ class Busy(Sick):
         self.lab.limit('upstream_rest', 0.5, 60)  # once it has rested for a second
         hung = self.sick(hang)
         agent = self.before_ssh_agent(behind=[hung])
-        another = SoftKey(self.lab, self.lab.path('another'), 'ed25519', 256, 'another').key
+        another = self.soft('another')
         agent.ssh_add('-q', another.path, status=0)
         self.assertEqual(len(agent.listed()), 3)
         with agent.connect() as client:
@@ -436,23 +421,15 @@ class Busy(Sick):
             return hung.connections > before
         wait_until(asked_anew, 'the end of its rest')
 
-    def served_at_its_limit(self):
-        """Clients for all of whom it has no descriptors."""
-        agent = self.before_ssh_agent('prlimit', '--nofile=40:40')
+    def test_one_at_its_limit_serves_those_that_it_has_until_what_nobody_uses_is_closed(self):
+        self.lab.limit('upstream_idle', 3, 30)
+        agent = self.before_ssh_agent('prlimit', '--nofile=40:40')  # too few descriptors for all clients
         clients = self.connect(agent, 45)
         shown = [len(client.list()) for client in clients]
         self.assertGreaterEqual(shown.count(2), 10)
         self.assertIn(1, shown)  # it takes no more
         for client in [client for client, count in zip(clients, shown) if count == 2][:10]:
             self.assertEqual(len(client.list()), 2)
-        return clients
-
-    def test_one_at_its_limit_serves_those_that_it_has(self):
-        self.served_at_its_limit()
-
-    def test_what_nobody_uses_is_closed_for_others(self):
-        self.lab.limit('upstream_idle', 3, 30)
-        clients = self.served_at_its_limit()
         wait_until(lambda: len(clients[-1].list()) == 2, 'a place there', 100)
 
     def test_remove_all_reaches_one_that_rests(self):
@@ -468,7 +445,7 @@ class Busy(Sick):
         with self.other.stopped():
             with agent.connect() as client, agent.connect() as witness:
                 client.send(frame(bytes([REMOVE_ALL])))
-                wait_until(lambda: witness.request(sign_request(self.key.blob, b'x')) == b'\x05', 'own keys')
+                wait_until(lambda: witness.request(sign_request(self.own.blob, b'x')) == b'\x05', 'own keys')
         wait_until(lambda: not self.other.listed(), 'its keys to go')
 
 
