@@ -2,13 +2,11 @@
 
 #include "ssh/authorized_key.hpp"
 
-#include "base/error.hpp"
 #include "base/printable.hpp"
 #include "fuzz/target.hpp"
 #include "ssh/randomart.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 using namespace sshtpm;
 
@@ -18,27 +16,18 @@ void describe_and_draw(const ssh::AuthorizedKey& key) {
     const auto description = ssh::describe(key.blob);
     for (const auto hash : {ssh::FingerprintHash::sha256, ssh::FingerprintHash::md5}) {
         const auto picture = ssh::randomart(description, hash);
-        if (picture.size() != 11 * 20 - 1 || std::ranges::count(picture, '\n') != 10)
-            std::abort();
-        if (!is_printable(ssh::fingerprint_line(key.blob, key.comment, hash)))
-            std::abort();
+        require(picture.size() == 11 * 20 - 1 && std::ranges::count(picture, '\n') == 10);
+        require(is_printable(ssh::fingerprint_line(key.blob, key.comment, hash)));
     }
 }
 
 } // namespace
 
 FUZZ_TARGET(authorized_key) {
-    std::optional<ssh::AuthorizedKey> key;
-    try {
-        key = ssh::AuthorizedKey::parse(text_of({data, size}));
-    } catch (const Error&) {
+    const auto key = taken(ssh::AuthorizedKey::parse, text_of({data, size}));
+    if (!key)
         return;
-    }
     const auto again = ssh::AuthorizedKey::parse(key->line()); // may not throw
-    if (again.type != key->type || again.blob != key->blob || again.comment != key->comment)
-        std::abort();
-    try {
-        describe_and_draw(*key);
-    } catch (const Error&) {
-    }
+    require(again.type == key->type && again.blob == key->blob && again.comment == key->comment);
+    attempt([&] { describe_and_draw(*key); });
 }

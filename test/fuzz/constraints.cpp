@@ -2,12 +2,9 @@
 
 #include "protocol/constraints.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
-
-#include <cstdlib>
 
 namespace {
 
@@ -21,14 +18,10 @@ protocol::Constraints read_whole(ByteView bytes) {
 } // namespace
 
 FUZZ_TARGET(constraints) {
-    protocol::Constraints constraints;
-    try {
-        constraints = read_whole({data, size});
-    } catch (const Error&) {
+    const auto constraints = taken(read_whole, ByteView(data, size));
+    if (!constraints)
         return;
-    }
     wire::Writer writer;
-    protocol::write_constraints(writer, constraints);
-    if (writer.bytes().size() != size || read_whole(writer.bytes()) != constraints)
-        std::abort();
+    protocol::write_constraints(writer, *constraints);
+    require(writer.bytes().size() == size && read_whole(writer.bytes()) == *constraints);
 }

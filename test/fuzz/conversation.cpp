@@ -3,13 +3,11 @@
 
 #include "agent/dispatcher.hpp"
 #include "agent/identities.hpp"
-#include "base/error.hpp"
 #include "base/log.hpp"
 #include "fuzz/target.hpp"
 #include "protocol/frame.hpp"
 #include "wire/reader.hpp"
 
-#include <cstdlib>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -68,11 +66,9 @@ void add_keys(agent::State& state) {
 
 /// One whole frame.
 void require_reply(const agent::Reply& reply) {
-    if (!reply)
-        std::abort();
+    require(reply != nullptr);
     wire::Reader frame(*reply);
-    if (frame.string().empty() || !frame.empty())
-        std::abort();
+    require(!frame.string().empty() && frame.empty());
 }
 
 /// A wrong password makes its client wait for a tenth of a second and more.

@@ -3,11 +3,9 @@
 
 #include "protocol/frame.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 FUZZ_TARGET(frame) {
     using namespace sshtpm;
@@ -19,7 +17,7 @@ FUZZ_TARGET(frame) {
     protocol::FrameBuffer frames;
     Bytes again; // what came out, framed anew, must be the start of what went in
     const auto whole = stream;
-    try {
+    attempt([&] {
         while (!stream.empty()) {
             const auto room = frames.writable();
             const auto count = std::min({room.size(), stream.size(), piece});
@@ -29,8 +27,6 @@ FUZZ_TARGET(frame) {
             while (const auto message = frames.next())
                 append(again, protocol::framed(*message));
         }
-    } catch (const Error&) {
-    }
-    if (again.size() > whole.size() || !equal(again, whole.first(again.size())))
-        std::abort();
+    });
+    require(again.size() <= whole.size() && equal(again, whole.first(again.size())));
 }

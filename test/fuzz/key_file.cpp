@@ -3,7 +3,6 @@
 
 #include "keyfile/key_file.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/usable.hpp"
@@ -26,10 +25,7 @@ bool same_but_description(const KeyFile& a, const KeyFile& b) {
 }
 
 void check_key_file(const KeyFile& key) {
-    try {
-        keyfile::require_signing_key(key);
-    } catch (const Error&) {
-    }
+    attempt([&] { keyfile::require_signing_key(key); });
     // Neither of these may throw: what was read can be written, what was written can be read.
     const auto from_der = keyfile::parse_der(keyfile::to_der(key));
     require(same_but_description(from_der, key) && from_der.description.empty());
@@ -43,12 +39,7 @@ FUZZ_TARGET(key_file) {
     if (size > keyfile::max_file_size / 2) // the PEM of a greater DER would be too large to read
         return;
     const ByteView input(data, size);
-    KeyFile key;
-    try {
-        const bool der = size > 0 && data[0] == 0x30; // SEQUENCE; no seed in PEM begins with '0'
-        key = der ? keyfile::parse_der(input) : keyfile::parse_pem(text_of(input));
-    } catch (const Error&) {
-        return;
-    }
-    check_key_file(key);
+    const bool der = size > 0 && data[0] == 0x30; // SEQUENCE; no seed in PEM begins with '0'
+    if (const auto key = der ? taken(keyfile::parse_der, input) : taken(keyfile::parse_pem, text_of(input)))
+        check_key_file(*key);
 }

@@ -3,7 +3,6 @@
 
 #include "ssh/key_pair.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "wire/reader.hpp"
 

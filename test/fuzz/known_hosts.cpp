@@ -4,7 +4,6 @@
 
 #include "ssh/known_hosts.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "ssh/fingerprint.hpp"
 #include "ssh/pattern.hpp"

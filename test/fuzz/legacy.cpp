@@ -3,7 +3,6 @@
 
 #include "keyfile/legacy.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/pem.hpp"
@@ -39,17 +38,11 @@ FUZZ_TARGET(legacy) {
     if (size > keyfile::max_file_size / 2) // the PEM of a greater content would be too large to read
         return;
     const auto text = text_for({data, size});
-    KeyFile key;
-    try {
-        key = keyfile::parse_key_file(text);
-    } catch (const Error&) {
+    const auto key = taken(keyfile::parse_key_file, text);
+    if (!key)
         return;
-    }
-    require((key.legacy != keyfile::Legacy::none) == keyfile::is_legacy(text));
-    try {
-        keyfile::require_signing_key(key);
-    } catch (const Error&) {
-    }
+    require((key->legacy != keyfile::Legacy::none) == keyfile::is_legacy(text));
+    attempt([&] { keyfile::require_signing_key(*key); });
     // This may not throw: what was read can be written, what was written can be read.
-    require(same_key(keyfile::parse_key_file(keyfile::to_key_file(key)), key));
+    require(same_key(keyfile::parse_key_file(keyfile::to_key_file(*key)), *key));
 }

@@ -1,11 +1,8 @@
 // Bodies of session-bind, one after the other on one connection.
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "protocol/bound_sessions.hpp"
 #include "wire/reader.hpp"
-
-#include <cstdlib>
 
 FUZZ_TARGET(session_bind) {
     using namespace sshtpm;
@@ -17,13 +14,11 @@ FUZZ_TARGET(session_bind) {
             const auto before = bound.sessions().size();
             const bool was_failed = bound.failed();
             const bool accepted = bound.bind(request);
-            if (accepted ? bound.failed() != was_failed
-                         : !bound.failed() || bound.sessions().size() != before)
-                std::abort();
+            require(accepted ? bound.failed() == was_failed
+                             : bound.failed() && bound.sessions().size() == before);
         }
     } catch (const Error&) {
         bound.note_failure();
     }
-    if (bound.sessions().size() > protocol::max_bound_sessions)
-        std::abort();
+    require(bound.sessions().size() <= protocol::max_bound_sessions);
 }

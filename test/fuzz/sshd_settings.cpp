@@ -3,7 +3,6 @@
 #include "ssh/sshd_settings.hpp"
 
 #include "base/bytes.hpp"
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 
 #include <algorithm>

@@ -1,10 +1,14 @@
 #pragma once
 // One program has all fuzz targets; a target is a function with a name, which registers itself.
 
+#include "base/error.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string_view>
 
 namespace fuzz {
@@ -22,9 +26,30 @@ inline void require(bool holds) {
         std::abort();
 }
 
+/// What a parser makes of its input, or nothing where it throws an Error.
+template <class Parser, class... Input>
+std::optional<std::invoke_result_t<Parser&, Input&...>> taken(Parser&& parser, Input&&... input) {
+    try {
+        return std::invoke(parser, input...);
+    } catch (const sshtpm::Error&) {
+        return std::nullopt;
+    }
+}
+
+/// Does something that may throw an Error.
+template <class Action>
+void attempt(Action&& action) {
+    try {
+        action();
+    } catch (const sshtpm::Error&) { // as good an end as any
+    }
+}
+
 } // namespace fuzz
 
+using fuzz::attempt;
 using fuzz::require;
+using fuzz::taken;
 
 /// FUZZ_TARGET(name) { … uses data and size … }
 #define FUZZ_TARGET(name)                                                                                    \

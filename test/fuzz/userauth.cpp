@@ -3,12 +3,9 @@
 
 #include "protocol/userauth.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "protocol/permission.hpp"
 #include "wire/reader.hpp"
-
-#include <cstdlib>
 
 namespace {
 
@@ -33,19 +30,14 @@ void sign(wire::Reader reader) {
     const auto parsed = protocol::parse_userauth(data);
     if (!protocol::may_sign(constraints, bound, key, data))
         return;
-    if (bound.failed() || bound.sessions().size() != 1 || !protocol::may_see(constraints, bound))
-        std::abort();
+    require(!bound.failed() && bound.sessions().size() == 1 && protocol::may_see(constraints, bound));
     const auto& session = bound.sessions().front();
-    if (!parsed || session.is_forwarding || parsed->session_id != session.session_id ||
-        !equal(parsed->key_blob, key) || !parsed->user.starts_with('r') || !parsed->user.ends_with('t'))
-        std::abort();
+    require(parsed && !session.is_forwarding && parsed->session_id == session.session_id &&
+            equal(parsed->key_blob, key) && parsed->user.starts_with('r') && parsed->user.ends_with('t'));
 }
 
 } // namespace
 
 FUZZ_TARGET(userauth) {
-    try {
-        sign(wire::Reader({data, size}));
-    } catch (const Error&) {
-    }
+    attempt([&] { sign(wire::Reader({data, size})); });
 }

@@ -3,11 +3,8 @@
 
 #include "ssh/verify.hpp"
 
-#include "base/error.hpp"
 #include "fuzz/target.hpp"
 #include "wire/reader.hpp"
-
-#include <cstdlib>
 
 using namespace sshtpm;
 
@@ -25,6 +22,5 @@ FUZZ_TARGET(verify) {
         return;
     auto changed = copy_of(signature);
     changed.back() ^= 1U;
-    if (ssh::verify_signature(key, changed, message))
-        std::abort();
+    require(!ssh::verify_signature(key, changed, message));
 }
