@@ -194,7 +194,7 @@ class Destinations(Basics):
         self.assert_login('b', agent=there)
 
     def test_a_host_is_known_by_the_authority_that_certified_it(self):
-        self.start('a', 'b', 'c', certified=('a', 'b'))
+        self.start('a', 'b', 'c', certified={'a': 'a', 'b': 'b'})
         self.give('a')
         self.assert_login('a')
         self.assert_refused('b')  # certified by the same authority, but as b

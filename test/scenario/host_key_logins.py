@@ -6,7 +6,7 @@ import unittest
 
 from agent import Agent, ours
 from giving import SshAdd, SshTpmAdd, start_agent
-from hierarchy import HierarchyAgent, login, login_argv, read_public
+from hierarchy import KINDS, HierarchyAgent, login, login_argv, read_public
 from lab import Scenario, read, slow
 from softkey import SoftKey
 from sshd import Sshd
@@ -23,9 +23,7 @@ class HostKeys:
     """`agent` has `keys`, by their kind; sshd has public files alone."""
 
     def serve(self, *options):
-        user_path = self.lab.path('user')
-        if not os.path.exists(user_path):
-            self.user = SoftKey(self.lab, user_path)
+        self.user = SoftKey(self.lab, self.lab.path('user'))
         self.server = Sshd(self.lab, f'HostKeyAgent {self.agent.socket}', *options, authorized=[self.user.pub],
                            host_keys=[key.pub for key in self.keys.values()])
 
@@ -47,10 +45,9 @@ class HostKeys:
         self.assertIn(f'kex: host key algorithm: {algorithm}', result.stderr)
         return result.stderr
 
-    def assert_refused(self, algorithm, why=''):
+    def assert_refused(self, algorithm):
         result = self.login(algorithm)
         self.assertEqual((result.returncode, result.stdout), (255, ''))
-        self.assertIn(why, result.stderr)
 
     def algorithms(self):
         return [algorithm for kind in self.keys for algorithm in ALGORITHMS[kind]]
@@ -79,13 +76,18 @@ class HostKeys:
 class Made(HostKeys):
     """`keygen -A` has made the keys."""
 
-    def setUp(self):
-        super().setUp()
+    def make(self, *options):
         self.tpm = Swtpm(self.lab)
         self.root = self.lab.path('root')
-        self.make_keys()
-        self.keys = {kind: read_public(self.root, kind) for kind in ('ecdsa', 'rsa')}
+        self.lab.keygen('-q', '-A', '-f', self.root, *options)
+        self.keys = {kind: read_public(self.root, kind) for kind in KINDS}
         self.agent = self.start_agent()
+
+
+class MadeToLast(Made):
+    def setUp(self):
+        super().setUp()
+        self.make(*self.OPTIONS)
 
     def test_a_login_with_each_algorithm_after_restarts_and_resets(self):
         self.serve()
@@ -99,20 +101,12 @@ class Made(HostKeys):
 
     def test_a_certificate_of_each_key_is_believed_by_who_knows_the_authority_alone(self):
         authority = SoftKey(self.lab, self.lab.path('authority'))
-        for name in ('127.0.0.1', 'elsewhere'):
-            for key in self.keys.values():
-                self.lab.ssh_keygen('-q', '-h', '-s', authority.path, '-I', 'a host', '-n', name, key.pub)
-            self.serve(*(f'HostCertificate {key.path}-cert.pub' for key in self.keys.values()))
-            self.know('@cert-authority * ' + read(authority.pub))
-            for plain in self.algorithms():
-                with self.subTest(name=name, algorithm=plain):
-                    algorithm = plain + '-cert-v01@openssh.com'
-                    if name == 'elsewhere':
-                        self.assert_refused(algorithm, 'Host key verification failed')
-                        continue
-                    said = self.assert_login(algorithm)
-                    self.assertIn('Server host certificate', said)
-                    self.assertIn('is known and matches the', said)
+        for key in self.keys.values():
+            self.lab.ssh_keygen('-q', '-h', '-s', authority.path, '-I', 'a host', '-n', '127.0.0.1', key.pub)
+        self.serve(*(f'HostCertificate {key.path}-cert.pub' for key in self.keys.values()))
+        self.know('@cert-authority * ' + read(authority.pub))
+        for algorithm in self.algorithms():
+            self.assertIn('Server host certificate', self.assert_login(algorithm + '-cert-v01@openssh.com'))
 
     def test_a_client_that_knows_one_key_learns_the_other(self):
         self.serve()
@@ -121,9 +115,8 @@ class Made(HostKeys):
                 self.assert_learns(kind)
 
 
-class OfFiles(Made, Scenario):
-    def make_keys(self):
-        self.lab.keygen('-q', '-A', '-f', self.root)
+class OfFiles(MadeToLast, Scenario):
+    OPTIONS = ()
 
     def start_agent(self):
         return Agent(self.lab, '--no-seal', '--no-cache', key_dir=os.path.join(self.root, 'etc/ssh'))
@@ -142,21 +135,17 @@ class OfFiles(Made, Scenario):
         self.tpm.assert_no_handles()
 
 
-class OfTheEndorsementHierarchy(Made, Scenario):
-    def make_keys(self):
-        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement')
+class OfTheEndorsementHierarchy(MadeToLast, Scenario):
+    OPTIONS = '--hierarchy', 'endorsement'
 
     def start_agent(self):
         return HierarchyAgent(self.lab, 'endorsement', '--no-load', '--no-seal', '--no-cache')
 
 
-class OfOtherHierarchies(HostKeys, Scenario):
+class OfOtherHierarchies(Made, Scenario):
     def host(self, hierarchy):
-        self.tpm = Swtpm(self.lab)
-        self.lab.keygen('-q', '-A', '-f', self.lab.path('root'), '--hierarchy', hierarchy)
-        self.keys = {kind: read_public(self.lab.path('root'), kind) for kind in ('ecdsa', 'rsa')}
         self.start_agent = lambda: HierarchyAgent(self.lab, hierarchy)
-        self.agent = self.start_agent()
+        self.make('--hierarchy', hierarchy)
         self.serve()
         self.know_keys()
 
@@ -195,11 +184,6 @@ class Added(HostKeys):
         self.give(*BITS)
         self.assert_logins()
         self.assert_learns('ecdsa')
-
-    def test_a_host_with_another_key_is_not_believed(self):
-        self.give('ecdsa')
-        self.know('HOST ' + self.make_key('other').line)
-        self.assert_refused('ecdsa-sha2-nistp256', 'Host key verification failed')
 
     def test_a_key_that_the_agent_lost_is_the_end_of_that_login_and_no_other(self):
         self.give('ecdsa', 'ecdsa384')

@@ -89,10 +89,10 @@ def make_host_key(lab, name, kind='ed25519', bits=256):
 class Hosts:
     """Servers with a name and a host key each, and a client that knows them all and forwards its agent.
 
-    `kinds` is the key type of each host that has no ed25519 key; those in `certified` show a certificate of
-    `authority` on their own name, and nobody knows their bare keys."""
+    `kinds` is the key type of each host that has no ed25519 key; `certified` has the principals of those that show a
+    certificate of `authority`, and nobody knows their bare keys."""
 
-    def __init__(self, lab, *names, authorized, kinds=None, certified=()):
+    def __init__(self, lab, *names, authorized, kinds=None, certified=None):
         self.lab = lab
         self.known_hosts, self.config = lab.path('known_hosts'), lab.path('ssh_config')
         self.authority = make_host_key(lab, 'host_ca') if certified else None
@@ -102,8 +102,8 @@ class Hosts:
         self.servers = {}
         for name in names:
             key, options = make_host_key(lab, name + '.host_key', *(kinds or {}).get(name, ())), []
-            if name in certified:
-                lab.ssh_keygen('-q', '-h', '-s', self.authority, '-I', name, '-n', name, key + '.pub')
+            if certified and name in certified:
+                lab.ssh_keygen('-q', '-h', '-s', self.authority, '-I', name, '-n', certified[name], key + '.pub')
                 options.append(f'HostCertificate {key}-cert.pub')
             else:
                 known.append(f'{name} {read(key + ".pub")}')

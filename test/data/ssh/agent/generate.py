@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
-"""Makes the files of this folder and of ../known_hosts with ssh-add, ssh-agent and ssh-keygen; see the README.md of each."""
+"""Makes the files of this folder and of ../known_hosts with ssh-add, ssh-agent and ssh-keygen; see their README.md."""
 
 import base64
 import os
 import random
 import shutil
-import socket
-import struct
 import subprocess
+import sys
 import tempfile
-import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parents[2] / "scenario"))
+
+from add_recorder import Recorder  # noqa: E402
+from protocol import SIGN_RESPONSE, Connection, sign_request, string, take_string  # noqa: E402
+
 PRIVATE = HERE.parent / "private"
 HOSTS = HERE.parent / "known_hosts"
-SUCCESS, ADD, ADD_CONSTRAINED = 6, 17, 25
+ADD, ADD_CONSTRAINED = 17, 25
 ADDED = ["ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048", "rsa-3072", "rsa-4096"]
 SHORT = [f"short-{what}-{bits}" for what in ("scalar", "x", "y") for bits in (256, 384, 521)]
 REFUSED = ["refused-ed25519", "refused-dsa", "refused-rsa-1024", "refused-rsa-2304", "refused-token"]
@@ -28,53 +32,15 @@ def run(*command, status=0, **more):
     return result
 
 
-def string(data):
-    return struct.pack(">I", len(data)) + data
-
-
-def take(data):
-    length = struct.unpack(">I", data[:4])[0]
-    return data[4:4 + length], data[4 + length:]
-
-
 def blob_of(path):
     return base64.b64decode(Path(path).read_text().split()[1])
 
 
-def exchange(stream, message):
-    stream.write(string(message))
-    stream.flush()
-    return read_message(stream)
-
-
-def read_message(stream):
-    head = stream.read(4)
-    return stream.read(struct.unpack(">I", head)[0]) if len(head) == 4 else None
-
-
-class Recorder:
-    """An agent that says yes to everything and remembers it."""
-
-    def __init__(self):
-        self.path, self.messages = os.path.abspath("recorder"), []
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.path)
-        self.listener.listen()
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            with self.listener.accept()[0] as connection, connection.makefile("rwb") as stream:
-                while (message := read_message(stream)) is not None:
-                    self.messages.append(message)
-                    stream.write(string(bytes([SUCCESS])))
-                    stream.flush()
-
-    def add(self, *arguments, status=0):
-        """The messages that one ssh-add sends."""
-        self.messages = []
-        result = run("ssh-add", *arguments, status=status, env={**os.environ, "SSH_AUTH_SOCK": self.path})
-        return self.messages, result
+def sent(recorder, *arguments, status=0):
+    """The messages that one ssh-add sends, and how it ended."""
+    recorder.requests.clear()
+    result = run("ssh-add", *arguments, status=status, env={**os.environ, "SSH_AUTH_SOCK": recorder.path})
+    return list(recorder.requests), result
 
 
 def private_key(name):
@@ -96,7 +62,7 @@ def added(recorder):
         private_key(name)
         if name in ADDED + REFUSED[:2]:
             certify(name)
-        messages, _ = recorder.add(name)
+        messages, _ = sent(recorder, name)
         Path(f"{name}-cert.pub").unlink(missing_ok=True)
         if not messages:
             raise RuntimeError(name)
@@ -114,17 +80,14 @@ def signatures():
         for name in ADDED + REFUSED[:2]:
             certify(name, "-h")
             run("ssh-add", "-q", name, env={**os.environ, "SSH_AUTH_SOCK": path})
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(path)
-            stream = connection.makefile("rwb")
+        with Connection(path) as connection:
             for name in ADDED + REFUSED[:2]:
                 for flags in (0, 2, 4) if name.startswith("rsa") else (0,):
                     for blob in (blob_of(f"{name}.pub"), blob_of(f"{name}-cert.pub")):
                         data = f"signed by {name} with the flags {flags}".encode()
-                        request = b"\x0d" + string(blob) + string(data) + struct.pack(">I", flags)
-                        reply = exchange(stream, request)
-                        assert reply[0] == 14
-                        yield f"{name} {flags} {blob.hex()} {data.hex()} {take(reply[1:])[0].hex()}\n"
+                        reply = connection.request(sign_request(blob, data, flags))
+                        assert reply[0] == SIGN_RESPONSE
+                        yield f"{name} {flags} {blob.hex()} {data.hex()} {take_string(reply[1:])[0].hex()}\n"
     finally:
         agent.terminate()
         agent.wait()
@@ -200,20 +163,20 @@ QUERIES = ["plain.example.com", "PLAIN.EXAMPLE.COM", "Hashed.Example.com", "hash
 def found_hosts(recorder):
     """Rows of: host, then for each of its keys the blob in hexadecimal, with "ca:" in front of a CA's."""
     for host in QUERIES:
-        messages, result = recorder.add("-H", HOSTS / "known_hosts", "-h", host, "ecdsa-256", status=None)
+        messages, result = sent(recorder, "-H", HOSTS / "known_hosts", "-h", host, "ecdsa-256", status=None)
         if not messages:
             assert b"No host keys found" in result.stderr, result.stderr
             yield host + "\n"
             continue
         assert messages[0][0] == ADD_CONSTRAINED
         rest = messages[0].split(string(b"restrict-destination-v00@openssh.com"))[1]
-        constraint = take(take(rest)[0])[0]  # of the list, the one constraint
-        to = take(take(constraint)[1])[0]  # behind the hop that it comes from
+        constraint = take_string(take_string(rest)[0])[0]  # of the list, the one constraint
+        to = take_string(take_string(constraint)[1])[0]  # behind the hop that it comes from
         for _ in range(3):  # user, host, reserved
-            _, to = take(to)
+            _, to = take_string(to)
         found = []
         while to:
-            blob, to = take(to)
+            blob, to = take_string(to)
             found.append(("ca:" if to[0] else "") + blob.hex())
             to = to[1:]
         yield " ".join([host, *found]) + "\n"
@@ -244,7 +207,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "ca")
-        recorder = Recorder()
+        recorder = Recorder(SimpleNamespace(path=os.path.abspath))
         (HERE / "added.txt").write_text("".join(added(recorder)))
         (HERE / "signatures.txt").write_text("".join(signatures()))
         (HOSTS / "known_hosts").write_text(known_hosts(), encoding="latin-1", newline="")
