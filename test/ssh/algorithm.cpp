@@ -22,17 +22,6 @@ TEST_CASE("names of other keys, and names of the wrong kind, are not in the tabl
         CHECK_FALSE(key_type_of_certificate(name));
 }
 
-TEST_CASE("the curves have the sizes and hashes of RFC 5656") {
-    CHECK(info(KeyType::ecdsa_p256).coordinate_size == 32);
-    CHECK(info(KeyType::ecdsa_p384).coordinate_size == 48);
-    CHECK(info(KeyType::ecdsa_p521).coordinate_size == 66);
-    CHECK(info(KeyType::ecdsa_p521).bits == 521);
-    CHECK(info(KeyType::ecdsa_p256).hash == Hash::sha256);
-    CHECK(info(KeyType::ecdsa_p384).hash == Hash::sha384);
-    CHECK(info(KeyType::ecdsa_p521).hash == Hash::sha512);
-    CHECK(info(KeyType::rsa).curve.empty());
-}
-
 TEST_CASE("an ECDSA key signs with its own algorithm, whatever the flags") {
     for (const std::uint32_t flags : {0U, 2U, 4U, 6U, 0xffffffffU}) {
         CHECK(choose_algorithm(KeyType::ecdsa_p256, flags) ==

@@ -64,6 +64,13 @@ TEST_CASE("a name that OpenSSH takes for another type's spoils a list") {
         CHECK(spoils_list(Writer().text(name).string(Bytes(32)).bytes()));
 }
 
+TEST_CASE(
+    "an Ed25519 key of ten bytes, a token without its application, and an RSA key of nothing spoil a list") {
+    CHECK(spoils_list(Writer().text("ssh-ed25519").string(Bytes(10)).bytes()));
+    CHECK(spoils_list(Writer().text("sk-ssh-ed25519@openssh.com").string(Bytes(32)).bytes()));
+    CHECK(spoils_list(Writer().text("ssh-rsa").bytes()));
+}
+
 TEST_CASE("a small RSA key and a point that no key has by chance spoil a list") {
     Bytes modulus(96, 0xff);
     CHECK(spoils_list(Writer().text("ssh-rsa").mpint(Bytes{1, 0, 1}).mpint(modulus).bytes()));

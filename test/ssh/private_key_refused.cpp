@@ -56,65 +56,50 @@ TEST_CASE("every prefix of a private key is refused") {
     }
 }
 
-TEST_CASE("a change anywhere in the base64 text of an unencrypted key is refused or changes nothing") {
+TEST_CASE("a change anywhere in the base64 text of a key is refused or changes nothing that counts") {
     const auto expected = opened("ecdsa-256.openssh");
-    for (const auto* const name : {"ecdsa-256.openssh", "ecdsa-256.pem", "ecdsa-256.pkcs8"}) {
-        const auto text = text_of_file(name);
-        for (auto at = text.find('\n') + 1; at < text.find("\n-----END"); ++at) {
-            if (text[at] == '\n')
-                continue;
-            INFO(name << ", " << at);
-            try {
-                const auto key = std::get<PrivateKey>(open_text(with_change_at(text, at)));
-                CHECK(key.public_key == expected.public_key);
-                CHECK(same_secret(key.sensitive, expected.sensitive));
-            } catch (const Error& error) {
-                CHECK((error.code() == Errc::malformed || error.code() == Errc::unsupported));
+    const auto typed = passphrase();
+    const auto [name, step] = GENERATE(table<const char*, std::size_t>({
+        {"ecdsa-256.openssh", 1},
+        {"ecdsa-256.pem", 1},
+        {"ecdsa-256.pkcs8", 1},
+        {"ecdsa-256.openssh-encrypted", 31}, // bcrypt takes its time
+        {"ecdsa-256.aes256-gcm", 31},
+    }));
+    const auto text = text_of_file(name);
+    for (auto at = text.find('\n') + 1; at < text.find("\n-----END"); at += step) {
+        if (text[at] == '\n')
+            continue;
+        INFO(name << ", " << at);
+        try {
+            const auto key = open_private_key(secret(with_change_at(text, at)), &typed);
+            if (const auto* taken = std::get_if<PrivateKey>(&key)) {
+                CHECK(taken->public_key == expected.public_key);
+                CHECK(same_secret(taken->sensitive, expected.sensitive));
+            } else {
+                CHECK((step > 1 && std::holds_alternative<WrongPassphrase>(key)));
             }
+        } catch (const Error& error) {
+            CHECK((error.code() == Errc::malformed || error.code() == Errc::unsupported));
         }
     }
 }
 
 TEST_CASE("what is no private key is refused, and says what it is") {
-    CHECK_THAT(text_complaint("", Errc::malformed), contains("no private key"));
-    CHECK_THAT(text_complaint("\n", Errc::malformed), contains("no private key"));
-    CHECK_THAT(text_complaint("no key", Errc::malformed), contains("no private key"));
-    CHECK_THAT(text_complaint(text_of_file("ecdsa-256.pub"), Errc::malformed), contains("a public key"));
-    CHECK_THAT(text_complaint(support::data_text("keyfile/openssl-ec-p256.pub"), Errc::malformed),
-               contains("\"PUBLIC KEY\""));
-    CHECK_THAT(text_complaint(support::data_text("keyfile/openssl-ec-p256.tpm"), Errc::malformed),
-               contains("\"TSS2 PRIVATE KEY\""));
-    CHECK_THAT(text_complaint(text_of_file("refused-der"), Errc::unsupported), contains("DER"));
-    CHECK_THAT(text_complaint("PuTTY-User-Key-File-3: ecdsa-sha2-nistp256\r\n", Errc::unsupported),
-               contains("PuTTY"));
-    CHECK_THAT(text_complaint("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n", Errc::unsupported),
-               contains("SSH.com"));
-    CHECK_THAT(text_complaint(std::string(max_private_key_file + 1, ' '), Errc::malformed),
-               contains("too large"));
-}
-
-TEST_CASE("a change anywhere in an encrypted OpenSSH key is refused or changes nothing that counts") {
-    const auto expected = opened("ecdsa-256.openssh");
-    const auto typed = passphrase();
-    for (const auto* const name : {"ecdsa-256.openssh-encrypted", "ecdsa-256.aes256-gcm"}) {
-        const auto text = text_of_file(name);
-        for (auto at = text.find('\n') + 1; at < text.find("\n-----END"); at += 31) {
-            if (text[at] == '\n')
-                continue;
-            INFO(name << ", " << at);
-            try {
-                const auto key = open_private_key(secret(with_change_at(text, at)), &typed);
-                if (const auto* taken = std::get_if<PrivateKey>(&key)) {
-                    CHECK(taken->public_key == expected.public_key);
-                    CHECK(same_secret(taken->sensitive, expected.sensitive));
-                } else {
-                    CHECK(std::holds_alternative<WrongPassphrase>(key));
-                }
-            } catch (const Error& error) {
-                CHECK((error.code() == Errc::malformed || error.code() == Errc::unsupported));
-            }
-        }
-    }
+    const std::tuple<std::string, Errc, const char*> rows[] = {
+        {"", Errc::malformed, "no private key"},
+        {"\n", Errc::malformed, "no private key"},
+        {"no key", Errc::malformed, "no private key"},
+        {text_of_file("ecdsa-256.pub"), Errc::malformed, "a public key"},
+        {support::data_text("keyfile/openssl-ec-p256.pub"), Errc::malformed, "\"PUBLIC KEY\""},
+        {support::data_text("keyfile/openssl-ec-p256.tpm"), Errc::malformed, "\"TSS2 PRIVATE KEY\""},
+        {text_of_file("refused-der"), Errc::unsupported, "DER"},
+        {"PuTTY-User-Key-File-3: ecdsa-sha2-nistp256\r\n", Errc::unsupported, "PuTTY"},
+        {"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n", Errc::unsupported, "SSH.com"},
+        {std::string(max_private_key_file + 1, ' '), Errc::malformed, "too large"},
+    };
+    for (const auto& [text, code, words] : rows)
+        CHECK_THAT(text_complaint(text, code), contains(words));
 }
 
 TEST_CASE("a file that asks for hours of bcrypt is refused before it gets them") {

@@ -228,12 +228,10 @@ TEST_CASE("keys of security tokens, of unknown types and what is no key are fals
             CHECK_FALSE(verify_signature(blob, one.signature, one.data));
     }
     const auto ed25519 = one_of("refused-ed25519");
-    const auto sk = [&] {
-        wire::Reader reader(ed25519.key_blob);
-        reader.text();
-        const auto point = reader.string();
-        return wire::Writer().text("sk-ssh-ed25519@openssh.com").string(point).text("ssh:").bytes();
-    }();
+    wire::Reader reader(ed25519.key_blob);
+    reader.text();
+    const auto sk =
+        wire::Writer().text("sk-ssh-ed25519@openssh.com").string(reader.string()).text("ssh:").bytes();
     CHECK_FALSE(verify_signature(sk, ed25519.signature, ed25519.data));
     CHECK_FALSE(verify_signature(sk, signature_of("sk-ssh-ed25519@openssh.com", value_of(ed25519.signature)),
                                  ed25519.data));
