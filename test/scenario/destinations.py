@@ -1,16 +1,13 @@
 #!/usr/bin/env python3
 """Keys where the agent is forwarded: without constraints everywhere, with destinations on the way to them alone."""
 
-import os
 import unittest
 
 from agent import Agent, ours
 from giving import SshAdd, SshTpmAdd, start_agent
 from lab import Scenario, read, slow
 from protocol import FAILURE, remove_identity
-from softkey import SoftKey
 from sshd import USER, Forwarded, Hosts
-from swtpm import Swtpm
 from upstream import SshAgent
 
 ROUTE = ('a', 'b', 'c')
@@ -39,59 +36,23 @@ class OverHosts:
 class Forwarding(OverHosts):
     """Keys without constraints are seen and used wherever the agent is forwarded."""
 
-    def setUp(self):
-        super().setUp()
-        self.agent = start_agent(self.lab)
-        self.keys = []
-
-    def give(self, *kinds):
-        for kind, bits in kinds or [('ecdsa', 256)]:
-            self.keys.append(self.make_key(f'{kind}{bits}', kind, bits))
-            self.add(self.agent, self.keys[-1], status=0)
-        self.hosts = Hosts(self.lab, *ROUTE, authorized=[key.pub for key in self.keys])
-
-    def test_a_login_through_two_hops_with_a_key_of_each_type(self):
-        self.give(('ecdsa', 256), ('rsa', 2048))
-        for key in self.keys:
-            with self.subTest(key.comment):
-                self.agent.ssh_add('-D', status=0)
-                self.add(self.agent, key, status=0)
-                self.assert_logs_in(self.agent, *ROUTE)
-                for name in ROUTE:
-                    self.hosts.accepted(name, key)
+    KINDS = ('ecdsa', 256), ('ecdsa', 521), ('rsa', 2048)
 
     def test_the_last_hop_sees_the_same_list_and_signs_files_and_removes(self):
-        self.give(('ecdsa', 256), ('ecdsa', 521), ('rsa', 2048))
+        self.agent = start_agent(self.lab)
+        keys = [self.make_key(f'{kind}{bits}', kind, bits) for kind, bits in self.KINDS]
+        for key in keys:
+            self.add(self.agent, key, status=0)
+        self.hosts = Hosts(self.lab, *ROUTE, authorized=[keys[0].pub])
         for hops in (1, 3):
             there = self.forward(*ROUTE[:hops])
-            self.assertEqual(there.listed(), [key.line for key in self.keys])
-        for key in self.keys:
+            self.assertEqual(there.listed(), [key.line for key in keys])
+        for key in keys:
             there.sign_and_check(key)
-        there.ssh_add('-d', self.keys[1].pub, status=0)
-        self.assertEqual(self.agent.listed(), [self.keys[0].line, self.keys[2].line])
+        there.ssh_add('-d', keys[1].pub, status=0)
+        self.assertEqual(self.agent.listed(), [keys[0].line, keys[2].line])
         there.ssh_add('-D', status=0)
         self.assertEqual(self.agent.listed(), [])
-
-    def test_one_forwarded_connection_that_ends_leaves_the_other_alone(self):
-        self.give()
-        one, other = self.forward('a'), self.forward('a')
-        with one.connect() as idle:
-            self.assertEqual(len(idle.list()), 1)
-            one.end()
-            self.assertIsNone(idle.read_frame())
-        other.sign_and_check(self.keys[0])
-        self.agent.sign_and_check(self.keys[0])
-
-    def test_connections_over_one_forwarding_are_served_side_by_side(self):
-        self.give()
-        there = self.forward('a', 'b')
-        connections = [there.connect() for _ in range(8)]
-        for connection in connections:
-            self.addCleanup(connection.socket.close)
-        for connection in reversed(connections):
-            self.assertEqual(len(connection.list()), 1)
-        for connection in connections:
-            self.assertIsNotNone(connection.sign(self.keys[0].blob, b'data'))
 
 
 class Basics(OverHosts):
@@ -270,6 +231,23 @@ class ThroughOurs(InAnotherAgent, Basics, Scenario):
         self.assert_refused('b')
         self.assert_refused('a', 'c')
 
+    def test_an_agent_that_comes_anew_is_told_where_a_connection_from_before_leads(self):
+        self.start('a')
+        free = self.make_key('free')
+        self.give('a')
+        there = self.forward('a')
+        with there.connect() as connection, self.agent.connect() as here:
+            for _ in range(2):
+                self.other.kill()
+                self.assertEqual(connection.list(), [])
+                self.other.restart()
+                self.give('a')
+                self.give(key=free)
+                self.assertEqual([blob for blob, _ in connection.list()], [free.blob])
+                self.assertIsNone(connection.sign(self.key.blob, b'data'))
+                self.assertEqual(len(here.list()), 2)  # it leads nowhere
+        self.assert_login('a')
+
     def test_no_key_comes_to_an_agent_here_over_a_forwarded_connection_by_mistake(self):
         """ssh-agent takes new keys from afar; but they are subject to the same path as the others there."""
         self.start('a', 'b')
@@ -279,64 +257,6 @@ class ThroughOurs(InAnotherAgent, Basics, Scenario):
         self.add(there, new, '-h', 'b', '-H', self.hosts.known_hosts)
         self.assertNotIn(new.line, there.listed())
 
-
-@ours
-class LateLinks(OverHosts, Scenario):
-    """The other agent comes, or comes back, when a connection has been bound to sessions long before."""
-
-    def setUp(self):
-        super().setUp()
-        self.tpm = Swtpm(self.lab)
-        self.other = SshAgent(self.lab)
-        self.agent = Agent(self.lab, '--no-load', '-A', self.other.socket)
-        self.login, self.on, self.ends = (self.soft(name) for name in ('login', 'on', 'ends'))
-        self.hosts = Hosts(self.lab, 'a', 'b', authorized=[self.login.pub, self.on.pub])
-        self.fill()
-
-    def soft(self, name):
-        return SoftKey(self.lab, os.path.join(self.lab.make_folder('soft'), name), 'ed25519', 256, name).key
-
-    def fill(self):
-        """One key to log in with, one that may go on from a, one that ends there."""
-        self.other.ssh_add('-q', self.login.path, status=0)
-        for key, ways in ((self.on, ('a', 'a>b')), (self.ends, ('a',))):
-            options = [word for way in ways for word in ('-h', way)]
-            self.other.ssh_add('-q', *options, '-H', self.hosts.known_hosts, key.path, status=0)
-
-    def start_anew(self):
-        self.other.kill()
-        self.other.restart()
-        self.fill()
-
-    def assert_bound(self, connection):
-        """As is to be seen from host a."""
-        self.assertEqual([blob for blob, _ in connection.list()], [self.login.blob, self.on.blob])
-        self.assertIsNone(connection.sign(self.on.blob, b'no login'))
-        self.assertIsNone(connection.sign(self.ends.blob, b'no login'))
-        self.assertIsNotNone(connection.sign(self.login.blob, b'no login'))
-
-    def test_a_link_made_late_or_anew_knows_where_the_connection_leads(self):
-        there = self.forward('a')
-        self.other.kill()
-        with there.connect() as connection, self.agent.connect() as here:
-            self.assertEqual(connection.list(), [])
-            for _ in range(3):
-                self.start_anew()
-                self.assert_bound(connection)
-                self.assertEqual([blob for blob, _ in here.list()],  # which has its own sessions: none
-                                 [self.login.blob, self.on.blob, self.ends.blob])
-                self.other.kill()
-        self.start_anew()
-        self.assert_logs_in(there, 'b')
-        self.hosts.accepted('b', self.login)
-
-    def test_a_login_over_a_link_made_anew(self):
-        """Of a key that is for the host alone: what ssh binds counts there, too."""
-        for _ in range(2):
-            self.other.ssh_add('-q', '-d', self.login.pub, status=0)
-            self.assert_logs_in(self.agent, 'a')
-            self.assert_refused('b')
-            self.start_anew()
 
 
 if __name__ == '__main__':

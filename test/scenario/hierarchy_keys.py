@@ -143,8 +143,7 @@ class HierarchyKeys(Hierarchies):
         self.assertEqual(self.ecdsa('after').line, self.ecdsa('endorsement').line)
 
     def test_the_emulator_that_tools_share_serves_them_too(self):
-        env = {'SSH_TPM_TCTI': None, 'SSH_TPM_AGENT_SWTPM': '1',
-               'SSH_TPM_SWTPM_STATE': self.lab.path('emulator')}
+        env = {'SSH_TPM_TCTI': None, 'SSH_TPM_AGENT_SWTPM': '1', 'SSH_TPM_SWTPM_STATE': self.lab.path('emulator')}
         self.make('owner', env=env)
         agent = HierarchyAgent(self.lab, 'owner', env=env)
         self.assertEqual(without_comment(agent.listed()), without_comment(key.line for key in self.keys('prefix')))
@@ -255,8 +254,7 @@ class HierarchyKeysServed(Hierarchies):
         agent = HierarchyAgent(self.lab, 'endorsement')
         both = agent.listed()
         self.assertEqual(len(both), 2)
-        for remove in (lambda: agent.ssh_add('-D', status=0),
-                       lambda: agent.process.popen.send_signal(signal.SIGUSR1)):
+        for remove in (lambda: agent.ssh_add('-D', status=0), lambda: agent.process.popen.send_signal(signal.SIGUSR1)):
             remove()
             agent.wait_until_listed([])
             agent.process.popen.send_signal(signal.SIGHUP)

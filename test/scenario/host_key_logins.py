@@ -191,18 +191,6 @@ class Added(HostKeys):
         self.assert_refused('ecdsa-sha2-nistp256')
         self.assert_login('ecdsa-sha2-nistp384')
 
-    def test_a_key_that_the_agent_lost_is_not_learnt(self):
-        self.give('ecdsa', 'ecdsa384')
-        self.know_keys('ecdsa')
-        before = read(self.known)
-        self.agent.ssh_add('-d', self.keys['ecdsa384'].pub, status=0)
-        # sshd's monitor takes a refusal as fatal: the session ends, and at the latest with its command.
-        result = login(self.lab, self.server, self.user, self.known, '-o', 'UpdateHostKeys=yes',
-                       command='exec sleep 600')
-        self.assertEqual(result.returncode, 255, result.stderr)
-        self.server.process.wait_line('agent refused operation')
-        self.assertEqual(read(self.known), before)
-
 
 @slow
 class AddedOrdinaryKeys(Added, SshAdd, Scenario):

@@ -169,8 +169,7 @@ class TwoBehind(WithAKey):
 
     def start(self, *options, others=None, **more):
         others = (self.first, self.second) if others is None else others
-        self.agent = Agent(self.lab, *[word for other in others for word in ('-A', other.socket)], *options,
-                           **more)
+        self.agent = Agent(self.lab, *[word for other in others for word in ('-A', other.socket)], *options, **more)
 
     def give(self, agent, *keys):
         for key in keys:

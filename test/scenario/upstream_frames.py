@@ -182,8 +182,7 @@ class Blobs(WithAKey):
         other = FakeAgent(self, lists((blob, b'odd'), (self.well.blob, b'well')), f'other{self.agents}')
         agent = Agent(self.lab, '-A', other.socket, name=f'agent{self.agents}')
         with agent.connect() as client:
-            self.assertEqual([shown for shown, _ in client.list()],
-                             [self.own.blob, *[blob] * listed, self.well.blob])
+            self.assertEqual([shown for shown, _ in client.list()], [self.own.blob, *[blob] * listed, self.well.blob])
         shown = agent.listed()
         self.assertEqual([line for line in shown if line in (self.own.line, self.well.line)],
                          [self.own.line, self.well.line])

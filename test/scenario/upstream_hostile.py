@@ -102,10 +102,7 @@ RUBBISH = {
     'floods': flood,
     'closes late': close_late,
 }
-CLOSES = {
-    'closes at once': close,
-    'closes instead of an answer': read_and_close,
-}
+CLOSES = {'closes at once': close, 'closes instead of an answer': read_and_close}
 BEHAVIOURS = {**HANGS, **RUBBISH, **CLOSES}
 
 
