@@ -40,17 +40,11 @@ TEST_CASE("the keys of a host are those that ssh-add finds") {
     }
 }
 
-TEST_CASE("a file that is empty or has only comments knows nobody") {
-    CHECK(count("", "a") == 0);
-    CHECK(count("\n\n# a " + key() + "\n", "a") == 0);
-    CHECK(count("a " + key(), "a") == 1);
-    CHECK(count("a " + key() + "\n", "b") == 0);
-}
-
-TEST_CASE("lines that are broken take nothing from those around them") {
+TEST_CASE("lines that are broken or empty take nothing from those around them") {
     const auto good = "a " + key() + "\n";
+    CHECK(count("", "a") == 0);
     for (const auto* const broken :
-         {"a", "a ssh-ed25519", "a ssh-ed25519 AAAA", "@revoked", "|1|", "|1||", "|1|AAAA|AAAA x",
+         {"", "# a", "a", "a ssh-ed25519", "a ssh-ed25519 AAAA", "@revoked", "|1|", "|1||", "|1|AAAA|AAAA x",
           "@cert-authority", "@cert-authority a", "\xff\xfe \x01"}) {
         INFO(broken);
         CHECK(count(good + broken + "\n" + good, "a") == 2);
@@ -70,15 +64,4 @@ TEST_CASE("a line cut short anywhere gives its key whole or not at all") {
     CHECK(expected[0] == KnownHost{.key_blob = vectors::blob("ed25519"), .is_ca = true});
     for (std::size_t length = 0; length < line.size(); ++length)
         CHECK(find_known_hosts(line.substr(0, length), "a").empty());
-}
-
-TEST_CASE("keys of all types that OpenSSH has are given, of others not") {
-    for (const auto* const name : {"ecdsa-256", "ecdsa-521", "rsa-2048", "dsa", "ed25519"}) {
-        auto blob = vectors::blob(name);
-        const auto type = vectors::words(data_text("ssh/" + std::string(name) + ".pub")).at(0);
-        CHECK(count("a " + type + " " + base64_encode(blob), "a") == 1);
-        CHECK(count("a ssh-unknown " + base64_encode(blob), "a") == 0);
-        blob.push_back(0);
-        CHECK(count("a " + type + " " + base64_encode(blob), "a") == 0);
-    }
 }

@@ -7,8 +7,6 @@
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
-#include <thread>
-
 using namespace sshtpm;
 using namespace support;
 using namespace sshtpm::ssh;
@@ -176,22 +174,6 @@ TEST_CASE("RSA numbers out of range are false") {
     const auto& n = std::get<RsaNumbers>(key.numbers()).n;
     for (const auto& bad : {Bytes{}, Bytes(256, 0), n, Bytes(256, 0xff), Bytes(257, 0x41), Bytes(4096, 0x41)})
         CHECK_FALSE(verified_with("rsa-2048", RsaSignature{bad}));
-}
-
-TEST_CASE("a verifier serves again after a refusal, after a move and on another thread") {
-    for (const auto* name : {"ecdsa-521", "rsa-4096"}) {
-        const auto one = openssl_signature(name);
-        const auto value = digest(one.hash, one.message);
-        const auto other = digest(one.hash, bytes_of("another message"));
-        Verifier first(vectors::key(name));
-        CHECK(first.verify(one.hash, value, one.signature));
-        CHECK_FALSE(first.verify(one.hash, other, one.signature));
-        Verifier second(std::move(first));
-        CHECK(second.verify(one.hash, value, one.signature));
-        bool there = false;
-        std::thread([&] { there = second.verify(one.hash, value, one.signature); }).join();
-        CHECK(there);
-    }
 }
 
 TEST_CASE("the signatures of ssh-keygen verify, and are encoded as it encodes them") {
