@@ -186,12 +186,9 @@ class HierarchyKeysServed(Hierarchies):
         self.assert_error(refused, 'the owner hierarchy has a password', 'hint: -o')
         wrong = self.make('owner', name='none', env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'other'}, status=None)
         self.assert_error(wrong, 'the owner password is wrong')
+        self.make('owner', '-o', name='asked', lacks='rsa', env=Askpass(self.lab, 'owned').env)
+        self.assertEqual(self.ecdsa('asked').line, key.line)
         given = {'SSH_TPM_AGENT_OWNER_PASSWORD': 'owned'}
-        self.make('owner', name='variable', lacks='rsa', env=given)
-        asked = Askpass(self.lab, 'owned')
-        self.make('owner', '-o', name='asked', lacks='rsa', env=asked.env)
-        for name in ('variable', 'asked'):
-            self.assertEqual(self.ecdsa(name).line, key.line)
         agent = self.agent('owner', env=given)
         self.assertEqual(without_comment(agent.listed()), without_comment([key.line]))
         agent.sign_and_check(key)
@@ -200,12 +197,6 @@ class HierarchyKeysServed(Hierarchies):
         self.assertNotIn(b'owned', self.probe.bytes())
         agent.stop()
         self.tpm.assert_no_handles()
-
-    def assert_agent_fails(self, hierarchy, *words):
-        socket_path = self.lab.path('failed.sock')
-        result = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-l', socket_path, '--hierarchy', hierarchy)
-        self.assert_error(result, *words, tool='ssh-tpm-agent')
-        self.assertFalse(os.path.lexists(socket_path))
 
     def test_a_hierarchy_that_cannot_be_used_is_a_clear_error(self):
         self.tpm.tool('tpm2_changeauth', '-c', 'endorsement', 'endorsed')
