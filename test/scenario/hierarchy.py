@@ -44,16 +44,12 @@ def primary_of_tools(tpm, hierarchy, kind):
     return b''.join(bytes.fromhex(re.search(rf'(?m)^{name}: ([0-9a-f]+)$', printed)[1]) for name in names)
 
 
-def login_argv(server, user, known, *options, command='echo in'):
+def login(lab, server, user, known, *options, command='echo in', **more):
     """With a key in a file, at a host that `known` must know."""
-    return ('ssh', '-F', 'none', '-p', str(server.port), '-i', user.path, '-o', 'IdentityAgent=none',
-            '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes',
-            '-o', f'UserKnownHostsFile={known}', '-o', 'GlobalKnownHostsFile=/dev/null',
-            '-o', 'ControlPath=none', *options, f'{USER}@127.0.0.1', command)
-
-
-def login(lab, *arguments, **more):
-    return lab.run(*login_argv(*arguments, **more))
+    return lab.run('ssh', '-F', 'none', '-p', str(server.port), '-i', user.path, '-o', 'IdentityAgent=none',
+                   '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes', '-o', f'UserKnownHostsFile={known}',
+                   '-o', 'GlobalKnownHostsFile=/dev/null', '-o', 'ControlPath=none', *options, f'{USER}@127.0.0.1',
+                   command, **more)
 
 
 def know(lab, server, *keys):

@@ -6,7 +6,7 @@ import unittest
 
 from agent import Agent, ours
 from giving import SshAdd, SshTpmAdd, start_agent
-from hierarchy import KINDS, HierarchyAgent, login, login_argv, read_public
+from hierarchy import KINDS, HierarchyAgent, login, read_public
 from lab import Scenario, read, slow
 from softkey import SoftKey
 from sshd import Sshd
@@ -16,7 +16,6 @@ from swtpm import Swtpm
 ALGORITHMS = {'ecdsa': ('ecdsa-sha2-nistp256',), 'ecdsa384': ('ecdsa-sha2-nistp384',),
               'ecdsa521': ('ecdsa-sha2-nistp521',), 'rsa': ('rsa-sha2-256', 'rsa-sha2-512')}
 BITS = {'ecdsa': 256, 'ecdsa384': 384, 'ecdsa521': 521, 'rsa': 2048}
-CROWD = 12
 
 
 class HostKeys:
@@ -120,19 +119,6 @@ class OfFiles(MadeToLast, Scenario):
 
     def start_agent(self):
         return Agent(self.lab, '--no-seal', '--no-cache', key_dir=os.path.join(self.root, 'etc/ssh'))
-
-    def test_a_crowd_is_let_in_at_once(self):
-        self.serve(f'MaxStartups {2 * CROWD}')
-        self.know_keys()
-        algorithms = self.algorithms()
-        clients = [self.lab.start(*login_argv(self.server, self.user, self.known, '-o',
-                                              f'HostKeyAlgorithms={algorithms[n % len(algorithms)]}'))
-                   for n in range(CROWD)]
-        for client in clients:
-            # Above it stands what the user's shell may have said at its start.
-            self.assertEqual((client.wait(), client.lines[-1:]), (0, ['in']), client.log())
-        self.agent.stop()
-        self.tpm.assert_no_handles()
 
 
 class OfTheEndorsementHierarchy(MadeToLast, Scenario):

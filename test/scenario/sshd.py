@@ -124,21 +124,18 @@ class Hosts:
   LogLevel ERROR
 ''']))
 
-    def __getitem__(self, name):
-        return self.servers[name]
-
-    def argv(self, route, command, *options):
+    def argv(self, route, command):
         """ssh to the first host of `route`, on it ssh to the second one, and `command` on the last."""
         for name in reversed(route[1:]):
             command = f'ssh -F {self.config} {name} {shlex.quote(command)}'
-        return 'ssh', '-F', self.config, *options, route[0], command
+        return 'ssh', '-F', self.config, route[0], command
 
-    def login(self, agent, *route, command='echo in', options=(), **more):
+    def login(self, agent, *route, command='echo in', **more):
         """Runs a command on the last host of `route`, with the keys of `agent` at each hop."""
-        return self.lab.run(*self.argv(route, command, *options), env={'SSH_AUTH_SOCK': agent.socket}, **more)
+        return self.lab.run(*self.argv(route, command), env={'SSH_AUTH_SOCK': agent.socket}, **more)
 
     def accepted(self, name, key):
-        return self[name].accepted(key)
+        return self.servers[name].accepted(key)
 
 
 class Forwarded(Agent):
@@ -146,10 +143,10 @@ class Forwarded(Agent):
 
     What runs on the last host is ended first: an inner ssh outlives the connection that started it."""
 
-    def __init__(self, hosts, agent, *route, options=()):
+    def __init__(self, hosts, agent, *route):
         self.lab = hosts.lab
         self.process = self.lab.start(
-            *hosts.argv(route, 'echo "process $$ has the agent at $SSH_AUTH_SOCK"; exec sleep 600', *options),
+            *hosts.argv(route, 'echo "process $$ has the agent at $SSH_AUTH_SOCK"; exec sleep 600'),
             env={'SSH_AUTH_SOCK': agent.socket})
         said = self.process.wait_line('has the agent at')
         pid, self.socket = re.fullmatch('process ([0-9]+) has the agent at (.*)', said).groups()
