@@ -114,6 +114,7 @@ class MadeToLast(Made):
                 self.assert_learns(kind)
 
 
+@ours
 class OfFiles(MadeToLast, Scenario):
     OPTIONS = ()
 
@@ -121,6 +122,7 @@ class OfFiles(MadeToLast, Scenario):
         return Agent(self.lab, '--no-seal', '--no-cache', key_dir=os.path.join(self.root, 'etc/ssh'))
 
 
+@ours
 class OfTheEndorsementHierarchy(MadeToLast, Scenario):
     OPTIONS = '--hierarchy', 'endorsement'
 
@@ -128,6 +130,7 @@ class OfTheEndorsementHierarchy(MadeToLast, Scenario):
         return HierarchyAgent(self.lab, 'endorsement', '--no-load', '--no-seal', '--no-cache')
 
 
+@ours
 class OfOtherHierarchies(Made, Scenario):
     def host(self, hierarchy):
         self.start_agent = lambda: HierarchyAgent(self.lab, hierarchy)
