@@ -36,6 +36,12 @@ TEST_CASE("files of go-tpm-keyfiles without description and PIN come out byte fo
     }
 }
 
+TEST_CASE("no file is written of a key that the TPM makes from a seed") {
+    auto key = key_from("openssl-ec-p256.tpm");
+    key.kind = keyfile::KeyKind::primary;
+    CHECK(refusal([&] { keyfile::to_pem(key); }) == Errc::unsupported);
+}
+
 TEST_CASE("that there is a PIN is written out, for tpm2-openssl, where others leave the field away") {
     const auto key = key_from("go-rsa-2048-pin.tpm");
     const auto ours = keyfile::to_der(key);

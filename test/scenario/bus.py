@@ -6,6 +6,8 @@ TPM 2.0 part 1, 18 (headers, authorization area); part 3 (which handles and para
 import collections
 import struct
 
+import memory
+
 HANDLES = {0x131: 1, 0x153: 1, 0x156: 1, 0x157: 1, 0x150: 2, 0x15d: 1, 0x159: 1, 0x15e: 1, 0x176: 2, 0x173: 1,
            0x165: 0, 0x17a: 0, 0x17b: 0, 0x18a: 0, 0x144: 0, 0x145: 0, 0x143: 0, 0x120: 2, 0x167: 0}
 NAMES = {0x131: 'CreatePrimary', 0x153: 'Create', 0x156: 'Import', 0x157: 'Load', 0x150: 'ObjectChangeAuth',
@@ -90,3 +92,42 @@ def signatures(traffic):
             found.append(size)
         traffic = traffic[size:]
     return found
+
+
+class Hidden:
+    """For scenarios whose `probe` stands in front of their TPM: what may pass there."""
+
+    def assert_nowhere(self, *secrets):
+        traffic = self.probe.bytes()
+        for secret in secrets:
+            self.assertGreaterEqual(len(secret), 16)
+            self.assertEqual(memory.count(traffic, secret), {})
+
+    def commands(self):
+        return [(parse(command), response) for command, response in exchanges(self.probe.bytes())]
+
+    def assert_sessions(self, *used, secrets=()):
+        """The rules that hold for all commands; `used` must be among them, in HMAC sessions. `secrets` are
+        those whose first parameter must be encrypted."""
+        started, seen = {}, set()
+        for command, response in self.commands():
+            ok = response[6:10] == bytes(4)
+            if command.name == 'StartAuthSession' and ok:
+                session = started_session(command, response)
+                self.assertNotEqual(session.salt_key, NULL, 'unsalted')
+                self.assertEqual(session.salt_key >> 24 in (0x80, 0x81), True)
+                self.assertGreaterEqual(len(session.salt), 64)
+                self.assertEqual(session.bind, NULL)
+                self.assertEqual(session.symmetric, AES_128_CFB)
+                started[session.handle] = session
+            for session in command.sessions:
+                if session.handle == PASSWORD_SESSION:
+                    self.assertEqual(session.auth, b'', f'a password in the clear: {command.name}')
+                    self.assertNotIn(command.name, secrets)
+                    continue
+                self.assertIn(session.handle, started)
+                self.assertEqual(len(session.auth), 32)  # HMAC-SHA-256
+                seen.add(command.name)
+                if command.name in secrets:
+                    self.assertTrue(session.attributes & DECRYPT, f'{command.name} is not encrypted')
+        self.assertLessEqual(set(used), seen)

@@ -6,6 +6,7 @@ import base64
 import os
 import unittest
 
+import bus
 import keyfile
 from agent import Agent, Askpass, verify
 from lab import contents, mode, read, read_key
@@ -15,7 +16,7 @@ from swtpm import STORAGE_KEY, Probe, Swtpm
 
 OWN, SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin', 'userwithauth|sign'
 PARENTS = {'ecc': 'ecc256:aes128cfb', 'rsa': 'rsa2048:aes128cfb'}
-PIN, OTHER = 'a foreign pin', 'a pin of ours'
+PIN, OTHER = 'a foreign pin of theirs', 'another pin of ours'
 
 # The storage keys of ssh-tpm-agent 0.1 and 0.2: the templates of the TCG, their unique fields full of zero bytes. For
 # tpm2_createprimary -u they are laid out as TPMU_PUBLIC_ID lies in memory: size, then the whole buffer.
@@ -181,7 +182,7 @@ class ForeignFiles(WithTpm):
         self.assert_error(self.lab.keygen('-p', '-f', key.tpm, '-N', PIN, status=None), 'another TPM')
 
 
-class LegacyFiles(Stocked):
+class LegacyFiles(bus.Hidden, Stocked):
     """Of each kind of file, one without a PIN and one with it."""
 
     FOLDERS = ('free', 'guarded')
@@ -259,13 +260,17 @@ class LegacyFiles(Stocked):
                     self.assertEqual((printed, shown), (key.line + '\n', expected))
 
     def check_pin(self, pin):
+        """Each key signs with it, and it does not pass the bus."""
         askpass = Askpass(self.lab, *[pin] * 3, name=pin)
-        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), name=pin, env=askpass.env)
+        self.probe = Probe(self.tpm, name='probe ' + pin)
+        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), name=pin, env=askpass.env, tcti=self.probe.tcti)
         for key in self.keys('guarded'):
             self.sign(agent, key)
         self.assertEqual(len(askpass.questions()), 3)
         agent.stop()  # which gives its slots back
         self.assertEqual(self.tpm.wrong_tries(), 0)
+        self.assert_nowhere(pin.encode())
+        self.assert_sessions('Sign')
 
     def test_the_pin_signs_and_changes_and_the_file_stays_what_it_was(self):
         self.check_pin(PIN)

@@ -200,8 +200,10 @@ class HierarchyKeysServed(Hierarchies):
 
     def test_a_hierarchy_that_cannot_be_used_is_a_clear_error(self):
         self.tpm.tool('tpm2_changeauth', '-c', 'endorsement', 'endorsed')
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'owned')
         self.tpm.tool('tpm2_hierarchycontrol', '-C', 'p', 'phEnable', 'clear')
-        for hierarchy, *words in (('endorsement', 'the endorsement hierarchy has a password', 'hint: '),
+        for hierarchy, *words in (('owner', 'the owner hierarchy has a password', '-o asks for it'),
+                                  ('endorsement', 'the endorsement hierarchy has a password', 'hint: '),
                                   ('platform', 'the platform hierarchy is disabled', 'hint: firmware',
                                    'endorsement or owner')):
             socket_path = self.lab.path('failed.sock')

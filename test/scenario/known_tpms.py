@@ -297,7 +297,10 @@ class SwappedStorageKey(KnownTpmsLab):
                         self.tpm.tool('tpm2_flushcontext', '-t')
                     self.assert_no_session()
                 self.assertEqual(askpass.questions(), [])
-                if not how:
+                if how:
+                    agent.process.wait_line('error: ')
+                    self.assertNotIn('not the one that is known', agent.log())  # it does not come so far
+                else:
                     self.assert_refusal(self.complaint(agent))
                 agent.stop()
         self.asking(name='good')[0].sign_and_check(key)

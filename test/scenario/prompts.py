@@ -215,8 +215,11 @@ class Limit(WithQuestions):
         self.assertEqual(clients[LIMIT + 1].read_frame()[0], SIGN_RESPONSE)
 
     def test_one_process_has_two_questions_open_and_the_next_is_another_ones(self):
+        """A PIN and a confirmation count alike."""
+        guarded = self.take('guarded')
+        self.agent.wait_until_listed([guarded.line])
         *keys, last = self.keys_to_confirm(5)
-        many = self.ask_for(*(keys * 3), connect=Connection)
+        many = self.ask_for(guarded, *(keys * 3), connect=Connection)
         self.assert_open(2, 2)
         (other,) = self.ask_for(last)
         self.assert_open(3, 3)

@@ -28,45 +28,10 @@ RUN = ('import os, resource, sys\n'
 VARIABLE = 'SSH_TPM_AGENT_OWNER_PASSWORD'
 
 
-class SecretsOnTheBus(Probed):
+class SecretsOnTheBus(bus.Hidden, Probed):
     def setUp(self):
         super().setUp()
         self.pin = memory.random_pin()
-
-    def assert_nowhere(self, *secrets):
-        traffic = self.probe.bytes()
-        for secret in secrets:
-            self.assertGreaterEqual(len(secret), 16)
-            self.assertEqual(memory.count(traffic, secret), {})
-
-    def commands(self):
-        return [(bus.parse(command), response) for command, response in bus.exchanges(self.probe.bytes())]
-
-    def assert_sessions(self, *used, secrets=()):
-        """The rules that hold for all commands; `used` must be among them, in HMAC sessions. `secrets` are
-        those whose first parameter must be encrypted."""
-        started, seen = {}, set()
-        for command, response in self.commands():
-            ok = response[6:10] == bytes(4)
-            if command.name == 'StartAuthSession' and ok:
-                session = bus.started_session(command, response)
-                self.assertNotEqual(session.salt_key, bus.NULL, 'unsalted')
-                self.assertEqual(session.salt_key >> 24 in (0x80, 0x81), True)
-                self.assertGreaterEqual(len(session.salt), 64)
-                self.assertEqual(session.bind, bus.NULL)
-                self.assertEqual(session.symmetric, bus.AES_128_CFB)
-                started[session.handle] = session
-            for session in command.sessions:
-                if session.handle == bus.PASSWORD_SESSION:
-                    self.assertEqual(session.auth, b'', f'a password in the clear: {command.name}')
-                    self.assertNotIn(command.name, secrets)
-                    continue
-                self.assertIn(session.handle, started)
-                self.assertEqual(len(session.auth), 32)  # HMAC-SHA-256
-                seen.add(command.name)
-                if command.name in secrets:
-                    self.assertTrue(session.attributes & bus.DECRYPT, f'{command.name} is not encrypted')
-        self.assertLessEqual(set(used), seen)
 
     @memory.wiping_builds  # tpm2-tools cannot load a TCTI with sanitizers
     def test_the_rules_find_what_breaks_them(self):

@@ -234,6 +234,7 @@ class UserUnits(Scenario):
     def test_a_changed_unit_is_kept_unless_forced(self):
         self.install(status=0)
         before = contents(self.home)
+        self.assertNotIn('wrote', self.install(status=0).stdout)
         path = os.path.join(self.home, '.config/systemd/user', USER_UNITS[0])
         with open(path, 'a', encoding='ascii') as file:
             file.write('# mine\n')

@@ -1,4 +1,4 @@
-// New PINs for keys, in a private swtpm. What they do is in test/scenario/keygen_changes.py and lockout.py.
+// New PINs for keys, in a private swtpm. What users see of them is in test/scenario/keygen_changes.py.
 
 #include "tpm/change_auth.hpp"
 
@@ -24,6 +24,23 @@ SCENARIO("a change of PIN costs six commands under the persistent storage key") 
     REQUIRE(tpm::change_auth(*lab.device, key, pin(old_text), pin(new_text)));
     CHECK(lab.log.commands() == Names{"TPM2_Load", "TPM2_StartAuthSession", "TPM2_GetRandom",
                                       "TPM2_ObjectChangeAuth", "TPM2_FlushContext", "TPM2_FlushContext"});
+    CHECK(lab.close() == 0);
+}
+
+SCENARIO("a wrong old PIN and lockout are told apart, and the key stays usable") {
+    Lab lab(Srk::persistent);
+    const auto key = tpm::create_key(*lab.device, {}, pin(old_text));
+    const auto change = [&] { return tpm::change_auth(*lab.device, key, pin(old_text), pin(new_text)); };
+    for (const auto* code : {"0x98e", "0x9a2"}) {
+        lab.log.fail({std::string("TPM2_ObjectChangeAuth answer ") + code});
+        CHECK_FALSE(change());
+    }
+    lab.log.fail({"TPM2_ObjectChangeAuth answer 0x921"});
+    CHECK(refusal([&] { change(); }) == Errc::lockout);
+    lab.log.fail({});
+    const auto changed = change();
+    REQUIRE(changed);
+    CHECK(signs(*lab.device, *changed, pin(new_text)));
     CHECK(lab.close() == 0);
 }
 

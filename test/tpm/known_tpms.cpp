@@ -162,6 +162,18 @@ void check_known_for_the_run(KnownTpms& known) {
     }
 }
 
+TEST_CASE("a folder further up that is a link to nothing is out of reach, and not filled") {
+    const TempFolder folder;
+    const auto aside = folder.path() / "aside", state = folder.path() / "state";
+    std::filesystem::create_symlink(aside, state);
+    KnownTpms known(state / "ssh-tpm" / "known_tpms", "t");
+    CHECK(refusal([&] { known.accept("owner-ecc", a_name(1)); }) == Errc::refused);
+    CHECK_FALSE(std::filesystem::exists(aside));
+    std::filesystem::create_directory(aside);
+    known.accept("owner-ecc", a_name(1));
+    CHECK(content_of(aside / "ssh-tpm" / "known_tpms") == "owner-ecc " + hex(a_name(1)) + " t\n");
+}
+
 TEST_CASE("a file that is full, or has two hard links, stays as it is, and the parent is known for the run") {
     const TempFolder folder;
     const auto file = folder.path() / "known_tpms", second = folder.path() / "second";

@@ -8,6 +8,10 @@
 #include <array>
 #include <chrono>
 #include <poll.h>
+#include <string>
+#include <vector>
+
+#include <tss2/tss2_tctildr.h>
 
 using support::Swtpm;
 using support::TctiLog;
