@@ -1,5 +1,5 @@
 // Keys in a private swtpm, where a client cannot see it. What signatures cost in commands is in
-// test/scenario/signatures.py; that they are right is tested in test/identity, too.
+// test/scenario/signatures.py, which also checks that they are right.
 
 #include "base/error.hpp"
 #include "lab.hpp"
