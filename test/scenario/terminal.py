@@ -140,7 +140,8 @@ def status(pid):
 
 
 def is_stopped(pid):
-    return status(pid)[0] == 'T'
+    """True once each of its threads has stopped: before, the kernel does not count the process as a stopped one."""
+    return all(status(f'{pid}/task/{thread}')[0] == 'T' for thread in os.listdir(f'/proc/{pid}/task'))
 
 
 def has_ended(pid):
