@@ -15,8 +15,8 @@ const Bytes message = unhex("2a 01 29b7f4aa 0123456789abcdef 00000007 7465737469
 
 /// The mpint that the hexadecimal digits hold, as hexadecimal digits.
 std::string read_mpint(std::string_view digits) {
-    const Bytes message = unhex(digits);
-    Reader reader(message);
+    const Bytes encoded = unhex(digits);
+    Reader reader(encoded);
     const auto value = reader.unsigned_mpint();
     reader.expect_end();
     return hex(value);
