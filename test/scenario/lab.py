@@ -129,7 +129,7 @@ class Lab:
         signal.signal(signal.SIGTERM, leave_at_once)
 
     def limit(self, name, short, real):
-        """Shortens one of the program's limits of time (src/base/time_limits.hpp), unless this is `test/check all` or
+        """Changes one of the program's limits of time (src/base/time_limits.hpp), unless this is `test/check all` or
         a build that knows no other than the real one. Returns the limit, in seconds."""
         if not SHORT_LIMITS:
             return real
