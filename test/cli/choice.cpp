@@ -13,7 +13,7 @@ enum class Mode { usual, one, other };
 
 } // namespace
 
-TEST_CASE("what no option chooses is the usual, and one thing may be chosen twice") {
+TEST_CASE("without an option the usual mode is chosen, and the same mode may be chosen twice") {
     cli::Choice choice(Mode::usual);
     CHECK(choice.chosen() == Mode::usual);
     choice.choose(Mode::one);

@@ -114,7 +114,8 @@ cli::Parsed given(std::string name, cli::Modes fitting) {
 
 } // namespace
 
-TEST_CASE("an option and an operand are taken in their modes and refused in others, told where they go") {
+TEST_CASE(
+    "an option or operand that its mode does not take is refused, and the hint names the modes that do") {
     CHECK_NOTHROW(cli::require_fit({}, making, modes));
     CHECK_NOTHROW(cli::require_fit(given("-N", making), making, modes));
     CHECK_NOTHROW(cli::require_fit(given("-q", cli::every_mode), listing, modes));

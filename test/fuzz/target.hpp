@@ -26,7 +26,7 @@ inline void require(bool holds) {
         std::abort();
 }
 
-/// What a parser makes of its input, or nothing where it throws an Error.
+/// The result of a parser, or nothing if it throws an Error.
 template <class Parser, class... Input>
 std::optional<std::invoke_result_t<Parser&, Input&...>> taken(Parser&& parser, Input&&... input) {
     try {
@@ -41,7 +41,7 @@ template <class Action>
 void attempt(Action&& action) {
     try {
         action();
-    } catch (const sshtpm::Error&) { // as good an end as any
+    } catch (const sshtpm::Error&) { // an input may be refused
     }
 }
 

@@ -43,10 +43,15 @@ TEST_CASE("a key file that appears, changes, gets a new name or goes is told, an
     CHECK_FALSE(watch.drain());
     const auto key = folder / "id.tpm", other = folder / "other.tpm";
     const auto write_whole = [&key] { write_file(key, bytes_of("x"), 0600, Existing::replace); };
-    for (const auto& change : std::vector<std::function<void()>>{
-             [&] { put(key); }, [&] { put(key, "y"); }, [&] { fs::rename(key, other); },
-             [&] { fs::permissions(other, fs::perms::none); }, [&] { fs::remove(other); }, write_whole,
-             write_whole}) {
+    const std::vector<std::function<void()>> changes{[&] { put(key); },
+                                                     [&] { put(key, "y"); },
+                                                     [&] { fs::rename(key, other); },
+                                                     [&] { fs::permissions(other, fs::perms::none); },
+                                                     [&] { fs::remove(other); },
+                                                     write_whole,
+                                                     write_whole};
+    for (const auto& change : changes) {
+        INFO("change " << &change - changes.data());
         change();
         CHECK(told(watch));
     }
@@ -186,7 +191,7 @@ TEST_CASE("a file where the folder should be is no folder, and no fault") {
     CHECK(told(watch));
 }
 
-TEST_CASE("a path that ends in a slash, or has dots, names the same folder; whether it may be read is told") {
+TEST_CASE("a folder is watched under a path with a slash at its end or dots; a change of its mode is told") {
     const TempFolder folder;
     fs::create_directory(folder / "keys");
     FolderWatch slash(folder.path().string() + "/keys/"), dots(folder.path().string() + "/./keys/../keys");

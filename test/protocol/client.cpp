@@ -118,16 +118,18 @@ TEST_CASE("all keys are removed for both versions of the protocol, the old one w
     CHECK(refusal_of(Bytes{5}, [](protocol::Client& client) { client.remove_all(); }) == Errc::refused);
 }
 
-TEST_CASE("of a PIN that was tried, the tries that are left may be unknown, and the outcome is one of five") {
+TEST_CASE("after a try of a PIN the tries left may be unknown; an unknown outcome is refused") {
     auto unknown = answered(pin_response(0, 0xFFFFFFFF));
     CHECK(unknown.client.try_pin(key_blob(), Secret()).tries_left == std::nullopt);
     CHECK(refusal_of(pin_response(5, 0), try_pin) == Errc::malformed);
 }
 
 TEST_CASE("no is no, to every request and in every form") {
-    for (const auto number : Bytes{5, 28, 30, 102})
+    for (const auto number : Bytes{5, 28, 30, 102}) {
+        INFO("answer " << int(number));
         for (const auto& ask : std::vector<Ask>{list, query, remove_key, sign, try_pin})
             CHECK(refusal_of(Bytes{number}, ask) == Errc::refused);
+    }
 }
 
 TEST_CASE("an answer to another request is refused") {
@@ -138,8 +140,10 @@ TEST_CASE("an answer to another request is refused") {
                                                                         {list_of_two(), remove_key},
                                                                         {yes, try_pin},
                                                                         {pin_response(0, 0), query},
-                                                                        {extensions, try_pin}})
+                                                                        {extensions, try_pin}}) {
+        INFO(hex(answer));
         CHECK(refusal_of(answer, ask) == Errc::malformed);
+    }
 }
 
 TEST_CASE("every part of an answer is refused, and so is a byte too many") {

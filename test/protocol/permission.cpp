@@ -83,11 +83,15 @@ TEST_CASE("a key signs at the end of a path of which each hop is permitted") {
 }
 
 TEST_CASE("the user is compared at the last hop, by one pattern") {
-    for (const auto* words : {"root/a", "r*t/a", "r??t/a", "*/a", "alice/a root/a"})
+    for (const auto* words : {"root/a", "r*t/a", "r??t/a", "*/a", "alice/a root/a"}) {
+        INFO(words);
         CHECK(signs(words, direct));
+    }
     // A list of patterns is none to ssh-agent.
-    for (const auto* words : {"alice/a", "Root/a", "r?t/a", "alice,root/a", "!alice/a"})
+    for (const auto* words : {"alice/a", "Root/a", "r?t/a", "alice,root/a", "!alice/a"}) {
+        INFO(words);
         CHECK_FALSE(signs(words, direct));
+    }
     CHECK(signs("alice/a a>b", second));
     CHECK(signs("alice/a a>root/b", second));
     CHECK_FALSE(signs("alice/a a>bob/b", second));
@@ -95,12 +99,16 @@ TEST_CASE("the user is compared at the last hop, by one pattern") {
 
 TEST_CASE("a host with a certificate is known by its authority, a plain one by its key") {
     // The certificate says w?ld* too.
-    for (const auto* words : {"@ca:host-cert", "@ca:wild-at-heart", "root/@ca:host-cert"})
+    for (const auto* words : {"@ca:host-cert", "@ca:wild-at-heart", "root/@ca:host-cert"}) {
+        INFO(words);
         CHECK(signs(words, certified));
+    }
     // "cert-cert" is the certificate itself, named as a plain key.
     for (const auto* words : {"alice/@ca:host-cert", "@ca:host-other", "@other-ca:host-cert", "cert-cert",
-                              "@host-cert-cert:host-cert", "a"})
+                              "@host-cert-cert:host-cert", "a"}) {
+        INFO(words);
         CHECK_FALSE(signs(words, certified));
+    }
     const TimePoint too_early = TimePoint{} - std::chrono::seconds(1);
     CHECK_FALSE(may_see(rules("@ca:host-cert"), vectors::sessions(certified), too_early));
     auto not_as_authority = rules("@ca:host-cert");

@@ -8,7 +8,7 @@ using namespace sshtpm;
 
 namespace {
 
-/// How many keys a list has, which says as much.
+/// The number of keys in a list; checks that the list has as many as it says, and nothing behind them.
 std::size_t keys_in(ByteView framed) {
     wire::Reader frame(framed);
     wire::Reader body(frame.string());

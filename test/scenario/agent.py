@@ -67,7 +67,7 @@ class Agent:
             return connection.sign(key.blob, b'data') is not None
 
     def settle(self):
-        """It has seen all that has happened until now, and started what it starts for that."""
+        """Waits until the agent has handled all that was sent to it before."""
         with self.connect() as witness:
             for _ in range(5):
                 witness.list()
@@ -159,7 +159,7 @@ exec cat "{folder}/answer.$n"
 
 
 def add_request(key, constraints=b'', certificate=b''):
-    """Asks an agent to add a key of the TPM."""
+    """The message that asks an agent to add a key of the TPM."""
     return tpm_add_key(read(key.tpm).encode(), certificate, constraints)
 
 

@@ -95,7 +95,7 @@ def signatures(traffic):
 
 
 class Hidden:
-    """For scenarios whose `probe` stands in front of their TPM: what may pass there."""
+    """Checks of the bytes that went through `self.probe` to the TPM."""
 
     def assert_nowhere(self, *secrets):
         traffic = self.probe.bytes()

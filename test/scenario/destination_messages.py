@@ -163,7 +163,7 @@ class Binding(Scenario):
 
     @ours
     def test_what_does_not_bind_is_refused_and_remembered(self):
-        """Of what is signed wrongly, and of what cannot even be read."""
+        """A bind with a wrong signature, and one without a body."""
         for request in session_bind(self.host, b'session', signature=self.other.sign(b'session')), BROKEN:
             with self.subTest(request), self.agent.connect() as connection:
                 self.assertEqual(len(connection.list()), 1)

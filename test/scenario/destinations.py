@@ -232,7 +232,7 @@ class ThroughOurs(InAnotherAgent, Basics, Scenario):
                 self.give(key=free)
                 self.assertEqual([blob for blob, _ in connection.list()], [free.blob])
                 self.assertIsNone(connection.sign(self.key.blob, b'data'))
-                self.assertEqual(len(here.list()), 2)  # it leads nowhere
+                self.assertEqual(len(here.list()), 2)  # this connection is not forwarded, so it sees both keys
         self.assert_login('a')
 
     def test_no_key_comes_to_an_agent_here_over_a_forwarded_connection_by_mistake(self):

@@ -186,7 +186,7 @@ class Completions:
                 self.offers(self.options[applet], *name, '-')
                 self.offers({option for option in self.options[applet] if option.startswith('--')}, *name, '--')
 
-    def test_values(self):
+    def test_the_values_of_options_are_offered(self):
         sizes = {'ecdsa': {'256', '384', '521'}, 'rsa': {'2048', '3072', '4096'}}
         for applet, words, offered in (
                 ('keygen', ('-t', ''), {'ecdsa', 'rsa'}), ('keygen', ('-t', 'e'), {'ecdsa'}),
@@ -198,7 +198,7 @@ class Completions:
             for name in self.names(applet):
                 self.offers(offered, *name, *words)
 
-    def test_key_files_and_folders(self):
+    def test_key_files_and_folders_are_offered(self):
         for name in self.names('keygen'):
             offered = {word.rstrip('/') for word in self.complete(*name, '-l', '-f', '')}
             self.assertLessEqual({'work.tpm', 'folder'}, offered)

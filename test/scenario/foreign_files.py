@@ -163,7 +163,7 @@ class ForeignFiles(WithTpm):
         self.assert_error(self.lab.keygen('-p', '-f', path, '-N', PIN, status=None), path, *words)
 
     def policy(self):
-        """The digest of one that demands the value of a register."""
+        """The digest of a policy that demands the value of a PCR."""
         path = self.lab.path('pcr.policy')
         self.tpm.craft('tpm2_createpolicy', '--policy-pcr', '-l', 'sha256:16', '-L', path)
         return path
@@ -196,7 +196,7 @@ class LegacyFiles(bus.Hidden, Stocked):
 
     @classmethod
     def halves(cls, lab, kind, pin):
-        """Those of a new key under that release's storage key."""
+        """The two halves of a new key under the storage key of that release."""
         algorithm, unique = OLD_PARENTS[kind]
         parent, pin = lab.path(f'{kind}.ctx'), ('-p', pin) if pin else ()
         if not os.path.exists(parent):
@@ -260,7 +260,7 @@ class LegacyFiles(bus.Hidden, Stocked):
                     self.assertEqual((printed, shown), (key.line + '\n', expected))
 
     def check_pin(self, pin):
-        """Each key signs with it, and it does not pass the bus."""
+        """Each key signs with the PIN, and the PIN is nowhere on the bus."""
         askpass = Askpass(self.lab, *[pin] * 3, name=pin)
         self.probe = Probe(self.tpm, name='probe ' + pin)
         agent = Agent(self.lab, key_dir=self.lab.path('guarded'), name=pin, env=askpass.env, tcti=self.probe.tcti)

@@ -283,7 +283,7 @@ class KnownTpms(KnownTpmsLab):
 
 class SwappedStorageKey(KnownTpmsLab):
     def test_an_agent_neither_asks_for_a_pin_nor_starts_a_session(self):
-        """Nor does it when the public area comes under the old name, or that of the persistent storage key."""
+        """Whether the wrong storage key is newly made, comes under the old name, or is the persistent one."""
         key = self.lab.make_key('x', pin=PIN)
         for name, how in (('made', ''), ('stale', 'stale'), ('persistent', '')):
             with self.subTest(name):
@@ -299,7 +299,7 @@ class SwappedStorageKey(KnownTpmsLab):
                 self.assertEqual(askpass.questions(), [])
                 if how:
                     agent.process.wait_line('error: ')
-                    self.assertNotIn('not the one that is known', agent.log())  # it does not come so far
+                    self.assertNotIn('not the one that is known', agent.log())  # ESYS fails first
                 else:
                     self.assert_refusal(self.complaint(agent))
                 agent.stop()

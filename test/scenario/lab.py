@@ -269,6 +269,13 @@ class Scenario(unittest.TestCase):
                 print(f'--- {" ".join(process.argv)}\n{process.log()}', file=sys.stderr)
         return result
 
+    def connect(self, agent, count):
+        """Connections that are closed at the end of the test."""
+        connections = [agent.connect() for _ in range(count)]
+        for connection in connections:
+            self.addCleanup(connection.socket.close)
+        return connections
+
     def assert_error(self, result, *words, status=1, tool='ssh-tpm-keygen'):
         """A refusal: the exit status, a line of the form `tool: error: …`, and each of `words`."""
         self.assertEqual(result.returncode, status, result.stdout + result.stderr)

@@ -33,13 +33,6 @@ class Limits(Scenario):
         self.tpm = Swtpm(self.lab)
         self.key = self.lab.make_key('x')
 
-    def connect(self, agent, count):
-        """Connections that are closed at the end of the test."""
-        connections = [agent.connect() for _ in range(count)]
-        for connection in connections:
-            self.addCleanup(connection.socket.close)
-        return connections
-
     def growth(self, agent, before):
         """By how many KiB the agent's memory has grown; a sanitizer's is not the agent's."""
         return 0 if SANITIZED else rss(agent.process.pid) - before
@@ -253,8 +246,8 @@ class Fairness(Scenario):
         self.assertEqual(readable(clients, 60), clients)  # their turn comes, too
         return next(place for place, size in enumerate(after) if size > LARGE)
 
-    def test_each_client_with_a_thousand_delays_another_by_one(self):
-        """That which the TPM works on, which no agent can take back."""
+    def test_each_client_with_a_thousand_signatures_queued_delays_another_by_one(self):
+        """With one such client it is the signature that the TPM is making already."""
         for count, rounds in ((1, 10), (5, 5)):
             with self.greedy(count) as clients:
                 for _ in range(rounds):

@@ -221,7 +221,7 @@ class Lockout(Scenario):
         self.assertEqual(len(askpass.questions()), 1)
         self.change(PIN, status=0)
 
-    def test_the_only_try_of_a_limit_of_one_is_the_last_but_not_of_a_tpm_that_counts_nothing(self):
+    def test_a_limit_of_one_announces_the_last_try_unless_the_tpm_counts_nothing(self):
         self.limit(1, 600)
         self.assert_error(self.change(WRONG), 'LAST TRY')
         self.assertEqual(self.tpm.wrong_tries(), 0)

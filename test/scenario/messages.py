@@ -106,7 +106,7 @@ class TpmAddKey(KeysOnce):
             self.assertEqual(connection.request(whole), DONE)
             self.assertEqual(len(connection.list()), 1)
 
-    def test_it_is_refused_by_a_locked_agent_and_on_a_connection_that_is_or_should_be_bound(self):
+    def test_a_key_is_not_added_to_a_locked_agent_nor_on_a_connection_with_a_good_or_failed_bind(self):
         host, request = HostKey(self.lab), add_request(self.key)
         for signature in (None, b''):
             with self.agent.connect() as connection:

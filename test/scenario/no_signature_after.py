@@ -37,12 +37,7 @@ class NoSignatureAfter(KeysOnce):
         self.probe = Probe(self.tpm)
         self.key = self.take('x')
         self.agent = Agent(self.lab, tcti=self.probe.tcti)
-        self.other = self.connect()
-
-    def connect(self):
-        connection = self.agent.connect()
-        self.addCleanup(connection.socket.close)
-        return connection
+        (self.other,) = self.connect(self.agent, 1)
 
     def does(self, request):
         self.assertEqual(self.other.request(request), bytes([SUCCESS]))
@@ -61,7 +56,7 @@ class NoSignatureAfter(KeysOnce):
         them is on its way."""
         self.assertIsNotNone(self.other.sign(self.key.blob, b'data', 2))
         before = len(signatures(self.probe.bytes()))
-        clients = [self.connect() for _ in range(CLIENTS)]
+        clients = self.connect(self.agent, CLIENTS)
         with self.tpm.stopped():
             for client in clients:
                 self.ask(client)
@@ -106,7 +101,7 @@ class NoSignatureAfter(KeysOnce):
 
     def test_the_same_terms_change_nothing(self):
         self.add(b'')
-        clients = [self.connect() for _ in range(3)]
+        clients = self.connect(self.agent, 3)
         with self.tpm.stopped():
             for client in clients:
                 self.ask(client)
@@ -116,7 +111,7 @@ class NoSignatureAfter(KeysOnce):
 
     def test_a_signature_that_a_client_has_not_read_is_not_sent(self):
         """Its socket is full. What the kernel has is gone, and the one signature that the agent has is not."""
-        client = self.connect()
+        (client,) = self.connect(self.agent, 1)
         size = len(frame(self.other.request(sign_request(self.key.blob, b'data', 2))))
         before = len(signatures(self.probe.bytes()))
         client.send(frame(sign_request(self.key.blob, b'data', 2)) * 600)  # which the kernel takes

@@ -103,14 +103,14 @@ class Pins(WithAgent):
         self.assert_gone()
         self.assert_once(other)
 
-    def test_it_expires_and_without_a_cache_nothing_stays(self):
+    def test_a_pin_is_gone_when_it_expires_and_at_once_without_a_cache(self):
         key = self.lab.make_key('x', pin=self.pin)
         for options in (('--pin-lifetime', '1'), ('--no-cache',)):
             self.start(*options, name=options[0])
             for times in (1, 2):
                 self.agent.ssh_keygen_sign(key, status=0)
                 self.assert_gone()
-                self.assertEqual(len(self.askpass.questions()), times)  # it had been there
+                self.assertEqual(len(self.askpass.questions()), times)  # each signature asked for it anew
             self.agent.stop()
 
     def lock(self):

@@ -101,7 +101,7 @@ class AcceptFailures(WithTpm):
             self.assertEqual(client.read_frame()[0], IDENTITIES_ANSWER)
         self.assertEqual(read(self.trace).count('(INJECTED)'), CLIENTS)
 
-    def test_a_shortage_is_waited_for_and_told_once_and_all_else_is_nobodys_concern(self):
+    def test_a_shortage_is_waited_for_and_logged_once_and_harmless_errors_are_not_logged(self):
         for error in SHORTAGES + HARMLESS:
             with self.subTest(error):
                 agent = self.agent_that_fails(error)

@@ -24,7 +24,7 @@ UNUSUAL = '0027\nall+error none $(id) *\nSigBlk:\t0000000000000800\nSigIgn:\t000
 
 
 def surround():
-    """For a child: all of it is other than usual."""
+    """In a child: sets limits, umask and signals to unusual values."""
     resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
     os.umask(0o027)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -49,7 +49,8 @@ class SubprocessMode(WithTpm):
         return printed, int(re.search(r'Agent pid (\d+)', printed)[1])
 
     def socket_goes(self):
-        """OpenSSH's agent looks every ten seconds whether its parent still lives; LeakSanitizer takes its time."""
+        """Waits until the agent has removed its socket. OpenSSH's takes up to ten seconds for that, LeakSanitizer a
+        while."""
         wait_until(lambda: not os.path.lexists(self.socket), 'the end of the socket')
 
     def test_the_command_finds_the_agent(self):

@@ -84,7 +84,7 @@ class Swtpm:
                      signature, data, status=0)
 
     def everything_else(self):
-        """What lies in the lab beside the TPM's own files: to show that nothing changed."""
+        """The content of each file in the lab except the TPM's own; a test compares it before and after."""
         return {path: content for path, content in contents(self.lab.folder).items()
                 if not path.startswith(self.path)}
 

@@ -223,7 +223,7 @@ class UserUnits(Scenario):
         self.assert_installed(folder)
 
     def test_the_folder_of_configuration_may_be_another_but_not_a_relative_one(self):
-        """Which is passed over, as the XDG Base Directory Specification has it."""
+        """A relative one is ignored, as the XDG Base Directory Specification says."""
         config = self.own('config')
         self.install(env={'XDG_CONFIG_HOME': config}, status=0)
         self.assert_installed(config + '/systemd/user')

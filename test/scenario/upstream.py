@@ -153,12 +153,6 @@ class WithAKey(Scenario):
     def assert_has(self, client, *keys):
         self.assertEqual([blob for blob, _ in client.list()], [key.blob for key in keys])
 
-    def connect(self, agent, count):
-        clients = [agent.connect() for _ in range(count)]
-        for client in clients:
-            self.addCleanup(client.socket.close)
-        return clients
-
 
 class TwoBehind(WithAKey):
     """Ours, with a key of the TPM, in front of two of OpenSSH."""

@@ -271,7 +271,7 @@ class Hostile(Sick):
             self.assertTrue(printed.replace('\n', '').isprintable(), repr(printed))
             self.assertEqual(result.stdout.count('\n'), 3, printed)
 
-    def test_one_that_hung_or_talked_rubbish_and_is_well_again(self):
+    def test_an_agent_that_hung_or_sent_rubbish_is_used_again_when_it_is_well(self):
         def one_bad_answer(peer):
             peer.read_frame()
             peer.send(frame(bytes([SUCCESS])))
@@ -420,7 +420,7 @@ class Busy(Sick):
             return hung.connections > before
         wait_until(asked_anew, 'the end of its rest')
 
-    def test_one_at_its_limit_serves_those_that_it_has_until_what_nobody_uses_is_closed(self):
+    def test_an_agent_without_free_descriptors_takes_new_clients_when_idle_connections_close(self):
         self.lab.limit('upstream_idle', 3, 30)
         agent = self.before_ssh_agent('prlimit', '--nofile=40:40')  # too few descriptors for all clients
         clients = self.connect(agent, 45)

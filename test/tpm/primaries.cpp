@@ -6,7 +6,6 @@
 #include "support/test.hpp"
 #include "tpm/saved_primaries.hpp"
 
-#include <algorithm>
 #include <array>
 
 using namespace sshtpm;

@@ -15,12 +15,11 @@ sys.path.append(str(OUT.parents[1] / 'scenario'))
 os.environ.setdefault('SSH_TPM_BIN', '')
 
 from lab import Lab, read  # noqa: E402
-from protocol import Connection, frame, sign_request, string, take_string  # noqa: E402
+from protocol import SIGN_REQUEST, Connection, frame, sign_request, string, take_string  # noqa: E402
 from softkey import SoftKey  # noqa: E402
 from sshd import Hosts  # noqa: E402
 from upstream import FakeAgent, SshAgent  # noqa: E402
 
-SIGN = 13  # SSH_AGENTC_SIGN_REQUEST
 BINDS = 17  # one more than an agent remembers
 
 
@@ -72,7 +71,7 @@ class Recording:
         """A login through all hosts, the agent forwarded from each to the next. What is kept are the connections
         that sign, in order: one for each host."""
         self.hosts.login(self.recorder, *hosts, command='true', status=0)
-        signing = [messages for messages in self.take() if any(message[0] == SIGN for message in messages)]
+        signing = [messages for messages in self.take() if any(message[0] == SIGN_REQUEST for message in messages)]
         for number, messages in enumerate(signing, 1):
             self.keep(f'{name}-{number}', messages)
 

@@ -15,11 +15,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parents[2] / "scenario"))
 
 from add_recorder import Recorder  # noqa: E402
-from protocol import SIGN_RESPONSE, Connection, sign_request, string, take_string  # noqa: E402
+from protocol import (ADD_ID_CONSTRAINED, ADD_IDENTITY, SIGN_RESPONSE, Connection, sign_request,  # noqa: E402
+                      string, take_string)
 
 PRIVATE = HERE.parent / "private"
 HOSTS = HERE.parent / "known_hosts"
-ADD, ADD_CONSTRAINED = 17, 25
 ADDED = ["ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048", "rsa-3072", "rsa-4096"]
 SHORT = [f"short-{what}-{bits}" for what in ("scalar", "x", "y") for bits in (256, 384, 521)]
 REFUSED = ["refused-ed25519", "refused-dsa", "refused-rsa-1024", "refused-rsa-2304", "refused-token"]
@@ -67,7 +67,7 @@ def added(recorder):
         if not messages:
             raise RuntimeError(name)
         for message, what in zip(messages, ("key", "certificate")):
-            assert message[0] in (ADD, ADD_CONSTRAINED)  # a security token's comes with its provider behind it
+            assert message[0] in (ADD_IDENTITY, ADD_ID_CONSTRAINED)  # of a token, its provider is behind
             yield f"{name} {what} {message[1:].hex()}\n"
 
 
@@ -168,7 +168,7 @@ def found_hosts(recorder):
             assert b"No host keys found" in result.stderr, result.stderr
             yield host + "\n"
             continue
-        assert messages[0][0] == ADD_CONSTRAINED
+        assert messages[0][0] == ADD_ID_CONSTRAINED
         rest = messages[0].split(string(b"restrict-destination-v00@openssh.com"))[1]
         constraint = take_string(take_string(rest)[0])[0]  # of the list, the one constraint
         to = take_string(take_string(constraint)[1])[0]  # behind the hop that it comes from
