@@ -5,7 +5,6 @@
 #include "base/bytes.hpp"
 #include "fuzz/target.hpp"
 
-
 using namespace sshtpm;
 
 namespace {
