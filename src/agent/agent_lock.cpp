@@ -1,11 +1,6 @@
 #include "agent/agent_lock.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace sshtpm::agent {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -24,8 +19,6 @@ asio::awaitable<bool> AgentLock::lock(Secret password) {
         co_return false;
     locked_ = true;
     ++lockings_;
-    if (listener_)
-        listener_();
     try { // caught because an agent whose password nobody can check would stay locked for ever
         if (!hashing_)
             hashing_.emplace(1);

@@ -1,15 +1,12 @@
 #pragma once
 // SSH_AGENTC_LOCK and SSH_AGENTC_UNLOCK (RFC 9987 section 5.6): the password, kept as its hash alone.
 
+#include "agent/asio.hpp"
 #include "base/password_hash.hpp"
 #include "base/secret.hpp"
 
 #include <chrono>
-#include <functional>
 #include <optional>
-
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 namespace sshtpm::agent {
 
@@ -21,22 +18,18 @@ class AgentLock {
 
     /// False when it is locked already, or the password is empty. The agent is locked from the call on,
     /// before the hash is made.
-    boost::asio::awaitable<bool> lock(Secret password);
-
-    /// Called when the agent has just been locked.
-    void on_lock(std::function<void()> listener) { listener_ = std::move(listener); }
+    asio::awaitable<bool> lock(Secret password);
 
     /// False for a wrong password.
-    boost::asio::awaitable<bool> unlock(Secret password);
+    asio::awaitable<bool> unlock(Secret password);
 
   private:
     PasswordHash::Cost cost_;
     bool locked_ = false;
-    std::function<void()> listener_;
     std::optional<PasswordHash> hash_; ///< nothing while it is being made
     unsigned lockings_ = 0;            ///< tells one locking from the next, while passwords are hashed
     /// A hash takes tenths of a second, so not on the loop; made for the first one.
-    std::optional<boost::asio::thread_pool> hashing_;
+    std::optional<asio::thread_pool> hashing_;
 };
 
 } // namespace sshtpm::agent

@@ -7,18 +7,7 @@
 
 #include <optional>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
-
 namespace sshtpm::agent {
-
-namespace asio = boost::asio;
-using Socket = asio::local::stream_protocol::socket;
 
 namespace {
 
@@ -28,44 +17,40 @@ asio::mutable_buffer buffer(std::span<std::uint8_t> bytes) {
 
 /// Reads what there is. @returns false at the end of the stream.
 asio::awaitable<bool> read_some(Socket& socket, protocol::FrameBuffer& frames) {
-    boost::system::error_code failure;
+    ErrorCode failure;
     const auto got = co_await socket.async_read_some(buffer(frames.writable()),
                                                      asio::redirect_error(asio::use_awaitable, failure));
     frames.wrote(got);
     co_return !failure;
 }
 
-/// Reads on until the begun frame is whole or its time is over.
-asio::awaitable<std::optional<ByteView>> finish_frame(Socket& socket, protocol::FrameBuffer& frames) {
-    using namespace asio::experimental::awaitable_operators;
-    asio::steady_timer deadline(co_await asio::this_coro::executor, time_limits().frame);
-    for (;;) {
-        const auto outcome = co_await (read_some(socket, frames) || deadline.async_wait(asio::use_awaitable));
-        const bool* more = std::get_if<0>(&outcome);
-        if (more == nullptr)
-            log::debug("a client did not finish its frame in time");
-        if (more == nullptr || !*more)
-            co_return std::nullopt;
-        if (const auto message = frames.next())
-            co_return message;
-    }
-}
-
-/// The next message; nothing when the client has gone or is to go.
+/// The next message; nothing when the client has gone, or does not finish a frame that it has begun in time.
 asio::awaitable<std::optional<ByteView>> next_message(Socket& socket, protocol::FrameBuffer& frames) {
+    using namespace asio::experimental::awaitable_operators;
+    std::optional<asio::steady_timer> deadline;
     for (;;) {
         if (const auto message = frames.next())
             co_return message;
-        if (frames.begun())
-            co_return co_await finish_frame(socket, frames);
-        if (!co_await read_some(socket, frames))
+        bool more = false;
+        if (!frames.begun()) {
+            more = co_await read_some(socket, frames);
+        } else {
+            if (!deadline)
+                deadline.emplace(socket.get_executor(), time_limits().frame);
+            const auto outcome =
+                co_await (read_some(socket, frames) || deadline->async_wait(asio::use_awaitable));
+            if (outcome.index() == 1)
+                log::debug("a client did not finish its frame in time");
+            more = outcome.index() == 0 && std::get<0>(outcome);
+        }
+        if (!more)
             co_return std::nullopt;
     }
 }
 
 /// Returns when the client has closed its end.
 asio::awaitable<void> hung_up(Socket& socket) {
-    boost::system::error_code ignored;
+    ErrorCode ignored;
     co_await socket.async_wait(Socket::wait_error, asio::redirect_error(asio::use_awaitable, ignored));
 }
 
@@ -82,10 +67,10 @@ asio::awaitable<bool> send(Socket& socket, const Response& response) {
         co_return true;
     }
     // At once, before another request can end the use of the key; seldom is anything left.
-    boost::system::error_code failure;
+    ErrorCode failure;
     frame = frame.subspan(socket.write_some(asio::buffer(frame.data(), frame.size()), failure));
     if (failure && failure != asio::error::would_block)
-        throw boost::system::system_error(failure);
+        throw SystemError(failure);
     if (frame.empty())
         co_return true;
     const auto sent = co_await while_in_use(response.use, write_all(socket, frame));
@@ -100,7 +85,7 @@ asio::awaitable<bool> answer(Socket& socket, Dispatcher& dispatcher, ByteView me
     try { // caught because `||` below waits for an end without an exception
         const bool sent = co_await send(socket, response);
         co_return sent;
-    } catch (const boost::system::system_error& error) {
+    } catch (const SystemError& error) {
         log::debug("a client went away: ", error.code().message());
     }
     co_return false;
@@ -119,23 +104,23 @@ asio::awaitable<bool> answer_while_connected(Socket& socket, Dispatcher& dispatc
 
 } // namespace
 
-asio::awaitable<void> serve(Socket socket, os::Peer peer, Turn, std::shared_ptr<Dispatcher> dispatcher) {
+asio::awaitable<void> serve(Socket socket, os::Peer peer, Permit, Dispatcher& dispatcher) {
     try { // caught so that this client goes and the others stay
         protocol::FrameBuffer frames;
-        auto client = dispatcher->new_client(peer);
+        auto client = dispatcher.new_client(peer);
         socket.non_blocking(true);
         while (const auto message = co_await next_message(socket, frames)) {
-            if (auto reply = dispatcher->handle_at_once(*message, client)) {
+            if (auto reply = dispatcher.handle_at_once(*message, client)) {
                 co_await write_all(socket, *reply);
                 continue;
             }
-            const bool answered = co_await answer_while_connected(socket, *dispatcher, *message, client);
+            const bool answered = co_await answer_while_connected(socket, dispatcher, *message, client);
             if (!answered)
                 co_return;
         }
     } catch (const Error& error) {
         log::debug("a client was dropped: ", error.what());
-    } catch (const boost::system::system_error& error) {
+    } catch (const SystemError& error) {
         log::debug("a client went away: ", error.code().message());
     } catch (const std::exception& error) { // no memory, say
         log::error("a client was dropped: ", error.what());

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
+#include "base/traces.hpp"
 #include "os/process.hpp"
 #include "protocol/added_key.hpp"
 #include "protocol/frame.hpp"
@@ -15,14 +16,7 @@
 #include <algorithm>
 #include <array>
 
-#include <boost/asio/error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace sshtpm::agent {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -43,14 +37,24 @@ Reply shared(Bytes reply) {
     return std::make_shared<const Bytes>(std::move(reply));
 }
 
+/// The same key under the name that the client gave it.
+IdentityPtr renamed(const identity::Identity& identity, std::string comment) {
+    return std::make_shared<const identity::Identity>(
+        identity::Identity{.public_key = identity.public_key,
+                           .verifier = ssh::Verifier(identity.public_key),
+                           .certificate = {},
+                           .comment = std::move(comment),
+                           .key = identity.key});
+}
+
 } // namespace
 
-Dispatcher::Dispatcher(const asio::any_io_executor& loop, State& state, TpmService& tpm, KeyPolicy policy,
-                       std::vector<std::shared_ptr<Upstream>> upstreams)
-    : loop_(loop), state_(state), upstreams_(std::move(upstreams)),
-      default_lifetime_(policy.default_lifetime), signer_(loop, state, tpm),
-      key_requests_(state, tpm, policy), failure_(shared(protocol::failure_reply())),
-      success_(shared(protocol::success_reply())),
+Dispatcher::Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
+                       KeyPolicy policy, std::vector<std::shared_ptr<Upstream>> upstreams,
+                       PasswordHash::Cost lock_cost)
+    : loop_(loop), keys_(keys), folder_(folder), tpm_(tpm), policy_(policy), upstreams_(std::move(upstreams)),
+      lock_(lock_cost), broker_(loop, keys, tpm), signer_(broker_, tpm),
+      failure_(shared(protocol::failure_reply())), success_(shared(protocol::success_reply())),
       extension_failure_(shared(protocol::extension_failure_reply())),
       empty_list_(shared(protocol::identities_reply({}))),
       query_(shared(protocol::query_reply(served_extensions))) {}
@@ -60,21 +64,18 @@ Client Dispatcher::new_client(os::Peer peer) const {
 }
 
 Reply Dispatcher::handle_at_once(ByteView message, const Client& client) const {
-    const bool at_once = message.front() == protocol::SSH_AGENTC_REQUEST_IDENTITIES &&
-                         (upstreams_.empty() || state_.lock.locked());
-    return at_once ? listing_for(client) : nullptr;
-}
-
-Reply Dispatcher::listing_for(const Client& client) const {
-    if (state_.lock.locked())
+    if (message.front() != protocol::SSH_AGENTC_REQUEST_IDENTITIES)
+        return nullptr;
+    if (locked())
         return empty_list_;
-    if (!state_.keys.restricted())
-        return state_.keys.listing();
-    return shared(listing_of(state_.keys.visible(client.sessions)));
+    if (!upstreams_.empty())
+        return nullptr;
+    return keys_.restricted() ? shared(listing_of(keys_.visible(client.sessions))) : keys_.listing();
 }
 
+/// While the agent is locked it can be unlocked, and told where connections lead.
 bool Dispatcher::may_be_served(const protocol::Request& request) const {
-    return !state_.lock.locked() || std::holds_alternative<protocol::Unlock>(request) ||
+    return !locked() || std::holds_alternative<protocol::Unlock>(request) ||
            std::holds_alternative<protocol::SessionBind>(request) ||
            std::holds_alternative<protocol::BrokenSessionBind>(request);
 }
@@ -88,14 +89,12 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
         const Call call{message, client};
         const auto pick = [&](auto& parsed) { return serve(std::move(parsed), call); };
         auto served = std::visit(pick, request);
-        auto reply = co_await std::move(served);
-        state_.watch_deadlines();
-        co_return reply;
+        co_return co_await std::move(served);
     } catch (const Error& error) {
         log::error(printable(error.what(), 1000));
         if (!error.hint().empty())
             log::info("hint: ", error.hint());
-    } catch (const boost::system::system_error& error) {
+    } catch (const SystemError& error) {
         if (error.code() == asio::error::operation_aborted)
             throw; // the client has gone: nobody to answer
         log::error(error.code().message());
@@ -105,25 +104,18 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
     co_return failure_;
 }
 
-/// Null for a key that is not held or, on this connection, not to be known of.
-HeldKeyPtr Dispatcher::find_visible(ByteView blob, const Client& client) const {
-    auto line = state_.keys.find(blob);
-    return line && protocol::may_see(line->constraints, client.sessions) ? line : nullptr;
-}
-
-/// Has the agents behind this one answer.
-/// @param blob the key that is meant; empty for none.
+/// Has the upstream agents answer. @param blob of the key; empty for none.
 Dispatcher::Answer Dispatcher::forward(Call call, ByteView blob) {
-    auto answer = co_await call.client.upstreams.first_answer(call.message, blob, call.client.bindings);
+    auto answer = co_await call.client.upstreams.first_answer(call.message, blob);
     co_return answer ? shared(protocol::framed(*answer)) : failure_;
 }
 
-Dispatcher::Answer Dispatcher::forward_key(Call call, std::string what) {
+Dispatcher::Answer Dispatcher::forward_key(Call call, std::string description) {
     std::optional<Bytes> limited;
-    if (default_lifetime_ && !upstreams_.empty()) {
-        limited = protocol::with_lifetime(call.message, *default_lifetime_);
+    if (policy_.default_lifetime && !upstreams_.empty()) {
+        limited = protocol::with_lifetime(call.message, *policy_.default_lifetime);
         if (!limited) {
-            log::info("refused ", what,
+            log::info("refused ", description,
                       ": it would be held without the lifetime of this agent's keys (-t), whose "
                       "place in the message is not known");
             co_return failure_;
@@ -132,32 +124,27 @@ Dispatcher::Answer Dispatcher::forward_key(Call call, std::string what) {
     }
     auto reply = co_await forward(call, {});
     if (reply.frame == failure_)
-        log::info("refused ", what, "; no agent behind this one took it");
+        log::info("refused ", description, "; no upstream agent took it");
     co_return reply;
 }
 
-Dispatcher::Answer Dispatcher::listing_with_upstreams(Call call) {
-    const auto own = [this, &sessions = call.client.sessions] { return state_.keys.visible(sessions); };
-    auto reply = co_await call.client.upstreams.list(own, call.client.bindings);
-    co_return state_.lock.locked() ? empty_list_
-                                   : shared(std::move(reply)); // somebody may have locked meanwhile
-}
-
 Dispatcher::Answer Dispatcher::serve(protocol::RequestIdentities, Call call) {
-    return listing_with_upstreams(call); // without any, handle_at_once has answered
+    const auto own = [this, &sessions = call.client.sessions] { return keys_.visible(sessions); };
+    auto reply = co_await call.client.upstreams.list(own);
+    co_return locked() ? empty_list_ : shared(std::move(reply)); // it may have been locked meanwhile
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
-    auto line = state_.keys.find(request.key_blob);
-    if (line) {
-        line = state_.current(line);
-        if (!line) {
+    auto entry = keys_.find(request.key_blob);
+    if (entry) {
+        entry = folder_.refreshed(entry);
+        if (!entry) {
             log::info("sign: the key has gone with its file");
             co_return failure_;
         }
     }
-    const auto use = state_.keys.use(loop_, line, request.key_blob);
-    if (!line) {
+    const auto use = keys_.use(loop_, entry, request.key_blob);
+    if (!entry) {
         log::debug("sign: not a key of this agent");
         const auto reply = co_await while_in_use(use, forward(call, request.key_blob));
         co_return Response(reply.frame ? reply.frame : failure_, use);
@@ -166,51 +153,118 @@ Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
     co_return Response(signature ? shared(protocol::sign_reply(*signature)) : failure_, use);
 }
 
+/// Adds an entry that a client gives.
+void Dispatcher::add(KeyEntry entry, protocol::Constraints constraints) {
+    if (!constraints.lifetime)
+        constraints.lifetime = policy_.default_lifetime;
+    if (constraints.lifetime)
+        entry.dies = os::BootClock::now() + std::chrono::seconds(*constraints.lifetime);
+    entry.constraints = std::move(constraints);
+    log::info(entry.certificate ? "added a certificate of key '" : "added key '",
+              printable(entry.identity->comment), "'");
+    folder_.add(std::move(entry));
+}
+
+/// False when there is an entry that may not be seen on this connection.
+bool Dispatcher::may_replace(ByteView blob, const Client& client) const {
+    const auto entry = keys_.find_entry(blob);
+    return !entry || protocol::may_see(entry->constraints, client.sessions);
+}
+
+asio::awaitable<IdentityPtr> Dispatcher::sealed(ssh::PrivateKey key) {
+    forget_traces(); // of parsing it
+    auto comment = printable(key.comment, max_comment);
+    const auto held = keys_.find_key(key.public_key);
+    if (held && held->origin == KeyEntry::Origin::sealed) // a certificate comes with its key once more
+        co_return renamed(*held->identity, std::move(comment));
+    co_return co_await tpm_.seal(std::move(key), std::move(comment));
+}
+
 Dispatcher::Answer Dispatcher::serve(protocol::AddIdentity request, Call call) {
-    const auto outcome = co_await key_requests_.add(std::move(request), call.client);
-    if (outcome == KeyRequests::Outcome::not_ours)
+    KeyEntry entry{.identity = nullptr,
+                   .certificate = std::move(request.key.certificate),
+                   .origin = KeyEntry::Origin::sealed};
+    try { // caught for the keys that an upstream agent may take
+        if (policy_.seal)
+            entry.identity = co_await sealed(std::move(request.key.key));
+    } catch (const Error& error) {
+        if (error.code() != Errc::unsupported)
+            throw;
+        log::info("a private key that a client sent: ", printable(error.what()));
+    }
+    if (!entry.identity)
         co_return co_await forward_key(call, "a private key that this agent does not take");
-    co_return answer(outcome == KeyRequests::Outcome::done);
+    if (locked() || !may_replace(entry.blob(), call.client))
+        co_return failure_;
+    add(std::move(entry), std::move(request.constraints));
+    co_return success_;
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::AddForeignIdentity request, Call call) {
     return forward_key(call, "a private key of type " + request.type + ", which no TPM holds");
 }
 
+/// A key file of this TPM's.
+Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
+    if (call.client.sessions.attempted()) {
+        log::info("refused a key file that came over a forwarded connection");
+        co_return failure_;
+    }
+    auto identity = identity::make_identity(keyfile::parse_key_file(request.key_file), {});
+    KeyEntry entry{.identity = std::make_shared<const identity::Identity>(std::move(identity))};
+    if (!request.certificate.empty()) {
+        entry.certificate = ssh::Certificate::from_blob(request.certificate);
+        if (!(entry.certificate->public_key == entry.identity->public_key))
+            throw Error(Errc::malformed, "a certificate of another key than the one it came with");
+    }
+    add(std::move(entry), std::move(request.constraints));
+    co_return success_;
+}
+
 Dispatcher::Answer Dispatcher::serve(protocol::RemoveIdentity request, Call call) {
-    const auto outcome = key_requests_.remove(request, call.client);
-    if (outcome == KeyRequests::Outcome::not_ours) {
+    const auto entry = keys_.find_entry(request.key_blob);
+    if (!entry) {
         auto reply = co_await forward(call, request.key_blob);
         if (equal(*reply.frame, *success_))
-            state_.keys.end_upstream_uses(request.key_blob);
+            keys_.end_upstream_uses(request.key_blob);
         co_return reply;
     }
-    co_return answer(outcome == KeyRequests::Outcome::done);
+    if (!protocol::may_see(entry->constraints, call.client.sessions))
+        co_return failure_;
+    keys_.remove(request.key_blob);
+    log::info("removed key '", printable(entry->identity->comment), "'");
+    co_return success_;
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::RemoveAllIdentities, Call call) {
-    state_.remove_all();
+    keys_.clear();
     log::info("removed all keys");
-    if (!call.client.upstreams.empty())
-        co_await call.client.upstreams.tell_all(call.message, call.client.bindings);
-    state_.keys.end_upstream_uses(); // of requests that came before the upstream agents were told
+    if (!call.client.upstreams.empty()) {
+        // Also when the client hangs up meanwhile.
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        co_await call.client.upstreams.remove_all(call.message);
+        co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+    }
+    keys_.end_upstream_uses(); // of requests that came before the upstream agents were told
     co_return success_;
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::Lock request, Call) {
-    const bool locked = co_await state_.lock.lock(std::move(request.password));
-    if (locked)
-        log::info("locked");
-    co_return answer(locked);
+    if (locked() || request.password.empty())
+        co_return failure_;
+    keys_.end_uses();
+    keys_.forget_all_pins();
+    const bool done = co_await lock_.lock(std::move(request.password));
+    log::info("locked");
+    co_return answer(done);
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::Unlock request, Call call) {
-    const bool was_locked = state_.lock.locked();
-    const bool unlocked = co_await state_.lock.unlock(std::move(request.password));
+    const bool was_locked = locked();
+    const bool unlocked = co_await lock_.unlock(std::move(request.password));
     log::info(unlocked ? "unlocked" : "not unlocked");
     if (was_locked && !unlocked) { // this client waits, and nobody else
-        asio::steady_timer pause(co_await asio::this_coro::executor,
-                                 pause_after(++call.client.wrong_passwords));
+        asio::steady_timer pause(loop_, pause_after(++call.client.wrong_passwords));
         co_await pause.async_wait(asio::use_awaitable);
     } else {
         call.client.wrong_passwords = 0;
@@ -225,41 +279,37 @@ Dispatcher::Answer Dispatcher::serve(protocol::Query, Call) {
 Dispatcher::Answer Dispatcher::serve(protocol::SessionBind request, Call call) {
     const auto known = call.client.sessions.sessions().size();
     if (call.client.sessions.bind(request)) {
-        if (!upstreams_.empty() && call.client.sessions.sessions().size() > known) // not the same one again
-            call.client.bindings.accepted(request);
+        if (call.client.sessions.sessions().size() > known) // not the same one again
+            call.client.upstreams.bound(request);
         co_return success_;
     }
     log::error("refused to bind a connection to a session");
-    call.client.bindings.refused();
+    call.client.upstreams.bind_refused();
     co_return extension_failure_;
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::BrokenSessionBind, Call call) {
     log::error("refused a session-bind that does not parse");
     call.client.sessions.note_failure();
-    call.client.bindings.refused();
+    call.client.upstreams.bind_refused();
     co_return extension_failure_;
 }
 
-Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
-    co_return answer(key_requests_.add(std::move(request), call.client) == KeyRequests::Outcome::done);
-}
-
 Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
-    auto line = find_visible(request.key_blob, call.client);
-    if (!line || call.client.sessions.attempted())
+    auto& client = call.client;
+    const auto entry = keys_.find(request.key_blob);
+    if (!entry || !protocol::may_see(entry->constraints, client.sessions) || client.sessions.attempted())
         co_return extension_failure_;
-    const auto use = state_.keys.use(loop_, line, request.key_blob);
+    const auto use = keys_.use(loop_, entry, request.key_blob);
     auto pin = tpm::to_auth(std::move(request.pin));
-    const auto trial =
-        co_await while_in_use(use, signer_.try_pin(use, std::move(pin), call.client.tries_told));
+    const auto trial = co_await while_in_use(use, broker_.try_pin(use, std::move(pin), client.tries_told));
     if (use->ended())
         co_return extension_failure_;
     if (trial.outcome == protocol::PinOutcome::wrong)
-        log::error("a wrong PIN for key '", printable(line->identity->comment), "', given by ",
-                   os::describe_process(call.client.peer.pid), ": ", trial.text);
+        log::error("a wrong PIN for key '", printable(entry->identity->comment), "', given by ",
+                   os::describe_process(client.peer.pid), ": ", trial.text);
     if (trial.tries_left != protocol::unknown_tries) // a right one has changed nothing
-        call.client.tries_told = trial.tries_left;
+        client.tries_told = trial.tries_left;
     co_return shared(protocol::try_pin_reply(trial.outcome, trial.tries_left, trial.text));
 }
 

@@ -1,14 +1,21 @@
 #pragma once
-// From a message to its reply: what is served when, and by whom.
+// From a request to its reply.
 
-#include "agent/key_requests.hpp"
+#include "agent/agent_lock.hpp"
+#include "agent/key_folder.hpp"
 #include "agent/signer.hpp"
 
 #include <memory>
-
-#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace sshtpm::agent {
+
+struct KeyPolicy {
+    bool seal = true;                                   ///< private keys that clients send go into the TPM
+    std::optional<std::uint32_t> default_lifetime = {}; ///< seconds, of keys that come without one
+};
 
 using Reply = std::shared_ptr<const Bytes>;
 
@@ -21,27 +28,29 @@ struct Response {
 
 class Dispatcher {
   public:
-    /// What is given must outlive it.
-    /// @param upstreams the agents behind this one, in the order in which they are asked.
-    Dispatcher(const boost::asio::any_io_executor& loop, State& state, TpmService& tpm, KeyPolicy policy,
-               std::vector<std::shared_ptr<Upstream>> upstreams = {});
+    /// The references must outlive it.
+    /// @param upstreams in the order in which they are asked.
+    Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
+               KeyPolicy policy, std::vector<std::shared_ptr<Upstream>> upstreams = {},
+               PasswordHash::Cost lock_cost = PasswordHash::Cost::interactive);
 
     Client new_client(os::Peer peer) const;
+    bool locked() const noexcept { return lock_.locked(); }
 
-    /// The framed reply to a message that `handle_at_once` has none for; a failure for whatever goes wrong
-    /// with it, which is logged.
+    /// The framed reply to a message that `handle_at_once` has none for; a failure for anything that goes
+    /// wrong with it, which is logged.
     /// @param message stays where it is until the reply is there, and so does the client.
-    boost::asio::awaitable<Response> handle(ByteView message, Client& client);
+    asio::awaitable<Response> handle(ByteView message, Client& client);
 
     /// The reply, where it is known without waiting for anything; else null, and `handle` is to be asked.
     Reply handle_at_once(ByteView message, const Client& client) const;
 
   private:
-    using Answer = boost::asio::awaitable<Response>;
+    using Answer = asio::awaitable<Response>;
 
-    /// A request with what came with it.
+    /// A request with its circumstances.
     struct Call {
-        ByteView message; ///< as it came, for other agents
+        ByteView message; ///< as it came, for upstream agents
         Client& client;
     };
 
@@ -62,21 +71,24 @@ class Dispatcher {
     Answer serve(protocol::Unsupported request, Call call);
 
     Answer forward(Call call, ByteView blob);
-    Answer forward_key(Call call, std::string what);
-    Answer listing_with_upstreams(Call call);
+    Answer forward_key(Call call, std::string description);
 
-    /// While the agent is locked, what it does is unlock, and note where connections lead.
+    asio::awaitable<IdentityPtr> sealed(ssh::PrivateKey key);
+    bool may_replace(ByteView blob, const Client& client) const;
+    void add(KeyEntry entry, protocol::Constraints constraints);
+
     bool may_be_served(const protocol::Request& request) const;
-    HeldKeyPtr find_visible(ByteView blob, const Client& client) const;
-    Reply listing_for(const Client& client) const;
     Reply answer(bool success) const { return success ? success_ : failure_; }
 
-    boost::asio::any_io_executor loop_;
-    State& state_;
+    asio::any_io_executor loop_;
+    KeyStore& keys_;
+    KeyFolder& folder_;
+    TpmService& tpm_;
+    KeyPolicy policy_;
     std::vector<std::shared_ptr<Upstream>> upstreams_;
-    std::optional<std::uint32_t> default_lifetime_; ///< of keys for the agents behind this one, too
+    AgentLock lock_;
+    PinBroker broker_;
     Signer signer_;
-    KeyRequests key_requests_;
     Reply failure_, success_, extension_failure_, empty_list_, query_;
 };
 

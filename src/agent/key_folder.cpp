@@ -4,8 +4,8 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "identity/key_dir.hpp"
-#include "tpm/tpm2b.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace sshtpm::agent {
@@ -14,12 +14,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
+std::string name_of(ByteView blob) {
+    return std::string(text_of(blob));
+}
+
+bool is_folders(const KeyEntry& entry) {
+    return entry.origin == KeyEntry::Origin::folder;
+}
+
 /// True when the store has this key from another file that is still there.
 bool is_second_file(const KeyStore& keys, const identity::Identity& identity) {
-    const auto held = keys.find_public_key(identity.public_key);
-    if (!held || held->origin != HeldKey::Origin::folder || held->identity->file == identity.file)
-        return false;
-    return stamp_of(held->identity->file) != FileStamp{};
+    const auto held = keys.find_key(identity.public_key);
+    return held && is_folders(*held) && held->identity->file != identity.file &&
+           stamp_of(held->identity->file) != FileStamp{};
 }
 
 /// The blank line that a unit has systemd put in the place of a key file that is not there (SetCredential= in
@@ -29,96 +36,160 @@ bool is_placeholder(const fs::path& file) {
     return fs::file_size(file, failure) == 1 && !failure;
 }
 
+std::optional<BootTime> end_of(const protocol::Constraints& terms) {
+    if (!terms.lifetime)
+        return std::nullopt;
+    return os::BootClock::now() + std::chrono::seconds(*terms.lifetime);
+}
+
 } // namespace
 
-KeyFolder::KeyFolder(fs::path folder, protocol::Constraints terms)
-    : folder_(std::move(folder)), terms_(std::move(terms)) {
+KeyFolder::KeyFolder(KeyStore& keys, fs::path folder, protocol::Constraints terms)
+    : keys_(keys), folder_(std::move(folder)), terms_(std::move(terms)) {
     std::error_code ignored;
-    if (!fs::is_directory(folder_, ignored))
+    if (!folder_.empty() && !fs::is_directory(folder_, ignored))
         log::info("no key folder ", printable(folder_.string()), " so far; its keys are taken when it comes");
 }
 
-HeldKey KeyFolder::terms_now() const {
-    HeldKey terms{.identity = nullptr, .origin = HeldKey::Origin::folder, .constraints = terms_};
-    if (terms_.lifetime)
-        terms.dies = os::BootClock::now() + std::chrono::seconds(*terms_.lifetime);
-    return terms;
+/// The entries that a file gives: the key and, if there is one, its certificate. Not those that a client or a
+/// hierarchy gives.
+std::vector<KeyEntry> KeyFolder::entries_of(const IdentityPtr& identity, std::optional<BootTime> dies) const {
+    std::vector<KeyEntry> out;
+    KeyEntry entry{
+        .identity = identity, .origin = KeyEntry::Origin::folder, .constraints = terms_, .dies = dies};
+    const auto give = [&] {
+        const auto held = keys_.find_entry(entry.blob());
+        if (held ? is_folders(*held) : !client_blobs_.contains(name_of(entry.blob())))
+            out.push_back(entry);
+    };
+    give();
+    if (client_blobs_.contains(name_of(entry.blob()))) {
+        const auto key = keys_.find_entry(entry.blob());
+        if (!key)
+            return out;
+        // Its certificate signs for it, so it is held on the terms of both.
+        entry.constraints = key->constraints;
+        entry.constraints.confirm = entry.constraints.confirm || terms_.confirm;
+        if (key->dies)
+            entry.dies = dies ? std::min(*dies, *key->dies) : *key->dies;
+    }
+    entry.certificate = identity->certificate;
+    if (entry.certificate)
+        give();
+    return out;
 }
 
-std::optional<ssh::PublicKey> KeyFolder::read(KeyStore& keys, const fs::path& file, bool same) {
-    if (is_placeholder(file)) {
-        log::info(printable(file.string()), ": holds no key; skipped");
-        return std::nullopt;
+/// Also in the place of a client's entry of the certificate that the folder had before.
+void KeyFolder::put(const IdentityPtr& identity, File& file) {
+    const auto certificate = identity->certificate ? name_of(identity->certificate->blob) : std::string();
+    const auto old = file.certificate == certificate ? std::string() : file.certificate;
+    file.certificate = certificate;
+    const auto before = [&](const KeyEntry& entry) {
+        if (!is_folders(entry))
+            return !old.empty() && name_of(entry.blob()) == old;
+        return entry.identity->file == identity->file || entry.identity->public_key == identity->public_key;
+    };
+    keys_.replace(before, entries_of(identity, file.dies));
+}
+
+/// An entry of a client's whose file is read is confirmed where the folder demands it.
+void KeyFolder::note_clients(ByteView blob) {
+    const auto held = keys_.find_entry(blob);
+    if (!held || !held->is_clients())
+        return;
+    client_blobs_.insert(name_of(blob));
+    KeyEntry confirmed = *held;
+    confirmed.constraints.confirm = confirmed.constraints.confirm || terms_.confirm;
+    keys_.add(std::move(confirmed));
+}
+
+void KeyFolder::read(const fs::path& path, File& file) {
+    if (is_placeholder(path)) {
+        log::info(printable(path.string()), ": holds no key; skipped");
+        return;
     }
     try { // caught to skip this file and go on with the next
-        auto identity = std::make_shared<const identity::Identity>(identity::load_identity(file));
-        if (is_second_file(keys, *identity)) {
-            log::info(printable(file.string()), ": the same key as another file's; skipped");
-            second_.insert(file);
-            return std::nullopt;
+        const auto identity = std::make_shared<const identity::Identity>(identity::load_identity(path));
+        file.key = name_of(identity->public_key.blob());
+        seen_keys_.insert(file.key);
+        if (is_second_file(keys_, *identity)) {
+            log::info(printable(path.string()), ": the same key as another file's; skipped");
+            file.second = true;
+            return;
         }
-        const auto held = keys.find_public_key(identity->public_key);
-        // A client may have added another file of the key, with another PIN.
-        const bool changed = held && ((!same && held->identity->stamp != identity->stamp) ||
-                                      !equal(tpm::view_of(held->identity->key->private_area),
-                                             tpm::view_of(identity->key->private_area)));
-        keys.put_file(identity, terms_now());
-        return changed ? std::optional(identity->public_key) : std::nullopt;
+        file.dies = end_of(terms_);
+        note_clients(identity->public_key.blob());
+        if (identity->certificate)
+            note_clients(identity->certificate->blob);
+        put(identity, file);
     } catch (const Error& error) {
         log::error(printable(error.what(), 1000), "; skipped");
         if (!error.hint().empty())
             log::info("hint: ", error.hint());
     }
-    return std::nullopt;
 }
 
-std::vector<ssh::PublicKey> KeyFolder::scan(KeyStore& keys) {
-    std::vector<ssh::PublicKey> touched;
-    std::map<fs::path, Stamps> now;
-    for (const auto& file : identity::key_files(folder_))
-        now.emplace(file, Stamps{stamp_of(file), stamp_of(identity::certificate_file(file))});
-    const bool changed = now != seen_;
-    for (const auto& [file, stamps] : seen_) {
-        if (now.contains(file))
-            continue;
-        for (const auto& line : keys.drop_file(file))
-            touched.push_back(line->identity->public_key);
-    }
-    const auto second = std::exchange(second_, {});
-    const bool all_again = std::exchange(all_again_, false);
-    for (const auto& [file, stamps] : now) {
-        const auto before = seen_.find(file);
-        const bool same = before != seen_.end() && before->second == stamps;
-        if (same && !all_again &&
-            !(changed && second.contains(file))) { // the first file of its key may be gone now
-            if (second.contains(file))
-                second_.insert(file);
-            continue;
+void KeyFolder::scan() {
+    if (folder_.empty())
+        return;
+    std::map<fs::path, File> before = std::exchange(files_, {});
+    for (const auto& path : identity::key_files(folder_))
+        files_[path].stamps = {stamp_of(path), stamp_of(identity::certificate_file(path))};
+    const bool changed = !std::ranges::equal(before, files_, [](const auto& one, const auto& other) {
+        return one.first == other.first && one.second.stamps == other.second.stamps;
+    });
+    for (auto& [path, file] : files_) {
+        const auto old = before.find(path);
+        if (old != before.end()) {
+            const auto stamps = std::exchange(file, old->second).stamps;
+            // When something has changed, the first file of its key may be gone.
+            if (stamps == file.stamps && !(changed && file.second))
+                continue;
+            file.stamps = stamps;
+            file.second = false;
         }
-        if (auto key = read(keys, file, same))
-            touched.push_back(std::move(*key));
+        read(path, file);
     }
-    seen_ = std::move(now);
-    return touched;
+    for (const auto& [path, file] : before)
+        if (!files_.contains(path))
+            keys_.replace([&gone = path](const KeyEntry& entry) {
+                return is_folders(entry) && entry.identity->file == gone;
+            });
 }
 
-bool KeyFolder::refresh(KeyStore& keys, const HeldKey& line) {
-    const auto& file = line.identity->file;
-    if (file.empty() || stamp_of(file) == line.identity->stamp)
-        return false;
-    try { // caught because the key as it was loaded is still good
-        auto identity = std::make_shared<const identity::Identity>(identity::load_identity(file));
-        if (!(identity->public_key == line.identity->public_key))
-            return false;
-        log::info("the file of key '", printable(identity->comment), "' has changed; loaded again");
-        auto terms = terms_now();
-        terms.dies = line.dies;
-        keys.put_file(std::move(identity), terms);
-        return true;
-    } catch (const Error& error) {
-        log::debug(printable(error.what()));
-        return false;
+void KeyFolder::reload() {
+    client_blobs_.clear();
+    for (auto& [path, file] : files_)
+        file.stamps = {};
+    scan();
+}
+
+KeyEntryPtr KeyFolder::refreshed(KeyEntryPtr entry) {
+    const auto stamp = is_folders(*entry) ? stamp_of(entry->identity->file) : entry->identity->stamp;
+    if (stamp == entry->identity->stamp || stamp == FileStamp{}) // deleted, or for the moment out of sight
+        return entry;
+    const auto blob = copy_of(entry->blob()); // the entry may be changed in place
+    scan();
+    return keys_.find(blob);
+}
+
+void KeyFolder::add(KeyEntry entry) {
+    const auto identity = entry.identity;
+    const auto name = name_of(identity->public_key.blob());
+    if (!seen_keys_.contains(name)) {
+        keys_.add(std::move(entry));
+        return;
     }
+    entry.constraints.confirm = entry.constraints.confirm || terms_.confirm;
+    client_blobs_.insert(name_of(entry.blob()));
+    keys_.add(std::move(entry));
+    const auto file = std::ranges::find_if(
+        files_, [&](const auto& each) { return each.second.key == name && !each.second.second; });
+    const auto certificate = std::ranges::find_if(keys_.entries(), [&](const auto& held) {
+        return is_folders(*held) && held->identity->public_key == identity->public_key;
+    });
+    if (file != files_.end() && certificate != keys_.entries().end())
+        put(IdentityPtr((*certificate)->identity), file->second);
 }
 
 } // namespace sshtpm::agent

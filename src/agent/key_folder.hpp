@@ -1,35 +1,36 @@
 #pragma once
-// Keeps the key store in step with the folder of key files.
+// Keeps the key store in step with the folder of key files. Keys that clients give pass through here too:
+// a key given by a client is the client's, even when the folder has its file.
 
 #include "agent/key_store.hpp"
 #include "base/file.hpp"
 
+#include <filesystem>
 #include <map>
-#include <set>
+#include <string>
+#include <unordered_set>
 
 namespace sshtpm::agent {
 
 class KeyFolder {
   public:
+    /// @param folder empty: no keys come from files.
     /// @param terms the constraints of every key from the folder; their lifetime runs from when a file is
-    /// read.
-    KeyFolder(std::filesystem::path folder, protocol::Constraints terms);
+    ///     read.
+    KeyFolder(KeyStore& keys, std::filesystem::path folder, protocol::Constraints terms);
 
-    const std::filesystem::path& path() const noexcept { return folder_; }
-    /// Of every key.
-    const protocol::Constraints& terms() const noexcept { return terms_; }
+    /// Reads the files that are new or have changed, and drops the keys of files that are gone. A key that
+    /// was removed from the store stays away until its file changes. One that a client has given stays away
+    /// even then, also after the client's has gone.
+    void scan();
+    /// Reads every file again, which brings back all that stayed away.
+    void reload();
+    /// The entry as its file is now; null when it has gone with its file. A file that is not there leaves it.
+    KeyEntryPtr refreshed(KeyEntryPtr entry);
 
-    /// Reads what is new or changed since the last time, and drops what is gone. A key that was removed from
-    /// the store stays away until its file changes.
-    /// @returns the keys whose files have changed or gone: a PIN known for them may be wrong now.
-    std::vector<ssh::PublicKey> scan(KeyStore& keys);
-
-    /// Has the next scan read every file again, which brings back what was removed from the store.
-    void read_all_again() noexcept { all_again_ = true; }
-
-    /// The line as its file has it now: where that was replaced since it was read, the store is put right
-    /// first. @returns true when it was.
-    bool refresh(KeyStore& keys, const HeldKey& line);
+    /// Adds an entry that a client gives. Where the folder has a file of its key, what the folder demands
+    /// holds for it, and the folder's certificates of the key are held on the client's terms from now on.
+    void add(KeyEntry entry);
 
   private:
     struct Stamps {
@@ -37,17 +38,26 @@ class KeyFolder {
 
         friend bool operator==(const Stamps&, const Stamps&) = default;
     };
+    struct File {
+        Stamps stamps;
+        std::string key = {};         ///< its blob; empty when the file could not be read
+        std::string certificate = {}; ///< its blob; empty when there is none
+        std::optional<BootTime> dies = {};
+        bool second = false; ///< another file gives the same key
+    };
 
-    HeldKey terms_now() const;
-    /// @param same as when it was read before
-    /// @returns its key, when the PIN known for that may be another file's or the old one of this file.
-    std::optional<ssh::PublicKey> read(KeyStore& keys, const std::filesystem::path& file, bool same);
+    void read(const std::filesystem::path& path, File& file);
+    void note_clients(ByteView blob);
+    void put(const IdentityPtr& identity, File& file);
+    std::vector<KeyEntry> entries_of(const IdentityPtr& identity, std::optional<BootTime> dies) const;
 
+    KeyStore& keys_;
     std::filesystem::path folder_;
     protocol::Constraints terms_;
-    std::map<std::filesystem::path, Stamps> seen_;
-    bool all_again_ = false;
-    std::set<std::filesystem::path> second_; ///< files of keys that another file has given
+    std::map<std::filesystem::path, File> files_;
+    std::unordered_set<std::string> seen_keys_; ///< blobs of all keys that the folder has had
+    /// Of the folder's keys and their certificates, those that clients have given.
+    std::unordered_set<std::string> client_blobs_;
 };
 
 } // namespace sshtpm::agent

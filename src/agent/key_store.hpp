@@ -1,109 +1,104 @@
 #pragma once
-// The keys that the agent holds, each with what it may be used for.
+// The keys that the agent serves, with the PINs known for them.
 
-#include "agent/former_terms.hpp"
-#include "agent/key_use.hpp"
+#include "agent/key_entry.hpp"
+#include "base/unique_fd.hpp"
 #include "protocol/bound_sessions.hpp"
 
-#include <filesystem>
+#include <chrono>
 #include <functional>
-#include <map>
-#include <unordered_set>
 #include <vector>
 
 namespace sshtpm::agent {
 
+/// How long a PIN is kept. Time in which the machine is suspended counts.
+struct PinLifetime {
+    std::chrono::seconds idle = std::chrono::minutes(30); ///< since its last use
+    std::chrono::seconds total = std::chrono::hours(8);   ///< since it was typed
+};
+
+/// For the loop's thread.
 class KeyStore {
   public:
-    /// By the blob of a key or of a certificate; the bare key of a certificate finds that too. Null when
-    /// there is none.
-    HeldKeyPtr find(ByteView blob) const;
-    /// The line with exactly this blob; null when there is none.
-    HeldKeyPtr find_line(ByteView blob) const;
-    /// Of the bare key, whichever line has it; null when there is none.
-    HeldKeyPtr find_public_key(const ssh::PublicKey& key) const;
+    /// @param pin_lifetime nothing: no PIN is kept.
+    explicit KeyStore(std::optional<PinLifetime> pin_lifetime = PinLifetime{});
 
-    /// A use of a line for one request; it ends with the line, or when the line gets other terms.
-    /// @param line null for a key of an upstream agent.
-    /// @param blob as the request names the key.
-    KeyUsePtr use(const boost::asio::any_io_executor& loop, HeldKeyPtr line, ByteView blob);
-    /// Ends all uses.
+    /// By the blob of a key or a certificate; the blob of a key finds a certificate of it too. Null when
+    /// there is none.
+    KeyEntryPtr find(ByteView blob) const;
+    /// The entry with exactly this blob; null when there is none.
+    KeyEntryPtr find_entry(ByteView blob) const;
+    /// Any entry of this key; null when there is none.
+    KeyEntryPtr find_key(const ssh::PublicKey& key) const;
+
+    /// Puts the entries `come` in the place of those that `goes` holds for. One with the same blob, file
+    /// content and constraints is changed in place, and requests that use it go on. A PIN moves along to an
+    /// entry of the same file content that is not looser.
+    /// @returns the entries that are gone.
+    std::vector<KeyEntryPtr> replace(const std::function<bool(const KeyEntry&)>& goes,
+                                     std::vector<KeyEntry> come = {});
+    /// Replaces the entry with the same blob, if there is one.
+    void add(KeyEntry entry);
+    /// Its PIN is forgotten, also where another entry of the key has it.
+    /// @returns the entry that is gone; null when there was none.
+    KeyEntryPtr remove(ByteView blob);
+    void clear();
+    /// Removes the entries and the PINs whose time is over.
+    void expire(BootTime now = os::BootClock::now());
+    /// Readable when `expire` has something to do.
+    int timer() const noexcept { return timer_.value(); }
+
+    /// A use of an entry for one request. @param entry null for a key of an upstream agent.
+    KeyUsePtr use(const asio::any_io_executor& loop, KeyEntryPtr entry, ByteView blob);
     void end_uses() {
         end_uses_where([](const KeyUse&) { return true; });
     }
-    /// Ends those of a key of an upstream agent; of all their keys without a blob.
+    /// Ends those of a key of an upstream agent; without a blob, of all their keys.
     void end_upstream_uses(ByteView blob = {});
 
-    /// True for a line that may be used where another line of the same key may not.
-    bool would_loosen(const HeldKey& line) const;
-    /// The reverse.
-    bool has_looser(const HeldKey& line) const;
+    /// The PIN known for an entry: its own, or one of another entry of the same key and file content that is
+    /// not stricter. Nothing when none is known. Counts as a use.
+    std::optional<tpm::Auth> use_pin(const KeyEntry& entry);
+    /// Keeps a PIN that the TPM has taken. One whose memory is not locked is not kept: it could reach swap;
+    /// the log says so once. @returns whether it is kept.
+    bool keep_pin(KeyEntry& entry, const tpm::Auth& auth);
+    /// PINs are wiped when the last signature that uses them is done.
+    void forget_pin(const KeyEntry& entry);
+    void forget_all_pins();
 
-    /// Adds a line, or puts it in the place of the one with the same blob. The certificates that the key
-    /// folder gives of a client's key are held on the terms of the key.
-    void add(HeldKey key);
-    /// @returns the line that is gone; null when there was none.
-    HeldKeyPtr remove(ByteView blob);
-    void clear();
-    /// Removes what has died. @returns the lines that are gone.
-    std::vector<HeldKeyPtr> expire(os::BootClock::time_point now);
-    /// When the next line dies.
-    std::optional<os::BootClock::time_point> next_death() const;
-
-    /// A file of the key folder is new or has changed. Lines that the file gave before are replaced; of a key
-    /// that a client has added, constraints and death stay and what the TPM loads is replaced, and the
-    /// certificate that the file had by the one that it has, on the same terms. What a client has added and
-    /// is gone since stays away.
-    /// @param terms the constraints and the death of new lines.
-    void put_file(const IdentityPtr& identity, const HeldKey& terms);
-    /// What a client has added and is gone since may come with its file again, as confirmed and as restricted
-    /// as it was.
-    void let_back() { former_.let_back(); }
-    /// True for a key that a file of the key folder has.
-    bool has_file(const ssh::PublicKey& key) const;
-    /// A file of the key folder is gone. @returns the lines that are gone.
-    std::vector<HeldKeyPtr> drop_file(const std::filesystem::path& file);
-
-    /// The answer to SSH_AGENTC_REQUEST_IDENTITIES with every line, framed; made when the keys change, not
-    /// when it is asked for.
+    /// The answer to SSH_AGENTC_REQUEST_IDENTITIES with every entry, framed; made anew when the keys change.
     std::shared_ptr<const Bytes> listing() const;
-    /// The lines that may be seen on a connection.
-    std::vector<HeldKeyPtr> visible(const protocol::BoundSessions& sessions) const;
-    /// False when every line may be seen on every connection.
+    /// The entries that may be seen on a connection.
+    std::vector<KeyEntryPtr> visible(const protocol::BoundSessions& sessions) const;
+    /// False when every entry may be seen on every connection.
     bool restricted() const noexcept { return restricted_; }
 
-    std::size_t size() const noexcept { return keys_.size(); }
-    /// Called after each change, before the change has returned.
+    const std::vector<KeyEntryPtr>& entries() const noexcept { return entries_; }
+    /// Called after each change.
     void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
 
   private:
-    /// What a file of the key folder has.
-    struct Content {
-        std::string key;   ///< blob
-        Bytes certificate; ///< blob; empty for none
-        HeldKey terms;     ///< of its lines, unless a client gives them
-    };
-
-    void reload_given(const IdentityPtr& identity, bool confirm);
-    void follow_certificate(ByteView before, const IdentityPtr& identity);
-    std::vector<HeldKeyPtr> lines_of(const IdentityPtr& identity, const HeldKey& terms) const;
-    void share_terms(const HeldKey& key);
-    void note_gone(const HeldKey& line);
-    bool still_serves(const KeyUse& use) const;
-    void end_uses_where(const std::function<bool(const KeyUse&)>& over) const;
+    BootTime end_of(const KnownPin& pin) const;
+    KeyEntryPtr place(KeyEntry entry, const std::vector<KeyEntryPtr>& old) const;
+    void end_uses_where(const std::function<bool(const KeyUse&)>& over);
+    void set_timer();
     void changed();
 
-    std::vector<HeldKeyPtr> keys_;
-    std::map<std::filesystem::path, Content> files_;
-    std::unordered_set<std::string> file_keys_; ///< blobs of keys that a file has had
-    FormerTerms former_;
+    std::optional<PinLifetime> pin_lifetime_;
+    bool unlocked_memory_told_ = false;
+    std::vector<KeyEntryPtr> entries_;
     bool restricted_ = false;
     mutable std::shared_ptr<const Bytes> listing_; ///< null: to be made
     std::vector<std::weak_ptr<KeyUse>> uses_;
+    UniqueFd timer_;
+    std::optional<BootTime> timer_set_;
     std::function<void()> listener_;
 };
 
-/// A list answer of these lines, framed.
-Bytes listing_of(const std::vector<HeldKeyPtr>& keys);
+/// True for entries of the same key whose TPM objects, and so PINs, are the same.
+bool same_key_file(const identity::Identity& one, const identity::Identity& other);
+
+/// A list answer of these entries, framed.
+Bytes listing_of(const std::vector<KeyEntryPtr>& entries);
 
 } // namespace sshtpm::agent

@@ -18,14 +18,8 @@
 #include <unistd.h>
 #include <utility>
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace sshtpm::agent {
 
-namespace asio = boost::asio;
 namespace fs = std::filesystem;
 
 namespace {
@@ -87,7 +81,7 @@ void make_parent(const fs::path& path) {
 }
 
 /// Nothing for a peer that is not served.
-std::optional<os::Peer> peer_to_serve(asio::local::stream_protocol::socket& socket) {
+std::optional<os::Peer> peer_to_serve(Socket& socket) {
     try { // caught because this client's fault is not the others'
         const auto peer = os::peer_of(socket.native_handle());
         if (os::may_use_agent(peer))
@@ -137,7 +131,7 @@ ListeningSocket::~ListeningSocket() {
     remove();
 }
 
-asio::awaitable<void> accept_clients(UniqueFd listening, Turns turns, NewClient client) {
+asio::awaitable<void> accept_clients(UniqueFd listening, Semaphore permits, NewClient client) {
     constexpr std::chrono::milliseconds pause{100};
     const auto loop = co_await asio::this_coro::executor;
     asio::local::stream_protocol::acceptor acceptor(loop, asio::local::stream_protocol(),
@@ -146,8 +140,8 @@ asio::awaitable<void> accept_clients(UniqueFd listening, Turns turns, NewClient 
     // others are there already.
     acceptor.set_option(asio::socket_base::enable_connection_aborted(true));
     for (bool told = false;;) {
-        auto turn = co_await turns.take();
-        boost::system::error_code failure;
+        auto permit = co_await permits.acquire();
+        ErrorCode failure;
         auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (failure == asio::error::operation_aborted)
             co_return;
@@ -161,7 +155,7 @@ asio::awaitable<void> accept_clients(UniqueFd listening, Turns turns, NewClient 
         }
         told = false;
         if (const auto peer = peer_to_serve(socket))
-            client(std::move(socket), *peer, std::move(turn));
+            client(std::move(socket), *peer, std::move(permit));
     }
 }
 

@@ -1,15 +1,13 @@
 #pragma once
 // The agent's socket.
 
-#include "agent/turns.hpp"
+#include "agent/asio.hpp"
+#include "agent/semaphore.hpp"
 #include "base/unique_fd.hpp"
 #include "os/peer.hpp"
 
 #include <filesystem>
 #include <functional>
-
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 
 namespace sshtpm::agent {
 
@@ -41,10 +39,10 @@ class ListeningSocket {
     ino_t inode_ = 0;
 };
 
-using NewClient = std::function<void(boost::asio::local::stream_protocol::socket, os::Peer, Turn)>;
+using NewClient = std::function<void(Socket, os::Peer, Permit)>;
 
-/// Accepts until cancelled, and hands every client of our own user or root to `client`, with a turn that it
-/// gives back when it goes. Who comes while there is none waits in the backlog.
-boost::asio::awaitable<void> accept_clients(UniqueFd listening, Turns turns, NewClient client);
+/// Accepts until cancelled, and hands every client of our own user or root to `client`, with a permit
+/// that is released when the client goes. While there is none, clients wait in the backlog.
+asio::awaitable<void> accept_clients(UniqueFd listening, Semaphore permits, NewClient client);
 
 } // namespace sshtpm::agent

@@ -1,12 +1,12 @@
 #include "agent/server.hpp"
 
-#include "agent/announcer.hpp"
 #include "agent/connection.hpp"
-#include "agent/hierarchy_keys.hpp"
+#include "agent/systemd.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
+#include "identity/hierarchy.hpp"
 #include "os/folder_watch.hpp"
 #include "os/harden.hpp"
 #include "os/resources.hpp"
@@ -16,27 +16,69 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <list>
 
 namespace sshtpm::agent {
 
-namespace asio = boost::asio;
-
 namespace {
 
-/// For spawned coroutines: whatever they have not caught ends the loop and so the agent.
-void rethrow(const std::exception_ptr& failure) {
-    if (failure)
+bool is_cancellation(const std::exception_ptr& failure) {
+    try {
         std::rethrow_exception(failure);
+    } catch (const SystemError& error) {
+        return error.code() == asio::error::operation_aborted;
+    } catch (...) {
+        return false;
+    }
 }
+
+/// The coroutines of the loop. At the end they are cancelled, so that none outlives the objects that it uses.
+class Tasks {
+  public:
+    explicit Tasks(asio::io_context& loop) : loop_(loop) {}
+
+    /// An exception that the task does not catch ends the loop.
+    void spawn(asio::awaitable<void> task) {
+        if (cancelled_) // a client that was accepted just before
+            return;
+        const auto signal = signals_.emplace(signals_.end());
+        const auto ended = [this, signal](const std::exception_ptr& failure) {
+            asio::post(loop_, [this, signal] { forget(signal); }); // the coroutine refers to it still
+            if (!failure || cancelled_ || is_cancellation(failure))
+                return;
+            failure_ = failure;
+            loop_.stop();
+        };
+        asio::co_spawn(loop_, std::move(task), asio::bind_cancellation_slot(signal->slot(), ended));
+    }
+    /// Ends the loop, unless it runs to its end already: then tasks are left that use the server.
+    void stop() {
+        if (!cancelled_)
+            loop_.stop();
+    }
+    void cancel() {
+        cancelled_ = true;
+        for (auto& signal : signals_)
+            signal.emit(asio::cancellation_type::terminal);
+    }
+    void rethrow_failure() const {
+        if (failure_)
+            std::rethrow_exception(failure_);
+    }
+
+  private:
+    using Signals = std::list<asio::cancellation_signal>;
+
+    void forget(Signals::iterator signal) {
+        if (!cancelled_) // else what `cancel` has emitted is on its way
+            signals_.erase(signal);
+    }
+
+    asio::io_context& loop_;
+    Signals signals_;
+    bool cancelled_ = false;
+    std::exception_ptr failure_;
+};
 
 /// For Asio, which closes what it is given.
 UniqueFd duplicate(int fd) {
@@ -46,22 +88,16 @@ UniqueFd duplicate(int fd) {
     return copy;
 }
 
-std::vector<std::shared_ptr<Upstream>> upstreams(asio::io_context& loop, const ServerOptions& options) {
+std::vector<std::shared_ptr<Upstream>> make_upstreams(asio::io_context& loop, const ServerOptions& options) {
     std::vector<std::shared_ptr<Upstream>> out;
     for (const auto& path : options.upstreams)
         out.push_back(std::make_shared<Upstream>(loop.get_executor(), path));
     return out;
 }
 
-std::optional<KeyFolder> key_folder(const ServerOptions& options) {
-    if (options.key_dir.empty())
-        return std::nullopt;
-    return KeyFolder(options.key_dir, options.key_dir_terms);
-}
-
 /// One descriptor a client, but for a few that the agent needs for itself: to reach the TPM, to ask a person.
-/// With agents behind this one, each client may need one more for each of them.
-Turns client_turns(asio::io_context& loop, std::size_t upstreams) {
+/// With upstream agents, each client may need one more for each of them.
+Semaphore client_permits(asio::io_context& loop, std::size_t upstreams) {
     constexpr std::size_t own = 6;
     const auto free = os::free_descriptors();
     return {loop.get_executor(), free > own + upstreams ? (free - own) / (1 + upstreams) : 1};
@@ -80,34 +116,6 @@ std::unique_ptr<os::FolderWatch> watch(const std::filesystem::path& folder) {
     }
 }
 
-/// Waits until a descriptor that others own is readable.
-asio::awaitable<bool> readable(asio::posix::stream_descriptor& descriptor) {
-    boost::system::error_code failure;
-    co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                                   asio::redirect_error(asio::use_awaitable, failure));
-    co_return !failure;
-}
-
-asio::awaitable<void> follow_folder(std::unique_ptr<os::FolderWatch> folder, State& state) {
-    asio::posix::stream_descriptor events(co_await asio::this_coro::executor,
-                                          duplicate(folder->fd()).release());
-    while (co_await readable(events)) {
-        try { // caught because the agent serves on without it
-            if (folder->drain())
-                state.scan_folder();
-        } catch (const Error& error) {
-            log::error(printable(error.what()), "; the key folder is no longer watched");
-            co_return;
-        }
-    }
-}
-
-asio::awaitable<void> stop_when_readable(asio::io_context& loop, UniqueFd descriptor) {
-    asio::posix::stream_descriptor end(loop, descriptor.release());
-    if (co_await readable(end))
-        loop.stop();
-}
-
 /// The terminal that this process is to end with. Empty where it has none, as under systemd and in the
 /// background, and where nohup(1) has it ignore SIGHUP.
 UniqueFd terminal_to_end_with() {
@@ -116,55 +124,184 @@ UniqueFd terminal_to_end_with() {
     return UniqueFd(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
 }
 
-/// Ends the agent when its terminal hangs up: nobody can be asked there any more, and the shell that knew of
-/// the agent is gone. SIGHUP does not tell: a shell that ends sends none to its jobs in the background, and a
-/// person sends it to have the key folder read.
-asio::awaitable<void> stop_at_hang_up(asio::io_context& loop, UniqueFd terminal) {
-    asio::posix::stream_descriptor descriptor(loop, terminal.release());
-    boost::system::error_code failure;
-    co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_error,
-                                   asio::redirect_error(asio::use_awaitable, failure));
-    if (failure)
-        co_return;
-    log::info("the terminal has hung up; ending");
-    loop.stop();
+class Server {
+  public:
+    Server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);
+
+    void run();
+
+  private:
+    using Descriptor = asio::posix::stream_descriptor;
+
+    asio::awaitable<void> start();
+    asio::awaitable<void> follow_signals();
+    asio::awaitable<void> follow_folder();
+    asio::awaitable<void> expire_keys();
+    asio::awaitable<void> stop_at(UniqueFd fd, Descriptor::wait_type event, std::string_view reason);
+    asio::awaitable<void> make_hierarchy_keys();
+    void add_hierarchy_keys();
+    void end();
+
+    // Members use those above them.
+    ListeningSocket& socket_;
+    const ServerOptions& options_;
+    const std::function<void()>& ready_;
+    asio::io_context loop_{1};
+    UniqueFd terminal_ = terminal_to_end_with(); // a hang-up ends this until SIGHUP has a handler
+    asio::signal_set signals_{loop_, SIGTERM, SIGHUP, SIGUSR1};
+    TpmThread tpm_;
+    std::unique_ptr<os::FolderWatch> watch_; // before the folder is read: no change goes unseen
+    KeyStore keys_;
+    KeyFolder folder_;
+    std::vector<KeyEntry> hierarchy_keys_;
+    Announcer announcer_;
+    std::vector<std::shared_ptr<Upstream>> upstreams_;
+    Dispatcher dispatcher_;
+    Tasks tasks_{loop_};
+};
+
+Server::Server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready)
+    : socket_(socket), options_(options), ready_(ready),
+      tpm_(loop_.get_executor(), options.target, options.owner_password), watch_(watch(options.key_dir)),
+      keys_(options.pin_lifetime), folder_(keys_, options.key_dir, options.key_dir_terms),
+      announcer_(loop_.get_executor(), options.notifier, keys_), upstreams_(make_upstreams(loop_, options)),
+      dispatcher_(loop_.get_executor(), keys_, folder_, tpm_, options.policy, upstreams_) {
+    signals_.add(SIGALRM); // without a handler it would end the agent with the terminal's echo off
+    for (const int number : {SIGINT, SIGQUIT})
+        if (!os::was_ignored_at_start(number)) // a shell without job control ignores both for "&"
+            signals_.add(number);
 }
 
-asio::awaitable<void> follow_signals(asio::io_context& loop, asio::signal_set& signals, State& state) {
+void Server::run() {
+    folder_.scan();
+    tasks_.spawn(follow_signals());
+    tasks_.spawn(expire_keys());
+    tasks_.spawn(announcer_.feed_watchdog());
+    for (const auto& upstream : upstreams_)
+        tasks_.spawn(probe(upstream));
+    // Nobody can be asked then any more, and the shell that knew of the agent is gone. SIGHUP does not tell:
+    // a shell that ends sends none to its jobs in the background, and a person sends it to have the key
+    // folder read.
+    if (terminal_)
+        tasks_.spawn(stop_at(std::move(terminal_), Descriptor::wait_error, "the terminal has hung up"));
+    if (watch_)
+        tasks_.spawn(follow_folder());
+    if (options_.until >= 0)
+        tasks_.spawn(stop_at(duplicate(options_.until), Descriptor::wait_read, "the command has ended"));
+    tasks_.spawn(start()); // when all these have begun
+    loop_.run();
+    end();
+    tasks_.rethrow_failure();
+}
+
+asio::awaitable<void> Server::start() {
+    co_await make_hierarchy_keys(); // the first client finds all keys there
+    const auto serve_client = [this](Socket client, os::Peer peer, Permit permit) {
+        tasks_.spawn(serve(std::move(client), peer, std::move(permit), dispatcher_));
+    };
+    tasks_.spawn(accept_clients(duplicate(socket_.fd()), client_permits(loop_, options_.upstreams.size()),
+                                serve_client));
+    log::info("listening on ", printable(socket_.path().string()));
+    ready_();
+    announcer_.ready();
+}
+
+asio::awaitable<void> Server::follow_signals() {
     for (;;) {
-        const int number = co_await signals.async_wait(asio::use_awaitable);
+        const int number = co_await signals_.async_wait(asio::use_awaitable);
         if (number == SIGHUP) {
             log::info("SIGHUP: reading the key folder again");
-            state.reload_folder();
+            folder_.reload();
+            add_hierarchy_keys();
         } else if (number == SIGUSR1) {
             log::info("SIGUSR1: dropping all keys and PINs");
-            state.remove_all();
+            keys_.clear();
         } else {
             log::info("ending on signal ", number);
-            loop.stop(); // what is pending is dropped with the loop
+            tasks_.stop();
             co_return;
         }
     }
 }
 
-/// Takes back the questions, so that the terminal echoes again and no askpass is left.
-void end_requests(asio::io_context& loop, State& state) {
-    constexpr int most_steps = 10'000; // clients go on asking
-    state.keys.end_uses();
-    loop.restart();
-    for (int step = 0; step < most_steps && loop.poll_one() > 0; ++step) {
+asio::awaitable<void> Server::follow_folder() {
+    Descriptor events(loop_, duplicate(watch_->fd()).release());
+    for (;;) {
+        co_await events.async_wait(Descriptor::wait_read, asio::use_awaitable);
+        try { // caught because the agent serves on without it
+            if (watch_->drain())
+                folder_.scan();
+        } catch (const Error& error) {
+            log::error(printable(error.what()), "; the key folder is no longer watched");
+            co_return;
+        }
     }
 }
 
-/// A second signal ends the process at once, from now on; but not SIGHUP, which a shell that ends and the
-/// kernel may both send.
-void end(ListeningSocket& socket, TpmLane& lane, asio::signal_set& signals) {
+asio::awaitable<void> Server::expire_keys() {
+    Descriptor timer(loop_, duplicate(keys_.timer()).release());
+    for (;;) {
+        co_await timer.async_wait(Descriptor::wait_read, asio::use_awaitable);
+        keys_.expire();
+    }
+}
+
+asio::awaitable<void> Server::stop_at(UniqueFd fd, Descriptor::wait_type event, std::string_view reason) {
+    Descriptor descriptor(loop_, fd.release());
+    co_await descriptor.async_wait(event, asio::use_awaitable);
+    log::info(reason, "; ending");
+    tasks_.stop();
+}
+
+/// A chip may take a minute for it. Nothing stays in the TPM.
+asio::awaitable<void> Server::make_hierarchy_keys() {
+    if (!options_.hierarchy)
+        co_return;
+    const auto& hierarchy = *options_.hierarchy;
+    if (hierarchy.handle == TPM2_RH_NULL)
+        log::info(
+            "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot");
+    log::info("making the keys of the ", hierarchy.name, " hierarchy");
+    auto job = [hierarchy](tpm::Device& device) { return identity::hierarchy_identities(device, hierarchy); };
+    auto identities = co_await tpm_.run(std::move(job));
+    for (auto& identity : identities)
+        hierarchy_keys_.push_back(
+            {.identity = std::make_shared<const identity::Identity>(std::move(identity)),
+             .origin = KeyEntry::Origin::hierarchy,
+             .constraints = options_.key_dir_terms});
+    add_hierarchy_keys();
+}
+
+/// Those that are not in the store, or were removed from it.
+void Server::add_hierarchy_keys() {
+    for (auto key : hierarchy_keys_) {
+        if (keys_.find_entry(key.blob()))
+            continue;
+        if (key.constraints.lifetime)
+            key.dies = os::BootClock::now() + std::chrono::seconds(*key.constraints.lifetime);
+        keys_.add(std::move(key));
+    }
+}
+
+/// Cancels all tasks, which takes back the questions to a person, and closes the TPM. One that hangs is left:
+/// its thread cannot be ended, so the process ends here.
+void Server::end() {
+    options_.notifier.stopping();
+    // A second signal ends the process at once, but not SIGHUP: a shell that ends and the kernel may both
+    // send it.
     for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGALRM})
-        signals.remove(number);
-    if (lane.end_within(time_limits().end))
+        signals_.remove(number);
+    const auto deadline = std::chrono::steady_clock::now() + time_limits().end;
+    keys_.end_uses(); // nobody is to hear how they end
+    tasks_.cancel();
+    loop_.restart();
+    loop_.run_until(deadline);
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (loop_.stopped() && tpm_.end_within(std::max(left, std::chrono::milliseconds(0))))
         return;
     log::error("the TPM does not answer; ending without it");
-    socket.remove();
+    socket_.remove();
     std::_Exit(0);
 }
 
@@ -173,53 +310,7 @@ void end(ListeningSocket& socket, TpmLane& lane, asio::signal_set& signals) {
 void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready) {
     os::raise_descriptor_limit();
     os::return_large_buffers();
-    asio::io_context loop(1);
-    auto terminal = terminal_to_end_with(); // before SIGHUP has a handler: a hang-up ends this until then
-    asio::signal_set signals(loop, SIGTERM, SIGHUP, SIGUSR1);
-    signals.add(SIGALRM); // without a handler it would end the agent with the terminal's echo off
-    for (const int number : {SIGINT, SIGQUIT})
-        if (!os::was_ignored_at_start(number)) // a shell without job control ignores both for "&"
-            signals.add(number);
-    TpmLane lane(loop.get_executor(), options.target, options.owner_password);
-    LaneService tpm(lane);
-    auto watched = watch(options.key_dir); // before the folder is read: no change goes unseen
-    State state(loop.get_executor(), key_folder(options), options.pin_lifetime);
-    state.scan_folder();
-    Announcer announcer(loop.get_executor(), options.notifier, state.keys);
-    const auto dispatcher = std::make_shared<Dispatcher>(loop.get_executor(), state, tpm, options.policy,
-                                                         upstreams(loop, options));
-
-    const auto spawn_client = [&loop, dispatcher](asio::local::stream_protocol::socket client, os::Peer peer,
-                                                  Turn turn) {
-        asio::co_spawn(loop, serve(std::move(client), peer, std::move(turn), dispatcher), rethrow);
-    };
-    asio::co_spawn(loop, follow_signals(loop, signals, state), rethrow);
-    if (terminal)
-        asio::co_spawn(loop, stop_at_hang_up(loop, std::move(terminal)), rethrow);
-    if (watched)
-        asio::co_spawn(loop, follow_folder(std::move(watched), state), rethrow);
-    asio::co_spawn(loop, announcer.feed_watchdog(), rethrow);
-    if (options.until >= 0)
-        asio::co_spawn(loop, stop_when_readable(loop, duplicate(options.until)), rethrow);
-    const auto serve_clients = [&] {
-        asio::co_spawn(loop,
-                       accept_clients(duplicate(socket.fd()), client_turns(loop, options.upstreams.size()),
-                                      spawn_client),
-                       rethrow);
-        asio::post(loop, [&] { // behind the beginnings of all these
-            log::info("listening on ", printable(socket.path().string()));
-            ready();
-            announcer.ready();
-        });
-    };
-    asio::co_spawn(loop, keep_hierarchy_keys(lane, options, state), [&](const std::exception_ptr& failure) {
-        rethrow(failure);
-        serve_clients(); // whoever asks before finds all keys there
-    });
-    loop.run();
-    announcer.stopping();
-    end_requests(loop, state);
-    end(socket, lane, signals);
+    Server(socket, options, ready).run();
 }
 
 } // namespace sshtpm::agent

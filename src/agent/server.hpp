@@ -1,9 +1,8 @@
 #pragma once
-// The agent as a whole: loop, lane, keys, socket, signals.
+// The agent as a whole: loop, TPM, keys, socket, signals.
 
-#include "agent/key_requests.hpp"
+#include "agent/dispatcher.hpp"
 #include "agent/listener.hpp"
-#include "agent/pin_cache.hpp"
 #include "os/notify.hpp"
 #include "tpm/hierarchy.hpp"
 #include "tpm/session.hpp"
@@ -23,7 +22,7 @@ struct ServerOptions {
     protocol::Constraints key_dir_terms;     ///< of each key from there, or from a hierarchy
     std::optional<tpm::Hierarchy> hierarchy; ///< whose keys to serve, without files
     KeyPolicy policy;
-    std::vector<std::filesystem::path> upstreams;            ///< sockets of the agents behind this one
+    std::vector<std::filesystem::path> upstreams;            ///< sockets of the upstream agents
     std::optional<PinLifetime> pin_lifetime = PinLifetime{}; ///< nothing: keep no PIN
     int until = -1;        ///< a descriptor whose becoming readable ends the agent; -1 for none
     os::Notifier notifier; ///< told when clients are served, how many keys there are, and of the end

@@ -7,6 +7,10 @@
 #include "base/unique_fd.hpp"
 #include "os/peer.hpp"
 #include "os/unix_socket.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/message.hpp"
+#include "ssh/host_certificate.hpp"
+#include "ssh/listed_key.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>
@@ -14,36 +18,29 @@
 #include <cerrno>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <unordered_set>
 #include <utility>
-
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 namespace sshtpm::agent {
 
-namespace asio = boost::asio;
-
 namespace {
 
-asio::awaitable<void> send(asio::local::stream_protocol::socket& socket, ByteView message) {
+constexpr std::array<std::uint8_t, 1> list_request{protocol::SSH_AGENTC_REQUEST_IDENTITIES};
+
+asio::awaitable<void> send(Socket& socket, ByteView message) {
     const auto header = wire::Writer().uint32(static_cast<std::uint32_t>(message.size())).bytes();
     const std::array<asio::const_buffer, 2> parts{asio::buffer(header),
                                                   asio::buffer(message.data(), message.size())};
     co_await asio::async_write(socket, parts, asio::use_awaitable);
 }
 
-/// The one message that answers the one that was sent.
-asio::awaitable<Bytes> receive(asio::local::stream_protocol::socket& socket, protocol::FrameBuffer& frames) {
+/// The next message.
+asio::awaitable<Bytes> receive(Socket& socket, protocol::FrameBuffer& frames) {
     for (;;) {
         if (const auto message = frames.next()) {
-            if (frames.begun())
-                throw Error(Errc::malformed, "more than one answer");
             auto answer = copy_of(*message);
-            (void)frames.writable(); // gives the memory of a long one back
+            if (!frames.begun())
+                (void)frames.writable(); // gives the memory of a long one back
             co_return answer;
         }
         const auto memory = frames.writable();
@@ -53,199 +50,337 @@ asio::awaitable<Bytes> receive(asio::local::stream_protocol::socket& socket, pro
     }
 }
 
-UniqueFd new_socket() {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd)
-        throw boost::system::system_error(errno, boost::system::system_category());
-    return fd;
-}
-
 /// A UNIX socket connects at once, or the other end's queue is full (EAGAIN), which no event tells the end
 /// of. Asio would take that for success.
-asio::awaitable<asio::local::stream_protocol::socket> connect_to(const std::filesystem::path& path) {
+asio::awaitable<Socket> connect_to(const std::filesystem::path& path) {
     constexpr std::chrono::milliseconds pause{3};
     const auto loop = co_await asio::this_coro::executor;
     const auto address = os::unix_address(path.native());
-    auto fd = new_socket();
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd)
+        throw SystemError(errno, boost::system::system_category());
     while (::connect(fd.value(), os::generic(address), sizeof address) != 0) {
         const int reason = errno;
         if (reason == EINTR)
             continue;
         if (reason != EAGAIN)
-            throw boost::system::system_error(reason, boost::system::system_category());
+            throw SystemError(reason, boost::system::system_category());
         co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);
     }
-    co_return asio::local::stream_protocol::socket(loop, asio::local::stream_protocol(), fd.release());
+    co_return Socket(loop, asio::local::stream_protocol(), fd.release());
 }
 
 } // namespace
 
-void Upstream::log_once(const std::string& reason) {
-    if (!logged_)
-        log::info("the agent at ", printable(path_.string()), ": ", printable(reason));
-    logged_ = true;
+Upstream::Upstream(const asio::any_io_executor& loop, std::filesystem::path path)
+    : path_(std::move(path)), quick_(loop, 512), patient_(loop, 512), probe_wanted_(loop) {}
+
+void Upstream::want_probe() {
+    if (!is_resting())
+        probe_wanted_.try_send(ErrorCode());
 }
 
 void Upstream::answered() {
-    if (logged_)
+    if (std::exchange(logged_, false))
         log::info("the agent at ", printable(path_.string()), " answers");
-    logged_ = suspected_ = false;
-    rest_ = std::chrono::seconds(1);
-    rest_until_ = {};
+    left_out_ = false;
+    back_off_ = back_off_.zero();
 }
 
 void Upstream::absent(const std::string& reason) {
     log_once(reason);
-    listed_.clear();
+    last_list_.clear();
+    left_out_ = false;
+    back_off_ = back_off_.zero();
 }
 
-void Upstream::misbehaved(const std::string& reason, Clock::time_point asked) {
+void Upstream::failed(const std::string& reason) {
     log_once(reason);
-    suspected_ = true;
-    if (asked < rests_since_)
+    if (left_out_ && is_resting())
         return;
-    rests_since_ = Clock::now();
-    rest_until_ = rests_since_ + rest_;
-    rest_ = std::min(rest_ * 2, time_limits().upstream_rest);
+    left_out_ = true;
+    back_off_ = std::clamp<std::chrono::milliseconds>(back_off_ * 2, std::chrono::seconds(1),
+                                                      time_limits().upstream_rest);
+    retry_at_ = Clock::now() + back_off_;
 }
 
-bool Upstream::due_for_probe() {
-    if (!suspected_ || resting())
-        return false;
-    rest_until_ = Clock::now() + rest_; // while that goes on, and for whoever asks next
-    return true;
+void Upstream::log_once(const std::string& reason) {
+    if (!std::exchange(logged_, true))
+        log::info("the agent at ", printable(path_.string()), ": ", printable(reason));
 }
 
-std::vector<protocol::ListedKey> Upstream::take_list(const std::vector<protocol::ListedKey>& keys) {
-    auto shown = listed_.take(keys);
-    if (!listed_.left_out().empty() && !std::exchange(told_left_out_, true))
+bool Upstream::lists(ByteView blob) const {
+    const auto found = last_list_.find(std::string(text_of(blob)));
+    return found != last_list_.end() && found->second;
+}
+
+bool Upstream::is_readable(ByteView blob) {
+    const auto reason = ssh::spoils_list(blob);
+    if (reason && !std::exchange(unreadable_logged_, true))
         log::error("the agent at ", printable(path_.string()), " lists a key that OpenSSH cannot read (",
-                   listed_.left_out(), "); such keys are left out");
-    return shown;
+                   *reason, "); such keys are left out");
+    return !reason;
 }
 
-UpstreamLink UpstreamLink::split() {
-    UpstreamLink other(upstream_);
-    other.connection_ = std::move(connection_);
-    return other;
-}
-
-bool UpstreamLink::Connection::quiet() {
-    std::uint8_t byte = 0;
-    return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
-/// Null when there is none, or none that is good.
-std::shared_ptr<UpstreamLink::Connection> UpstreamLink::take() {
-    auto connection = std::move(connection_);
-    if (!connection)
-        return nullptr;
-    connection->in_use = true;
-    connection->idle.cancel();
-    return connection->socket.is_open() && connection->quiet() ? connection : nullptr;
-}
-
-void UpstreamLink::put_back(std::shared_ptr<Connection> connection) {
-    connection->in_use = false;
-    connection->idle.expires_after(time_limits().upstream_idle);
-    connection->idle.async_wait([weak = std::weak_ptr(connection)](const boost::system::error_code& failure) {
-        const auto still = failure ? nullptr : weak.lock();
-        if (!still || still->in_use)
-            return;
-        boost::system::error_code ignored;
-        still->socket.close(ignored);
+std::vector<protocol::ListedKey> Upstream::take_list(std::vector<protocol::ListedKey> keys) {
+    // A certificate costs the check of a signature. Of more new ones at once, the others are shown from the
+    // next lists on.
+    constexpr int most_new_certificates = 64;
+    int new_certificates = 0;
+    std::unordered_map<std::string, bool> list;
+    std::erase_if(keys, [&](const protocol::ListedKey& key) {
+        std::string blob(text_of(key.blob));
+        if (const auto judged = list.find(blob); judged != list.end())
+            return !judged->second;
+        const auto before = last_list_.find(blob);
+        if (before == last_list_.end() && ssh::is_certificate(key.blob) &&
+            ++new_certificates > most_new_certificates)
+            return true;
+        const bool readable = before == last_list_.end() ? is_readable(key.blob) : before->second;
+        list.emplace(std::move(blob), readable);
+        return !readable;
     });
-    connection_ = std::move(connection);
+    last_list_ = std::move(list);
+    return keys;
 }
 
-asio::awaitable<std::optional<Bytes>> UpstreamLink::ask(ByteView message, const Bindings& bindings,
-                                                        std::chrono::milliseconds limit) {
-    using namespace asio::experimental::awaitable_operators;
-    if (!upstream_->resting())
-        co_return co_await probe(message, bindings, limit);
-    if (!connected())
-        co_return std::nullopt;
-    asio::steady_timer timer(co_await asio::this_coro::executor,
-                             std::min(limit, time_limits().upstream_quick));
-    auto outcome = co_await (try_ask(message, bindings, false) || timer.async_wait(asio::use_awaitable));
-    if (auto* reply = std::get_if<0>(&outcome))
-        co_return std::move(*reply);
-    co_return std::nullopt;
+/// Closed by being destroyed.
+struct UpstreamConnection::Open {
+    explicit Open(Socket&& connected) : socket(std::move(connected)), idle(socket.get_executor()) {}
+
+    Socket socket;
+    asio::steady_timer idle; ///< set while nobody uses it
+    protocol::FrameBuffer frames;
+    std::size_t binds_sent = 0;
+};
+
+/// Null when there is none, when it was closed, and when something has come that nobody asked for.
+std::shared_ptr<UpstreamConnection::Open> UpstreamConnection::take() {
+    auto open = std::exchange(open_, nullptr);
+    if (!open || !open->socket.is_open())
+        return nullptr;
+    open->idle.expires_at(asio::steady_timer::time_point::max());
+    std::uint8_t byte = 0;
+    const bool quiet =
+        ::recv(open->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return quiet ? open : nullptr;
 }
 
-asio::awaitable<std::optional<Bytes>> UpstreamLink::probe(ByteView message, const Bindings& bindings,
-                                                          std::chrono::milliseconds limit) {
-    using namespace asio::experimental::awaitable_operators;
-    const auto begun = Clock::now();
-    asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    const bool patient = limit > time_limits().upstream_list; // a person may be asked
-    auto outcome = co_await (try_ask(message, bindings, patient) || timer.async_wait(asio::use_awaitable));
-    if (auto* reply = std::get_if<0>(&outcome))
-        co_return std::move(*reply);
-    upstream_->misbehaved("no answer in " + std::to_string(limit.count()) + " ms", begun);
-    co_return std::nullopt;
+void UpstreamConnection::put_back(std::shared_ptr<Open> open) {
+    open->idle.expires_after(time_limits().upstream_idle); // the other agent may have few descriptors
+    open->idle.async_wait([weak = std::weak_ptr(open)](const ErrorCode& failure) {
+        const auto unused = failure ? nullptr : weak.lock();
+        if (!unused || unused->idle.expiry() > std::chrono::steady_clock::now()) // taken since
+            return;
+        ErrorCode ignored;
+        unused->socket.close(ignored);
+    });
+    open_ = std::move(open);
 }
 
-/// Nothing, with a line in the log, when it fails: `||` waits for what ends well.
-asio::awaitable<std::optional<Bytes>> UpstreamLink::try_ask(ByteView message, const Bindings& bindings,
-                                                            bool patient) {
-    const auto place = co_await upstream_->places(patient).take();
-    const auto begun = Clock::now();
-    auto connection = take();
-    for (bool fresh = false; !fresh;) {
-        fresh = !connection;
-        try {
-            if (!connection)
-                connection = co_await connect();
-            auto reply = co_await ask_on(*connection, message, bindings);
-            put_back(std::move(connection));
-            co_return std::move(reply);
-        } catch (const boost::system::system_error& failure) {
-            if (failure.code() == asio::error::operation_aborted)
-                break;
-            // An old connection may have broken because that agent was started anew. But what it may be at
-            // work on, or may have asked a person, is not asked twice.
-            const bool came_at_once = !connection || !connection->asked ||
-                                      (!connection->frames.begun() &&
-                                       Clock::now() - *connection->asked <= time_limits().upstream_at_once);
-            if (!fresh && came_at_once) {
-                connection.reset();
-                continue;
-            }
-            if (patient || came_at_once)
-                upstream_->absent(failure.code().message());
-            else
-                upstream_->misbehaved(failure.code().message(), begun);
-            break;
-        } catch (const Error& failure) {
-            upstream_->misbehaved(failure.what(), begun);
-            break;
-        }
-    }
-    co_return std::nullopt;
-}
-
-asio::awaitable<std::shared_ptr<UpstreamLink::Connection>> UpstreamLink::connect() {
-    auto connection = std::make_shared<Connection>(co_await connect_to(upstream_->path()));
-    const auto peer = os::peer_of(connection->socket.native_handle());
+asio::awaitable<std::shared_ptr<UpstreamConnection::Open>> UpstreamConnection::connect() {
+    auto open = std::make_shared<Open>(co_await connect_to(upstream_->path()));
+    const auto peer = os::peer_of(open->socket.native_handle());
     if (peer.pid == ::getpid())
         throw Error(Errc::usage, "leads back to this agent itself");
     if (!os::may_use_agent(peer)) // private keys may be on their way to it
         throw Error(Errc::permission, "belongs to another user");
-    co_return connection;
+    co_return open;
 }
 
-asio::awaitable<Bytes> UpstreamLink::ask_on(Connection& connection, ByteView message,
-                                            const Bindings& bindings) {
-    connection.asked.reset();
-    for (; connection.bindings_sent < bindings.messages().size(); ++connection.bindings_sent) {
-        co_await send(connection.socket, bindings.messages()[connection.bindings_sent]);
-        // Whatever it answers: an agent that does not know the message has no keys that depend on it.
-        (void)co_await receive(connection.socket, connection.frames);
+/// Nothing, with a line in the log, when it fails: `||` in `ask` waits for an end without an exception.
+asio::awaitable<std::optional<Bytes>>
+UpstreamConnection::exchange(ByteView message, std::span<const Bytes> binds, bool patient) {
+    try { // caught to fail this request
+        const auto permit = co_await upstream_->permits(patient).acquire();
+        auto open = take();
+        if (!open) {
+            try { // caught because one that is not there is not given a rest
+                open = co_await connect();
+            } catch (const SystemError& failure) {
+                if (failure.code() == asio::error::operation_aborted)
+                    throw;
+                upstream_->absent(failure.code().message());
+                co_return std::nullopt;
+            }
+        }
+        for (const auto& bind : binds.subspan(open->binds_sent)) {
+            co_await send(open->socket, bind);
+            // Whatever it answers: an agent that does not know the message has no keys that depend on it.
+            (void)co_await receive(open->socket, open->frames);
+            ++open->binds_sent;
+        }
+        co_await send(open->socket, message);
+        auto answer = co_await receive(open->socket, open->frames);
+        if (open->frames.begun())
+            throw Error(Errc::malformed, "more than one answer");
+        put_back(std::move(open));
+        co_return std::move(answer);
+    } catch (const SystemError& failure) {
+        if (failure.code() != asio::error::operation_aborted)
+            upstream_->failed(failure.code().message());
+    } catch (const Error& failure) {
+        upstream_->failed(failure.what());
     }
-    co_await send(connection.socket, message);
-    connection.asked = Clock::now();
-    co_return co_await receive(connection.socket, connection.frames);
+    co_return std::nullopt;
+}
+
+asio::awaitable<std::optional<Bytes>> UpstreamConnection::ask(ByteView message, std::span<const Bytes> binds,
+                                                              std::chrono::milliseconds limit) {
+    using namespace asio::experimental::awaitable_operators;
+    asio::steady_timer timer(co_await asio::this_coro::executor, limit);
+    const bool patient = limit > time_limits().upstream_list;
+    auto outcome = co_await (exchange(message, binds, patient) || timer.async_wait(asio::use_awaitable));
+    if (auto* answer = std::get_if<0>(&outcome))
+        co_return std::move(*answer);
+    upstream_->failed("no answer in " + std::to_string(limit.count()) + " ms");
+    co_return std::nullopt;
+}
+
+asio::awaitable<std::optional<UpstreamConnection::List>>
+UpstreamConnection::ask_for_list(std::span<const Bytes> binds, std::chrono::milliseconds limit) {
+    auto answer = co_await ask(list_request, binds, limit);
+    if (!answer)
+        co_return std::nullopt;
+    try { // caught to go on with the other upstreams
+        List list;
+        list.answer = std::move(*answer);
+        list.keys = upstream_->take_list(protocol::read_identities_reply(list.answer));
+        co_return std::move(list);
+    } catch (const Error& error) {
+        upstream_->failed(error.what());
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<std::optional<UpstreamConnection::List>>
+UpstreamConnection::list(std::span<const Bytes> binds) {
+    const bool left_out = upstream_->is_left_out();
+    if (left_out)
+        upstream_->want_probe();
+    if (left_out && !(open_ && open_->socket.is_open()))
+        co_return std::nullopt;
+    const auto limit = left_out ? time_limits().upstream_quick : time_limits().upstream_list;
+    auto list = co_await ask_for_list(binds, limit);
+    if (list && !left_out)
+        upstream_->answered();
+    co_return std::move(list);
+}
+
+asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream) {
+    for (;;) {
+        co_await upstream->probe_wanted_.async_receive(asio::use_awaitable);
+        if (!upstream->is_left_out() || upstream->is_resting())
+            continue;
+        UpstreamConnection connection(upstream);
+        const auto list = co_await connection.ask_for_list({}, time_limits().upstream_list);
+        if (list)
+            upstream->answered();
+    }
+}
+
+Upstreams::Upstreams(std::span<const std::shared_ptr<Upstream>> upstreams) {
+    for (const auto& upstream : upstreams)
+        connections_.emplace_back(upstream);
+}
+
+void Upstreams::bound(const protocol::SessionBind& bind) {
+    if (empty())
+        return;
+    binds_.push_back(wire::Writer()
+                         .byte(protocol::SSH_AGENTC_EXTENSION)
+                         .text(protocol::extension::session_bind)
+                         .string(bind.host_key)
+                         .string(bind.session_id)
+                         .string(bind.signature)
+                         .byte(bind.is_forwarding ? 1 : 0)
+                         .bytes());
+}
+
+void Upstreams::bind_refused() {
+    if (empty() || std::exchange(refused_, true))
+        return;
+    // Without a body no agent takes it, and each notes that it was tried.
+    binds_.push_back(
+        wire::Writer().byte(protocol::SSH_AGENTC_EXTENSION).text(protocol::extension::session_bind).bytes());
+}
+
+namespace {
+
+/// Does the same with all connections at once. @returns the results, in their order.
+template <class Work>
+auto with_all(const asio::any_io_executor& loop, std::vector<UpstreamConnection>& connections, Work work) {
+    const auto start = [&](UpstreamConnection& each) {
+        return asio::co_spawn(loop, work(each), asio::deferred);
+    };
+    std::vector<decltype(start(connections.front()))> operations;
+    for (auto& each : connections)
+        operations.push_back(start(each));
+    return asio::experimental::make_parallel_group(std::move(operations))
+        .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
+}
+
+} // namespace
+
+asio::awaitable<Bytes> Upstreams::list(std::function<std::vector<KeyEntryPtr>()> own) {
+    const auto ask = [this](UpstreamConnection& each) { return each.list(binds_); };
+    const auto loop = co_await asio::this_coro::executor;
+    const auto [order, failures, lists] = co_await with_all(loop, connections_, ask);
+    const auto entries = own();
+    std::vector<protocol::ListedKey> merged;
+    std::vector<std::string> comments; // that the views of `merged` look into
+    std::unordered_set<std::string_view> seen;
+    const auto add = [&](ByteView blob, std::string_view comment) {
+        if (seen.insert(text_of(blob)).second)
+            merged.push_back({blob, comment});
+    };
+    for (const auto& entry : entries)
+        add(entry->blob(), entry->identity->comment);
+    std::size_t listed = 0;
+    for (const auto& list : lists)
+        listed += list ? list->keys.size() : 0;
+    comments.reserve(listed);
+    for (const auto& list : lists)
+        if (list)
+            for (const auto& key : list->keys)
+                add(key.blob, comments.emplace_back(printable(key.comment, max_comment)));
+    co_return protocol::identities_reply(merged);
+}
+
+asio::awaitable<std::optional<Bytes>> Upstreams::first_answer(ByteView message, ByteView blob) {
+    std::vector<UpstreamConnection*> order;
+    for (auto& each : connections_)
+        order.push_back(&each);
+    std::ranges::stable_partition(order, [&](const auto* each) { return each->upstream().lists(blob); });
+    for (auto* each : order) {
+        // One that lists the key may be slow because it asks a person. The others must answer a list first:
+        // one that hangs must not stand between the request and the next upstream.
+        if (!each->upstream().lists(blob)) {
+            const auto list = co_await each->list(binds_);
+            if (!list)
+                continue;
+        }
+        auto answer = co_await each->ask(message, binds_, time_limits().upstream_request);
+        if (answer) // perhaps it did not list because it asked a person
+            each->upstream().readmit();
+        if (answer && answer->front() != protocol::SSH_AGENT_FAILURE)
+            co_return std::move(answer);
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<void> Upstreams::remove_all(ByteView message) {
+    const auto tell = [&](UpstreamConnection& each) {
+        return each.ask(message, binds_, time_limits().upstream_list);
+    };
+    const auto loop = co_await asio::this_coro::executor;
+    const auto [order, failures, answers] = co_await with_all(loop, connections_, tell);
+    // Some agents do not know the message of protocol 1; the other message has removed their keys.
+    const bool demanded = message.front() != protocol::SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES;
+    for (std::size_t i = 0; i < answers.size(); ++i)
+        if (!answers[i] || (demanded && answers[i]->front() != protocol::SSH_AGENT_SUCCESS))
+            log::error("the agent at ", printable(connections_[i].upstream().path().string()),
+                       " was told to remove its keys, and did not say that it has");
 }
 
 } // namespace sshtpm::agent

@@ -1,129 +1,147 @@
 #pragma once
-// Another agent behind this one (-A): what is known of it, and one client's connection to it. What it says is
-// as hostile as what clients say.
+// Upstream agents (-A): other agents whose keys this one shows too. Their answers are as hostile as clients'
+// requests.
 
-#include "agent/bindings.hpp"
-#include "agent/known_list.hpp"
-#include "agent/turns.hpp"
+#include "agent/key_entry.hpp"
+#include "agent/semaphore.hpp"
 #include "base/bytes.hpp"
-#include "protocol/frame.hpp"
+#include "protocol/bound_sessions.hpp"
+#include "protocol/reply.hpp"
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
-
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <unordered_map>
+#include <vector>
 
 namespace sshtpm::agent {
 
-/// What all clients share of one agent behind this one.
+/// What all clients share of one upstream agent. One that did not answer in time, or answered with rubbish,
+/// is left out for a second, and for twice as long each time that a probe fails, up to a minute.
 class Upstream {
   public:
-    using Clock = std::chrono::steady_clock;
-
-    Upstream(const boost::asio::any_io_executor& loop, std::filesystem::path path)
-        : path_(std::move(path)), quick_places_(loop, most_questions), patient_places_(loop, most_questions) {
-    }
+    Upstream(const asio::any_io_executor& loop, std::filesystem::path path);
 
     const std::filesystem::path& path() const noexcept { return path_; }
+    /// For each request. Agents that are upstream of each other ask in circles; such a circle ends when all
+    /// permits are out, and those that wait for one give up.
+    /// @param patient for a request that may wait for a person: those must not keep lists waiting.
+    const Semaphore& permits(bool patient) const noexcept { return patient ? patient_ : quick_; }
 
-    /// For those who wait a second at most, and for those who wait for a person. Agents that stand behind
-    /// each other ask in circles: there is an end of that when all places are taken, and those who wait for
-    /// one give up.
-    const Turns& places(bool patient) const noexcept { return patient ? patient_places_ : quick_places_; }
-
-    /// True while it is not to be asked: it did not answer in time, or with rubbish, not long ago.
-    bool resting() const { return Clock::now() < rest_until_; }
-    /// True from when it misbehaved until it answers: nobody is to wait long for it meanwhile.
-    bool suspected() const noexcept { return suspected_; }
-    /// True once each time that a suspected one has rested: then somebody is to find out how it is.
-    bool due_for_probe();
-    /// It has given an answer that makes sense: whoever asked it is to say so.
+    bool is_left_out() const noexcept { return left_out_; }
+    /// Wakes `probe` when it has been left out for long enough.
+    void want_probe();
+    /// It has answered a new connection with a list.
     void answered();
-    /// Not there: that costs nothing, so it is asked again at once. Logged once until it answers.
+    /// It has answered another request: the next list shows whether it is well.
+    void readmit() noexcept { left_out_ = false; }
+    /// It is not there. That costs nobody time, so it is asked again by the next request.
     void absent(const std::string& reason);
-    /// It hangs or talks rubbish: each time in a row it rests for longer, up to a minute.
-    /// @param asked when the question was: those that many had at one time count once.
-    void misbehaved(const std::string& reason, Clock::time_point asked);
+    /// No answer in time, or rubbish.
+    void failed(const std::string& reason);
 
-    /// Whether the last list that anybody had of it has this key. A hint, to ask the right one first.
-    bool listed(ByteView blob) const { return listed_.contains(blob); }
-    /// Takes its list. @returns what of it others may be shown.
-    std::vector<protocol::ListedKey> take_list(const std::vector<protocol::ListedKey>& keys);
+    /// Whether its last list had this key.
+    bool lists(ByteView blob) const;
+    /// Takes its list. @returns the keys in it that clients may be shown: one that OpenSSH's programs cannot
+    /// read would cost them the whole list.
+    std::vector<protocol::ListedKey> take_list(std::vector<protocol::ListedKey> keys);
 
   private:
-    static constexpr std::size_t most_questions = 512;
+    using Clock = std::chrono::steady_clock;
 
+    friend asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream);
+
+    bool is_resting() const { return Clock::now() < retry_at_; }
     void log_once(const std::string& reason);
+    bool is_readable(ByteView blob);
 
     std::filesystem::path path_;
-    Turns quick_places_, patient_places_;
-    Clock::time_point rest_until_{};
-    std::chrono::milliseconds rest_{1000};
-    Clock::time_point rests_since_{};
-    bool suspected_ = false;
-    bool logged_ = false;
-    bool told_left_out_ = false; ///< that a key is left out of its lists
-    KnownList listed_;
+    Semaphore quick_, patient_;
+    bool left_out_ = false;
+    std::chrono::milliseconds back_off_{0}; ///< how long it was left out last; 0 once it is well
+    Clock::time_point retry_at_{};
+    asio::experimental::channel<void(ErrorCode)> probe_wanted_; ///< holds nothing while `probe` is at work
+    bool logged_ = false;                                       ///< that something is wrong with it
+    bool unreadable_logged_ = false;                            ///< that one of its keys is left out
+    std::unordered_map<std::string, bool> last_list_;           ///< blobs; whether clients may be shown them
 };
 
-/// One client's connection, made when it is first needed and again when it has broken or was closed because
-/// nobody used it: a shared one would make every forwarded client look local to the other agent.
-class UpstreamLink {
+/// Asks an upstream agent that was left out for a list, over a connection of its own, so that no client waits
+/// for one that hangs. Until cancelled.
+asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream);
+
+/// One client's connection to an upstream agent. A shared one would make every forwarded client look local
+/// there. Made when it is first needed, and again when it was closed.
+class UpstreamConnection {
   public:
-    explicit UpstreamLink(std::shared_ptr<Upstream> upstream) : upstream_(std::move(upstream)) {}
+    explicit UpstreamConnection(std::shared_ptr<Upstream> upstream) : upstream_(std::move(upstream)) {}
 
     Upstream& upstream() const noexcept { return *upstream_; }
-    const std::shared_ptr<Upstream>& shared_upstream() const noexcept { return upstream_; }
-    /// A connection that is there may be good, while no other one can be made.
-    bool connected() const { return connection_ && connection_->socket.is_open(); }
-    /// A link with this one's connection, if it has one; the next message over this one makes another.
-    UpstreamLink split();
 
-    /// The reply to a message, which is sent as it is, behind the session-binds that the other agent has not
-    /// had from this client yet. One that is resting is asked over a connection that is there alone, and not
-    /// for long.
-    /// @param message and bindings stay where they are until the reply is there.
-    /// @returns nothing when there is no answer in time, or none that can be one.
-    boost::asio::awaitable<std::optional<Bytes>> ask(ByteView message, const Bindings& bindings,
-                                                     std::chrono::milliseconds limit);
+    // Messages and binds stay where they are until the answer is there.
 
-    /// The same, of one that is resting, too.
-    boost::asio::awaitable<std::optional<Bytes>> probe(ByteView message, const Bindings& bindings,
-                                                       std::chrono::milliseconds limit);
+    /// The answer to a message, which is sent as it is, after the session-binds that the upstream has not had
+    /// over this connection. Nothing when none comes in time.
+    asio::awaitable<std::optional<Bytes>> ask(ByteView message, std::span<const Bytes> binds,
+                                              std::chrono::milliseconds limit);
+
+    /// Its keys; the views look into `answer`.
+    struct List {
+        Bytes answer;
+        std::vector<protocol::ListedKey> keys;
+    };
+    /// Nothing when it is left out, or does not answer within a second. One that is left out is asked if a
+    /// connection is open: perhaps it has no place for new ones.
+    asio::awaitable<std::optional<List>> list(std::span<const Bytes> binds);
+    /// The same, also when it is left out.
+    asio::awaitable<std::optional<List>> ask_for_list(std::span<const Bytes> binds,
+                                                      std::chrono::milliseconds limit);
 
   private:
-    using Socket = boost::asio::local::stream_protocol::socket;
-    using Clock = Upstream::Clock;
+    struct Open;
 
-    /// A connection with its state; whoever takes it out and does not put it back closes it.
-    struct Connection {
-        explicit Connection(Socket&& connected) : socket(std::move(connected)), idle(socket.get_executor()) {}
-
-        Socket socket;
-        boost::asio::steady_timer idle; ///< set while nobody uses it
-        bool in_use = true;
-        protocol::FrameBuffer frames;
-        std::size_t bindings_sent = 0;
-        std::optional<Clock::time_point> asked; ///< when the last message had gone out
-
-        /// Nothing has come that nobody asked for, nor the end.
-        bool quiet();
-    };
-
-    boost::asio::awaitable<std::shared_ptr<Connection>> connect();
-    std::shared_ptr<Connection> take();
-    void put_back(std::shared_ptr<Connection> connection);
-    boost::asio::awaitable<std::optional<Bytes>> try_ask(ByteView message, const Bindings& bindings,
-                                                         bool patient);
-    boost::asio::awaitable<Bytes> ask_on(Connection& connection, ByteView message, const Bindings& bindings);
+    asio::awaitable<std::shared_ptr<Open>> connect();
+    std::shared_ptr<Open> take();
+    void put_back(std::shared_ptr<Open> open);
+    asio::awaitable<std::optional<Bytes>> exchange(ByteView message, std::span<const Bytes> binds,
+                                                   bool patient);
 
     std::shared_ptr<Upstream> upstream_;
-    std::shared_ptr<Connection> connection_;
+    std::shared_ptr<Open> open_; ///< while nobody uses it
+};
+
+/// All upstream agents, as one client sees them.
+class Upstreams {
+  public:
+    explicit Upstreams(std::span<const std::shared_ptr<Upstream>> upstreams);
+
+    bool empty() const noexcept { return connections_.empty(); }
+
+    /// A session-bind of the client that was accepted; the upstreams are told.
+    void bound(const protocol::SessionBind& bind);
+    /// One that was refused: the upstreams are to distrust this client too.
+    void bind_refused();
+
+    /// The list of these keys and, behind them, the upstreams' other keys, framed. Takes a second at most.
+    /// @param own called when the upstreams have answered: this agent's keys as they are then.
+    asio::awaitable<Bytes> list(std::function<std::vector<KeyEntryPtr>()> own);
+
+    /// The first answer that is not SSH_AGENT_FAILURE, without its frame; upstreams that list the key are
+    /// asked first. Waits for a person that an upstream asks.
+    /// @param blob of the key; empty for none. It and the message stay until the answer is there.
+    asio::awaitable<std::optional<Bytes>> first_answer(ByteView message, ByteView blob);
+
+    /// Tells all of them to remove their keys, those that are left out too. Takes a second at most.
+    asio::awaitable<void> remove_all(ByteView message);
+
+  private:
+    std::vector<UpstreamConnection> connections_; ///< in the order of -A
+    std::vector<Bytes> binds_;                    ///< messages
+    bool refused_ = false;
 };
 
 } // namespace sshtpm::agent

@@ -36,7 +36,6 @@ constexpr std::array named_limits{
     NamedLimit{"end", &TimeLimits::end},
     NamedLimit{"upstream_list", &TimeLimits::upstream_list},
     NamedLimit{"upstream_quick", &TimeLimits::upstream_quick},
-    NamedLimit{"upstream_at_once", &TimeLimits::upstream_at_once},
     NamedLimit{"upstream_request", &TimeLimits::upstream_request},
     NamedLimit{"upstream_idle", &TimeLimits::upstream_idle},
     NamedLimit{"upstream_rest", &TimeLimits::upstream_rest},

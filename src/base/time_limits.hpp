@@ -29,11 +29,10 @@ struct TimeLimits {
 
     // Upstream agents.
     Time upstream_list{1'000};      ///< for a list, or another short answer
-    Time upstream_quick{250};       ///< for an agent that rests, over a connection that is open
-    Time upstream_at_once{50};      ///< a connection that breaks so soon after a request was closed before it
+    Time upstream_quick{250};       ///< for an agent that is left out, over a connection that is open
     Time upstream_request{150'000}; ///< as long as a person may take, and a bit more
     Time upstream_idle{30'000};     ///< an unused connection is closed: the other agent may have few of them
-    Time upstream_rest{60'000};     ///< the longest rest of an agent that has misbehaved
+    Time upstream_rest{60'000};     ///< the longest back-off after no answer, or rubbish
 };
 
 /// The limits of this process. A build with -Dtest_limits=true lets SSH_TPM_TEST_LIMITS change them, in

@@ -110,10 +110,10 @@ class Desk {
                   "sed -n \"$(wc -l < \"$0.asked\")p\" <<'END'\n" +
                   answers + "\nEND"),
           askpass_("SSH_ASKPASS", script_.path().c_str()), require_("SSH_ASKPASS_REQUIRE", "force") {
-        state.keys.add({.identity = identity_of(signed_.key, has_pin)});
+        keys.add({.identity = identity_of(signed_.key, has_pin)});
     }
 
-    agent::HeldKeyPtr line() { return state.keys.find_line(signed_.key.blob()); }
+    agent::KeyEntryPtr entry() { return keys.find_entry(signed_.key.blob()); }
 
     std::optional<Bytes> sign() {
         const protocol::SignRequest request{.key_blob =
@@ -122,12 +122,12 @@ class Desk {
                                             .flags = 0};
         return run(signer.sign(use(), request, client_));
     }
-    agent::Signer::PinTrial try_pin(std::string_view pin, std::uint32_t told = protocol::unknown_tries) {
-        return run(signer.try_pin(
+    agent::PinBroker::PinTrial try_pin(std::string_view pin, std::uint32_t told = protocol::unknown_tries) {
+        return run(broker.try_pin(
             use(), pin.empty() ? nullptr : std::make_shared<const Secret>(Secret::copy_of(bytes_of(pin))),
             told));
     }
-    bool knows() const { return state.pins.knows(signed_.key); }
+    bool knows() { return keys.use_pin(*entry()).has_value(); }
 
     /// Each on one line.
     std::vector<std::string> asked() const {
@@ -140,7 +140,7 @@ class Desk {
     std::size_t questions() const { return asked().size(); }
 
   private:
-    agent::KeyUsePtr use() { return state.keys.use(loop_.get_executor(), line(), signed_.key.blob()); }
+    agent::KeyUsePtr use() { return keys.use(loop_.get_executor(), entry(), signed_.key.blob()); }
 
     template <class Result>
     Result run(asio::awaitable<Result> story) {
@@ -165,9 +165,10 @@ class Desk {
     agent::Client client_{.peer = {.pid = ::getpid(), .uid = ::getuid()}, .upstreams = agent::Upstreams({})};
 
   public:
-    agent::State state{loop_.get_executor(), std::nullopt, agent::PinLifetime{}};
+    agent::KeyStore keys;
     ScriptedTpm tpm{signed_.signature};
-    agent::Signer signer{loop_.get_executor(), state, tpm};
+    agent::PinBroker broker{loop_.get_executor(), keys, tpm};
+    agent::Signer signer{broker, tpm};
 };
 
 } // namespace support

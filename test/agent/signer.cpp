@@ -22,8 +22,8 @@ TEST_CASE("nobody is asked for the PIN of a key that cannot be loaded, and none 
 
 TEST_CASE("a known PIN that the TPM refuses is forgotten, and a person is asked") {
     Desk desk(true, "right");
-    REQUIRE(desk.state.pins.remember(desk.line()->identity->public_key,
-                                     std::make_shared<const Secret>(Secret::copy_of(bytes_of("old")))));
+    REQUIRE(
+        desk.keys.keep_pin(*desk.entry(), std::make_shared<const Secret>(Secret::copy_of(bytes_of("old")))));
     CHECK(desk.sign());
     CHECK(desk.tpm.tried == std::vector<std::string>{"old", "right"});
     CHECK(desk.questions() == 1);
@@ -31,7 +31,7 @@ TEST_CASE("a known PIN that the TPM refuses is forgotten, and a person is asked"
 
 TEST_CASE("a key that goes while the question is prepared ends the request without a question") {
     Desk desk;
-    desk.tpm.meanwhile = [&] { desk.state.remove_all(); };
+    desk.tpm.meanwhile = [&] { desk.keys.clear(); };
     CHECK_FALSE(desk.sign());
     CHECK(desk.questions() == 0);
     CHECK(desk.tpm.tried.empty());

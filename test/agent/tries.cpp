@@ -141,3 +141,25 @@ TEST_CASE("a key that the TPM has signed with without a PIN goes on signing, wha
     CHECK(readings == 1); // that of the signature itself
     CHECK(desk.questions() == 0);
 }
+
+TEST_CASE("no answer in time is a no, and the time is two minutes") {
+    using namespace std::chrono_literals;
+    CHECK(TimeLimits().answer == 120s);
+    const Script silence{"exec sleep 600"};
+    const support::Variable askpass("SSH_ASKPASS", silence.path().c_str()),
+        require("SSH_ASKPASS_REQUIRE", "force");
+    const auto signed_message = support::p256_signature();
+    boost::asio::io_context loop(1);
+    agent::KeyStore keys;
+    support::ScriptedTpm tpm(signed_message.signature);
+    agent::PinBroker broker(loop.get_executor(), keys, tpm, 50ms);
+    const agent::Client client{.peer = {.pid = ::getpid(), .uid = ::getuid()},
+                               .upstreams = agent::Upstreams({})};
+    const agent::Requester requester(client, signed_message.message);
+    std::optional<prompt::Confirmation> confirmed;
+    boost::asio::co_spawn(
+        loop, broker.confirm(support::identity_of(signed_message.key, true), requester),
+        [&](const std::exception_ptr&, prompt::Confirmation outcome) { confirmed = outcome; });
+    loop.run();
+    CHECK(confirmed == prompt::Confirmation::unanswered);
+}

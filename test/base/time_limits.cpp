@@ -22,7 +22,6 @@ TEST_CASE("the limits of time are these") {
     CHECK(limits.end == 2s);
     CHECK(limits.upstream_list == 1s);
     CHECK(limits.upstream_quick == 250ms);
-    CHECK(limits.upstream_at_once == 50ms);
     CHECK(limits.upstream_request == 150s);
     CHECK(limits.upstream_idle == 30s);
     CHECK(limits.upstream_rest == 60s);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
 using namespace sshtpm;
@@ -48,20 +49,20 @@ class MadeUpTpm final : public agent::TpmService {
     bool odd_ = false;
 };
 
-agent::HeldKey restricted(agent::IdentityPtr identity) {
-    agent::HeldKey key{.identity = std::move(identity)};
+agent::KeyEntry restricted(agent::IdentityPtr identity) {
+    agent::KeyEntry key{.identity = std::move(identity)};
     key.constraints.destinations.push_back(
         {.from = {}, .to = {.user = {}, .host = "host", .keys = {{Bytes(40), false}}}});
     return key;
 }
 
-void add_keys(agent::State& state) {
+void add_keys(agent::KeyStore& keys) {
     static const auto plain = support::an_identity("plain");
     static const auto guarded = support::an_identity("openssl-ec-p256-pin.tpm", "guarded");
     static const auto bound = support::another_identity("bound");
-    state.keys.add({.identity = plain});
-    state.keys.add({.identity = guarded});
-    state.keys.add(restricted(bound));
+    keys.add({.identity = plain});
+    keys.add({.identity = guarded});
+    keys.add(restricted(bound));
 }
 
 /// One whole frame.
@@ -99,10 +100,12 @@ bool be_alone() {
 FUZZ_TARGET(conversation) {
     [[maybe_unused]] static const bool alone = be_alone();
     asio::io_context loop(1);
+    const auto stays = asio::make_work_guard(loop); // between two requests nothing waits
     MadeUpTpm tpm;
-    agent::State state(loop.get_executor(), std::nullopt, agent::PinLifetime{}, PasswordHash::Cost::least);
-    add_keys(state);
-    agent::Dispatcher dispatcher(loop.get_executor(), state, tpm, {});
+    agent::KeyStore keys;
+    agent::KeyFolder folder(keys, {}, {});
+    add_keys(keys);
+    agent::Dispatcher dispatcher(loop.get_executor(), keys, folder, tpm, {}, {}, PasswordHash::Cost::least);
     auto client = dispatcher.new_client({.pid = ::getpid(), .uid = ::getuid()});
 
     ByteView rest(data, size);
@@ -111,7 +114,7 @@ FUZZ_TARGET(conversation) {
         const std::size_t claimed = rest[0] * 256U + rest[1];
         const auto message = rest.subspan(2, std::min(claimed, rest.size() - 2));
         rest = rest.subspan(2 + message.size());
-        if (message.empty() || wrong_passwords.is_one(message, state.lock.locked()))
+        if (message.empty() || wrong_passwords.is_one(message, dispatcher.locked()))
             continue;
         auto reply = dispatcher.handle_at_once(message, client);
         bool done = reply != nullptr;

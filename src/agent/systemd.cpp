@@ -1,21 +1,16 @@
-#include "agent/announcer.hpp"
-
-#include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include "agent/systemd.hpp"
 
 namespace sshtpm::agent {
 
-namespace asio = boost::asio;
+namespace {
 
+/// "Serving 2 keys".
 std::string status_of(const KeyStore& keys) {
-    const auto count = keys.size();
+    const auto count = keys.entries().size();
     return "Serving " + std::to_string(count) + (count == 1 ? " key" : " keys");
 }
 
-Announcer::Announcer(asio::any_io_executor loop, const os::Notifier& notifier, KeyStore& keys)
-    : loop_(std::move(loop)), notifier_(notifier), keys_(keys) {}
+} // namespace
 
 void Announcer::ready() {
     if (!notifier_)
@@ -37,14 +32,10 @@ asio::awaitable<void> Announcer::feed_watchdog() {
     if (!notifier_.watchdog())
         co_return;
     const auto interval = std::max(*notifier_.watchdog() / 2, std::chrono::microseconds(1));
-    asio::steady_timer timer(loop_);
-    for (;;) {
+    for (asio::steady_timer timer(loop_);;) {
         notifier_.feed_watchdog();
         timer.expires_after(interval);
-        boost::system::error_code failure;
-        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, failure));
-        if (failure)
-            co_return;
+        co_await timer.async_wait(asio::use_awaitable);
     }
 }
 

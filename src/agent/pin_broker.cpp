@@ -1,0 +1,276 @@
+#include "agent/pin_broker.hpp"
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
+#include "prompt/policy.hpp"
+#include "ssh/digest.hpp"
+#include "tpm/lockout.hpp"
+#include "tpm/pin.hpp"
+#include "tpm/tpm2b.hpp"
+
+namespace sshtpm::agent {
+
+namespace {
+
+constexpr int most_tries = 3;
+
+std::string key_name(const identity::Identity& identity) {
+    return std::string(text_of(identity.public_key.blob()));
+}
+
+/// Of two files of one key, one may have a PIN.
+std::string content_of(const identity::Identity& identity) {
+    return key_name(identity).append(text_of(tpm::view_of(identity.key->private_area)));
+}
+
+bool is_on_terminal() {
+    return prompt::choose_asker(prompt::current_circumstances(), prompt::Program::agent) ==
+           prompt::Asker::terminal;
+}
+
+/// Throws a cancellation again.
+void log_failure(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const SystemError& error) {
+        if (error.code() == asio::error::operation_aborted)
+            throw;
+        log::error("asking a person: ", error.code().message());
+    } catch (const Error& error) {
+        log::error("asking a person: ", printable(error.what()));
+    }
+}
+
+/// Answer{} when the question fails, and when the time is over: it is taken back then.
+template <class Answer>
+asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::milliseconds limit) {
+    const auto loop = co_await asio::this_coro::executor;
+    asio::steady_timer timer(loop, limit);
+    auto [order, failure, answer, cancelled] =
+        co_await asio::experimental::make_parallel_group(
+            asio::co_spawn(loop, std::move(question), asio::deferred), timer.async_wait(asio::deferred))
+            .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
+    if (order[0] == 1) {
+        if (cancelled)
+            throw SystemError(cancelled);
+        log::error("asking a person: no answer in ",
+                   std::chrono::duration_cast<std::chrono::seconds>(limit).count(), " seconds");
+        co_return Answer{};
+    }
+    if (failure) {
+        log_failure(failure);
+        co_return Answer{};
+    }
+    co_return std::move(answer);
+}
+
+} // namespace
+
+bool may_be_last_try(const std::optional<tpm::Lockout>& lockout) {
+    return !lockout || lockout->last_try();
+}
+
+std::optional<std::string> why_not_ask(const std::optional<tpm::Lockout>& lockout, int refused) {
+    if (lockout && lockout->active)
+        return tpm::lockout_text(*lockout);
+    // A request that has failed already does not lock the TPM for all keys.
+    if (refused > 0 && lockout && lockout->last_try())
+        return "another wrong one locks the TPM";
+    return std::nullopt;
+}
+
+PinBroker::PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmService& tpm,
+                     std::chrono::milliseconds answer_limit)
+    : keys_(keys), tpm_(tpm), prompter_(loop), answer_limit_(answer_limit), questions_(loop),
+      attempts_(loop, 1) {}
+
+bool PinBroker::needs_pin(const identity::Identity& identity) const {
+    const auto found = learned_.empty() ? learned_.end() : learned_.find(content_of(identity));
+    return found == learned_.end() ? identity.needs_pin() : found->second;
+}
+
+/// True when the TPM has shown it, or would not count a wrong one; what the file says is not enough.
+bool PinBroker::has_no_pin(const identity::Identity& identity) const {
+    return !needs_pin(identity) &&
+           (!tpm::counts_wrong_pins(*identity.key) || learned_.contains(content_of(identity)));
+}
+
+void PinBroker::learn(const identity::Identity& identity, bool needs) {
+    if (needs ? !needs_pin(identity) : !has_no_pin(identity))
+        learned_[content_of(identity)] = needs;
+}
+
+/// @returns whether it is kept. Not after a lock, which has wiped all PINs.
+bool PinBroker::accepted(const KeyUse& use, const tpm::Auth& auth) {
+    auto& entry = *use.entry();
+    learn(*entry.identity, auth != nullptr);
+    const bool kept = auth && !use.ended() && keys_.keep_pin(entry, auth);
+    if (kept || !auth)
+        questions_.wake(key_name(*entry.identity));
+    return kept;
+}
+
+void PinBroker::refused(const KeyEntry& entry) {
+    learn(*entry.identity, true);
+    keys_.forget_pin(entry);
+    refusal_seen_ = true;
+}
+
+asio::awaitable<std::optional<ssh::RawSignature>>
+PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& attempt) {
+    const auto& entry = use->entry();
+    for (int refused_pins = 0; refused_pins < most_tries;) {
+        const auto offer = co_await next_offer(entry, requester, refused_pins);
+        if (!offer)
+            break;
+        auto result = co_await attempt(offer->auth);
+        if (auto* signature = std::get_if<ssh::RawSignature>(&result)) {
+            if (offer->typed || !offer->auth)
+                accepted(*use, offer->auth);
+            co_return std::move(*signature);
+        }
+        log::error("the TPM refused the PIN of key '", printable(entry->identity->comment), "'");
+        refused(*entry);
+        refused_pins += offer->typed ? 1 : 0;
+    }
+    co_return std::nullopt;
+}
+
+/// Nothing when the request ends here.
+asio::awaitable<std::optional<PinBroker::Offer>>
+PinBroker::next_offer(KeyEntryPtr entry, const Requester& requester, int refused_pins) {
+    if (has_no_pin(*entry->identity))
+        co_return Offer{};
+    if (!needs_pin(*entry->identity)) {
+        if (auto offer = co_await without_pin(entry))
+            co_return std::move(offer);
+    } else if (auto pin = keys_.use_pin(*entry)) {
+        co_return Offer{.auth = std::move(*pin)};
+    }
+    auto offer = co_await wait_to_ask(entry, requester.process());
+    if (!offer.place)
+        co_return std::move(offer);
+    co_return co_await ask(std::move(entry), std::move(offer), requester, refused_pins);
+}
+
+/// A file that says "no PIN" may be wrong. Finding out costs a try then, which may not be the last one.
+/// @returns nothing when a person is to be asked.
+asio::awaitable<std::optional<PinBroker::Offer>> PinBroker::without_pin(KeyEntryPtr entry) {
+    const auto identity = entry->identity;
+    Offer offer;
+    offer.permit.emplace(co_await attempts_.acquire());
+    if (has_no_pin(*identity)) // as the attempt before has shown
+        co_return Offer{};
+    if (needs_pin(*identity))
+        co_return std::nullopt;
+    const auto state = co_await lockout();
+    if (!may_be_last_try(state) && !state->active)
+        co_return std::move(offer);
+    log::info("whether key '", printable(identity->comment),
+              "' has no PIN, as its file says, is not tried: one that it has would lock the TPM");
+    co_return std::nullopt;
+}
+
+/// Waits until this key's PIN may be asked for. The offer has a place then, or the PIN, if it has become
+/// known meanwhile.
+asio::awaitable<PinBroker::Offer> PinBroker::wait_to_ask(KeyEntryPtr entry, std::optional<pid_t> process) {
+    for (;;) {
+        QuestionQueue::Question question{
+            .process = process, .key = key_name(*entry->identity), .on_terminal = is_on_terminal()};
+        auto place = co_await questions_.wait(std::move(question));
+        if (has_no_pin(*entry->identity))
+            co_return Offer{};
+        if (auto pin = keys_.use_pin(*entry))
+            co_return Offer{.auth = std::move(*pin)};
+        if (place.open())
+            co_return Offer{.typed = true, .place = std::move(place)};
+    }
+}
+
+asio::awaitable<std::optional<PinBroker::Offer>>
+PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int refused_pins) {
+    const auto identity = entry->identity;
+    auto state = co_await lockout();
+    for (;;) {
+        if (const auto reason = why_not_ask(state, refused_pins)) {
+            log::error("not asking for the PIN of key '", printable(identity->comment), "': ", *reason);
+            co_return std::nullopt;
+        }
+        co_await tpm_.make_ready(identity);
+        auto answer = co_await in_time(prompter_.ask(pin_question(*identity, requester, state, refused_pins)),
+                                       answer_limit_);
+        if (!answer) {
+            log::error("no PIN for key '", printable(identity->comment), "': no answer came");
+            co_return std::nullopt;
+        }
+        offer.auth = tpm::to_auth(std::move(*answer));
+        // Tries may have been spent while the person typed, and are not until this one is.
+        offer.permit.emplace(co_await attempts_.acquire());
+        const auto now = co_await lockout();
+        // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a
+        // PIN" of keys that have none, but not where it may be the last try.
+        if (!offer.auth && (refusal_seen_ || may_be_last_try(now)))
+            co_return std::nullopt;
+        const bool locked = now && now->active;
+        if (!locked && (may_be_last_try(state) || !may_be_last_try(now)))
+            co_return std::move(offer);
+        offer.permit.reset(); // the answer was for a question that did not say that it may be the last try
+        state = now;
+    }
+}
+
+/// Nothing when the TPM does not say, also when it is asked again.
+asio::awaitable<std::optional<tpm::Lockout>> PinBroker::lockout() {
+    for (int times = 0; times < 2; ++times) {
+        try { // caught because signatures do not depend on it
+            co_return co_await tpm_.lockout();
+        } catch (const Error& error) {
+            log::debug("reading the TPM's lockout counter: ", error.what());
+        }
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<prompt::Confirmation> PinBroker::confirm(IdentityPtr identity, const Requester& requester) {
+    QuestionQueue::Question question{.process = requester.process()};
+    const auto place = co_await questions_.wait(std::move(question));
+    co_return co_await in_time(prompter_.confirm(confirm_question(*identity, requester)), answer_limit_);
+}
+
+asio::awaitable<PinBroker::PinTrial> PinBroker::try_pin(KeyUsePtr use, tpm::Auth pin,
+                                                        std::uint32_t tries_told) {
+    using protocol::PinOutcome;
+    const auto identity = use->entry()->identity;
+    if (!needs_pin(*identity)) // and the TPM's refusal would say nothing of the key
+        co_return PinTrial{PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
+    const auto permit = co_await attempts_.acquire();
+    const auto before = co_await lockout();
+    if (before && before->active)
+        co_return PinTrial{PinOutcome::lockout, 0, tpm::lockout_text(*before)};
+    co_await tpm_.make_ready(identity);
+    if (!pin)
+        co_return PinTrial{PinOutcome::not_tried, before ? before->tries_left() : protocol::unknown_tries,
+                           "no PIN was tried"};
+    if (may_be_last_try(before) && tries_told > 1)
+        co_return PinTrial{
+            PinOutcome::not_tried, 1,
+            before ? "the PIN was not tried: a wrong one would lock the TPM"
+                   : "the PIN was not tried: the TPM does not say whether a wrong one would lock it"};
+    const auto hash = ssh::info(identity->public_key.type()).hash;
+    const auto digest = ssh::digest(hash, identity->public_key.blob());
+    const auto result = co_await tpm_.sign(identity, pin, hash, digest);
+    if (std::holds_alternative<tpm::WrongAuth>(result)) {
+        refused(*use->entry());
+        const auto after = co_await lockout();
+        if (!after)
+            co_return PinTrial{PinOutcome::wrong, protocol::unknown_tries, "the PIN is wrong"};
+        co_return PinTrial{PinOutcome::wrong, after->tries_left(), tpm::lockout_text(*after)};
+    }
+    if (accepted(*use, pin))
+        co_return PinTrial{PinOutcome::kept, protocol::unknown_tries, "the PIN is right"};
+    co_return PinTrial{PinOutcome::not_kept, protocol::unknown_tries,
+                       "the PIN is right, and this agent keeps none"};
+}
+
+} // namespace sshtpm::agent

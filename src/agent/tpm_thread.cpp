@@ -1,0 +1,147 @@
+#include "agent/tpm_thread.hpp"
+
+#include "base/time_limits.hpp"
+#include "identity/seal.hpp"
+
+#include <csignal>
+#include <utility>
+
+namespace sshtpm::agent {
+
+namespace {
+
+/// Blocks all signals in this thread, and in those that it starts: a signal must not interrupt a read from
+/// the TPM, whose answer would be lost.
+class SignalsBlocked {
+  public:
+    SignalsBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  private:
+    sigset_t before_{};
+};
+
+} // namespace
+
+TpmThread::TpmThread(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password)
+    : loop_(std::move(loop)) {
+    const SignalsBlocked blocked;
+    device_.emplace(target);
+    device_->use_owner_password(owner_password);
+    thread_ = std::thread([this] { serve(); });
+}
+
+TpmThread::~TpmThread() {
+    end_within(std::chrono::milliseconds(0));
+    if (thread_.joinable())
+        thread_.join();
+}
+
+bool TpmThread::end_within(std::chrono::milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    ending_ = true;
+    queue_.clear();
+    changed_.notify_all();
+    if (!changed_.wait_for(lock, limit, [this] { return closed_; }))
+        return false;
+    lock.unlock();
+    if (thread_.joinable())
+        thread_.join();
+    return true;
+}
+
+/// The thread: jobs in their order, and a rest of the TPM when it has been idle for long enough.
+void TpmThread::serve() {
+    std::optional<tpm::Device::Clock::time_point> rest_at;
+    std::unique_lock lock(mutex_);
+    const auto has_work = [this] { return ending_ || !queue_.empty(); };
+    while (!ending_) {
+        if (queue_.empty() && !rest_at) {
+            changed_.wait(lock, has_work);
+        } else if (queue_.empty() && !changed_.wait_until(lock, *rest_at, has_work)) {
+            lock.unlock();
+            rest_at = device_->rest(time_limits().tpm_idle);
+            lock.lock();
+        }
+        if (ending_ || queue_.empty())
+            continue;
+        auto work = std::move(queue_.front());
+        queue_.pop_front();
+        lock.unlock();
+        try { // caught to be thrown again on the loop
+            work->run(*device_);
+        } catch (...) {
+            work->failure = std::current_exception();
+        }
+        if (!rest_at)
+            rest_at = tpm::Device::Clock::now() + time_limits().tpm_idle;
+        asio::post(loop_, [work = std::move(work)] { work->done.close(); });
+        lock.lock();
+    }
+    lock.unlock();
+    device_.reset();
+    lock.lock();
+    closed_ = true;
+    changed_.notify_all();
+}
+
+asio::awaitable<void> TpmThread::perform(std::shared_ptr<Work> work) {
+    {
+        const std::lock_guard lock(mutex_);
+        queue_.push_back(work);
+    }
+    changed_.notify_all();
+    ErrorCode ignored;
+    co_await work->done.async_receive(asio::redirect_error(asio::use_awaitable, ignored));
+    if (!work->done.is_open())
+        co_return;
+    {
+        const std::lock_guard lock(mutex_);
+        if (std::erase(queue_, work) > 0)
+            throw SystemError(asio::error::operation_aborted);
+    }
+    // Cancelled, but it has begun. The next co_await of the caller will throw, not this one.
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_await work->done.async_receive(asio::bind_cancellation_slot(
+        asio::cancellation_slot(), asio::redirect_error(asio::use_awaitable, ignored)));
+    co_await asio::this_coro::throw_if_cancelled(true);
+}
+
+// Jobs are named first: GCC 12 destroys the captures of a lambda written inside a co_await expression twice.
+
+asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
+                                                      Bytes digest) {
+    auto job = [identity = std::move(identity), auth = std::move(auth), hash, digest = std::move(digest)](
+                   tpm::Device& device) { return identity::sign(device, *identity, auth, hash, digest); };
+    co_return co_await run(std::move(job));
+}
+
+asio::awaitable<tpm::Lockout> TpmThread::lockout() {
+    auto job = [](tpm::Device& device) { return tpm::read_lockout(device.context()); };
+    co_return co_await run(std::move(job));
+}
+
+asio::awaitable<void> TpmThread::make_ready(IdentityPtr identity) {
+    auto job = [identity = std::move(identity)](tpm::Device& device) {
+        device.keys().make_ready(identity->key);
+        return true; // jobs have a value
+    };
+    co_await run(std::move(job));
+}
+
+asio::awaitable<IdentityPtr> TpmThread::seal(ssh::PrivateKey key, std::string comment) {
+    auto job = [key = std::make_shared<ssh::PrivateKey>(std::move(key)),
+                comment = std::move(comment)](tpm::Device& device) {
+        return std::make_shared<const identity::Identity>(
+            identity::seal(device, *key, nullptr, TPM2_RH_OWNER, comment));
+    };
+    co_return co_await run(std::move(job));
+}
+
+} // namespace sshtpm::agent

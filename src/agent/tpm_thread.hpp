@@ -1,0 +1,102 @@
+#pragma once
+// The thread that owns the TPM. Jobs go there by value, results come back to the loop; a TPM handle never
+// leaves it.
+
+#include "agent/key_entry.hpp"
+#include "identity/sign.hpp"
+#include "ssh/private_key.hpp"
+#include "tpm/capability.hpp"
+#include "tpm/device.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <type_traits>
+
+namespace sshtpm::agent {
+
+/// The operations of the TPM that requests need. An interface, so that tests can do without a TPM. Each
+/// throws Error when the TPM fails.
+class TpmService {
+  public:
+    TpmService() = default;
+    TpmService(const TpmService&) = delete;
+    TpmService& operator=(const TpmService&) = delete;
+    virtual ~TpmService() = default;
+
+    /// The signature is checked with the public key. @param digest a digest of `hash`.
+    virtual asio::awaitable<identity::SignResult> sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
+                                                       Bytes digest) = 0;
+
+    virtual asio::awaitable<tpm::Lockout> lockout() = 0;
+
+    /// Loads a key before a person is asked for its PIN, so that they are not asked in vain, nor for one
+    /// whose parent is not the known one.
+    virtual asio::awaitable<void> make_ready(IdentityPtr identity) = 0;
+
+    /// Takes an outside key into the TPM, under the storage key, without a PIN (identity::seal).
+    /// @throws Error(unsupported) for a key that this TPM cannot hold.
+    virtual asio::awaitable<IdentityPtr> seal(ssh::PrivateKey key, std::string comment) = 0;
+};
+
+class TpmThread final : public TpmService {
+  public:
+    /// Opens the TPM. @throws Error when it cannot be opened.
+    TpmThread(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password);
+    ~TpmThread() override;
+
+    /// Waits for the job under way, gives everything in the TPM back and closes it. Jobs that have not begun
+    /// are dropped; their coroutines must have been cancelled.
+    /// @returns false when that takes longer: the TPM hangs, and so would the destructor.
+    bool end_within(std::chrono::milliseconds limit);
+
+    /// Runs `job(tpm::Device&)` on the thread, after the jobs before it, and returns or throws its result.
+    /// Cancelled before it has begun, it is not run and the wait is over at once. Once it has begun its
+    /// result is awaited: the TPM may have counted a try.
+    template <class Job>
+    asio::awaitable<std::invoke_result_t<Job, tpm::Device&>> run(Job job) {
+        using Result = std::invoke_result_t<Job, tpm::Device&>;
+        const auto result = std::make_shared<std::optional<Result>>();
+        const auto work = std::make_shared<Work>(loop_);
+        work->run = [work_job = std::move(job), result, queued = std::chrono::steady_clock::now()](
+                        tpm::Device& device) mutable { result->emplace(device.run(work_job, queued)); };
+        co_await perform(work);
+        if (work->failure)
+            std::rethrow_exception(work->failure);
+        co_return std::move(**result);
+    }
+
+    asio::awaitable<identity::SignResult> sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
+                                               Bytes digest) override;
+    asio::awaitable<tpm::Lockout> lockout() override;
+    asio::awaitable<void> make_ready(IdentityPtr identity) override;
+    asio::awaitable<IdentityPtr> seal(ssh::PrivateKey key, std::string comment) override;
+
+  private:
+    struct Work {
+        explicit Work(const asio::any_io_executor& loop) : done(loop) {}
+
+        std::function<void(tpm::Device&)> run;
+        std::exception_ptr failure;
+        /// Closed when it has run, on the loop. It carries no message: after a cancelled receive, Boost 1.81
+        /// takes an empty buffer for a full one.
+        asio::experimental::channel<void(ErrorCode)> done;
+    };
+
+    asio::awaitable<void> perform(std::shared_ptr<Work> work);
+    void serve();
+
+    asio::any_io_executor loop_;
+    std::optional<tpm::Device> device_; ///< the thread's, while that runs
+    std::mutex mutex_;                  ///< for the following
+    std::condition_variable changed_;
+    std::deque<std::shared_ptr<Work>> queue_;
+    bool ending_ = false, closed_ = false;
+    std::thread thread_;
+};
+
+} // namespace sshtpm::agent
