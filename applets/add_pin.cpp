@@ -7,7 +7,7 @@
 #include "base/printable.hpp"
 #include "prompt/ask.hpp"
 #include "protocol/message.hpp"
-#include "tpm/pin.hpp"
+#include "tpm/session.hpp"
 
 #include <algorithm>
 

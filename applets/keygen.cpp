@@ -8,7 +8,6 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "cli/choice.hpp"
-#include "ssh/openssl_memory.hpp"
 
 #include <array>
 #include <charconv>
@@ -254,8 +253,6 @@ std::vector<cli::Option> keygen_option_table(KeygenCommandLine& line) {
 
 int run_keygen(std::span<char*> arguments) {
     log::configure("ssh-tpm-keygen", log::Level::info);
-    if (!ssh::wipe_what_openssl_frees()) // before its first use: it reads the private keys that are imported
-        throw Error(Errc::io, "OpenSSL was used before its memory could be made to be wiped");
     KeygenCommandLine line;
     line.options.open_device = [&line] { return line.tpm.open_device(); };
     const auto table = keygen_option_table(line);

@@ -3,8 +3,7 @@
 
 #include "base/secret.hpp"
 #include "ssh/fingerprint.hpp"
-#include "tpm/device.hpp"
-#include "tpm/hierarchy.hpp"
+#include "tpm/tpm.hpp"
 
 #include <functional>
 #include <memory>
@@ -28,7 +27,7 @@ struct KeygenOptions {
     std::optional<TPM2_HANDLE> parent;                        ///< --parent-handle
     std::optional<tpm::Hierarchy> hierarchy;                  ///< --hierarchy
     /// Opens the TPM, with the owner password where -o asks for it: called only by modes that need one.
-    std::function<std::unique_ptr<tpm::Device>()> open_device;
+    std::function<std::unique_ptr<tpm::Tpm>()> open_device;
 
     TPM2_HANDLE parent_or_owner() const { return parent.value_or(TPM2_RH_OWNER); }
 };

@@ -11,9 +11,9 @@
 #include "identity/sign.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/digest.hpp"
-#include "tpm/change_auth.hpp"
+#include "tpm/create.hpp"
 #include "tpm/lockout.hpp"
-#include "tpm/pin.hpp"
+#include "tpm/session.hpp"
 
 #include <iostream>
 
@@ -31,13 +31,13 @@ tpm::Auth old_pin(const KeygenOptions& options, const identity::Identity& identi
     return tpm::to_auth(ask_secret("Enter old passphrase: "));
 }
 
-[[noreturn]] void refuse_pin(const tpm::Device& device, const keyfile::KeyFile& key, const fs::path& file) {
+[[noreturn]] void refuse_pin(const tpm::Tpm& device, const keyfile::KeyFile& key, const fs::path& file) {
     throw Error(Errc::auth, file.string() + ": the PIN is wrong; nothing was changed",
                 tpm::wrong_pin_hint(device.context(), key));
 }
 
 /// The old PIN, tried with one signature, so that a wrong one is known before the new one is asked for.
-tpm::Auth right_pin(tpm::Device& device, const KeygenOptions& options, const identity::Identity& identity,
+tpm::Auth right_pin(tpm::Tpm& device, const KeygenOptions& options, const identity::Identity& identity,
                     const fs::path& file) {
     PinTries tries(device, *identity.key);
     if (identity.needs_pin())
@@ -47,7 +47,7 @@ tpm::Auth right_pin(tpm::Device& device, const KeygenOptions& options, const ide
         tries.require_one();
     const auto hash = ssh::info(identity.public_key.type()).hash;
     const auto digest = ssh::digest(hash, identity.public_key.blob());
-    auto job = [&](tpm::Device& opened) {
+    auto job = [&](tpm::Tpm& opened) {
         if (std::holds_alternative<tpm::WrongAuth>(identity::sign(opened, identity, auth, hash, digest)))
             refuse_pin(opened, *identity.key, file);
         opened.keys().flush(); // the person may take their time with the new PIN, or leave with Ctrl-C
@@ -146,9 +146,9 @@ int change_comment_of_public(const KeygenOptions& options, const fs::path& file,
 
 } // namespace
 
-identity::Identity change_pin(tpm::Device& device, const identity::Identity& identity,
-                              const tpm::Auth& before, const tpm::Auth& after, const fs::path& file) {
-    auto job = [&](tpm::Device& opened) {
+identity::Identity change_pin(tpm::Tpm& device, const identity::Identity& identity, const tpm::Auth& before,
+                              const tpm::Auth& after, const fs::path& file) {
+    auto job = [&](tpm::Tpm& opened) {
         auto changed = tpm::change_auth(opened, *identity.key, before, after);
         if (!changed)
             refuse_pin(opened, *identity.key, file);

@@ -33,8 +33,8 @@ KeyPaths ask_paths(const KeygenOptions& options, const std::string& type) {
     return paths_for(answer->empty() ? base : *answer);
 }
 
-void require_support(tpm::Device& device, const tpm::KeyAlgorithm& algorithm) {
-    auto job = [&](tpm::Device& opened) { tpm::require_support(opened.context(), algorithm); };
+void require_support(tpm::Tpm& device, const tpm::KeyAlgorithm& algorithm) {
+    auto job = [&](tpm::Tpm& opened) { tpm::require_support(opened.context(), algorithm); };
     device.run(job);
 }
 
@@ -63,16 +63,15 @@ void require_comment(const std::string& comment) {
     }
 }
 
-identity::Identity make_key(tpm::Device& device, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
+identity::Identity make_key(tpm::Tpm& device, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
                             const std::string& comment, TPM2_HANDLE parent) {
-    auto job = [&](tpm::Device& opened) {
-        auto key = tpm::create_key(opened, algorithm, auth, parent);
-        key.description = comment;
-        auto identity = identity::make_identity(std::move(key), comment);
-        identity::prove(opened, identity, auth);
-        return identity;
-    };
-    auto identity = device.run(job);
+    // Two jobs: a TPM that is full when the key is tried does not have to make it again.
+    auto create = [&](tpm::Tpm& opened) { return tpm::create_key(opened, algorithm, auth, parent); };
+    auto key = device.run(create);
+    key.description = comment;
+    auto identity = identity::make_identity(std::move(key), comment);
+    auto prove = [&](tpm::Tpm& opened) { identity::prove(opened, identity, auth); };
+    device.run(prove);
     tell_parent(*identity.key, parent);
     return identity;
 }
@@ -105,7 +104,7 @@ int keygen_create(const KeygenOptions& options) {
 
 int keygen_supported(const KeygenOptions& options) {
     const auto device = options.open_device();
-    auto job = [](tpm::Device& opened) {
+    auto job = [](tpm::Tpm& opened) {
         std::string lines;
         const auto supported = tpm::supported_algorithms(opened.context());
         for (const std::string_view type : {"ecdsa", "rsa"}) {

@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "prompt/ask.hpp"
-#include "tpm/pin.hpp"
+#include "tpm/session.hpp"
 
 #include <iostream>
 #include <unistd.h>

@@ -32,13 +32,6 @@ struct HostKey {
     KeyPaths paths;
 };
 
-void make_folders(const fs::path& folder) {
-    if (folder.empty() || fs::is_directory(folder))
-        return;
-    make_folders(folder.parent_path());
-    make_folder(folder, 0755);
-}
-
 /// Before the TPM works for seconds on a key that could not be written.
 void require_writable(const fs::path& folder) {
     if (::access(folder.c_str(), W_OK | X_OK) != 0)
@@ -114,7 +107,7 @@ bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
     return is_missing(key.paths.pub) || hierarchy.handle == TPM2_RH_NULL;
 }
 
-void make(tpm::Device& device, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
+void make(tpm::Tpm& device, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
     // sshd cannot type a PIN, so a host key has none.
     const auto identity = make_key(device, key.type.algorithm, nullptr, comment, options.parent_or_owner());
     try { // caught because another run may have been faster: its key is the host's then
@@ -132,21 +125,23 @@ void make(tpm::Device& device, const HostKey& key, const KeygenOptions& options,
     complete(key.paths);
 }
 
-void derive(tpm::Device& device, const HostKey& key, const tpm::Hierarchy& hierarchy,
+void derive(tpm::Tpm& device, const HostKey& key, const tpm::Hierarchy& hierarchy,
             const std::string& comment) {
-    auto job = [&](tpm::Device& opened) {
-        auto made = identity::hierarchy_identity(opened, hierarchy, key.type, comment);
-        identity::prove(opened, made, nullptr);
-        opened.keys().flush();
-        return made;
+    auto make = [&](tpm::Tpm& opened) {
+        return identity::hierarchy_identity(opened, hierarchy, key.type, comment);
     };
-    const auto identity = device.run(job);
+    const auto identity = device.run(make);
+    auto prove = [&](tpm::Tpm& opened) {
+        identity::prove(opened, identity, nullptr);
+        opened.keys().flush();
+    };
+    device.run(prove);
     complete(key.paths.pub, identity,
              "the one that the TPM makes in its " + std::string(hierarchy.name) + " hierarchy now");
 }
 
-bool has_type(tpm::Device& device, const HostKeyType& type) {
-    auto job = [&](tpm::Device& opened) { return tpm::supports(opened.context(), type.algorithm); };
+bool has_type(tpm::Tpm& device, const HostKeyType& type) {
+    auto job = [&](tpm::Tpm& opened) { return tpm::supports(opened.context(), type.algorithm); };
     return device.run(job);
 }
 
@@ -184,7 +179,7 @@ int keygen_host_keys(const KeygenOptions& options) {
     const auto folder = fs::path(prefix + "/etc/ssh");
     if (!prefix.empty())
         require_inside(prefix, folder);
-    make_folders(folder);
+    make_folders(folder, 0755);
     if (options.hierarchy && options.hierarchy->handle == TPM2_RH_NULL)
         log::info(
             "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot: "

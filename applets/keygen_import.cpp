@@ -12,7 +12,7 @@
 #include "keyfile/wrap.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/private_key.hpp"
-#include "tpm/pin.hpp"
+#include "tpm/session.hpp"
 
 #include <iostream>
 
@@ -134,7 +134,7 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     if (!destination)
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
-    const auto seal = [&](tpm::Device& tpm) {
+    const auto seal = [&](tpm::Tpm& tpm) {
         return identity::seal(tpm, outside.key, auth, options.parent_or_owner(), outside.comment);
     };
     const auto identity = device->run(seal);
@@ -148,7 +148,7 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
 }
 
 /// The PIN went into the wrapping; it is asked for only to try the key.
-tpm::Auth wrapped_pin(tpm::Device& device, const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
+tpm::Auth wrapped_pin(tpm::Tpm& device, const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
     if (wrapped.empty_auth)
         return nullptr;
     PinTries tries(device, wrapped);
@@ -174,7 +174,7 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     auto to_import = wrapped;
     if (options.comment)
         to_import.description = *options.comment;
-    const auto unwrap = [&](tpm::Device& tpm) {
+    const auto unwrap = [&](tpm::Tpm& tpm) {
         return identity::unwrap(tpm, to_import, auth, to_import.description);
     };
     auto identity = device->run(unwrap);

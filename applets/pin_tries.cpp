@@ -8,8 +8,8 @@ namespace sshtpm::applets {
 
 namespace {
 
-tpm::Lockout lockout_of(tpm::Device& device) {
-    auto job = [](tpm::Device& opened) { return tpm::read_lockout(opened.context()); };
+tpm::Lockout lockout_of(tpm::Tpm& device) {
+    auto job = [](tpm::Tpm& opened) { return tpm::read_lockout(opened.context()); };
     return device.run(job); // not while a person thinks: other programs wait for their turn
 }
 

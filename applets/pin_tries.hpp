@@ -2,7 +2,7 @@
 // The tries that a TPM allows before it locks are not spent without a person's word.
 
 #include "keyfile/key_file.hpp"
-#include "tpm/device.hpp"
+#include "tpm/tpm.hpp"
 
 namespace sshtpm::applets {
 
@@ -15,7 +15,7 @@ inline constexpr int most_tries = 3; ///< as ssh asks for a passphrase
 class PinTries {
   public:
     /// Both must outlive it.
-    PinTries(tpm::Device& device, const keyfile::KeyFile& key) noexcept : device_(device), key_(key) {}
+    PinTries(tpm::Tpm& device, const keyfile::KeyFile& key) noexcept : device_(device), key_(key) {}
 
     /// Before a PIN of the key is asked for, and again before it is tried, because much can happen while a
     /// person types. When a wrong one would lock the TPM, it asks at the terminal, once.
@@ -24,7 +24,7 @@ class PinTries {
     void require_one();
 
   private:
-    tpm::Device& device_;
+    tpm::Tpm& device_;
     const keyfile::KeyFile& key_;
     bool last_allowed_ = false;
 };

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
-#include <sstream>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -24,11 +23,7 @@ constexpr std::size_t max_output = 4 << 20;
 /// sshd wants to be called by its absolute path. The folders of system programs may not be in a person's
 /// PATH.
 std::optional<std::string> find_sshd() {
-    std::istringstream folders(os::variable("PATH").value_or("") + ":/usr/local/sbin:/usr/sbin:/sbin");
-    for (std::string folder; std::getline(folders, folder, ':');)
-        if (folder.starts_with('/') && ::access((folder + "/sshd").c_str(), X_OK) == 0)
-            return folder + "/sshd";
-    return std::nullopt;
+    return os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
 }
 
 /// A file without a name: unlike a pipe it is never full.

@@ -5,7 +5,7 @@
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 #include "prompt/ask.hpp"
-#include "tpm/pin.hpp"
+#include "tpm/session.hpp"
 
 #include <charconv>
 #include <utility>
@@ -87,16 +87,26 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
                        .apply = [this](char*) { ask_owner_password_ = true; }});
 }
 
+/// --tcti or --swtpm, then SSH_TPM_TCTI, then SSH_TPM_AGENT_SWTPM, where empty ones count for nothing. Never
+/// the emulator by itself.
 tpm::Target TpmOptions::target() const {
-    // Looked for when it is wanted: an initramfs has no home folder to have it in.
-    const bool emulated = swtpm_ || os::has_variable("SSH_TPM_AGENT_SWTPM");
-    const auto emulator_state = emulated ? os::emulator_state() : std::filesystem::path();
-    return tpm::choose_target({.tcti_option = tcti_,
-                               .tcti_variable = os::variable("SSH_TPM_TCTI"),
-                               .swtpm_option = swtpm_,
-                               .swtpm_variable = os::variable("SSH_TPM_AGENT_SWTPM"),
-                               .default_emulator_state = emulator_state,
-                               .state_folder = state_folder()});
+    constexpr const char* known_tpms = "known_tpms";
+    const auto chip = [&](const std::string& tcti) {
+        const auto folder = state_folder();
+        return tpm::Target{
+            .tcti = tcti, .emulator_state = {}, .known_tpms = folder.empty() ? folder : folder / known_tpms};
+    };
+    if (tcti_ && swtpm_)
+        throw Error(Errc::usage, "--tcti and --swtpm name two different TPMs");
+    if (tcti_)
+        return chip(*tcti_);
+    if (!swtpm_ && os::has_variable("SSH_TPM_TCTI"))
+        return chip(*os::variable("SSH_TPM_TCTI"));
+    if (!swtpm_ && !os::has_variable("SSH_TPM_AGENT_SWTPM"))
+        return chip("device:/dev/tpmrm0");
+    // In the emulator's folder: it goes when that is deleted.
+    const auto emulator = os::emulator_state();
+    return {.tcti = {}, .emulator_state = emulator, .known_tpms = emulator / known_tpms};
 }
 
 tpm::Auth TpmOptions::owner_password() const {
@@ -113,8 +123,8 @@ bool TpmOptions::asks_for_owner_password() const {
     return ask_owner_password_ && !taken_password() && !os::has_variable(owner_password_variable);
 }
 
-std::unique_ptr<tpm::Device> TpmOptions::open_device() const {
-    auto device = std::make_unique<tpm::Device>(target());
+std::unique_ptr<tpm::Tpm> TpmOptions::open_device() const {
+    auto device = std::make_unique<tpm::Tpm>(target());
     device->use_owner_password(owner_password());
     return device;
 }

@@ -2,8 +2,7 @@
 // The options and variables that say which TPM, the same for every applet.
 
 #include "cli/options.hpp"
-#include "tpm/device.hpp"
-#include "tpm/hierarchy.hpp"
+#include "tpm/tpm.hpp"
 
 #include <memory>
 
@@ -28,7 +27,7 @@ class TpmOptions {
     /// True when -o was given and no variable answers it.
     bool asks_for_owner_password() const;
     /// Opens the target with the owner password.
-    std::unique_ptr<tpm::Device> open_device() const;
+    std::unique_ptr<tpm::Tpm> open_device() const;
 
   private:
     std::optional<std::string> tcti_;

@@ -94,6 +94,40 @@ def faults_of_source(root, path):
             yield number, "reinterpret_cast is for src/base/bytes alone"
 
 
+def uses_in_room(root, room):
+    """Which others a file includes, and where: a header and the source of its name are one file."""
+    uses = {}
+    for path in sources(root):
+        if room_of(root, path) != room:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            include = INCLUDE.match(line)
+            used = Path(include.group(1)) if include else Path()
+            if used.parent.name == room and used.stem != path.stem:
+                uses.setdefault(path.stem, {}).setdefault(used.stem, (path, number))
+    return uses
+
+
+def faults_of_cycles(root, room):
+    uses = uses_in_room(root, room)
+    for stem in sorted(uses):
+        for used, (path, number) in uses[stem].items():
+            if leads_to(uses, used, stem):
+                yield path, number, f"{used} leads back to {stem}: files of a room do not include each other"
+
+
+def leads_to(uses, start, end):
+    seen, ahead = set(), [start]
+    while ahead:
+        stem = ahead.pop()
+        if stem == end:
+            return True
+        if stem not in seen:
+            seen.add(stem)
+            ahead += uses.get(stem, {})
+    return False
+
+
 def faults_of_meson(root, path):
     room = room_of(root, path)
     if room not in ROOMS:
@@ -111,6 +145,8 @@ def faults(root):
         found += [(path, *fault) for fault in faults_of_source(root, path)]
     for path in tests(root):
         found += [(path, *fault) for fault in faults_of_length(path.read_text(encoding="utf-8").splitlines())]
+    for room in sorted(ROOMS):
+        found += list(faults_of_cycles(root, room))
     for path in sorted([*root.glob("src/*/meson.build"), *root.glob("applets/meson.build")]):
         found += [(path, *fault) for fault in faults_of_meson(root, path)]
     return [f"{path.relative_to(root)}:{line}: {text}" for path, line, text in found]
@@ -147,17 +183,28 @@ EXAMPLES = [
 ]
 
 
+# Trees of several files, and whether they must be refused.
+TREES = [
+    ({"src/os/a.cpp": '#include "os/b.hpp"\n', "src/os/b.hpp": '#include "os/c.hpp"\n', "src/os/c.hpp": ""}, False),
+    ({"src/os/a.hpp": '#include "os/b.hpp"\n', "src/os/b.hpp": '#include "os/a.hpp"\n'}, True),
+    ({"src/os/a.cpp": '#include "os/b.hpp"\n', "src/os/b.cpp": '#include "os/c.hpp"\n',
+      "src/os/c.hpp": '#include "os/a.hpp"\n'}, True),
+    ({"src/os/a.cpp": '#include "base/a.hpp"\n', "src/base/a.hpp": ""}, False),
+]
+
+
 def self_test():
-    wrong = 0
-    for name, content, refused in EXAMPLES:
+    wrong, trees = 0, [({name: content}, refused) for name, content, refused in EXAMPLES] + TREES
+    for tree, refused in trees:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True)
-            path.write_text(content, encoding="utf-8")
+            for name, content in tree.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content, encoding="utf-8")
             if bool(faults(Path(folder))) != refused:
                 wrong += 1
-                print(f"{name} should be {'refused' if refused else 'accepted'}:\n{content}")
-    print(f"{len(EXAMPLES)} examples, {wrong} wrong")
+                print(f"should be {'refused' if refused else 'accepted'}: {tree}")
+    print(f"{len(trees)} examples, {wrong} wrong")
     return wrong
 
 

@@ -4,14 +4,13 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
-#include "base/traces.hpp"
 #include "os/process.hpp"
 #include "protocol/added_key.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/parse.hpp"
 #include "protocol/permission.hpp"
 #include "protocol/reply.hpp"
-#include "tpm/pin.hpp"
+#include "tpm/session.hpp"
 
 #include <algorithm>
 #include <array>
@@ -172,7 +171,6 @@ bool Dispatcher::may_replace(ByteView blob, const Client& client) const {
 }
 
 asio::awaitable<IdentityPtr> Dispatcher::sealed(ssh::PrivateKey key) {
-    forget_traces(); // of parsing it
     auto comment = printable(key.comment, max_comment);
     const auto held = keys_.find_key(key.public_key);
     if (held && held->origin == KeyEntry::Origin::sealed) // a certificate comes with its key once more

@@ -4,7 +4,7 @@
 #include "base/printable.hpp"
 #include "protocol/permission.hpp"
 #include "protocol/reply.hpp"
-#include "tpm/tpm2b.hpp"
+#include "tpm/context.hpp"
 
 #include <algorithm>
 #include <iterator>

@@ -14,7 +14,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -56,28 +55,10 @@ UniqueFd lock_folder(const fs::path& socket) {
     UniqueFd fd(::open(socket.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         throw Error::from_errno(errno, socket.string());
-    // An agent that starts holds it for a moment. Who else may look into the folder can hold it for ever, and
-    // with LOCK_NB the kernel has no event to wait for.
-    constexpr std::chrono::milliseconds pause{20};
-    for (auto waited = pause; ::flock(fd.value(), LOCK_EX | LOCK_NB) != 0; waited += pause) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            throw Error::from_errno(errno, socket.string());
-        if (waited > time_limits().socket_folder)
-            throw Error(Errc::exists,
-                        socket.parent_path().string() + ": another process has locked this folder",
-                        "lslocks tells which; or choose a socket in a folder of your own with -a");
-        std::this_thread::sleep_for(pause);
-    }
+    if (!lock_file(fd, LOCK_EX, time_limits().socket_folder, socket.string()))
+        throw Error(Errc::exists, socket.parent_path().string() + ": another process has locked this folder",
+                    "lslocks tells which; or choose a socket in a folder of your own with -a");
     return fd;
-}
-
-void make_parent(const fs::path& path) {
-    const auto folder = path.parent_path();
-    std::error_code ignored;
-    if (folder.empty() || fs::exists(folder, ignored))
-        return;
-    make_parent(folder);
-    make_folder(folder, 0700);
 }
 
 /// Nothing for a peer that is not served.
@@ -100,7 +81,7 @@ ListeningSocket::ListeningSocket(fs::path path) {
         throw Error(Errc::usage, "an empty path for the socket"); // absolute() would throw words of its own
     path_ = fs::absolute(path);
     const auto address = os::unix_address(path_.native());
-    make_parent(path_);
+    make_folders(path_.parent_path(), 0700);
     const auto lock = lock_folder(path_);
     remove_stale(path_, address);
     fd_ = unix_socket();

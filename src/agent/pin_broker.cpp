@@ -5,9 +5,9 @@
 #include "base/printable.hpp"
 #include "prompt/policy.hpp"
 #include "ssh/digest.hpp"
+#include "tpm/context.hpp"
 #include "tpm/lockout.hpp"
-#include "tpm/pin.hpp"
-#include "tpm/tpm2b.hpp"
+#include "tpm/session.hpp"
 
 namespace sshtpm::agent {
 

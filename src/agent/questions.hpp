@@ -6,7 +6,7 @@
 #include "os/peer.hpp"
 #include "protocol/bound_sessions.hpp"
 #include "protocol/reply.hpp"
-#include "tpm/capability.hpp"
+#include "tpm/lockout.hpp"
 
 #include <cstddef>
 #include <memory>

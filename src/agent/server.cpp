@@ -262,7 +262,7 @@ asio::awaitable<void> Server::make_hierarchy_keys() {
         log::info(
             "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot");
     log::info("making the keys of the ", hierarchy.name, " hierarchy");
-    auto job = [hierarchy](tpm::Device& device) { return identity::hierarchy_identities(device, hierarchy); };
+    auto job = [hierarchy](tpm::Tpm& device) { return identity::hierarchy_identities(device, hierarchy); };
     auto identities = co_await tpm_.run(std::move(job));
     for (auto& identity : identities)
         hierarchy_keys_.push_back(

@@ -4,9 +4,8 @@
 #include "agent/dispatcher.hpp"
 #include "agent/listener.hpp"
 #include "os/notify.hpp"
-#include "tpm/hierarchy.hpp"
 #include "tpm/session.hpp"
-#include "tpm/target.hpp"
+#include "tpm/tpm.hpp"
 
 #include <filesystem>
 #include <functional>

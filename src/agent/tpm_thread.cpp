@@ -58,7 +58,7 @@ bool TpmThread::end_within(std::chrono::milliseconds limit) {
 
 /// The thread: jobs in their order, and a rest of the TPM when it has been idle for long enough.
 void TpmThread::serve() {
-    std::optional<tpm::Device::Clock::time_point> rest_at;
+    std::optional<tpm::Tpm::Clock::time_point> rest_at;
     std::unique_lock lock(mutex_);
     const auto has_work = [this] { return ending_ || !queue_.empty(); };
     while (!ending_) {
@@ -80,7 +80,7 @@ void TpmThread::serve() {
             work->failure = std::current_exception();
         }
         if (!rest_at)
-            rest_at = tpm::Device::Clock::now() + time_limits().tpm_idle;
+            rest_at = tpm::Tpm::Clock::now() + time_limits().tpm_idle;
         asio::post(loop_, [work = std::move(work)] { work->done.close(); });
         lock.lock();
     }
@@ -118,17 +118,17 @@ asio::awaitable<void> TpmThread::perform(std::shared_ptr<Work> work) {
 asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
                                                       Bytes digest) {
     auto job = [identity = std::move(identity), auth = std::move(auth), hash, digest = std::move(digest)](
-                   tpm::Device& device) { return identity::sign(device, *identity, auth, hash, digest); };
+                   tpm::Tpm& device) { return identity::sign(device, *identity, auth, hash, digest); };
     co_return co_await run(std::move(job));
 }
 
 asio::awaitable<tpm::Lockout> TpmThread::lockout() {
-    auto job = [](tpm::Device& device) { return tpm::read_lockout(device.context()); };
+    auto job = [](tpm::Tpm& device) { return tpm::read_lockout(device.context()); };
     co_return co_await run(std::move(job));
 }
 
 asio::awaitable<void> TpmThread::make_ready(IdentityPtr identity) {
-    auto job = [identity = std::move(identity)](tpm::Device& device) {
+    auto job = [identity = std::move(identity)](tpm::Tpm& device) {
         device.keys().make_ready(identity->key);
         return true; // jobs have a value
     };
@@ -137,7 +137,7 @@ asio::awaitable<void> TpmThread::make_ready(IdentityPtr identity) {
 
 asio::awaitable<IdentityPtr> TpmThread::seal(ssh::PrivateKey key, std::string comment) {
     auto job = [key = std::make_shared<ssh::PrivateKey>(std::move(key)),
-                comment = std::move(comment)](tpm::Device& device) {
+                comment = std::move(comment)](tpm::Tpm& device) {
         return std::make_shared<const identity::Identity>(
             identity::seal(device, *key, nullptr, TPM2_RH_OWNER, comment));
     };

@@ -5,8 +5,8 @@
 #include "agent/key_entry.hpp"
 #include "identity/sign.hpp"
 #include "ssh/private_key.hpp"
-#include "tpm/capability.hpp"
-#include "tpm/device.hpp"
+#include "tpm/lockout.hpp"
+#include "tpm/tpm.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -54,16 +54,16 @@ class TpmThread final : public TpmService {
     /// @returns false when that takes longer: the TPM hangs, and so would the destructor.
     bool end_within(std::chrono::milliseconds limit);
 
-    /// Runs `job(tpm::Device&)` on the thread, after the jobs before it, and returns or throws its result.
+    /// Runs `job(tpm::Tpm&)` on the thread, after the jobs before it, and returns or throws its result.
     /// Cancelled before it has begun, it is not run and the wait is over at once. Once it has begun its
     /// result is awaited: the TPM may have counted a try.
     template <class Job>
-    asio::awaitable<std::invoke_result_t<Job, tpm::Device&>> run(Job job) {
-        using Result = std::invoke_result_t<Job, tpm::Device&>;
+    asio::awaitable<std::invoke_result_t<Job, tpm::Tpm&>> run(Job job) {
+        using Result = std::invoke_result_t<Job, tpm::Tpm&>;
         const auto result = std::make_shared<std::optional<Result>>();
         const auto work = std::make_shared<Work>(loop_);
         work->run = [work_job = std::move(job), result, queued = std::chrono::steady_clock::now()](
-                        tpm::Device& device) mutable { result->emplace(device.run(work_job, queued)); };
+                        tpm::Tpm& device) mutable { result->emplace(device.run(work_job, queued)); };
         co_await perform(work);
         if (work->failure)
             std::rethrow_exception(work->failure);
@@ -80,7 +80,7 @@ class TpmThread final : public TpmService {
     struct Work {
         explicit Work(const asio::any_io_executor& loop) : done(loop) {}
 
-        std::function<void(tpm::Device&)> run;
+        std::function<void(tpm::Tpm&)> run;
         std::exception_ptr failure;
         /// Closed when it has run, on the loop. It carries no message: after a cancelled receive, Boost 1.81
         /// takes an empty buffer for a full one.
@@ -91,8 +91,8 @@ class TpmThread final : public TpmService {
     void serve();
 
     asio::any_io_executor loop_;
-    std::optional<tpm::Device> device_; ///< the thread's, while that runs
-    std::mutex mutex_;                  ///< for the following
+    std::optional<tpm::Tpm> device_; ///< the thread's, while that runs
+    std::mutex mutex_;               ///< for the following
     std::condition_variable changed_;
     std::deque<std::shared_ptr<Work>> queue_;
     bool ending_ = false, closed_ = false;

@@ -5,6 +5,8 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/file.h>
+#include <thread>
 #include <unistd.h>
 
 namespace sshtpm {
@@ -105,6 +107,28 @@ bool make_folder(const fs::path& path, mode_t mode) {
     if (reason == EEXIST && fs::is_directory(path))
         return false;
     throw Error::from_errno(reason, path.string());
+}
+
+void make_folders(const fs::path& path, mode_t mode) {
+    std::error_code ignored;
+    if (path.empty() || fs::exists(path, ignored))
+        return;
+    make_folders(path.parent_path(), mode);
+    make_folder(path, mode);
+}
+
+bool lock_file(const UniqueFd& file, int operation, std::chrono::milliseconds patience,
+               std::string_view name) {
+    constexpr std::chrono::milliseconds pause{2};
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (::flock(file.value(), operation | LOCK_NB) != 0) {
+        if (errno != EINTR && errno != EWOULDBLOCK)
+            throw Error::from_errno(errno, name);
+        if (std::chrono::steady_clock::now() > end)
+            return false;
+        std::this_thread::sleep_for(pause);
+    }
+    return true;
 }
 
 } // namespace sshtpm

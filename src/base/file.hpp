@@ -5,7 +5,9 @@
 #include "base/secret.hpp"
 #include "base/unique_fd.hpp"
 
+#include <chrono>
 #include <filesystem>
+#include <string_view>
 #include <sys/stat.h>
 
 namespace sshtpm {
@@ -40,5 +42,15 @@ FileStamp stamp_of(const std::filesystem::path& path) noexcept;
 /// Makes a folder with this mode, whatever the umask, unless it is there.
 /// @returns true when it was made.
 bool make_folder(const std::filesystem::path& path, mode_t mode);
+/// The same, with the folders above it that are missing. A file in its place stays: using the folder fails
+/// then.
+void make_folders(const std::filesystem::path& path, mode_t mode);
+
+/// flock(2), waited for: the kernel has no deadline for it, so it is tried every few milliseconds.
+/// @param operation LOCK_EX or LOCK_SH
+/// @param name of the file, for errors
+/// @returns false when another process keeps the lock for longer than `patience`.
+bool lock_file(const UniqueFd& file, int operation, std::chrono::milliseconds patience,
+               std::string_view name);
 
 } // namespace sshtpm

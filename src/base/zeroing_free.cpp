@@ -1,10 +1,11 @@
 // This program's own free() and realloc(): memory is zeroed before it goes back to the allocator.
 //
-// tpm2-tss copies an object's auth value into its own heap and frees some of the copies as they are; OpenSSL,
-// the C library's streams and std::string do the same with what passes through them. None of them has a hook
-// for all of it, but all of them call `free`, and a program's definition comes before the C library's in the
-// search of the dynamic linker: one definition here reaches every library that is linked or loaded. The
-// memory itself stays glibc's, so that what was allocated before this is in force is freed rightly as well.
+// Without it, the scans of test/scenario/secrets_in_memory find PINs in freed memory. tpm2-tss copies an
+// object's auth value into its own heap and frees some of the copies as they are; OpenSSL, which reads
+// private keys, the C library's streams and std::string do the same with what passes through them. All of
+// them call `free`, and a program's definition comes before the C library's in the search of the dynamic
+// linker: one definition here reaches every library that is linked or loaded. The memory itself stays
+// glibc's, so that what was allocated before this is in force is freed rightly as well.
 //
 // This file is compiled into the executable alone. Sanitizers have allocators of their own and are left
 // alone, and so are C libraries other than glibc.

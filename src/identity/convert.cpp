@@ -1,7 +1,7 @@
 #include "identity/convert.hpp"
 
 #include "base/error.hpp"
-#include "tpm/tpm2b.hpp"
+#include "tpm/context.hpp"
 
 #include <array>
 
@@ -22,8 +22,7 @@ ssh::KeyType key_type(TPMI_ECC_CURVE curve) {
     }
 }
 
-constexpr std::array<std::uint8_t, 3> default_exponent{0x01, 0x00,
-                                                       0x01}; // what 0 stands for in TPMS_RSA_PARMS
+constexpr std::array<std::uint8_t, 3> default_exponent{0x01, 0x00, 0x01}; // 0 in TPMS_RSA_PARMS
 
 Bytes exponent(UINT32 value) {
     if (value == 0)

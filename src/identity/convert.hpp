@@ -13,13 +13,13 @@ namespace sshtpm::identity {
 /// @throws Error(unsupported | malformed)
 ssh::PublicKey to_public_key(const TPMT_PUBLIC& area);
 
-/// What the TPM has to support for such a key.
+/// The TPM's algorithm of such a key.
 tpm::KeyAlgorithm to_algorithm(const ssh::PublicKey& key);
 
-/// The public area for a key that is imported: made elsewhere, so neither fixedTPM nor fixedParent.
+/// Of a key to import: neither fixedTPM nor fixedParent.
 TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack);
 
-/// @throws Error(malformed) for a signature of neither kind: the TPM's reply is not trusted to be right.
+/// @throws Error(malformed) for a signature that is neither ECDSA nor RSASSA.
 ssh::RawSignature to_signature(const TPMT_SIGNATURE& signature);
 
 TPMI_ALG_HASH to_tpm(ssh::Hash hash);

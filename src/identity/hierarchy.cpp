@@ -5,18 +5,18 @@
 #include "keyfile/usable.hpp"
 #include "tpm/capability.hpp"
 #include "tpm/create.hpp"
-#include "tpm/device.hpp"
+#include "tpm/tpm.hpp"
 
 namespace sshtpm::identity {
 
-Identity hierarchy_identity(tpm::Device& device, const tpm::Hierarchy& hierarchy, const HostKeyType& type,
+Identity hierarchy_identity(tpm::Tpm& device, const tpm::Hierarchy& hierarchy, const HostKeyType& type,
                             const std::string& comment) {
     auto key = tpm::make_primary_key(device, hierarchy.handle, type.algorithm);
     key.description = comment;
     return make_identity(std::move(key), comment);
 }
 
-std::vector<Identity> hierarchy_identities(tpm::Device& device, const tpm::Hierarchy& hierarchy) {
+std::vector<Identity> hierarchy_identities(tpm::Tpm& device, const tpm::Hierarchy& hierarchy) {
     std::vector<Identity> out;
     for (const auto& type : host_key_types) {
         if (!tpm::supports(device.context(), type.algorithm)) {

@@ -16,8 +16,7 @@ namespace {
 
 constexpr std::size_t max_certificate_file = 64 * 1024;
 
-/// Nothing, with a line in the log, for a certificate that is broken or another key's: the key itself is
-/// still good.
+/// Nothing, with a line in the log, for a certificate that is malformed or of another key.
 std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const ssh::PublicKey& key) {
     const auto path = certificate_file(file);
     std::error_code ignored;
@@ -65,7 +64,7 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
 }
 
 Identity load_identity(const fs::path& file) {
-    const auto stamp = stamp_of(file); // before reading: a file replaced meanwhile is seen as a new one later
+    const auto stamp = stamp_of(file); // before reading, so that a later change is noticed
     auto key = load_key_file(file);
     try { // caught to say which file it was
         auto identity = make_identity(std::move(key), file.string());

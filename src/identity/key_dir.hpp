@@ -6,8 +6,8 @@
 
 namespace sshtpm::identity {
 
-/// The *.tpm files in a folder, in the order of their names. A folder that is not there has none; one that
-/// cannot be read is reported in the log.
+/// The *.tpm files in a folder, in the order of their names; none for a missing folder, nor for one that
+/// cannot be read, which is logged.
 std::vector<std::filesystem::path> key_files(const std::filesystem::path& folder);
 
 } // namespace sshtpm::identity

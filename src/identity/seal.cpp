@@ -1,12 +1,10 @@
 #include "identity/seal.hpp"
 
-#include "base/traces.hpp"
 #include "identity/convert.hpp"
 #include "identity/sign.hpp"
 #include "keyfile/wrap.hpp"
 #include "tpm/create.hpp"
-#include "tpm/device.hpp"
-#include "tpm/import.hpp"
+#include "tpm/tpm.hpp"
 
 namespace sshtpm::identity {
 
@@ -17,20 +15,19 @@ keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey&
     auto wrapped = keyfile::wrap(storage_key, area, key.sensitive, auth ? auth->view() : ByteView());
     wrapped.parent = parent;
     wrapped.description = comment;
-    forget_traces();
     return wrapped;
 }
 
-Identity unwrap(tpm::Device& device, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
+Identity unwrap(tpm::Tpm& device, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
                 const std::string& fallback_comment) {
-    // TPM2_Import would refuse such a key too, with a code that may mean much else.
+    // TPM2_Import would refuse it too, but with a code that has other meanings.
     tpm::require_support(device.context(), to_algorithm(to_public_key(wrapped.public_area)));
     auto identity = make_identity(tpm::import_key(device, wrapped), fallback_comment);
     prove(device, identity, auth);
     return identity;
 }
 
-Identity seal(tpm::Device& device, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
+Identity seal(tpm::Tpm& device, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
               const std::string& comment) {
     const auto storage_key = tpm::storage_key_area(device, parent);
     return unwrap(device, wrap_for(storage_key, key, auth, parent, comment), auth, comment);

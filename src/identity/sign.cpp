@@ -4,9 +4,8 @@
 #include "base/log.hpp"
 #include "identity/convert.hpp"
 #include "ssh/digest.hpp"
-#include "tpm/device.hpp"
 #include "tpm/lockout.hpp"
-#include "tpm/retry.hpp"
+#include "tpm/tpm.hpp"
 
 #include <optional>
 
@@ -18,8 +17,8 @@ namespace {
 
 constexpr int attempts = 2;
 
-/// Nothing when the TPM's signatures are wrong.
-std::optional<SignResult> checked_sign(tpm::Device& device, const Identity& identity, const tpm::Auth& auth,
+/// Nothing when both signatures are wrong.
+std::optional<SignResult> checked_sign(tpm::Tpm& device, const Identity& identity, const tpm::Auth& auth,
                                        ssh::Hash hash, ByteView digest) {
     for (int attempt = 0; attempt < attempts; ++attempt) {
         const auto result = device.keys().sign(identity.key, auth, to_tpm(hash), digest);
@@ -30,25 +29,25 @@ std::optional<SignResult> checked_sign(tpm::Device& device, const Identity& iden
         if (identity.verifier.verify(hash, digest, signature))
             return signature;
         log::debug("the TPM's signature is wrong; its keys are loaded anew");
-        device.keys().give_back(tpm::Remedy::reload);
+        device.keys().flush_remains();
     }
     return std::nullopt;
 }
 
 } // namespace
 
-SignResult sign(tpm::Device& device, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
+SignResult sign(tpm::Tpm& device, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
                 ByteView digest) {
     if (auto result = checked_sign(device, identity, auth, hash, digest))
         return std::move(*result);
-    // The code has the connection opened anew.
+    // This code has Tpm open the connection anew.
     throw Error::from_tpm(
         Errc::tpm, TSS2_TCTI_RC_MALFORMED_RESPONSE, "the TPM's signature is wrong; it was not sent",
         "try again; if it stays so, look for what sits between this program and the TPM, or "
         "have the TPM looked at");
 }
 
-void prove(tpm::Device& device, const Identity& identity, const tpm::Auth& auth) {
+void prove(tpm::Tpm& device, const Identity& identity, const tpm::Auth& auth) {
     const auto hash = ssh::info(identity.public_key.type()).hash;
     const auto digest = ssh::digest(hash, identity.public_key.blob());
     const auto result = checked_sign(device, identity, auth, hash, digest);

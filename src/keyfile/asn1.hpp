@@ -1,5 +1,5 @@
 #pragma once
-// The numbers of the ASN.1 module of draft-bottomley-tpm2-keys, section 3.1, which reading and writing share.
+// The numbers in the ASN.1 module of draft-bottomley-tpm2-keys, section 3.1.
 
 #include <array>
 #include <cstdint>
@@ -8,7 +8,7 @@
 namespace sshtpm::keyfile::asn1 {
 
 inline constexpr std::string_view pem_label = "TSS2 PRIVATE KEY";
-/// Our line in front of the PEM block, for the description.
+/// Of a line in front of the PEM block that holds the description.
 inline constexpr std::string_view comment_prefix = "Comment: ";
 
 /// The content octets of id-tpmkey, 2.23.133.10.1, and one arc more: the kind of key.

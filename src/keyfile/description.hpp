@@ -1,12 +1,12 @@
 #pragma once
-// What may stand in a key file for a person to read: the description, which is the key's comment, and the
-// names of policies.
+// The texts in a key file that a person reads: the description, which is the key's comment, and the names of
+// policies.
 
 #include <string_view>
 
 namespace sshtpm::keyfile {
 
-/// In bytes; what is longer would fill the terminal of whoever lists keys.
+/// In bytes. Longer ones would fill the terminal in a list of keys.
 inline constexpr std::size_t longest_description = 1024;
 
 /// @throws Error(malformed) for text that is longer, is not UTF-8, or could move the cursor, reorder or

@@ -50,8 +50,8 @@ der::Writer sequence_of(const std::vector<AuthPolicy>& auth_policies) {
 Bytes to_der(const KeyFile& key) {
     der::Writer fields;
     fields.object_identifier(oid_of(key.kind));
-    // What is empty or false is left out, as the draft recommends, but for this: tpm2-openssl 1.1.1 takes a
-    // file without it for one without a PIN.
+    // Empty and false fields are left out, as the draft recommends, except this one: for tpm2-openssl 1.1.1 a
+    // file without it has no PIN.
     fields.explicit_tag(asn1::empty_auth, der::Writer().boolean(key.empty_auth));
     if (!key.policy.empty())
         fields.explicit_tag(asn1::policy, sequence_of(key.policy));

@@ -68,7 +68,7 @@ Point public_point(const EVP_PKEY* key) {
     return out;
 }
 
-/// The x coordinate that both sides find, in the curve's width.
+/// The x coordinate of the shared point, in the curve's width.
 Secret diffie_hellman(EVP_PKEY* ours, EVP_PKEY* theirs) {
     Wiped<std::array<std::uint8_t, width>> z;
     const openssl::PkeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, ours, nullptr));

@@ -1,5 +1,5 @@
 #pragma once
-// A secret shared with a storage key that only its TPM can find again.
+// A secret that only the TPM of a storage key can recover.
 
 #include "base/secret.hpp"
 
@@ -14,9 +14,9 @@ struct SharedSeed {
     Bytes secret; ///< TPM2B_ENCRYPTED_SECRET, marshalled
 };
 
-/// "Secret sharing" with an ECC P-256, SHA-256 storage key (TPM 2.0 Part 1, C.6.1 and C.6.4): one half of an
-/// ephemeral key goes to the TPM, the other one is forgotten.
-/// @param label says what the seed is for.
+/// "Secret sharing" with an ECC P-256, SHA-256 storage key (TPM 2.0 Part 1, C.6.1 and C.6.4): the public half
+/// of an ephemeral key goes to the TPM, the private half is forgotten.
+/// @param label of the seed's purpose.
 /// @throws Error(malformed) when the key is not a point of the curve.
 SharedSeed share_seed(const TPMT_PUBLIC& storage_key, std::string_view label);
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t most = 32;
 
-/// OpenSSL's parameters have no const; it does not write to what goes in.
+/// OSSL_PARAM has no const; OpenSSL does not write to an input.
 OSSL_PARAM bytes_param(const char* name, ByteView value) {
     return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(value.data()), value.size());
 }

@@ -8,7 +8,7 @@
 namespace sshtpm::keyfile {
 
 /// KDFa of TPM 2.0 Part 1, 11.4.10.2: the counter mode of NIST SP 800-108 with HMAC. The number
-/// of bits is part of what is hashed: 128 bits are not the first half of 256.
+/// of bits is hashed too: 128 bits are not the first half of 256.
 /// @param label without the zero byte that ends it in the specification.
 /// @param context contextU and contextV, one behind the other.
 /// @param bytes of the derived key, 32 at most.

@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view label_0_1 = "TPM EC PRIVATE KEY";
 constexpr std::string_view label_0_2 = "TPM PRIVATE KEY";
 
-constexpr std::uint8_t only_version = 1; ///< both releases wrote this one
+constexpr std::uint8_t only_version = 1; ///< of both releases
 constexpr std::uint8_t no_pin = 0;
 constexpr std::uint8_t has_pin = 1;
 
@@ -62,7 +62,7 @@ bool take_pin_status(ByteView& rest) {
     return status == has_pin;
 }
 
-/// What 0.2 writes for "what kind of key" and what the public area says for it.
+/// The algorithm field of 0.2, and the type in the public area.
 TPMI_ALG_PUBLIC take_key_type(ByteView& rest) {
     const auto algorithm = take_uint16(rest, "algorithm");
     if (algorithm != TPM2_ALG_ECDSA && algorithm != TPM2_ALG_RSA)

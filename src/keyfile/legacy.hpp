@@ -10,11 +10,11 @@ bool is_legacy(std::string_view text);
 
 /// 0.1: u8 version, u8 PIN status, TPM2B_PUBLIC, TPM2B_PRIVATE. 0.2: u8 version, u8 PIN status, u16 algorithm
 /// (TPM2_ALG_ECDSA or TPM2_ALG_RSA), TPM2B_PUBLIC, TPM2B_PRIVATE, and the rest is the comment.
-/// The result says which release in its field `legacy`, and has parent = owner. @throws Error(malformed |
+/// The field `legacy` of the result is the release, `parent` is the owner. @throws Error(malformed |
 /// unsupported)
 KeyFile parse_legacy(std::string_view text);
 
-/// The inverse, in the format that the key was read in: for a changed PIN or comment.
+/// The inverse, in the format of the key's release: for a changed PIN or comment.
 /// @throws Error(unsupported) for a comment in a key of 0.1, which has no place for one.
 std::string to_legacy_pem(const KeyFile& key);
 

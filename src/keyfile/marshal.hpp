@@ -11,8 +11,8 @@ namespace sshtpm::keyfile {
 /// @throws Error(malformed)
 ByteView content_of_tpm2b(ByteView tpm2b);
 
-/// From the bytes of a TPM2B_PUBLIC, its size field included. tss2-mu 3.2.1 ignores that size field and
-/// takes unknown types, so the inner bytes are unmarshalled alone and must be used up.
+/// From a TPM2B_PUBLIC with its size field. tss2-mu 3.2.1 ignores that size field and takes unknown types, so
+/// the inner bytes are unmarshalled alone, and all of them must be used.
 /// @throws Error(malformed)
 TPMT_PUBLIC unmarshal_public(ByteView tpm2b);
 Bytes marshal_public(const TPMT_PUBLIC& area);

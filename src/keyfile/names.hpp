@@ -1,6 +1,6 @@
 #pragma once
-// What messages call the numbers of the TPM: the names of the TCG Algorithm Registry and of the TPM 2.0
-// Library specification, part 2; a number without a name in hexadecimal.
+// Names of the TPM's numbers, for messages: those of the TCG Algorithm Registry and of the TPM 2.0 Library
+// specification, part 2. A number without a name is in hexadecimal.
 
 #include <string>
 
@@ -8,11 +8,11 @@
 
 namespace sshtpm::keyfile {
 
-/// "RSAPSS"; "0x0099" for a number that no TPM2_ALG_ID has.
+/// "RSAPSS", "0x0099".
 std::string algorithm_name(TPM2_ALG_ID algorithm);
-/// "NIST P-256"; "0x0099" for a curve that the registry does not have.
+/// "NIST P-256", "0x0099".
 std::string curve_name(TPM2_ECC_CURVE curve);
-/// "TPM2_PolicyPCR"; "command 0x0000017b" for a command that is none of a policy.
+/// "TPM2_PolicyPCR"; "command 0x0000017b" for a command that is not of a policy.
 std::string policy_command_name(TPM2_CC command);
 /// "0x81000001".
 std::string handle_name(TPM2_HANDLE handle);

@@ -1,5 +1,5 @@
 #pragma once
-// Owners for the OpenSSL objects of this room. Not for other rooms.
+// Owners of OpenSSL objects, for this module alone.
 
 #include "base/error.hpp"
 #include "base/owner.hpp"
@@ -18,7 +18,7 @@ using KdfContext = Owner<EVP_KDF_CTX, EVP_KDF_CTX_free>;
 using Pkey = Owner<EVP_PKEY, EVP_PKEY_free>;
 using PkeyContext = Owner<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 
-/// Throws when OpenSSL says no, and leaves its error queue empty.
+/// @throws Error on failure, and empties OpenSSL's error queue.
 inline void require(bool success, Errc code, const char* message) {
     if (success)
         return;

@@ -54,7 +54,7 @@ void require_storage_key(const TPMT_PUBLIC& area) {
             malformed_parent("the parent has a coordinate of " + std::to_string(coordinate->size) + " bytes");
 }
 
-/// PEM_read_bio asks for a passphrase where a block is encrypted; here nobody is asked.
+/// Without it, PEM_read_bio asks for a passphrase when a block is encrypted.
 int no_passphrase(char*, int, int, void*) {
     return -1;
 }

@@ -14,7 +14,7 @@ namespace sshtpm::keyfile {
 
 namespace {
 
-/// Reads one field; an error in it is given the field's name, and goes on its way.
+/// Reads one field; an error in it gets the field's name in front.
 template <class Read>
 auto in_field(const char* name, Read read) {
     try {
@@ -24,7 +24,7 @@ auto in_field(const char* name, Read read) {
     }
 }
 
-/// Reads an OPTIONAL EXPLICIT field where it is there: `read` gets what is inside the tag.
+/// Reads an OPTIONAL EXPLICIT field, if there is one: `read` gets the content of the tag.
 template <class Read>
 void optional_field(der::Reader& fields, unsigned number, const char* name, Read read) {
     if (!fields.next_is_explicit(number))
@@ -103,7 +103,7 @@ TPM2_HANDLE parent_handle(std::uint32_t handle) {
     return handle;
 }
 
-/// The draft leaves room for more fields; what they would change about the key is not known here.
+/// The draft allows more fields; they may change the meaning of the key.
 void refuse_more_optional_fields(const der::Reader& fields) {
     for (unsigned number = 0; number <= asn1::highest; ++number) {
         if (!fields.next_is_explicit(number))
@@ -143,7 +143,7 @@ void check_kind(const KeyFile& key) {
         malformed("sealed data that is of type " + algorithm_name(key.public_area.type));
 }
 
-/// The description that stands in front of the block, in the first line that says so.
+/// The description in front of the block: its first line.
 std::string comment_in(std::string_view preamble) {
     while (!preamble.empty()) {
         const auto line = take_line(preamble);

@@ -21,8 +21,7 @@ struct PemBlock {
 /// @throws Error(malformed)
 PemBlock decode_pem(std::string_view text, std::string_view label);
 
-/// The label of the first block that begins in the text, for a reader of several kinds; nothing else is
-/// checked.
+/// The label of the first block in the text; nothing else is checked.
 std::optional<std::string_view> first_label(std::string_view text) noexcept;
 
 /// The block with lines of 64 characters (RFC 7468 section 3).

@@ -1,5 +1,5 @@
 #pragma once
-// Size arithmetic between byte views and the TPM2B structures, in one place.
+// Between byte views and TPM2B structures.
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"

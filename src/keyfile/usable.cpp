@@ -14,7 +14,7 @@ namespace {
 struct Curve {
     TPM2_ECC_CURVE id;
     std::size_t width;  ///< of a coordinate, in bytes
-    TPMI_ALG_HASH hash; ///< the one that RFC 5656 section 6.2.1 has the curve sign with
+    TPMI_ALG_HASH hash; ///< of signatures with this curve: RFC 5656 section 6.2.1
 };
 
 constexpr std::array<Curve, 3> signing_curves{{
@@ -64,7 +64,7 @@ std::string commands_of(const KeyFile& key) {
     return names;
 }
 
-/// With userWithAuth the PIN is enough whatever policy there is beside it (part 1, "Authorization Roles").
+/// With userWithAuth the PIN is enough, even when there is a policy too (part 1, "Authorization Roles").
 void require_use_by_pin(const KeyFile& key) {
     if ((key.public_area.objectAttributes & TPMA_OBJECT_USERWITHAUTH) != 0)
         return;

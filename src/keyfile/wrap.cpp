@@ -31,9 +31,8 @@ Bytes name_of(const TPMT_PUBLIC& key) {
     return name;
 }
 
-/// TPM2B_SENSITIVE. The auth value is filled up with zero bytes to the size of the digest, as TPMs themselves
-/// do when they write one: a file does not show how long the PIN is. There is no seed: only storage keys need
-/// one (Part 1, 27.5.3).
+/// TPM2B_SENSITIVE. The auth value is filled up with zero bytes to the size of the digest, as TPMs do, so
+/// that the file does not show the length of the PIN. Only storage keys need a seed (Part 1, 27.5.3).
 Secret sensitive_area(TPMI_ALG_PUBLIC type, const Secret& sensitive, ByteView auth) {
     Wiped<TPM2B_SENSITIVE> area;
     area->sensitiveArea.sensitiveType = type;

@@ -1,6 +1,6 @@
 #pragma once
-// Seals an outside key for the storage key of some TPM, in software: the duplication of TPM 2.0 Part 1,
-// clause 23.3 (outer wrapper only), as TPM2_Import undoes it.
+// Wraps a key from outside for a TPM's storage key, in software: the duplication of TPM 2.0 Part 1,
+// clause 23.3 (outer wrapper only), which TPM2_Import undoes.
 
 #include "base/secret.hpp"
 #include "keyfile/key_file.hpp"
@@ -13,14 +13,14 @@ namespace sshtpm::keyfile {
 /// Guidance", SRK.
 TPMT_PUBLIC standard_storage_key();
 
-/// What writes down the standard storage key of a TPM, for parse_parent: a person types it there. Without its
-/// attributes and its AES it makes another key, and a PEM file does not show which.
+/// Typed on the machine of a TPM, it writes the standard storage key to a file for parse_parent. With other
+/// attributes, or without AES, it would make another key, and the PEM file does not show which.
 inline constexpr std::string_view parent_command =
     "tpm2_createprimary -C o -G ecc256:aes128cfb -a "
     "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' -f pem -o PARENT.pem";
 
 /// The public area of a storage key, from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or the SPKI PEM of
-/// an ECC P-256 key, which is taken to be the standard storage key's: see parent_command.
+/// an ECC P-256 key, which is taken for the standard storage key (parent_command).
 /// @throws Error(malformed | unsupported) for anything but a restricted decryption key, ECC P-256, SHA-256,
 ///     AES-128-CFB.
 TPMT_PUBLIC parse_parent(ByteView file);
@@ -30,7 +30,7 @@ TPMT_PUBLIC parse_parent(ByteView file);
 /// @param key the public area of the key, nameAlg SHA-256, neither fixedTPM nor fixedParent.
 /// @param sensitive an ECC scalar in the curve's width, or one RSA prime in half the modulus' width.
 /// @param auth the auth value; empty for none.
-/// The description and the parent handle (owner) are the caller's to change.
+/// The caller may set a description, and another parent handle than the owner's.
 KeyFile wrap(const TPMT_PUBLIC& parent, const TPMT_PUBLIC& key, const Secret& sensitive, ByteView auth);
 
 } // namespace sshtpm::keyfile

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
 #include <unistd.h>
 
 namespace sshtpm::os {
@@ -24,6 +23,18 @@ std::optional<std::string> variable(const char* name) {
 bool has_variable(const char* name) {
     const char* value = ::getenv(name); // not copied: it may be a secret
     return value != nullptr && *value != '\0';
+}
+
+std::optional<std::string> find_program(std::string_view name, std::string_view more) {
+    const auto folders = variable("PATH").value_or("").append(":").append(more);
+    for (std::string_view rest = folders; !rest.empty();) {
+        const auto folder = rest.substr(0, rest.find(':'));
+        rest.remove_prefix(std::min(folder.size() + 1, rest.size()));
+        auto path = std::string(folder).append("/").append(name);
+        if (folder.starts_with('/') && ::access(path.c_str(), X_OK) == 0)
+            return path;
+    }
+    return std::nullopt;
 }
 
 std::optional<Secret> take_secret_variable(const char* name) {

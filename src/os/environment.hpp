@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sshtpm::os {
@@ -14,6 +15,9 @@ std::optional<std::string> variable(const char* name);
 
 /// True when it is set and not empty.
 bool has_variable(const char* name);
+
+/// The absolute path of a program, from the folders of PATH, and from `more` of the same form behind them.
+std::optional<std::string> find_program(std::string_view name, std::string_view more = {});
 
 /// Takes a variable out of the environment and wipes its value there: neither a child nor /proc/PID/environ
 /// has it then. Nothing when it is not set.

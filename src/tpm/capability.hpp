@@ -1,20 +1,23 @@
 #pragma once
-// What this TPM can do, asked from it.
+// The key algorithms of this TPM, asked from it.
 
+#include "tpm/context.hpp"
 #include "tpm/templates.hpp"
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace sshtpm::tpm {
 
-class Context;
-
-/// True when the TPM takes the parameters of such a signing key (TPM2_TestParms).
+/// Asks the TPM about the parameters of such a signing key (TPM2_TestParms).
 bool supports(const Context& context, const KeyAlgorithm& algorithm);
 
-/// What SSH signs with; the first of a type is the one that every TPM with this type has.
+/// @throws Error(unsupported), with the list of what the TPM has, for an algorithm that it lacks.
+void require_support(const Context& context, const KeyAlgorithm& algorithm);
+
+/// For SSH; every TPM that has a type has the first one of it.
 inline constexpr std::array usual_algorithms{
     KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0},
     KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P384, 0},
@@ -27,25 +30,14 @@ inline constexpr std::array usual_algorithms{
 /// Those of the usual ones that this TPM has, in their order.
 std::vector<KeyAlgorithm> supported_algorithms(const Context& context);
 
-/// The state of dictionary-attack protection (TPM 2.0 Part 1, 19.8; its parameters: Part 3, 25.3).
-struct Lockout {
-    bool active = false;            ///< guarded keys are refused now
-    std::uint32_t failures = 0;     ///< TPM_PT_LOCKOUT_COUNTER
-    std::uint32_t max_failures = 0; ///< TPM_PT_MAX_AUTH_FAIL
-    std::uint32_t interval = 0;     ///< seconds until one failure is forgotten; 0: none is ever counted
-    /// TPM_PT_LOCKOUT_RECOVERY, of the lockout password alone: seconds until it may be tried again after a
-    /// wrong one; 0: not before the TPM is reset.
-    std::uint32_t recovery = 0;
-    bool password_set = false; ///< there is a lockout password
+/// 256, 384 or 521 for ECDSA; of the modulus for RSA.
+unsigned bits_of(const KeyAlgorithm& algorithm);
 
-    /// Of the wrong PINs that it takes.
-    std::uint32_t tries_left() const noexcept {
-        return failures < max_failures ? max_failures - failures : 0;
-    }
-    /// True when one more wrong PIN locks the TPM.
-    bool last_try() const noexcept { return interval != 0 && tries_left() <= 1; }
-};
+/// "ECDSA 256", "RSA 2048".
+std::string describe(const KeyAlgorithm& algorithm);
 
-Lockout read_lockout(const Context& context);
+/// TPM2_GetCapability from `first` on, as many as the TPM gives at once.
+EsysOutput<TPMS_CAPABILITY_DATA> read_capability(const Context& context, TPM2_CAP capability, UINT32 first,
+                                                 UINT32 most);
 
 } // namespace sshtpm::tpm

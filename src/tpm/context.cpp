@@ -1,82 +1,101 @@
 #include "tpm/context.hpp"
 
-#include "base/error.hpp"
-#include "base/unique_fd.hpp"
+#include "base/log.hpp"
 #include "tpm/rc.hpp"
-#include "tpm/tpm2b.hpp"
-
-#include <cerrno>
-#include <cstdlib>
-#include <fcntl.h>
-#include <string_view>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace sshtpm::tpm {
 
 namespace {
 
-constexpr std::string_view device_scheme = "device:";
-
-std::string device_path(std::string_view tcti) {
-    return tcti.starts_with(device_scheme) ? std::string(tcti.substr(device_scheme.size())) : std::string();
-}
-
-/// tpm2-tss says "IO failure" for a device that is missing and for one that may not be opened alike: the
-/// device is looked at first, because the remedies differ. And it would write its commands into a file.
-void require_device(const std::string& path) {
-    if (path.empty())
-        return;
-    if (::access(path.c_str(), R_OK | W_OK) != 0) {
-        if (errno == EACCES || errno == EPERM)
-            throw Error(Errc::permission, "no permission to use the TPM at " + path,
-                        "join the group that owns it and log in again: sudo usermod -aG tss \"$USER\"");
-        throw Error(
-            Errc::not_found, "no TPM at " + path,
-            "enable the TPM in the firmware settings, or use --swtpm to try things out with an emulator");
-    }
-    struct stat status {};
-    if (::stat(path.c_str(), &status) == 0 && !S_ISCHR(status.st_mode))
-        throw Error(Errc::usage, path + " is no device",
-                    "a TPM is at /dev/tpmrm0; an emulator is named as swtpm:path=SOCKET");
-}
-
-/// Why a device that may be opened does not serve.
-void explain_device(const std::string& path) {
-    const UniqueFd device(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (device)
-        return;
-    if (errno == EBUSY)
-        throw Error(Errc::tpm, "another program has the TPM at " + path + " open",
-                    "use /dev/tpmrm0, which many programs can share, or end the other one: fuser -v " + path +
-                        " shows it");
-    throw Error::from_errno(errno, "the TPM at " + path);
-}
-
-std::unique_ptr<Transport> open_tpm(const std::string& tcti) {
-    const auto path = device_path(tcti);
-    require_device(path);
-    try { // caught to say why
-        return open_transport(tcti);
-    } catch (const Error&) {
-        if (!path.empty())
-            explain_device(path);
-        throw;
-    }
+Bytes bytes_of_name(const TPM2B_NAME& name) {
+    if (name.size > sizeof name.name)
+        throw Error(Errc::malformed, "a TPM name with a size field that lies");
+    return copy_of({name.name, name.size});
 }
 
 } // namespace
 
-void EsysFree::operator()(void* memory) const noexcept {
-    Esys_Free(memory);
-}
-
-Context::Context(const std::string& tcti) : tcti_(open_tpm(tcti)) {
+Context::Context(const std::string& tcti) : tcti_(open_transport(tcti)) {
     check("Esys_Initialize", Esys_Initialize(&esys_, tcti_.tcti(), nullptr));
 }
 
 Context::~Context() {
     Esys_Finalize(&esys_); // frees what it has, and tells the TPM nothing
+}
+
+Handle& Handle::operator=(Handle&& other) noexcept {
+    if (this != &other) {
+        flush();
+        esys_ = other.esys_;
+        tr_ = std::exchange(other.tr_, ESYS_TR_NONE);
+        in_tpm_ = other.in_tpm_;
+    }
+    return *this;
+}
+
+TPM2_HANDLE Handle::tpm_handle() const {
+    TPM2_HANDLE handle = 0;
+    check("Esys_TR_GetTpmHandle", Esys_TR_GetTpmHandle(esys_, tr_, &handle));
+    return handle;
+}
+
+void Handle::abandon() noexcept {
+    if (tr_ != ESYS_TR_NONE)
+        (void)Esys_TR_Close(esys_, &tr_);
+    tr_ = ESYS_TR_NONE;
+}
+
+bool Handle::flush() noexcept {
+    if (tr_ == ESYS_TR_NONE)
+        return true;
+    if (!in_tpm_) {
+        abandon();
+        return true;
+    }
+    const auto rc = Esys_FlushContext(esys_, tr_);
+    if (rc == TSS2_RC_SUCCESS) {
+        tr_ = ESYS_TR_NONE; // ESYS has forgotten it as well
+        return true;
+    }
+    log::debug("a TPM handle was not released: ", error_of("Esys_FlushContext", rc).what());
+    abandon();
+    return base_code(rc) != TPM2_RC_HANDLE && remedy_for(rc) != Remedy::reload;
+}
+
+Handle look_up(const Context& context, TPM2_HANDLE handle) {
+    ESYS_TR tr = ESYS_TR_NONE;
+    const auto rc =
+        Esys_TR_FromTPMPublic(context.esys(), handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &tr);
+    if (check_expecting("Esys_TR_FromTPMPublic", rc, {TPM2_RC_HANDLE, TPM2_RC_VALUE}) != TSS2_RC_SUCCESS)
+        return {};
+    return Handle::persistent(context, tr);
+}
+
+TPMT_PUBLIC read_public(const Context& context, ESYS_TR object) {
+    TPM2B_PUBLIC* area = nullptr;
+    check("Esys_ReadPublic", Esys_ReadPublic(context.esys(), object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                             &area, nullptr, nullptr));
+    const EsysOutput<TPM2B_PUBLIC> owner(area);
+    return owner->publicArea;
+}
+
+bool is_still_there(const Context& context, const Handle& object) noexcept {
+    TPM2B_NAME* name = nullptr;
+    const auto rc = Esys_ReadPublic(context.esys(), object.tr(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                    nullptr, &name, nullptr);
+    const EsysOutput<TPM2B_NAME> owner(name);
+    try { // caught because a lying reply is no proof either
+        return rc == TSS2_RC_SUCCESS && equal(bytes_of_name(*owner), name_of(context, object.tr()));
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+Bytes name_of(const Context& context, ESYS_TR object) {
+    TPM2B_NAME* name = nullptr;
+    check("Esys_TR_GetName", Esys_TR_GetName(context.esys(), object, &name));
+    const EsysOutput<TPM2B_NAME> owner(name);
+    return bytes_of_name(*owner);
 }
 
 } // namespace sshtpm::tpm

@@ -1,20 +1,25 @@
 #pragma once
-// A connection to a TPM: the TCTI and the ESYS context above it.
+// A connection to a TPM, the objects and sessions in it, and the structures of ESYS.
 
-#include "tpm/watched_tcti.hpp"
+#include "base/bytes.hpp"
+#include "keyfile/tpm2b.hpp"
+#include "tpm/tcti.hpp"
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include <tss2/tss2_esys.h>
 
 namespace sshtpm::tpm {
 
-/// Not movable: handles and sessions point back at it and must go before it does.
+using keyfile::tpm2b_of;
+using keyfile::view_of;
+
+/// The TCTI and the ESYS context above it. Handles refer to it and must go first.
 class Context {
   public:
-    /// @param tcti a string for the TCTI loader, such as "device:/dev/tpmrm0" or "swtpm:path=/run/x".
-    /// @throws Error, each with its hint: not_found for no TPM, permission for no access, usage for a file
-    ///     that is no device; tpm, also for a device that serves one program and has one.
+    /// @param tcti and errors as those of open_transport.
     explicit Context(const std::string& tcti);
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
@@ -22,13 +27,70 @@ class Context {
 
     ESYS_CONTEXT* esys() const noexcept { return esys_; }
 
-    /// Set once a reply did not come, or was none. ESYS refuses every call from then on, nothing is sent any
-    /// more, and what is left to do with this object is to destroy it, which asks nothing of the TPM.
+    /// Set when a reply did not come or was malformed. From then on every call of ESYS fails and nothing is
+    /// sent.
     const std::optional<Loss>& loss() const noexcept { return tcti_.loss(); }
 
+    void renew_patience() noexcept { tcti_.renew_patience(); }
+
   private:
-    WatchedTcti tcti_;
+    Tcti tcti_;
     ESYS_CONTEXT* esys_ = nullptr;
 };
+
+struct EsysFree {
+    void operator()(void* memory) const noexcept { Esys_Free(memory); }
+};
+/// What ESYS allocates for its outputs.
+template <class T>
+using EsysOutput = std::unique_ptr<T, EsysFree>;
+
+/// The owner of an object or session in the TPM.
+class Handle {
+  public:
+    Handle() noexcept = default;
+    /// A transient object or a session: the destructor flushes it from the TPM.
+    static Handle transient(const Context& context, ESYS_TR tr) noexcept { return {context, tr, true}; }
+    /// A persistent object: ESYS forgets it, the TPM keeps it.
+    static Handle persistent(const Context& context, ESYS_TR tr) noexcept { return {context, tr, false}; }
+
+    Handle(Handle&& other) noexcept
+        : esys_(other.esys_), tr_(std::exchange(other.tr_, ESYS_TR_NONE)), in_tpm_(other.in_tpm_) {}
+    Handle& operator=(Handle&& other) noexcept;
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+    ~Handle() { flush(); }
+
+    ESYS_TR tr() const noexcept { return tr_; }
+    /// The TPM's own number for it (TPM 2.0 Part 2, 7.2). After a reset another object may get it.
+    /// @throws Error
+    TPM2_HANDLE tpm_handle() const;
+    /// Flushes or forgets it now, as the destructor would. @returns false when the TPM had lost it.
+    bool flush() noexcept;
+    /// Has ESYS forget it, without a command: the TPM has lost it.
+    void abandon() noexcept;
+    explicit operator bool() const noexcept { return tr_ != ESYS_TR_NONE; }
+
+  private:
+    Handle(const Context& context, ESYS_TR tr, bool in_tpm) noexcept
+        : esys_(context.esys()), tr_(tr), in_tpm_(in_tpm) {}
+
+    ESYS_CONTEXT* esys_ = nullptr;
+    ESYS_TR tr_ = ESYS_TR_NONE;
+    bool in_tpm_ = false; ///< to be flushed from the TPM
+};
+
+/// The persistent object at a handle (TPM2_ReadPublic); empty when there is none.
+Handle look_up(const Context& context, TPM2_HANDLE handle);
+
+/// TPM2_ReadPublic.
+TPMT_PUBLIC read_public(const Context& context, ESYS_TR object);
+
+/// Whether the TPM still has this object at its number (TPM2_ReadPublic). After a reset, or when somebody has
+/// flushed it, there may be nothing, or another program's object.
+bool is_still_there(const Context& context, const Handle& object) noexcept;
+
+/// An object's Name, as ESYS has it: no command.
+Bytes name_of(const Context& context, ESYS_TR object);
 
 } // namespace sshtpm::tpm

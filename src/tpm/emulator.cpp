@@ -4,19 +4,31 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
+#include "os/environment.hpp"
 #include "os/process.hpp"
-#include "tpm/context.hpp"
-#include "tpm/emulator_process.hpp"
-#include "tpm/provision.hpp"
+#include "os/unix_socket.hpp"
+#include "tpm/capability.hpp"
+#include "tpm/rc.hpp"
+#include "tpm/storage_keys.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
+#include <csignal>
+#include <ctime>
 #include <fcntl.h>
+#include <iterator>
+#include <string_view>
 #include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <thread>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 namespace sshtpm::tpm {
 
@@ -24,16 +36,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string tcti_through(const UniqueFd& folder) {
-    return "swtpm:path=" + emulator_socket(folder.value());
+constexpr const char* socket_name = "socket";
+constexpr const char* control_name = "socket.ctrl";
+
+std::string path_in(const UniqueFd& folder, std::string_view name) {
+    return "/proc/self/fd/" + std::to_string(folder.value()) + "/" + std::string(name);
 }
 
-/// Made 0700 when it is not there; one that is there must be ours and nobody else's to look into.
+/// @throws Error(permission) for a folder of another user, or one that others can look into.
 UniqueFd open_folder(const fs::path& path) {
-    std::error_code failure;
-    const auto parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-    fs::create_directories(parent, failure);
-    make_folder(path, 0700);
+    make_folders(path, 0700);
     UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat status {};
     if (!folder || ::fstat(folder.value(), &status) != 0)
@@ -52,103 +64,241 @@ UniqueFd open_lock(const UniqueFd& folder, const char* name) {
     return lock;
 }
 
-constexpr std::chrono::milliseconds turn_pause{2}; ///< flock has no deadline to give it
+constexpr std::size_t pid_width = 12; ///< of the process id in turn.lock
 
-constexpr std::size_t holder_width = 12; ///< of a process id in a lock's file
-
-/// Who has the turn writes his id into the lock's file; the other locks have none.
-std::string holder_of(const UniqueFd& file) {
-    std::array<char, holder_width> text{};
+/// @throws Error(tpm) that names the program that has kept the lock for longer.
+void lock(const UniqueFd& file, int operation) {
+    const auto patience = time_limits().emulator_turn;
+    if (lock_file(file, operation, patience, "locking the emulator"))
+        return;
+    std::array<char, pid_width> text{};
     const auto size = ::pread(file.value(), text.data(), text.size(), 0);
     pid_t pid = 0;
     if (size > 0)
         (void)std::from_chars(text.data(), text.data() + size, pid);
-    return pid > 0 ? os::describe_process(pid) : std::string("another program");
-}
-
-Error held_too_long(const UniqueFd& file, std::chrono::milliseconds patience) {
     std::error_code ignored;
     const auto path = fs::read_symlink("/proc/self/fd/" + std::to_string(file.value()), ignored).string();
-    return {Errc::tpm,
-            holder_of(file) + " has kept the emulator to itself for " +
-                std::to_string(std::chrono::floor<std::chrono::seconds>(patience).count()) + " s or more",
-            "end that program, or let it go on if it was stopped (fg); fuser -v " + printable(path) +
-                " shows who has the lock"};
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(patience).count();
+    throw Error(Errc::tpm,
+                (pid > 0 ? os::describe_process(pid) : "another program") +
+                    " has kept the emulator to itself for " + std::to_string(seconds) + " s or more",
+                "end that program, or let it go on if it was stopped (fg); fuser -v " + printable(path) +
+                    " shows who has the lock");
 }
 
-/// @throws Error(tpm) when somebody else keeps it for longer.
-void lock(const UniqueFd& file, int operation,
-          std::chrono::milliseconds patience = time_limits().emulator_turn) {
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (::flock(file.value(), operation | LOCK_NB) != 0) {
-        if (errno != EINTR && errno != EWOULDBLOCK)
-            throw Error::from_errno(errno, "locking the emulator");
-        if (std::chrono::steady_clock::now() > end)
-            throw held_too_long(file, patience);
-        std::this_thread::sleep_for(turn_pause);
-    }
-}
-
-/// Returns when the emulator runs. The caller is one of its users, so no supervisor ends it meanwhile.
-void ensure_running(const UniqueFd& folder) {
-    const auto start = open_lock(folder, "start.lock");
-    lock(start, LOCK_EX);
-    if (emulator_answers(folder.value()))
-        return;
-    if (start_emulator(folder.value()) == EmulatorState::fresh)
-        log::info("this is an emulator, for trying things out: it protects nothing");
-    provision(Context(tcti_through(folder)));
-}
-
-/// The turn's lock file has a process id in it while somebody has the turn; one that is there before is of a
-/// user that did not come to its end. All ids are of one width, so that the file is never empty in between:
-/// who is killed here has not flushed yet what the one before has left.
+/// Writes our process id. @returns true when there was one already: that user did not end its turn. All ids
+/// have one width, so that the file is never empty: a user that is killed here has not flushed yet what the
+/// last one left.
 bool mark_begun(const UniqueFd& turn) {
     struct stat status {};
     const bool cut_short = ::fstat(turn.value(), &status) == 0 && status.st_size > 0;
     auto pid = std::to_string(::getpid());
-    pid.resize(holder_width, ' ');
+    pid.resize(pid_width, ' ');
     if (::pwrite(turn.value(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
         throw Error::from_errno(errno, "the emulator's turn");
     return cut_short;
 }
 
-void empty(const Context& context) {
-    try { // caught to say what ESYS does not know
-        flush_leftovers(context);
-    } catch (const Error&) {
-        if (context.loss())
-            throw context.loss()->error();
-        throw;
+bool answers(const UniqueFd& folder) {
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto address = os::unix_address(path_in(folder, socket_name));
+    return socket && ::connect(socket.value(), os::generic(address), sizeof address) == 0;
+}
+
+UniqueFd listen_at(const std::string& path) {
+    (void)::unlink(path.c_str()); // from an emulator that was killed
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto address = os::unix_address(path);
+    // The folder is 0700: nobody else comes near the socket before its mode is set.
+    if (!socket || ::bind(socket.value(), os::generic(address), sizeof address) != 0 ||
+        ::chmod(path.c_str(), 0600) != 0 || ::listen(socket.value(), SOMAXCONN) != 0)
+        throw Error::from_errno(errno, "the emulator's socket " + path);
+    return socket;
+}
+
+/// An absolute path: the supervisor may not search (async-signal-safe).
+std::string find_swtpm() {
+    const std::string_view program = SSHTPM_SWTPM;
+    if (program.find('/') != std::string_view::npos)
+        return std::string(program);
+    if (auto found = os::find_program(program, "/usr/local/bin:/usr/bin:/bin"))
+        return std::move(*found);
+    throw Error(Errc::not_found, "swtpm, the TPM emulator, is not installed", "install the package swtpm");
+}
+
+/// For the supervisor, made before fork: after it, in a process that may have threads, only async-signal-safe
+/// calls are allowed.
+struct Plan {
+    std::string program;
+    sockaddr_un address{}; ///< of the socket, in the folder
+    int folder;
+    UniqueFd socket, control; ///< they listen already: clients need not wait for swtpm
+};
+
+constexpr int socket_fd = 3, control_fd = 4, first_free_fd = 5;
+
+[[noreturn]] void become_swtpm(const Plan& plan, pid_t supervisor) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() != supervisor)
+        ::_exit(0);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::execl(plan.program.c_str(), "swtpm", "socket", "--tpm2", "--server", "type=unixio,fd=3", "--ctrl",
+            "type=unixio,fd=4", "--tpmstate", "dir=tpm", "--flags", "startup-clear",
+            static_cast<char*>(nullptr));
+    ::_exit(127);
+}
+
+/// Into a session of its own and the state folder, without the caller's signal handlers, locks and pipes.
+void leave_the_caller(const Plan& plan) {
+    ::setsid();
+    for (int number = 1; number < NSIG; ++number)
+        ::signal(number, SIG_DFL);
+    // Above the places that they go to.
+    const int socket = ::fcntl(plan.socket.value(), F_DUPFD, first_free_fd);
+    const int control = ::fcntl(plan.control.value(), F_DUPFD, first_free_fd);
+    if (::fchdir(plan.folder) != 0 || socket < 0 || control < 0)
+        ::_exit(1);
+    const int null = ::open("/dev/null", O_RDWR);
+    for (int standard = 0; standard <= 2; ++standard)
+        ::dup2(null, standard);
+    ::dup2(socket, socket_fd);
+    ::dup2(control, control_fd);
+    ::close_range(first_free_fd, UINT_MAX, 0);
+}
+
+/// Waits until nobody has used the folder for the linger time. @returns false when swtpm ended before.
+bool wait_until_unused(pid_t swtpm, const sigset_t& child_signal) {
+    const auto limit = time_limits().emulator_linger;
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(limit);
+    const timespec linger{.tv_sec = seconds.count(),
+                          .tv_nsec = std::chrono::nanoseconds(limit - seconds).count()};
+    const int users = ::open("users.lock", O_RDWR | O_CLOEXEC);
+    for (;;) {
+        while (::flock(users, LOCK_EX) != 0 && errno == EINTR) {
+        }
+        ::flock(users, LOCK_UN);
+        ::sigtimedwait(&child_signal, nullptr, &linger);
+        if (::waitpid(swtpm, nullptr, WNOHANG) != 0)
+            return false;
+        if (::flock(users, LOCK_EX | LOCK_NB) == 0)
+            return true; // held until this process ends: a new user waits for that
     }
+}
+
+/// TPM2_Shutdown(CLEAR): without it the TPM takes the end for an attack when a guarded key was used, and
+/// counts one dictionary-attack failure more (TPM 2.0 Part 1, 19.8.6).
+void shut_down(const sockaddr_un& address) {
+    constexpr std::array<unsigned char, 12> command{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x45, 0, 0};
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    std::array<unsigned char, 64> reply{};
+    if (::connect(fd, os::generic(address), sizeof address) == 0 &&
+        ::write(fd, command.data(), command.size()) == static_cast<ssize_t>(command.size()))
+        (void)!::read(fd, reply.data(), reply.size());
+    ::close(fd);
+}
+
+[[noreturn]] void supervise(const Plan& plan) {
+    sigset_t child_signal;
+    sigemptyset(&child_signal);
+    sigaddset(&child_signal, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child_signal, nullptr);
+    const pid_t self = ::getpid(), swtpm = ::fork();
+    if (swtpm < 0)
+        ::_exit(1);
+    if (swtpm == 0)
+        become_swtpm(plan, self);
+    ::close(socket_fd); // only swtpm listens, so that its end is seen as one
+    ::close(control_fd);
+    if (!wait_until_unused(swtpm, child_signal))
+        ::_exit(0); // another one may listen there by now
+    shut_down(plan.address);
+    ::kill(swtpm, SIGTERM);
+    constexpr timespec grace{.tv_sec = 2, .tv_nsec = 0};
+    ::sigtimedwait(&child_signal, nullptr, &grace);
+    ::kill(swtpm, SIGKILL); // swtpm 0.10 may spin instead of ending
+    ::waitpid(swtpm, nullptr, 0);
+    ::unlink(socket_name);
+    ::unlink(control_name);
+    ::_exit(0);
+}
+
+/// Starts swtpm and its supervisor. That is forked twice, so that nobody has to wait for it.
+void start(const UniqueFd& folder) {
+    const Plan plan{.program = find_swtpm(),
+                    .address = os::unix_address(socket_name),
+                    .folder = folder.value(),
+                    .socket = listen_at(path_in(folder, socket_name)),
+                    .control = listen_at(path_in(folder, control_name))};
+    if (::mkdirat(folder.value(), "tpm", 0700) == 0)
+        log::info("this is an emulator, for trying things out: it protects nothing");
+    const pid_t middle = ::fork();
+    if (middle < 0)
+        throw Error::from_errno(errno, "starting the emulator");
+    if (middle == 0) {
+        leave_the_caller(plan); // before the wait below ends: it closes our locks
+        if (::fork() == 0)
+            supervise(plan);
+        ::_exit(0);
+    }
+    while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
+std::vector<TPM2_HANDLE> handles_from(const Context& context, TPM2_HANDLE first) {
+    const auto data = read_capability(context, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES);
+    const auto& list = data->data.handles;
+    return {list.handle, list.handle + std::min<std::size_t>(list.count, std::size(list.handle))};
 }
 
 } // namespace
 
-Emulator Emulator::join(const fs::path& state_folder) {
-    auto folder = open_folder(state_folder);
-    auto users = open_lock(folder, "users.lock");
-    lock(users, LOCK_SH);
-    ensure_running(folder);
-    return {std::move(folder), std::move(users)};
-}
-
-Emulator::Turn Emulator::take_turn(std::chrono::milliseconds patience) const {
-    auto turn = open_lock(folder_, "turn.lock");
-    lock(turn, LOCK_EX, patience);
-    ensure_running(folder_);
-    if (mark_begun(turn))
-        empty(Context(tcti()));
-    return Turn(std::move(turn));
-}
-
-Emulator::Turn::~Turn() {
-    if (lock_ && emptied_)
-        (void)!::ftruncate(lock_.value(), 0);
+Emulator::Emulator(const fs::path& state_folder)
+    : folder_(open_folder(state_folder)), users_(open_lock(folder_, "users.lock")) {
+    lock(users_, LOCK_SH);
 }
 
 std::string Emulator::tcti() const {
-    return tcti_through(folder_);
+    return "swtpm:path=" + path_in(folder_, socket_name);
+}
+
+bool Emulator::begin_turn() {
+    auto turn = open_lock(folder_, "turn.lock");
+    lock(turn, LOCK_EX);
+    const bool cut_short = mark_begun(turn);
+    turn_ = std::move(turn);
+    if (answers(folder_))
+        return cut_short;
+    start(folder_);
+    return true;
+}
+
+void Emulator::end_turn(bool clean) noexcept {
+    if (turn_ && clean)
+        (void)!::ftruncate(turn_.value(), 0);
+    turn_.reset();
+}
+
+void prepare_emulator(const Context& context) {
+    check_expecting("Esys_Startup", Esys_Startup(context.esys(), TPM2_SU_CLEAR), {TPM2_RC_INITIALIZE});
+    for (const auto first : {TPM2_TRANSIENT_FIRST, TPM2_LOADED_SESSION_FIRST})
+        for (const auto handle : handles_from(context, first)) {
+            ESYS_TR tr = ESYS_TR_NONE;
+            check("Esys_TR_FromTPMPublic", Esys_TR_FromTPMPublic(context.esys(), handle, ESYS_TR_NONE,
+                                                                 ESYS_TR_NONE, ESYS_TR_NONE, &tr));
+            Handle::transient(context, tr).flush();
+        }
+    if (look_up(context, srk_handle))
+        return;
+    const auto primary = try_create_primary(context, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ecc_storage_key());
+    if (!primary)
+        return; // the owner hierarchy has a password, so that its owner cares for it
+    ESYS_TR tr = ESYS_TR_NONE;
+    check("Esys_EvictControl",
+          Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, primary.tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                            ESYS_TR_NONE, srk_handle, &tr));
+    const auto persistent = Handle::persistent(context, tr);
 }
 
 } // namespace sshtpm::tpm

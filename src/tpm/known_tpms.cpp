@@ -7,13 +7,11 @@
 #include "base/unique_fd.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <chrono>
 #include <fcntl.h>
 #include <optional>
 #include <sys/file.h>
-#include <thread>
+#include <utility>
 
 namespace sshtpm::tpm {
 
@@ -21,28 +19,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t most_parent = 32;            ///< letters
-constexpr std::size_t least_name = 2 + 20;         ///< bytes, with SHA-1
-constexpr std::size_t most_name = 2 + 64;          ///< with SHA-512
-constexpr std::chrono::milliseconds lock_pause{5}; ///< flock has no deadline to give it
-
-int digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+constexpr std::size_t most_parent = 32;    ///< letters
+constexpr std::size_t least_name = 2 + 20; ///< bytes, with SHA-1
+constexpr std::size_t most_name = 2 + 64;  ///< with SHA-512
 
 std::optional<Bytes> from_hex(std::string_view text) {
-    if (text.size() % 2 != 0)
+    constexpr std::string_view digits = "0123456789abcdef";
+    if (text.size() % 2 != 0 || text.find_first_not_of(digits) != std::string_view::npos)
         return std::nullopt;
     Bytes bytes;
-    for (std::size_t i = 0; i < text.size(); i += 2) {
-        const int high = digit(text[i]);
-        const int low = digit(text[i + 1]);
-        if (high < 0 || low < 0)
-            return std::nullopt;
-        bytes.push_back(static_cast<std::uint8_t>(high * 16 + low));
-    }
+    for (std::size_t i = 0; i < text.size(); i += 2)
+        bytes.push_back(static_cast<std::uint8_t>(digits.find(text[i]) * 16 + digits.find(text[i + 1])));
     return bytes;
 }
 
@@ -58,7 +45,7 @@ bool is_tcti(std::string_view text) {
     });
 }
 
-/// Nothing for what is no line. @param line without its newline
+/// Nothing for a malformed line. @param line without its newline
 std::optional<KnownParent> parse_line(std::string_view line) {
     const auto first = line.find(' ');
     const auto second = first == std::string_view::npos ? first : line.find(' ', first + 1);
@@ -77,19 +64,17 @@ Error bad_line(std::size_t number, const char* reason) {
     return {Errc::malformed, "line " + std::to_string(number) + ": " + reason};
 }
 
-/// Other processes that add a line wait meanwhile. @throws Error(io) when they take too long.
-UniqueFd lock_folder(const fs::path& folder) {
+/// Every writer of the file locks its folder, the real one behind symbolic links.
+/// @throws Error(io) when another program takes too long.
+UniqueFd lock_folder_of(const fs::path& file) {
+    std::error_code failure;
+    const auto real = fs::weakly_canonical(file, failure);
+    const auto folder = (failure ? file : real).parent_path();
     UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         throw Error::from_errno(errno, folder.string());
-    const auto end = std::chrono::steady_clock::now() + time_limits().known_tpms_lock;
-    while (::flock(fd.value(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EINTR && errno != EWOULDBLOCK)
-            throw Error::from_errno(errno, folder.string());
-        if (std::chrono::steady_clock::now() > end)
-            throw Error(Errc::io, folder.string() + ": another program has locked this folder");
-        std::this_thread::sleep_for(lock_pause);
-    }
+    if (!lock_file(fd, LOCK_EX, time_limits().known_tpms_lock, folder.string()))
+        throw Error(Errc::io, folder.string() + ": another program has locked this folder");
     return fd;
 }
 
@@ -120,21 +105,6 @@ Error refusal(const fs::path& file, const Error& reason) {
         "the file of the known TPMs cannot be read: " + name + ": " + reason.what() + "; no PIN was sent",
         "let this user read it; or set XDG_STATE_HOME to a folder of this user; without the file, the TPM is "
         "taken for the right one once more"};
-}
-
-/// The folder that the file is in, whatever symbolic links lead there: all who write the file lock this one.
-fs::path real_folder(const fs::path& file) {
-    std::error_code failure;
-    const auto real = fs::weakly_canonical(file, failure);
-    return (failure ? file : real).parent_path();
-}
-
-void make_folders(const fs::path& folder) {
-    std::error_code ignored;
-    if (folder.empty() || fs::is_directory(folder, ignored))
-        return;
-    make_folders(folder.parent_path());
-    make_folder(folder, 0700);
 }
 
 } // namespace
@@ -169,7 +139,7 @@ std::string known_tpms_line(const KnownParent& known) {
 KnownTpms::KnownTpms(fs::path file, std::string tcti) : file_(std::move(file)), tcti_(std::move(tcti)) {}
 
 KnownTpms::Verdict KnownTpms::judge(std::string_view parent, ByteView name) {
-    reload();
+    read(stamp_of(file_));
     const auto* known = find(parent);
     if (known == nullptr)
         return Verdict::unknown;
@@ -186,11 +156,20 @@ void KnownTpms::accept(std::string_view parent, ByteView name) {
     if (find(parent) != nullptr)
         return;
     KnownParent known{.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0};
-    if (!add_to_file(known))
-        this_run_.push_back(std::move(known));
+    try { // caught to go on without: a TPM can be used all the same, as under sudo in another's home
+        if (!file_.empty())
+            return add(known);
+    } catch (const Error& error) {
+        if (error.code() == Errc::refused)
+            throw;
+        if (!std::exchange(said_, true))
+            log::info("the TPM's storage key is not remembered beyond this run: ",
+                      printable(error.what(), known_tpms_line_ceiling));
+    }
+    this_run_.push_back(std::move(known));
 }
 
-/// The file's line before what this run has seen: others may have written one since.
+/// A line of the file comes before a parent of this run: another program may have written it since.
 const KnownParent* KnownTpms::find(std::string_view parent) const {
     for (const auto* list : {&known_, &this_run_}) {
         const auto found = std::ranges::find_if(
@@ -213,52 +192,30 @@ Error KnownTpms::other_name(const KnownParent& known, ByteView name) const {
             "if you know why it changed, " + what_to_do + " to accept the new one"};
 }
 
-void KnownTpms::reload() {
-    if (file_.empty())
+/// @param now the file's stamp; a file without one is looked for each time.
+void KnownTpms::read(const FileStamp& now) {
+    if (now == stamp_ && now != FileStamp{})
         return;
-    const auto stamp = stamp_of(file_);
-    if (stamp == stamp_ && stamp != FileStamp{})
-        return;
-    read();
-    stamp_ = stamp; // of before: what was written meanwhile is read the next time
-}
-
-void KnownTpms::read() {
     stamp_ = {};
     content_.clear();
     known_.clear();
-    try { // caught to say what depends on the file
-        if (is_missing(file_))
-            return;
-        content_ = read_file(file_, known_tpms_ceiling);
-        known_ = parse_known_tpms(text_of(content_));
+    try { // caught to name the file
+        if (!file_.empty() && !is_missing(file_)) {
+            content_ = read_file(file_, known_tpms_ceiling);
+            known_ = parse_known_tpms(text_of(content_));
+        }
     } catch (const Error& error) {
         throw refusal(file_, error);
     }
-}
-
-/// False when there is no place to keep it in: a TPM can be used all the same, as under sudo in a home that
-/// is another's.
-bool KnownTpms::add_to_file(const KnownParent& known) {
-    if (file_.empty())
-        return false;
-    try { // caught to go on without
-        add(known);
-        return true;
-    } catch (const Error& error) {
-        if (error.code() == Errc::refused)
-            throw;
-        say_once(error.what());
-        return false;
-    }
+    stamp_ = now; // from before the reading: a later change is read the next time
 }
 
 void KnownTpms::add(const KnownParent& known) {
     auto line = known_tpms_line(known);
-    make_folders(file_.parent_path());
-    const auto lock = lock_folder(real_folder(file_));
+    make_folders(file_.parent_path(), 0700);
+    const auto lock = lock_folder_of(file_);
     const auto stamp = stamp_of(file_);
-    read(); // what others have written
+    read(stamp); // another program may have added lines
     require(known.parent, known.name);
     if (find(known.parent) != nullptr)
         return;
@@ -274,13 +231,6 @@ void KnownTpms::add(const KnownParent& known) {
         rewrite_file(file_, content, stamp);
     log::debug("this TPM's storage key \"", known.parent,
                "\" is known from now on: ", printable(file_.string(), known_tpms_line_ceiling));
-}
-
-void KnownTpms::say_once(std::string_view reason) {
-    if (!said_)
-        log::info("the TPM's storage key is not remembered beyond this run: ",
-                  printable(reason, known_tpms_line_ceiling));
-    said_ = true;
 }
 
 } // namespace sshtpm::tpm

@@ -1,7 +1,7 @@
 #pragma once
-// The storage keys that this user's TPMs had at first use, as ssh's known_hosts keeps the keys of hosts. PINs
-// go through sessions that are salted to a storage key: one that somebody between us and the TPM puts in its
-// place would hand them to him.
+// The storage keys that this user's TPMs had at first use, as known_hosts has the keys of hosts. Sessions for
+// PINs are salted to a storage key: somebody between us and the TPM who puts his own key in its place would
+// get the PINs.
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -28,18 +28,17 @@ inline constexpr std::size_t known_tpms_ceiling = 65'536; ///< bytes of a file
 inline constexpr std::size_t known_tpms_line_ceiling = 4'096;
 
 /// The lines of a file but for empty ones and those that begin with '#'.
-/// @throws Error(malformed) that names the line: for what is no line, and for a second one about the same
-///     parent and TCTI.
+/// @throws Error(malformed) that names a malformed line, or a second one about the same parent and TCTI.
 std::vector<KnownParent> parse_known_tpms(std::string_view text);
 
-/// With its newline. @throws Error(malformed) for what parse_known_tpms would not take, such as a TCTI with a
-/// control character.
+/// With its newline. @throws Error(malformed) for a line that parse_known_tpms would refuse, such as one with
+/// a control character in the TCTI.
 std::string known_tpms_line(const KnownParent& known);
 
 /// The file and the TPM whose lines count. For one thread at a time; other processes may write the file.
 class KnownTpms {
   public:
-    /// Nothing is known, and what is accepted is kept for as long as this lives.
+    /// Without a file: accepted parents are kept for as long as this lives.
     KnownTpms() = default;
     /// @param file empty for the same
     KnownTpms(std::filesystem::path file, std::string tcti);
@@ -53,26 +52,22 @@ class KnownTpms {
     /// @throws Error(refused) for another Name than the known one, and as judge does.
     void require(std::string_view parent, ByteView name);
 
-    /// The same; and a parent that is used for the first time is known from now on. A file that cannot be
-    /// written, or not be made, is told to the log, once, and keeps nobody from using the TPM: the parent is
-    /// known for as long as this lives then.
+    /// The same; a parent without a known Name gets this one. When the file cannot be written, a message goes
+    /// to the log, once, and the Name is known for as long as this lives.
     void accept(std::string_view parent, ByteView name);
 
   private:
     const KnownParent* find(std::string_view parent) const;
     Error other_name(const KnownParent& known, ByteView name) const;
-    void reload();
-    void read();
-    bool add_to_file(const KnownParent& known);
+    void read(const FileStamp& now);
     void add(const KnownParent& known);
-    void say_once(std::string_view reason);
 
     std::filesystem::path file_;
     std::string tcti_;
     FileStamp stamp_;
     Bytes content_;
     std::vector<KnownParent> known_;
-    std::vector<KnownParent> this_run_; ///< what could not be written
+    std::vector<KnownParent> this_run_; ///< not in the file, which could not be written
     bool said_ = false;
 };
 

@@ -1,13 +1,12 @@
 #include "tpm/lockout.hpp"
 
+#include "tpm/capability.hpp"
 #include "tpm/rc.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
+#include <iterator>
 #include <string_view>
-
-#include <tss2/tss2_tpm2_types.h>
 
 namespace sshtpm::tpm {
 
@@ -19,8 +18,8 @@ struct Unit {
 };
 constexpr std::array units{Unit{24 * 60 * 60, "day"}, Unit{60 * 60, "hour"}, Unit{60, "minute"}};
 
-/// A time in the largest unit that is exact or of which it is more than two, rounded up, so that nobody is
-/// told to come back too early.
+/// In the largest unit that is exact, or of which it is more than two; rounded up, so that nobody comes back
+/// too early.
 struct Span {
     std::uint64_t count;
     std::string_view unit;
@@ -42,8 +41,7 @@ std::string counted(const Span& span) {
     return std::to_string(span.count).append(" ").append(span.unit).append(span.count == 1 ? "" : "s");
 }
 
-/// Of a locked TPM: the counter goes down by one in each interval (Part 1, 19.8.2), the one under way
-/// included.
+/// The counter of a locked TPM goes down by one in each interval (Part 1, 19.8.2).
 std::string recovery_text(const Lockout& lockout) {
     std::string text("one try comes back ");
     text.append(every(lockout.interval));
@@ -54,7 +52,35 @@ std::string recovery_text(const Lockout& lockout) {
     return text;
 }
 
+Error lockout_error(const Context& context, const char* call) {
+    try { // caught because the lockout is reported without its length then
+        auto lockout = read_lockout(context);
+        lockout.active = true; // it has just said so; a try may have come back since
+        return Error::from_tpm(Errc::lockout, TPM2_RC_LOCKOUT, lockout_text(lockout) + " (" + call + ")",
+                               lockout_hint(lockout));
+    } catch (const Error&) {
+        return error_of(call, TPM2_RC_LOCKOUT);
+    }
+}
+
 } // namespace
+
+Lockout read_lockout(const Context& context) {
+    const auto data = read_capability(context, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_VAR, TPM2_MAX_TPM_PROPERTIES);
+    const auto& list = data->data.tpmProperties;
+    const std::span known(list.tpmProperty, std::min<std::size_t>(list.count, std::size(list.tpmProperty)));
+    const auto value_of = [&](TPM2_PT property) -> std::uint32_t {
+        const auto found = std::ranges::find(known, property, &TPMS_TAGGED_PROPERTY::property);
+        return found == known.end() ? 0 : found->value;
+    };
+    const auto permanent = value_of(TPM2_PT_PERMANENT);
+    return {.active = (permanent & TPMA_PERMANENT_INLOCKOUT) != 0,
+            .failures = value_of(TPM2_PT_LOCKOUT_COUNTER),
+            .max_failures = value_of(TPM2_PT_MAX_AUTH_FAIL),
+            .interval = value_of(TPM2_PT_LOCKOUT_INTERVAL),
+            .recovery = value_of(TPM2_PT_LOCKOUT_RECOVERY),
+            .password_set = (permanent & TPMA_PERMANENT_LOCKOUTAUTHSET) != 0};
+}
 
 std::string every(std::uint32_t seconds) {
     const auto span = span_of(seconds);
@@ -88,15 +114,12 @@ std::string lockout_hint(const Lockout& lockout) {
     return text.append("for ").append(counted(span_of(lockout.recovery))).append(")");
 }
 
-Error lockout_error(const Context& context, const char* call) {
-    try { // caught because the lockout is what there is to report, with or without its length
-        auto lockout = read_lockout(context);
-        lockout.active = true; // it has just said so; a try may have come back since
-        return Error::from_tpm(Errc::lockout, TPM2_RC_LOCKOUT, lockout_text(lockout) + " (" + call + ")",
-                               lockout_hint(lockout));
-    } catch (const Error&) {
-        return error_of(call, TPM2_RC_LOCKOUT);
-    }
+bool auth_was_accepted(const Context& context, const char* call, TSS2_RC rc) {
+    // AUTH_FAIL of a key under dictionary-attack protection, BAD_AUTH of one that is exempt (Part 1, 19.8).
+    const auto code = check_expecting(call, rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT});
+    if (code == TPM2_RC_LOCKOUT)
+        throw lockout_error(context, call);
+    return code == TSS2_RC_SUCCESS;
 }
 
 bool counts_wrong_pins(const keyfile::KeyFile& key) noexcept {
@@ -106,7 +129,7 @@ bool counts_wrong_pins(const keyfile::KeyFile& key) noexcept {
 std::string wrong_pin_hint(const Context& context, const keyfile::KeyFile& key) {
     if (!counts_wrong_pins(key))
         return "the TPM does not count wrong tries for this key";
-    try { // caught because the wrong PIN is what there is to report
+    try { // caught because the wrong PIN is reported without the count then
         return lockout_text(read_lockout(context));
     } catch (const Error&) {
         return "the TPM counts wrong PINs and locks after some";

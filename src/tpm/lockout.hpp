@@ -1,27 +1,47 @@
 #pragma once
-// Dictionary-attack protection in words.
+// Dictionary-attack protection: its state, and texts about it for a person.
 
-#include "base/error.hpp"
 #include "keyfile/key_file.hpp"
-#include "tpm/capability.hpp"
+#include "tpm/context.hpp"
 
 #include <cstdint>
 #include <string>
 
 namespace sshtpm::tpm {
 
+/// The state of dictionary-attack protection (TPM 2.0 Part 1, 19.8; its parameters: Part 3, 25.3).
+struct Lockout {
+    bool active = false;            ///< guarded keys are refused now
+    std::uint32_t failures = 0;     ///< TPM_PT_LOCKOUT_COUNTER
+    std::uint32_t max_failures = 0; ///< TPM_PT_MAX_AUTH_FAIL
+    std::uint32_t interval = 0;     ///< seconds until one failure is forgotten; 0: none is ever counted
+    /// TPM_PT_LOCKOUT_RECOVERY, of the lockout password alone: seconds until it may be tried again after a
+    /// wrong one; 0: not before the TPM is reset.
+    std::uint32_t recovery = 0;
+    bool password_set = false; ///< there is a lockout password
+
+    /// Wrong PINs until the lockout.
+    std::uint32_t tries_left() const noexcept {
+        return failures < max_failures ? max_failures - failures : 0;
+    }
+    /// True when one more wrong PIN locks the TPM.
+    bool last_try() const noexcept { return interval != 0 && tries_left() <= 1; }
+};
+
+Lockout read_lockout(const Context& context);
+
 /// "every 10 minutes", "every hour", "about every 17 minutes".
 std::string every(std::uint32_t seconds);
 
-/// For a person: how many wrong PINs are left, or, of a locked TPM, how long one try takes to come back and
-/// all of them.
+/// How many wrong PINs are left; of a locked TPM, after which time one try and all of them come back.
 std::string lockout_text(const Lockout& lockout);
 
-/// What ends a lockout at once, and what a wrong lockout password costs.
+/// How to end a lockout at once, and the cost of a wrong lockout password.
 std::string lockout_hint(const Lockout& lockout);
 
-/// The Error for TPM_RC_LOCKOUT that `call` was answered with; asks the TPM for the time that it takes.
-Error lockout_error(const Context& context, const char* call);
+/// The outcome of a command with a key's auth value: false when the TPM refused the value.
+/// @throws Error for any other failure; for TPM_RC_LOCKOUT it says how long that takes.
+bool auth_was_accepted(const Context& context, const char* call, TSS2_RC rc);
 
 /// True when wrong PINs of this key are counted: it is not exempt (noDA).
 bool counts_wrong_pins(const keyfile::KeyFile& key) noexcept;

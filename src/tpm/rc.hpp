@@ -1,7 +1,5 @@
 #pragma once
-// The only way out of an ESYS call. Response codes lose what says where an error came from (layer, session,
-// handle and parameter number: TPM 2.0 Part 2, 6.6) and become an Error that names the call, its cause and
-// what a person can do.
+// Response codes, and the Errors for them, which name the call, the cause and a remedy for a person.
 
 #include "base/error.hpp"
 
@@ -11,23 +9,29 @@
 
 namespace sshtpm::tpm {
 
-/// The code alone: TPM2_RC_AUTH_FAIL for 0x98E. Codes of the layers above the TPM (ESYS, TCTI) stay whole.
+/// Without the layer and the number of a session, handle or parameter (TPM 2.0 Part 2, 6.6):
+/// TPM2_RC_AUTH_FAIL for 0x98E. Codes of ESYS, SYS and TCTI stay whole.
 TSS2_RC base_code(TSS2_RC rc) noexcept;
 
-/// True for a TPM's response code that is about this parameter of the command, counted from 1.
+/// @param number of a parameter of the command, counted from 1.
 bool is_about_parameter(TSS2_RC rc, unsigned number) noexcept;
 
-/// True for a code that the TPM itself answered with, false for those of ESYS, SYS and the TCTI.
-bool is_tpm_code(TSS2_RC rc) noexcept;
+/// Of codes that are not the request's fault.
+enum class Remedy {
+    none,      ///< the error is the answer
+    wait,      ///< the TPM is busy: the same command again (Tcti), for up to TimeLimits::tpm_busy
+    make_room, ///< its slots or sessions are taken: our own are flushed, and the job runs again (Tpm::run)
+    reload,    ///< it has lost a handle of ours: all are given back, and the job runs again
+};
+
+Remedy remedy_for(TSS2_RC rc) noexcept;
 
 /// @throws Error unless rc is success.
 void check(const char* call, TSS2_RC rc);
 
-/// Hands back the base code when it is success or one of `expected`, for callers that act on it.
-/// @throws Error for any other.
+/// @returns the base code, when it is success or one of `expected`. @throws Error for any other.
 TSS2_RC check_expecting(const char* call, TSS2_RC rc, std::initializer_list<TSS2_RC> expected);
 
-/// The Error that stands for a response code.
 Error error_of(const char* call, TSS2_RC rc);
 
 } // namespace sshtpm::tpm

@@ -1,10 +1,6 @@
 #include "tpm/session.hpp"
 
-#include "base/traces.hpp"
-#include "tpm/context.hpp"
 #include "tpm/rc.hpp"
-#include "tpm/retry.hpp"
-#include "tpm/tpm2b.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,8 +9,8 @@ namespace sshtpm::tpm {
 
 namespace {
 
-/// The code that TPM2_GetRandom through the session is answered with. Its reply is encrypted: a session that
-/// is neither for that nor for authorization nor for audit is refused.
+/// The response code of TPM2_GetRandom through the session. Its reply is encrypted, because a session must
+/// serve some purpose (TPM_RC_ATTRIBUTES).
 TSS2_RC ask_through(const Context& context, const Handle& session) {
     constexpr UINT16 few = 8;
     check("Esys_TRSess_SetAttributes",
@@ -26,12 +22,12 @@ TSS2_RC ask_through(const Context& context, const Handle& session) {
     return rc;
 }
 
-/// What a TPM, or ESYS, says of an HMAC that is not by the session's key, and of a handle that is no session.
+/// The codes of the TPM, or of ESYS, for an HMAC with another key, and for a handle of no session.
 bool is_out_of_step(TSS2_RC rc) noexcept {
     constexpr std::array codes{TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH,   TPM2_RC_HANDLE,
                                TPM2_RC_VALUE,     TPM2_RC_ATTRIBUTES, TSS2_RC{TSS2_ESYS_RC_RSP_AUTH_FAILED}};
     const auto code = base_code(rc);
-    return remedy_for(code) == Remedy::reload || std::ranges::find(codes, code) != codes.end();
+    return remedy_for(rc) == Remedy::reload || std::ranges::find(codes, code) != codes.end();
 }
 
 Error garbled_start() {
@@ -41,56 +37,12 @@ Error garbled_start() {
                            "program and the TPM (--tcti, SSH_TPM_TCTI)");
 }
 
-} // namespace
-
-Handle start_hmac_session(const Context& context, ESYS_TR salt_key) {
-    constexpr TPMT_SYM_DEF aes_128_cfb{
-        .algorithm = TPM2_ALG_AES, .keyBits = {.aes = 128}, .mode = {.aes = TPM2_ALG_CFB}};
-    ESYS_TR session = ESYS_TR_NONE;
-    check("Esys_StartAuthSession", Esys_StartAuthSession(context.esys(), salt_key, ESYS_TR_NONE, ESYS_TR_NONE,
-                                                         ESYS_TR_NONE, ESYS_TR_NONE, nullptr, TPM2_SE_HMAC,
-                                                         &aes_128_cfb, TPM2_ALG_SHA256, &session));
-    auto started = Handle::transient(context, session);
-    const auto rc = ask_through(context, started);
-    if (is_out_of_step(rc)) {
-        started.abandon(); // its number may be garbled as well, and somebody else's
-        throw garbled_start();
-    }
-    check("Esys_GetRandom", rc);
-    return started;
-}
-
-bool is_in_step(const Context& context, const Handle& session) noexcept {
-    try { // caught because whoever asks can only let it be
-        return with_retries([&] {
-            const auto rc = ask_through(context, session);
-            if (is_out_of_step(rc))
-                return false;
-            check("Esys_GetRandom", rc);
-            return true;
-        });
-    } catch (const Error&) {
-        return false;
-    }
-}
-
-void prepare_session(const Context& context, const Handle& session, Encryption encryption) {
-    TPMA_SESSION attributes = TPMA_SESSION_CONTINUESESSION;
-    if (encryption == Encryption::command)
-        attributes |= TPMA_SESSION_DECRYPT; // named from the TPM's side: it decrypts what we send
-    check("Esys_TRSess_SetAttributes",
-          Esys_TRSess_SetAttributes(context.esys(), session.tr(), attributes,
-                                    TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_DECRYPT |
-                                        TPMA_SESSION_ENCRYPT));
-}
-
-namespace {
-
-/// ESYS puts the auth value behind the session's key and keeps both there until the next command. This one
-/// puts 64 bytes into the place and is never sent: after that, ESYS finds that the session is to encrypt the
-/// reply twice. Would another ESYS send it, the TPM would refuse it for its handle and change nothing. The
-/// bytes are no zeros: tpm2-tss 4 cuts those off the end of an auth value (iesys_strip_trailing_zeros).
-/// @returns whether the auth value is gone.
+/// Without this, a scan of memory finds the PIN a second time until the session's next command: ESYS copies
+/// the auth value behind the session's key and leaves it there. So it is given a command with another auth
+/// value of 64 bytes. The command is not sent, because ESYS finds after the copying that the session encrypts
+/// the reply twice; a TPM would refuse it for its handle. The bytes are not zeros: tpm2-tss 4 cuts zeros off
+/// the end of an auth value (iesys_strip_trailing_zeros).
+/// @returns whether the auth value is overwritten.
 bool overwrite_session_value(ESYS_CONTEXT* esys, ESYS_TR session) noexcept {
     TPM2B_AUTH filler{};
     filler.size = sizeof filler.buffer;
@@ -107,7 +59,63 @@ bool overwrite_session_value(ESYS_CONTEXT* esys, ESYS_TR session) noexcept {
     return rc == TSS2_ESYS_RC_MULTIPLE_ENCRYPT_SESSIONS;
 }
 
+/// Overwrites what the functions before have left on this thread's stack. Without this, a scan finds a PIN
+/// from ssh-tpm-add there.
+__attribute__((noinline)) void wipe_stack() noexcept {
+    std::array<std::uint8_t, std::size_t{64} * 1024> below;
+    wipe(below);
+}
+
 } // namespace
+
+Auth to_auth(Secret typed) {
+    while (!typed.empty() && typed.view().back() == 0)
+        typed.truncate(typed.size() - 1);
+    if (typed.size() > max_pin)
+        throw Error(Errc::usage, "the PIN is longer than " + std::to_string(max_pin) + " bytes",
+                    "a TPM takes at most " + std::to_string(max_pin) + " bytes");
+    if (typed.empty())
+        return nullptr;
+    // A copy, because `typed` may be the page of a long answer.
+    auto auth = std::make_shared<const Secret>(Secret::copy_of(typed.view()));
+    wipe_stack();
+    return auth;
+}
+
+Handle start_hmac_session(const Context& context, ESYS_TR salt_key) {
+    constexpr TPMT_SYM_DEF aes_128_cfb{
+        .algorithm = TPM2_ALG_AES, .keyBits = {.aes = 128}, .mode = {.aes = TPM2_ALG_CFB}};
+    ESYS_TR session = ESYS_TR_NONE;
+    check("Esys_StartAuthSession", Esys_StartAuthSession(context.esys(), salt_key, ESYS_TR_NONE, ESYS_TR_NONE,
+                                                         ESYS_TR_NONE, ESYS_TR_NONE, nullptr, TPM2_SE_HMAC,
+                                                         &aes_128_cfb, TPM2_ALG_SHA256, &session));
+    auto started = Handle::transient(context, session);
+    const auto rc = ask_through(context, started);
+    if (is_out_of_step(rc)) {
+        started.abandon(); // its number may be garbled too, and be another program's session
+        throw garbled_start();
+    }
+    check("Esys_GetRandom", rc);
+    return started;
+}
+
+bool is_in_step(const Context& context, const Handle& session) noexcept {
+    try { // caught because the caller can only let it be
+        return ask_through(context, session) == TSS2_RC_SUCCESS;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+void prepare_session(const Context& context, const Handle& session, Encryption encryption) {
+    TPMA_SESSION attributes = TPMA_SESSION_CONTINUESESSION;
+    if (encryption == Encryption::command)
+        attributes |= TPMA_SESSION_DECRYPT; // named from the TPM's side: it decrypts what we send
+    check("Esys_TRSess_SetAttributes",
+          Esys_TRSess_SetAttributes(context.esys(), session.tr(), attributes,
+                                    TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_DECRYPT |
+                                        TPMA_SESSION_ENCRYPT));
+}
 
 AuthInUse::AuthInUse(const Context& context, ESYS_TR object, const Auth& auth, Handle* kept_session)
     : context_(context), object_(object), kept_session_(kept_session), set_(auth != nullptr) {
@@ -120,13 +128,12 @@ AuthInUse::AuthInUse(const Context& context, ESYS_TR object, const Auth& auth, H
 AuthInUse::~AuthInUse() {
     if (!set_)
         return;
-    // ESYS copies the whole struct: this overwrites all of what the last one left.
+    // ESYS copies the whole struct: this overwrites every byte of the last one.
     const TPM2B_AUTH empty{};
     (void)Esys_TR_SetAuth(context_.esys(), object_, &empty);
     if (kept_session_ != nullptr && *kept_session_ &&
         !overwrite_session_value(context_.esys(), kept_session_->tr()))
         *kept_session_ = {}; // ESYS frees it, and free() zeroes it; the next use starts another one
-    forget_traces();
 }
 
 } // namespace sshtpm::tpm

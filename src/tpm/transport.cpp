@@ -2,27 +2,30 @@
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
-#include "tpm/loaded_tcti.hpp"
-#include "tpm/swtpm_socket.hpp"
+#include "base/time_limits.hpp"
+#include "base/unique_fd.hpp"
+#include "os/unix_socket.hpp"
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <limits>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <vector>
+
+#include <tss2/tss2_tctildr.h>
 
 namespace sshtpm::tpm {
 
-std::unique_ptr<Transport> open_transport(const std::string& tcti) {
-    std::unique_ptr<Transport> transport;
-    if (SwtpmSocket::understands(tcti))
-        transport = SwtpmSocket::open(tcti);
-    else
-        transport = LoadedTcti::open(tcti);
-    if (!transport)
-        throw Error(Errc::not_found, "no TPM answers at \"" + printable(tcti) + "\"",
-                    "check --tcti and SSH_TPM_TCTI, and that the TPM or its emulator is running");
-    return transport;
-}
+namespace {
 
+/// Rounded up: never 0 before the deadline.
 int milliseconds_until(Deadline deadline) noexcept {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
@@ -30,16 +33,257 @@ int milliseconds_until(Deadline deadline) noexcept {
         std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, std::numeric_limits<int>::max()));
 }
 
-Wait wait_for(std::span<pollfd> descriptors, Deadline deadline) noexcept {
-    for (;;) {
-        const int ready = ::poll(descriptors.data(), descriptors.size(), milliseconds_until(deadline));
-        if (ready > 0)
-            return Wait::ready;
-        if (ready == 0)
-            return Wait::over;
-        if (errno != EINTR)
-            return Wait::failed;
+/// swtpm's command socket: a connection for each command, so that programs take turns. The swtpm TCTI of
+/// tpm2-tss 3.2.1 is not used: it ignores timeouts, has no descriptor to poll, and waits without end, even
+/// when it is opened.
+class SwtpmSocket final : public Transport {
+  public:
+    explicit SwtpmSocket(const SwtpmAddress& address) {
+        if (!address.path.empty()) {
+            const auto path = os::unix_address(address.path);
+            add(os::generic(path), sizeof path);
+            return;
+        }
+        addrinfo wanted{};
+        wanted.ai_socktype = SOCK_STREAM;
+        wanted.ai_flags = AI_NUMERICSERV;
+        addrinfo* found = nullptr;
+        if (::getaddrinfo(address.host.c_str(), address.port.c_str(), &wanted, &found) != 0)
+            return;
+        const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
+        for (const auto* one = found; one != nullptr; one = one->ai_next)
+            add(one->ai_addr, one->ai_addrlen);
     }
+
+    bool answers() {
+        const auto rc = connect(std::chrono::steady_clock::now() + time_limits().tpm_open);
+        socket_.reset();
+        return rc == TSS2_RC_SUCCESS;
+    }
+
+    TSS2_RC send(ByteView command, Deadline deadline) noexcept override {
+        if (const auto rc = connect(deadline); rc != TSS2_RC_SUCCESS)
+            return rc;
+        while (!command.empty()) {
+            const auto sent = before(deadline, [&] {
+                return ::send(socket_.value(), command.data(), command.size(), MSG_NOSIGNAL);
+            });
+            if (sent < 0)
+                return failure();
+            command = command.subspan(static_cast<std::size_t>(sent));
+        }
+        return TSS2_RC_SUCCESS;
+    }
+
+    Received receive(std::span<std::uint8_t> room, Deadline deadline) noexcept override {
+        const auto received = receive_message(room, deadline);
+        socket_.reset(); // the next program's turn
+        return received;
+    }
+
+  private:
+    struct Address {
+        sockaddr_storage storage{};
+        socklen_t size = 0;
+    };
+
+    void add(const sockaddr* address, socklen_t size) {
+        std::memcpy(&addresses_.emplace_back().storage, address, size);
+        addresses_.back().size = size;
+    }
+
+    /// A call on the socket with the time that is left, again after signals.
+    /// @returns below 0 at the deadline, with EAGAIN, or EINPROGRESS of connect(2).
+    template <class Call>
+    ssize_t before(Deadline deadline, Call call) const noexcept {
+        for (;;) {
+            const int left = milliseconds_until(deadline);
+            const timeval time{.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
+            ::setsockopt(socket_.value(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+            ::setsockopt(socket_.value(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+            errno = EAGAIN;
+            const ssize_t result = left > 0 ? call() : -1; // a time of 0 would be without end
+            if (result >= 0 || errno != EINTR)
+                return result;
+        }
+    }
+
+    static TSS2_RC failure() noexcept {
+        return errno == EAGAIN || errno == EINPROGRESS ? TSS2_TCTI_RC_TRY_AGAIN : TSS2_TCTI_RC_IO_ERROR;
+    }
+
+    TSS2_RC connect(Deadline deadline) noexcept {
+        TSS2_RC rc = TSS2_TCTI_RC_IO_ERROR;
+        for (const auto& address : addresses_) {
+            const void* generic = &address.storage;
+            socket_.reset(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            if (before(deadline, [&] {
+                    return ::connect(socket_.value(), static_cast<const sockaddr*>(generic), address.size);
+                }) == 0)
+                return TSS2_RC_SUCCESS;
+            rc = failure();
+        }
+        return rc;
+    }
+
+    TSS2_RC fill(std::span<std::uint8_t> room, Deadline deadline) const noexcept {
+        while (!room.empty()) {
+            const auto got =
+                before(deadline, [&] { return ::recv(socket_.value(), room.data(), room.size(), 0); });
+            if (got <= 0)
+                return got == 0 ? TSS2_TCTI_RC_NO_CONNECTION : failure();
+            room = room.subspan(static_cast<std::size_t>(got));
+        }
+        return TSS2_RC_SUCCESS;
+    }
+
+    Received receive_message(std::span<std::uint8_t> room, Deadline deadline) const noexcept {
+        const auto header = room.first(header_size);
+        if (const auto rc = fill(header, deadline); rc != TSS2_RC_SUCCESS)
+            return {rc, 0};
+        const auto size = header_of(header).size;
+        if (size < header_size || size > room.size())
+            return {TSS2_TCTI_RC_MALFORMED_RESPONSE, 0};
+        return {fill(room.subspan(header_size, size - header_size), deadline), size};
+    }
+
+    std::vector<Address> addresses_;
+    UniqueFd socket_;
+};
+
+/// A TCTI of tpm2-tss's loader, with deadlines put upon it.
+class LoadedTcti final : public Transport {
+  public:
+    explicit LoadedTcti(TSS2_TCTI_CONTEXT* tcti) noexcept : tcti_(tcti) {}
+    LoadedTcti(const LoadedTcti&) = delete;
+    LoadedTcti& operator=(const LoadedTcti&) = delete;
+    ~LoadedTcti() override { Tss2_TctiLdr_Finalize(&tcti_); }
+
+    /// Without a deadline: the device TCTI's descriptor is O_NONBLOCK.
+    TSS2_RC send(ByteView command, Deadline) noexcept override {
+        return Tss2_Tcti_Transmit(tcti_, command.size(), command.data());
+    }
+
+    /// The size is not asked for first, as SYS does: the device TCTI would read the header alone then, and
+    /// older kernels drop the rest. And no TCTI is asked before a reply is there: it takes an interrupted
+    /// poll for a lost connection.
+    Received receive(std::span<std::uint8_t> room, Deadline deadline) noexcept override {
+        for (;;) {
+            wait_for_reply(deadline);
+            std::size_t size = room.size();
+            // The time that is left, for TCTIs without a descriptor.
+            const auto rc = Tss2_Tcti_Receive(tcti_, &size, room.data(), milliseconds_until(deadline));
+            if (rc != TSS2_TCTI_RC_TRY_AGAIN)
+                return {rc, size};
+            if (std::chrono::steady_clock::now() >= deadline)
+                return {TSS2_TCTI_RC_TRY_AGAIN, 0};
+        }
+    }
+
+  private:
+    /// If the TCTI has a descriptor; none of tpm2-tss has several. It has the last word: it is asked for the
+    /// reply at the deadline and after an error too.
+    void wait_for_reply(Deadline deadline) noexcept {
+        TSS2_TCTI_POLL_HANDLE handle{};
+        std::size_t count = 1;
+        if (Tss2_Tcti_GetPollHandles(tcti_, &handle, &count) != TSS2_RC_SUCCESS || count != 1)
+            return;
+        // Not its events: the device and mssim TCTIs of tpm2-tss 3.2.1 ask for POLLOUT as well, which a
+        // socket always is.
+        pollfd descriptor{.fd = handle.fd, .events = POLLIN, .revents = 0};
+        while (handle.fd >= 0 && ::poll(&descriptor, 1, milliseconds_until(deadline)) < 0 && errno == EINTR) {
+        }
+    }
+
+    TSS2_TCTI_CONTEXT* tcti_;
+};
+
+/// Null where nobody answers.
+std::unique_ptr<Transport> connect_to_tpm(const std::string& tcti) {
+    if (const auto address = parse_swtpm(tcti)) {
+        auto socket = std::make_unique<SwtpmSocket>(*address);
+        return socket->answers() ? std::move(socket) : nullptr;
+    }
+    TSS2_TCTI_CONTEXT* loaded = nullptr;
+    if (Tss2_TctiLdr_Initialize(tcti.c_str(), &loaded) != TSS2_RC_SUCCESS)
+        return nullptr;
+    return std::make_unique<LoadedTcti>(loaded);
+}
+
+/// tpm2-tss says "IO failure" both for a device that is missing and for one that this user may not open,
+/// whose remedies differ. And it would write its commands into a file.
+void require_device(const std::string& path) {
+    if (::access(path.c_str(), R_OK | W_OK) != 0) {
+        if (errno == EACCES || errno == EPERM)
+            throw Error(Errc::permission, "no permission to use the TPM at " + path,
+                        "join the group that owns it and log in again: sudo usermod -aG tss \"$USER\"");
+        throw Error(
+            Errc::not_found, "no TPM at " + path,
+            "enable the TPM in the firmware settings, or use --swtpm to try things out with an emulator");
+    }
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0 && !S_ISCHR(status.st_mode))
+        throw Error(Errc::usage, path + " is no device",
+                    "a TPM is at /dev/tpmrm0; an emulator is named as swtpm:path=SOCKET");
+}
+
+/// Why a device that may be opened does not serve.
+void explain_device(const std::string& path) {
+    const UniqueFd device(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (device)
+        return;
+    if (errno == EBUSY)
+        throw Error(Errc::tpm, "another program has the TPM at " + path + " open",
+                    "use /dev/tpmrm0, which many programs can share, or end the other one: fuser -v " + path +
+                        " shows it");
+    throw Error::from_errno(errno, "the TPM at " + path);
+}
+
+} // namespace
+
+Header header_of(ByteView message) noexcept {
+    const auto number = [&](std::size_t at, std::size_t bytes) {
+        std::uint32_t value = 0;
+        for (const auto byte : message.subspan(at, bytes))
+            value = value << 8U | byte;
+        return value;
+    };
+    return {.tag = static_cast<std::uint16_t>(number(0, 2)), .size = number(2, 4), .code = number(6, 4)};
+}
+
+std::unique_ptr<Transport> open_transport(const std::string& tcti) {
+    constexpr std::string_view device = "device:";
+    const auto path = tcti.starts_with(device) ? tcti.substr(device.size()) : std::string();
+    if (!path.empty())
+        require_device(path);
+    if (auto transport = connect_to_tpm(tcti))
+        return transport;
+    if (!path.empty())
+        explain_device(path);
+    throw Error(Errc::not_found, "no TPM answers at \"" + printable(tcti) + "\"",
+                "check --tcti and SSH_TPM_TCTI, and that the TPM or its emulator is running");
+}
+
+std::optional<SwtpmAddress> parse_swtpm(std::string_view tcti) {
+    constexpr std::string_view name = "swtpm";
+    if (!tcti.starts_with(name) || (tcti.size() > name.size() && tcti[name.size()] != ':'))
+        return std::nullopt;
+    tcti.remove_prefix(std::min(name.size() + 1, tcti.size()));
+    SwtpmAddress address;
+    while (!tcti.empty()) {
+        const auto field = tcti.substr(0, tcti.find(','));
+        tcti.remove_prefix(std::min(field.size() + 1, tcti.size()));
+        const auto equals = std::min(field.find('='), field.size());
+        const auto key = field.substr(0, equals), value = field.substr(std::min(equals + 1, field.size()));
+        auto* const place = key == "path"   ? &address.path
+                            : key == "host" ? &address.host
+                            : key == "port" ? &address.port
+                                            : nullptr;
+        if (place == nullptr || value.empty())
+            return std::nullopt;
+        *place = value;
+    }
+    return address;
 }
 
 } // namespace sshtpm::tpm

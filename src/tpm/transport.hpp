@@ -1,19 +1,34 @@
 #pragma once
-// The way to a TPM and back, below ESYS: bytes out, bytes in, by a deadline, as far as the way allows. Linux
-// lets nobody poll or close /dev/tpmrm0 while it works on a command (drivers/char/tpm/tpm-dev-common.c holds
-// its mutex all the while), so there the driver's own timeouts come first; and a TCTI that has no descriptor
-// to poll and ignores its timeout, such as mssim's, waits for as long as it does.
+// Bytes to a TPM and back, below ESYS, each by a deadline. Two cases have none of ours: /dev/tpmrm0 cannot be
+// polled or closed while the driver works on a command (it holds a mutex, drivers/char/tpm/tpm-dev-common.c),
+// so the driver's own timeouts come first; and some TCTIs without a descriptor to poll, such as mssim's,
+// ignore their timeout.
 
 #include "base/bytes.hpp"
 
 #include <chrono>
 #include <memory>
-#include <poll.h>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include <tss2/tss2_tcti.h>
 
 namespace sshtpm::tpm {
+
+inline constexpr std::size_t header_size = 10;
+/// The largest message that the kernel's driver takes and gives (TPM_BUFSIZE).
+inline constexpr std::size_t largest_message = 4096;
+
+/// Of commands and responses (TPM 2.0 Part 1, 18).
+struct Header {
+    std::uint16_t tag = 0;
+    std::uint32_t size = 0; ///< of the message, as it says itself
+    std::uint32_t code = 0; ///< of the command, or of the response
+};
+
+/// @param message at least `header_size` bytes.
+Header header_of(ByteView message) noexcept;
 
 using Deadline = std::chrono::steady_clock::time_point;
 
@@ -23,8 +38,8 @@ struct Received {
     std::size_t size = 0;
 };
 
-/// tpm2-tss calls these through C: they do not throw. TSS2_TCTI_RC_TRY_AGAIN says that the deadline has
-/// passed, any other failure that the connection is of no use any more.
+/// Called from C, so nothing throws. TSS2_TCTI_RC_TRY_AGAIN: the deadline has passed; any other failure: the
+/// connection is lost.
 class Transport {
   public:
     Transport() = default;
@@ -33,20 +48,25 @@ class Transport {
     virtual ~Transport() = default;
 
     virtual TSS2_RC send(ByteView command, Deadline deadline) noexcept = 0;
-    /// The whole reply into `room`, whatever its length field says.
+    /// The whole reply into `room`. The caller checks its header.
     virtual Received receive(std::span<std::uint8_t> room, Deadline deadline) noexcept = 0;
 };
 
-/// @param tcti a string for the TCTI loader. Only "swtpm…" is spoken here (swtpm_socket.hpp).
-/// @throws Error(not_found) with a hint when nothing answers there.
+/// @param tcti a string for the TCTI loader, such as "device:/dev/tpmrm0". "swtpm:…" does not need its
+/// module.
+/// @throws Error with a hint: not_found for no TPM, permission for no access, usage for a file that is no
+///     device; tpm for a device that serves one program and has one.
 std::unique_ptr<Transport> open_transport(const std::string& tcti);
 
-enum class Wait { ready, over, failed };
+/// Where an emulator listens.
+struct SwtpmAddress {
+    std::string path; ///< of a UNIX socket; empty for host and port
+    std::string host = "localhost";
+    std::string port = "2321";
+};
 
-/// poll(2) until one of the descriptors is ready, in error or hung up; interrupted calls go on.
-Wait wait_for(std::span<pollfd> descriptors, Deadline deadline) noexcept;
-
-/// The milliseconds left, rounded up: never 0 before the deadline, never below 0.
-int milliseconds_until(Deadline deadline) noexcept;
+/// From "swtpm", "swtpm:path=SOCKET" or "swtpm:host=HOST,port=NUMBER" (tss2-tcti-swtpm(7)); nothing for any
+/// other string.
+std::optional<SwtpmAddress> parse_swtpm(std::string_view tcti);
 
 } // namespace sshtpm::tpm

@@ -37,12 +37,12 @@ TEST_CASE("a job that has begun is awaited when it is cancelled; one that has no
     std::promise<void> begun, go;
     bool second_ran = false;
     Job first, second;
-    first.start(loop, thread, [&begun, &go](tpm::Device&) {
+    first.start(loop, thread, [&begun, &go](tpm::Tpm&) {
         begun.set_value();
         go.get_future().wait();
         return 1;
     });
-    second.start(loop, thread, [&second_ran](tpm::Device&) {
+    second.start(loop, thread, [&second_ran](tpm::Tpm&) {
         second_ran = true;
         return 2;
     });
@@ -66,7 +66,7 @@ TEST_CASE("what a job throws comes to its coroutine") {
     asio::io_context loop(1);
     agent::TpmThread thread(loop.get_executor(), {.tcti = swtpm.tcti(), .emulator_state = {}}, nullptr);
     Job job;
-    job.start(loop, thread, [](tpm::Device&) -> int { throw Error(Errc::refused, "no"); });
+    job.start(loop, thread, [](tpm::Tpm&) -> int { throw Error(Errc::refused, "no"); });
     loop.run();
     CHECK(job.failed);
     CHECK(thread.end_within(10s));

@@ -4,7 +4,6 @@
 #include "base/error.hpp"
 #include "bench/rate.hpp"
 #include "tpm/context.hpp"
-#include "tpm/handle.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/templates.hpp"
 

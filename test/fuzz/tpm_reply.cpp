@@ -1,7 +1,7 @@
 // A reply of a TPM as ESYS gets to see it: whole and of the size it says, or none at all.
 
 #include "fuzz/target.hpp"
-#include "tpm/watched_tcti.hpp"
+#include "tpm/tcti.hpp"
 
 #include <algorithm>
 
@@ -30,7 +30,7 @@ class Saying final : public tpm::Transport {
 
 FUZZ_TARGET(tpm_reply) {
     const ByteView message(data, size);
-    tpm::WatchedTcti watched(std::make_unique<Saying>(message));
+    tpm::Tcti watched(std::make_unique<Saying>(message));
     const Bytes command{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x7A};
     require(Tss2_Tcti_Transmit(watched.tcti(), command.size(), command.data()) == TSS2_RC_SUCCESS);
     std::size_t told = 0;

@@ -4,7 +4,7 @@
 #include "ssh/digest.hpp"
 #include "support/swtpm.hpp"
 #include "support/test.hpp"
-#include "tpm/device.hpp"
+#include "tpm/tpm.hpp"
 
 using namespace sshtpm;
 using namespace support;
@@ -16,7 +16,7 @@ ssh::PrivateKey outside_key(const std::string& name) {
     return std::get<ssh::PrivateKey>(ssh::open_private_key(file, nullptr));
 }
 
-bool signs(tpm::Device& device, const identity::Identity& identity) {
+bool signs(tpm::Tpm& device, const identity::Identity& identity) {
     const auto digest = ssh::digest(ssh::Hash::sha256, {});
     const auto result = identity::sign(device, identity, nullptr, ssh::Hash::sha256, digest);
     const auto* signature = std::get_if<ssh::RawSignature>(&result);
@@ -25,7 +25,7 @@ bool signs(tpm::Device& device, const identity::Identity& identity) {
 
 struct SealLab {
     Swtpm swtpm;
-    tpm::Device device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
+    tpm::Tpm device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
 
     void end() {
         device.keys().flush();

@@ -7,8 +7,8 @@
 #include "ssh/digest.hpp"
 #include "support/swtpm.hpp"
 #include "support/test.hpp"
-#include "tpm/device.hpp"
-#include "tpm/import.hpp"
+#include "tpm/create.hpp"
+#include "tpm/tpm.hpp"
 
 #include <cstdlib>
 #include <functional>
@@ -26,7 +26,7 @@ namespace {
 
 struct SealLab {
     support::Swtpm swtpm;
-    tpm::Device device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
+    tpm::Tpm device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
     TPMT_PUBLIC storage_key = tpm::storage_key_area(device, TPM2_RH_OWNER);
 
     bool signs(const ssh::PrivateKey& key, std::string_view pin) {

@@ -53,10 +53,11 @@ class Emulator(Scenario):
                              (('--tcti', absent), {'SSH_TPM_AGENT_SWTPM': '1'}),
                              ((), {'SSH_TPM_TCTI': absent, 'SSH_TPM_AGENT_SWTPM': ''})):
             self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), *options, env=env, status=1)
+        self.lab.keygen('-N', '', '-f', self.lab.path('keys/x'), '--tcti', absent, '--swtpm', status=2)
         self.assertFalse(os.path.exists(self.state))
 
     def test_the_first_use_starts_it_alone_and_says_once_that_it_protects_nothing(self):
-        first = self.lab.keygen('--swtpm', '-N', '', '-f', self.lab.path('keys/x'))
+        first = self.lab.keygen('--swtpm', '-N', '', '-f', self.lab.path('keys/x'), env={'SSH_TPM_TCTI': 'device:/none'})
         self.assertIn('emulator', first.stderr.lower())
         self.assertEqual(os.stat(self.state).st_mode & 0o777, 0o700)
         agent = self.agent()

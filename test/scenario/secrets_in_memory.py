@@ -66,10 +66,18 @@ class WithAgent(WithTpm):
         self.agent = Agent(self.lab, *options, env={**self.askpass.env, **(env or {})}, name=name, **more)
 
     def assert_found(self, expected, secret=None, pid=None):
-        """The thread of the TPM lets go of its job just after the client has its answer: that is waited for."""
+        """The thread of the TPM lets go of its job just after the client has its answer: that is waited for, but not as
+        long as until an idle agent gives its session back, which would take traces with it."""
         pid, secret = pid or self.agent.process.pid, secret or self.pin
-        wait_until(lambda: sorted(found for _, found in memory.find(pid, secret, thorough=True)) == sorted(expected),
-                   f'{expected} and nothing else in memory', 30)
+        found = []
+
+        def scan():
+            found[:] = memory.find(pid, secret, thorough=True)
+            return sorted(spelling for _, spelling in found) == sorted(expected)
+        try:
+            wait_until(scan, f'{expected} and nothing else in memory', 3)
+        except AssertionError as error:
+            raise AssertionError(f'{error}: {found}') from None
 
     def assert_once(self, secret=None, **more):
         self.assert_found(['raw'], secret, **more)

@@ -2,6 +2,7 @@
 """Signatures of every key type fit, whoever asks and whatever the flags. A warm key costs one TPM command for each, a
 cold one what it must; an idle agent holds nothing. test/bench/chip has the times of a chip."""
 
+import os
 import threading
 import time
 import unittest
@@ -20,6 +21,15 @@ PROOF = 'TPM2_GetRandom'  # of a new session, before a PIN is used in it
 PIN = '1234'
 FIRST, FIRST_WITH_PIN = [LOAD, SIGN], [TRIES, LOAD, TRIES, SESSION, PROOF, SIGN]  # under a persistent storage key
 BURST = 4
+LEGACY_PROVIDER = """openssl_conf = start
+[start]
+providers = providers
+[providers]
+default = on
+legacy = on
+[on]
+activate = 1
+"""
 
 
 class WithTpm(Scenario):
@@ -65,6 +75,22 @@ class Signatures(WithTpm):
 
     def test_so_it_is_with_a_pin(self):
         self.check_every_type(KINDS[:4], pin=PIN)
+
+    def test_a_signature_with_a_pin_makes_no_openssl_library_context(self):
+        """Each would cost more than the signature. A provider that makes one for itself has it for itself."""
+        key, made = self.lab.make_key('x', pin=PIN), self.lab.write('contexts', '')
+        config = self.lab.write('openssl.cnf', LEGACY_PROVIDER)
+        askpass = Askpass(self.lab, PIN)
+        agent = Agent(self.lab, tcti=self.probe.tcti, env={
+            **askpass.env, 'LD_PRELOAD': os.environ['SSH_TPM_COUNT_CONTEXTS'], 'SSH_TPM_TEST_CONTEXTS': made,
+            'OPENSSL_CONF': config})
+        agent.sign_and_check(key)
+        before = os.path.getsize(made)
+        self.assertIn(before, (1, 2))  # ESYS's, and the provider's where there is one
+        for _ in range(5):
+            agent.sign_and_check(key)
+        self.assertEqual(os.path.getsize(made), before)
+        agent.stop()
 
     def test_flags_choose_the_hash_of_an_rsa_signature_sha1_is_refused_and_a_certificate_signs_as_its_key(self):
         key = self.lab.make_key('rsa', 'rsa', 2048)

@@ -1,5 +1,4 @@
 #include "private_keys.hpp"
-#include "ssh/openssl_memory.hpp"
 #include "support/refusal.hpp"
 
 using namespace sshtpm;
@@ -103,9 +102,4 @@ TEST_CASE("line ends of other systems and text around the block do no harm") {
         CHECK(
             std::holds_alternative<PrivateKey>(open_private_key(secret("a note\n" + text + "\n\n"), &typed)));
     }
-}
-
-TEST_CASE("OpenSSL is made to wipe its memory from the start or not at all") {
-    open_text(text_of_file("ecdsa-256.pem"));
-    CHECK_FALSE(wipe_what_openssl_frees()); // test/ssh/wiped.cpp is in time
 }

@@ -1,9 +1,8 @@
 // New PINs for keys, in a private swtpm. What users see of them is in test/scenario/keygen_changes.py.
 
-#include "tpm/change_auth.hpp"
-
 #include "lab.hpp"
 #include "support/test.hpp"
+#include "tpm/create.hpp"
 
 using namespace sshtpm;
 using namespace support;
@@ -17,11 +16,11 @@ constexpr std::string_view old_text = "the old PIN of this key", new_text = "the
 
 SCENARIO("a change of PIN costs six commands under the persistent storage key") {
     Lab lab(Srk::persistent);
-    const auto key = tpm::create_key(*lab.device, {}, pin(old_text));
+    const auto key = new_key(*lab.device, pin(old_text));
     REQUIRE(signs(*lab.device, key, pin(old_text))); // the first use of a guarded key is answered with RETRY
     lab.reopen();
     lab.log.clear();
-    REQUIRE(tpm::change_auth(*lab.device, key, pin(old_text), pin(new_text)));
+    REQUIRE(new_pin(*lab.device, key, pin(old_text), pin(new_text)));
     CHECK(lab.log.commands() == Names{"TPM2_Load", "TPM2_StartAuthSession", "TPM2_GetRandom",
                                       "TPM2_ObjectChangeAuth", "TPM2_FlushContext", "TPM2_FlushContext"});
     CHECK(lab.close() == 0);
@@ -29,8 +28,8 @@ SCENARIO("a change of PIN costs six commands under the persistent storage key") 
 
 SCENARIO("a wrong old PIN and lockout are told apart, and the key stays usable") {
     Lab lab(Srk::persistent);
-    const auto key = tpm::create_key(*lab.device, {}, pin(old_text));
-    const auto change = [&] { return tpm::change_auth(*lab.device, key, pin(old_text), pin(new_text)); };
+    const auto key = new_key(*lab.device, pin(old_text));
+    const auto change = [&] { return new_pin(*lab.device, key, pin(old_text), pin(new_text)); };
     for (const auto* code : {"0x98e", "0x9a2"}) {
         lab.log.fail({std::string("TPM2_ObjectChangeAuth answer ") + code});
         CHECK_FALSE(change());
@@ -46,10 +45,10 @@ SCENARIO("a wrong old PIN and lockout are told apart, and the key stays usable")
 
 SCENARIO("a PIN is changed while all the room for warm keys is taken") {
     Lab lab(GENERATE(Srk::absent, Srk::persistent));
-    const auto key = tpm::create_key(*lab.device, {}, pin(old_text));
-    for (std::size_t i = 0; i < tpm::WarmKeys::capacity; ++i)
-        REQUIRE(signs(*lab.device, tpm::create_key(*lab.device, {}, pin("other")), pin("other")));
-    const auto changed = tpm::change_auth(*lab.device, key, pin(old_text), pin(new_text));
+    const auto key = new_key(*lab.device, pin(old_text));
+    for (std::size_t i = 0; i < tpm::LoadedKeys::capacity; ++i)
+        REQUIRE(signs(*lab.device, new_key(*lab.device, pin("other")), pin("other")));
+    const auto changed = new_pin(*lab.device, key, pin(old_text), pin(new_text));
     REQUIRE(changed);
     CHECK(signs(*lab.device, *changed, pin(new_text)));
     CHECK(lab.close() == 0);
@@ -57,13 +56,11 @@ SCENARIO("a PIN is changed while all the room for warm keys is taken") {
 
 SCENARIO("another TPM's key and one that needs a policy get no new PIN") {
     Lab here(Srk::persistent), there(Srk::persistent);
-    const auto foreign = tpm::create_key(*there.device, {}, nullptr);
-    CHECK(refusal([&] { tpm::change_auth(*here.device, foreign, nullptr, pin(new_text)); }) ==
-          Errc::foreign_key);
-    auto with_policy = tpm::create_key(*here.device, {}, nullptr);
+    const auto foreign = new_key(*there.device, nullptr);
+    CHECK(refusal([&] { new_pin(*here.device, foreign, nullptr, pin(new_text)); }) == Errc::foreign_key);
+    auto with_policy = new_key(*here.device, nullptr);
     with_policy.public_area.objectAttributes |= TPMA_OBJECT_ADMINWITHPOLICY;
-    CHECK(refusal([&] { tpm::change_auth(*here.device, with_policy, nullptr, pin(new_text)); }) ==
-          Errc::unsupported);
+    CHECK(refusal([&] { new_pin(*here.device, with_policy, nullptr, pin(new_text)); }) == Errc::unsupported);
     CHECK(here.close() == 0);
     CHECK(there.close() == 0);
 }

@@ -3,9 +3,9 @@
 #include "tpm/emulator.hpp"
 
 #include "support/test.hpp"
-#include "tpm/primary.hpp"
+#include "tpm/context.hpp"
+#include "tpm/storage_keys.hpp"
 #include "tpm/templates.hpp"
-#include "tpm/tpm2b.hpp"
 
 using namespace sshtpm;
 using namespace support;
@@ -26,17 +26,15 @@ std::uint32_t loaded(const tpm::Context& context) {
 
 SCENARIO("what a user says that it may have left is flushed for the next one") {
     const TempFolder folder;
-    const auto emulator = tpm::Emulator::join(folder.path() / "state");
+    tpm::Emulator emulator(folder.path() / "state");
+    CHECK(emulator.begin_turn()); // it has just been started
+    emulator.end_turn(true);
     const tpm::Context context(emulator.tcti());
-    {
-        const auto turn = emulator.take_turn();
-        tpm::create_primary(context, ESYS_TR_RH_OWNER, tpm::ecc_storage_key()).abandon();
-    }
-    {
-        auto turn = emulator.take_turn(); // nobody said so
-        CHECK(loaded(context) == 1);
-        turn.leave_uncleared();
-    }
-    const auto turn = emulator.take_turn();
+    CHECK_FALSE(emulator.begin_turn());
+    tpm::try_create_primary(context, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, tpm::ecc_storage_key()).abandon();
+    emulator.end_turn(false);
+    CHECK(emulator.begin_turn());
+    CHECK(loaded(context) == 1);
+    tpm::prepare_emulator(context);
     CHECK(loaded(context) == 0);
 }

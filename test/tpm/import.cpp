@@ -1,15 +1,13 @@
 // Keys that another TPM has wrapped (TPM2_Duplicate) on their way into one. Those that are wrapped in
 // software are in test/scenario/keygen_import.py.
 
-#include "tpm/import.hpp"
-
 #include "lab.hpp"
 #include "support/test.hpp"
-#include "tpm/object.hpp"
-#include "tpm/primary.hpp"
+#include "tpm/context.hpp"
+#include "tpm/create.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/storage_keys.hpp"
 #include "tpm/templates.hpp"
-#include "tpm/tpm2b.hpp"
 
 using namespace sshtpm;
 using namespace support;
@@ -53,7 +51,9 @@ TPM2B_PUBLIC movable_key(const tpm::Context& context, TPMI_ALG_PUBLIC type) {
 keyfile::KeyFile wrapped(const tpm::Context& context, const TPMT_PUBLIC& parent,
                          TPMI_ALG_PUBLIC type = TPM2_ALG_ECC) {
     auto key = create_under(context, tpm::ecc_storage_key(), movable_key(context, type), key_pin);
-    tpm::Parents parents(context);
+    tpm::KnownTpms known;
+    const tpm::Auth no_password;
+    tpm::StorageKeys parents(context, known, no_password);
     auto old_parent = parents.open(key);
     const auto object = tpm::load_key(context, parents, old_parent, key);
     old_parent.loaded = {};
@@ -150,13 +150,13 @@ SCENARIO("a key wrapped for another parent is refused as such") {
     INFO("a TPM of the past");
     CHECK(refused(keyfile::parse_key_file(data_text("keyfile/go-ec-p256-importable.tpm"))) ==
           Errc::foreign_key);
-    CHECK(signs(*here.device, tpm::create_key(*here.device, {}, nullptr))); // the TPM works on
+    CHECK(signs(*here.device, new_key(*here.device, nullptr))); // the TPM works on
     CHECK(here.close() == 0);
 }
 
 SCENARIO("what is not wrapped, or broken, is not imported") {
     Lab lab(Srk::persistent);
-    const auto key = tpm::create_key(*lab.device, {}, nullptr);
+    const auto key = new_key(*lab.device, nullptr);
     CHECK(refusal([&] { tpm::import_key(*lab.device, key); }) == Errc::unsupported);
     auto importable = wrapped(lab.unseen, tpm::storage_key_area(*lab.device, TPM2_RH_OWNER));
     REQUIRE_NOTHROW(tpm::import_key(*lab.device, importable));

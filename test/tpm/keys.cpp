@@ -5,7 +5,7 @@
 #include "lab.hpp"
 #include "support/test.hpp"
 #include "tpm/capability.hpp"
-#include "tpm/pin.hpp"
+#include "tpm/session.hpp"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 #include "tpm/known_tpms.hpp"
 
 #include "support/test.hpp"
-#include "tpm/parent.hpp"
+#include "tpm/storage_keys.hpp"
 
 #include <array>
 #include <functional>

@@ -1,10 +1,10 @@
 #include "lab.hpp"
 
-#include "tpm/pin.hpp"
-#include "tpm/primary.hpp"
-#include "tpm/provision.hpp"
+#include "tpm/context.hpp"
+#include "tpm/emulator.hpp"
 #include "tpm/rc.hpp"
-#include "tpm/tpm2b.hpp"
+#include "tpm/session.hpp"
+#include "tpm/storage_keys.hpp"
 
 using namespace sshtpm;
 
@@ -12,7 +12,7 @@ namespace tpm_test {
 
 Lab::Lab(Srk srk) : log(swtpm.tcti()), unseen(swtpm.tcti()) {
     if (srk == Srk::persistent)
-        tpm::provision(unseen);
+        tpm::prepare_emulator(unseen);
     reopen();
 }
 
@@ -23,7 +23,7 @@ std::size_t Lab::close() {
     return swtpm.loaded_handles();
 }
 
-tpm::Device& Lab::reopen() {
+tpm::Tpm& Lab::reopen() {
     if (device)
         device->keys().flush();
     device.reset();
@@ -35,22 +35,35 @@ tpm::Auth pin(std::string_view text) {
     return tpm::to_auth(Secret::copy_of(bytes_of(text)));
 }
 
-SharedKey make(tpm::Device& device, const tpm::Auth& auth, const tpm::KeyAlgorithm& algorithm) {
-    return std::make_shared<const keyfile::KeyFile>(tpm::create_key(device, algorithm, auth));
+keyfile::KeyFile new_key(tpm::Tpm& device, const tpm::Auth& auth, TPM2_HANDLE parent,
+                         const tpm::KeyAlgorithm& algorithm) {
+    auto job = [&](tpm::Tpm& opened) { return tpm::create_key(opened, algorithm, auth, parent); };
+    return device.run(job);
 }
 
-bool signs(tpm::Device& device, const SharedKey& key, const tpm::Auth& auth) {
+SharedKey make(tpm::Tpm& device, const tpm::Auth& auth, const tpm::KeyAlgorithm& algorithm) {
+    return std::make_shared<const keyfile::KeyFile>(new_key(device, auth, TPM2_RH_OWNER, algorithm));
+}
+
+bool signs(tpm::Tpm& device, const SharedKey& key, const tpm::Auth& auth) {
     const Bytes digest(32, 0x5A);
-    return std::holds_alternative<TPMT_SIGNATURE>(device.keys().sign(key, auth, TPM2_ALG_SHA256, digest));
+    auto job = [&](tpm::Tpm& opened) { return opened.keys().sign(key, auth, TPM2_ALG_SHA256, digest); };
+    return std::holds_alternative<TPMT_SIGNATURE>(device.run(job));
 }
 
-bool signs(tpm::Device& device, const keyfile::KeyFile& key, const tpm::Auth& auth) {
+bool signs(tpm::Tpm& device, const keyfile::KeyFile& key, const tpm::Auth& auth) {
     return signs(device, std::make_shared<const keyfile::KeyFile>(key), auth);
+}
+
+std::optional<keyfile::KeyFile> new_pin(tpm::Tpm& device, const keyfile::KeyFile& key,
+                                        const tpm::Auth& old_auth, const tpm::Auth& new_auth) {
+    auto job = [&](tpm::Tpm& opened) { return tpm::change_auth(opened, key, old_auth, new_auth); };
+    return device.run(job);
 }
 
 keyfile::KeyFile create_under(const tpm::Context& context, const TPM2B_PUBLIC& storage_key,
                               const TPM2B_PUBLIC& key_template, std::string_view auth) {
-    const auto parent = tpm::create_primary(context, ESYS_TR_RH_OWNER, storage_key);
+    const auto parent = tpm::try_create_primary(context, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, storage_key);
     TPM2B_SENSITIVE_CREATE sensitive{};
     sensitive.sensitive.userAuth = tpm::tpm2b_of<TPM2B_AUTH>(bytes_of(auth));
     const TPM2B_DATA no_outside_info{};
@@ -70,7 +83,7 @@ keyfile::KeyFile create_under(const tpm::Context& context, const TPM2B_PUBLIC& s
 }
 
 void make_persistent(const tpm::Context& context, const TPM2B_PUBLIC& key_template, TPM2_HANDLE handle) {
-    const auto primary = tpm::create_primary(context, ESYS_TR_RH_OWNER, key_template);
+    const auto primary = tpm::try_create_primary(context, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, key_template);
     ESYS_TR tr = ESYS_TR_NONE;
     tpm::check("Esys_EvictControl",
                Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, primary.tr(), ESYS_TR_PASSWORD,

@@ -4,7 +4,7 @@
 #include "support/swtpm.hpp"
 #include "support/tcti_log.hpp"
 #include "tpm/create.hpp"
-#include "tpm/device.hpp"
+#include "tpm/tpm.hpp"
 
 #include <memory>
 #include <optional>
@@ -24,12 +24,12 @@ class Lab {
     support::TctiLog log;
     /// A context that the log does not see: for making things ready.
     sshtpm::tpm::Context unseen;
-    std::optional<sshtpm::tpm::Device> device; ///< recorded; gone after `close`
+    std::optional<sshtpm::tpm::Tpm> device; ///< recorded; gone after `close`
 
     /// Ends the device. @returns the handles that are left in the TPM: to be zero.
     std::size_t close();
     /// A new device, as another process would open it: nothing warm.
-    sshtpm::tpm::Device& reopen();
+    sshtpm::tpm::Tpm& reopen();
 };
 
 /// Of commands, as TctiLog has them.
@@ -39,13 +39,21 @@ sshtpm::tpm::Auth pin(std::string_view text);
 
 /// A key as the agent has it: shared, and warm after its first signature.
 using SharedKey = std::shared_ptr<const sshtpm::keyfile::KeyFile>;
-SharedKey make(sshtpm::tpm::Device& device, const sshtpm::tpm::Auth& auth = nullptr,
+SharedKey make(sshtpm::tpm::Tpm& device, const sshtpm::tpm::Auth& auth = nullptr,
                const sshtpm::tpm::KeyAlgorithm& algorithm = {});
 
 /// True for a signature, false for a refused PIN.
-bool signs(sshtpm::tpm::Device& device, const SharedKey& key, const sshtpm::tpm::Auth& auth = nullptr);
-bool signs(sshtpm::tpm::Device& device, const sshtpm::keyfile::KeyFile& key,
+bool signs(sshtpm::tpm::Tpm& device, const SharedKey& key, const sshtpm::tpm::Auth& auth = nullptr);
+bool signs(sshtpm::tpm::Tpm& device, const sshtpm::keyfile::KeyFile& key,
            const sshtpm::tpm::Auth& auth = nullptr);
+
+/// tpm::create_key and tpm::change_auth, as jobs.
+sshtpm::keyfile::KeyFile new_key(sshtpm::tpm::Tpm& device, const sshtpm::tpm::Auth& auth = nullptr,
+                                 TPM2_HANDLE parent = TPM2_RH_OWNER,
+                                 const sshtpm::tpm::KeyAlgorithm& algorithm = {});
+std::optional<sshtpm::keyfile::KeyFile> new_pin(sshtpm::tpm::Tpm& device, const sshtpm::keyfile::KeyFile& key,
+                                                const sshtpm::tpm::Auth& old_auth,
+                                                const sshtpm::tpm::Auth& new_auth);
 
 /// Makes a key under a primary of the owner hierarchy, with a public area of the caller's.
 sshtpm::keyfile::KeyFile create_under(const sshtpm::tpm::Context& context, const TPM2B_PUBLIC& storage_key,

@@ -2,9 +2,9 @@
 
 #include "lab.hpp"
 #include "support/test.hpp"
-#include "tpm/capability.hpp"
-#include "tpm/import.hpp"
-#include "tpm/primary.hpp"
+#include "tpm/create.hpp"
+#include "tpm/lockout.hpp"
+#include "tpm/storage_keys.hpp"
 #include "tpm/templates.hpp"
 
 using namespace sshtpm;
@@ -20,7 +20,7 @@ constexpr TPM2_HANDLE own_handle = 0x81000002;
 
 SCENARIO("a key of the null hierarchy ends with the TPM's reset") {
     Lab lab(Srk::absent);
-    const auto key = tpm::create_key(*lab.device, {}, nullptr, TPM2_RH_NULL);
+    const auto key = new_key(*lab.device, nullptr, TPM2_RH_NULL);
     REQUIRE(signs(*lab.device, key));
     lab.device.reset();
     lab.swtpm.stop();
@@ -32,7 +32,7 @@ SCENARIO("a key of the null hierarchy ends with the TPM's reset") {
 
 SCENARIO("a key that names the persistent storage key by its handle costs no look-up") {
     Lab lab(Srk::persistent);
-    const auto key = tpm::create_key(*lab.device, {}, nullptr, tpm::srk_handle);
+    const auto key = new_key(*lab.device, nullptr, tpm::srk_handle);
     CHECK(key.parent == tpm::srk_handle);
     lab.reopen();
     lab.log.clear();
@@ -43,7 +43,7 @@ SCENARIO("a key that names the persistent storage key by its handle costs no loo
 
 SCENARIO("what is no storage key, or not there, is refused as a parent before anything is made") {
     Lab lab(Srk::absent);
-    const auto create = [&] { tpm::create_key(*lab.device, {}, pin("1234"), own_handle); };
+    const auto create = [&] { new_key(*lab.device, pin("1234"), own_handle); };
     CHECK_THAT(complaint(create), contains("0x81000002, is not in this TPM"));
     CHECK(refusal(create) == Errc::not_found);
 
@@ -58,12 +58,12 @@ SCENARIO("what is no storage key, or not there, is refused as a parent before an
     CHECK(refusal(area) == Errc::unsupported);
     CHECK(lab.log.count("TPM2_Create") == 0);
     CHECK(lab.log.count("TPM2_StartAuthSession") == 0);
-    auto key = tpm::create_key(*lab.device, {}, nullptr);
+    auto key = new_key(*lab.device, nullptr);
     key.parent = own_handle;
     CHECK(refusal([&] { signs(*lab.device, key); }) == Errc::unsupported);
     CHECK(lab.log.count("TPM2_Load") == 0);
 
-    const auto nowhere = [&] { tpm::create_key(*lab.device, {}, nullptr, 0x80000000); };
+    const auto nowhere = [&] { new_key(*lab.device, nullptr, 0x80000000); };
     CHECK(refusal(nowhere) == Errc::unsupported);
     CHECK(lab.close() == 0);
 }
@@ -71,8 +71,8 @@ SCENARIO("what is no storage key, or not there, is refused as a parent before an
 SCENARIO("an owner password that is wrong, or that the TPM does not have, is an error that says so") {
     Lab lab(GENERATE(Srk::absent, Srk::persistent));
     for (const std::string_view wrong : {owner_password, std::string_view("a wrong password")}) {
-        lab.device->keys().parents().use_owner_password(pin(wrong));
-        const auto error = thrown([&] { tpm::create_key(*lab.device, {}, nullptr); });
+        lab.device->use_owner_password(pin(wrong));
+        const auto error = thrown([&] { new_key(*lab.device, nullptr); });
         CHECK(error.code() == Errc::auth);
         CHECK_THAT(error.what(), contains("the owner password is wrong"));
         CHECK_THAT(error.hint(), contains("-o"));
@@ -85,9 +85,9 @@ SCENARIO("an owner password that is wrong, or that the TPM does not have, is an 
 
 SCENARIO("without the owner password no key is made or signs under the owner's own key") {
     Lab lab(Srk::absent);
-    const auto key = tpm::create_key(*lab.device, {}, nullptr);
+    const auto key = new_key(*lab.device, nullptr);
     set_hierarchy_password(lab.unseen, ESYS_TR_RH_OWNER, owner_password);
-    const auto error = thrown([&] { tpm::create_key(*lab.device, {}, nullptr); });
+    const auto error = thrown([&] { new_key(*lab.device, nullptr); });
     CHECK(error.code() == Errc::auth);
     CHECK_THAT(error.what(), contains("the owner hierarchy has a password"));
     CHECK(refusal([&] { signs(*lab.device, key); }) == Errc::auth);
@@ -97,11 +97,11 @@ SCENARIO("without the owner password no key is made or signs under the owner's o
 SCENARIO("the persistent storage key serves where the owner password is missing") {
     Lab lab(Srk::persistent);
     set_hierarchy_password(lab.unseen, ESYS_TR_RH_OWNER, owner_password);
-    const auto key = tpm::create_key(*lab.device, {}, nullptr);
+    const auto key = new_key(*lab.device, nullptr);
     CHECK(key.parent == tpm::srk_handle); // nothing shows that it is the owner's
     CHECK(signs(*lab.device, key));
     Lab there(Srk::persistent);
-    const auto foreign = tpm::create_key(*there.device, {}, nullptr);
+    const auto foreign = new_key(*there.device, nullptr);
     CHECK(refusal([&] { signs(*lab.device, foreign); }) == Errc::foreign_key);
     CHECK(there.close() == 0);
     CHECK(lab.close() == 0);
@@ -109,10 +109,10 @@ SCENARIO("the persistent storage key serves where the owner password is missing"
 
 SCENARIO("a password of another hierarchy is named by its hierarchy") {
     Lab lab(Srk::absent);
-    const auto key = tpm::create_key(*lab.device, {}, nullptr, TPM2_RH_ENDORSEMENT);
+    const auto key = new_key(*lab.device, nullptr, TPM2_RH_ENDORSEMENT);
     lab.reopen();
     set_hierarchy_password(lab.unseen, ESYS_TR_RH_ENDORSEMENT, "endorsed");
-    lab.device->keys().parents().use_owner_password(pin(owner_password));
+    lab.device->use_owner_password(pin(owner_password));
     CHECK_THAT(complaint([&] { signs(*lab.device, key); }),
                contains("the endorsement hierarchy has a password"));
     CHECK(lab.close() == 0);

@@ -4,7 +4,7 @@
 #include "keyfile/marshal.hpp"
 #include "lab.hpp"
 #include "support/test.hpp"
-#include "tpm/saved_primaries.hpp"
+#include "tpm/create.hpp"
 
 #include <array>
 
@@ -21,13 +21,16 @@ const auto made_again = Names{"TPM2_CreatePrimary", "TPM2_ReadPublic", "TPM2_Con
 struct Key {
     SharedKey file;
 
-    explicit Key(tpm::Device& device, TPM2_HANDLE hierarchy = TPM2_RH_ENDORSEMENT,
-                 const tpm::KeyAlgorithm& algorithm = {})
-        : file(
-              std::make_shared<const keyfile::KeyFile>(tpm::make_primary_key(device, hierarchy, algorithm))) {
+    static SharedKey made(tpm::Tpm& device, TPM2_HANDLE hierarchy, const tpm::KeyAlgorithm& algorithm) {
+        auto job = [&](tpm::Tpm& opened) { return tpm::make_primary_key(opened, hierarchy, algorithm); };
+        return std::make_shared<const keyfile::KeyFile>(device.run(job));
     }
 
-    bool signs(tpm::Device& device) const { return tpm_test::signs(device, file); }
+    explicit Key(tpm::Tpm& device, TPM2_HANDLE hierarchy = TPM2_RH_ENDORSEMENT,
+                 const tpm::KeyAlgorithm& algorithm = {})
+        : file(made(device, hierarchy, algorithm)) {}
+
+    bool signs(tpm::Tpm& device) const { return tpm_test::signs(device, file); }
     Bytes area() const { return keyfile::marshal_public(file->public_area); }
 };
 
@@ -47,9 +50,9 @@ SCENARIO("a hierarchy's key is made once, and comes back from its saved context"
     REQUIRE(key.signs(*lab.device));
     CHECK(lab.log.commands() == Names{"TPM2_Sign"});
     // A connection that broke and was made anew.
-    auto failing = [](tpm::Device&) { throw Error::from_tpm(Errc::tpm, TSS2_TCTI_RC_IO_ERROR, "broken"); };
+    auto failing = [](tpm::Tpm&) { throw Error::from_tpm(Errc::tpm, TSS2_TCTI_RC_IO_ERROR, "broken"); };
     CHECK_THROWS_AS(lab.device->run(failing), Error);
-    auto signing = [&](tpm::Device& device) { REQUIRE(key.signs(device)); };
+    auto signing = [&](tpm::Tpm& device) { REQUIRE(key.signs(device)); };
     lab.log.clear();
     lab.device->run(signing);
     CHECK(lab.log.count("TPM2_CreatePrimary") == 0);
@@ -96,8 +99,8 @@ SCENARIO("the null hierarchy's key does not survive a reset, and no other one ta
 
 SCENARIO("hierarchy keys and keys of files share the slots") {
     Lab lab(Srk::absent);
-    const auto file = tpm::create_key(*lab.device, {}, nullptr);
-    const auto guarded = tpm::create_key(*lab.device, {}, pin("1234"));
+    const auto file = new_key(*lab.device, nullptr);
+    const auto guarded = new_key(*lab.device, pin("1234"));
     const std::array keys{Key(*lab.device), Key(*lab.device, TPM2_RH_ENDORSEMENT, rsa_2048),
                           Key(*lab.device, TPM2_RH_OWNER)};
     for (int round = 0; round < 2; ++round) {
@@ -106,7 +109,7 @@ SCENARIO("hierarchy keys and keys of files share the slots") {
         REQUIRE(signs(*lab.device, file));
         REQUIRE(signs(*lab.device, guarded, pin("1234")));
     }
-    CHECK(lab.swtpm.loaded_handles() <= tpm::WarmKeys::capacity + 1); // and a session
+    CHECK(lab.swtpm.loaded_handles() <= tpm::LoadedKeys::capacity + 1); // and a session
     CHECK(lab.close() == 0);
 }
 

@@ -7,8 +7,6 @@
 #include "support/swtpm.hpp"
 #include "support/tcti_log.hpp"
 #include "support/test.hpp"
-#include "tpm/swtpm_socket.hpp"
-#include "tpm/tpm_message.hpp"
 
 #include <arpa/inet.h>
 #include <atomic>
@@ -140,10 +138,10 @@ TEST_CASE("swtpm's socket is spoken to over a path and over a host and port, com
 
 TEST_CASE("only swtpm's own way to name a socket is understood") {
     for (const char* conf : {"swtpm", "swtpm:", "swtpm:path=/x", "swtpm:host=h", "swtpm:host=h,port=1"})
-        CHECK(tpm::SwtpmSocket::understands(conf));
+        CHECK(tpm::parse_swtpm(conf).has_value());
     for (const char* conf : {"", "swtp", "swtpms", "swtpm-x:path=/x", "mssim", "device:/dev/tpmrm0",
                              "swtpm:path", "swtpm:path=", "swtpm:=x", "swtpm:other=x", "swtpm:path=/x,y"})
-        CHECK_FALSE(tpm::SwtpmSocket::understands(conf));
+        CHECK_FALSE(tpm::parse_swtpm(conf).has_value());
 }
 
 TEST_CASE("where nobody listens is no TPM") {

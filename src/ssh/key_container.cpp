@@ -1,7 +1,6 @@
-#include "ssh/private_key.hpp"
+#include "ssh/key_container.hpp"
 
 #include "base/error.hpp"
-#include "ssh/key_container.hpp"
 
 #include <array>
 

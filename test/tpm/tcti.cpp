@@ -1,6 +1,6 @@
 // What stands between ESYS and a TPM, over a transport that says what a test wants to be said.
 
-#include "tpm/watched_tcti.hpp"
+#include "tpm/tcti.hpp"
 
 #include "support/catch.hpp"
 
@@ -25,6 +25,7 @@ struct Script {
     TSS2_RC send_rc = TSS2_RC_SUCCESS;
     std::deque<Answer> answers;
     int sent = 0, asked = 0;
+    Bytes command;
     tpm::Deadline deadline = {};
 };
 
@@ -32,8 +33,9 @@ class Scripted final : public tpm::Transport {
   public:
     explicit Scripted(Script& script) : script_(script) {}
 
-    TSS2_RC send(ByteView, tpm::Deadline deadline) noexcept override {
+    TSS2_RC send(ByteView command, tpm::Deadline deadline) noexcept override {
         ++script_.sent;
+        script_.command = copy_of(command);
         script_.deadline = deadline;
         return script_.send_rc;
     }
@@ -61,7 +63,7 @@ Bytes with(Bytes message, std::size_t at, std::uint8_t byte) {
 
 struct Watched {
     Script script;
-    tpm::WatchedTcti tcti{std::make_unique<Scripted>(script)};
+    tpm::Tcti tcti{std::make_unique<Scripted>(script)};
 
     TSS2_RC transmit(const Bytes& message = sign_command) {
         return Tss2_Tcti_Transmit(tcti.tcti(), message.size(), message.data());
@@ -154,6 +156,29 @@ TEST_CASE("after a loss nothing is sent and nothing is waited for") {
     CHECK(std::get<0>(watched.receive()) == TSS2_TCTI_RC_IO_ERROR);
     CHECK(watched.script.sent == 1);
     CHECK(watched.script.asked == 1);
+}
+
+TEST_CASE("while the TPM is busy it gets the same command again, and nobody sees its refusals") {
+    Watched watched;
+    for (const std::uint8_t code : Bytes{0x22, 0x0A, 0x08}) // RETRY, TESTING, YIELDED
+        watched.script.answers.push_back(
+            {.rc = TSS2_RC_SUCCESS, .message = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x09, code}});
+    watched.script.answers.push_back({.rc = TSS2_RC_SUCCESS, .message = sign_reply});
+    REQUIRE(watched.transmit() == TSS2_RC_SUCCESS);
+    watched.script.command.clear();
+    const auto [rc, got] = watched.receive();
+    CHECK(got == sign_reply);
+    CHECK(watched.script.sent == 4);
+    CHECK(watched.script.command == sign_command);
+}
+
+TEST_CASE("a TPM that is full is not asked again here") {
+    Watched watched;
+    const Bytes full{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x09, 0x02}; // OBJECT_MEMORY
+    watched.script.answers = {{.rc = TSS2_RC_SUCCESS, .message = full}};
+    REQUIRE(watched.transmit() == TSS2_RC_SUCCESS);
+    CHECK(std::get<1>(watched.receive()) == full);
+    CHECK(watched.script.sent == 1);
 }
 
 TEST_CASE("a reply stays until there is room for it") {

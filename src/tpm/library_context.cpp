@@ -1,0 +1,61 @@
+// OSSL_LIB_CTX_new() and OSSL_LIB_CTX_free() in front of libcrypto's: all of ESYS uses one library context.
+//
+// ESYS of tpm2-tss 3 and 4 makes an OpenSSL library context for each hash, HMAC and nonce, and frees it
+// again: 0.5 ms each, five times for a signature with a PIN. It only fetches algorithms and random bytes from
+// it, which any number of users and threads may do from one. It wants one of its own, without the providers
+// of openssl.cnf, since one of those may use the TPM itself; so does this.
+//
+// A program's definition comes before a library's in the search of the dynamic linker. So these serve every
+// caller in the process: of the libraries at hand libtss2-esys and libtss2-fapi, and libcrypto itself for a
+// provider's context (OSSL_LIB_CTX_new_child), which it changes. ESYS alone gets the common one. This file is
+// compiled into the executable alone.
+
+#include <atomic>
+#include <bit>
+#include <dlfcn.h>
+#include <link.h>
+#include <string_view>
+
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35) // which has _dl_find_object()
+
+struct ossl_lib_ctx_st; // of openssl/types.h
+
+namespace {
+
+using Context = ossl_lib_ctx_st;
+
+std::atomic<Context*> of_esys = nullptr; ///< made at the first use, and kept to the end
+
+/// libcrypto's function of this name.
+template <class Function>
+Function* next(const char* name) noexcept {
+    return std::bit_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+bool is_in_esys(void* address) noexcept {
+    dl_find_object library; // dladdr() would look for the symbol too, for 2.5 us
+    return ::_dl_find_object(address, &library) == 0 &&
+           std::string_view(library.dlfo_link_map->l_name).find("libtss2-esys.so") != std::string_view::npos;
+}
+
+} // namespace
+
+extern "C" {
+
+__attribute__((visibility("default"))) Context* OSSL_LIB_CTX_new() {
+    static const auto make = next<Context*()>("OSSL_LIB_CTX_new");
+    if (!is_in_esys(__builtin_return_address(0)))
+        return make();
+    static Context* const made = of_esys = make();
+    return made;
+}
+
+__attribute__((visibility("default"))) void OSSL_LIB_CTX_free(Context* context) {
+    static const auto free_other = next<void(Context*)>("OSSL_LIB_CTX_free");
+    if (context != of_esys || context == nullptr)
+        free_other(context);
+}
+
+} // extern "C"
+
+#endif

@@ -1,0 +1,247 @@
+#include "tpm/loaded_keys.hpp"
+
+#include "keyfile/marshal.hpp"
+#include "tpm/lockout.hpp"
+#include "tpm/rc.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace sshtpm::tpm {
+
+namespace {
+
+/// Nothing when the private area does not fit this parent.
+std::optional<Handle> try_load(const Context& context, const Parent& parent, const keyfile::KeyFile& key) {
+    const TPM2B_PUBLIC public_area{.size = 0, .publicArea = key.public_area};
+    ESYS_TR tr = ESYS_TR_NONE;
+    const auto rc = Esys_Load(context.esys(), parent.tr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                              &key.private_area, &public_area, &tr);
+    const auto code =
+        check_expecting("Esys_Load", rc, {TPM2_RC_INTEGRITY, TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH});
+    if (code == TPM2_RC_INTEGRITY)
+        return std::nullopt;
+    if (code != TSS2_RC_SUCCESS)
+        throw parent_password_error();
+    return Handle::transient(context, tr);
+}
+
+Handle create_hierarchy_key(const StorageKeys& parents, TPM2_HANDLE hierarchy,
+                            const KeyAlgorithm& algorithm) {
+    try { // caught to say which hierarchy it is
+        return parents.create_in(hierarchy, hierarchy_key(algorithm));
+    } catch (const Error& error) {
+        if (error.tpm_rc() != TPM2_RC_HIERARCHY)
+            throw;
+        throw Error::from_tpm(Errc::tpm, TPM2_RC_HIERARCHY,
+                              "the " + std::string(hierarchy_of(hierarchy).name) + " hierarchy is disabled",
+                              hierarchy == TPM2_RH_PLATFORM
+                                  ? "firmware closes it before the system starts; use endorsement or owner"
+                                  : "the firmware settings, or tpm2_hierarchycontrol, can enable it");
+    }
+}
+
+KeyAlgorithm algorithm_of(const TPMT_PUBLIC& area) {
+    if (area.type == TPM2_ALG_ECC)
+        return {TPM2_ALG_ECC, area.parameters.eccDetail.curveID, 0};
+    return {TPM2_ALG_RSA, 0, area.parameters.rsaDetail.keyBits};
+}
+
+Error other_seed(TPM2_HANDLE hierarchy) {
+    return {Errc::foreign_key,
+            "the TPM makes another key now: its " + std::string(hierarchy_of(hierarchy).name) +
+                " hierarchy has a new seed",
+            hierarchy == TPM2_RH_NULL
+                ? "the null hierarchy's keys last until the next reset of the TPM; start the agent anew"
+                : "start the agent anew, and ssh-tpm-keygen -A once the old .pub files are removed"};
+}
+
+} // namespace
+
+Handle load_key(const Context& context, StorageKeys& parents, Parent& parent, const keyfile::KeyFile& key) {
+    auto handle = try_load(context, parent, key);
+    if (!handle) {
+        if (auto replacement = parents.replace_impostor(parent)) {
+            parent = std::move(*replacement);
+            handle = try_load(context, parent, key);
+        }
+    }
+    if (!handle)
+        throw error_of("Esys_Load", TPM2_RC_INTEGRITY);
+    parents.accept(parent);
+    return std::move(*handle);
+}
+
+Handle PrimaryKeys::load(const Context& context, const StorageKeys& parents, const keyfile::KeyFile& key) {
+    auto public_area = keyfile::marshal_public(key.public_area);
+    if (auto restored = restore(context, public_area))
+        return restored;
+    auto made = create_hierarchy_key(parents, key.parent, algorithm_of(key.public_area));
+    if (!equal(keyfile::marshal_public(read_public(context, made.tr())), public_area))
+        throw other_seed(key.parent);
+    save(context, std::move(public_area), made.tr());
+    return made;
+}
+
+keyfile::KeyFile PrimaryKeys::make(const Context& context, const StorageKeys& parents, TPM2_HANDLE hierarchy,
+                                   const KeyAlgorithm& algorithm) {
+    const auto made = create_hierarchy_key(parents, hierarchy, algorithm);
+    keyfile::KeyFile key;
+    key.kind = keyfile::KeyKind::primary;
+    key.empty_auth = true;
+    key.parent = hierarchy;
+    key.public_area = read_public(context, made.tr());
+    save(context, keyfile::marshal_public(key.public_area), made.tr());
+    return key;
+}
+
+/// Empty when there is no context, or when the TPM refuses it.
+Handle PrimaryKeys::restore(const Context& context, ByteView public_area) {
+    const auto found = std::ranges::find_if(
+        saved_, [&](const Saved& saved) { return equal(saved.public_area, public_area); });
+    if (found == saved_.end())
+        return {};
+    ESYS_TR tr = ESYS_TR_NONE;
+    const auto rc = Esys_ContextLoad(context.esys(), &found->context, &tr);
+    // The codes of a context from before a reset, and of a hierarchy that is disabled now: making the key
+    // again names it.
+    const auto code = check_expecting("Esys_ContextLoad", rc,
+                                      {TPM2_RC_INTEGRITY, TPM2_RC_HANDLE, TPM2_RC_SIZE, TPM2_RC_HIERARCHY});
+    if (code == TSS2_RC_SUCCESS)
+        return Handle::transient(context, tr);
+    saved_.erase(found);
+    return {};
+}
+
+void PrimaryKeys::save(const Context& context, Bytes public_area, ESYS_TR object) {
+    TPMS_CONTEXT* out = nullptr;
+    check("Esys_ContextSave", Esys_ContextSave(context.esys(), object, &out));
+    const EsysOutput<TPMS_CONTEXT> owner(out);
+    std::erase_if(saved_, [&](const Saved& saved) { return equal(saved.public_area, public_area); });
+    saved_.push_back({.public_area = std::move(public_area), .context = *owner});
+}
+
+LoadedKeys::LoadedKeys(const Context& context, KnownTpms& known, const Auth& owner_password,
+                       PrimaryKeys& primaries)
+    : context_(context), primaries_(primaries), parents_(context, known, owner_password) {}
+
+SignResult LoadedKeys::sign(const Key& key, const Auth& auth, TPMI_ALG_HASH hash, ByteView digest) {
+    const auto handle = ready(key, auth != nullptr);
+    const auto tpm_digest = tpm2b_of<TPM2B_DIGEST>(digest);
+    TPMT_SIG_SCHEME scheme{};
+    scheme.scheme = key->public_area.type == TPM2_ALG_ECC ? TPM2_ALG_ECDSA : TPM2_ALG_RSASSA;
+    scheme.details.any.hashAlg = hash;
+    // For a digest that the TPM has not made: keys that are not restricted sign those too.
+    const TPMT_TK_HASHCHECK no_ticket{.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL, .digest = {}};
+
+    const AuthInUse in_use(context_, handle, auth, &session_);
+    if (auth)
+        prepare_session(context_, session_, Encryption::none);
+    TPMT_SIGNATURE* signature = nullptr;
+    const auto rc = Esys_Sign(context_.esys(), handle, auth ? session_.tr() : ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                              ESYS_TR_NONE, &tpm_digest, &scheme, &no_ticket, &signature);
+    const EsysOutput<TPMT_SIGNATURE> owner(signature);
+    const bool accepted = auth_was_accepted(context_, "Esys_Sign", rc);
+    keys_used_ = Clock::now();
+    session_used_ = auth ? keys_used_ : session_used_;
+    if (accepted)
+        return *owner;
+    drop_session();
+    return WrongAuth{};
+}
+
+void LoadedKeys::make_ready(const Key& key) {
+    ready(key, true);
+    keys_used_ = session_used_ = Clock::now();
+}
+
+void LoadedKeys::flush() noexcept {
+    loaded_.clear();
+    drop_session();
+}
+
+/// A lost number may belong to another program by now; and in a session that is not ours the right PIN would
+/// be counted as a wrong one.
+void LoadedKeys::flush_remains() noexcept {
+    for (auto& loaded : loaded_)
+        if (!is_still_there(context_, loaded.handle))
+            loaded.handle.abandon();
+    if (session_ && !is_in_step(context_, session_))
+        session_.abandon();
+    flush();
+}
+
+void LoadedKeys::drop_session() noexcept {
+    session_ = {};
+    session_parent_.reset();
+}
+
+std::optional<LoadedKeys::Clock::time_point> LoadedKeys::rest(Clock::time_point since) noexcept {
+    if (session_used_ <= since)
+        drop_session();
+    if (keys_used_ <= since)
+        flush();
+    if (loaded_.empty() && !session_)
+        return std::nullopt;
+    return session_ ? session_used_ : keys_used_;
+}
+
+void LoadedKeys::start_session(const keyfile::KeyFile& key, const Parent& parent) {
+    parents_.accept(parent);
+    drop_session(); // before the new one needs its slot
+    session_ = start_hmac_session(context_, parent.tr);
+    session_parent_ = parent_name(key);
+}
+
+bool LoadedKeys::has_session_for(const keyfile::KeyFile& key) const {
+    return session_ && session_parent_ == parent_name(key);
+}
+
+/// Afterwards the key is loaded and in front, and the session that it needs is there.
+ESYS_TR LoadedKeys::ready(const Key& key, bool with_session) {
+    const auto found = std::ranges::find(loaded_, key, &Loaded::key);
+    if (found == loaded_.end())
+        load(key, with_session);
+    else
+        std::rotate(loaded_.begin(), found, found + 1);
+    if (with_session && !has_session_for(*key)) {
+        drop_session(); // opening the parent may need one
+        start_session(*key, parents_.open(*key));
+    }
+    return loaded_.front().handle.tr();
+}
+
+void LoadedKeys::load(const Key& key, bool with_session) {
+    while (loaded_.size() >= capacity) { // before the parent needs a slot
+        const bool was_there = loaded_.back().handle.flush();
+        loaded_.pop_back();
+        if (!was_there)
+            flush_remains(); // more may be lost
+    }
+    if (parents_.opening_needs_session(*key))
+        drop_session();
+    if (key->kind == keyfile::KeyKind::primary) { // which has no PIN, and no parent
+        hold(key, primaries_.load(context_, parents_, *key));
+        return;
+    }
+    auto parent = parents_.open(*key);
+    hold(key, load_key(context_, parents_, parent, *key));
+    if (with_session && !has_session_for(*key))
+        start_session(*key, parent); // while the parent is loaded
+}
+
+/// When another loaded key has the same number, the TPM was reset since: the new key would sign for it. To
+/// flush the old one would flush the new one, so the old ones are forgotten.
+void LoadedKeys::hold(const Key& key, Handle handle) {
+    const auto number = handle.tpm_handle();
+    if (std::ranges::any_of(loaded_,
+                            [&](const Loaded& loaded) { return loaded.handle.tpm_handle() == number; })) {
+        for (auto& loaded : loaded_)
+            loaded.handle.abandon();
+        session_.abandon();
+        flush();
+    }
+    loaded_.insert(loaded_.begin(), Loaded{key, std::move(handle)});
+}
+
+} // namespace sshtpm::tpm

@@ -1,0 +1,234 @@
+#include "tpm/storage_keys.hpp"
+
+#include "base/log.hpp"
+#include "keyfile/names.hpp"
+#include "tpm/rc.hpp"
+#include "tpm/templates.hpp"
+
+#include <algorithm>
+
+namespace sshtpm::tpm {
+
+namespace {
+
+bool is_persistent(TPM2_HANDLE handle) {
+    return handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
+}
+
+/// Restricted to decryption (TPM 2.0 Part 2, 8.3, TPMA_OBJECT).
+bool is_storage_key(const TPMT_PUBLIC& area) {
+    constexpr TPMA_OBJECT kind = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT | TPMA_OBJECT_SIGN_ENCRYPT;
+    return (area.type == TPM2_ALG_ECC || area.type == TPM2_ALG_RSA) &&
+           (area.objectAttributes & kind) == (TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT);
+}
+
+Error password_error(const Hierarchy& hierarchy) {
+    return {Errc::auth, "the " + std::string(hierarchy.name) + " hierarchy has a password",
+            hierarchy.handle == TPM2_RH_OWNER ? "-o asks for it"
+                                              : "only that of the owner hierarchy can be given"};
+}
+
+/// The storage keys of ssh-tpm-agent 0.1 and 0.2 differ from the TCG's in `unique`: it is filled with zeros.
+TPM2B_PUBLIC template_of(const ParentName& name) {
+    auto out = name.rsa ? rsa_storage_key() : ecc_storage_key();
+    auto& unique = out.publicArea.unique; // the bytes are zero already
+    if (name.legacy != keyfile::Legacy::none && name.rsa)
+        unique.rsa.size = 256;
+    else if (name.legacy != keyfile::Legacy::none)
+        unique.ecc.x.size = unique.ecc.y.size = 32;
+    return out;
+}
+
+Parent loaded_parent(Handle object, const ParentName& name) {
+    const auto tr = object.tr();
+    return {.loaded = std::move(object), .tr = tr, .name = name};
+}
+
+} // namespace
+
+const Hierarchy& hierarchy_of(TPM2_HANDLE handle) {
+    const auto* const found = std::ranges::find(hierarchies, handle, &Hierarchy::handle);
+    if (found == hierarchies.end())
+        throw Error(Errc::unsupported, "a parent that is neither a hierarchy nor a persistent key");
+    return *found;
+}
+
+ParentName parent_name(const keyfile::KeyFile& key) noexcept {
+    const bool legacy_rsa = key.legacy != keyfile::Legacy::none && key.public_area.type == TPM2_ALG_RSA;
+    return {.handle = key.parent, .rsa = key.rsa_parent || legacy_rsa, .legacy = key.legacy};
+}
+
+std::string label_of(const ParentName& parent) {
+    if (is_persistent(parent.handle))
+        return keyfile::handle_name(parent.handle);
+    if (parent.handle == TPM2_RH_NULL)
+        return {};
+    return std::string(hierarchy_of(parent.handle).name) +
+           (parent.legacy != keyfile::Legacy::none ? "-legacy" : "") + (parent.rsa ? "-rsa" : "-ecc");
+}
+
+Handle try_create_primary(const Context& context, ESYS_TR hierarchy, ESYS_TR session,
+                          const TPM2B_PUBLIC& key_template) {
+    const TPM2B_SENSITIVE_CREATE no_auth{};
+    const TPM2B_DATA no_outside_info{};
+    const TPML_PCR_SELECTION no_pcrs{};
+    ESYS_TR tr = ESYS_TR_NONE;
+    const auto rc = Esys_CreatePrimary(context.esys(), hierarchy, session, ESYS_TR_NONE, ESYS_TR_NONE,
+                                       &no_auth, &key_template, &no_outside_info, &no_pcrs, &tr, nullptr,
+                                       nullptr, nullptr, nullptr);
+    if (check_expecting("Esys_CreatePrimary", rc, {TPM2_RC_BAD_AUTH, TPM2_RC_AUTH_FAIL}) != TSS2_RC_SUCCESS)
+        return {};
+    return Handle::transient(context, tr);
+}
+
+StorageKeys::StorageKeys(const Context& context, KnownTpms& known, const Auth& owner_password)
+    : context_(context), known_(known), owner_password_(owner_password) {
+    auto found = look_up(context_, srk_handle);
+    if (found && made_from(read_public(context_, found.tr()), ecc_storage_key().publicArea))
+        persistent_srk_ = std::move(found);
+}
+
+bool StorageKeys::is_persistent_srk(const ParentName& name) const noexcept {
+    return persistent_srk_ && (name == ParentName{} || name.handle == srk_handle);
+}
+
+bool StorageKeys::opening_needs_session(const keyfile::KeyFile& key) const noexcept {
+    const bool is_made = key.kind == keyfile::KeyKind::primary || !is_persistent_srk(parent_name(key));
+    return owner_password_ && key.parent == TPM2_RH_OWNER && is_made;
+}
+
+Parent StorageKeys::open(const keyfile::KeyFile& key) {
+    const auto name = parent_name(key);
+    auto parent = is_persistent_srk(name)      ? persistent_copy(name.handle)
+                  : is_persistent(name.handle) ? persistent_object(name.handle)
+                                               : primary(name);
+    // Another storage key of the owner is known: either the copy is an impostor, or this is another TPM. The
+    // hierarchy's own key shows which.
+    if (parent.tr == persistent_srk_.tr() && name.handle == TPM2_RH_OWNER &&
+        judge_persistent_copy() == KnownTpms::Verdict::other)
+        if (auto real = replace_impostor(parent))
+            return std::move(*real);
+    require(parent);
+    return parent;
+}
+
+Parent StorageKeys::persistent_copy(TPM2_HANDLE named) const {
+    return {.loaded = {}, .tr = persistent_srk_.tr(), .name = {.handle = named}};
+}
+
+KnownTpms::Verdict StorageKeys::judge_persistent_copy() const {
+    return known_.judge(label_of({}), name_of(context_, persistent_srk_.tr()));
+}
+
+void StorageKeys::require(const Parent& parent) const {
+    if (const auto label = label_of(parent.name); !label.empty())
+        known_.require(label, name_of(context_, parent.tr));
+}
+
+void StorageKeys::accept(const Parent& parent) const {
+    if (const auto label = label_of(parent.name); !label.empty())
+        known_.accept(label, name_of(context_, parent.tr));
+}
+
+Parent StorageKeys::open_for_creation(TPM2_HANDLE handle) {
+    auto parent = [&]() -> Parent {
+        if (handle == srk_handle && persistent_srk_)
+            return persistent_copy(srk_handle); // not looked up again: to close that one would close both
+        if (is_persistent(handle))
+            return persistent_object(handle);
+        if (handle != TPM2_RH_OWNER || !persistent_srk_)
+            return primary({.handle = handle});
+        if (auto made = standard_storage_key())
+            return is_persistent_copy(*made) ? persistent_copy(handle) : std::move(*made);
+        const auto verdict = judge_persistent_copy();
+        if (verdict == KnownTpms::Verdict::other)
+            throw password_error(hierarchy_of(handle));
+        return persistent_copy(verdict == KnownTpms::Verdict::same ? handle : srk_handle);
+    }();
+    accept(parent);
+    return parent;
+}
+
+std::optional<Parent> StorageKeys::open_other_at_srk_handle(const Parent& tried) {
+    if (!persistent_srk_ || tried.tr == persistent_srk_.tr())
+        return std::nullopt;
+    return open_for_creation(srk_handle);
+}
+
+std::optional<Parent> StorageKeys::replace_impostor(const Parent& tried) {
+    if (!persistent_srk_ || tried.tr != persistent_srk_.tr())
+        return std::nullopt;
+    auto made = standard_storage_key();
+    if (!made || is_persistent_copy(*made))
+        return std::nullopt;
+    require(*made);
+    log::info("the key at 0x81000001 is not this TPM's standard storage key; it is not used");
+    persistent_srk_ = {};
+    return made;
+}
+
+/// Nothing when the owner hierarchy has a password that was not given.
+std::optional<Parent> StorageKeys::standard_storage_key() const {
+    try {
+        return primary({});
+    } catch (const Error& error) { // caught because the persistent copy may serve without
+        if (error.code() != Errc::auth || owner_password_)
+            throw;
+        return std::nullopt;
+    }
+}
+
+bool StorageKeys::is_persistent_copy(const Parent& primary) const {
+    return equal(name_of(context_, primary.tr), name_of(context_, persistent_srk_.tr()));
+}
+
+Parent StorageKeys::primary(const ParentName& name) const {
+    return loaded_parent(create_in(name.handle, template_of(name)), name);
+}
+
+Handle StorageKeys::create_in(TPM2_HANDLE handle, const TPM2B_PUBLIC& key_template) const {
+    const auto& hierarchy = hierarchy_of(handle);
+    if (handle != TPM2_RH_OWNER || !owner_password_) {
+        if (auto made = try_create_primary(context_, hierarchy.tr, ESYS_TR_PASSWORD, key_template))
+            return made;
+        throw password_error(hierarchy);
+    }
+    const auto session = start_owner_session();
+    prepare_session(context_, session, Encryption::none); // the new key has no auth value to hide
+    const AuthInUse in_use(context_, hierarchy.tr, owner_password_);
+    if (auto made = try_create_primary(context_, hierarchy.tr, session.tr(), key_template))
+        return made;
+    throw Error(Errc::auth, "the owner password is wrong", "-o asks for it");
+}
+
+/// Salted to the persistent copy when it is the known one. Else to a key of the null hierarchy, which never
+/// has a password. That key changes with each reset and cannot be known: somebody between us and the TPM can
+/// put his own in its place, and try passwords on the commands that he records.
+Handle StorageKeys::start_owner_session() const {
+    if (persistent_srk_ && judge_persistent_copy() == KnownTpms::Verdict::same)
+        return start_hmac_session(context_, persistent_srk_.tr());
+    const auto salt_key = try_create_primary(context_, ESYS_TR_RH_NULL, ESYS_TR_PASSWORD, ecc_storage_key());
+    if (!salt_key)
+        throw error_of("Esys_CreatePrimary", TPM2_RC_BAD_AUTH);
+    return start_hmac_session(context_, salt_key.tr());
+}
+
+Parent StorageKeys::persistent_object(TPM2_HANDLE handle) const {
+    auto found = look_up(context_, handle);
+    if (!found)
+        throw Error(Errc::not_found, "the parent, the persistent object " + keyfile::handle_name(handle) +
+                                         ", is not in this TPM");
+    if (!is_storage_key(read_public(context_, found.tr())))
+        throw Error(Errc::unsupported,
+                    "the key at " + keyfile::handle_name(handle) +
+                        " cannot be a parent: it is no storage key",
+                    "a parent is a restricted decryption key, as tpm2_createprimary makes it");
+    return loaded_parent(std::move(found), {.handle = handle});
+}
+
+Error parent_password_error() {
+    return {Errc::unsupported, "the key's parent has a password of its own, which cannot be given here",
+            "use a parent without one; the key's PIN guards it"};
+}
+
+} // namespace sshtpm::tpm
