@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the plan of the rooms: who may use whom, and which library lives where.
+"""Checks which module uses which, and which library is used where.
 
 usage: layering.py [ROOT]     check the tree (default: the one this file is in)
        layering.py --self-test  show on a made-up tree that each rule can fail
@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-# From user to used. Nothing points back, and what is not named here is refused.
-ROOMS = {
+# From user to used. Nothing points back, and a module that is not named here is refused.
+MODULES = {
     "applets": {"cli", "agent", "protocol", "identity", "prompt", "os", "tpm", "keyfile", "ssh", "base"},
     "agent": {"protocol", "identity", "prompt", "tpm", "ssh", "wire", "os", "base"},
     "protocol": {"ssh", "wire", "os", "base"},
@@ -38,10 +38,10 @@ LIBRARIES = {
 
 LONGEST_FILE = 500
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
-ROOM_DEP = re.compile(r"\b(%s)_dep\b" % "|".join(ROOMS))
+MODULE_DEP = re.compile(r"\b(%s)_dep\b" % "|".join(MODULES))
 
 
-def room_of(root, path):
+def module_of(root, path):
     """'ssh' for src/ssh/…, 'applets' for applets/…"""
     parts = path.relative_to(root).parts
     return parts[1] if parts[0] == "src" else parts[0]
@@ -66,21 +66,21 @@ def faults_of_length(lines):
         yield LONGEST_FILE + 1, f"longer than {LONGEST_FILE} lines"
 
 
-def faults_of_include(room, header):
+def faults_of_include(module, header):
     target = header.split("/")[0]
-    if "/" in header and target in ROOMS and target != room and target not in ROOMS[room]:
-        yield f"{room} must not use {target}: {header}"
+    if "/" in header and target in MODULES and target != module and target not in MODULES[module]:
+        yield f"{module} must not use {target}: {header}"
     if header.startswith("../"):
-        yield f'includes are written "room/file.hpp": {header}'
+        yield f'includes are written "module/file.hpp": {header}'
     for prefix, allowed in LIBRARIES.items():
-        if header.startswith(prefix) and room not in allowed:
+        if header.startswith(prefix) and module not in allowed:
             yield f"{prefix.rstrip('/')} belongs to {', '.join(sorted(allowed))} alone: {header}"
 
 
 def faults_of_source(root, path):
-    room = room_of(root, path)
-    if room not in ROOMS:
-        yield 1, f"{room} is not a room of the plan"
+    module = module_of(root, path)
+    if module not in MODULES:
+        yield 1, f"{module} is no module of the table"
         return
     lines = path.read_text(encoding="utf-8").splitlines()
     yield from faults_of_length(lines)
@@ -88,7 +88,7 @@ def faults_of_source(root, path):
     for number, line in enumerate(lines, 1):
         include = INCLUDE.match(line)
         if include:
-            for fault in faults_of_include(room, include.group(1)):
+            for fault in faults_of_include(module, include.group(1)):
                 yield number, fault
         if "reinterpret_cast" in line and not casts_bytes:
             yield number, "reinterpret_cast is for src/base/bytes alone"
@@ -129,14 +129,14 @@ def leads_to(uses, start, end):
 
 
 def faults_of_meson(root, path):
-    room = room_of(root, path)
-    if room not in ROOMS:
-        yield 1, f"{room} is not a room of the plan"
+    module = module_of(root, path)
+    if module not in MODULES:
+        yield 1, f"{module} is no module of the table"
         return
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        for used in ROOM_DEP.findall(line.split("#")[0]):
-            if used != room and used not in ROOMS[room]:
-                yield number, f"{room} must not link {used}_dep"
+        for used in MODULE_DEP.findall(line.split("#")[0]):
+            if used != module and used not in MODULES[module]:
+                yield number, f"{module} must not link {used}_dep"
 
 
 def faults(root):

@@ -9,7 +9,7 @@
 
 namespace support {
 
-/// The path of "room/file" under test/data. @throws std::runtime_error when the variable is not set.
+/// The path of "folder/file" under test/data. @throws std::runtime_error when the variable is not set.
 std::filesystem::path data_path(std::string_view name);
 
 /// The file's content as it is on disk. @throws sshtpm::Error(not_found)
