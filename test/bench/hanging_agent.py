@@ -1,4 +1,4 @@
-"""An agent that hangs, to stand behind ours."""
+"""An upstream agent that hangs."""
 
 import socket
 import threading

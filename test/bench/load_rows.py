@@ -203,7 +203,7 @@ def tpm(bench):
 
 
 def upstream(bench):
-    """an agent behind it hangs: list p99 <= 5 ms"""
+    """an upstream agent hangs: list p99 <= 5 ms"""
     # It lists nothing and then hangs, so that one client waits for an answer of its all the time. The very
     # first list may take the second in which it is found out.
     silent = HangingAgent(bench.lab.path('silent.sock'))

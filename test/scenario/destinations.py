@@ -192,7 +192,7 @@ class AllOfOrdinaryKeys(Destinations, SshAdd, Scenario):
 
 
 class InAnotherAgent(SshAdd):
-    """Keys that only an agent behind ours can hold. It decides, by what ours tells it of the connection."""
+    """Keys that only an upstream agent can hold. It decides, by what ours tells it of the connection."""
 
     def make_key(self, name, *_):
         return super().make_key(name, 'ed25519', 256)

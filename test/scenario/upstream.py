@@ -1,4 +1,4 @@
-"""Agents to put behind ours: OpenSSH's own, and one that does what it is told, however rude."""
+"""Upstream agents: OpenSSH's own, and one that does what it is told, however rude."""
 
 import os
 import socket
@@ -140,7 +140,7 @@ def signs(answer, blob):
 
 
 class WithAKey(Scenario):
-    """A key of the TPM, `own`, for an agent that others stand behind."""
+    """A key of the TPM, `own`, for an agent that has upstream agents."""
 
     def setUp(self):
         super().setUp()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real agents behind ours, of OpenSSH and GnuPG: one socket for all their keys, ours first, and they come and go."""
+"""Real upstream agents, of OpenSSH and GnuPG: one socket for all keys, ours first, and they come and go."""
 
 import os
 import unittest
@@ -79,7 +79,7 @@ class Keys(TwoBehind):
         probe.take()
         self.agent.sign_and_check(soft)
         self.assertEqual(probe.take().count('TPM2_Sign'), 1)
-        self.agent.ssh_add('-q', '-d', soft.pub, status=0)  # ours; that of the other shows behind it
+        self.agent.ssh_add('-q', '-d', soft.pub, status=0)  # ours; now that of the upstream agent shows
         self.assert_lists(soft, agent=self.first)
         self.assert_lists(self.own, soft)
         self.agent.sign_and_check(soft)
@@ -288,7 +288,7 @@ class ComingAndGoing(TwoBehind):
 
 
 class Circles(WithAKey):
-    """An agent that is behind itself."""
+    """An agent that is its own upstream agent."""
 
     def check(self, *agents):
         agent = agents[0]
@@ -310,13 +310,13 @@ class Circles(WithAKey):
     def test_its_own_socket(self):
         self.check(Agent(self.lab, '-A', self.lab.path('agent.sock')))
 
-    def test_two_that_are_behind_each_other(self):
+    def test_two_that_are_upstream_of_each_other(self):
         self.check(Agent(self.lab, '-A', self.lab.path('b.sock'), name='a'),
                    Agent(self.lab, '-A', self.lab.path('a.sock'), name='b'))
 
 
 class Gpg(WithAKey):
-    """gpg-agent's ssh socket behind ours."""
+    """The ssh socket of gpg-agent as the upstream agent."""
 
     def setUp(self):
         super().setUp()

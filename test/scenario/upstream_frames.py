@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Between clients and agents behind ours: what goes on as it came, what is told first, what is left out of lists."""
+"""Between clients and upstream agents: what goes on as it came, what is told first, what is left out of lists."""
 
 import hashlib
 import struct

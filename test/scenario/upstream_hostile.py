@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whatever an agent behind ours does: our keys are listed and sign as if it were not there."""
+"""Whatever an upstream agent does, our keys are listed and sign as if it were not there."""
 
 import os
 import socket
@@ -362,7 +362,7 @@ class Hostile(Sick):
 
 
 class Busy(Sick):
-    """OpenSSH's own agent that is stopped for a while, has no place left, or stands behind one that hangs."""
+    """OpenSSH's own agent that is stopped for a while, has no place left, or follows one that hangs."""
 
     def setUp(self):
         super().setUp()
