@@ -344,7 +344,7 @@ class KeygenWrap(Stocked):
         self.tpm.craft(*words)  # in the lab's folder
         self.wrap(parent=self.lab.path('PARENT.pem'))
         self.assert_new_agent_signs(self.unwrap('x'))
-        for text in ('README.md', 'data/man/ssh-tpm.7'):
+        for text in ('docs/key-files.md', 'data/man/ssh-tpm.7'):
             for word in words[:-1]:
                 self.assertIn(word, read(SOURCE / text))
 
