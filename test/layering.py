@@ -38,6 +38,7 @@ LIBRARIES = {
 
 LONGEST_FILE = 500
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
+TABLE_ROW = re.compile(r"^\| `(\w+)/?` \|.*\| ([^|]*) \|$", re.M)
 MODULE_DEP = re.compile(r"\b(%s)_dep\b" % "|".join(MODULES))
 
 
@@ -139,6 +140,15 @@ def faults_of_meson(root, path):
                 yield number, f"{module} must not link {used}_dep"
 
 
+def faults_of_table(path):
+    """docs/architecture.md tells people what MODULES tells this program."""
+    rows = {module: {used for used in uses.split(", ") if used in MODULES}
+            for module, uses in TABLE_ROW.findall(path.read_text(encoding="utf-8")) if module in MODULES}
+    for module, used in MODULES.items():
+        if rows.get(module) != used:
+            yield 1, f"the table of modules must say that {module} uses {', '.join(sorted(used)) or 'no module'}"
+
+
 def faults(root):
     found = []
     for path in sources(root):
@@ -149,8 +159,13 @@ def faults(root):
         found += list(faults_of_cycles(root, room))
     for path in sorted([*root.glob("src/*/meson.build"), *root.glob("applets/meson.build")]):
         found += [(path, *fault) for fault in faults_of_meson(root, path)]
+    table = root / "docs" / "architecture.md"
+    if table.exists():
+        found += [(table, *fault) for fault in faults_of_table(table)]
     return [f"{path.relative_to(root)}:{line}: {text}" for path, line, text in found]
 
+
+TABLE = "".join(f"| `{module}` | | {', '.join(used) or 'libsodium'} |\n" for module, used in MODULES.items())
 
 # For the self-test: a file of a tree, its content, and whether it must be refused.
 EXAMPLES = [
@@ -180,6 +195,9 @@ EXAMPLES = [
     ("src/ssh/meson.build", "ssh_dep = declare_dependency(dependencies: [wire_dep, base_dep])\n", False),
     ("src/wire/meson.build", "wire_lib = static_library('wire', dependencies: [base_dep, ssh_dep])\n", True),
     ("applets/meson.build", "executable('ssh-tpm', dependencies: [agent_dep, wire_dep])\n", True),
+    ("docs/architecture.md", TABLE, False),
+    ("docs/architecture.md", TABLE.replace("`wire` | | base", "`wire` | | base, os"), True),
+    ("docs/architecture.md", TABLE.replace("| `der`", "| der"), True),
 ]
 
 
