@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Man pages and README have the program's options, and no others."""
+"""Man pages and the other documents agree with the program: its options, its defaults, and files that exist."""
 
 import glob
 import os
@@ -9,12 +9,15 @@ import unittest
 
 from applet_options import APPLETS, SOURCE, options_of, read_help, unknown_options
 from lab import Scenario, read
+from swtpm import Swtpm
 
 PAGES = sorted(glob.glob(os.path.join(SOURCE, 'data', 'man', '*.[178]')))
 SECTION = {'keygen': 1, 'agent': 1, 'add': 1, 'hostkeys': 8}
 # The mdoc macros that end what Fl is applied to.
 MACRO = re.compile(r'[A-Z][a-z]')
 VARIABLE = re.compile(r'\b(?:SSH_[A-Z_]+|XDG_[A-Z_]+|(?:WAYLAND_)?DISPLAY|DESTDIR|PREFIX)\b')
+DOCUMENTS = sorted(glob.glob(os.path.join(SOURCE, '*.md')) + glob.glob(os.path.join(SOURCE, 'docs', '*.md')) +
+                   glob.glob(os.path.join(SOURCE, 'test', 'bench', '*.md')))
 
 
 def path_of(applet):
@@ -91,7 +94,7 @@ class Manual(Scenario):
                     self.assertTrue(flag in known or all(each in known for each in letters), f'{applet}: {line}')
 
     def test_every_command_in_the_documents_has_options_that_exist(self):
-        texts = {page: read(page) for page in PAGES + [os.path.join(SOURCE, 'README.md')]}
+        texts = {page: read(page) for page in PAGES + DOCUMENTS}
         for applet in APPLETS:
             texts[f'{applet} --help'] = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, '--help').stdout
         for name, text in texts.items():
@@ -124,6 +127,170 @@ class Manual(Scenario):
                 self.assertIn(f'{name}.{section}', there, path)
 
 
+NUMBERS = {'half a': 0.5, 'a': 1, 'one': 1, 'two': 2, 'three': 3, 'four': 4, 'five': 5, 'ten': 10}
+UNITS = {'second': 1, 'minute': 60, 'hour': 3600}
+NUMBER = r'(' + '|'.join([*NUMBERS, r'\d+']) + ')'
+TIME = NUMBER + r' (' + '|'.join(UNITS) + r')s?\b'
+
+
+def value_of(number, unit=None):
+    number = number.lower()
+    return (NUMBERS[number] if number in NUMBERS else int(number)) * UNITS.get(unit, 1)
+
+
+def in_sources(folder, pattern):
+    """The one value that the C++ sources of a folder give to a name; `pattern` has it as its group."""
+    found = {match for path in glob.glob(os.path.join(SOURCE, folder, '*.[ch]pp')) for match in
+             re.findall(pattern, read(path))}
+    if len(found) != 1:
+        raise ValueError(f'{pattern} has {len(found)} values in {folder}')
+    return found.pop()
+
+
+def limit(name):
+    """One of src/base/time_limits.hpp, in seconds."""
+    return int(in_sources('src/base', rf"Time {name}\{{([\d']+)\}}").replace("'", '')) / 1000
+
+
+def pin_lifetime(name):
+    """One of PinLifetime, in seconds."""
+    unit, number = in_sources('src/agent', rf'{name} = std::chrono::(\w+)s\((\d+)\);')
+    return value_of(number, unit)
+
+
+def constant(folder, name):
+    return int(in_sources(folder, rf'\b{name} = (\d+);'))
+
+
+AGENT_PAGES = ('README.md', 'docs/agent.md', 'ssh-tpm-agent.1', 'agent --help')
+# The words around a value, the value in the code, and the documents that must have it. Any other document may have it.
+DEFAULTS = (
+    (rf'kept (?:\| )?for {TIME} after each use', pin_lifetime('idle'), AGENT_PAGES),
+    (rf'instead of {TIME}', pin_lifetime('idle'), ('ssh-tpm-agent.1',)),
+    (rf'{TIME} in all', pin_lifetime('total'), AGENT_PAGES),
+    (rf'taken back (?:\| )?after {TIME}', limit('answer'), ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'after {NUMBER} wrong PINs', constant('src/agent', 'most_tries'), ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'After {NUMBER} wrong PINs ssh-tpm-add', constant('applets', 'most_tries'), ('ssh-tpm-add.1',)),
+    (rf'at most {NUMBER} (?:questions|at a time)', constant('src/agent', 'most_open'),
+     ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'{NUMBER} of them from one process', constant('src/agent', 'most_of_one_process'),
+     ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'at most {NUMBER} bytes', constant('src/tpm', 'max_pin'),
+     ('docs/agent.md', 'ssh-tpm-keygen.1', 'keygen --help')),
+    (rf'left out of the list after {TIME}', limit('upstream_list'), ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'at most {TIME} later', limit('upstream_rest'), ('docs/agent.md',)),
+    (rf'not used for {TIME} is closed', limit('upstream_idle'), ('docs/agent.md',)),
+    (rf'asked again,? (?:\| )?for up to {TIME}', limit('tpm_busy'),
+     ('docs/agent.md', 'ssh-tpm-agent.1', 'ssh-tpm.7')),
+    (rf'a command to the TPM \| {TIME}', limit('tpm_command'), ('docs/agent.md',)),
+    (rf'a deadline(?::| of) {TIME}', limit('tpm_command'), ('ssh-tpm-agent.1', 'ssh-tpm.7')),
+    (rf'storage key \| {TIME}', limit('tpm_key_command'), ('docs/agent.md',)),
+    (rf'or (?:of )?{TIME} if it makes', limit('tpm_key_command'), ('ssh-tpm-agent.1', 'ssh-tpm.7')),
+    (rf'{TIME} after the last request', limit('tpm_idle'), ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'waits for its turn gives up after {TIME}', limit('emulator_turn'), ('docs/agent.md',)),
+    (rf'{TIME} after its last user', limit('emulator_linger'), ('docs/agent.md',)),
+)
+
+
+def plain(text):
+    """In one line, without the macros of mdoc."""
+    return re.sub(r'\s+', ' ', re.sub(r'(?m)^\.[A-Z][a-z] ', '', text))
+
+
+def anchors(text):
+    """Of the headings of a document."""
+    return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-')
+            for heading in re.findall(r'(?m)^#+ (.*)$', text)}
+
+
+class Defaults(Scenario):
+    """Values that documents name are those of the code."""
+
+    def setUp(self):
+        super().setUp()
+        self.program = os.path.join(self.lab.bin, 'ssh-tpm')
+        self.texts = {os.path.relpath(path, SOURCE): plain(read(path)) for path in DOCUMENTS}
+        self.texts.update({os.path.basename(path): plain(read(path)).replace('.Nm', os.path.basename(path)[:-2])
+                           for path in PAGES})
+        for applet in APPLETS:
+            self.texts[f'{applet} --help'] = plain(self.lab.run(self.program, applet, '--help', status=0).stdout)
+
+    def test_times_and_numbers(self):
+        for pattern, value, required in DEFAULTS:
+            with self.subTest(pattern=pattern):
+                found = {name: {value_of(*match.groups()) for match in re.finditer(pattern, text, re.I)}
+                         for name, text in self.texts.items()}
+                self.assertEqual({name: values for name, values in found.items() if values - {value}}, {})
+                self.assertEqual([name for name in required if not found[name]], [])
+
+    def test_the_default_keys(self):
+        Swtpm(self.lab)
+        self.assertIn('ecdsa (default) or rsa', self.texts['keygen --help'])
+        for options, name, bits in ((), 'id_ecdsa', 256), (('-t', 'rsa'), 'id_rsa', 2048):
+            self.lab.keygen('-q', '-N', '', *options)
+            public = os.path.join(self.lab.home, '.ssh', name + '.pub')
+            self.assertTrue(self.lab.ssh_keygen('-l', '-f', public).startswith(f'{bits} '), public)
+            self.assertIn(f'{bits} (default)', self.texts['keygen --help'])
+            self.assertRegex(self.texts['ssh-tpm-keygen.1'], rf'{bits} \(the default\)')
+            self.assertIn(f'~/.ssh/{name}.tpm', self.texts['ssh-tpm-keygen.1'])
+        self.assertIn('~/.ssh/id_ecdsa.tpm and .pub', self.texts['README.md'])
+
+    def test_the_sockets(self):
+        runtime = self.lab.run(self.program, 'agent', '--print-socket', status=0).stdout.strip()
+        self.assertEqual(runtime, self.lab.env['XDG_RUNTIME_DIR'] + '/ssh-tpm-agent.sock')
+        unit = read(os.path.join(SOURCE, 'data', 'systemd', 'system', 'ssh-tpm-hostkeys.socket'))
+        system = re.search(r'ListenStream=(.*)', unit).group(1)
+        self.assertIn(f'(default: {system})', self.texts['hostkeys --help'])
+        right = {'$XDG_RUNTIME_DIR/ssh-tpm-agent.sock', '/run/user/UID/ssh-tpm-agent.sock',
+                 '~/.ssh/agent/ssh-tpm-agent.sock', system, system.replace('agent.sock', 'endorsement.sock')}
+        for name, text in self.texts.items():
+            self.assertLessEqual(set(re.findall(r'[$~/][\w$~./-]*/[\w-]+\.sock\b', text)), right, name)
+        for name, socket in (('README.md', '$XDG_RUNTIME_DIR/ssh-tpm-agent.sock'), ('docs/host-keys.md', system),
+                             ('docs/agent.md', '$XDG_RUNTIME_DIR/ssh-tpm-agent.sock')):
+            self.assertIn(socket, self.texts[name])
+
+    def test_the_files_of_known_tpms_and_of_the_emulator(self):
+        Swtpm(self.lab)
+        state = os.path.join(self.lab.home, '.local', 'state')
+        for options in ((), ('--swtpm',)):
+            self.lab.keygen('-q', '-N', '', '-f', self.lab.path('key' + ''.join(options)), *options,
+                            env={'XDG_STATE_HOME': '', 'SSH_TPM_TCTI': '' if options else self.lab.env['SSH_TPM_TCTI']})
+        for name in ('known_tpms', 'swtpm'):
+            self.assertTrue(os.path.exists(f'{state}/ssh-tpm/{name}'), name)
+        right = {place + '/ssh-tpm/' + name for place in ('~/.local/state', '$XDG_STATE_HOME')
+                 for name in ('known_tpms', 'swtpm')} | {'/var/lib/ssh-tpm/known_tpms',
+                                                         '/var/lib/ssh-tpm-genkeys/ssh-tpm/known_tpms'}
+        for name, text in self.texts.items():
+            self.assertLessEqual(set(re.findall(r'[$~/][\w$~./-]*/ssh-tpm/(?:known_tpms|swtpm)\b', text)) -
+                                 {'$HOME/.local/state/ssh-tpm/swtpm'}, right, name)
+        self.assertIn('~/.local/state/ssh-tpm/known_tpms', self.texts['docs/security.md'])
+        self.assertIn('~/.local/state/ssh-tpm/swtpm', self.texts['docs/agent.md'])
+
+
+class Links(unittest.TestCase):
+    """Documents refer to files that are there."""
+
+    def test_links_lead_to_a_file_and_to_a_heading_in_it(self):
+        for path in DOCUMENTS:
+            for target in re.findall(r'\]\(([^)]*)\)', read(path)):
+                name, _, anchor = target.partition('#')
+                there = os.path.join(os.path.dirname(path), name) if name else path
+                self.assertTrue(os.path.exists(there), f'{path}: {target}')
+                self.assertTrue(not anchor or anchor in anchors(read(there)), f'{path}: {target}')
+
+    def test_named_files_of_the_tree_are_there(self):
+        for path in DOCUMENTS:
+            for name in re.findall(r'`((?:applets|data|docs|src|test)/[^`\s]*)', read(path)):
+                if 'NAME' not in name:
+                    self.assertTrue(os.path.exists(os.path.join(SOURCE, name)), f'{path}: {name}')
+
+    def test_each_page_of_docs_is_linked_in_the_readme_which_fits_two_screens(self):
+        text = read(os.path.join(SOURCE, 'README.md'))
+        for path in glob.glob(os.path.join(SOURCE, 'docs', '*.md')):
+            self.assertIn(f'(docs/{os.path.basename(path)})', text)
+        self.assertLessEqual(text.count('\n'), 100)
+
+
 class Reading(unittest.TestCase):
     """What the other tests rest on."""
 
@@ -142,6 +309,12 @@ class Reading(unittest.TestCase):
                             ('ssh-tpm agent make -k  -k', []), ('ssh-tpm keygen  --not', []),
                             ('ssh-tpm-hostkeys.socket --now', [])):
             self.assertEqual(unknown_options(line, options), wrong, line)
+
+    def test_values_are_read(self):
+        self.assertEqual([value_of(*words) for words in (('half a', 'minute'), ('180', 'second'), ('four',))],
+                         [30, 180, 4])
+        self.assertEqual(plain('.Pp\n.Pa x ,\ny'), '.Pp x , y')
+        self.assertEqual(anchors('# The `-A` agent\n\n## PINs and lockout\n'), {'the--a-agent', 'pins-and-lockout'})
 
     def test_flags_of_mdoc_are_read(self):
         self.assertEqual(flags('.Op Fl D | d Ar x | Fl -swtpm'), ['-D', '-d', '--swtpm'])
