@@ -95,26 +95,26 @@ def faults_of_source(root, path):
             yield number, "reinterpret_cast is for src/base/bytes alone"
 
 
-def uses_in_room(root, room):
+def uses_in_module(root, module):
     """Which others a file includes, and where: a header and the source of its name are one file."""
     uses = {}
     for path in sources(root):
-        if room_of(root, path) != room:
+        if module_of(root, path) != module:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             include = INCLUDE.match(line)
             used = Path(include.group(1)) if include else Path()
-            if used.parent.name == room and used.stem != path.stem:
+            if used.parent.name == module and used.stem != path.stem:
                 uses.setdefault(path.stem, {}).setdefault(used.stem, (path, number))
     return uses
 
 
-def faults_of_cycles(root, room):
-    uses = uses_in_room(root, room)
+def faults_of_cycles(root, module):
+    uses = uses_in_module(root, module)
     for stem in sorted(uses):
         for used, (path, number) in uses[stem].items():
             if leads_to(uses, used, stem):
-                yield path, number, f"{used} leads back to {stem}: files of a room do not include each other"
+                yield path, number, f"{used} leads back to {stem}: files of a module do not include each other"
 
 
 def leads_to(uses, start, end):
@@ -155,8 +155,8 @@ def faults(root):
         found += [(path, *fault) for fault in faults_of_source(root, path)]
     for path in tests(root):
         found += [(path, *fault) for fault in faults_of_length(path.read_text(encoding="utf-8").splitlines())]
-    for room in sorted(ROOMS):
-        found += list(faults_of_cycles(root, room))
+    for module in sorted(MODULES):
+        found += list(faults_of_cycles(root, module))
     for path in sorted([*root.glob("src/*/meson.build"), *root.glob("applets/meson.build")]):
         found += [(path, *fault) for fault in faults_of_meson(root, path)]
     table = root / "docs" / "architecture.md"
