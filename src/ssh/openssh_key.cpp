@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <botan/ffi.h>
+#include <dlfcn.h>
 #include <optional>
 
 namespace sshtpm::ssh {
@@ -139,15 +141,31 @@ PublicKey usable_public_key(ByteView blob) {
     return PublicKey::from_blob(blob);
 }
 
+/// Botan is loaded for the keys that need it and not linked: for this one function it maps 5.7 MB and six
+/// more libraries into every start. Once loaded it stays.
+/// @throws Error(not_found)
+decltype(&botan_pwdhash) load_botan() {
+    void* const botan = ::dlopen(SSHTPM_BOTAN, RTLD_NOW | RTLD_LOCAL);
+    void* const found = botan == nullptr ? nullptr : ::dlsym(botan, "botan_pwdhash");
+    if (found == nullptr)
+        throw Error(Errc::not_found,
+                    "Botan, which reads encrypted OpenSSH keys, cannot be loaded: " +
+                        printable(::dlerror(), 256),
+                    "install the package with " SSHTPM_BOTAN
+                    ", or give the key a format that OpenSSL reads: ssh-keygen -p -m PKCS8 -f KEY");
+    return std::bit_cast<decltype(&botan_pwdhash)>(found);
+}
+
 /// The key and the IV that the passphrase gives, one behind the other.
 Secret stretch(const Container& container, const Cipher& cipher, const Secret& passphrase) {
+    const auto password_hash = load_botan();
     Wiped<std::array<std::uint8_t, 48>> material;
     const auto length = cipher.key + cipher.iv;
     wire::Reader options(container.kdf_options);
     const auto salt = options.string();
     const auto rounds = options.uint32();
     const auto password = text_of(passphrase.view());
-    if (botan_pwdhash("Bcrypt-PBKDF", rounds, 0, 0, material->data(), length, password.data(),
+    if (password_hash("Bcrypt-PBKDF", rounds, 0, 0, material->data(), length, password.data(),
                       password.size(), salt.data(), salt.size()) != BOTAN_FFI_SUCCESS)
         throw Error(Errc::io, "Botan could not stretch the passphrase");
     return Secret::copy_of(ByteView(*material).first(length));
@@ -238,6 +256,7 @@ OpenedKey read_openssh_key(std::string_view text, const Secret* passphrase) {
             return std::move(*key);
         malformed(damaged_private_key);
     }
+    load_botan(); // or nobody is asked for the passphrase
     if (passphrase == nullptr)
         return NeedsPassphrase{};
     if (passphrase->empty()) // OpenSSH encrypts with none
