@@ -11,7 +11,7 @@ import unittest
 
 import keyfile
 from agent import Agent, Askpass
-from lab import contents, mode, read, read_key
+from lab import contents, mode, needs_root, read, read_key
 from softkey import DATA, SoftKey
 from stock import Stocked, WithTpm
 from swtpm import STORAGE_KEY, Probe, Swtpm
@@ -38,11 +38,21 @@ class KeygenImport(WithTpm):
     def load(self, path, *options, status=0, **more):
         return self.lab.keygen('--import', path, *options, status=status, **more)
 
-    def refuse(self, path, *words, options=('-N', '')):
+    def refuse(self, path, *words, options=('-N', ''), **more):
         """Demands a refusal that leaves everything as it was."""
         before = self.tpm.everything_else()
-        self.assert_error(self.load(path, *options, status=None), *words)
+        result = self.load(path, *options, status=None, **more)
+        self.assert_error(result, *words)
         self.assertEqual(self.tpm.everything_else(), before)
+        return result
+
+    def botan(self):
+        """The name of the library's file, as the program has it."""
+        with open(f'{self.lab.bin}/ssh-tpm', 'rb') as program:
+            return re.search(rb'\0(libbotan-\d+\.so\.\d+)\0', program.read())[1].decode()
+
+    def maps_botan(self, process):
+        return self.botan() in read(f'/proc/{process.pid}/maps')
 
     def has_no_da(self, key):
         return bool(keyfile.attributes(keyfile.public_area(keyfile.fields(key.tpm))[1]) & keyfile.NO_DA)
@@ -120,6 +130,46 @@ class KeygenImport(WithTpm):
         self.refuse(soft.path, 'passphrase', options=('-N', '', '-P', 'wrong'))
         self.assertRegex(self.load(soft.path, '-N', '', status=1).stderr, 'error: .*no passphrase')  # nobody to ask
         self.assertEqual(contents(self.outside), before)
+
+    def test_without_botan_an_encrypted_openssh_key_is_refused_and_the_hint_makes_it_readable(self):
+        soft = self.soft(passphrase=PASSPHRASE)
+        folder = self.lab.make_folder('libraries')
+        library, another = os.path.join(folder, self.botan()), os.environ['SSH_TPM_LEAK']
+        hidden = {'LD_LIBRARY_PATH': folder}  # searched first; an empty file there ends the search
+        askpass = Askpass(self.lab, PASSPHRASE)
+        for number, (found, words) in enumerate((('/dev/null', 'too short'), (another, 'botan_pwdhash'))):
+            os.symlink(found, library)
+            refusal = self.refuse(soft.path, soft.path, 'Botan', library, words, env={**hidden, **askpass.env})
+            self.assertEqual(askpass.questions(), [])  # nobody types a passphrase in vain
+            self.load(soft.copy(f'{soft.path}.{number}'), '-q', '-N', '', env=hidden)
+            os.unlink(library)
+        hint = re.search(rf'hint: .*package with {re.escape(self.botan())}.*: (ssh-keygen .* )KEY$', refusal.stderr,
+                         re.MULTILINE)
+        self.assertTrue(hint, refusal.stderr)
+        os.symlink('/dev/null', library)
+        converted = shutil.copy(soft.path, soft.path + '.converted')
+        self.lab.run(*shlex.split(hint[1]), converted, '-P', PASSPHRASE, '-N', PASSPHRASE, status=0)
+        self.load(converted, '-q', '-N', '', '-P', PASSPHRASE, env=hidden)
+        self.load(soft.path, '-q', '-N', '', '-P', PASSPHRASE)
+        self.assertEqual(read_key(converted).blob, read_key(soft.path).blob)
+
+    @needs_root
+    def test_botan_is_loaded_for_an_encrypted_openssh_key_and_for_nothing_else(self):
+        soft = self.soft(passphrase=PASSPHRASE)
+        for container, loaded in (('openssh', True), ('pkcs8', False), ('pem', False)):
+            with self.subTest(container=container):
+                source = soft.copy(os.path.join(self.outside, container), container, PASSPHRASE)
+                askpass = Askpass(self.lab, name=container)
+                fifo = askpass.answer_later(1)
+                process = self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '--import', source, '-N', '', '-f',
+                                         self.lab.path('keys', container), env=askpass.env)
+                with open(fifo, 'w', encoding='utf-8') as answer:  # opens once it asks
+                    self.assertEqual(self.maps_botan(process), loaded)
+                    answer.write(PASSPHRASE + '\n')
+                self.assertEqual(process.wait(), 0, process.log())
+        agent = Agent(self.lab)
+        agent.sign_and_check(read_key(self.lab.path('keys/openssh')))
+        self.assertFalse(self.maps_botan(agent.process))
 
     def test_keys_that_no_tpm_holds_and_what_is_no_private_key_are_refused_with_the_reason(self):
         ed25519 = shutil.copy(os.path.join(DATA, 'refused-ed25519.openssh'), self.outside)
