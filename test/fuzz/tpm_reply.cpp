@@ -4,6 +4,7 @@
 #include "tpm/tcti.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <tss2/tss2_tpm2_types.h>
 
@@ -11,19 +12,22 @@ namespace {
 
 using namespace sshtpm;
 
-/// Answers with the input.
+/// Answers with the input, once: a command that the TPM was too busy for is sent again.
 class Saying final : public tpm::Transport {
   public:
     explicit Saying(ByteView message) : message_(message) {}
 
     TSS2_RC send(ByteView, tpm::Deadline) noexcept override { return TSS2_RC_SUCCESS; }
     tpm::Received receive(std::span<std::uint8_t> room, tpm::Deadline) noexcept override {
+        if (std::exchange(answered_, true))
+            return {TSS2_TCTI_RC_IO_ERROR, 0};
         std::copy_n(message_.begin(), std::min(room.size(), message_.size()), room.begin());
         return {TSS2_RC_SUCCESS, message_.size()};
     }
 
   private:
     ByteView message_;
+    bool answered_ = false;
 };
 
 } // namespace

@@ -1,5 +1,6 @@
 #pragma once
-// A bare ESYS context for the tests of the test support itself, which must not rest on the module that they serve.
+// A bare ESYS context for the tests of the test support itself, which must not rest on the module that they
+// serve.
 
 #include "support/catch.hpp"
 
