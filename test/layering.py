@@ -30,7 +30,7 @@ MODULES = {
 # The folders that may include headers of a library, by how the header's name begins.
 LIBRARIES = {
     "botan/": {"ssh"},
-    "boost/": {"agent", "prompt", "applets"},
+    "boost/": {"agent", "prompt"},
     "tss2/": {"keyfile", "tpm", "identity"},
     "openssl/": {"ssh", "keyfile"},
     "sodium": {"base"},
@@ -173,7 +173,8 @@ EXAMPLES = [
     ("src/wire/a.cpp", '#include "ssh/public_key.hpp"\n', True),
     ("src/wire/b.cpp", '#  include <ssh/public_key.hpp>\n', True),
     ("src/wire/c.cpp", '#include "../base/bytes.hpp"\n', True),
-    ("applets/a.cpp", '#include "agent/listener.hpp"\n#include <boost/asio.hpp>\n', False),
+    ("applets/a.cpp", '#include "agent/listener.hpp"\n', False),
+    ("applets/c.cpp", "#include <boost/asio.hpp>\n", True),
     ("applets/b.cpp", '#include "wire/reader.hpp"\n', True),
     ("src/tpm/a.cpp", "#include <tss2/tss2_esys.h>\n#include <sys/socket.h>\n", False),
     ("src/tpm/b.cpp", "#include <openssl/evp.h>\n", True),
