@@ -6,8 +6,9 @@
 
 namespace sshtpm::agent {
 
-/// Serves a client until it goes: one reply per request, in order. While a reply is unsent nothing is read,
-/// so one reply waits for a client that does not read. A framing error ends this connection alone.
+/// Serves a client until it goes: one reply per request, in order. The next request is read only after the
+/// reply is sent, so at most one reply waits for a client that does not read. A framing error ends this
+/// connection alone.
 /// @param permit released when the client has gone.
 asio::awaitable<void> serve(Socket socket, os::Peer peer, Permit permit, Dispatcher& dispatcher);
 

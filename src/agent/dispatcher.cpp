@@ -96,9 +96,9 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
     } catch (const SystemError& error) {
         if (error.code() == asio::error::operation_aborted)
             throw; // the client has gone: nobody to answer
-        log::error(error.code().message());
+        log::error("a request failed: ", error.code().message());
     } catch (const std::exception& error) {
-        log::error(error.what());
+        log::error("a request failed: ", error.what());
     }
     co_return failure_;
 }
@@ -213,7 +213,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
     if (!request.certificate.empty()) {
         entry.certificate = ssh::Certificate::from_blob(request.certificate);
         if (!(entry.certificate->public_key == entry.identity->public_key))
-            throw Error(Errc::malformed, "a certificate of another key than the one it came with");
+            throw Error(Errc::malformed, "the certificate belongs to another key than the one sent with it");
     }
     add(std::move(entry), std::move(request.constraints));
     co_return success_;

@@ -62,7 +62,8 @@ class KeyStore {
     /// Keeps a PIN that the TPM has taken. One whose memory is not locked is not kept: it could reach swap;
     /// the log says so once. @returns whether it is kept.
     bool keep_pin(KeyEntry& entry, const tpm::Auth& auth);
-    /// PINs are wiped when the last signature that uses them is done.
+    /// Forgets it in all entries of the same key file. Its memory is wiped once no signature uses it any
+    /// more.
     void forget_pin(const KeyEntry& entry);
     void forget_all_pins();
 

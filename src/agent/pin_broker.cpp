@@ -201,7 +201,7 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
         auto answer = co_await in_time(prompter_.ask(pin_question(*identity, requester, state, refused_pins)),
                                        answer_limit_);
         if (!answer) {
-            log::error("no PIN for key '", printable(identity->comment), "': no answer came");
+            log::error("no PIN for key '", printable(identity->comment), "': none was given");
             co_return std::nullopt;
         }
         offer.auth = tpm::to_auth(std::move(*answer));

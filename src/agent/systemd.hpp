@@ -6,7 +6,8 @@
 
 namespace sshtpm::agent {
 
-/// On the loop's thread; its members outlive it. It tells of changes of the keys from `ready` on.
+/// For the loop's thread. The objects given to it must outlive it. From `ready` on it reports changes of the
+/// keys.
 class Announcer {
   public:
     Announcer(asio::any_io_executor loop, const os::Notifier& notifier, KeyStore& keys)

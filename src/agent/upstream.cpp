@@ -195,7 +195,7 @@ UpstreamConnection::exchange(ByteView message, std::span<const Bytes> binds, boo
         const auto permit = co_await upstream_->permits(patient).acquire();
         auto open = take();
         if (!open) {
-            try { // caught because one that is not there is not given a rest
+            try { // caught because an upstream that is not there is not left out
                 open = co_await connect();
             } catch (const SystemError& failure) {
                 if (failure.code() == asio::error::operation_aborted)

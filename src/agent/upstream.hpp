@@ -20,7 +20,7 @@
 
 namespace sshtpm::agent {
 
-/// What all clients share of one upstream agent. One that did not answer in time, or answered with rubbish,
+/// What all clients share of one upstream agent. One that did not answer in time, or answered with garbage,
 /// is left out for a second, and for twice as long each time that a probe fails, up to a minute.
 class Upstream {
   public:
@@ -41,7 +41,7 @@ class Upstream {
     void readmit() noexcept { left_out_ = false; }
     /// It is not there. That costs nobody time, so it is asked again by the next request.
     void absent(const std::string& reason);
-    /// No answer in time, or rubbish.
+    /// No answer in time, or garbage.
     void failed(const std::string& reason);
 
     /// Whether its last list had this key.

@@ -27,8 +27,9 @@ struct KnownParent {
 inline constexpr std::size_t known_tpms_ceiling = 65'536; ///< bytes of a file
 inline constexpr std::size_t known_tpms_line_ceiling = 4'096;
 
-/// The lines of a file but for empty ones and those that begin with '#'.
-/// @throws Error(malformed) that names a malformed line, or a second one about the same parent and TCTI.
+/// The entries of a file; empty lines and those that begin with '#' are skipped.
+/// @throws Error(malformed), naming the line, for a malformed line and for a second one with the same parent
+///     and TCTI.
 std::vector<KnownParent> parse_known_tpms(std::string_view text);
 
 /// With its newline. @throws Error(malformed) for a line that parse_known_tpms would refuse, such as one with
@@ -52,8 +53,8 @@ class KnownTpms {
     /// @throws Error(refused) for another Name than the known one, and as judge does.
     void require(std::string_view parent, ByteView name);
 
-    /// The same; a parent without a known Name gets this one. When the file cannot be written, a message goes
-    /// to the log, once, and the Name is known for as long as this lives.
+    /// As `require`, but records the Name of a parent that has none. If the file cannot be written, this logs
+    /// it once and keeps the Name in memory.
     void accept(std::string_view parent, ByteView name);
 
   private:

@@ -83,10 +83,10 @@ class LoadedKeys {
     /// the right PIN would be counted as wrong.
     void drop_session() noexcept;
 
-    /// Flushes the session when it was last used before `since`, and the keys when none was used since. A
+    /// Flushes the session if it was last used before `since`, and the keys if none was used since. A
     /// session that is kept long disturbs all users of the TPM: the resource manager saves and loads it
     /// around each command, until the oldest saved one is too far behind (TPM_RC_CONTEXT_GAP).
-    /// @returns the earliest last use of the rest; nothing when nothing stays.
+    /// @returns the oldest last use among what stays; nothing when nothing stays.
     std::optional<Clock::time_point> rest(Clock::time_point since) noexcept;
 
     StorageKeys& parents() noexcept { return parents_; }

@@ -13,7 +13,7 @@ namespace sshtpm::tpm {
 /// TPM2_RC_AUTH_FAIL for 0x98E. Codes of ESYS, SYS and TCTI stay whole.
 TSS2_RC base_code(TSS2_RC rc) noexcept;
 
-/// @param number of a parameter of the command, counted from 1.
+/// @param number the parameter's position in the command, from 1.
 bool is_about_parameter(TSS2_RC rc, unsigned number) noexcept;
 
 /// Of codes that are not the request's fault.

@@ -201,9 +201,9 @@ Handle StorageKeys::create_in(TPM2_HANDLE handle, const TPM2B_PUBLIC& key_templa
     throw Error(Errc::auth, "the owner password is wrong", "-o asks for it");
 }
 
-/// Salted to the persistent copy when it is the known one. Else to a key of the null hierarchy, which never
-/// has a password. That key changes with each reset and cannot be known: somebody between us and the TPM can
-/// put his own in its place, and try passwords on the commands that he records.
+/// Salts the session to the persistent copy if that is the known key, else to a key of the null hierarchy.
+/// That hierarchy has no password, and its key changes with each reset, so it cannot be known: an attacker
+/// between us and the TPM can substitute a key of their own and guess passwords from recorded commands.
 Handle StorageKeys::start_owner_session() const {
     if (persistent_srk_ && judge_persistent_copy() == KnownTpms::Verdict::same)
         return start_hmac_session(context_, persistent_srk_.tr());

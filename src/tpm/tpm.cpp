@@ -28,7 +28,7 @@ bool leaves_all_sound(const Error& error) {
 
 Tpm::Tpm(const Target& target)
     : tcti_(target.tcti),
-      // The emulator's socket has another path in each process; its state folder has a file of its own.
+      // The emulator's socket path differs in each process, and each state folder has its own known_tpms.
       known_tpms_(target.known_tpms, target.emulator_state.empty() ? target.tcti : "emulator") {
     if (!target.emulator_state.empty()) {
         emulator_.emplace(target.emulator_state);

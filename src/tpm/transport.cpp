@@ -92,8 +92,8 @@ class SwtpmSocket final : public Transport {
         addresses_.back().size = size;
     }
 
-    /// A call on the socket with the time that is left, again after signals.
-    /// @returns below 0 at the deadline, with EAGAIN, or EINPROGRESS of connect(2).
+    /// Makes the call with the remaining time as the socket's timeout, again after a signal.
+    /// @returns a negative value at the deadline, with errno EAGAIN (connect(2): EINPROGRESS).
     template <class Call>
     ssize_t before(Deadline deadline, Call call) const noexcept {
         for (;;) {
@@ -164,9 +164,9 @@ class LoadedTcti final : public Transport {
         return Tss2_Tcti_Transmit(tcti_, command.size(), command.data());
     }
 
-    /// The size is not asked for first, as SYS does: the device TCTI would read the header alone then, and
-    /// older kernels drop the rest. And no TCTI is asked before a reply is there: it takes an interrupted
-    /// poll for a lost connection.
+    /// SYS asks for the size first. This does not: the device TCTI would read only the header, and older
+    /// kernels drop the rest. A TCTI is asked only once a reply is there, because the device TCTI takes an
+    /// interrupted poll for a lost connection.
     Received receive(std::span<std::uint8_t> room, Deadline deadline) noexcept override {
         for (;;) {
             wait_for_reply(deadline);
