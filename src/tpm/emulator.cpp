@@ -102,13 +102,17 @@ bool mark_begun(const UniqueFd& turn) {
 bool answers(const UniqueFd& folder) {
     const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const auto address = os::unix_address(path_in(folder, socket_name));
-    return socket && ::connect(socket.value(), os::generic(address), sizeof address) == 0;
+    if (socket && ::connect(socket.value(), os::generic(address), sizeof address) == 0)
+        return true;
+    if (errno != ECONNREFUSED && errno != ENOENT) // out of descriptors, say: one may be there
+        throw Error::from_errno(errno, "the emulator's socket");
+    return false;
 }
 
 UniqueFd listen_at(const std::string& path) {
-    (void)::unlink(path.c_str()); // from an emulator that was killed
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const auto address = os::unix_address(path);
+    (void)::unlink(path.c_str()); // from an emulator that was killed
     // The folder is 0700: nobody else comes near the socket before its mode is set.
     if (!socket || ::bind(socket.value(), os::generic(address), sizeof address) != 0 ||
         ::chmod(path.c_str(), 0600) != 0 || ::listen(socket.value(), SOMAXCONN) != 0)
@@ -191,8 +195,11 @@ bool wait_until_unused(pid_t swtpm, const sigset_t& child_signal) {
 /// counts one dictionary-attack failure more (TPM 2.0 Part 1, 19.8.6).
 void shut_down(const sockaddr_un& address) {
     constexpr std::array<unsigned char, 12> command{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x45, 0, 0};
+    constexpr timeval limit{.tv_sec = 2, .tv_usec = 0}; // it may be stopped, or spin
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     std::array<unsigned char, 64> reply{};
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (::connect(fd, os::generic(address), sizeof address) == 0 &&
         ::write(fd, command.data(), command.size()) == static_cast<ssize_t>(command.size()))
         (void)!::read(fd, reply.data(), reply.size());

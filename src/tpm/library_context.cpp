@@ -16,7 +16,8 @@
 #include <link.h>
 #include <string_view>
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35) // which has _dl_find_object()
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 35) // which has _dl_find_object()
 
 struct ossl_lib_ctx_st; // of openssl/types.h
 
@@ -46,8 +47,9 @@ __attribute__((visibility("default"))) Context* OSSL_LIB_CTX_new() {
     static const auto make = next<Context*()>("OSSL_LIB_CTX_new");
     if (!is_in_esys(__builtin_return_address(0)))
         return make();
-    static Context* const made = of_esys = make();
-    return made;
+    if (of_esys == nullptr) // ESYS runs on one thread
+        of_esys = make();
+    return of_esys;
 }
 
 __attribute__((visibility("default"))) void OSSL_LIB_CTX_free(Context* context) {
@@ -58,4 +60,5 @@ __attribute__((visibility("default"))) void OSSL_LIB_CTX_free(Context* context) 
 
 } // extern "C"
 
+#endif
 #endif

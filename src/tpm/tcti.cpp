@@ -138,6 +138,8 @@ TSS2_RC Tcti::transmit(TSS2_TCTI_CONTEXT* face, size_t size, const std::uint8_t*
         return TSS2_TCTI_RC_BAD_VALUE;
     std::copy_n(command, size, self.command_.begin());
     self.command_size_ = size;
+    if (header_of(self.command_).code == TPM2_CC_FlushContext) // else the handle would stay for good
+        self.patience_ = std::max<std::chrono::milliseconds>(self.patience_, std::chrono::seconds(2));
     return self.send();
 }
 
@@ -178,8 +180,13 @@ TSS2_RC Tcti::fetch() noexcept {
     constexpr milliseconds longest_pause{100};
     if (loss_)
         return TSS2_TCTI_RC_IO_ERROR;
+    std::optional<Deadline> refused;
     for (milliseconds pause{1}; reply_size_ == 0; pause = std::min(pause * 2, longest_pause)) {
         const auto [failure, size] = transport_->receive(reply_, deadline_);
+        const auto now = std::chrono::steady_clock::now();
+        if (refused) // a TPM may take seconds to refuse
+            patience_ -= std::chrono::ceil<milliseconds>(now - *refused);
+        refused = now;
         if (failure != TSS2_RC_SUCCESS)
             return lose(kind_of(failure));
         if (size > reply_.size() || !is_reply(ByteView(reply_).first(size)))
@@ -188,9 +195,7 @@ TSS2_RC Tcti::fetch() noexcept {
             reply_size_ = size;
             break;
         }
-        const auto begun = std::chrono::steady_clock::now();
         std::this_thread::sleep_for(pause);
-        patience_ -= std::chrono::ceil<milliseconds>(std::chrono::steady_clock::now() - begun);
         if (const auto rc = send(); rc != TSS2_RC_SUCCESS)
             return rc;
     }

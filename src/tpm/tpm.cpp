@@ -20,8 +20,7 @@ bool leaves_all_sound(const Error& error) {
         return error.code() != Errc::malformed;
     const auto code = *error.tpm_rc();
     const auto remedy = remedy_for(code);
-    return remedy == Remedy::wait || remedy == Remedy::make_room ||
-           std::ranges::find(refusals, code) != refusals.end();
+    return remedy == Remedy::make_room || std::ranges::find(refusals, code) != refusals.end();
 }
 
 } // namespace
@@ -34,11 +33,11 @@ Tpm::Tpm(const Target& target)
         emulator_.emplace(target.emulator_state);
         tcti_ = emulator_->tcti();
     }
-    const JobEnd end{*this};
-    begin_job(Clock::now()); // opens it
+    auto open_alone = [](Tpm&) {};
+    run(open_alone);
 }
 
-void Tpm::open(bool unclean_emulator) {
+void Tpm::open() {
     const bool lost_before = context_ && context_->loss();
     if (keys_)
         keys_->flush_remains(); // unless the connection is lost
@@ -48,15 +47,11 @@ void Tpm::open(bool unclean_emulator) {
     context_.reset();
     if (lost_now) // one request must not wait for two deadlines
         throw lost_now->error();
-    try { // caught to report the loss of the connection
-        context_.emplace(tcti_);
-        if (unclean_emulator)
-            prepare_emulator(*context_);
-        keys_.emplace(*context_, known_tpms_, owner_password_, primaries_);
-    } catch (const Error& error) {
-        throw judged(error);
-    }
-    broken_ = false;
+    context_.emplace(tcti_);
+    if (unclean_emulator_)
+        prepare_emulator(*context_);
+    keys_.emplace(*context_, known_tpms_, owner_password_, primaries_);
+    broken_ = unclean_emulator_ = false;
 }
 
 bool Tpm::made_ready_for_another_try(const Error& error, Retries& retries) {
@@ -65,22 +60,28 @@ bool Tpm::made_ready_for_another_try(const Error& error, Retries& retries) {
     case Remedy::make_room:
         if (++retries.rooms > 3)
             return false;
-        keys_->flush();
+        if (keys_)
+            keys_->flush();
         std::this_thread::sleep_for(pause * (1 << retries.rooms)); // there is no event to wait for
         return true;
     case Remedy::reload:
         if (++retries.reloads > 1)
             return false;
-        keys_->flush_remains();
+        if (keys_)
+            keys_->flush_remains();
         return true;
     default:
-        return false;
+        if (!emulator_ || error.tpm_rc() != TPM2_RC_INITIALIZE || ++retries.reloads > 1)
+            return false;
+        broken_ = unclean_emulator_ = true; // somebody has reset it
+        return true;
     }
 }
 
 std::optional<Tpm::Clock::time_point> Tpm::rest(Clock::duration limit) noexcept {
     if (!keys_)
         return std::nullopt;
+    context_->renew_patience();
     const auto stays_since = keys_->rest(Clock::now() - limit);
     note_loss();
     if (!stays_since)
@@ -102,23 +103,18 @@ Error Tpm::judged(const Error& error) {
     return context_ && context_->loss() ? context_->loss()->error() : error;
 }
 
-bool Tpm::begin_emulators_turn() {
+void Tpm::begin_job(Clock::time_point waiting_since) {
+    if (hang_ && hang_->noticed >= waiting_since)
+        throw Error(hang_->error);
+    if (context_)
+        context_->renew_patience();
     try { // caught so that the jobs behind this one fail at once
-        return emulator_ && emulator_->begin_turn();
+        if (emulator_ && emulator_->begin_turn())
+            broken_ = unclean_emulator_ = true;
     } catch (const Error& error) {
         hang_ = Hang{.error = error, .noticed = Clock::now()};
         throw;
     }
-}
-
-void Tpm::begin_job(Clock::time_point waiting_since) {
-    if (hang_ && hang_->noticed >= waiting_since)
-        throw Error(hang_->error);
-    const bool unclean = begin_emulators_turn();
-    if (broken_ || unclean)
-        open(unclean);
-    else
-        context_->renew_patience();
 }
 
 void Tpm::end_job() noexcept {

@@ -42,6 +42,8 @@ class Tpm {
         begin_job(waiting_since);
         for (Retries retries;;) {
             try { // caught to try again, and to report the loss of the connection, which ESYS does not know
+                if (broken_)
+                    open();
                 return job(*this);
             } catch (const Error& error) {
                 if (!made_ready_for_another_try(error, retries))
@@ -70,13 +72,12 @@ class Tpm {
     };
     void begin_job(Clock::time_point waiting_since);
     void end_job() noexcept;
-    bool begin_emulators_turn();
     struct Retries {
         int rooms = 0, reloads = 0;
     };
     bool made_ready_for_another_try(const Error& error, Retries& retries);
 
-    void open(bool unclean_emulator);
+    void open();
     /// Has the connection opened anew by the next job if the error demands it. @returns the error to report:
     /// the loss of the connection, if that was the reason.
     Error judged(const Error& error);
@@ -84,7 +85,8 @@ class Tpm {
 
     std::string tcti_;
     std::optional<Emulator> emulator_;
-    bool broken_ = true; ///< to be opened by the next job
+    bool broken_ = true;            ///< to be opened by the next job
+    bool unclean_emulator_ = false; ///< to be prepared when it is opened
     /// The last time that a job waited in vain, for the TPM or for the emulator.
     struct Hang {
         Error error;
