@@ -143,6 +143,20 @@ class Socket(WithKeys):
                 self.assertIsNone(idle.read_frame())
             self.tpm.assert_no_handles()
 
+    def test_clients_that_have_just_connected_do_not_hold_up_its_end(self):
+        key = self.take('good')
+        for count in (1, 2, 5):
+            agent = Agent(self.lab)
+            self.assertTrue(agent.signs(key))  # which leaves something in the TPM
+            with agent.stopped():
+                clients = self.connect(agent, count)
+                agent.process.popen.send_signal(signal.SIGTERM)
+            self.assertEqual(agent.process.wait(), 0)
+            self.assertNotIn('the TPM does not answer', agent.log())
+            self.tpm.assert_no_handles()
+            for client in clients:
+                self.assertIsNone(client.read_frame())
+
     def test_sigpipe_and_vanishing_clients_do_not_end_it(self):
         key = self.take('good')
         agent = Agent(self.lab)

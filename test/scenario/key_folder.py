@@ -12,7 +12,7 @@ import unittest
 from agent import Agent, Askpass, add_request, certify, ours
 from keys_once import KeysOnce
 from lab import read, read_key, slow, wait_until
-from protocol import CONFIRM, SUCCESS, destination, hop, restrict_destination
+from protocol import CONFIRM, SUCCESS, destination, hop, remove_identity, restrict_destination
 
 PIN, OTHER = 'correct horse 42', 'another horse'
 
@@ -265,6 +265,66 @@ class Terms(WithKeys):
         certificate = certify(self.lab, key, '-n', 'root')[1]
         agent.wait_until_listed([key.line, certificate.line])
         agent.wait_until_listed([])
+
+    def change_and_wait(self, agent, key):
+        line = self.change(key, 'new')
+        wait_until(lambda: line in agent.listed(), 'the new comment')
+        return line
+
+    def add_certificate(self, agent, key, *options):
+        """Without the key, which the folder has too."""
+        self.add(agent, key, '-C', *options)
+
+    def assert_confirmed(self, agent, certificate):
+        """For Askpass without an answer, which is a no."""
+        asked = len(self.askpass.questions())
+        with agent.connect() as connection:
+            self.assertIsNone(connection.sign(certificate.blob, b'data'))
+        self.assertEqual(len(self.askpass.questions()), asked + 1)
+
+    def test_a_certificate_that_was_added_alone_stays_confirmed_when_its_file_changes_and_after_sighup(self):
+        key = self.take('a')
+        certificate = certify(self.lab, key, '-n', 'root')[1]
+        self.askpass = Askpass(self.lab)
+        agent = Agent(self.lab, env=self.askpass.env)
+        self.add_certificate(agent, key, '-c')
+        self.assert_confirmed(agent, certificate)
+        self.change_and_wait(agent, key)
+        self.assert_confirmed(agent, certificate)
+        agent.process.popen.send_signal(signal.SIGHUP)
+        agent.process.wait_line('SIGHUP: reading')
+        self.assert_confirmed(agent, certificate)
+        agent.sign_and_check(read_key(key.path))  # the key is the folder's, and is not asked about
+
+    def test_a_certificate_that_was_added_alone_ends_in_its_time_though_its_file_changes(self):
+        key = self.take('a')
+        certify(self.lab, key, '-n', 'root')
+        agent = Agent(self.lab)
+        self.add_certificate(agent, key, '-t', '3')
+        line = self.change_and_wait(agent, key)
+        agent.wait_until_listed([line])
+
+    def test_a_certificate_that_was_added_alone_goes_with_its_file(self):
+        key = self.take('a')
+        certificate = certify(self.lab, key, '-n', 'root')[1]
+        agent = Agent(self.lab)
+        self.add_certificate(agent, key, '-c')
+        os.unlink(certificate.pub)
+        agent.wait_until_listed([key.line])
+
+    def test_a_key_that_was_added_while_its_file_was_away_and_removed_stays_away_until_sighup(self):
+        key, given = self.take('a'), self.stocked('a')
+        agent = Agent(self.lab)
+        agent.wait_until_listed([key.line])
+        os.unlink(key.tpm)
+        agent.wait_until_listed([])
+        with agent.connect() as connection:
+            for request in (add_request(given, CONFIRM), remove_identity(key.blob)):
+                self.assertEqual(connection.request(request), bytes([SUCCESS]))
+        key, mark = self.take('a'), self.take('b')  # when the other shows, both have been looked at
+        agent.wait_until_listed([mark.line])
+        agent.process.popen.send_signal(signal.SIGHUP)
+        agent.wait_until_listed([key.line, mark.line])
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 be: a PIN is kept once the TPM has taken it."""
 
 import ctypes
+import itertools
 import os
 import re
 import time
@@ -12,7 +13,7 @@ from agent import Agent, Askpass, add_request, certify, ours
 from keys_once import KeysOnce
 from lab import slow, wait_until
 from protocol import (CONFIRM, KEPT, SUCCESS, add_identity, destination, hop, lifetime, read_pin_outcome,
-                      restrict_destination, try_pin)
+                      remove_identity, restrict_destination, try_pin)
 
 PIN, WRONG, LONGEST = 'correct horse 42', 'wrong horse', 'ä' * 16
 PR_SET_NAME = 15  # prctl(2)
@@ -191,6 +192,34 @@ class Terms(WithPins):
         agent.process.wait_line('a PIN has reached the end of its time')
         self.assertFalse(agent.signs(self.key))
         self.assertEqual(len(self.askpass.questions()), 1)
+
+    def test_who_removes_a_key_or_its_certificate_has_the_other_ask_again(self):
+        """Whichever of both the PIN was typed for."""
+        certificate = certify(self.lab, self.key)[1]
+        for number, (typed_for, gone) in enumerate(itertools.product((self.key, certificate), repeat=2)):
+            left = certificate if gone is self.key else self.key
+            with self.subTest(typed_for=typed_for.algorithm, gone=gone.algorithm):
+                agent = self.agent(PIN, PIN, name=f'agent{number}')
+                self.add(agent, b'')
+                self.add(agent, b'', certificate.blob)
+                with agent.connect() as connection:
+                    for blob in (typed_for.blob, left.blob):
+                        self.assertIsNotNone(connection.sign(blob, b'data'))
+                    self.assertEqual(len(self.askpass.questions()), 1)
+                    self.assertEqual(connection.request(remove_identity(gone.blob)), bytes([SUCCESS]))
+                    self.assertIsNotNone(connection.sign(left.blob, b'data'))
+                agent.stop()
+                self.assertEqual(len(self.askpass.questions()), 2)
+
+    def test_a_certificate_asks_again_when_the_time_of_its_key_is_over(self):
+        certificate = certify(self.lab, self.key)[1]
+        agent = self.agent(PIN, PIN)
+        self.add(agent, b'', certificate.blob)
+        self.assertTrue(agent.signs(certificate))
+        self.add(agent, lifetime(1))
+        agent.wait_until_listed([certificate.line])
+        self.assertTrue(agent.signs(certificate))
+        self.assertEqual(len(self.askpass.questions()), 2)
 
 
 @ours

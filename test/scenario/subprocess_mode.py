@@ -7,9 +7,9 @@ import resource
 import signal
 import unittest
 
-from agent import REFERENCE, ours
+from agent import REFERENCE, Askpass, ours
 from lab import children, read, wait_until
-from protocol import Connection
+from protocol import Connection, frame, sign_request
 from stock import WithTpm
 from terminal import has_ended
 
@@ -238,6 +238,31 @@ class SubprocessMode(WithTpm):
         os.kill(pid, signal.SIGTERM)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)  # the lab inherited it
         self.assertFalse(os.path.lexists(self.socket))
+
+    @ours
+    def test_sigterm_and_the_end_of_the_command_at_once_end_it_cleanly(self):
+        """Both come while it reads a large folder, and a person is being asked."""
+        key = self.lab.make_key('x', pin='a pin')
+        for number in range(1000):
+            os.link(key.tpm, self.lab.path(f'keys/{number}.tpm'))
+        askpass = Askpass(self.lab)
+        askpass.answer_later(1)
+        before = children()
+        command = self.lab.start(self.program, '-d', '-a', self.socket, *self.folder, 'sh', '-c',
+                                 'echo "agent $SSH_AGENT_PID"; exec sleep 600', env=askpass.env)
+        pid = int(command.wait_line('agent ').split()[1])
+        with Connection(self.socket) as asking:
+            asking.send(frame(sign_request(key.blob, b'data')))
+            wait_until(askpass.questions, 'the question')
+            os.kill(pid, signal.SIGHUP)
+            command.wait_line('SIGHUP: reading')
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: re.search(r'ShdPnd:\t0+\n', read(f'/proc/{pid}/status')), 'its handler', pace=0.001)
+            command.popen.kill()
+            command.popen.wait()
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)  # the lab inherited it
+        self.assertFalse(os.path.lexists(self.socket))
+        self.assertEqual(children(), before)  # askpass has gone
 
 
 if __name__ == '__main__':
