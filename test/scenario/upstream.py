@@ -53,12 +53,13 @@ class Peer(Connection):
 
 class FakeAgent:
     """Listens, and has `behaviour(peer)` deal with each connection, in a thread of its own; what has
-    returned is closed. Without a behaviour, nothing is ever accepted."""
+    returned is closed. Without a behaviour, nothing is ever accepted; else all, or the first `accepts`."""
 
-    def __init__(self, test, behaviour, name='fake', backlog=1000):
+    def __init__(self, test, behaviour, name='fake', backlog=1000, accepts=None):
         self.socket = test.lab.path(name + '.sock')
         self.behaviour = behaviour  # of the connections to come
         self.connections = 0
+        self._accepts = accepts
         self._ended = False
         self._peers, self._threads = [], []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -74,7 +75,7 @@ class FakeAgent:
         thread.start()
 
     def _accept(self):
-        while not self._ended:
+        while not self._ended and self.connections != self._accepts:
             try:
                 accepted, _ = self._listener.accept()
             except OSError:  # by `end`

@@ -6,13 +6,13 @@ import unittest
 
 from agent import Agent, Askpass, certify
 from lab import read, read_key, wait_until
-from protocol import (ADD_ID_CONSTRAINED, ADD_IDENTITY, CONFIRM, FAILURE, SIGN_RESPONSE, SUCCESS, add_identity,
-                      extension, frame, lifetime, lock, readable, sign_request, string, unlock)
+from protocol import (ADD_ID_CONSTRAINED, ADD_IDENTITY, CONFIRM, FAILURE, REMOVE_ALL, SESSION_BIND, SIGN_RESPONSE,
+                      SUCCESS, add_identity, extension, frame, lifetime, lock, readable, sign_request, string, unlock)
 from resources import cpu, descriptors, descriptors_at_rest
 from softkey import SoftKey
 from sshd import USER, Sshd
 from swtpm import Probe
-from upstream import LIST, FakeAgent, SshAgent, TwoBehind, WithAKey, identities
+from upstream import LIST, FakeAgent, Peer, SshAgent, TwoBehind, WithAKey, identities
 
 # Speaks for a person to gpg-agent (the Assuan protocol): the same passphrase, whatever it is asked.
 PINENTRY = '''#!/bin/sh
@@ -152,6 +152,26 @@ class Changes(TwoBehind):
         for agent in (self.agent, self.first, self.second):
             self.assert_lists(agent=agent)
 
+    def test_all_keys_are_removed_there_though_the_client_hangs_up_at_once(self):
+        told = []
+
+        def behave(peer):
+            for request in peer.requests():
+                if request == bytes([REMOVE_ALL]):
+                    told.append(peer)
+                peer.send(frame(identities() if request == LIST else bytes([SUCCESS])))
+        self.start(others=[FakeAgent(self, behave)])
+        for before in (), (extension(SESSION_BIND),):  # which is told there first
+            for _ in range(5):
+                told.clear()
+                with self.agent.connect() as client:
+                    for request in before:
+                        client.request(request)
+                    with self.agent.stopped():
+                        client.send(frame(bytes([REMOVE_ALL])))
+                        client.socket.close()
+                wait_until(lambda: told, 'the request there')
+
     def test_while_locked_nothing_of_the_others_is_to_be_had(self):
         a = self.soft('a')
         self.give(self.first, a)
@@ -271,6 +291,20 @@ class ComingAndGoing(TwoBehind):
             self.first.restart()
             self.give(self.first, b)
             self.assertIsNotNone(client.sign(b.blob, b'data'))
+
+    def test_one_that_comes_back_and_hangs_is_not_waited_for_where_another_has_the_key(self):
+        a = self.soft('a')
+        for other in (self.first, self.second):
+            self.give(other, a)
+        self.start()
+        with self.agent.connect() as client:
+            self.assert_has(client, self.own, a)
+            self.first.kill()
+            self.assert_has(client, self.own, a)
+            os.unlink(self.first.socket)
+            back = FakeAgent(self, Peer.wait_until_closed, name='first')
+            self.assertIsNotNone(client.sign(a.blob, b'data'))
+            self.assertEqual(back.connections, 0)
 
     def test_each_client_has_a_connection_of_its_own_there_which_ends_with_it(self):
         self.start(others=(self.first,))

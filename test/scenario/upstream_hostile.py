@@ -431,6 +431,34 @@ class Busy(Sick):
             self.assertEqual(len(client.list()), 2)
         wait_until(lambda: len(clients[-1].list()) == 2, 'a place there', 100)
 
+    def test_one_that_serves_its_old_client_alone_rests_for_new_ones_as_long_as_one_that_hangs(self):
+        self.lab.limit('upstream_list', 0.2, 1)
+        self.lab.limit('upstream_quick', 10, 0.25)
+        full, hung = self.sick(always(GOOD)), self.sick(hang)
+        agent = self.agent_before(full, hung)
+        with agent.connect() as old:
+            wait_until(lambda: len(old.list()) == 2, 'its key')
+            full.behaviour = hang
+
+            def new_ones_are_shown_nothing():
+                with agent.connect() as new:
+                    self.assertEqual(len(new.list()), 1)
+                self.assertEqual(len(old.list()), 2)
+                return hung.connections >= 4  # at first, and after a rest of one second, of two, of four
+            wait_until(new_ones_are_shown_nothing, 'three rests', pace=0.1)
+        self.assertLessEqual(full.connections, hung.connections + 2)
+
+    def test_requests_that_wait_for_a_person_keep_no_list_waiting(self):
+        self.lab.limit('upstream_list', 20, 1)
+        other = self.sick(always(GOOD), accepts=1)  # the others wait in its queue
+        agent = self.agent_before(other)
+        with agent.connect() as old:
+            self.assertEqual(len(old.list()), 2)
+            for client in self.connect(agent, 520):
+                client.send(frame(sign_request(BLOB, b'data')))
+            wait_until(lambda: descriptors(agent.process.pid) > 2 * 512, '512 requests there, which is the most')
+            self.assertEqual(len(old.list()), 2)
+
     def test_remove_all_reaches_one_that_rests(self):
         agent = self.before_ssh_agent()
         with self.other.stopped(), agent.connect() as client:
