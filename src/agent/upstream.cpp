@@ -99,8 +99,8 @@ void Upstream::failed(const std::string& reason) {
     if (left_out_ && is_resting())
         return;
     left_out_ = true;
-    back_off_ = std::clamp<std::chrono::milliseconds>(back_off_ * 2, std::chrono::seconds(1),
-                                                      time_limits().upstream_rest);
+    back_off_ = std::max<std::chrono::milliseconds>(back_off_ * 2, std::chrono::seconds(1));
+    back_off_ = std::min(back_off_, time_limits().upstream_rest);
     retry_at_ = Clock::now() + back_off_;
 }
 
