@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import time
 import unittest
 
 from agent import Agent
-from lab import DEADLINE, Scenario, read, read_key, wait_until
+from lab import DEADLINE, Scenario, needs_root, read, read_key, wait_until
 from protocol import FAILURE, frame, sign_request
 
 KEYGEN_RUNS, KILLS = 20, 12
@@ -165,16 +166,19 @@ class Emulator(Scenario):
         agent.sign_and_check(key)
         agent.stop()
 
+    def wait_for_end(self, emulator):
+        ended = os.pidfd_open(emulator)
+        ready, _, _ = select.select([ended], [], [], DEADLINE)
+        os.close(ended)
+        self.assertTrue(ready, 'the emulator did not go')
+
     def test_it_goes_when_nobody_has_used_it_for_a_while_and_its_keys_sign_again_later(self):
         key = self.key('x')
         agent = self.agent()
         agent.sign_and_check(key)
         agent.stop()
         (emulator,) = self.emulators()
-        ended = os.pidfd_open(emulator)
-        ready, _, _ = select.select([ended], [], [], DEADLINE)
-        os.close(ended)
-        self.assertTrue(ready, 'the emulator did not go')
+        self.wait_for_end(emulator)
         agent = self.agent()
         agent.sign_and_check(key)
         self.assertEqual(len(self.emulators()), 1)
@@ -190,6 +194,44 @@ class Emulator(Scenario):
             disturb()
             agent.ssh_keygen_sign(key)  # the request that notices may fail
             agent.sign_and_check(key)
+        agent.stop()
+
+    def test_one_that_was_reset_serves_the_next_program_at_once(self):
+        self.key('x')
+        self.reset_emulator()
+        agent = self.agent()
+        self.reset_emulator()
+        agent.sign_and_check(self.key('y'))
+        self.reset_emulator()
+        agent.sign_and_check(read_key(self.lab.path('keys/x')))
+        agent.stop()
+
+    def test_one_that_is_stopped_is_killed_when_nobody_uses_it_and_the_next_program_works(self):
+        self.lab.limit('emulator_linger', 0.2, real=10)
+        agent = self.agent()  # uses it until it is stopped
+        (stopped,) = self.emulators()
+        os.kill(stopped, signal.SIGSTOP)
+        agent.stop()
+        self.wait_for_end(stopped)
+        self.key('x')
+
+    @needs_root  # to see the agent's descriptors
+    def test_an_agent_without_a_free_descriptor_leaves_its_socket_in_place(self):
+        key = self.key('x')
+        agent = self.agent()
+        agent.sign_and_check(key)
+        before = self.emulators()
+        with agent.connect() as client:
+            client.list()  # its connection is among the descriptors
+            used = set(map(int, os.listdir(f'/proc/{agent.process.pid}/fd')))
+            lock = min(set(range(len(used) + 1)) - used)  # the first free one; the socket's is the second
+            limits = resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, (lock + 1, limits[1]))
+            self.assertIsNone(client.sign(key.blob, b'data'))
+            resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, limits)
+        agent.process.wait_line("the emulator's socket")
+        agent.sign_and_check(key)
+        self.assertEqual(self.emulators(), before)
         agent.stop()
 
     def test_a_keygen_killed_at_any_point_leaves_no_handle_to_later_users(self):

@@ -3,6 +3,7 @@
 that refuses, is busy, is full, is not there, is not open to this user, or is another one than before."""
 
 import fcntl
+import math
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import tty
 import unittest
 
 from agent import Agent, Askpass
-from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, contents, needs_root, read, read_key, slow
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, contents, needs_root, read, read_key, slow, wait_until
 from neighbour import CONTEXT_GAP, Neighbour, Refused
 from protocol import SIGN_RESPONSE, frame, sign_request
 from stock import WithTpm
@@ -21,7 +22,9 @@ PIN, NEW = 'the pin 1', 'a pin 2'
 BUSY = {'RETRY': 0x922, 'TESTING': 0x90a, 'YIELDED': 0x908}
 FULL = {'OBJECT_MEMORY': 0x902, 'SESSION_MEMORY': 0x903, 'CONTEXT_GAP': 0x901, 'NV_RATE': 0x920,
         'NV_UNAVAILABLE': 0x923}
-OFTEN = 30  # refusals in a row; ESYS itself sends a command again, five times
+BY_ESYS = 5  # times that ESYS itself sends a command again
+OFTEN = 30  # refusals in a row
+BUSY_FLUSHES = 'TPM2_FlushContext answer 0x922 times=12'  # as many as ESYS sends for a key and a session
 # Response code (TPM 2.0 part 2, 6.6.3; some with the number of a parameter or session), what the error says,
 # what its hint says.
 ROWS = (
@@ -241,6 +244,33 @@ class BusyOrFull(WithProbe):
         agent.process.wait_line('the TPM is busy')
         agent.sign_and_check(key)
 
+    def test_the_time_that_a_busy_tpm_takes_to_refuse_counts_as_waiting(self):
+        limit = self.lab.limit('tpm_busy', 1, real=30)
+        with self.probe.failing('TPM2_Create delay 300', 'TPM2_Create answer 0x922'):
+            result = self.keygen('-N', '', '-f', self.lab.path('keys/x'), status=None)
+            self.assert_error(result, 'the TPM is busy')
+            self.assertLessEqual(self.probe.reached()[1], 1 + math.ceil(limit / 0.3) + BY_ESYS)
+        self.tpm.assert_no_handles()
+
+    def test_keygen_that_gives_up_on_a_busy_tpm_still_waits_until_it_flushes(self):
+        self.lab.limit('tpm_busy', 1, real=30)
+        with self.probe.failing('TPM2_Create answer 0x922', BUSY_FLUSHES):
+            self.assert_error(self.keygen('-N', PIN, '-f', self.lab.path('keys/x'), status=None), 'the TPM is busy')
+        self.tpm.assert_no_handles()
+
+    def test_so_does_an_agent(self):
+        self.lab.limit('tpm_busy', 1, real=30)
+        self.lab.limit('tpm_idle', 0.2, real=5)
+        key = self.lab.make_key('x', pin=PIN)
+        agent = self.agent(env=Askpass(self.lab, PIN, PIN).env)
+        agent.sign_and_check(key)
+        with self.probe.failing('TPM2_Sign answer 0x922', BUSY_FLUSHES):
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            wait_until(lambda: self.probe.reached()[1] > BY_ESYS, 'a flush of an idle agent')
+        agent.sign_and_check(key)
+        agent.stop()
+        self.tpm.assert_no_handles()
+
     def test_a_full_tpm_is_tried_four_times_and_signs_where_it_has_found_room(self):
         """Else the request fails, and the next one succeeds."""
         key = self.lab.make_key('x')
@@ -266,6 +296,15 @@ class BusyOrFull(WithProbe):
             with self.subTest(name), self.probe.failing(f'TPM2_Create answer {code:#x}'):
                 self.assert_error(self.keygen('-N', '', '-f', self.lab.path('keys/x'), status=None))
                 self.assertEqual(self.probe.reached(), [4])
+        self.tpm.assert_no_handles()
+
+    def test_a_tpm_that_is_full_when_it_is_opened_is_tried_again(self):
+        with self.probe.failing('TPM2_ReadPublic answer 0x902 times=3'):
+            self.keygen('-N', '', '-f', self.lab.path('keys/x'))
+            self.assertGreater(self.probe.reached()[0], 3)
+        with self.probe.failing('TPM2_ReadPublic answer 0x902'):
+            self.assert_error(self.keygen('-N', '', '-f', self.lab.path('keys/y'), status=None), 'no room')
+            self.assertEqual(self.probe.reached(), [4])
         self.tpm.assert_no_handles()
 
 
