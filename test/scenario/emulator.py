@@ -58,7 +58,8 @@ class Emulator(Scenario):
         self.assertFalse(os.path.exists(self.state))
 
     def test_the_first_use_starts_it_alone_and_says_once_that_it_protects_nothing(self):
-        first = self.lab.keygen('--swtpm', '-N', '', '-f', self.lab.path('keys/x'), env={'SSH_TPM_TCTI': 'device:/none'})
+        first = self.lab.keygen('--swtpm', '-N', '', '-f', self.lab.path('keys/x'),
+                                env={'SSH_TPM_TCTI': 'device:/none'})
         self.assertIn('emulator', first.stderr.lower())
         self.assertEqual(os.stat(self.state).st_mode & 0o777, 0o700)
         agent = self.agent()
