@@ -11,7 +11,6 @@
 #include "os/harden.hpp"
 #include "os/resources.hpp"
 
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -80,13 +79,7 @@ class Tasks {
     std::exception_ptr failure_;
 };
 
-/// For Asio, which closes what it is given.
-UniqueFd duplicate(int fd) {
-    UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    if (!copy)
-        throw Error::from_errno(errno, "the agent's descriptors");
-    return copy;
-}
+constexpr std::string_view descriptors = "the agent's descriptors";
 
 std::vector<std::shared_ptr<Upstream>> make_upstreams(asio::io_context& loop, const ServerOptions& options) {
     std::vector<std::shared_ptr<Upstream>> out;
@@ -187,7 +180,8 @@ void Server::run() {
     if (watch_)
         tasks_.spawn(follow_folder());
     if (options_.until >= 0)
-        tasks_.spawn(stop_at(duplicate(options_.until), Descriptor::wait_read, "the command has ended"));
+        tasks_.spawn(
+            stop_at(duplicate(options_.until, descriptors), Descriptor::wait_read, "the command has ended"));
     tasks_.spawn(start()); // when all these have begun
     loop_.run();
     end();
@@ -199,8 +193,8 @@ asio::awaitable<void> Server::start() {
     const auto serve_client = [this](Socket client, os::Peer peer, Permit permit) {
         tasks_.spawn(serve(std::move(client), peer, std::move(permit), dispatcher_));
     };
-    tasks_.spawn(accept_clients(duplicate(socket_.fd()), client_permits(loop_, options_.upstreams.size()),
-                                serve_client));
+    tasks_.spawn(accept_clients(duplicate(socket_.fd(), descriptors),
+                                client_permits(loop_, options_.upstreams.size()), serve_client));
     log::info("listening on ", printable(socket_.path().string()));
     ready_();
     announcer_.ready();
@@ -225,7 +219,7 @@ asio::awaitable<void> Server::follow_signals() {
 }
 
 asio::awaitable<void> Server::follow_folder() {
-    Descriptor events(loop_, duplicate(watch_->fd()).release());
+    Descriptor events(loop_, duplicate(watch_->fd(), descriptors).release());
     for (;;) {
         co_await events.async_wait(Descriptor::wait_read, asio::use_awaitable);
         try { // caught because the agent serves on without it
@@ -239,7 +233,7 @@ asio::awaitable<void> Server::follow_folder() {
 }
 
 asio::awaitable<void> Server::expire_keys() {
-    Descriptor timer(loop_, duplicate(keys_.timer()).release());
+    Descriptor timer(loop_, duplicate(keys_.timer(), descriptors).release());
     for (;;) {
         co_await timer.async_wait(Descriptor::wait_read, asio::use_awaitable);
         keys_.expire();

@@ -1,6 +1,7 @@
 #pragma once
 // The owner of a file descriptor.
 
+#include <string_view>
 #include <utility>
 
 namespace sshtpm {
@@ -28,5 +29,9 @@ class UniqueFd {
   private:
     int fd_ = -1;
 };
+
+/// Another descriptor of the same file, closed on exec: for Asio, which closes the one that it is given.
+/// @param name of the file, for errors
+UniqueFd duplicate(int fd, std::string_view name);
 
 } // namespace sshtpm

@@ -3,13 +3,13 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/unique_fd.hpp"
 #include "os/child.hpp"
 #include "os/environment.hpp"
 #include "prompt/answer.hpp"
 
 #include <array>
 #include <csignal>
-#include <fcntl.h>
 #include <memory>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -23,12 +23,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// For Asio, which closes what it is given: the child keeps its own.
+/// The child keeps its own.
 asio::posix::stream_descriptor watch(const asio::any_io_executor& loop, int fd) {
-    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0)
-        throw Error::from_errno(errno, "watching the askpass program");
-    return {loop, copy};
+    return {loop, duplicate(fd, "watching the askpass program").release()};
 }
 
 /// Tells an askpass what kind of question it shows; without it, it asks for a secret.
