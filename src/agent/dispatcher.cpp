@@ -90,9 +90,7 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
         auto served = std::visit(pick, request);
         co_return co_await std::move(served);
     } catch (const Error& error) {
-        log::error(printable(error.what(), 1000));
-        if (!error.hint().empty())
-            log::info("hint: ", error.hint());
+        log::report(error);
     } catch (const SystemError& error) {
         if (error.code() == asio::error::operation_aborted)
             throw; // the client has gone: nobody to answer

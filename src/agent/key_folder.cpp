@@ -36,6 +36,12 @@ bool is_placeholder(const fs::path& file) {
     return fs::file_size(file, failure) == 1 && !failure;
 }
 
+/// Constraints of a client's, with the folder's confirmation.
+protocol::Constraints confirmed_as(const protocol::Constraints& terms, protocol::Constraints constraints) {
+    constraints.confirm = constraints.confirm || terms.confirm;
+    return constraints;
+}
+
 std::optional<BootTime> end_of(const protocol::Constraints& terms) {
     if (!terms.lifetime)
         return std::nullopt;
@@ -68,8 +74,7 @@ std::vector<KeyEntry> KeyFolder::entries_of(const IdentityPtr& identity, std::op
         if (!key)
             return out;
         // Its certificate signs for it, so it is held on the terms of both.
-        entry.constraints = key->constraints;
-        entry.constraints.confirm = entry.constraints.confirm || terms_.confirm;
+        entry.constraints = confirmed_as(terms_, key->constraints);
         if (key->dies)
             entry.dies = dies ? std::min(*dies, *key->dies) : *key->dies;
     }
@@ -99,7 +104,7 @@ void KeyFolder::note_clients(ByteView blob) {
         return;
     client_blobs_.insert(name_of(blob));
     KeyEntry confirmed = *held;
-    confirmed.constraints.confirm = confirmed.constraints.confirm || terms_.confirm;
+    confirmed.constraints = confirmed_as(terms_, std::move(confirmed.constraints));
     keys_.add(std::move(confirmed));
 }
 
@@ -123,9 +128,7 @@ void KeyFolder::read(const fs::path& path, File& file) {
             note_clients(identity->certificate->blob);
         put(identity, file);
     } catch (const Error& error) {
-        log::error(printable(error.what(), 1000), "; skipped");
-        if (!error.hint().empty())
-            log::info("hint: ", error.hint());
+        log::report(error, "; skipped");
     }
 }
 
@@ -180,7 +183,7 @@ void KeyFolder::add(KeyEntry entry) {
         keys_.add(std::move(entry));
         return;
     }
-    entry.constraints.confirm = entry.constraints.confirm || terms_.confirm;
+    entry.constraints = confirmed_as(terms_, std::move(entry.constraints));
     client_blobs_.insert(name_of(entry.blob()));
     keys_.add(std::move(entry));
     const auto file = std::ranges::find_if(

@@ -1,5 +1,7 @@
 #include "base/log.hpp"
 
+#include "base/printable.hpp"
+
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -68,6 +70,13 @@ void write(Level at, std::string_view line) {
     if (lost > 0 && may_write())
         write_out(settings().program + ": " + std::to_string(lost.exchange(0)) + " lines lost\n");
     write_out(text);
+}
+
+void report(const Error& failure, std::string_view consequence) {
+    constexpr std::size_t longest = 1000;
+    error(printable(failure.what(), longest), consequence);
+    if (!failure.hint().empty())
+        info("hint: ", failure.hint());
 }
 
 } // namespace sshtpm::log

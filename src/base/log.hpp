@@ -1,6 +1,7 @@
 #pragma once
 // The log: lines on stderr, each "PROGRAM: text". A Secret does not compile into it.
 
+#include "base/error.hpp"
 #include "base/secret.hpp"
 
 #include <concepts>
@@ -53,5 +54,8 @@ template <Part... Parts>
 void debug(const Parts&... parts) {
     line(Level::debug, parts...);
 }
+
+/// An error, and its hint in a line of its own. @param consequence such as "; skipped"
+void report(const Error& failure, std::string_view consequence = {});
 
 } // namespace sshtpm::log
