@@ -100,8 +100,8 @@ bool mark_begun(const UniqueFd& turn) {
 }
 
 bool answers(const UniqueFd& folder) {
-    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const auto address = os::unix_address(path_in(folder, socket_name));
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); // just before its errno is read
     if (socket && ::connect(socket.value(), os::generic(address), sizeof address) == 0)
         return true;
     if (errno != ECONNREFUSED && errno != ENOENT) // out of descriptors, say: one may be there
@@ -110,9 +110,10 @@ bool answers(const UniqueFd& folder) {
 }
 
 UniqueFd listen_at(const std::string& path) {
-    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const auto address = os::unix_address(path);
-    (void)::unlink(path.c_str()); // from an emulator that was killed
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (socket)
+        (void)::unlink(path.c_str()); // from an emulator that was killed
     // The folder is 0700: nobody else comes near the socket before its mode is set.
     if (!socket || ::bind(socket.value(), os::generic(address), sizeof address) != 0 ||
         ::chmod(path.c_str(), 0600) != 0 || ::listen(socket.value(), SOMAXCONN) != 0)
