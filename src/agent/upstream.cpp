@@ -270,8 +270,6 @@ UpstreamConnection::list(std::span<const Bytes> binds) {
 asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream) {
     for (;;) {
         co_await upstream->probe_wanted_.async_receive(asio::use_awaitable);
-        if (!upstream->is_left_out() || upstream->is_resting())
-            continue;
         UpstreamConnection connection(upstream);
         const auto list = co_await connection.ask_for_list({}, time_limits().upstream_list);
         if (list)

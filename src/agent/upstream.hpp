@@ -64,7 +64,7 @@ class Upstream {
     bool left_out_ = false;
     std::chrono::milliseconds back_off_{0}; ///< how long it was left out last; 0 once it is well
     Clock::time_point retry_at_{};
-    asio::experimental::channel<void(ErrorCode)> probe_wanted_; ///< holds nothing while `probe` is at work
+    asio::experimental::channel<void(ErrorCode)> probe_wanted_; ///< drops messages while `probe` is at work
     bool logged_ = false;                                       ///< that something is wrong with it
     bool unreadable_logged_ = false;                            ///< that one of its keys is left out
     std::unordered_map<std::string, bool> last_list_;           ///< blobs; whether clients may be shown them
