@@ -57,8 +57,8 @@ KeyFolder::KeyFolder(KeyStore& keys, fs::path folder, protocol::Constraints term
         log::info("no key folder ", printable(folder_.string()), " so far; its keys are taken when it comes");
 }
 
-/// The entries that a file gives: the key and, if there is one, its certificate. Not those that a client or a
-/// hierarchy gives.
+/// Makes the folder's entries for a key file: the key, and its certificate if there is one. Skips a blob that
+/// a client or a hierarchy has given.
 std::vector<KeyEntry> KeyFolder::entries_of(const IdentityPtr& identity, std::optional<BootTime> dies) const {
     std::vector<KeyEntry> out;
     KeyEntry entry{

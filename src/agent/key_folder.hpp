@@ -56,7 +56,7 @@ class KeyFolder {
     protocol::Constraints terms_;
     std::map<std::filesystem::path, File> files_;
     std::unordered_set<std::string> seen_keys_; ///< blobs of all keys that the folder has had
-    /// Of the folder's keys and their certificates, those that clients have given.
+    /// Blobs of keys and certificates that clients have given, and whose key the folder has had.
     std::unordered_set<std::string> client_blobs_;
 };
 

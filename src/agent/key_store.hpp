@@ -31,10 +31,10 @@ class KeyStore {
     /// Any entry of this key; null when there is none.
     KeyEntryPtr find_key(const ssh::PublicKey& key) const;
 
-    /// Puts the entries `come` in the place of those that `goes` holds for. One with the same blob, file
-    /// content and constraints is changed in place, and requests that use it go on. A PIN moves along to an
-    /// entry of the same file content that is not looser.
-    /// @returns the entries that are gone.
+    /// Removes the entries for which `goes` is true, and inserts `come` in their place. An entry with the
+    /// same blob, file content and constraints is changed in place, so that requests with it go on. A PIN
+    /// moves to a new entry with the same file content, unless that has looser constraints.
+    /// @returns the removed entries.
     std::vector<KeyEntryPtr> replace(const std::function<bool(const KeyEntry&)>& goes,
                                      std::vector<KeyEntry> come = {});
     /// Replaces the entry with the same blob, if there is one.

@@ -34,7 +34,7 @@ class PinBroker {
 
     /// Attempts it with the auth value of the key: with none, with a known PIN, or with up to three that a
     /// person types. A PIN that the TPM takes is kept.
-    /// @returns nothing when nobody gave a PIN that the TPM took, or none may be tried.
+    /// @returns nothing when no PIN may be tried, or the TPM has accepted none.
     /// @throws Error when the TPM fails.
     asio::awaitable<std::optional<ssh::RawSignature>> with_auth(KeyUsePtr use, const Requester& requester,
                                                                 const Attempt& attempt);

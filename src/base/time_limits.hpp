@@ -32,7 +32,7 @@ struct TimeLimits {
     Time upstream_quick{250};       ///< for an agent that is left out, over a connection that is open
     Time upstream_request{150'000}; ///< as long as a person may take, and a bit more
     Time upstream_idle{30'000};     ///< an unused connection is closed: the other agent may have few of them
-    Time upstream_rest{60'000};     ///< the longest back-off after no answer, or rubbish
+    Time upstream_rest{60'000};     ///< the longest back-off after no answer, or garbage
 };
 
 /// The limits of this process. A build with -Dtest_limits=true lets SSH_TPM_TEST_LIMITS change them, in
