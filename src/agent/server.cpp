@@ -79,6 +79,22 @@ class Tasks {
     std::exception_ptr failure_;
 };
 
+/// Waits for a descriptor that somebody else owns, who outlives this.
+class BorrowedDescriptor {
+  public:
+    BorrowedDescriptor(asio::io_context& loop, int fd) : descriptor_(loop, fd) {}
+    BorrowedDescriptor(const BorrowedDescriptor&) = delete;
+    BorrowedDescriptor& operator=(const BorrowedDescriptor&) = delete;
+    ~BorrowedDescriptor() { descriptor_.release(); } // or Asio would close it
+
+    asio::awaitable<void> wait_until_readable() {
+        co_await descriptor_.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
+    }
+
+  private:
+    asio::posix::stream_descriptor descriptor_;
+};
+
 constexpr std::string_view descriptors = "the agent's descriptors";
 
 std::vector<std::shared_ptr<Upstream>> make_upstreams(asio::io_context& loop, const ServerOptions& options) {
@@ -219,9 +235,9 @@ asio::awaitable<void> Server::follow_signals() {
 }
 
 asio::awaitable<void> Server::follow_folder() {
-    Descriptor events(loop_, duplicate(watch_->fd(), descriptors).release());
+    BorrowedDescriptor events(loop_, watch_->fd());
     for (;;) {
-        co_await events.async_wait(Descriptor::wait_read, asio::use_awaitable);
+        co_await events.wait_until_readable();
         try { // caught because the agent serves on without it
             if (watch_->drain())
                 folder_.scan();
@@ -233,9 +249,9 @@ asio::awaitable<void> Server::follow_folder() {
 }
 
 asio::awaitable<void> Server::expire_keys() {
-    Descriptor timer(loop_, duplicate(keys_.timer(), descriptors).release());
+    BorrowedDescriptor timer(loop_, keys_.timer());
     for (;;) {
-        co_await timer.async_wait(Descriptor::wait_read, asio::use_awaitable);
+        co_await timer.wait_until_readable();
         keys_.expire();
     }
 }
