@@ -3,6 +3,7 @@
 #include "identity/convert.hpp"
 #include "identity/sign.hpp"
 #include "keyfile/wrap.hpp"
+#include "tpm/capability.hpp"
 #include "tpm/create.hpp"
 #include "tpm/tpm.hpp"
 
