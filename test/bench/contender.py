@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get('SSH_TPM_BUILD', os.path.join(ROOT, 'build'))
+BUILD = os.environ.setdefault('SSH_TPM_BUILD', os.path.join(ROOT, 'build'))  # modules of test/scenario want it
 PROGRAMS = os.path.join(BUILD, 'test', 'bench')
 os.environ['SSH_TPM_BIN'] = os.path.join(BUILD, 'applets')
 os.environ['SSH_TPM_TCTI_PROBE'] = os.path.join(BUILD, 'test', 'support', 'tcti-probe.so')
