@@ -3,10 +3,9 @@
 #include "applets/add.hpp"
 
 #include "applets/applets.hpp"
-#include "applets/hash_option.hpp"
+#include "applets/tpm_options.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "cli/choice.hpp"
 #include "cli/options.hpp"
 #include "cli/report.hpp"
 #include "cli/time_span.hpp"
@@ -14,7 +13,6 @@
 #include "os/paths.hpp"
 
 #include <algorithm>
-#include <array>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -65,155 +63,54 @@ Examples
 constexpr cli::Modes adding = 1U << 0, removing = 1U << 1, removing_all = 1U << 2, fingerprints = 1U << 3,
                      public_keys = 1U << 4, extensions = 1U << 5, testing = 1U << 6, locking = 1U << 7,
                      unlocking = 1U << 8;
-using AddMode = cli::RunnableMode<int(protocol::Client&, const AddOptions&)>;
-constexpr std::array add_modes{AddMode{{adding, "adding keys", true}, add_keys},
-                               AddMode{{removing, "-d", true}, add_remove},
-                               AddMode{{removing_all, "-D"}, add_remove_all},
-                               AddMode{{fingerprints, "-l"}, add_fingerprints},
-                               AddMode{{public_keys, "-L"}, add_public_keys},
-                               AddMode{{extensions, "-Q"}, add_query},
-                               AddMode{{testing, "-T", true}, add_test},
-                               AddMode{{locking, "-x"}, add_lock},
-                               AddMode{{unlocking, "-X"}, add_unlock}};
 
-struct AddCommandLine {
-    cli::Choice<cli::Modes> mode{adding};
-    AddOptions options;
-    log::Level level = log::Level::info;
-};
-
-/// The options that say what to do; without one of them keys are added.
-std::vector<cli::Option> add_mode_options(AddCommandLine& line) {
-    const auto mode = [&line](cli::Modes chosen) {
-        return [&line, chosen](char*) { line.mode.choose(chosen); };
-    };
-    return {
-        {.short_name = 'd',
-         .modes = removing,
-         .help = "remove the keys of the files, and their certificates, from the agent; a .pub file is "
-                 "enough, and - reads public keys from standard input",
-         .apply = mode(removing)},
-        {.short_name = 'D',
-         .modes = removing_all,
-         .help = "remove all keys from the agent",
-         .apply = mode(removing_all)},
-        {.short_name = 'l',
-         .modes = fingerprints,
-         .help = "list the fingerprints of the agent's keys",
-         .apply = mode(fingerprints)},
-        {.short_name = 'L',
-         .modes = public_keys,
-         .help = "list the agent's public keys",
-         .apply = mode(public_keys)},
-        {.short_name = 'Q',
-         .modes = extensions,
-         .help = "list the extensions that the agent knows",
-         .apply = mode(extensions)},
-        {.short_name = 'T',
-         .modes = testing,
-         .help = "have the agent sign with the keys of the files, and check the signatures",
-         .apply = mode(testing)},
-        {.short_name = 'x',
-         .modes = locking,
-         .help = "lock the agent with a password",
-         .apply = mode(locking)},
-        {.short_name = 'X', .modes = unlocking, .help = "unlock it", .apply = mode(unlocking)},
-    };
+/// For what ssh-add does with keys that are in no TPM.
+cli::Option add_refused(std::string_view names, const std::string& what) {
+    return {names, cli::every_mode, "refused: for ssh-add and ssh-agent", [=](char*) {
+                throw Error(Errc::unsupported,
+                            std::string(names.substr(0, 2)) + ": " + what +
+                                " are in no TPM, and ssh-tpm-agent does not hold them",
+                            "ssh-add does this with an ssh-agent");
+            }};
 }
 
-std::vector<cli::Option> key_options(AddOptions& o) {
+std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     return {
-        {.short_name = 't',
-         .argument = "TIME",
-         .modes = adding,
-         .help = "the agent forgets the keys after this time: seconds, or as in 1h30m",
-         .apply = [&o](char* time) { o.lifetime = cli::parse_time_span(time); }},
-        {.short_name = 'c',
-         .modes = adding,
-         .help = "the agent asks for confirmation at every use, by its SSH_ASKPASS alone",
-         .apply = [&o](char*) { o.confirm = true; }},
-        {.short_name = 'h',
-         .argument = "DESTINATION",
-         .modes = adding,
-         .help = "the keys log in to HOST, USER@HOST, or from one host to the next, FROM>HOST or "
-                 "FROM>USER@HOST, alone; may come several times",
-         .apply = [&o](char* text) { o.destinations.emplace_back(text); }},
-        {.short_name = 'H',
-         .argument = "FILE",
-         .modes = adding,
-         .help = "a known_hosts file for -h, instead of the usual ones; may come several times",
-         .apply = [&o](char* file) { o.host_key_files.emplace_back(file); }},
-        {.long_name = "pin",
-         .modes = adding,
-         .help = "ask for the PIN here, have the TPM try it, and only then call the key added",
-         .apply = [&o](char*) { o.pin = true; }},
-        {.short_name = 'k',
-         .modes = adding | removing,
-         .help = "keys alone, no certificates",
-         .apply = [&o](char*) { o.key_only = true; }},
-        {.short_name = 'C',
-         .modes = adding | removing,
-         .help = "certificates alone",
-         .apply = [&o](char*) { o.certificate_only = true; }},
-        {.short_name = 'N',
-         .modes = adding,
-         .help = "as ssh-add: certificates may stay beyond their end, which they do anyway",
-         .apply = [](char*) {}},
-        {.short_name = 'E',
-         .argument = "HASH",
-         .modes = fingerprints,
-         .help = "with -l: sha256 (default) or md5",
-         .apply = [&o](char* word) { o.hash = parse_hash(word); }},
-        {.short_name = 'q',
-         .modes = cli::every_mode,
-         .help = "say nothing of success",
-         .apply = [&o](char*) { o.quiet = true; }},
+        {"-t TIME", adding, "the agent forgets the keys after this time: seconds, or as in 1h30m",
+         [&o](char* time) { o.lifetime = cli::parse_time_span(time); }},
+        {"-c", adding, "the agent asks for confirmation at every use, by its SSH_ASKPASS alone",
+         cli::set(o.confirm)},
+        {"-h DESTINATION", adding,
+         "the keys log in to HOST, USER@HOST, or from one host to the next, FROM>HOST or FROM>USER@HOST, "
+         "alone; may come several times",
+         [&o](char* text) { o.destinations.emplace_back(text); }},
+        {"-H FILE", adding, "a known_hosts file for -h, instead of the usual ones; may come several times",
+         [&o](char* file) { o.host_key_files.emplace_back(file); }},
+        {"--pin", adding, "ask for the PIN here, have the TPM try it, and only then call the key added",
+         cli::set(o.pin)},
+        {"-k", adding | removing, "keys alone, no certificates", cli::set(o.key_only)},
+        {"-C", adding | removing, "certificates alone", cli::set(o.certificate_only)},
+        {"-N", adding, "as ssh-add: certificates may stay beyond their end, which they do anyway"},
+        {"-E HASH", fingerprints, "with -l: sha256 (default) or md5",
+         [&o](char* word) { o.hash = parse_hash(word); }},
+        {"-q", cli::every_mode, "say nothing of success", cli::set(o.quiet)},
+        cli::mode_option("-d", removing,
+                         "remove the keys of the files, and their certificates, from the agent; a .pub file "
+                         "is enough, and - reads public keys from standard input"),
+        cli::mode_option("-D", removing_all, "remove all keys from the agent"),
+        cli::mode_option("-l", fingerprints, "list the fingerprints of the agent's keys"),
+        cli::mode_option("-L", public_keys, "list the agent's public keys"),
+        cli::mode_option("-Q", extensions, "list the extensions that the agent knows"),
+        cli::mode_option("-T", testing,
+                         "have the agent sign with the keys of the files, and check the signatures"),
+        cli::mode_option("-x", locking, "lock the agent with a password"),
+        cli::mode_option("-X", unlocking, "unlock it"),
+        {"-v", cli::every_mode, "tell what is done", [&level](char*) { level = log::Level::debug; }},
+        add_refused("-s PKCS11", "keys of PKCS#11 tokens"),
+        add_refused("-e PKCS11", "keys of PKCS#11 tokens"),
+        add_refused("-S PROVIDER", "keys of FIDO devices"),
+        add_refused("-K", "keys of FIDO devices"),
     };
-}
-
-/// What ssh-add has for keys that are in no TPM.
-std::vector<cli::Option> add_foreign_options() {
-    const auto refuse = [](std::string_view letter, std::string_view what) {
-        return [letter, what](char*) {
-            throw Error(Errc::unsupported,
-                        "-" + std::string(letter) + ": " + std::string(what) +
-                            " are in no TPM, and ssh-tpm-agent does not hold them",
-                        "ssh-add does this with an ssh-agent");
-        };
-    };
-    constexpr std::string_view tokens = "keys of PKCS#11 tokens", authenticators = "keys of FIDO devices";
-    constexpr std::string_view refused = "refused: for ssh-add and ssh-agent";
-    return {
-        {.short_name = 's',
-         .argument = "PKCS11",
-         .modes = cli::every_mode,
-         .help = refused,
-         .apply = refuse("s", tokens)},
-        {.short_name = 'e',
-         .argument = "PKCS11",
-         .modes = cli::every_mode,
-         .help = refused,
-         .apply = refuse("e", tokens)},
-        {.short_name = 'S',
-         .argument = "PROVIDER",
-         .modes = cli::every_mode,
-         .help = refused,
-         .apply = refuse("S", authenticators)},
-        {.short_name = 'K', .modes = cli::every_mode, .help = refused, .apply = refuse("K", authenticators)},
-    };
-}
-
-std::vector<cli::Option> add_option_table(AddCommandLine& line) {
-    auto table = key_options(line.options);
-    for (auto& option : add_mode_options(line))
-        table.push_back(std::move(option));
-    table.push_back(
-        {.short_name = 'v', .modes = cli::every_mode, .help = "tell what is done", .apply = [&line](char*) {
-             line.level = log::Level::debug;
-         }});
-    for (auto& option : add_foreign_options())
-        table.push_back(std::move(option));
-    return table;
 }
 
 /// This agent's own variable goes before the one that may lead to another agent.
@@ -262,23 +159,36 @@ int each_file(const std::vector<std::string>& files,
 }
 
 int run_add(std::span<char*> arguments) {
-    AddCommandLine line;
-    const auto table = add_option_table(line);
-    auto parsed = cli::parse_options(arguments, table);
+    AddOptions options;
+    auto level = log::Level::info;
+    const auto table = add_option_table(options, level);
+    auto parsed = cli::parse_options(arguments, table, adding);
     if (parsed.help) {
         std::cout << cli::help_text(add_usage, add_about, table) << add_closing;
         return 0;
     }
-    log::configure(std::string(add_program), line.level);
-    const auto run = cli::fitting(parsed, line.mode.chosen(), add_modes);
+    log::configure(std::string(add_program), level);
+    const auto with_agent = [&options](auto* act) {
+        return [act, &options] {
+            constexpr int no_agent = 2; // as ssh-add
+            auto agent = connect();
+            return agent ? act(*agent, options) : no_agent;
+        };
+    };
+    const std::vector<cli::Mode> modes{{adding, "adding keys", with_agent(add_keys), true},
+                                       {removing, "-d", with_agent(add_remove), true},
+                                       {removing_all, "-D", with_agent(add_remove_all)},
+                                       {fingerprints, "-l", with_agent(add_fingerprints)},
+                                       {public_keys, "-L", with_agent(add_public_keys)},
+                                       {extensions, "-Q", with_agent(add_query)},
+                                       {testing, "-T", with_agent(add_test), true},
+                                       {locking, "-x", with_agent(add_lock)},
+                                       {unlocking, "-X", with_agent(add_unlock)}};
+    const auto& mode = cli::fitting_mode(parsed, modes);
     cli::require_apart(parsed, "-k", "-C");
     cli::require_with(parsed, "-H", "-h");
-    line.options.files = std::move(parsed.operands);
-    constexpr int no_agent = 2; // as ssh-add
-    auto agent = connect();
-    if (!agent)
-        return no_agent;
-    return run(*agent, line.options);
+    options.files = std::move(parsed.operands);
+    return mode.run();
 }
 
 } // namespace sshtpm::applets

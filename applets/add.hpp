@@ -44,4 +44,13 @@ int add_failure(const Error& error);
 /// told all, does not stop the others. @returns the exit status
 int each_file(const std::vector<std::string>& files, const std::function<bool(const std::string& file)>& act);
 
+/// -h: where a key may be used, in the syntax of ssh-add(1).
+/// @param destinations each "[user@]host" or "from>[user@]host"; hosts as known_hosts files name them.
+/// @param host_key_files known_hosts files, "~/" in front for the home folder; none for the usual ones.
+///     Files that are not there are passed over.
+/// @throws Error(usage) for another syntax, Error(not_found) for a host without a known key.
+std::vector<protocol::DestinationConstraint>
+read_destinations(const std::vector<std::string>& destinations,
+                  const std::vector<std::string>& host_key_files);
+
 } // namespace sshtpm::applets

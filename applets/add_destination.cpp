@@ -1,5 +1,6 @@
-#include "applets/add_destination.hpp"
+// ssh-tpm-add -h.
 
+#include "applets/add.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"

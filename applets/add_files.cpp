@@ -1,7 +1,6 @@
 #include "applets/add_files.hpp"
 
 #include "applets/keygen_files.hpp"
-#include "applets/keygen_text.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "keyfile/pem.hpp"

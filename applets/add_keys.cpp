@@ -1,9 +1,6 @@
 // ssh-tpm-add without a mode: keys, and the certificates beside them, go to the agent.
 
-#include "applets/add.hpp"
-#include "applets/add_destination.hpp"
 #include "applets/add_files.hpp"
-#include "applets/add_pin.hpp"
 #include "base/printable.hpp"
 
 #include <iostream>

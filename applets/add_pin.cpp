@@ -1,7 +1,7 @@
-#include "applets/add_pin.hpp"
+// ssh-tpm-add --pin: the PIN is asked for here, and the TPM tries it, before a key counts as added.
 
-#include "applets/add.hpp"
-#include "applets/pin_tries.hpp"
+#include "applets/add_files.hpp"
+#include "applets/keygen_dialogue.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"

@@ -1,6 +1,5 @@
 // ssh-tpm-add -d and -D: keys leave the agent.
 
-#include "applets/add.hpp"
 #include "applets/add_files.hpp"
 #include "base/printable.hpp"
 #include "ssh/authorized_key.hpp"

@@ -1,23 +1,70 @@
-// ssh-tpm-agent: the server that its options ask for, here or in the background.
+// ssh-tpm-agent: the server that its options ask for, here or in the background, and the end of one (-k).
 
 #include "applets/agent_options.hpp"
-#include "applets/agent_shell.hpp"
-#include "applets/applets.hpp"
-#include "applets/hostkeys.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "cli/report.hpp"
 #include "os/activation.hpp"
 #include "os/background.hpp"
+#include "os/environment.hpp"
 #include "os/harden.hpp"
 #include "os/paths.hpp"
 
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <iostream>
 #include <unistd.h>
 
 namespace sshtpm::applets {
 
 namespace {
+
+constexpr std::string_view plain_characters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
+
+/// For the shell to read back, whatever characters it has.
+std::string shell_word(const std::string& text, Shell shell) {
+    if (text.find_first_not_of(plain_characters) == std::string::npos)
+        return text;
+    std::string out = "'";
+    for (const char c : text) {
+        if (c == '\'')
+            out += "'\\''";
+        else if (shell == Shell::c && (c == '!' || c == '\n')) // not even quotes keep those from a C shell
+            out.append("\\").append(1, c);
+        else
+            out += c;
+    }
+    return out + "'";
+}
+
+std::string set(const std::string& name, const std::string& value, Shell shell) {
+    if (shell == Shell::c)
+        return "setenv " + name + " " + shell_word(value, shell) + ";\n";
+    return name + "=" + shell_word(value, shell) + "; export " + name + ";\n";
+}
+
+/// A process id that kill(2) takes for one process and not for a group.
+pid_t parse_pid(const std::string& text) {
+    pid_t pid = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [stopped, failure] = std::from_chars(text.data(), end, pid);
+    if (failure != std::errc() || stopped != end || pid <= 1)
+        throw Error(Errc::malformed, "SSH_AGENT_PID is not the id of a process");
+    return pid;
+}
+
+/// Commands that point a shell to the agent: of one in the background with its pid to end it by, of one in
+/// the foreground with the pid as a word to a person, as ssh-agent does.
+std::string environment_commands(const std::filesystem::path& socket, pid_t agent, bool background,
+                                 Shell shell) {
+    const auto pid = std::to_string(agent);
+    auto out = set("SSH_AUTH_SOCK", socket.string(), shell);
+    if (background)
+        out += set("SSH_AGENT_PID", pid, shell);
+    return out.append("echo Agent pid ").append(pid).append(";\n");
+}
 
 /// A command gets an agent of its own, beside the one that may listen on the usual socket.
 std::filesystem::path socket_path(const AgentOptions& line) {
@@ -107,7 +154,9 @@ int serve_in_background(const AgentOptions& line) {
     return 0;
 }
 
-int start_serving(AgentOptions& line) {
+} // namespace
+
+int serve_agent(AgentOptions& line) {
     log::configure("ssh-tpm-agent", line.level);
     auto passed = os::activated_socket();
     os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
@@ -125,25 +174,28 @@ int start_serving(AgentOptions& line) {
     return serve_in_foreground(line, std::move(passed));
 }
 
-} // namespace
+int print_socket(const AgentOptions& line) {
+    std::cout << socket_path(line).string() << '\n';
+    return 0;
+}
 
-int run_agent(std::span<char*> arguments) {
-    auto options = parse_agent_options(arguments);
-    if (!options)
-        return 0;
-    auto& line = *options;
-    switch (line.mode.chosen()) {
-    case AgentMode::kill:
-        return kill_agent(line.shell_or_usual());
-    case AgentMode::install_units:
-        return install_user_units(line.for_all_users, line.force);
-    case AgentMode::print_socket:
-        std::cout << socket_path(line).string() << '\n';
-        return 0;
-    case AgentMode::serve:
-        return start_serving(line);
-    }
-    throw Error(Errc::usage, "no such mode");
+Shell usual_shell() {
+    const auto shell = os::variable("SHELL");
+    return shell && shell->ends_with("csh") ? Shell::c : Shell::bourne;
+}
+
+int kill_agent(Shell shell) {
+    const auto text = os::variable("SSH_AGENT_PID");
+    if (!text)
+        throw Error(Errc::not_found, "SSH_AGENT_PID is not set: there is no agent to end",
+                    "eval \"$(ssh-tpm-agent -s)\" starts one and sets it");
+    const auto pid = parse_pid(*text);
+    if (::kill(pid, SIGTERM) != 0)
+        throw Error::from_errno(errno, "ending process " + *text);
+    const auto* const unset = shell == Shell::c ? "unsetenv " : "unset ";
+    std::cout << unset << "SSH_AUTH_SOCK;\n"
+              << unset << "SSH_AGENT_PID;\necho Agent pid " << pid << " killed;\n";
+    return 0;
 }
 
 } // namespace sshtpm::applets

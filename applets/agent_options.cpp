@@ -1,10 +1,13 @@
+// ssh-tpm-agent: its options, and which mode they mean.
+
 #include "applets/agent_options.hpp"
 
+#include "applets/applets.hpp"
+#include "applets/hostkeys.hpp"
 #include "base/error.hpp"
 #include "cli/time_span.hpp"
 
 #include <algorithm>
-#include <array>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -44,24 +47,6 @@ Environment
 constexpr cli::Modes serving = 1U << 0, for_command = 1U << 1, ending = 1U << 2, printing = 1U << 3,
                      agent_installing = 1U << 4;
 constexpr cli::Modes agents = serving | for_command;
-constexpr std::array agent_modes{cli::Mode{serving, "an agent without a command"},
-                                 cli::Mode{for_command, "a command", true}, cli::Mode{ending, "-k"},
-                                 cli::Mode{printing, "--print-socket"},
-                                 cli::Mode{agent_installing, "--install-user-units"}};
-
-cli::Modes mode_of(const AgentOptions& line) {
-    switch (line.mode.chosen()) {
-    case AgentMode::kill:
-        return ending;
-    case AgentMode::print_socket:
-        return printing;
-    case AgentMode::install_units:
-        return agent_installing;
-    case AgentMode::serve:
-        break;
-    }
-    return line.command.empty() ? serving : for_command;
-}
 
 std::uint32_t seconds_of(const char* text) {
     const auto time = cli::parse_time_span(text);
@@ -83,192 +68,110 @@ void print_for(AgentOptions& line, Shell shell) {
     line.shell = shell;
 }
 
-std::vector<cli::Option> agent_mode_options(AgentOptions& line) {
-    return {
-        {.short_name = 'D',
-         .modes = serving,
-         .help = "stay in the foreground (the default)",
-         .apply = [&line](char*) { line.stay = true; }},
-        {.short_name = 'd',
-         .modes = agents,
-         .help = "the same, and log more",
-         .apply =
-             [&line](char*) {
-                 line.stay = true;
-                 line.level = log::Level::debug;
-             }},
-        {.short_name = 's',
-         .modes = serving | ending,
-         .help = "go to the background and print Bourne shell commands that point to the agent: "
-                 "eval \"$(ssh-tpm-agent -s)\"",
-         .apply = [&line](char*) { print_for(line, Shell::bourne); }},
-        {.short_name = 'c',
-         .modes = serving | ending,
-         .help = "the same with commands for a C shell: eval `ssh-tpm-agent -c`",
-         .apply = [&line](char*) { print_for(line, Shell::c); }},
-        {.short_name = 'k',
-         .modes = ending,
-         .help = "end the agent that SSH_AGENT_PID names",
-         .apply = [&line](char*) { line.mode.choose(AgentMode::kill); }},
-        {.long_name = "print-socket",
-         .modes = printing,
-         .help = "print the path of the socket and exit",
-         .apply = [&line](char*) { line.mode.choose(AgentMode::print_socket); }},
-        {.long_name = "install-user-units",
-         .modes = agent_installing,
-         .help =
-             "write systemd's units of this agent into ~/.config/systemd/user, or for root into the folder "
-             "of all users' units",
-         .apply = [&line](char*) { line.mode.choose(AgentMode::install_units); }},
-        {.long_name = "install-system",
-         .modes = agent_installing,
-         .help = "the same, for all users",
-         .apply =
-             [&line](char*) {
-                 line.mode.choose(AgentMode::install_units);
-                 line.for_all_users = true;
-             }},
-        {.long_name = "force",
-         .modes = agent_installing,
-         .help = "overwrite units that somebody has changed",
-         .apply = [&line](char*) { line.force = true; }},
-    };
-}
-
-std::vector<cli::Option> key_options(AgentOptions& line) {
-    return {
-        {.long_name = "key-dir",
-         .argument = "DIR",
-         .modes = agents,
-         .help = "the folder of keys (default: ~/.ssh)",
-         .apply = [&line](char* folder) { line.key_dir = folder; }},
-        {.long_name = "no-load",
-         .modes = agents,
-         .help = "read no folder of keys",
-         .apply = [&line](char*) { line.load = false; }},
-        {.long_name = "hierarchy",
-         .argument = "H",
-         .modes = agents,
-         .help = "serve the P-256 and the RSA 2048 key that the TPM makes from the seed of its endorsement, "
-                 "owner, platform or null hierarchy (e, o, p, n), without files; and no folder's, unless "
-                 "--key-dir names one",
-         .apply = [&line](char* word) { line.hierarchy = parse_hierarchy(word); }},
-        {.short_name = 't',
-         .argument = "TIME",
-         .modes = agents,
-         .help =
-             "how long a key is held that comes without a lifetime, those of the folder and those that go to "
-             "the agents behind this one included",
-         .apply =
-             [&line](char* text) {
-                 line.policy.default_lifetime = seconds_of(text);
-                 line.key_dir_terms.lifetime = line.policy.default_lifetime;
-             }},
-        {.long_name = "confirm",
-         .modes = agents,
-         .help = "ask before each use of a key of the folder or the hierarchy, by SSH_ASKPASS alone",
-         .apply = [&line](char*) { line.key_dir_terms.confirm = true; }},
-        {.long_name = "pin-lifetime",
-         .argument = "TIME",
-         .modes = agents,
-         .help = "forget a PIN this long after its last use",
-         .apply = [&line](char* text) { set_pin_lifetime(line, text); }},
-        {.long_name = "no-cache",
-         .modes = agents,
-         .help = "keep no PINs: ask for each use",
-         .apply = [&line](char*) { line.pin_lifetime.reset(); }},
-        {.long_name = "no-seal",
-         .modes = agents,
-         .help = "do not take private keys that ssh-add sends; those behind this one (-A) may",
-         .apply = [&line](char*) { line.policy.seal = false; }},
-    };
-}
-
-/// What else ssh-agent has.
-std::vector<cli::Option> agent_foreign_options() {
-    const auto refuse = [](std::string_view letter, std::string_view what) {
-        return [letter, what](char*) {
-            throw Error(Errc::unsupported,
-                        "-" + std::string(letter) + " is about keys of " + std::string(what) +
-                            ", which ssh-tpm-agent does not hold",
-                        "give it to the ssh-agent behind this one (-A)");
-        };
-    };
-    constexpr std::string_view refused = "refused: for ssh-agent";
-    constexpr std::string_view tokens = "PKCS#11 tokens and FIDO devices";
-    return {
-        {.short_name = 'E',
-         .argument = "HASH",
-         .modes = agents,
-         .help = "sha256: the hash of the fingerprints in questions; there is no other",
-         .apply =
-             [](char* word) {
-                 if (std::string_view(word) != "sha256")
-                     throw Error(Errc::unsupported,
-                                 "-E " + std::string(word) + ": questions name keys by SHA256",
-                                 "ssh-tpm-add -l -E md5 shows the other fingerprint");
-             }},
-        {.short_name = 'O',
-         .argument = "OPTION",
-         .modes = cli::every_mode,
-         .help = refused,
-         .apply = refuse("O", tokens)},
-        {.short_name = 'P',
-         .argument = "PROVIDERS",
-         .modes = cli::every_mode,
-         .help = refused,
-         .apply = refuse("P", tokens)},
-    };
+/// For what else ssh-agent has.
+cli::Option agent_refused(std::string_view names) {
+    return {names, cli::every_mode, "refused: for ssh-agent", [names](char*) {
+                throw Error(Errc::unsupported,
+                            std::string(names.substr(0, 2)) +
+                                " is about keys of PKCS#11 tokens and FIDO devices, which ssh-tpm-agent does "
+                                "not hold",
+                            "give it to an upstream ssh-agent (-A)");
+            }};
 }
 
 std::vector<cli::Option> agent_option_table(AgentOptions& line) {
-    const auto set_socket = [&line](char* path) { line.socket = path; };
     std::vector<cli::Option> table{
-        {.short_name = 'a',
-         .argument = "PATH",
-         .modes = agents | printing,
-         .help = "the socket to listen on",
-         .apply = set_socket},
-        {.short_name = 'l',
-         .argument = "PATH",
-         .modes = agents | printing,
-         .help = "the same",
-         .apply = set_socket},
-        {.short_name = 'A',
-         .argument = "PATH",
-         .modes = agents,
-         .help = "another agent behind this one, for the keys that this one does not have (repeatable)",
-         .apply =
-             [&line](char* path) {
-                 if (*path == '\0')
-                     throw Error(Errc::usage, "an empty path for an agent behind this one");
-                 line.upstreams.push_back(std::filesystem::absolute(path));
-             }},
+        {"-a PATH", agents | printing, "the socket to listen on", cli::set(line.socket)},
+        {"-l PATH", agents | printing, "the same", cli::set(line.socket)},
+        {"-A PATH", agents, "an upstream agent, for the keys that this one does not have (repeatable)",
+         [&line](char* path) {
+             if (*path == '\0')
+                 throw Error(Errc::usage, "an empty path for an upstream agent");
+             line.upstreams.push_back(std::filesystem::absolute(path));
+         }},
+        {"--key-dir DIR", agents, "the folder of keys (default: ~/.ssh)", cli::set(line.key_dir)},
+        {"--no-load", agents, "read no folder of keys", [&line](char*) { line.load = false; }},
+        {"--hierarchy H", agents,
+         "serve the P-256 and the RSA 2048 key that the TPM makes from the seed of its endorsement, owner, "
+         "platform or null hierarchy (e, o, p, n), without files; and no folder's, unless --key-dir names "
+         "one",
+         [&line](char* word) { line.hierarchy = parse_hierarchy(word); }},
+        {"-t TIME", agents,
+         "how long a key is held that comes without a lifetime, those of the folder and those that go to "
+         "upstream agents included",
+         [&line](char* text) {
+             line.policy.default_lifetime = seconds_of(text);
+             line.key_dir_terms.lifetime = line.policy.default_lifetime;
+         }},
+        {"--confirm", agents,
+         "ask before each use of a key of the folder or the hierarchy, by SSH_ASKPASS alone",
+         cli::set(line.key_dir_terms.confirm)},
+        {"--pin-lifetime TIME", agents, "forget a PIN this long after its last use",
+         [&line](char* text) { set_pin_lifetime(line, text); }},
+        {"--no-cache", agents, "keep no PINs: ask for each use",
+         [&line](char*) { line.pin_lifetime.reset(); }},
+        {"--no-seal", agents, "do not take private keys that ssh-add sends; upstream agents (-A) may",
+         [&line](char*) { line.policy.seal = false; }},
+        {"-D", serving, "stay in the foreground (the default)", cli::set(line.stay)},
+        {"-d", agents, "the same, and log more",
+         [&line](char*) {
+             line.stay = true;
+             line.level = log::Level::debug;
+         }},
+        {"-s", serving | ending,
+         "go to the background and print Bourne shell commands that point to the agent: eval "
+         "\"$(ssh-tpm-agent -s)\"",
+         [&line](char*) { print_for(line, Shell::bourne); }},
+        {"-c", serving | ending, "the same with commands for a C shell: eval `ssh-tpm-agent -c`",
+         [&line](char*) { print_for(line, Shell::c); }},
+        cli::mode_option("-k", ending, "end the agent that SSH_AGENT_PID names"),
+        cli::mode_option("--print-socket", printing, "print the path of the socket and exit"),
+        cli::mode_option("--install-user-units", agent_installing,
+                         "write systemd's units of this agent into ~/.config/systemd/user, or for root into "
+                         "the folder of all users' units"),
+        cli::mode_option("--install-system", agent_installing, "the same, for all users",
+                         cli::set(line.for_all_users)),
+        {"--force", agent_installing, "overwrite units that somebody has changed", cli::set(line.force)},
+        {"-E HASH", agents, "sha256: the hash of the fingerprints in questions; there is no other",
+         [](char* word) {
+             if (std::string_view(word) != "sha256")
+                 throw Error(Errc::unsupported, "-E " + std::string(word) + ": questions name keys by SHA256",
+                             "ssh-tpm-add -l -E md5 shows the other fingerprint");
+         }},
+        agent_refused("-O OPTION"),
+        agent_refused("-P PROVIDERS"),
     };
-    std::ranges::move(key_options(line), std::back_inserter(table));
-    std::ranges::move(agent_mode_options(line), std::back_inserter(table));
-    std::ranges::move(agent_foreign_options(), std::back_inserter(table));
     line.tpm.add_to(table, agents);
     return table;
 }
 
 } // namespace
 
-std::optional<AgentOptions> parse_agent_options(std::span<char*> arguments) {
+int run_agent(std::span<char*> arguments) {
     AgentOptions line;
     const auto table = agent_option_table(line);
-    const auto parsed = cli::parse_options(arguments, table, cli::Operands::end_options);
+    auto parsed = cli::parse_options(arguments, table, serving, cli::Operands::end_options);
     if (parsed.help) {
         std::cout << cli::help_text(agent_usage, agent_about, table) << agent_closing;
-        return std::nullopt;
+        return 0;
     }
-    line.command = parsed.operands;
-    cli::require_fit(parsed, mode_of(line), agent_modes);
+    if (parsed.mode == serving && !parsed.operands.empty())
+        parsed.mode = for_command;
+    const auto serve = [&line] { return serve_agent(line); };
+    const std::vector<cli::Mode> modes{{serving, "an agent without a command", serve},
+                                       {for_command, "a command", serve, true},
+                                       {ending, "-k", [&line] { return kill_agent(line.shell_or_usual()); }},
+                                       {printing, "--print-socket", [&line] { return print_socket(line); }},
+                                       {agent_installing, "--install-user-units", [&line] {
+                                            return install_user_units(line.for_all_users, line.force);
+                                        }}};
+    const auto& mode = cli::fitting_mode(parsed, modes);
+    line.command = std::move(parsed.operands);
     cli::require_apart(parsed, "--no-load", "--key-dir");
     cli::require_apart(parsed, "--no-cache", "--pin-lifetime");
     if (!line.load && !line.hierarchy)
         cli::require_apart(parsed, "--no-load", "--confirm");
-    return line;
+    return mode.run();
 }
 
 } // namespace sshtpm::applets

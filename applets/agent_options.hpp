@@ -1,28 +1,27 @@
 #pragma once
-// What the command line of ssh-tpm-agent says.
+// What the command line of ssh-tpm-agent says, and the modes that read it.
 
 #include "agent/server.hpp"
-#include "applets/agent_shell.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/log.hpp"
-#include "cli/choice.hpp"
 
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
 namespace sshtpm::applets {
 
-enum class AgentMode { serve, kill, print_socket, install_units };
+enum class Shell { bourne, c };
+
+/// From $SHELL, as ssh-agent does.
+Shell usual_shell();
 
 struct AgentOptions {
     std::filesystem::path socket;
     std::filesystem::path key_dir;
     bool load = true;
-    cli::Choice<AgentMode> mode{AgentMode::serve};
     bool for_all_users = ::geteuid() == 0; ///< whose units are installed
     bool force = false;
     std::optional<Shell> shell; ///< -s or -c: what is printed is for it; to the background, except with -k
@@ -40,8 +39,11 @@ struct AgentOptions {
     Shell shell_or_usual() const { return shell ? *shell : usual_shell(); }
 };
 
-/// @returns nothing when the help was asked for; it has been printed then.
-/// @throws Error(usage)
-std::optional<AgentOptions> parse_agent_options(std::span<char*> arguments);
+// Each @returns the exit status.
+int serve_agent(AgentOptions& line);
+int print_socket(const AgentOptions& line);
+/// Ends the agent that SSH_AGENT_PID names; prints what takes it out of the shell.
+/// @throws Error(not_found | malformed | permission)
+int kill_agent(Shell shell);
 
 } // namespace sshtpm::applets

@@ -1,11 +1,17 @@
 #pragma once
-// The applets' entry points, for the table in main.
+// The applets, for the table in main.
 
-#include "cli/applet.hpp"
-
-#include <string>
+#include <span>
+#include <string_view>
 
 namespace sshtpm::applets {
+
+struct Applet {
+    std::string_view name;    ///< "keygen"; the link is "ssh-tpm-keygen"
+    std::string_view summary; ///< one line for the list
+    /// @param arguments as main's: the first is the program's name. @returns the exit status.
+    int (*run)(std::span<char*> arguments);
+};
 
 int run_keygen(std::span<char*> arguments);
 int run_agent(std::span<char*> arguments);

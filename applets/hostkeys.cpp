@@ -5,12 +5,10 @@
 #include "applets/applets.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
-#include "cli/choice.hpp"
 #include "cli/options.hpp"
 #include "protocol/client.hpp"
 #include "ssh/fingerprint.hpp"
 
-#include <array>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -38,17 +36,11 @@ Exit status
 
 constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing = 1U << 2,
                      uninstalling = 1U << 3;
-using HostkeysMode = cli::RunnableMode<int(const HostkeysOptions&)>;
-constexpr std::array hostkeys_modes{
-    HostkeysMode{{listing, "listing keys"}, hostkeys_list},
-    HostkeysMode{{checking, "--check"}, hostkeys_check},
-    HostkeysMode{{hostkeys_installing, "--install-system-units or --install-sshd-config"}, hostkeys_install},
-    HostkeysMode{{uninstalling, "--uninstall"}, hostkeys_uninstall}};
 
 } // namespace
 
-int hostkeys_list(const HostkeysOptions& options) {
-    const auto keys = protocol::Client(options.socket).list();
+int hostkeys_list(const std::filesystem::path& socket) {
+    const auto keys = protocol::Client(socket).list();
     for (const auto& key : keys) {
         const auto description = ssh::describe(key.blob);
         std::cout << description.bits << ' ' << ssh::fingerprint(description.plain_blob) << ' '
@@ -61,47 +53,32 @@ int hostkeys_list(const HostkeysOptions& options) {
 
 int run_hostkeys(std::span<char*> arguments) {
     HostkeysOptions o;
-    cli::Choice<cli::Modes> mode(listing);
-    const auto flag = [](bool& value) { return [&value](char*) { value = true; }; };
-    const auto install = [&mode](bool& what) {
-        return [&mode, &what](char*) {
-            mode.choose(hostkeys_installing);
-            what = true;
-        };
-    };
     const std::vector<cli::Option> table{
-        {.long_name = "socket",
-         .argument = "PATH",
-         .modes = listing | checking,
-         .help = "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
-         .apply = [&o](char* path) { o.socket = path; }},
-        {.long_name = "check",
-         .modes = checking,
-         .help = "ask sshd for its host keys, and see whether the agent signs with each of them",
-         .apply = [&mode](char*) { mode.choose(checking); }},
-        {.long_name = "install-system-units",
-         .modes = hostkeys_installing,
-         .help = "write the units of the agent and of the key generation, its user and its folders",
-         .apply = install(o.system_units)},
-        {.long_name = "install-sshd-config",
-         .modes = hostkeys_installing,
-         .help = "point sshd to the agent, in /etc/ssh/sshd_config.d",
-         .apply = install(o.sshd_config)},
-        {.long_name = "uninstall",
-         .modes = uninstalling,
-         .help = "remove what the two have written",
-         .apply = [&mode](char*) { mode.choose(uninstalling); }},
-        {.long_name = "force",
-         .modes = hostkeys_installing | uninstalling,
-         .help = "overwrite or remove files that somebody has changed",
-         .apply = flag(o.force)},
+        {"--socket PATH", listing | checking, "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
+         cli::set(o.socket)},
+        cli::mode_option("--check", checking,
+                         "ask sshd for its host keys, and see whether the agent signs with each of them"),
+        cli::mode_option("--install-system-units", hostkeys_installing,
+                         "write the units of the agent and of the key generation, its user and its folders",
+                         cli::set(o.system_units)),
+        cli::mode_option("--install-sshd-config", hostkeys_installing,
+                         "point sshd to the agent, in /etc/ssh/sshd_config.d", cli::set(o.sshd_config)),
+        cli::mode_option("--uninstall", uninstalling, "remove what the two have written"),
+        {"--force", hostkeys_installing | uninstalling, "overwrite or remove files that somebody has changed",
+         cli::set(o.force)},
     };
-    const auto parsed = cli::parse_options(arguments, table);
+    const auto parsed = cli::parse_options(arguments, table, listing);
     if (parsed.help) {
         std::cout << cli::help_text(hostkeys_usage, hostkeys_about, table) << hostkeys_closing;
         return 0;
     }
-    return cli::fitting(parsed, mode.chosen(), hostkeys_modes)(o);
+    const std::vector<cli::Mode> modes{
+        {listing, "listing keys", [&o] { return hostkeys_list(o.socket); }},
+        {checking, "--check", [&o] { return hostkeys_check(o.socket); }},
+        {hostkeys_installing, "--install-system-units or --install-sshd-config",
+         [&o] { return hostkeys_install(o); }},
+        {uninstalling, "--uninstall", [&o] { return hostkeys_uninstall(o.force); }}};
+    return cli::fitting_mode(parsed, modes).run();
 }
 
 } // namespace sshtpm::applets

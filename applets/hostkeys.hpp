@@ -14,12 +14,21 @@ struct HostkeysOptions {
 };
 
 // Each @returns the exit status.
-int hostkeys_list(const HostkeysOptions& options);
-int hostkeys_check(const HostkeysOptions& options);
+int hostkeys_list(const std::filesystem::path& socket);
+int hostkeys_check(const std::filesystem::path& socket);
 int hostkeys_install(const HostkeysOptions& options);
-int hostkeys_uninstall(const HostkeysOptions& options);
+int hostkeys_uninstall(bool force);
 
 /// The user's units, for ssh-tpm-agent --install-user-units: in ~/.config/systemd/user, or for all users.
 int install_user_units(bool for_all, bool force);
+
+/// Asks sshd whether the drop-in is right and whether it reads it, and the agent for a signature with each of
+/// its HostKeys: without any, nobody could log in any more. Warns of those with which it does not sign.
+/// @throws Error(refused)
+void expect_logins_to_work();
+
+/// Asks sshd whether it has another host key once the drop-in is gone.
+/// @throws Error(refused), but warns with `force`.
+void expect_sshd_to_go_on(bool force);
 
 } // namespace sshtpm::applets

@@ -1,70 +1,270 @@
-// ssh-tpm-hostkeys --check: would a login work that needs a host key of the agent?
+// ssh-tpm-hostkeys --check: would a login work that needs a host key of the agent? The same is asked before
+// sshd is left with what was installed for it.
 
-#include "applets/host_key_proof.hpp"
 #include "applets/hostkeys.hpp"
-#include "applets/sshd_program.hpp"
+#include "applets/installation.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/printable.hpp"
+#include "base/unique_fd.hpp"
 #include "cli/report.hpp"
+#include "os/child.hpp"
+#include "os/environment.hpp"
 #include "protocol/client.hpp"
+#include "ssh/algorithm.hpp"
+#include "ssh/authorized_key.hpp"
+#include "ssh/fingerprint.hpp"
 #include "ssh/sshd_settings.hpp"
+#include "ssh/verify.hpp"
 
-#include <functional>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <iostream>
+#include <sstream>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 namespace sshtpm::applets {
 
 namespace {
 
+/// Far more than any configuration has.
+constexpr std::size_t max_sshd_output = 4 << 20;
+
+/// sshd wants to be called by its absolute path. The folders of system programs may not be in a person's
+/// PATH.
+std::optional<std::string> find_sshd() {
+    return os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
+}
+
+/// A file without a name: unlike a pipe it is never full.
+UniqueFd nameless_file() {
+    UniqueFd file(::memfd_create("errors", MFD_CLOEXEC));
+    if (!file)
+        throw Error::from_errno(errno, "memfd_create");
+    return file;
+}
+
+void show(const UniqueFd& errors) {
+    std::array<char, 4096> chunk{};
+    off_t at = 0;
+    for (ssize_t got = 0; (got = ::pread(errors.value(), chunk.data(), chunk.size(), at)) > 0; at += got)
+        std::cerr.write(chunk.data(), got);
+    std::cerr.flush();
+}
+
+struct SshdAnswer {
+    int status = 0;
+    std::string output; ///< of its stdout; what it says on stderr is shown only when it fails
+};
+
+/// Runs sshd, from PATH or /usr/sbin, with an option. @throws Error(not_found)
+SshdAnswer ask_sshd(const std::string& option) {
+    const auto sshd = find_sshd();
+    if (!sshd)
+        throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
+    // sshd takes every HostKey for a private key first, and is loud about a .pub file that others can read.
+    const auto errors = nameless_file();
+    os::Child child({*sshd, option}, {}, errors.value());
+    SshdAnswer answer;
+    std::array<char, 4096> chunk{};
+    for (;;) {
+        const auto got = ::read(child.output(), chunk.data(), chunk.size());
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        if (answer.output.size() > max_sshd_output)
+            throw Error(Errc::malformed, *sshd + " prints more than a configuration can be");
+        answer.output.append(chunk.data(), static_cast<std::size_t>(got));
+    }
+    answer.status = child.wait();
+    if (answer.status != 0)
+        show(errors);
+    return answer;
+}
+
+struct NamedKey {
+    Bytes blob;
+    bool has_file = false; ///< of its private half
+};
+
+/// A HostKey names a public key, or a private one with the public one beside it.
+NamedKey read_host_key(const std::string& path) {
+    try { // caught to say how the file comes back
+        NamedKey key;
+        auto text = read_file(path, ssh::max_public_file);
+        key.has_file = text_of(text).find("-----BEGIN ") != std::string_view::npos;
+        if (key.has_file)
+            text = read_file(path + ".pub", ssh::max_public_file);
+        key.blob = ssh::AuthorizedKey::parse(text_of(text)).blob;
+        return key;
+    } catch (const Error& error) {
+        if (error.code() == Errc::not_found && path.ends_with(".pub"))
+            throw Error(error.code(), error.what(),
+                        "ssh-tpm keygen -A writes it again, from the .tpm file beside it or, with "
+                        "--hierarchy, from the TPM");
+        throw;
+    }
+}
+
+Error not_served(const std::string& path, bool has_file) {
+    const auto what = path + ": the agent does not serve this key";
+    if (has_file)
+        return {Errc::not_found, what,
+                "it is in a file, from which sshd signs by itself: once clients have learnt the TPM's keys "
+                "(UpdateHostKeys), take its HostKey line away"};
+    return {Errc::not_found, what,
+            "ssh-tpm keygen -A makes the keys, and systemctl restart ssh-tpm-hostkeys.service has the agent "
+            "read them; a hierarchy's key is another one after a new seed (tpm2_clear): remove the .pub file "
+            "and make it again; a key of another kind has no place among HostKey lines for this agent"};
+}
+
+/// Asks the agent for a signature of something random by this key.
+/// @throws Error when the key is not in its list, and when the signature is another one's or none.
+void prove_host_key(protocol::Client& agent, const std::vector<protocol::AgentKey>& served,
+                    const std::string& path) {
+    const auto [key, has_file] = read_host_key(path);
+    if (std::ranges::find(served, key, &protocol::AgentKey::blob) == served.end())
+        throw not_served(path, has_file);
+    Bytes message(32); // as long as the hash that sshd has signed
+    if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
+        throw Error::from_errno(errno, "getrandom");
+    if (!ssh::verify_signature(key, agent.sign(key, message, ssh::SSH_AGENT_RSA_SHA2_256), message))
+        throw Error(Errc::malformed, path + ": the agent's signature is not this key's",
+                    "the agent at this socket is not to be trusted: see who listens there");
+    std::cout << ssh::fingerprint(key) << ' ' << printable(path) << ": served, and its signature verifies\n";
+}
+
+/// The same error, its message behind the subject unless it begins so already; with this hint if it has none.
+Error about_subject(const std::string& subject, const Error& error, const std::string& hint) {
+    const std::string what = error.what();
+    return {error.code(), what.starts_with(subject) ? what : subject + ": " + what,
+            error.hint().empty() ? hint : error.hint()};
+}
+
+/// Tries a signature with each of these host keys of sshd. @returns what is wrong with some of them; what
+/// works is told. @throws Error when the agent does not answer
+std::vector<Error> prove_host_keys(const std::filesystem::path& socket,
+                                   const std::vector<std::string>& paths) {
+    protocol::Client agent(socket);
+    const auto served = agent.list();
+    std::vector<Error> problems;
+    for (const auto& path : paths) {
+        try { // caught to try the others
+            prove_host_key(agent, served, path);
+        } catch (const Error& error) {
+            problems.push_back(about_subject(
+                path, error, "see what the agent says: journalctl -u ssh-tpm-hostkeys.service"));
+        }
+    }
+    return problems;
+}
+
 ssh::SshdSettings ask_for_configuration() {
-    const auto answer = ask_sshd({"-T"});
+    const auto answer = ask_sshd("-T");
     if (answer.status != 0)
         throw Error(Errc::refused, "sshd -T fails",
                     "it says why above; it wants to be run by root, and to have one host key that works");
     return ssh::parse_sshd_settings(answer.output);
 }
 
-/// Runs one check. @returns true when it found a problem, which it has told, with a hint in any case.
-bool is_problem(const std::string& subject, const std::string& hint, const std::function<void()>& check) {
-    try { // caught to go on with the next check
-        check();
-        return false;
-    } catch (const Error& error) {
-        cli::report(hostkeys_program, about_host_key(subject, error, hint));
-        return true;
+constexpr const char* first_the_agent =
+    "sshd needs the agent and the keys: ssh-tpm keygen -A, --install-system-units, and "
+    "systemctl enable --now ssh-tpm-hostkeys.socket come first";
+
+/// The paths behind "HostKey" in what is installed for sshd.
+std::vector<std::string> installed_host_keys() {
+    constexpr std::string_view word = "HostKey ";
+    std::vector<std::string> paths;
+    for (const auto& file : installed_files()) {
+        if (!file.name.starts_with("sshd/"))
+            continue;
+        std::istringstream text{std::string(file.text)};
+        for (std::string line; std::getline(text, line);)
+            if (line.starts_with(word))
+                paths.push_back(line.substr(word.size()));
     }
+    return paths;
+}
+
+Error taken_back(const std::string& what, const std::string& hint) {
+    return {Errc::refused, what + "; what was written is taken back", hint};
+}
+
+void expect_sshd_to_agree() {
+    if (ask_sshd("-t").status != 0)
+        throw taken_back("sshd -t refuses the configuration", first_the_agent);
+    const auto answer = ask_sshd("-T");
+    const auto sshd = ssh::parse_sshd_settings(answer.output);
+    if (answer.status == 0 && sshd.host_key_agent != system_socket)
+        throw taken_back("sshd does not read what was written for it (its HostKeyAgent is " +
+                             (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
+                         "/etc/ssh/sshd_config has to begin with: Include /etc/ssh/sshd_config.d/*.conf");
+}
+
+void expect_keys_to_work() {
+    const auto paths = installed_host_keys();
+    std::vector<Error> problems;
+    try { // caught to say what it means for sshd
+        problems = prove_host_keys(system_socket, paths);
+    } catch (const Error& error) {
+        throw taken_back("sshd would ask an agent that does not answer: " + std::string(error.what()),
+                         first_the_agent);
+    }
+    const bool none_works = problems.size() == paths.size();
+    for (const auto& problem : problems)
+        none_works ? (void)cli::report(hostkeys_program, problem) : cli::warn(hostkeys_program, problem);
+    if (none_works)
+        throw taken_back(
+            "no login could be served: the agent signs with none of these host keys",
+            "mend what is said above; keys of a hierarchy have an agent, and a file for sshd, of "
+            "their own (ssh-tpm-hostkeys(8))");
 }
 
 } // namespace
 
-int hostkeys_check(const HostkeysOptions& options) {
+int hostkeys_check(const std::filesystem::path& socket) {
+    bool bad = false;
+    const auto tell = [&bad](const Error& error) {
+        cli::report(hostkeys_program, error);
+        bad = true;
+    };
     ssh::SshdSettings sshd;
-    // Without one host key that it can use, sshd says nothing at all: then the agent is still to be looked
-    // at.
-    const bool no_view = is_problem("sshd's configuration", "", [&] { sshd = ask_for_configuration(); });
-    bool bad =
-        no_view || is_problem("sshd's configuration", "", [&] {
-            if (sshd.host_key_agent != options.socket.string())
-                throw Error(Errc::refused,
-                            sshd.host_key_agent.empty() ? "there is no HostKeyAgent"
-                                                        : "HostKeyAgent is " + sshd.host_key_agent,
-                            "ssh-tpm hostkeys --install-sshd-config, or --socket for another agent than " +
-                                options.socket.string());
-        });
-    std::optional<protocol::Client> agent;
-    std::vector<protocol::AgentKey> served;
-    const bool no_agent =
-        is_problem(options.socket.string(), "systemctl status ssh-tpm-hostkeys.socket", [&] {
-            agent.emplace(options.socket);
-            served = agent->list();
-        });
-    bad = bad || no_agent;
-    for (const auto& path : sshd.host_keys) {
-        if (no_agent)
-            break;
-        bad = is_problem(path, "see what the agent says: journalctl -u ssh-tpm-hostkeys.service",
-                         [&] { prove_host_key(*agent, served, path); }) ||
-              bad;
+    try { // caught because the agent is still to be looked at
+        sshd = ask_for_configuration();
+        if (sshd.host_key_agent != socket.string())
+            throw Error(Errc::refused,
+                        sshd.host_key_agent.empty() ? "there is no HostKeyAgent"
+                                                    : "HostKeyAgent is " + sshd.host_key_agent,
+                        "ssh-tpm hostkeys --install-sshd-config, or --socket for another agent than " +
+                            socket.string());
+    } catch (const Error& error) {
+        tell(about_subject("sshd's configuration", error, ""));
+    }
+    try { // caught to be told like the others
+        std::ranges::for_each(prove_host_keys(socket, sshd.host_keys), tell);
+    } catch (const Error& error) {
+        tell(about_subject(socket.string(), error, "systemctl status ssh-tpm-hostkeys.socket"));
     }
     return bad ? 1 : 0;
+}
+
+void expect_logins_to_work() {
+    expect_sshd_to_agree();
+    expect_keys_to_work();
+}
+
+void expect_sshd_to_go_on(bool force) {
+    if (!find_sshd() || ask_sshd("-t").status == 0)
+        return;
+    const std::string what = "without what was installed for it, sshd -t refuses its configuration";
+    const std::string keys = "where it has no host key left, ssh-keygen -A makes keys in files";
+    if (!force)
+        throw Error(Errc::refused, what + "; everything is put back", keys + "; --force removes it anyway");
+    cli::warn(hostkeys_program, Error(Errc::refused, what, keys));
 }
 
 } // namespace sshtpm::applets

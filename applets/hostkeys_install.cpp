@@ -1,28 +1,27 @@
 // ssh-tpm-hostkeys --install-… and --uninstall, and the user's units of ssh-tpm-agent.
 
 #include "applets/hostkeys.hpp"
-#include "applets/installed_files.hpp"
-#include "applets/program_place.hpp"
-#include "applets/sshd_agreement.hpp"
-#include "applets/tree.hpp"
-#include "applets/unit_files.hpp"
+#include "applets/installation.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/printable.hpp"
 #include "cli/report.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 
-#include <functional>
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <iostream>
 #include <set>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace sshtpm::applets {
 
 namespace {
 
 namespace fs = std::filesystem;
+using MissingFolder = Installation::MissingFolder;
 
 fs::path systemd_folder(const char* name) {
     if (const auto prefix = os::variable("PREFIX"); prefix && !prefix->empty()) {
@@ -33,24 +32,15 @@ fs::path systemd_folder(const char* name) {
     return fs::path("/etc") / name;
 }
 
-using MissingFolder = Installation::MissingFolder;
-
-void add_all(Installation& files, std::string_view kind, const fs::path& folder,
-             MissingFolder missing = MissingFolder::refused) {
-    for (const auto& file : installed_files())
-        if (file.name.starts_with(kind))
-            files.add(file.name, folder, missing);
-}
-
 void add_system_units(Installation& files) {
-    add_all(files, "system/", systemd_folder("systemd") / "system");
+    files.add("system/", systemd_folder("systemd") / "system");
     // A stock system has these folders below /usr alone; systemd reads them here too.
-    add_all(files, "sysusers/", systemd_folder("sysusers.d"), MissingFolder::made);
-    add_all(files, "tmpfiles/", systemd_folder("tmpfiles.d"), MissingFolder::made);
+    files.add("sysusers/", systemd_folder("sysusers.d"), MissingFolder::made);
+    files.add("tmpfiles/", systemd_folder("tmpfiles.d"), MissingFolder::made);
 }
 
 void add_sshd_config(Installation& files) {
-    add_all(files, "sshd/", "/etc/ssh/sshd_config.d");
+    files.add("sshd/", "/etc/ssh/sshd_config.d");
 }
 
 void tell_how_to_start() {
@@ -63,18 +53,13 @@ void tell_how_to_start() {
 }
 
 /// Does it, and adds to a refusal of the system that these folders are root's.
-void saying_whose_it_is(const std::function<void()>& work) {
-    constexpr const char* hint = "these folders are root's: run it as root (sudo)";
+void saying_whose_it_is(const auto& work) {
     try { // caught to add the hint
         work();
-    } catch (const fs::filesystem_error& error) {
-        if (error.code() != std::errc::permission_denied)
-            throw;
-        throw Error(Errc::permission, error.path1().string() + ": " + error.code().message(), hint);
     } catch (const Error& error) {
         if (error.code() != Errc::permission || !error.hint().empty())
             throw;
-        throw Error(error.code(), error.what(), hint);
+        throw Error(error.code(), error.what(), "these folders are root's: run it as root (sudo)");
     }
 }
 
@@ -120,27 +105,53 @@ void tell_how_to_stop() {
                   << units_to_stop(enabled) << '\n';
 }
 
-void look_at_program(const fs::path& program) {
-    if (const auto missing = missing_in_tree(program))
-        cli::warn("ssh-tpm-hostkeys", *missing);
-    else
-        require_place_for_units(program);
+/// ProtectHome= makes the first three inaccessible, PrivateTmp= the others empty (systemd.exec(5)).
+constexpr std::array hidden{"/home", "/root", "/run/user", "/tmp", "/var/tmp"};
+
+Error no_place(const fs::path& program, const std::string& why) {
+    return {Errc::refused, program.string() + ": no place for a program of system units: " + why,
+            "install it where root alone may write, as meson install does, and run it from there; --force "
+            "names this one in the units all the same"};
 }
 
-void agree_or_take_back(Installation& files) {
-    if (!destdir().empty()) {
-        // Its agent does not run, so sshd would find no host key; and what lies in a tree is not to be run.
-        std::cout << "sshd -t has not been run: the agent that it asks is another system's. There, ssh-tpm "
-                     "hostkeys --check tells whether all is well.\n";
-        return;
+bool is_below(const fs::path& path, const fs::path& folder) {
+    return std::ranges::mismatch(folder, path).in1 == folder.end();
+}
+
+/// In a tree, whoever makes it may own what will be root's.
+bool may_own(uid_t user) {
+    return user == 0 || (!destdir().empty() && user == ::geteuid());
+}
+
+/// @throws Error(refused) for a program that the services' sandbox hides (ProtectHome=, PrivateTmp=), or that
+///     somebody else than root may write or replace.
+void require_place_for_units(const fs::path& program) {
+    for (const auto* folder : hidden)
+        if (is_below(program, folder))
+            throw no_place(program, "services see nothing of " + std::string(folder));
+    for (fs::path path = program;; path = path.parent_path()) {
+        const fs::path there = destdir() + path.string();
+        struct stat status {};
+        if (::stat(there.c_str(), &status) != 0)
+            throw Error::from_errno(errno, there.string());
+        if (!may_own(status.st_uid))
+            throw no_place(program, there.string() + " is not root's");
+        if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+            throw no_place(program, there.string() + " may be written by others");
+        if (path == path.root_path())
+            return;
     }
-    try { // caught to leave sshd as it was
-        expect_sshd_to_agree();
-        expect_keys_to_work();
-    } catch (...) {
-        files.take_back();
-        throw;
-    }
+}
+
+/// @param program as running_program has it: without $DESTDIR in front
+void look_at_program(const fs::path& program) {
+    const fs::path there = destdir() + program.string();
+    if (std::error_code ignored; destdir().empty() || fs::exists(there, ignored))
+        return require_place_for_units(program);
+    cli::warn(hostkeys_program, // it may come there later
+              Error(Errc::not_found,
+                    there.string() + ": the program is not in this tree, and the units start it",
+                    "install it there, too (meson install --destdir)"));
 }
 
 } // namespace
@@ -154,44 +165,39 @@ int hostkeys_install(const HostkeysOptions& options) {
         add_system_units(units);
     if (options.sshd_config)
         add_sshd_config(sshd);
-    saying_whose_it_is([&] { units.install(options.force); });
-    try { // caught to leave everything as it was
-        saying_whose_it_is([&] { sshd.install(options.force); });
-    } catch (...) {
-        units.take_back();
-        throw;
-    }
+    saying_whose_it_is([&] {
+        units.install(options.force);
+        sshd.install(options.force);
+    });
     // From here on the units stay, whatever sshd says: they wait for a person to start them, and sshd may be
     // waiting for them.
-    units.tell("wrote");
+    units.keep("wrote");
     if (options.system_units)
         tell_how_to_start();
-    if (options.sshd_config)
-        agree_or_take_back(sshd);
-    sshd.tell("wrote");
+    if (options.sshd_config && destdir().empty())
+        expect_logins_to_work();
+    else if (options.sshd_config) // its agent does not run, and what lies in a tree is not to be run
+        std::cout << "sshd -t has not been run: the agent that it asks is another system's. There, ssh-tpm "
+                     "hostkeys --check tells whether all is well.\n";
+    sshd.keep("wrote");
     return 0;
 }
 
-int hostkeys_uninstall(const HostkeysOptions& options) {
+int hostkeys_uninstall(bool force) {
     Installation units, sshd;
     add_system_units(units);
     add_sshd_config(sshd);
-    bool had_units = false;
-    saying_whose_it_is([&] { had_units = units.uninstall(options.force); });
-    bool had_config = false;
-    try { // caught to leave everything as it was
-        saying_whose_it_is([&] { had_config = sshd.uninstall(options.force); });
-        if (had_config && destdir().empty())
-            expect_sshd_to_go_on(options.force);
-    } catch (...) {
-        units.take_back();
-        sshd.take_back();
-        throw;
-    }
+    bool had_units = false, had_config = false;
+    saying_whose_it_is([&] {
+        had_units = units.uninstall(force);
+        had_config = sshd.uninstall(force);
+    });
+    if (had_config && destdir().empty())
+        expect_sshd_to_go_on(force);
     if (!had_units && !had_config)
         return 0;
-    units.tell("removed");
-    sshd.tell("removed");
+    units.keep("removed");
+    sshd.keep("removed");
     tell_how_to_stop();
     return 0;
 }
@@ -200,18 +206,16 @@ int install_user_units(bool for_all, bool force) {
     Installation files;
     if (for_all) {
         ::umask(022); // for folders that others read
-        add_all(files, "user/", systemd_folder("systemd") / "user");
+        files.add("user/", systemd_folder("systemd") / "user");
     } else {
         const auto config = os::variable("XDG_CONFIG_HOME");
         const auto folder =
             (config && config->starts_with('/') ? fs::path(*config) : os::home() / ".config") / "systemd" /
             "user";
-        if (destdir().empty())
-            fs::create_directories(folder); // systemd reads it, but does not make it
-        add_all(files, "user/", folder);
+        files.add("user/", folder, MissingFolder::made); // systemd reads it, but does not make it
     }
     files.install(force);
-    files.tell("wrote");
+    files.keep("wrote");
     std::cout << "To start: systemctl --user daemon-reload && systemctl --user enable --now "
                  "ssh-tpm-agent.socket\n";
     return 0;

@@ -3,13 +3,10 @@
 #include "applets/keygen.hpp"
 
 #include "applets/applets.hpp"
-#include "applets/hash_option.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "cli/choice.hpp"
 
-#include <array>
 #include <charconv>
 #include <cstring>
 #include <iostream>
@@ -72,17 +69,6 @@ constexpr cli::Modes making = 1U << 0, changing_pin = 1U << 1, changing_comment 
                      telling_supported = 1U << 9;
 /// Modes that work on an existing key file; -t chooses the default one.
 constexpr cli::Modes of_existing_keys = changing_pin | changing_comment | fingerprint | printing_public;
-using KeygenMode = cli::RunnableMode<int(const KeygenOptions&)>;
-constexpr std::array keygen_modes{KeygenMode{{making, "making a key"}, keygen_create},
-                                  KeygenMode{{changing_pin, "-p"}, keygen_change_pin},
-                                  KeygenMode{{changing_comment, "-c"}, keygen_change_comment},
-                                  KeygenMode{{fingerprint, "-l"}, keygen_fingerprint},
-                                  KeygenMode{{printing_public, "-y"}, keygen_print_public},
-                                  KeygenMode{{public_key_of, "--print-pubkey"}, keygen_print_public},
-                                  KeygenMode{{importing, "--import"}, keygen_import},
-                                  KeygenMode{{wrapping, "--wrap"}, keygen_wrap},
-                                  KeygenMode{{host_keys, "-A"}, keygen_host_keys},
-                                  KeygenMode{{telling_supported, "--supported"}, keygen_supported}};
 
 unsigned parse_bits(std::string_view text) {
     unsigned bits = 0;
@@ -99,153 +85,62 @@ Secret take_secret(char* argument) {
     return secret;
 }
 
-struct KeygenCommandLine {
-    cli::Choice<cli::Modes> mode{making};
-    KeygenOptions options;
-    TpmOptions tpm;
-};
-
-/// The options that say what to do; without one of them, or of import_options, a key is made.
-std::vector<cli::Option> keygen_mode_options(KeygenCommandLine& line) {
-    const auto mode = [&line](cli::Modes chosen) {
-        return [&line, chosen](char*) { line.mode.choose(chosen); };
+std::vector<cli::Option> keygen_option_table(KeygenOptions& o, TpmOptions& tpm) {
+    std::vector<cli::Option> table{
+        {"-t TYPE", making | of_existing_keys,
+         "ecdsa (default) or rsa; with -p, -c, -l and -y, which default file is meant", cli::set(o.type)},
+        {"-b BITS", making,
+         "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; as far as the TPM has them",
+         [&o](char* bits) { o.bits = parse_bits(bits); }},
+        {"-C TEXT", making | changing_comment | importing | wrapping | host_keys,
+         "the comment (default: user@host)", cli::set(o.comment)},
+        {"-f FILE", making | of_existing_keys | importing | wrapping | host_keys,
+         "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
+         cli::set(o.file)},
+        {"-N PIN", making | changing_pin | importing | wrapping | host_keys,
+         "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked; other users can read "
+         "it until the program has started, and -P too",
+         [&o](char* pin) { o.pin = take_secret(pin); }},
+        {"-P PIN", making | changing_pin | changing_comment | printing_public | importing | wrapping,
+         "the old PIN, or the passphrase of a key to import; of a key to make, the same as -N",
+         [&o](char* pin) { o.old_pin = take_secret(pin); }},
+        {"-q", cli::every_mode, "say nothing", cli::set(o.quiet)},
+        {"-v", cli::every_mode, "with -l: the randomart too", cli::set(o.randomart)},
+        {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
+         [&o](char* word) { o.hash = parse_hash(word); }},
+        {"--parent-handle HANDLE", making | importing | wrapping | host_keys,
+         "what a new or imported key hangs under: owner (default), endorsement, platform, null, or a "
+         "persistent storage key, 0x81…",
+         [&o](char* word) { o.parent = parse_parent_handle(word); }},
+        cli::mode_option("-p", changing_pin, "change the PIN of a key file"),
+        cli::mode_option("-c", changing_comment, "change the comment of a key file"),
+        cli::mode_option("-l", fingerprint,
+                         "show the fingerprint of a .tpm or .pub file; -f - is standard input"),
+        cli::mode_option("-y", printing_public, "print the public key of a key file"),
+        cli::mode_option("--print-pubkey FILE", public_key_of, "the same, of FILE", cli::set(o.file)),
+        cli::mode_option("-A", host_keys,
+                         "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are not there "
+                         "yet; the prefix is given with -f, or is $DESTDIR"),
+        {"--hierarchy H", host_keys,
+         "with -A: only the .pub files of the keys that the TPM makes from the seed of its endorsement, "
+         "owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent --hierarchy; the null "
+         "hierarchy's change at every boot",
+         [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},
+        cli::mode_option("--supported", telling_supported,
+                         "list the key types and sizes that this TPM makes"),
+        cli::mode_option("-I, --import FILE", importing,
+                         "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file "
+                         "usable; written to FILE.tpm unless -f says otherwise",
+                         cli::set(o.source)),
+        cli::mode_option("--wrap KEY", wrapping,
+                         "wrap a private key for the TPM of another machine; needs no TPM",
+                         cli::set(o.source)),
+        {"--wrap-with PARENT", wrapping,
+         "its storage key's public area, as a command in ssh-tpm(7) writes it there (PEM), or TPM2B_PUBLIC "
+         "(tpm2_readpublic -f tss)",
+         cli::set(o.wrap_with)},
     };
-    return {
-        {.short_name = 'p',
-         .modes = changing_pin,
-         .help = "change the PIN of a key file",
-         .apply = mode(changing_pin)},
-        {.short_name = 'c',
-         .modes = changing_comment,
-         .help = "change the comment of a key file",
-         .apply = mode(changing_comment)},
-        {.short_name = 'l',
-         .modes = fingerprint,
-         .help = "show the fingerprint of a .tpm or .pub file; -f - is standard input",
-         .apply = mode(fingerprint)},
-        {.short_name = 'y',
-         .modes = printing_public,
-         .help = "print the public key of a key file",
-         .apply = mode(printing_public)},
-        {.long_name = "print-pubkey",
-         .argument = "FILE",
-         .modes = public_key_of,
-         .help = "the same, of FILE",
-         .apply =
-             [&line](char* file) {
-                 line.mode.choose(public_key_of);
-                 line.options.file = file;
-             }},
-        {.short_name = 'A',
-         .modes = host_keys,
-         .help = "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are not there yet; the "
-                 "prefix is given with -f, or is $DESTDIR",
-         .apply = mode(host_keys)},
-        {.long_name = "hierarchy",
-         .argument = "H",
-         .modes = host_keys,
-         .help = "with -A: only the .pub files of the keys that the TPM makes from the seed of its "
-                 "endorsement, owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent "
-                 "--hierarchy; the null hierarchy's change at every boot",
-         .apply = [&line](char* word) { line.options.hierarchy = parse_hierarchy(word); }},
-        {.long_name = "supported",
-         .modes = telling_supported,
-         .help = "list the key types and sizes that this TPM makes",
-         .apply = mode(telling_supported)},
-    };
-}
-
-/// Modes for keys that were made outside the TPM.
-std::vector<cli::Option> import_options(KeygenCommandLine& line) {
-    const auto mode_of = [&line](cli::Modes chosen) {
-        return [&line, chosen](char* file) {
-            line.mode.choose(chosen);
-            line.options.source = file;
-        };
-    };
-    return {
-        {.short_name = 'I',
-         .long_name = "import",
-         .argument = "FILE",
-         .modes = importing,
-         .help = "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file usable; "
-                 "written to FILE.tpm unless -f says otherwise",
-         .apply = mode_of(importing)},
-        {.long_name = "wrap",
-         .argument = "KEY",
-         .modes = wrapping,
-         .help = "wrap a private key for the TPM of another machine; needs no TPM",
-         .apply = mode_of(wrapping)},
-        {.long_name = "wrap-with",
-         .argument = "PARENT",
-         .modes = wrapping,
-         .help = "its storage key's public area, as a command in ssh-tpm(7) writes it there (PEM), or "
-                 "TPM2B_PUBLIC (tpm2_readpublic -f tss)",
-         .apply = [&line](char* file) { line.options.wrap_with = file; }},
-    };
-}
-
-std::vector<cli::Option> key_options(KeygenOptions& o) {
-    return {
-        {.short_name = 't',
-         .argument = "TYPE",
-         .modes = making | of_existing_keys,
-         .help = "ecdsa (default) or rsa; with -p, -c, -l and -y, which default file is meant",
-         .apply = [&o](char* type) { o.type = type; }},
-        {.short_name = 'b',
-         .argument = "BITS",
-         .modes = making,
-         .help = "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; as far as the TPM has them",
-         .apply = [&o](char* bits) { o.bits = parse_bits(bits); }},
-        {.short_name = 'C',
-         .argument = "TEXT",
-         .modes = making | changing_comment | importing | wrapping | host_keys,
-         .help = "the comment (default: user@host)",
-         .apply = [&o](char* text) { o.comment = text; }},
-        {.short_name = 'f',
-         .argument = "FILE",
-         .modes = making | of_existing_keys | importing | wrapping | host_keys,
-         .help = "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
-         .apply = [&o](char* file) { o.file = file; }},
-        {.short_name = 'N',
-         .argument = "PIN",
-         .modes = making | changing_pin | importing | wrapping | host_keys,
-         .help =
-             "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked; other users can "
-             "read it until the program has started, and -P too",
-         .apply = [&o](char* pin) { o.pin = take_secret(pin); }},
-        {.short_name = 'P',
-         .argument = "PIN",
-         .modes = making | changing_pin | changing_comment | printing_public | importing | wrapping,
-         .help = "the old PIN, or the passphrase of a key to import; of a key to make, the same as -N",
-         .apply = [&o](char* pin) { o.old_pin = take_secret(pin); }},
-        {.short_name = 'q',
-         .modes = cli::every_mode,
-         .help = "say nothing",
-         .apply = [&o](char*) { o.quiet = true; }},
-        {.short_name = 'v',
-         .modes = cli::every_mode,
-         .help = "with -l: the randomart too",
-         .apply = [&o](char*) { o.randomart = true; }},
-        {.short_name = 'E',
-         .argument = "HASH",
-         .modes = making | fingerprint | importing,
-         .help = "the hash of fingerprints: sha256 (default) or md5",
-         .apply = [&o](char* word) { o.hash = parse_hash(word); }},
-        {.long_name = "parent-handle",
-         .argument = "HANDLE",
-         .modes = making | importing | wrapping | host_keys,
-         .help = "what a new or imported key hangs under: owner (default), endorsement, platform, null, or a "
-                 "persistent storage key, 0x81…",
-         .apply = [&o](char* word) { o.parent = parse_parent_handle(word); }},
-    };
-}
-
-std::vector<cli::Option> keygen_option_table(KeygenCommandLine& line) {
-    auto table = key_options(line.options);
-    for (const auto& more : {keygen_mode_options(line), import_options(line)})
-        table.insert(table.end(), more.begin(), more.end());
-    line.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
+    tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
     return table;
 }
 
@@ -253,10 +148,11 @@ std::vector<cli::Option> keygen_option_table(KeygenCommandLine& line) {
 
 int run_keygen(std::span<char*> arguments) {
     log::configure("ssh-tpm-keygen", log::Level::info);
-    KeygenCommandLine line;
-    line.options.open_device = [&line] { return line.tpm.open_device(); };
-    const auto table = keygen_option_table(line);
-    const auto parsed = cli::parse_options(arguments, table);
+    KeygenOptions options;
+    TpmOptions tpm;
+    options.open_device = [&tpm] { return tpm.open_device(); };
+    const auto table = keygen_option_table(options, tpm);
+    const auto parsed = cli::parse_options(arguments, table, making);
     if (parsed.help) {
         std::cout << cli::help_text(keygen_usage, keygen_about, table) << keygen_closing;
         return 0;
@@ -264,11 +160,22 @@ int run_keygen(std::span<char*> arguments) {
     if (!parsed.operands.empty())
         throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"",
                     "a file is named with -f");
-    const auto run = cli::fitting(parsed, line.mode.chosen(), keygen_modes);
+    const auto with_options = [&options](auto* act) { return [act, &options] { return act(options); }; };
+    const std::vector<cli::Mode> modes{{making, "making a key", with_options(keygen_create)},
+                                       {changing_pin, "-p", with_options(keygen_change_pin)},
+                                       {changing_comment, "-c", with_options(keygen_change_comment)},
+                                       {fingerprint, "-l", with_options(keygen_fingerprint)},
+                                       {printing_public, "-y", with_options(keygen_print_public)},
+                                       {public_key_of, "--print-pubkey", with_options(keygen_print_public)},
+                                       {importing, "--import", with_options(keygen_import)},
+                                       {wrapping, "--wrap", with_options(keygen_wrap)},
+                                       {host_keys, "-A", with_options(keygen_host_keys)},
+                                       {telling_supported, "--supported", with_options(keygen_supported)}};
+    const auto& mode = cli::fitting_mode(parsed, modes);
     cli::require_apart(parsed, "--hierarchy", "--parent-handle");
-    if (line.mode.chosen() == making)
+    if (parsed.mode == making)
         cli::require_apart(parsed, "-N", "-P");
-    return run(line.options);
+    return mode.run();
 }
 
 } // namespace sshtpm::applets

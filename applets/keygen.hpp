@@ -2,7 +2,9 @@
 // What the modes of keygen share: the options, as they were given, and the entry of each mode.
 
 #include "base/secret.hpp"
+#include "identity/identity.hpp"
 #include "ssh/fingerprint.hpp"
+#include "tpm/capability.hpp"
 #include "tpm/tpm.hpp"
 
 #include <functional>
@@ -42,5 +44,23 @@ int keygen_host_keys(const KeygenOptions& options);      ///< -A
 int keygen_import(const KeygenOptions& options);         ///< --import
 int keygen_wrap(const KeygenOptions& options);           ///< --wrap
 int keygen_supported(const KeygenOptions& options);      ///< --supported
+
+// Shared by modes that make or change keys.
+
+/// @throws Error(usage) for a comment that no key file may have.
+void require_comment(const std::string& comment);
+
+/// A key made in the TPM, tried with one signature, and its signature checked.
+identity::Identity make_key(tpm::Tpm& device, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
+                            const std::string& comment, TPM2_HANDLE parent);
+
+/// The key with its new PIN, tried with one signature. @throws Error(auth) naming the file when `before` is
+/// wrong.
+identity::Identity change_pin(tpm::Tpm& device, const identity::Identity& identity, const tpm::Auth& before,
+                              const tpm::Auth& after, const std::filesystem::path& file);
+
+/// A word on stderr when the TPM's counting of wrong PINs, chosen as the key was made, does not fit the new
+/// PIN.
+void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after);
 
 } // namespace sshtpm::applets

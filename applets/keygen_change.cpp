@@ -1,10 +1,7 @@
 // keygen -p and -c: another PIN or another comment for a key that is there.
 
-#include "applets/keygen_create.hpp"
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
-#include "applets/keygen_text.hpp"
-#include "applets/pin_tries.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"

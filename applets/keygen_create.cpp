@@ -1,7 +1,5 @@
 // keygen's main mode: a new key, with the dialogue of ssh-keygen. And the list of what a TPM can make.
 
-#include "applets/keygen_create.hpp"
-
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
@@ -38,8 +36,7 @@ void require_support(tpm::Tpm& device, const tpm::KeyAlgorithm& algorithm) {
     device.run(job);
 }
 
-} // namespace
-
+/// From -t and -b. @throws Error(usage), listing what there is.
 tpm::KeyAlgorithm choose_algorithm(const std::string& type, std::optional<unsigned> bits) {
     std::string sizes;
     for (const auto& algorithm : tpm::usual_algorithms) {
@@ -54,6 +51,8 @@ tpm::KeyAlgorithm choose_algorithm(const std::string& type, std::optional<unsign
                     "sizes are " + sizes);
     throw Error(Errc::usage, "-t " + type + ": a TPM makes no such key", "types are ecdsa and rsa");
 }
+
+} // namespace
 
 void require_comment(const std::string& comment) {
     try { // caught to say where it comes from

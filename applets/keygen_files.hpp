@@ -55,4 +55,7 @@ identity::Identity read_identity(const std::filesystem::path& file);
 /// True for the text of a file with a PEM block, false for that of a .pub file.
 bool is_key_file(std::string_view text);
 
+/// The text of a file, or of standard input ("-"), of at most 64 KiB. @throws Error
+Bytes read_text(const std::filesystem::path& file);
+
 } // namespace sshtpm::applets

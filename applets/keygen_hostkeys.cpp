@@ -1,9 +1,8 @@
 // keygen -A: the host keys that are not there yet. It runs at every boot, so that what is there is looked at
 // and left alone, and the TPM is opened only for what is missing.
 
-#include "applets/keygen_create.hpp"
+#include "applets/installation.hpp"
 #include "applets/keygen_files.hpp"
-#include "applets/tree.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"

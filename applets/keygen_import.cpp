@@ -1,9 +1,7 @@
 // keygen --import and --wrap: keys that were made outside the TPM.
 
-#include "applets/keygen_create.hpp"
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
-#include "applets/pin_tries.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"

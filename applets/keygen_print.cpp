@@ -1,7 +1,6 @@
 // keygen's modes that only read: fingerprints and public keys, of .tpm files, .pub files and standard input.
 
 #include "applets/keygen_files.hpp"
-#include "applets/keygen_text.hpp"
 #include "base/error.hpp"
 #include "identity/convert.hpp"
 #include "keyfile/usable.hpp"

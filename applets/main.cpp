@@ -6,15 +6,19 @@
 #include "cli/report.hpp"
 #include "os/harden.hpp"
 
+#include <algorithm>
 #include <array>
 #include <iostream>
+#include <numeric>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
 using sshtpm::Errc;
 using sshtpm::Error;
-using sshtpm::cli::Applet;
+using sshtpm::applets::Applet;
 namespace applets = sshtpm::applets;
 namespace cli = sshtpm::cli;
 
@@ -26,6 +30,22 @@ constexpr std::array table{
 };
 
 constexpr std::string_view program = "ssh-tpm", link_prefix = "ssh-tpm-";
+
+/// The single-letter edits from one word to the other (Levenshtein 1966).
+std::size_t edits(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1); // distances from the part of `a` read so far
+    std::iota(row.begin(), row.end(), 0U);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        auto diagonal = row[0];
+        row[0] = i + 1;
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const auto substituted = diagonal + (a[i] == b[j] ? 0U : 1U);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
+        }
+    }
+    return row.back();
+}
 
 int show_version() {
     std::cout << "ssh-tpm " << SSHTPM_VERSION << '\n';
@@ -68,11 +88,13 @@ std::string_view base_name(std::string_view path) {
 }
 
 int run_named(std::string_view word, std::span<char*> arguments) {
-    if (const auto* applet = cli::find(table, word))
-        return run_applet(*applet, arguments);
-    return cli::report(program, Error(Errc::usage, "no applet \"" + std::string(word) + "\"",
-                                      "the nearest is \"" + std::string(cli::nearest(table, word).name) +
-                                          "\"; ssh-tpm help lists all"));
+    const auto& nearest =
+        *std::ranges::min_element(table, {}, [&](const Applet& applet) { return edits(word, applet.name); });
+    if (nearest.name == word)
+        return run_applet(nearest, arguments);
+    return cli::report(program,
+                       Error(Errc::usage, "no applet \"" + std::string(word) + "\"",
+                             "the nearest is \"" + std::string(nearest.name) + "\"; ssh-tpm help lists all"));
 }
 
 } // namespace

@@ -69,22 +69,22 @@ TPM2_HANDLE parse_parent_handle(std::string_view word) {
         "owner (o), endorsement (e), platform (p), null (n), or a persistent handle from 0x81000000 on");
 }
 
+ssh::FingerprintHash parse_hash(std::string_view word) {
+    if (const auto hash = ssh::fingerprint_hash_named(word))
+        return *hash;
+    throw Error(Errc::usage, "-E " + std::string(word) + ": unknown hash", "sha256 or md5");
+}
+
 void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
-    options.push_back(
-        {.long_name = "tcti",
-         .argument = "CONF",
-         .modes = modes,
-         .help = "the TPM, as tpm2-tss names it, such as device:/dev/tpmrm0 (default; SSH_TPM_TCTI)",
-         .apply = [this](char* conf) { tcti_ = conf; }});
-    options.push_back({.long_name = "swtpm",
-                       .modes = modes,
-                       .help = "an emulator instead of the TPM, for trying things out (SSH_TPM_AGENT_SWTPM)",
-                       .apply = [this](char*) { swtpm_ = true; }});
-    options.push_back({.short_name = 'o',
-                       .long_name = "owner-password",
-                       .modes = modes,
-                       .help = "ask for the owner password of the TPM (SSH_TPM_AGENT_OWNER_PASSWORD)",
-                       .apply = [this](char*) { ask_owner_password_ = true; }});
+    options.push_back({"--tcti CONF", modes,
+                       "the TPM, as tpm2-tss names it, such as device:/dev/tpmrm0 (default; SSH_TPM_TCTI)",
+                       cli::set(tcti_)});
+    options.push_back({"--swtpm", modes,
+                       "an emulator instead of the TPM, for trying things out (SSH_TPM_AGENT_SWTPM)",
+                       cli::set(swtpm_)});
+    options.push_back({"-o, --owner-password", modes,
+                       "ask for the owner password of the TPM (SSH_TPM_AGENT_OWNER_PASSWORD)",
+                       cli::set(ask_owner_password_)});
 }
 
 /// --tcti or --swtpm, then SSH_TPM_TCTI, then SSH_TPM_AGENT_SWTPM, where empty ones count for nothing. Never

@@ -1,7 +1,8 @@
 #pragma once
-// The options and variables that say which TPM, the same for every applet.
+// What options and variables mean that several applets have: which TPM, hierarchies, parents, hashes.
 
 #include "cli/options.hpp"
+#include "ssh/fingerprint.hpp"
 #include "tpm/tpm.hpp"
 
 #include <memory>
@@ -41,5 +42,8 @@ tpm::Hierarchy parse_hierarchy(std::string_view word);
 /// owner/o, endorsement/e, platform/p, null/n, or a persistent handle 0x81000000..0x81FFFFFF.
 /// @throws Error(usage), listing them.
 TPM2_HANDLE parse_parent_handle(std::string_view word);
+
+/// -E: sha256 or md5. @throws Error(usage), listing them.
+ssh::FingerprintHash parse_hash(std::string_view word);
 
 } // namespace sshtpm::applets

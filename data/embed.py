@@ -13,7 +13,7 @@ def literal(content):
     return '\n        '.join(lines)
 
 
-print('#include "applets/installed_files.hpp"\n\n#include <array>\n\nnamespace sshtpm::applets {\n')
+print('#include "applets/installation.hpp"\n\n#include <array>\n\nnamespace sshtpm::applets {\n')
 print('namespace {\n\nconstexpr std::array embedded{')
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
     with open(path, 'rb') as file:

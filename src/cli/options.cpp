@@ -10,112 +10,153 @@ namespace sshtpm::cli {
 
 namespace {
 
-const Option help_option{.short_name = 'h',
-                         .long_name = "help",
-                         .argument = {},
-                         .modes = every_mode,
-                         .help = "show this help",
-                         .apply = {}};
+/// The parts of Option::names.
+struct Names {
+    char letter = '\0';        ///< '\0': none
+    std::string_view word;     ///< without its dashes; empty: none
+    std::string_view argument; ///< empty: none
+};
 
-/// The words of the command line, one after the other.
-class Words {
+Names split(std::string_view names) {
+    Names out;
+    while (!names.empty()) {
+        const auto end = std::min(names.find(' '), names.size());
+        const auto part = names.substr(0, end);
+        names.remove_prefix(std::min(end + 1, names.size()));
+        if (part.starts_with("--"))
+            out.word = part.substr(2);
+        else if (part.starts_with('-'))
+            out.letter = part[1];
+        else
+            out.argument = part;
+    }
+    return out;
+}
+
+std::string_view first_name(const Option& option) {
+    return option.names.substr(0, option.names.find_first_of(", "));
+}
+
+/// Behind the others: an applet's own -h goes before the one for help.
+std::vector<Option> with_help(std::vector<Option> options) {
+    const bool own_h =
+        std::ranges::any_of(options, [](const Option& option) { return split(option.names).letter == 'h'; });
+    options.push_back({own_h ? "--help" : "-h, --help", every_mode, "show this help"});
+    return options;
+}
+
+bool asks_for_help(const Option& option) {
+    return option.names.ends_with("--help");
+}
+
+Error conflict(std::string_view one, std::string_view other) {
+    return {Errc::usage, "conflicting options: " + std::string(one) + " and " + std::string(other),
+            "give one of them; --help tells them apart"};
+}
+
+/// Goes over the command line and applies its options, until one of them asks for help.
+class Parser {
   public:
-    explicit Words(std::span<char*> words) : rest_(words) {}
-    bool empty() const { return rest_.empty(); }
+    Parser(std::span<char*> words, const std::vector<Option>& options, Modes usual_mode)
+        : rest_(words), options_(with_help(options)) {
+        parsed_.mode = usual_mode;
+    }
+
+    Parsed run(Operands operands) {
+        bool options_over = false;
+        while (!rest_.empty() && !parsed_.help) {
+            auto* word = next();
+            const std::string_view text = word;
+            if (options_over || text.size() < 2 || text[0] != '-') {
+                parsed_.operands.emplace_back(text);
+                options_over = options_over || operands == Operands::end_options;
+            } else if (text == "--") {
+                options_over = true;
+            } else if (!apply_long(word)) {
+                apply_bundle(word);
+            }
+        }
+        return std::move(parsed_);
+    }
+
+  private:
     char* next() {
         auto* word = rest_.front();
         rest_ = rest_.subspan(1);
         return word;
     }
 
-  private:
-    std::span<char*> rest_;
-};
+    const Option* find(auto&& matches) const {
+        const auto found = std::ranges::find_if(
+            options_, [&](const Option& option) { return matches(split(option.names)); });
+        return found == options_.end() ? nullptr : &*found;
+    }
 
-[[noreturn]] void unknown(std::string_view name) {
-    throw Error(Errc::usage, "unknown option " + std::string(name), "--help lists the options");
-}
+    [[noreturn]] static void unknown(std::string_view name) {
+        throw Error(Errc::usage, "unknown option " + std::string(name), "--help lists the options");
+    }
 
-/// An applet's own -h goes before the one for help.
-const Option& short_option(char name, const std::vector<Option>& options) {
-    const auto found = std::ranges::find(options, name, &Option::short_name);
-    if (found != options.end() && name != '\0')
-        return *found;
-    if (name == 'h')
-        return help_option;
-    unknown(std::string("-") + name);
-}
+    char* argument_for(std::string_view name) {
+        if (rest_.empty())
+            throw Error(Errc::usage, "option " + std::string(name) + " needs an argument",
+                        "--help lists the options");
+        return next();
+    }
 
-/// By its whole name: an abbreviation that means one option today may mean another tomorrow.
-const Option* long_option(std::string_view name, const std::vector<Option>& options) {
-    const auto found = std::ranges::find(options, name, &Option::long_name);
-    if (found != options.end() && !name.empty())
-        return &*found;
-    return name == help_option.long_name ? &help_option : nullptr;
-}
-
-char* argument_for(std::string_view name, Words& words) {
-    if (words.empty())
-        throw Error(Errc::usage, "option " + std::string(name) + " needs an argument",
-                    "--help lists the options");
-    return words.next();
-}
-
-/// Applies options until one of them asks for help.
-class Application {
-  public:
-    explicit Application(const std::vector<Option>& options) : options_(options) {}
-
-    bool help() const { return help_; }
-    std::vector<Parsed::Given> take_given() { return std::move(given_); }
-
-    /// "--name", "--name=argument", and the same with one dash where the name is a long one.
+    /// "--name", "--name=argument", and the same with one dash where the name is a long one. By its whole
+    /// name: an abbreviation that means one option today may mean another tomorrow.
     /// @returns false for a word that is none of this.
-    bool apply_long(char* word, Words& words) {
+    bool apply_long(char* word) {
         const std::string_view whole = word;
         const std::size_t dashes = whole.starts_with("--") ? 2 : 1;
         const auto end = std::min(whole.find('='), whole.size());
-        const auto* option = long_option(whole.substr(dashes, end - dashes), options_);
+        const auto name = whole.substr(dashes, end - dashes);
+        const auto* option = find([&](const Names& names) { return !name.empty() && names.word == name; });
         if (option == nullptr && dashes == 1)
             return false;
         if (option == nullptr)
             unknown(whole.substr(0, end));
-        const bool attached = end != whole.size();
-        if (attached && option->argument.empty())
+        const bool takes_argument = !split(option->names).argument.empty(), attached = end != whole.size();
+        if (attached && !takes_argument)
             throw Error(Errc::usage, "option " + std::string(whole.substr(0, end)) + " takes no argument");
-        apply(*option, option->argument.empty() ? nullptr
-                       : attached               ? word + end + 1
-                                                : argument_for(whole, words));
+        apply(*option, !takes_argument ? nullptr : attached ? word + end + 1 : argument_for(whole));
         return true;
     }
 
     /// "-lv", "-lvf FILE", "-lvfFILE".
-    void apply_bundle(char* word, Words& words) {
-        for (char* letter = word + 1; *letter != '\0' && !help_; ++letter) {
-            const auto& option = short_option(*letter, options_);
-            if (option.argument.empty()) {
-                apply(option, nullptr);
-                continue;
-            }
-            apply(option, letter[1] != '\0' ? letter + 1 : argument_for(std::string("-") + *letter, words));
-            return;
+    void apply_bundle(char* word) {
+        for (char* letter = word + 1; *letter != '\0' && !parsed_.help; ++letter) {
+            const auto name = std::string("-") + *letter;
+            const auto* option = find([&](const Names& names) { return names.letter == *letter; });
+            if (option == nullptr)
+                unknown(name);
+            if (!split(option->names).argument.empty())
+                return apply(*option, letter[1] != '\0' ? letter + 1 : argument_for(name));
+            apply(*option, nullptr);
         }
     }
 
-  private:
     void apply(const Option& option, char* argument) {
+        if (option.chooses_mode)
+            choose(option);
         if (option.apply)
             option.apply(argument);
-        else
-            help_ = true;
-        given_.push_back({.name = option.short_name != '\0' ? std::string("-") + option.short_name
-                                                            : "--" + std::string(option.long_name),
-                          .modes = option.modes});
+        parsed_.help = asks_for_help(option);
+        parsed_.given.push_back({.name = first_name(option), .modes = option.modes});
     }
 
-    const std::vector<Option>& options_;
-    std::vector<Parsed::Given> given_;
-    bool help_ = false;
+    /// The same mode may be chosen twice.
+    void choose(const Option& option) {
+        if (chosen_by_ != nullptr && parsed_.mode != option.modes)
+            throw conflict(first_name(*chosen_by_), first_name(option));
+        parsed_.mode = option.modes;
+        chosen_by_ = &option;
+    }
+
+    std::span<char*> rest_;
+    std::vector<Option> options_;
+    const Option* chosen_by_ = nullptr; ///< the option that chose the mode
+    Parsed parsed_;
 };
 
 bool is_given(const Parsed& parsed, std::string_view name) {
@@ -143,63 +184,37 @@ void add_wrapped(std::string& out, std::string_view text, std::size_t indent) {
     out += '\n';
 }
 
-std::string names_of(const Option& option) {
-    std::string out = option.short_name != '\0' ? std::string("  -") + option.short_name : "    ";
-    if (!option.long_name.empty())
-        out.append(option.short_name != '\0' ? ", --" : "  --").append(option.long_name);
-    if (!option.argument.empty())
-        out.append(" ").append(option.argument);
-    return out;
-}
-
 } // namespace
 
-Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options, Operands operands) {
-    Parsed parsed;
-    Words words(arguments.subspan(1));
-    Application application(options);
-    bool options_over = false;
-    while (!words.empty()) {
-        auto* word = words.next();
-        const std::string_view text = word;
-        if (options_over || text.size() < 2 || text[0] != '-') {
-            parsed.operands.emplace_back(text);
-            options_over = options_over || operands == Operands::end_options;
-        } else if (text == "--") {
-            options_over = true;
-        } else if (!application.apply_long(word, words)) {
-            application.apply_bundle(word, words);
-        }
-        if (application.help())
-            return {.help = true, .operands = {}};
-    }
-    parsed.given = application.take_given();
-    return parsed;
+Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options, Modes usual_mode,
+                     Operands operands) {
+    return Parser(arguments.subspan(1), options, usual_mode).run(operands);
 }
 
-void require_fit(const Parsed& parsed, Modes chosen, std::span<const Mode> modes) {
-    const auto mode = std::ranges::find(modes, chosen, &Mode::bit);
+const Mode& fitting_mode(const Parsed& parsed, const std::vector<Mode>& modes) {
+    const auto mode = std::ranges::find(modes, parsed.mode, &Mode::bit);
     assert(mode != modes.end());
     for (const auto& option : parsed.given) {
-        if ((option.modes & chosen) != 0)
+        if ((option.modes & parsed.mode) != 0)
             continue;
         std::string fitting;
         for (const auto& other : modes)
             if ((option.modes & other.bit) != 0)
                 fitting.append(fitting.empty() ? "" : ", ").append(other.name);
-        throw Error(Errc::usage, "option " + option.name + " has no effect with " + std::string(mode->name),
+        throw Error(Errc::usage,
+                    "option " + std::string(option.name) + " has no effect with " + std::string(mode->name),
                     "it goes with " + fitting);
     }
     if (!mode->takes_operands && !parsed.operands.empty())
         throw Error(Errc::usage,
                     "unexpected argument \"" + parsed.operands[0] + "\" with " + std::string(mode->name),
                     "--help tells what takes arguments");
+    return *mode;
 }
 
 void require_apart(const Parsed& parsed, std::string_view one, std::string_view other) {
     if (is_given(parsed, one) && is_given(parsed, other))
-        throw Error(Errc::usage, "conflicting options: " + std::string(one) + " and " + std::string(other),
-                    "give one of them; --help tells them apart");
+        throw conflict(one, other);
 }
 
 void require_with(const Parsed& parsed, std::string_view option, std::string_view other) {
@@ -214,12 +229,9 @@ std::string help_text(std::string_view usage, std::string_view about, const std:
     out += "\n\n";
     add_wrapped(out, about, 0);
     out += '\n';
-    auto rows = options;
-    rows.push_back(help_option);
-    if (std::ranges::find(options, help_option.short_name, &Option::short_name) != options.end())
-        rows.back().short_name = '\0'; // an applet's own -h
-    for (const auto& each : rows) {
-        auto line = names_of(each);
+    for (const auto& each : with_help(options)) {
+        // Long names stand below each other, whether a short one is in front or not.
+        auto line = std::string(each.names.starts_with("--") ? 6 : 2, ' ').append(each.names);
         if (line.size() + 2 > help_column)
             line += "\n" + std::string(help_column, ' ');
         else

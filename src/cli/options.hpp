@@ -3,12 +3,11 @@
 // dash or two and by their whole name; short ones as in OpenSSH's tools, bundled too. getopt_long_only is no
 // help here: it takes -s for an abbreviation of --swtpm.
 
-#include <algorithm>
-#include <array>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace sshtpm::cli {
@@ -18,64 +17,66 @@ using Modes = unsigned;
 inline constexpr Modes every_mode = ~0U;
 
 struct Option {
-    char short_name = '\0';          ///< '\0': none
-    std::string_view long_name = {}; ///< empty: none
-    std::string_view argument = {};  ///< its name in the help; empty: the option takes none
-    Modes modes = 0;                 ///< where it has an effect; given in another one, it is an error
-    std::string_view help;
+    std::string_view names; ///< and its argument, as the help shows them: "-q", "-I, --import FILE"
+    Modes modes = 0;        ///< where it has an effect; given in another one, it is an error
+    std::string_view help = {};
     /// Called in the order of the command line. The argument is main's own memory: an option that takes a
     /// secret overwrites it there, so that it stands in the process list no longer than needed. Null for an
     /// option without one.
-    std::function<void(char* argument)> apply;
+    std::function<void(char* argument)> apply = {};
+    bool chooses_mode = false; ///< `modes` is the one mode that it stands for
 };
+
+/// Stores an option's argument, or that the option was given.
+template <class Value>
+auto set(Value& value) {
+    return [&value](char* argument) {
+        if constexpr (std::is_same_v<Value, bool>)
+            value = true;
+        else
+            value = argument;
+    };
+}
+
+/// An option that chooses the mode.
+inline Option mode_option(std::string_view names, Modes mode, std::string_view help,
+                          std::function<void(char*)> apply = {}) {
+    return {names, mode, help, std::move(apply), true};
+}
 
 enum class Operands {
     anywhere,    ///< options may come after them
     end_options, ///< the first one ends the options, as for a command to run
 };
 
-/// What is left when the options have been applied. `help` when -h or --help was among them (options after
-/// it are not looked at).
+/// What is left when the options have been applied.
 struct Parsed {
     struct Given {
-        std::string name; ///< "-l", "--import"
+        std::string_view name; ///< the first of the option's names: "-l", "--force"
         Modes modes = 0;
     };
-    bool help = false;
-    std::vector<std::string> operands;
+    bool help = false; ///< -h or --help was given; options after it are not looked at
+    Modes mode = 0;    ///< that an option chose, else the usual one
+    std::vector<std::string> operands = {};
     std::vector<Given> given = {};
 };
 
-/// @throws Error(usage) for an unknown option, a missing argument, or one too many.
-Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options,
+/// @param usual_mode the mode when no option chooses one.
+/// @throws Error(usage) for an unknown option, a missing argument, one too many, and for two modes.
+Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options, Modes usual_mode,
                      Operands operands = Operands::anywhere);
 
 /// One of the things that an applet does.
 struct Mode {
     Modes bit = 0;
-    std::string_view name; ///< the option that chooses it, else in words: "-l", "making a key"
+    std::string_view name;    ///< the option that chooses it, else in words: "-l", "making a key"
+    std::function<int()> run; ///< @returns the exit status
     bool takes_operands = false;
 };
 
-/// @throws Error(usage) for an option, or an operand, that has no effect in the mode `chosen`.
-void require_fit(const Parsed& parsed, Modes chosen, std::span<const Mode> modes);
-
-/// A mode with its function.
-template <class Function>
-struct RunnableMode {
-    Mode mode;
-    Function* run;
-};
-
-/// The function of the mode `chosen`. @throws Error(usage) as require_fit does
-template <class Function, std::size_t count>
-Function* fitting(const Parsed& parsed, Modes chosen,
-                  const std::array<RunnableMode<Function>, count>& table) {
-    std::array<Mode, count> modes;
-    std::ranges::transform(table, modes.begin(), &RunnableMode<Function>::mode);
-    require_fit(parsed, chosen, modes);
-    return std::ranges::find(table, chosen, [](const auto& each) { return each.mode.bit; })->run;
-}
+/// The mode that was chosen, out of all.
+/// @throws Error(usage) for an option, or an operand, that has no effect in it.
+const Mode& fitting_mode(const Parsed& parsed, const std::vector<Mode>& modes);
 
 /// @throws Error(usage) when both are given: one of them would have no effect.
 void require_apart(const Parsed& parsed, std::string_view one, std::string_view other);

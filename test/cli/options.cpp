@@ -3,14 +3,16 @@
 #include "base/error.hpp"
 #include "support/test.hpp"
 
-#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace sshtpm;
 using namespace support;
 
 namespace {
+
+constexpr cli::Modes making = 1U, listing = 2U, counting = 4U;
 
 /// A command line as main gets it, and what the options made of it.
 struct Line {
@@ -19,6 +21,7 @@ struct Line {
     std::vector<std::string> operands;
     std::vector<cli::Parsed::Given> given;
     bool help = false;
+    cli::Modes mode = 0;
 
     explicit Line(std::vector<std::string> all, cli::Operands where = cli::Operands::anywhere)
         : words(std::move(all)) {
@@ -28,27 +31,24 @@ struct Line {
             pointers.push_back(word.data());
         const auto size = pointers.size();
         pointers.push_back(nullptr);
-        auto parsed = cli::parse_options(std::span(pointers).first(size), table(), where);
+        auto parsed = cli::parse_options(std::span(pointers).first(size), table(), making, where);
         operands = std::move(parsed.operands);
         given = std::move(parsed.given);
         help = parsed.help;
+        mode = parsed.mode;
     }
 
     std::vector<cli::Option> table() {
+        const auto saw = [this](const std::string& what) {
+            return [this, what](char* argument) { seen.push_back(argument ? what + "=" + argument : what); };
+        };
         return {
-            {.short_name = 'f',
-             .argument = "FILE",
-             .help = "a file",
-             .apply = [this](char* f) { seen.push_back("f=" + std::string(f)); }},
-            {.short_name = 'l', .help = "list", .apply = [this](char*) { seen.push_back("l"); }},
-            {.short_name = 'v', .help = "verbose", .apply = [this](char*) { seen.push_back("v"); }},
-            {.long_name = "key-dir",
-             .argument = "DIR",
-             .help = "a folder",
-             .apply = [this](char* d) { seen.push_back("key-dir=" + std::string(d)); }},
-            {.long_name = "no-load",
-             .help = "nothing",
-             .apply = [this](char*) { seen.push_back("no-load"); }},
+            {"-f FILE", making, "a file", saw("f")},
+            cli::mode_option("-l", listing, "list", saw("l")),
+            cli::mode_option("-c, --count", counting, "count", saw("c")),
+            {"-v", cli::every_mode, "verbose", saw("v")},
+            {"--key-dir DIR", making, "a folder", saw("key-dir")},
+            {"--no-load", making, "nothing", saw("no-load")},
         };
     }
 };
@@ -105,36 +105,43 @@ TEST_CASE("help is asked for with -h or --help") {
 
 namespace {
 
-constexpr cli::Modes making = 1U, listing = 2U;
-constexpr std::array modes{cli::Mode{making, "making a key"}, cli::Mode{listing, "-l", true}};
+const std::vector<cli::Mode> modes{{making, "making a key", {}}, {listing, "-l", {}, true}};
 
-cli::Parsed given(std::string name, cli::Modes fitting) {
-    return {.help = false, .operands = {}, .given = {{.name = std::move(name), .modes = fitting}}};
+cli::Parsed given(std::string_view name, cli::Modes fitting, cli::Modes mode = making) {
+    return {.mode = mode, .given = {{.name = name, .modes = fitting}}};
 }
 
 } // namespace
 
 TEST_CASE(
     "an option or operand that its mode does not take is refused, and the hint names the modes that do") {
-    CHECK_NOTHROW(cli::require_fit({}, making, modes));
-    CHECK_NOTHROW(cli::require_fit(given("-N", making), making, modes));
-    CHECK_NOTHROW(cli::require_fit(given("-q", cli::every_mode), listing, modes));
-    const auto check = [] { cli::require_fit(given("-N", making), listing, modes); };
+    CHECK(cli::fitting_mode({.mode = making}, modes).name == "making a key");
+    CHECK_NOTHROW(cli::fitting_mode(given("-N", making), modes));
+    CHECK_NOTHROW(cli::fitting_mode(given("-q", cli::every_mode, listing), modes));
+    const auto check = [] { cli::fitting_mode(given("-N", making, listing), modes); };
     CHECK_THROWS_WITH(check(), "option -N has no effect with -l");
     CHECK(refusal(check) == Errc::usage);
     CHECK(thrown(check).hint() == "it goes with making a key");
     for (const auto& mode : modes) // an option that names no mode
-        CHECK_THROWS_AS(cli::require_fit(given("-N", cli::Option{}.modes), mode.bit, modes), Error);
-    const cli::Parsed parsed{.help = false, .operands = {"x"}};
-    CHECK_NOTHROW(cli::require_fit(parsed, listing, modes));
-    CHECK_THROWS_WITH(cli::require_fit(parsed, making, modes), "unexpected argument \"x\" with making a key");
+        CHECK_THROWS_AS(cli::fitting_mode(given("-N", cli::Option{}.modes, mode.bit), modes), Error);
+    CHECK_NOTHROW(cli::fitting_mode({.mode = listing, .operands = {"x"}}, modes));
+    CHECK_THROWS_WITH(cli::fitting_mode({.mode = making, .operands = {"x"}}, modes),
+                      "unexpected argument \"x\" with making a key");
+}
+
+TEST_CASE("an option chooses the mode, as often as it is given, and two that choose others are refused") {
+    CHECK(Line({"-v"}).mode == making);
+    CHECK(Line({"-lv", "-l"}).mode == listing);
+    CHECK(Line({"--count", "-c"}).mode == counting);
+    CHECK_THROWS_WITH(Line({"-l", "--count"}), "conflicting options: -l and -c");
+    CHECK_THROWS_AS(Line({"-cl"}), Error);
 }
 
 TEST_CASE("what was given is kept by its first name, once for each time") {
-    std::vector<std::string> names;
+    std::vector<std::string_view> names;
     for (const auto& option : Line({"-lf", "x", "--key-dir=y", "-l"}).given)
         names.push_back(option.name);
-    CHECK(names == Words{"-l", "-f", "--key-dir", "-l"});
+    CHECK(names == std::vector<std::string_view>{"-l", "-f", "--key-dir", "-l"});
 }
 
 TEST_CASE("two options that exclude each other are refused, and one that needs another") {

@@ -1,0 +1,220 @@
+#include "applets/installation.hpp"
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "os/environment.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <sys/stat.h>
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t max_file = 64 * 1024;
+
+bool is_control(unsigned char c) {
+    return c < 0x20 || c == 0x7f;
+}
+
+/// systemd.syntax(7): C escapes inside double quotes; a percent sign begins a specifier, doubled it is one.
+/// Bytes outside ASCII are escaped too: systemd drops lines that are not UTF-8.
+std::string quoted(std::string_view text) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string out = "\"";
+    for (const char each : text) {
+        const auto c = static_cast<unsigned char>(each);
+        if (is_control(c) || c >= 0x80)
+            out.append("\\x").append({digits[c >> 4U], digits[c & 15U]});
+        else if (c == '"' || c == '\\')
+            out.append({'\\', each});
+        else if (c == '%')
+            out.append("%%");
+        else
+            out.push_back(each);
+    }
+    return out + '"';
+}
+
+/// A link to nothing that could be read: one to /dev/null masks a unit (systemctl mask), another one dangles.
+bool is_empty_link(const fs::path& path) {
+    std::error_code ignored;
+    return fs::is_symlink(path, ignored) && !fs::is_regular_file(path, ignored);
+}
+
+std::optional<Bytes> installed_content(const fs::path& path) {
+    if (!is_there(path))
+        return std::nullopt;
+    if (is_empty_link(path))
+        return Bytes{};
+    return read_file(path, max_file);
+}
+
+Error changed(const fs::path& path) {
+    if (is_empty_link(path))
+        return {Errc::exists, path.string() + ": is a link to " + fs::read_symlink(path).string(),
+                "somebody wants no such file (systemctl mask); remove the link, or give --force to lose it"};
+    return {Errc::exists, path.string() + ": has another content than this program writes",
+            "move it away, or give --force to lose it"};
+}
+
+/// The beginning of an ExecStart= line (systemd.service(5)) that runs the program at `path`, whatever bytes
+/// the path has. systemd refuses quotes, backslashes and control characters in a program's own name, so such
+/// a path goes through a shell as an argument, which may have them.
+std::string exec_word(std::string_view path) {
+    // ":" has systemd leave "$" alone.
+    const bool plain = std::ranges::none_of(path, [](char c) {
+        return is_control(static_cast<unsigned char>(c)) ||
+               std::string_view("\"'\\").find(c) != std::string_view::npos;
+    });
+    return (plain ? ":" : R"(:/bin/sh -c "exec \"$0\" \"$@\"" )") + quoted(path);
+}
+
+/// The text of a file, with the running program's path in it.
+std::string text_to_install(std::string_view source) {
+    constexpr std::string_view placeholder = "@PROGRAM@";
+    std::string out;
+    for (;;) {
+        const auto at = std::min(source.find(placeholder), source.size());
+        out += source.substr(0, at);
+        source.remove_prefix(at);
+        if (source.empty())
+            return out;
+        out += exec_word(running_program().native());
+        source.remove_prefix(placeholder.size());
+    }
+}
+
+} // namespace
+
+std::string destdir() {
+    const auto root = os::variable("DESTDIR").value_or("");
+    if (root.empty())
+        return {};
+    auto canonical = fs::weakly_canonical(fs::absolute(root)).string();
+    while (canonical.ends_with('/'))
+        canonical.pop_back();
+    return canonical;
+}
+
+void require_inside(const fs::path& root, const fs::path& folder) {
+    const auto real_root = fs::weakly_canonical(fs::absolute(root));
+    const auto real = fs::weakly_canonical(fs::absolute(folder));
+    auto base = real_root.string();
+    if (!base.ends_with('/'))
+        base += '/';
+    if (real != real_root && !real.string().starts_with(base))
+        throw Error(Errc::refused,
+                    folder.string() + ": a symbolic link leads out of " + root.string() + ", to " +
+                        real.string(),
+                    "make the link a relative one, or work inside of the tree (chroot)");
+}
+
+fs::path running_program() {
+    auto path = fs::read_symlink("/proc/self/exe");
+    std::error_code ignored;
+    if (!fs::exists(path, ignored))
+        throw Error(Errc::not_found, path.string() + ": this program is not there any more",
+                    "run the one that is installed now");
+    const auto root = destdir();
+    if (!root.empty() && path.string().starts_with(root + "/"))
+        return path.string().substr(root.size());
+    return path;
+}
+
+Installation::~Installation() {
+    for (const auto& file : removed_)
+        if (::rename(file.now.c_str(), file.path.c_str()) != 0)
+            std::cerr << "not taken back: " << file.now.string() << " was " << file.path.string() << '\n';
+    written_.clear();
+    std::error_code ignored;
+    for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
+        fs::remove(*folder, ignored);
+}
+
+void Installation::add(std::string_view kind, const fs::path& folder, MissingFolder missing) {
+    for (const auto& file : installed_files())
+        if (file.name.starts_with(kind))
+            files_.push_back({destdir() + (folder / fs::path(file.name).filename()).string(),
+                              text_to_install(file.text), missing});
+}
+
+void Installation::require_in_tree() const {
+    if (const auto root = destdir(); !root.empty())
+        for (const auto& file : files_)
+            require_inside(root, file.path.parent_path());
+}
+
+void Installation::install(bool force) {
+    require_in_tree();
+    std::vector<const File*> to_write;
+    for (const auto& file : files_) {
+        const auto folder = file.path.parent_path();
+        std::error_code ignored;
+        if (destdir().empty() && file.missing == MissingFolder::refused && !fs::is_directory(folder, ignored))
+            throw Error(Errc::not_found, folder.string() + ": no such folder",
+                        "what reads it is not installed here; DESTDIR makes folders for another tree");
+        const auto there = installed_content(file.path);
+        if (there && text_of(*there) == file.text)
+            continue;
+        if (there && !force)
+            throw changed(file.path);
+        to_write.push_back(&file);
+    }
+    for (const auto* file : to_write) {
+        make_folders(file->path.parent_path());
+        written_.emplace_back(file->path, bytes_of(file->text), 0644, Existing::replace);
+        done_.push_back(file->path);
+    }
+    for (auto& file : written_)
+        file.take_place();
+}
+
+bool Installation::uninstall(bool force) {
+    require_in_tree();
+    for (const auto& file : files_) {
+        const auto content = installed_content(file.path);
+        if (!content || (is_empty_link(file.path) && !force))
+            continue;
+        if (text_of(*content) != file.text && !force)
+            throw changed(file.path);
+        done_.push_back(file.path);
+    }
+    for (const auto& path : done_) {
+        const auto hidden = path.parent_path() / ("." + path.filename().string() + ".removed");
+        if (::rename(path.c_str(), hidden.c_str()) != 0)
+            throw Error::from_errno(errno, path.string());
+        removed_.push_back({path, hidden});
+    }
+    return !done_.empty();
+}
+
+void Installation::keep(std::string_view done) {
+    std::error_code ignored;
+    for (auto& file : written_)
+        file.accept();
+    for (const auto& file : removed_)
+        fs::remove(file.now, ignored);
+    removed_.clear();
+    made_.clear();
+    for (const auto& path : done_)
+        std::cout << done << ' ' << path.string() << '\n';
+}
+
+void Installation::make_folders(const fs::path& folder) {
+    std::error_code ignored;
+    if (fs::is_directory(folder, ignored))
+        return;
+    make_folders(folder.parent_path());
+    if (::mkdir(folder.c_str(), 0777) != 0)
+        throw Error::from_errno(errno, folder.string());
+    made_.push_back(folder);
+}
+
+} // namespace sshtpm::applets

@@ -1,0 +1,82 @@
+#pragma once
+// The files of data/ that the program has compiled in: put where systemd and sshd read them, and taken away.
+
+#include "base/staged_file.hpp"
+
+#include <filesystem>
+#include <list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sshtpm::applets {
+
+struct InstalledFile {
+    std::string_view name; ///< behind a kind: "system/", "user/", "sshd/", "sysusers/", "tmpfiles/"
+    std::string_view text; ///< with "@PROGRAM@" where the program's path belongs
+};
+
+/// data/embed.py writes it.
+std::span<const InstalledFile> installed_files();
+
+/// $DESTDIR, the tree that stands for the root of the file system, as for an image or a package: an absolute
+/// path without symbolic links, or nothing. The paths of programs are compared with it.
+std::string destdir();
+
+/// Symbolic links are followed as this system has them, so that an absolute one in a tree leads out of it.
+/// @throws Error(refused) for a folder that is not below `root` then.
+void require_inside(const std::filesystem::path& root, const std::filesystem::path& folder);
+
+/// The path of the running ssh-tpm, as it will be without DESTDIR in front.
+/// @throws Error(not_found) when the program has been replaced or removed since it started.
+std::filesystem::path running_program();
+
+/// Installs or uninstalls files, all of them or none: the destructor takes back what was done, unless keep()
+/// was called.
+class Installation {
+  public:
+    Installation() = default;
+    Installation(const Installation&) = delete;
+    Installation& operator=(const Installation&) = delete;
+    ~Installation();
+
+    enum class MissingFolder {
+        refused, ///< the program that reads it is not there
+        made,
+    };
+    /// The files of a kind, for `folder` (DESTDIR comes in front).
+    void add(std::string_view kind, const std::filesystem::path& folder,
+             MissingFolder missing = MissingFolder::refused);
+
+    /// Writes the files that are not there yet. With DESTDIR all folders are made.
+    /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
+    void install(bool force);
+    /// Removes the files that are there; links that point to nothing readable, as those of masked units, stay
+    /// unless `force`. @throws Error(exists) as install. @returns whether there were any.
+    bool uninstall(bool force);
+    /// Lets it stay, and says on standard output which files were written, or removed.
+    void keep(std::string_view done);
+
+  private:
+    struct File {
+        std::filesystem::path path;
+        std::string text;
+        MissingFolder missing;
+    };
+    struct Removed {
+        std::filesystem::path path, now; ///< its name before, and the hidden one until it is kept
+    };
+
+    /// What is written, and removed, is the tree's.
+    void require_in_tree() const;
+    void make_folders(const std::filesystem::path& folder);
+
+    std::vector<File> files_;
+    std::vector<std::filesystem::path> made_; ///< folders, outer ones first
+    std::vector<std::filesystem::path> done_; ///< files that were written or removed
+    std::list<StagedFile> written_;
+    std::vector<Removed> removed_;
+};
+
+} // namespace sshtpm::applets
