@@ -3,11 +3,14 @@
 import os
 import re
 
-APPLETS = ('keygen', 'agent', 'add', 'hostkeys')
+from lab import read
+
 SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+APPLETS = tuple(re.findall(r"'(\w+)'", re.search(r"^applets = \[(.*)\]$", read(os.path.join(SOURCE, 'meson.build')),
+                                                re.M).group(1)))
 
 ENTRY = re.compile(r'  (?:(-\w)(?:, (--[a-z][a-z-]*))?|    (--[a-z][a-z-]*))( [A-Z0-9]+)?(?:  +\S.*)?')
-COMMAND = re.compile(r'\bssh-tpm[ -](keygen|agent|add|hostkeys)(?=[ \n`"\')]|$)([^\n`#|;&)"]*)')
+COMMAND = re.compile(rf'\bssh-tpm[ -]({"|".join(APPLETS)})(?=[ \n`"\')]|$)([^\n`#|;&)"]*)')
 
 
 def read_help(text):

@@ -8,13 +8,12 @@ import shlex
 import shutil
 import unittest
 
+from applet_options import APPLETS, SOURCE
 from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Lab, Scenario, contents, link_program, mode, needs_root, read
 from manager import Unit
 
-APPLETS = ('keygen', 'agent', 'add', 'hostkeys')
 BUILD = os.environ.get('SSH_TPM_BUILD', '')
 HAS_MESON = shutil.which('meson') is not None and os.access(BUILD, os.W_OK)  # meson writes a log there
-SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 USER_UNITS = ('ssh-tpm-agent.service', 'ssh-tpm-agent.socket')
 GENKEYS, HOST_AGENTS = 'ssh-tpm-genkeys.service', ('ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service')
 
