@@ -26,6 +26,10 @@ std::string stem_of(std::string name) {
     return name;
 }
 
+fs::path certificate_beside(const std::string& file) {
+    return stem_of(file) + std::string(certificate_ending);
+}
+
 /// The key file that a name without ending means, where there is one.
 std::string key_file_named(const std::string& name) {
     const auto longer = name + std::string(key_ending);
@@ -59,16 +63,14 @@ std::string with_comment(keyfile::KeyFile key, std::string_view text, const std:
 }
 
 PublicHalf half_of_line(std::string_view text, const std::string& file) {
-    try { // caught to say which file it was
+    return naming(file, [&] {
         auto line = ssh::AuthorizedKey::parse(text);
         const bool plain = equal(ssh::describe(line.blob).plain_blob, line.blob);
-        return {.blob = std::move(line.blob),
-                .comment = std::move(line.comment),
-                .shown = file,
-                .certificate_file = plain ? stem_of(file) + std::string(certificate_ending) : std::string()};
-    } catch (const Error& error) {
-        throw error.about(file);
-    }
+        return PublicHalf{.blob = std::move(line.blob),
+                          .comment = std::move(line.comment),
+                          .shown = file,
+                          .certificate_file = plain ? certificate_beside(file) : fs::path()};
+    });
 }
 
 PublicHalf half_of_key(const std::string& file) {
@@ -76,7 +78,7 @@ PublicHalf half_of_key(const std::string& file) {
     return {.blob = copy_of(identity.public_key.blob()),
             .comment = identity.comment,
             .shown = file,
-            .certificate_file = stem_of(file) + std::string(certificate_ending)};
+            .certificate_file = certificate_beside(file)};
 }
 
 } // namespace
@@ -94,8 +96,7 @@ KeyToAdd read_key_to_add(const std::string& name) {
     return {.identity = std::move(identity),
             .text = std::move(sent),
             .shown = shown,
-            .certificate_file =
-                standard_input ? std::string() : stem_of(file) + std::string(certificate_ending)};
+            .certificate_file = standard_input ? fs::path() : certificate_beside(file)};
 }
 
 std::optional<PublicHalf> read_public_file(const fs::path& file) {

@@ -4,7 +4,6 @@
 #include "applets/add.hpp"
 #include "identity/identity.hpp"
 
-#include <functional>
 #include <vector>
 
 namespace sshtpm::applets {
@@ -41,16 +40,5 @@ std::optional<PublicHalf> read_public_file(const std::filesystem::path& file);
 /// @param public_too a .pub file without a .tpm file counts.
 /// @throws Error(not_found) when there is none.
 std::vector<std::string> default_files(bool public_too);
-
-struct PinAddition {
-    const KeyToAdd& key;
-    bool confirm = false;      ///< said in the question, as ssh-add does
-    std::function<void()> add; ///< gives the key to the agent
-};
-
-/// --pin. Returns when the PIN was right. While a person thinks, and when they give up or fail (three tries),
-/// the agent does not have the key, unless it had it before.
-/// @throws Error(auth | lockout | refused | unsupported)
-void add_with_pin(protocol::Client& agent, const PinAddition& addition);
 
 } // namespace sshtpm::applets

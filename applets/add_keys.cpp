@@ -1,8 +1,15 @@
-// ssh-tpm-add without a mode: keys, and the certificates beside them, go to the agent.
+// ssh-tpm-add without a mode: keys, and the certificates beside them, go to the agent. With --pin, the PIN is
+// asked for here, and the TPM tries it, before a key counts as added.
 
 #include "applets/add_files.hpp"
+#include "applets/keygen_dialogue.hpp"
+#include "base/log.hpp"
 #include "base/printable.hpp"
+#include "prompt/ask.hpp"
+#include "protocol/message.hpp"
+#include "tpm/session.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 namespace sshtpm::applets {
@@ -18,6 +25,57 @@ protocol::Constraints constraints_of(const AddOptions& options) {
     return constraints;
 }
 
+/// Asked before the person is: another agent must not even see the PIN.
+void require_extension(protocol::Client& agent) {
+    agent.require_trusted_agent();
+    std::vector<std::string> names;
+    try { // caught because many agents know no such question
+        names = agent.query();
+    } catch (const Error& error) {
+        if (error.code() != Errc::refused)
+            throw;
+    }
+    if (std::ranges::find(names, protocol::extension::tpm_try_pin) == names.end())
+        throw Error(Errc::unsupported, "this agent tries no PINs",
+                    "--pin is for ssh-tpm-agent, unlocked and on this machine");
+}
+
+std::string question(const KeyToAdd& key, bool confirm, std::optional<std::uint32_t> tries_left, bool again) {
+    std::string text(again ? "Wrong PIN. " : "");
+    if (tries_left == 1U)
+        text.append("LAST TRY: a wrong PIN locks the TPM. ");
+    else if (again && tries_left)
+        text.append(std::to_string(*tries_left)).append(" tries left. ");
+    text.append("Enter PIN for ").append(printable(key.shown));
+    text.append(" (").append(printable(key.identity.comment)).append(")");
+    return text.append(confirm ? " (will confirm each use)" : "").append(": ");
+}
+
+Secret ask_pin(const std::string& text) {
+    auto pin = prompt::ask_and_wait(text, prompt::Program::tool);
+    if (!pin || pin->empty())
+        throw Error(Errc::refused, "no PIN was given");
+    if (pin->size() > tpm::max_pin)
+        throw Error(Errc::usage, "a PIN has at most " + std::to_string(tpm::max_pin) + " bytes");
+    return std::move(*pin);
+}
+
+bool is_right(protocol::PinOutcome outcome) {
+    return outcome == protocol::PinOutcome::kept || outcome == protocol::PinOutcome::not_kept;
+}
+
+void require_tries(const protocol::PinResult& result) {
+    if (result.outcome == protocol::PinOutcome::lockout || result.tries_left == 0U)
+        throw Error(Errc::lockout, "the TPM is in lockout and takes no PIN", result.text);
+}
+
+/// The question says that it is the last try: somebody must be there to read it.
+void require_person(const protocol::PinResult& result) {
+    const auto asker = prompt::choose_asker(prompt::current_circumstances(), prompt::Program::tool);
+    if (result.tries_left == 1U && asker == prompt::Asker::standard_input)
+        throw Error(Errc::refused, last_try_unasked, "run this at a terminal, or where askpass can ask");
+}
+
 /// One key on its way to the agent.
 class Addition {
   public:
@@ -30,7 +88,7 @@ class Addition {
             read_certificate();
         try { // caught to say which key it was
             if (options_.pin && key_.identity.needs_pin())
-                add_with_pin(agent_, {.key = key_, .confirm = options_.confirm, .add = [this] { send(); }});
+                send_and_try_pin();
             else
                 send();
         } catch (const Error& error) {
@@ -88,6 +146,59 @@ class Addition {
             throw Error(Errc::refused, error.what(),
                         "an agent other than ssh-tpm-agent takes no keys of a TPM; ssh-tpm-agent takes none "
                         "while it is locked, or through ssh; its log says more");
+        }
+    }
+
+    /// Returns when the PIN was right. While a person thinks, and when they give up or fail (three tries),
+    /// the agent does not have the key, unless it had it before.
+    void send_and_try_pin() {
+        require_extension(agent_);
+        const bool was_there = listed(agent_.list(), key_.identity.public_key.blob());
+        auto result = try_pin(Secret(), was_there); // an empty one only asks for the tries that are left
+        for (int tries = 0; tries < most_tries && !is_right(result.outcome); ++tries) {
+            require_tries(result);
+            require_person(result);
+            const bool again = result.outcome == protocol::PinOutcome::wrong;
+            const auto pin = ask_pin(question(key_, options_.confirm, result.tries_left, again));
+            result = try_pin(pin, was_there);
+            if (is_right(result.outcome) && was_there) {
+                send();                   // with what is demanded of it now
+                (void)try_pin(pin, true); // of another file of the same key the agent knows no PIN
+            }
+        }
+        require_tries(result);
+        if (result.outcome == protocol::PinOutcome::wrong)
+            throw Error(Errc::auth, "the PIN is wrong", result.text);
+        if (!is_right(result.outcome)) // somebody else spends tries meanwhile
+            throw Error(Errc::refused, "the agent did not try the PIN", result.text);
+        if (result.outcome == protocol::PinOutcome::not_kept)
+            log::info("the PIN is right, and the agent will ask for it: ", result.text);
+    }
+
+    /// @param was_there the agent had the key before: it stays as it was. Another one is there for no longer
+    ///     than the try.
+    protocol::PinResult try_pin(const Secret& pin, bool was_there) {
+        const auto blob = key_.identity.public_key.blob();
+        try { // caught to leave the agent as it was
+            if (!was_there)
+                send();
+            auto result = agent_.try_pin(blob, pin);
+            result.text = printable(result.text);
+            if (!was_there && !is_right(result.outcome))
+                withdraw(blob);
+            return result;
+        } catch (const Error&) {
+            if (!was_there)
+                withdraw(blob);
+            throw;
+        }
+    }
+
+    void withdraw(ByteView blob) noexcept {
+        try { // caught because another failure may be on its way to be told
+            agent_.remove(blob);
+        } catch (const std::exception& error) {
+            log::debug("the key could not be removed again: ", error.what());
         }
     }
 

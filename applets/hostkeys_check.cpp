@@ -39,22 +39,6 @@ std::optional<std::string> find_sshd() {
     return os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
 }
 
-/// A file without a name: unlike a pipe it is never full.
-UniqueFd nameless_file() {
-    UniqueFd file(::memfd_create("errors", MFD_CLOEXEC));
-    if (!file)
-        throw Error::from_errno(errno, "memfd_create");
-    return file;
-}
-
-void show(const UniqueFd& errors) {
-    std::array<char, 4096> chunk{};
-    off_t at = 0;
-    for (ssize_t got = 0; (got = ::pread(errors.value(), chunk.data(), chunk.size(), at)) > 0; at += got)
-        std::cerr.write(chunk.data(), got);
-    std::cerr.flush();
-}
-
 struct SshdAnswer {
     int status = 0;
     std::string output; ///< of its stdout; what it says on stderr is shown only when it fails
@@ -66,7 +50,9 @@ SshdAnswer ask_sshd(const std::string& option) {
     if (!sshd)
         throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
     // sshd takes every HostKey for a private key first, and is loud about a .pub file that others can read.
-    const auto errors = nameless_file();
+    const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC)); // unlike a pipe it is never full
+    if (!errors)
+        throw Error::from_errno(errno, "memfd_create");
     os::Child child({*sshd, option}, {}, errors.value());
     SshdAnswer answer;
     std::array<char, 4096> chunk{};
@@ -82,7 +68,7 @@ SshdAnswer ask_sshd(const std::string& option) {
     }
     answer.status = child.wait();
     if (answer.status != 0)
-        show(errors);
+        std::cerr << text_of(read_file("/proc/self/fd/" + std::to_string(errors.value()), max_sshd_output));
     return answer;
 }
 

@@ -85,7 +85,7 @@ Secret take_secret(char* argument) {
     return secret;
 }
 
-std::vector<cli::Option> keygen_option_table(KeygenOptions& o, TpmOptions& tpm) {
+std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
     std::vector<cli::Option> table{
         {"-t TYPE", making | of_existing_keys,
          "ecdsa (default) or rsa; with -p, -c, -l and -y, which default file is meant", cli::set(o.type)},
@@ -140,7 +140,7 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o, TpmOptions& tpm) 
          "(tpm2_readpublic -f tss)",
          cli::set(o.wrap_with)},
     };
-    tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
+    o.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
     return table;
 }
 
@@ -149,9 +149,7 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o, TpmOptions& tpm) 
 int run_keygen(std::span<char*> arguments) {
     log::configure("ssh-tpm-keygen", log::Level::info);
     KeygenOptions options;
-    TpmOptions tpm;
-    options.open_device = [&tpm] { return tpm.open_device(); };
-    const auto table = keygen_option_table(options, tpm);
+    const auto table = keygen_option_table(options);
     const auto parsed = cli::parse_options(arguments, table, making);
     if (parsed.help) {
         std::cout << cli::help_text(keygen_usage, keygen_about, table) << keygen_closing;

@@ -1,14 +1,13 @@
 #pragma once
 // What the modes of keygen share: the options, as they were given, and the entry of each mode.
 
+#include "applets/tpm_options.hpp"
 #include "base/secret.hpp"
 #include "identity/identity.hpp"
 #include "ssh/fingerprint.hpp"
 #include "tpm/capability.hpp"
 #include "tpm/tpm.hpp"
 
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -28,8 +27,7 @@ struct KeygenOptions {
     std::string wrap_with;                                    ///< --wrap-with PARENT
     std::optional<TPM2_HANDLE> parent;                        ///< --parent-handle
     std::optional<tpm::Hierarchy> hierarchy;                  ///< --hierarchy
-    /// Opens the TPM, with the owner password where -o asks for it: called only by modes that need one.
-    std::function<std::unique_ptr<tpm::Tpm>()> open_device;
+    TpmOptions tpm;
 
     TPM2_HANDLE parent_or_owner() const { return parent.value_or(TPM2_RH_OWNER); }
 };

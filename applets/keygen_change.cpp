@@ -82,11 +82,7 @@ void tell_comment(const std::string& comment) {
 
 /// The new text of a key file, with this key in it.
 std::string rewritten(std::string_view text, const keyfile::KeyFile& key, const fs::path& file) {
-    try { // caught to say which file it was
-        return keyfile::to_key_file(key, text);
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
+    return naming(file.string(), [&] { return keyfile::to_key_file(key, text); });
 }
 
 /// The stamp of the public half beside a key file; nothing when that file is not this key's line alone.
@@ -171,7 +167,7 @@ int keygen_change_pin(const KeygenOptions& options) {
     const auto stamp = stamp_of(file); // before reading, so that a later change by another program is seen
     const auto content = read_file(file, keyfile::max_file_size);
     const auto identity = identity_of(parse_key(text_of(content), file), file);
-    const auto device = options.open_device();
+    const auto device = options.tpm.open_device();
     const auto before = right_pin(*device, options, identity, file);
     if (!options.quiet)
         std::cout << "Key has comment '" << identity.key->description << "'\n";

@@ -81,7 +81,7 @@ int keygen_create(const KeygenOptions& options) {
     const auto comment = options.comment.value_or(os::user_at_host());
     require_comment(comment);
     // Before any question: nobody should answer them all and then hear that there is no TPM.
-    const auto device = options.open_device();
+    const auto device = options.tpm.open_device();
     require_support(*device, algorithm);
     if (!options.quiet)
         std::cout << "Generating public/private " << type << " key pair.\n" << std::flush;
@@ -102,7 +102,7 @@ int keygen_create(const KeygenOptions& options) {
 }
 
 int keygen_supported(const KeygenOptions& options) {
-    const auto device = options.open_device();
+    const auto device = options.tpm.open_device();
     auto job = [](tpm::Tpm& opened) {
         std::string lines;
         const auto supported = tpm::supported_algorithms(opened.context());

@@ -101,25 +101,16 @@ void show_key(const KeyPaths& paths, const identity::Identity& identity, ssh::Fi
 }
 
 keyfile::KeyFile parse_key(std::string_view text, const fs::path& file) {
-    try { // caught to say which file it was
-        auto key = keyfile::parse_key_file(text);
-        if (key.legacy != keyfile::Legacy::none)
-            log::info(
-                printable(file.string()), ": made by ssh-tpm-agent ",
-                key.legacy == keyfile::Legacy::release_0_1 ? "0.1" : "0.2",
-                "; it cannot be moved to the standard parent (fixedParent): make a new key to replace it");
-        return key;
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
+    auto key = naming(file.string(), [&] { return keyfile::parse_key_file(text); });
+    if (key.legacy != keyfile::Legacy::none)
+        log::info(printable(file.string()), ": made by ssh-tpm-agent ",
+                  key.legacy == keyfile::Legacy::release_0_1 ? "0.1" : "0.2",
+                  "; it cannot be moved to the standard parent (fixedParent): make a new key to replace it");
+    return key;
 }
 
 identity::Identity identity_of(keyfile::KeyFile key, const fs::path& file) {
-    try { // caught to say which file it was
-        return identity::make_identity(std::move(key), file.string());
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
+    return naming(file.string(), [&] { return identity::make_identity(std::move(key), file.string()); });
 }
 
 identity::Identity read_identity(const fs::path& file) {

@@ -47,11 +47,8 @@ bool is_missing(const fs::path& path) {
 
 bool holds(const fs::path& pub, const ssh::PublicKey& key) {
     const auto text = read_file(pub, ssh::max_public_file);
-    try { // caught to say which file it was
-        return equal(ssh::AuthorizedKey::parse(text_of(text)).blob, key.blob());
-    } catch (const Error& error) {
-        throw error.about(pub.string());
-    }
+    const auto line = naming(pub.string(), [&] { return ssh::AuthorizedKey::parse(text_of(text)); });
+    return equal(line.blob, key.blob());
 }
 
 Error other_key(const fs::path& pub, const std::string& whose) {
@@ -148,7 +145,7 @@ bool has_type(tpm::Tpm& device, const HostKeyType& type) {
 std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOptions& options) {
     const auto comment = options.comment.value_or("root@" + os::host_name());
     require_comment(comment);
-    const auto device = options.open_device();
+    const auto device = options.tpm.open_device();
     std::size_t made = 0;
     for (const auto& key : missing) {
         if (!has_type(*device, key.type)) {

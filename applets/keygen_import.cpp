@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The error with its file in front, unless it names it already.
-Error naming(const std::string& file, const Error& error) {
+Error about_source(const std::string& file, const Error& error) {
     return std::string_view(error.what()).starts_with(file) ? error : error.about(file);
 }
 
@@ -70,23 +70,13 @@ OutsideKey read_outside_key(const KeygenOptions& options, const Secret& content)
         require_comment(comment); // the key's own, which may be too long
         return {.key = std::move(key), .comment = std::move(comment)};
     } catch (const Error& error) {
-        throw naming(options.source, error);
+        throw about_source(options.source, error);
     }
-}
-
-/// Before a passphrase is asked for and the TPM works in vain.
-void require_given_comment(const KeygenOptions& options) {
-    if (options.comment)
-        require_comment(*options.comment);
 }
 
 TPMT_PUBLIC read_parent(const fs::path& file) {
     const auto content = read_file(file, keyfile::max_file_size);
-    try { // caught to say which file it was
-        return keyfile::parse_parent(content);
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
+    return naming(file.string(), [&] { return keyfile::parse_parent(content); });
 }
 
 /// Where the result goes. The public half of an outside key often stands where ours would: it is left alone
@@ -126,7 +116,7 @@ void write_imported(const Destination& destination, const identity::Identity& id
 }
 
 int import_outside_key(const KeygenOptions& options, const Secret& content) {
-    const auto device = options.open_device();
+    const auto device = options.tpm.open_device();
     const auto outside = read_outside_key(options, content);
     const auto destination = choose_destination(options, outside.key.public_key);
     if (!destination)
@@ -167,7 +157,7 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     const auto destination = choose_destination(options, public_key);
     if (!destination)
         return 1;
-    const auto device = options.open_device();
+    const auto device = options.tpm.open_device();
     const auto auth = wrapped_pin(*device, options, wrapped);
     auto to_import = wrapped;
     if (options.comment)
@@ -191,7 +181,8 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
 } // namespace
 
 int keygen_import(const KeygenOptions& options) {
-    require_given_comment(options);
+    require_comment(
+        options.comment.value_or("")); // before a passphrase is asked for and the TPM works in vain
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto text = text_of(content.view());
     if (text.find("-----BEGIN TSS2 PRIVATE KEY-----") == std::string_view::npos)
@@ -199,14 +190,15 @@ int keygen_import(const KeygenOptions& options) {
     try { // caught to say which file it was
         return import_wrapped_key(options, keyfile::parse_pem(text));
     } catch (const Error& error) {
-        throw naming(options.source, error);
+        throw about_source(options.source, error);
     }
 }
 
 int keygen_wrap(const KeygenOptions& options) {
     if (options.wrap_with.empty() || !options.file)
         throw Error(Errc::usage, "--wrap needs --wrap-with PARENT and -f OUT");
-    require_given_comment(options);
+    require_comment(
+        options.comment.value_or("")); // before a passphrase is asked for and the TPM works in vain
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto outside = read_outside_key(options, content);
     const auto storage_key = read_parent(options.wrap_with);

@@ -49,6 +49,16 @@ class Error final : public std::runtime_error {
     std::optional<std::uint32_t> tpm_rc_;
 };
 
+/// Runs `work`; an error that it throws gets "subject: " in front of its message.
+template <class Work>
+auto naming(std::string_view subject, Work&& work) {
+    try { // caught to say what it was about
+        return work();
+    } catch (const Error& error) {
+        throw error.about(subject);
+    }
+}
+
 /// Throws Error(malformed).
 [[noreturn]] void malformed(const std::string& message, std::string hint = {});
 

@@ -36,11 +36,7 @@ std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const s
 
 keyfile::KeyFile load_key_file(const fs::path& file) {
     const auto content = read_file(file, keyfile::max_file_size);
-    try { // caught to say which file it was
-        return keyfile::parse_key_file(text_of(content));
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
+    return naming(file.string(), [&] { return keyfile::parse_key_file(text_of(content)); });
 }
 
 } // namespace
@@ -66,15 +62,11 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
 Identity load_identity(const fs::path& file) {
     const auto stamp = stamp_of(file); // before reading, so that a later change is noticed
     auto key = load_key_file(file);
-    try { // caught to say which file it was
-        auto identity = make_identity(std::move(key), file.string());
-        identity.file = file;
-        identity.stamp = stamp;
-        identity.certificate = certificate_beside(file, identity.public_key);
-        return identity;
-    } catch (const Error& error) {
-        throw error.about(file.string());
-    }
+    auto identity = naming(file.string(), [&] { return make_identity(std::move(key), file.string()); });
+    identity.file = file;
+    identity.stamp = stamp;
+    identity.certificate = certificate_beside(file, identity.public_key);
+    return identity;
 }
 
 } // namespace sshtpm::identity

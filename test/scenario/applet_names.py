@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Each place that names the applets has those of the list in meson.build."""
+"""Each place that names the applets has those of the list in data/meson.build."""
 
 import glob
 import os
