@@ -23,9 +23,7 @@ namespace fs = std::filesystem;
 tpm::Auth old_pin(const KeygenOptions& options, const identity::Identity& identity) {
     if (!identity.needs_pin())
         return nullptr;
-    if (options.old_pin)
-        return tpm::to_auth(Secret::copy_of(options.old_pin->view()));
-    return tpm::to_auth(ask_secret("Enter old passphrase: "));
+    return options.old_pin ? auth_of(*options.old_pin) : tpm::to_auth(ask_secret("Enter old passphrase: "));
 }
 
 [[noreturn]] void refuse_pin(const tpm::Tpm& device, const keyfile::KeyFile& key, const fs::path& file) {

@@ -95,7 +95,7 @@ int keygen_create(const KeygenOptions& options) {
     const auto auth = new_pin(options.old_pin ? options.old_pin : options.pin,
                               "Enter passphrase (empty for no passphrase): ");
     const auto identity = make_key(*device, algorithm, auth, comment, options.parent_or_owner());
-    write_key(paths, *identity.key, identity.public_key, *existing);
+    write_key(paths, *identity.key, identity.public_key, *existing, *existing);
     if (!options.quiet)
         show_key(paths, identity, options.hash);
     return 0;

@@ -29,13 +29,16 @@ Secret ask_secret(const std::string& question) {
     return std::move(*answer);
 }
 
+tpm::Auth auth_of(const Secret& pin) {
+    return tpm::to_auth(Secret::copy_of(pin.view()));
+}
+
 tpm::Auth new_pin(const std::optional<Secret>& given, const std::string& question) {
     if (given)
-        return tpm::to_auth(Secret::copy_of(given->view()));
+        return auth_of(*given);
     for (;;) {
         auto first = ask_secret(question);
-        const auto again = ask_secret("Enter same passphrase again: ");
-        if (same_secret(first, again))
+        if (same_secret(first, ask_secret("Enter same passphrase again: ")))
             return tpm::to_auth(std::move(first));
         std::cerr << "Passphrases do not match.  Try again.\n";
     }
@@ -43,21 +46,28 @@ tpm::Auth new_pin(const std::optional<Secret>& given, const std::string& questio
 
 std::optional<tpm::Auth> changed_pin(const std::optional<Secret>& given) {
     if (given)
-        return tpm::to_auth(Secret::copy_of(given->view()));
+        return auth_of(*given);
     auto first = ask_secret("Enter new passphrase (empty for no passphrase): ");
-    const auto again = ask_secret("Enter same passphrase again: ");
-    if (same_secret(first, again))
+    if (same_secret(first, ask_secret("Enter same passphrase again: ")))
         return tpm::to_auth(std::move(first));
     std::cout << "Pass phrases do not match.  Try again.\n";
     return std::nullopt;
 }
 
+namespace {
+
+bool confirmed(const std::string& question) {
+    const auto answer = ask_line(question);
+    return answer && !answer->empty() && (answer->front() == 'y' || answer->front() == 'Y');
+}
+
+} // namespace
+
 bool confirm_overwrite(const std::string& path) {
     if (!interactive())
         throw Error(Errc::exists, path + " already exists", "choose another file with -f");
     std::cout << path << " already exists.\n";
-    const auto answer = ask_line("Overwrite (y/n)? ");
-    return answer && !answer->empty() && (answer->front() == 'y' || answer->front() == 'Y');
+    return confirmed("Overwrite (y/n)? ");
 }
 
 void PinTries::require_one() {
@@ -73,8 +83,7 @@ void PinTries::require_one() {
         throw Error(Errc::refused, last_try_unasked,
                     "run this at a terminal, which asks first, or wait: one wrong PIN is forgotten " +
                         tpm::every(lockout.interval));
-    const auto answer = ask_line("LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) ");
-    if (!answer || answer->empty() || (answer->front() != 'y' && answer->front() != 'Y'))
+    if (!confirmed("LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) "))
         throw Error(Errc::refused, "the last try was not spent; nothing was changed",
                     "one wrong PIN is forgotten " + tpm::every(lockout.interval));
     last_allowed_ = true;

@@ -18,6 +18,9 @@ std::optional<std::string> ask_line(const std::string& question);
 /// @throws Error(refused) when nobody answers.
 Secret ask_secret(const std::string& question);
 
+/// Of a PIN that an option gave; null for an empty one.
+tpm::Auth auth_of(const Secret& pin);
+
 /// The new PIN of a key: `given` (-N), or asked for twice until both answers are the same. Null for none.
 /// @param question "Enter passphrase (empty for no passphrase): " or as the mode has it.
 tpm::Auth new_pin(const std::optional<Secret>& given, const std::string& question);

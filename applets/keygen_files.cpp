@@ -77,9 +77,11 @@ std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& publi
 }
 
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
-               Existing existing) {
+               Existing existing, std::optional<Existing> existing_pub) {
     StagedFile private_half(paths.key, bytes_of(keyfile::to_key_file(key)), private_mode, existing);
-    StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), public_mode, existing);
+    if (!existing_pub)
+        return private_half.commit();
+    StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), public_mode, *existing_pub);
     commit(private_half, public_half);
 }
 

@@ -35,8 +35,9 @@ inline constexpr mode_t private_mode = 0600, public_mode = 0644;
 std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& public_key);
 
 /// Writes the private half and the public half, or neither.
+/// @param existing_pub what may happen to a .pub file that is there; nothing: none is written.
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
-               Existing existing);
+               Existing existing, std::optional<Existing> existing_pub);
 
 /// A word on stderr when the new key's file names another parent than was asked for.
 void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked);

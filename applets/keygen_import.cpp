@@ -84,7 +84,7 @@ TPMT_PUBLIC read_parent(const fs::path& file) {
 struct Destination {
     KeyPaths paths;
     Existing existing = Existing::keep;
-    bool write_pub = true;
+    std::optional<Existing> existing_pub = Existing::keep;
 };
 
 std::optional<Destination> choose_destination(const KeygenOptions& options, const ssh::PublicKey& key) {
@@ -95,7 +95,7 @@ std::optional<Destination> choose_destination(const KeygenOptions& options, cons
         if (!equal(line.blob, key.blob()))
             throw Error(Errc::exists, out.paths.pub.string() + ": is another key's public half",
                         "choose another name with -f");
-        out.write_pub = false;
+        out.existing_pub.reset();
     }
     if (!is_there(out.paths.key))
         return out;
@@ -105,14 +105,12 @@ std::optional<Destination> choose_destination(const KeygenOptions& options, cons
     return out;
 }
 
-void write_imported(const Destination& destination, const identity::Identity& identity) {
-    StagedFile private_half(destination.paths.key, bytes_of(keyfile::to_key_file(*identity.key)),
-                            private_mode, destination.existing);
-    if (!destination.write_pub)
-        return private_half.commit();
-    StagedFile public_half(destination.paths.pub, bytes_of(public_line(*identity.key, identity.public_key)),
-                           public_mode, Existing::keep);
-    commit(private_half, public_half);
+void write_imported(const Destination& destination, const KeygenOptions& options,
+                    const identity::Identity& identity) {
+    write_key(destination.paths, *identity.key, identity.public_key, destination.existing,
+              destination.existing_pub);
+    if (!options.quiet)
+        show_key(destination.paths, identity, options.hash);
 }
 
 int import_outside_key(const KeygenOptions& options, const Secret& content) {
@@ -127,9 +125,7 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     };
     const auto identity = device->run(seal);
     tell_parent(*identity.key, options.parent_or_owner());
-    write_imported(*destination, identity);
-    if (!options.quiet)
-        show_key(destination->paths, identity, options.hash);
+    write_imported(*destination, options, identity);
     log::info("the plaintext private key is still in ", printable(options.source),
               ": remove it, and its backups, when you no longer need it");
     return 0;
@@ -141,8 +137,7 @@ tpm::Auth wrapped_pin(tpm::Tpm& device, const KeygenOptions& options, const keyf
         return nullptr;
     PinTries tries(device, wrapped);
     tries.require_one();
-    auto auth = tpm::to_auth(options.old_pin ? Secret::copy_of(options.old_pin->view())
-                                             : ask_secret("Enter passphrase: "));
+    auto auth = options.old_pin ? auth_of(*options.old_pin) : tpm::to_auth(ask_secret("Enter passphrase: "));
     tries.require_one();
     return auth;
 }
@@ -168,13 +163,11 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     auto identity = device->run(unwrap);
     tell_parent(*identity.key, wrapped.parent);
     if (options.pin) {
-        const auto after = tpm::to_auth(Secret::copy_of(options.pin->view()));
+        const auto after = auth_of(*options.pin);
         identity = change_pin(*device, identity, auth, after, options.source);
         warn_of_protection(*identity.key, after);
     }
-    write_imported(*destination, identity);
-    if (!options.quiet)
-        show_key(destination->paths, identity, options.hash);
+    write_imported(*destination, options, identity);
     return 0;
 }
 
@@ -209,7 +202,7 @@ int keygen_wrap(const KeygenOptions& options) {
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
     const auto wrapped =
         identity::wrap_for(storage_key, outside.key, auth, options.parent_or_owner(), outside.comment);
-    write_key(paths, wrapped, outside.key.public_key, *existing);
+    write_key(paths, wrapped, outside.key.public_key, *existing, *existing);
     if (!options.quiet)
         std::cout << "The wrapped key has been saved in " << paths.key.string() << '\n'
                   << "On the machine that it is for, ssh-tpm keygen --import makes it usable.\n";
