@@ -6,8 +6,8 @@ import re
 from lab import read
 
 SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
-APPLETS = tuple(re.findall(r"'(\w+)'", re.search(r"^applets = \[(.*)\]$", read(os.path.join(SOURCE, 'data', 'meson.build')),
-                                                re.M).group(1)))
+LIST = re.search(r'^applets = \[(.*)\]$', read(os.path.join(SOURCE, 'data', 'meson.build')), re.M).group(1)
+APPLETS = tuple(re.findall(r"'(\w+)'", LIST))
 
 ENTRY = re.compile(r'  (?:(-\w)(?:, (--[a-z][a-z-]*))?|    (--[a-z][a-z-]*))( [A-Z0-9]+)?(?:  +\S.*)?')
 COMMAND = re.compile(rf'\bssh-tpm[ -]({"|".join(APPLETS)})(?=[ \n`"\')]|$)([^\n`#|;&)"]*)')
