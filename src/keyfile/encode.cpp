@@ -1,5 +1,5 @@
 #include "base/error.hpp"
-#include "der/writer.hpp"
+#include "der/der.hpp"
 #include "keyfile/asn1.hpp"
 #include "keyfile/description.hpp"
 #include "keyfile/key_file.hpp"

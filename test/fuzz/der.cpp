@@ -1,8 +1,6 @@
 // The DER reader: walks whatever it takes, elements within elements, and holds what it read to the writer.
 
-#include "der/object_identifier.hpp"
-#include "der/reader.hpp"
-#include "der/writer.hpp"
+#include "der/der.hpp"
 #include "fuzz/target.hpp"
 
 using namespace sshtpm;

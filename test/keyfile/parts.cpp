@@ -1,7 +1,7 @@
 #include "parts.hpp"
 
 #include "base/error.hpp"
-#include "der/reader.hpp"
+#include "der/der.hpp"
 #include "keyfile/marshal.hpp"
 #include "support/test.hpp"
 

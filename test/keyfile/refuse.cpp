@@ -1,7 +1,7 @@
 // What parse_der refuses: each case is one key file with one thing wrong.
 
 #include "base/error.hpp"
-#include "der/reader.hpp"
+#include "der/der.hpp"
 #include "parts.hpp"
 #include "support/test.hpp"
 

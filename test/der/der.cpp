@@ -1,7 +1,6 @@
-#include "der/reader.hpp"
+#include "der/der.hpp"
 
 #include "base/error.hpp"
-#include "der/object_identifier.hpp"
 #include "support/test.hpp"
 
 using namespace sshtpm;
@@ -120,4 +119,62 @@ TEST_CASE("bytes that are left over are an error") {
     CHECK(reader.boolean());
     CHECK_THROWS_WITH(reader.expect_end(), "bytes after the end (2)");
     CHECK_NOTHROW(der::Reader(ByteView{}).expect_end());
+}
+
+TEST_CASE("object identifiers that OpenSSL wrote are told in dotted form") {
+    const auto file = data_file("der/object-identifiers.der");
+    der::Reader outer(file);
+    auto elements = outer.sequence();
+    for (const auto* expected : {"0.9.2342.19200300.100.1.1", "1.2.840.113549.1.1.1", "2.5.29.15",
+                                 "2.23.133.10.1.4", "2.999.3", "2.25.18446744073709551615"})
+        CHECK(der::dotted(elements.object_identifier()) == expected);
+    elements.expect_end();
+}
+
+TEST_CASE("every prefix of an object identifier that ends within an arc is refused") {
+    const Bytes content = unhex("67 81 05 8a 8b 0c");
+    for (std::size_t length : {0U, 2U, 4U, 5U})
+        CHECK_THROWS_WITH(der::dotted(ByteView(content).first(length)), contains("cut short"));
+    for (std::size_t length : {1U, 3U, 6U})
+        CHECK_NOTHROW(der::dotted(ByteView(content).first(length)));
+}
+
+TEST_CASE("object identifiers that are not in their shortest form or too large are refused") {
+    CHECK_THROWS_WITH(der::dotted(unhex("67 80 05")), contains("shortest form"));
+    CHECK_THROWS_WITH(der::dotted(unhex("80 67")), contains("shortest form"));
+    // 2^64, one more than the greatest arc
+    CHECK_THROWS_WITH(der::dotted(unhex("69 82 80 80 80 80 80 80 80 80 00")), contains("above 2^64-1"));
+}
+
+TEST_CASE("integers come out as OpenSSL writes them") {
+    der::Writer integers;
+    for (const std::uint32_t value :
+         {0U, 1U, 127U, 128U, 255U, 256U, 65535U, 65536U, 2147483647U, 2147483648U, 0x81000001U, 4294967295U})
+        integers.uint32(value);
+    CHECK(der::Writer().sequence(integers).bytes() == data_file("der/uint32.der"));
+}
+
+TEST_CASE("lengths come out as OpenSSL writes them") {
+    der::Writer strings;
+    for (const std::size_t length : {0U, 1U, 127U, 128U, 255U, 256U, 1000U})
+        strings.octet_string(Bytes(length, 'x'));
+    CHECK(der::Writer().sequence(strings).bytes() == data_file("der/octet-strings.der"));
+}
+
+TEST_CASE("values of every other type come out as OpenSSL writes them") {
+    der::Writer values;
+    values.boolean(true)
+        .boolean(false)
+        .object_identifier(unhex("67 81 05 0a 01 03"))
+        .utf8_string("Schlüssel 🔑")
+        .explicit_tag(0, der::Writer().boolean(true))
+        .explicit_tag(30, der::Writer().sequence(der::Writer()));
+    CHECK(der::Writer().sequence(values).bytes() == data_file("der/values.der"));
+}
+
+TEST_CASE("the longest element that is written is the longest that is read") {
+    const Bytes longest(0xFFFF, 'x');
+    const auto written = der::Writer().octet_string(longest).bytes();
+    CHECK(equal(der::Reader(written).octet_string(), longest));
+    CHECK_THROWS_WITH(der::Writer().octet_string(Bytes(0x10000)), contains("64 KiB"));
 }
