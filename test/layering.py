@@ -32,7 +32,7 @@ LIBRARIES = {
     "botan/": {"ssh"},
     "boost/": {"agent", "prompt"},
     "tss2/": {"keyfile", "tpm", "identity"},
-    "openssl/": {"ssh", "keyfile"},
+    "openssl/": {"ssh", "keyfile", "base"},
     "sodium": {"base"},
 }
 

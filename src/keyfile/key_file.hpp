@@ -1,6 +1,6 @@
 #pragma once
 // A key file: the TSS2 PRIVATE KEY format ("ASN.1 Specification for TPM 2.0 Key Files",
-// draft-bottomley-tpm2-keys), as a plain struct.
+// draft-bottomley-tpm2-keys), and the formats of ssh-tpm-agent 0.1 and 0.2.
 
 #include "base/bytes.hpp"
 
@@ -33,14 +33,14 @@ enum class KeyKind {
     primary, ///< in no file: the TPM makes it anew from the seed of the hierarchy `parent`
 };
 
-/// Releases of ssh-tpm-agent whose files have a format of their own (legacy.hpp). The parent is the storage
+/// Releases of ssh-tpm-agent with a format of their own (legacy.cpp). The parent of their keys is the storage
 /// key of the TCG's template with `unique` filled with zeros: ECC for ECDSA keys, RSA for RSA keys.
 enum class Legacy { none, release_0_1, release_0_2 };
 
 struct KeyFile {
     Legacy legacy = Legacy::none;
     KeyKind kind = KeyKind::loadable;
-    /// True: no PIN. A file without this field has a PIN, says the draft.
+    /// True: no PIN. A key without this field has a PIN, says the draft.
     bool empty_auth = false;
     std::vector<PolicyCommand> policy;
     Bytes secret; ///< TPM2B_ENCRYPTED_SECRET, marshalled; only in importable keys
@@ -55,19 +55,23 @@ struct KeyFile {
 /// In bytes. Key files have a few hundred.
 inline constexpr std::size_t max_file_size = std::size_t{64} * 1024;
 
-/// The explanatory text in front of the PEM block (RFC 7468) may hold a line "Comment: …", which is the
-/// description if the block has none. Needs no TPM.
-/// @throws Error(malformed | unsupported)
+inline constexpr std::string_view pem_label = "TSS2 PRIVATE KEY";
+/// Begins the line in front of the PEM block that holds the description.
+inline constexpr std::string_view comment_prefix = "Comment: ";
+
+/// Parses a TSS2 PRIVATE KEY. A line "Comment: …" in front of the PEM block is the description if the block
+/// has none. @throws Error(malformed | unsupported)
 KeyFile parse_pem(std::string_view text);
-/// The same for TSS2 PRIVATE KEY and the formats of legacy.hpp.
+/// The same for a file of any format.
 KeyFile parse_key_file(std::string_view text);
 /// The DER inside.
 KeyFile parse_der(ByteView der);
 
-/// The inverse of parse_pem. The description becomes explanatory text, because tpm2-openssl (1.1 to 1.3 at
-/// least) cannot read a block with the description field.
+/// The inverse of parse_pem. The description becomes a line in front of the block, because tpm2-openssl (1.1
+/// to 1.3 at least) cannot read a block with the description field.
 std::string to_pem(const KeyFile& key);
 /// The inverse of parse_key_file, in the format that the key was read in.
+/// @throws Error(unsupported) for a description in a key of 0.1, whose format has no field for it.
 std::string to_key_file(const KeyFile& key);
 /// The same for a file with the content `before`: the lines in front of its PEM block stay, except the
 /// description. @throws Error(malformed) as parse_key_file does, and for several descriptions.

@@ -1,14 +1,19 @@
+// Key files of ssh-tpm-agent 0.1 and 0.2, which did not use the TSS2 PRIVATE KEY format yet. In the PEM
+// block:
+//
+//     0.1: u8 version, u8 PIN status, TPM2B_PUBLIC, TPM2B_PRIVATE
+//     0.2: u8 version, u8 PIN status, u16 algorithm (TPM2_ALG_ECDSA or TPM2_ALG_RSA), TPM2B_PUBLIC,
+//          TPM2B_PRIVATE, and the rest is the comment
+
 #include "keyfile/legacy.hpp"
 
 #include "base/error.hpp"
 #include "base/lines.hpp"
-#include "keyfile/asn1.hpp"
 #include "keyfile/description.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
 #include "keyfile/pem.hpp"
 
-#include <optional>
 #include <utility>
 
 namespace sshtpm::keyfile {
@@ -22,13 +27,11 @@ constexpr std::uint8_t only_version = 1; ///< of both releases
 constexpr std::uint8_t no_pin = 0;
 constexpr std::uint8_t has_pin = 1;
 
-std::optional<Legacy> release_of(std::string_view text) {
+Legacy release_of(std::string_view text) {
     const auto label = first_label(text);
     if (label == label_0_1)
         return Legacy::release_0_1;
-    if (label == label_0_2)
-        return Legacy::release_0_2;
-    return std::nullopt;
+    return label == label_0_2 ? Legacy::release_0_2 : Legacy::none;
 }
 
 std::string_view label_of(Legacy release) {
@@ -36,66 +39,58 @@ std::string_view label_of(Legacy release) {
 }
 
 /// Takes the first bytes off `rest`.
-ByteView take(ByteView& rest, std::size_t size, const char* what) {
+ByteView take(ByteView& rest, std::size_t size, const char* field) {
     if (rest.size() < size)
-        malformed(std::string("the key is cut short in its ") + what);
+        malformed(std::string("the key is cut short in its ") + field);
     const auto taken = rest.first(size);
     rest = rest.subspan(size);
     return taken;
 }
 
-std::uint16_t take_uint16(ByteView& rest, const char* what) {
-    const auto bytes = take(rest, 2, what);
+std::uint16_t take_uint16(ByteView& rest, const char* field) {
+    const auto bytes = take(rest, 2, field);
     return static_cast<std::uint16_t>(bytes[0] << 8U | bytes[1]);
 }
 
 /// @returns the TPM2B with its size field.
-ByteView take_tpm2b(ByteView& rest, const char* what) {
+ByteView take_tpm2b(ByteView& rest, const char* field) {
     auto ahead = rest;
-    return take(rest, 2 + std::size_t{take_uint16(ahead, what)}, what);
+    return take(rest, 2 + std::size_t{take_uint16(ahead, field)}, field);
 }
 
-bool take_pin_status(ByteView& rest) {
-    const auto status = take(rest, 1, "PIN status")[0];
-    if (status != no_pin && status != has_pin)
-        malformed("a PIN status of " + std::to_string(status) + ", where 0 and 1 are known");
-    return status == has_pin;
-}
-
-/// The algorithm field of 0.2, and the type in the public area.
-TPMI_ALG_PUBLIC take_key_type(ByteView& rest) {
+/// The type that the public area must have.
+TPMI_ALG_PUBLIC take_key_type(ByteView& rest, Legacy release) {
+    if (release == Legacy::release_0_1)
+        return TPM2_ALG_ECC;
     const auto algorithm = take_uint16(rest, "algorithm");
     if (algorithm != TPM2_ALG_ECDSA && algorithm != TPM2_ALG_RSA)
-        throw Error(Errc::unsupported, "a key of the algorithm " + algorithm_name(algorithm) +
-                                           ", where ECDSA and RSA are known");
+        unsupported("a key of the algorithm " + algorithm_name(algorithm) +
+                    ", where ECDSA and RSA are known");
     return algorithm == TPM2_ALG_ECDSA ? TPM2_ALG_ECC : TPM2_ALG_RSA;
 }
 
-} // namespace
-
-bool is_legacy(std::string_view text) {
-    return release_of(text).has_value();
-}
-
-KeyFile parse_legacy(std::string_view text) {
+KeyFile parse_legacy(std::string_view text, Legacy release) {
     if (text.size() > max_file_size)
         malformed("larger than " + std::to_string(max_file_size) + " bytes");
-    KeyFile key;
-    key.legacy = release_of(text).value_or(Legacy::release_0_2);
-    const auto block = decode_pem(text, label_of(key.legacy));
+    const auto block = decode_pem(text, label_of(release));
     ByteView rest = block.content;
     const auto version = take(rest, 1, "version")[0];
     if (version != only_version)
-        throw Error(Errc::unsupported,
-                    "version " + std::to_string(version) + " of the format, where 1 is known");
-    key.empty_auth = !take_pin_status(rest);
-    const auto type = key.legacy == Legacy::release_0_2 ? take_key_type(rest) : TPMI_ALG_PUBLIC{TPM2_ALG_ECC};
+        unsupported("version " + std::to_string(version) + " of the format, where 1 is known");
+    const auto pin_status = take(rest, 1, "PIN status")[0];
+    if (pin_status != no_pin && pin_status != has_pin)
+        malformed("a PIN status of " + std::to_string(pin_status) + ", where 0 and 1 are known");
+
+    KeyFile key;
+    key.legacy = release;
+    key.empty_auth = pin_status == no_pin;
+    const auto type = take_key_type(rest, release);
     key.public_area = unmarshal_public(take_tpm2b(rest, "public area"));
     if (key.public_area.type != type)
         malformed("a public area of type " + algorithm_name(key.public_area.type) + " in a file that says " +
                   algorithm_name(type));
     key.private_area = unmarshal_private(take_tpm2b(rest, "private area"));
-    if (key.legacy == Legacy::release_0_1 && !rest.empty())
+    if (release == Legacy::release_0_1 && !rest.empty())
         malformed("bytes after the private area (" + std::to_string(rest.size()) + ")");
     check_description(text_of(rest));
     key.description = text_of(rest);
@@ -105,7 +100,7 @@ KeyFile parse_legacy(std::string_view text) {
 std::string to_legacy_pem(const KeyFile& key) {
     const bool with_comment = key.legacy == Legacy::release_0_2;
     if (!with_comment && !key.description.empty())
-        throw Error(Errc::unsupported, "a key file of ssh-tpm-agent 0.1 has no place for a comment");
+        unsupported("a key file of ssh-tpm-agent 0.1 has no place for a comment");
     check_description(key.description);
     Bytes content{only_version, key.empty_auth ? no_pin : has_pin};
     if (with_comment)
@@ -117,8 +112,15 @@ std::string to_legacy_pem(const KeyFile& key) {
     return encode_pem(content, label_of(key.legacy));
 }
 
+} // namespace
+
+bool is_legacy(std::string_view text) {
+    return release_of(text) != Legacy::none;
+}
+
 KeyFile parse_key_file(std::string_view text) {
-    return is_legacy(text) ? parse_legacy(text) : parse_pem(text);
+    const auto release = release_of(text);
+    return release == Legacy::none ? parse_pem(text) : parse_legacy(text, release);
 }
 
 std::string to_key_file(const KeyFile& key) {
@@ -127,17 +129,16 @@ std::string to_key_file(const KeyFile& key) {
 
 std::string to_key_file(const KeyFile& key, std::string_view before) {
     const auto block = to_key_file(key);
-    const auto label = first_label(before);
-    auto lines = decode_pem(before, label.value_or(asn1::pem_label)).preamble;
+    auto lines = decode_pem(before, first_label(before).value_or(pem_label)).preamble;
     std::string kept;
     bool described = false;
     while (!lines.empty()) {
         const auto whole = lines;
         const auto line = take_line(lines);
-        if (key.legacy != Legacy::none || !line.starts_with(asn1::comment_prefix))
+        if (key.legacy != Legacy::none || !line.starts_with(comment_prefix))
             kept += whole.substr(0, whole.size() - lines.size());
         else if (std::exchange(described, true))
-            malformed("several lines \"" + std::string(asn1::comment_prefix) + "…\" in front of the key");
+            malformed("several lines \"" + std::string(comment_prefix) + "…\" in front of the key");
     }
     return kept + block;
 }

@@ -1,19 +1,59 @@
 #pragma once
-// TPM structures from and to bytes, checked more closely than tss2-mu does.
+// TPM structures from and to bytes, with more checks than tss2-mu makes.
 
 #include "base/bytes.hpp"
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <concepts>
+#include <iterator>
 
 #include <tss2/tss2_tpm2_types.h>
 
 namespace sshtpm::keyfile {
 
-/// The content, never empty, of a TPM2B whose size field says exactly what follows it.
-/// @throws Error(malformed)
+/// A TPM2B with a byte buffer.
+template <class T>
+concept SizedBuffer = requires(T sized) {
+    { sized.size } -> std::convertible_to<UINT16>;
+    { sized.buffer[0] } -> std::convertible_to<BYTE>;
+};
+
+/// Copies secret bytes into a structure that its owner wipes.
+/// @throws Error(malformed) when the bytes do not fit.
+template <SizedBuffer T>
+void put(ByteView bytes, T& sized) {
+    if (bytes.size() > std::size(sized.buffer))
+        malformed("a value is too long for its TPM structure");
+    sized.size = static_cast<UINT16>(bytes.size());
+    std::ranges::copy(bytes, sized.buffer);
+}
+
+/// @throws Error(malformed) when the bytes do not fit.
+template <SizedBuffer T>
+T tpm2b_of(ByteView bytes) {
+    T out{};
+    put(bytes, out);
+    return out;
+}
+
+/// @throws Error(malformed) when the size field is larger than the buffer.
+template <SizedBuffer T>
+ByteView view_of(const T& sized) {
+    if (sized.size > std::size(sized.buffer))
+        malformed("a TPM structure with a size field that lies");
+    return {sized.buffer, sized.size};
+}
+
+/// Puts the size field in front.
+Bytes tpm2b_around(ByteView content);
+
+/// The content of a TPM2B. @throws Error(malformed) when it is empty or has another size than the size field.
 ByteView content_of_tpm2b(ByteView tpm2b);
 
-/// From a TPM2B_PUBLIC with its size field. tss2-mu 3.2.1 ignores that size field and takes unknown types, so
-/// the inner bytes are unmarshalled alone, and all of them must be used.
-/// @throws Error(malformed)
+/// Takes a whole TPM2B_PUBLIC. tss2-mu 3.2.1 ignores its size field and accepts unknown numbers, so both are
+/// checked here. @throws Error(malformed) for an unknown type, hash, curve, scheme or cipher, a reserved
+/// attribute, and an authPolicy that is neither empty nor one digest of the nameAlg.
 TPMT_PUBLIC unmarshal_public(ByteView tpm2b);
 Bytes marshal_public(const TPMT_PUBLIC& area);
 

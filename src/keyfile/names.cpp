@@ -1,5 +1,6 @@
 #include "keyfile/names.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -85,28 +86,23 @@ std::string hexadecimal(std::uint32_t number, unsigned digits) {
 }
 
 template <class Number, std::size_t Size>
-std::string_view find(const std::array<Name<Number>, Size>& names, Number number) {
-    for (const auto& name : names)
-        if (name.number == number)
-            return name.text;
-    return {};
+std::string find(const std::array<Name<Number>, Size>& names, Number number, const std::string& otherwise) {
+    const auto found = std::ranges::find(names, number, &Name<Number>::number);
+    return found == names.end() ? otherwise : std::string(found->text);
 }
 
 } // namespace
 
 std::string algorithm_name(TPM2_ALG_ID algorithm) {
-    const auto known = find(algorithms, algorithm);
-    return known.empty() ? hexadecimal(algorithm, 4) : std::string(known);
+    return find(algorithms, algorithm, hexadecimal(algorithm, 4));
 }
 
 std::string curve_name(TPM2_ECC_CURVE curve) {
-    const auto known = find(curves, curve);
-    return known.empty() ? hexadecimal(curve, 4) : std::string(known);
+    return find(curves, curve, hexadecimal(curve, 4));
 }
 
 std::string policy_command_name(TPM2_CC command) {
-    const auto known = find(policy_commands, command);
-    return known.empty() ? "command " + hexadecimal(command, 8) : std::string(known);
+    return find(policy_commands, command, "command " + hexadecimal(command, 8));
 }
 
 std::string handle_name(TPM2_HANDLE handle) {

@@ -1,6 +1,6 @@
 #pragma once
-// Names of the TPM's numbers, for messages: those of the TCG Algorithm Registry and of the TPM 2.0 Library
-// specification, part 2. A number without a name is in hexadecimal.
+// Names of the TPM's numbers for messages, from the TCG Algorithm Registry and part 2 of the TPM 2.0 Library
+// specification. A number without a name is in hexadecimal.
 
 #include <string>
 
@@ -12,7 +12,7 @@ namespace sshtpm::keyfile {
 std::string algorithm_name(TPM2_ALG_ID algorithm);
 /// "NIST P-256", "0x0099".
 std::string curve_name(TPM2_ECC_CURVE curve);
-/// "TPM2_PolicyPCR"; "command 0x0000017b" for a command that is not of a policy.
+/// "TPM2_PolicyPCR"; "command 0x0000017b" for a command that belongs to no policy.
 std::string policy_command_name(TPM2_CC command);
 /// "0x81000001".
 std::string handle_name(TPM2_HANDLE handle);

@@ -90,7 +90,7 @@ void require_ecdsa(const TPMT_PUBLIC& area) {
         unsupported("a key that signs with " + algorithm_name(hash) + ", where SSH needs " +
                     algorithm_name(curve->hash) + " for " + curve_name(curve->id));
     for (const auto* coordinate : {&area.unique.ecc.x, &area.unique.ecc.y}) {
-        // Some writers strip the zero bytes in front.
+        // Some writers strip the leading zero bytes.
         if (coordinate->size == 0 || coordinate->size > curve->width)
             malformed("a coordinate of " + std::to_string(coordinate->size) + " bytes on " +
                       curve_name(curve->id));
@@ -108,8 +108,8 @@ void require_rsa_sha2(const TPMT_PUBLIC& area) {
         unsupported("a key of the scheme " + algorithm_name(scheme) + ", where SSH needs RSASSA");
     if (scheme == TPM2_ALG_RSASSA && hash != TPM2_ALG_SHA256 && hash != TPM2_ALG_SHA512)
         unsupported("a key that signs with " + algorithm_name(hash) + ", where SSH needs SHA-256 or SHA-512");
-    if (parameters.exponent != 0 &&
-        parameters.exponent != 65537) // 0 stands for 65537: part 2, section 12.2.3.5
+    // 0 stands for 65537 (part 2, section 12.2.3.5).
+    if (parameters.exponent != 0 && parameters.exponent != 65537)
         unsupported("an RSA key with the public exponent " + std::to_string(parameters.exponent));
     const auto& modulus = area.unique.rsa;
     if (modulus.size * 8U != parameters.keyBits || (modulus.buffer[0] & 0x80U) == 0)

@@ -1,6 +1,6 @@
 #pragma once
-// Wraps a key from outside for a TPM's storage key, in software: the duplication of TPM 2.0 Part 1,
-// clause 23.3 (outer wrapper only), which TPM2_Import undoes.
+// Wraps a key that was made outside the TPM for a TPM's storage key, in software. This is the duplication of
+// TPM 2.0 Part 1, clause 23.3 (outer wrapper only), which TPM2_Import undoes.
 
 #include "base/secret.hpp"
 #include "keyfile/key_file.hpp"
@@ -13,24 +13,24 @@ namespace sshtpm::keyfile {
 /// Guidance", SRK.
 TPMT_PUBLIC standard_storage_key();
 
-/// Typed on the machine of a TPM, it writes the standard storage key to a file for parse_parent. With other
-/// attributes, or without AES, it would make another key, and the PEM file does not show which.
+/// Writes the public half of the machine's standard storage key to a file for parse_parent. Other options
+/// would make another key, and the PEM file does not show them.
 inline constexpr std::string_view parent_command =
     "tpm2_createprimary -C o -G ecc256:aes128cfb -a "
     "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' -f pem -o PARENT.pem";
 
-/// The public area of a storage key, from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or the SPKI PEM of
-/// an ECC P-256 key, which is taken for the standard storage key (parent_command).
+/// The public area of a storage key from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or a "PUBLIC KEY"
+/// in PEM, which is taken for the standard storage key that parent_command writes.
 /// @throws Error(malformed | unsupported) for anything but a restricted decryption key, ECC P-256, SHA-256,
 ///     AES-128-CFB.
 TPMT_PUBLIC parse_parent(ByteView file);
 
-/// An importable key file.
+/// Makes an importable key file.
 /// @param parent a storage key as parse_parent gives it.
 /// @param key the public area of the key, nameAlg SHA-256, neither fixedTPM nor fixedParent.
 /// @param sensitive an ECC scalar in the curve's width, or one RSA prime in half the modulus' width.
 /// @param auth the auth value; empty for none.
-/// The caller may set a description, and another parent handle than the owner's.
+/// The caller may set a description and a parent handle.
 KeyFile wrap(const TPMT_PUBLIC& parent, const TPMT_PUBLIC& key, const Secret& sensitive, ByteView auth);
 
 } // namespace sshtpm::keyfile

@@ -2,7 +2,7 @@
 // A connection to a TPM, the objects and sessions in it, and the structures of ESYS.
 
 #include "base/bytes.hpp"
-#include "keyfile/tpm2b.hpp"
+#include "keyfile/marshal.hpp"
 #include "tpm/tcti.hpp"
 
 #include <memory>

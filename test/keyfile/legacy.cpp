@@ -27,9 +27,9 @@ Bytes pem_content_of(const std::string& name) {
     return keyfile::decode_pem(text, keyfile::first_label(text).value()).content;
 }
 
-/// What parse_legacy says of this content: "" when it takes it.
+/// What parse_key_file says of this content: "" when it takes it.
 std::string legacy_complaint(const Bytes& content, std::string_view label) {
-    return complaint([&] { keyfile::parse_legacy(keyfile::encode_pem(content, label)); });
+    return complaint([&] { keyfile::parse_key_file(keyfile::encode_pem(content, label)); });
 }
 
 Bytes changed(Bytes content, std::size_t at, std::uint8_t value) {
@@ -76,7 +76,6 @@ TEST_CASE("the format of a key file is told by its first block") {
     const auto current = text_of_vector("go-ec-p256.tpm"), old = text_of_vector("legacy/0.2-rsa.tpm");
     CHECK(refusal(keyfile::parse_key_file, current + old) == Errc::malformed);
     CHECK(refusal(keyfile::parse_key_file, old + current) == Errc::malformed);
-    CHECK(refusal(keyfile::parse_legacy, current) == Errc::malformed);
     CHECK(refusal(keyfile::parse_pem, old) == Errc::malformed);
     const auto key = keyfile::parse_key_file(current);
     CHECK(keyfile::to_key_file(key) == keyfile::to_pem(key)); // and it is written in that format
@@ -109,7 +108,7 @@ TEST_CASE("a changed comment and PIN status are in the file that is written") {
     CHECK(same(again, key));
 
     key.description = "two\nlines";
-    CHECK(refusal(keyfile::to_legacy_pem, key) == Errc::malformed);
+    CHECK(refusal([&] { keyfile::to_key_file(key); }) == Errc::malformed);
 }
 
 TEST_CASE("a key file of 0.1 has no place for a comment") {
@@ -125,7 +124,7 @@ TEST_CASE("a key file of 0.1 or 0.2 that is cut short anywhere is refused") {
     for (const auto* name : {"legacy/0.1-ecdsa.tpm", "legacy/0.2-rsa.tpm"}) {
         const auto label = std::string_view(name).starts_with("legacy/0.1") ? label_0_1 : label_0_2;
         const auto parse = [&](ByteView prefix) {
-            keyfile::parse_legacy(keyfile::encode_pem(prefix, label));
+            keyfile::parse_key_file(keyfile::encode_pem(prefix, label));
         };
         const auto content = pem_content_of(name);
         CHECK_NOTHROW(parse(content));
@@ -133,7 +132,9 @@ TEST_CASE("a key file of 0.1 or 0.2 that is cut short anywhere is refused") {
     }
     // The comment has no length: a file that ends within it is another whole file.
     const auto content = pem_content_of("legacy/0.2-ecdsa.tpm");
-    const auto parse = [](ByteView prefix) { keyfile::parse_legacy(keyfile::encode_pem(prefix, label_0_2)); };
+    const auto parse = [](ByteView prefix) {
+        keyfile::parse_key_file(keyfile::encode_pem(prefix, label_0_2));
+    };
     const auto accepted = accepted_prefixes(content, parse);
     CHECK(accepted.size() == std::string_view("test@example").size());
 }
@@ -162,7 +163,7 @@ TEST_CASE("a version, PIN status or algorithm that is not known is refused") {
     complains(3, TPM2_ALG_ECC, "algorithm ECC");
     complains(2, 0xFF, "algorithm 0xff18");
     const auto future = keyfile::encode_pem(changed(content, 0, 2), label_0_2);
-    CHECK(refusal(keyfile::parse_legacy, future) == Errc::unsupported);
+    CHECK(refusal(keyfile::parse_key_file, future) == Errc::unsupported);
 }
 
 TEST_CASE("a public area of another type than the file says is refused") {
