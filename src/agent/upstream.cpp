@@ -9,8 +9,7 @@
 #include "os/unix_socket.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
-#include "ssh/host_certificate.hpp"
-#include "ssh/listed_key.hpp"
+#include "ssh/verify.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>

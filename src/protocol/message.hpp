@@ -5,7 +5,7 @@
 #include "base/secret.hpp"
 #include "protocol/bound_sessions.hpp"
 #include "protocol/constraints.hpp"
-#include "ssh/key_pair.hpp"
+#include "ssh/private_key.hpp"
 
 #include <optional>
 #include <string>

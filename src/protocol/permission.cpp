@@ -1,8 +1,8 @@
 #include "protocol/permission.hpp"
 
 #include "protocol/userauth.hpp"
-#include "ssh/host_certificate.hpp"
-#include "ssh/pattern.hpp"
+#include "ssh/text.hpp"
+#include "ssh/verify.hpp"
 
 #include <algorithm>
 

@@ -1,26 +1,10 @@
 #include "ssh/algorithm.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace sshtpm::ssh {
 
 namespace {
-
-constexpr std::array<KeyTypeInfo, 4> key_types{{
-    {KeyType::ecdsa_p256, "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com", "ECDSA",
-     "nistp256", 256, 32, Hash::sha256},
-    {KeyType::ecdsa_p384, "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384-cert-v01@openssh.com", "ECDSA",
-     "nistp384", 384, 48, Hash::sha384},
-    {KeyType::ecdsa_p521, "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com", "ECDSA",
-     "nistp521", 521, 66, Hash::sha512},
-    // RFC 8332 section 3: the blob of an RSA key says "ssh-rsa" whatever hash its signatures use.
-    {KeyType::rsa, "ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "RSA", "", 0, 0, Hash::sha256},
-}};
-
-static_assert(std::ranges::is_sorted(key_types, {}, &KeyTypeInfo::type) &&
-                  key_types.front().type == KeyType{} && key_types.back().type == KeyType::rsa,
-              "info() finds a row by the value of its type");
 
 std::optional<KeyType> find(std::string_view KeyTypeInfo::*member, std::string_view name) {
     const auto found = std::ranges::find(key_types, name, member);
@@ -39,10 +23,6 @@ std::size_t digest_size(Hash hash) {
         return 64;
     }
     return 0;
-}
-
-const KeyTypeInfo& info(KeyType type) {
-    return key_types[static_cast<std::size_t>(type)];
 }
 
 std::optional<KeyType> key_type_named(std::string_view name) {

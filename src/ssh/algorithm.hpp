@@ -1,8 +1,9 @@
 #pragma once
-// The key types this agent can hold and the signature algorithms they answer to: one table each.
+// The key types that this agent can hold, and their signature algorithms.
 
 #include "base/bytes.hpp"
 
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -12,22 +13,37 @@ enum class KeyType { ecdsa_p256, ecdsa_p384, ecdsa_p521, rsa };
 
 enum class Hash { sha256, sha384, sha512 };
 
-/// Bytes that the hash gives.
+/// In bytes.
 std::size_t digest_size(Hash hash);
 
-/// What RFC 5656 (ECDSA) and RFC 4253 (RSA) say of a key type.
+/// A key type of RFC 5656 (ECDSA) or RFC 4253 (RSA).
 struct KeyTypeInfo {
     KeyType type;
-    std::string_view name;             ///< in a key blob: "ecdsa-sha2-nistp256", "ssh-rsa"
-    std::string_view certificate_name; ///< in a certificate blob: "ecdsa-sha2-nistp256-cert-v01@openssh.com"
-    std::string_view label;            ///< what ssh-keygen -l prints: "ECDSA", "RSA"
-    std::string_view curve;            ///< RFC 5656 identifier: "nistp256"; empty for RSA
+    std::string_view name;             ///< in a key blob
+    std::string_view certificate_name; ///< in a certificate blob
+    std::string_view label;            ///< in the output of ssh-keygen -l
+    std::string_view curve;            ///< RFC 5656 identifier; empty for RSA
     unsigned bits;                     ///< of the curve; 0 for RSA
     std::size_t coordinate_size;       ///< bytes of a coordinate or a scalar; 0 for RSA
-    Hash hash; ///< that the key signs with; for RSA the one used when the client has no wish
+    Hash hash;                         ///< of signatures; for RSA the default
 };
 
-const KeyTypeInfo& info(KeyType type);
+/// In the order of KeyType.
+inline constexpr std::array<KeyTypeInfo, 4> key_types{{
+    {KeyType::ecdsa_p256, "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com", "ECDSA",
+     "nistp256", 256, 32, Hash::sha256},
+    {KeyType::ecdsa_p384, "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384-cert-v01@openssh.com", "ECDSA",
+     "nistp384", 384, 48, Hash::sha384},
+    {KeyType::ecdsa_p521, "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com", "ECDSA",
+     "nistp521", 521, 66, Hash::sha512},
+    // RFC 8332 section 3: the blob of an RSA key says "ssh-rsa" whatever hash its signatures use.
+    {KeyType::rsa, "ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "RSA", "", 0, 0, Hash::sha256},
+}};
+
+constexpr const KeyTypeInfo& info(KeyType type) {
+    return key_types[static_cast<std::size_t>(type)];
+}
+
 /// By the name in a key blob.
 std::optional<KeyType> key_type_named(std::string_view name);
 /// By the name in a certificate blob.
@@ -44,8 +60,8 @@ struct SignatureAlgorithm {
 inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_256 = 0x02;
 inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_512 = 0x04;
 
-/// The algorithm that a sign request asks for; nothing when it asks for what must not be made (an RSA key
-/// without a SHA-2 flag would mean SHA-1, "ssh-rsa"). With both RSA flags, SHA-256; other flags are ignored.
+/// The algorithm that a sign request asks for. With both RSA flags it is SHA-256; other flags are ignored.
+/// @returns nothing for an RSA key without a SHA-2 flag: the client asks for SHA-1, which is not made.
 std::optional<SignatureAlgorithm> choose_algorithm(KeyType type, std::uint32_t flags);
 
 } // namespace sshtpm::ssh

@@ -3,7 +3,7 @@
 #include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
-#include "ssh/words.hpp"
+#include "ssh/text.hpp"
 #include "wire/reader.hpp"
 
 #include <algorithm>
@@ -13,12 +13,12 @@ namespace sshtpm::ssh {
 
 namespace {
 
-/// What would end the line for some reader of it.
+/// Characters at which some reader ends the line.
 constexpr std::string_view line_ends("\r\n\0", 3);
 
 void require_one_line(std::string_view text) {
     if (text.find_first_of(line_ends) != std::string_view::npos)
-        throw Error(Errc::malformed, "the end of a line within the comment of a public key");
+        malformed("the end of a line within the comment of a public key");
 }
 
 std::string_view first_key_line(std::string_view text) {
@@ -28,7 +28,7 @@ std::string_view first_key_line(std::string_view text) {
         if (!line.empty() && line.front() != '#')
             return line;
     }
-    throw Error(Errc::malformed, "no public key in the text");
+    malformed("no public key in the text");
 }
 
 } // namespace
@@ -39,7 +39,7 @@ AuthorizedKey AuthorizedKey::parse(std::string_view text) {
     const auto type = take_word(rest);
     auto blob = base64_decode(take_word(rest));
     if (wire::Reader(blob).text() != type)
-        throw Error(Errc::malformed, "the type in front of a public key is not the one inside it");
+        malformed("the type in front of a public key is not the one inside it");
     return {std::string(type), std::move(blob), std::string(rest)};
 }
 
@@ -50,7 +50,7 @@ AuthorizedKey AuthorizedKey::parse_only_line(std::string_view text) {
         auto line = take_line(text);
         skip_blanks(line);
         if (!line.empty() && std::exchange(found, true))
-            throw Error(Errc::malformed, "holds other lines beside a public key");
+            malformed("holds other lines beside a public key");
     }
     return key;
 }

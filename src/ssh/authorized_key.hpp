@@ -1,5 +1,5 @@
 #pragma once
-// The one-line text form of a public key or certificate, as in .pub files: "type base64 comment".
+// A public key or certificate in one line of text, as in .pub files: "type base64 comment".
 
 #include "ssh/public_key.hpp"
 
@@ -14,18 +14,18 @@ struct AuthorizedKey {
     Bytes blob;
     std::string comment; ///< may be empty
 
-    /// Parses the first line of the text that is neither blank nor a comment ('#'); options in front of the
-    /// type are not taken. The blob itself is not looked into, beyond its type name.
+    /// Parses the first line of the text that is neither blank nor a comment ('#'). It refuses options in
+    /// front of the type. Of the blob it checks the name of the type only.
     /// @throws Error(malformed)
     static AuthorizedKey parse(std::string_view text);
 
-    /// The same for a text that holds this one line and nothing else, so that `line()` can take its place.
+    /// The same for a text that holds no other line, so that `line()` can replace it.
     /// @throws Error(malformed)
     static AuthorizedKey parse_only_line(std::string_view text);
 
     static AuthorizedKey of(const PublicKey& key, std::string comment);
 
-    /// The line, with its newline.
+    /// With its newline.
     /// @throws Error(malformed) when the comment has a CR, LF or NUL.
     std::string line() const;
 };

@@ -2,26 +2,184 @@
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
-#include "ssh/key_blob.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"
+
+#include <algorithm>
+#include <array>
 
 namespace sshtpm::ssh {
+
+namespace {
+
+constexpr KeyFormat held(KeyType type) {
+    return {info(type).name, info(type).certificate_name, info(type).label, KeyFields::held, type};
+}
+
+constexpr std::array<KeyFormat, 8> formats{{
+    held(KeyType::ecdsa_p256),
+    held(KeyType::ecdsa_p384),
+    held(KeyType::ecdsa_p521),
+    held(KeyType::rsa),
+    {"ssh-dss", "ssh-dss-cert-v01@openssh.com", "DSA", KeyFields::dsa},
+    {"ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com", "ED25519", KeyFields::ed25519},
+    {.name = "sk-ecdsa-sha2-nistp256@openssh.com",
+     .certificate_name = "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+     .label = "ECDSA-SK",
+     .fields = KeyFields::held,
+     .held = KeyType::ecdsa_p256,
+     .has_application = true},
+    {.name = "sk-ssh-ed25519@openssh.com",
+     .certificate_name = "sk-ssh-ed25519-cert-v01@openssh.com",
+     .label = "ED25519-SK",
+     .fields = KeyFields::ed25519,
+     .has_application = true},
+}};
+
+constexpr std::size_t most_principals = 256; // SSHKEY_CERT_MAX_PRINCIPALS of OpenSSH
+constexpr std::size_t ed25519_size = 32;
+constexpr unsigned ed25519_bits = 256; // as ssh-keygen says, although the field has 255
+constexpr std::size_t most_dsa_bytes = 16384 / 8;
+
+const KeyFormat* find(std::string_view KeyFormat::*member, std::string_view name) {
+    const auto found = std::ranges::find(formats, name, member);
+    return found == formats.end() ? nullptr : &*found;
+}
+
+unsigned read_dsa(wire::Reader& reader) {
+    const auto p = reader.unsigned_mpint();
+    if (p.empty() || p.size() > most_dsa_bytes)
+        malformed("the size of a DSA key is out of range");
+    for (int field = 0; field < 3; ++field) { // q, g and y
+        const auto number = reader.unsigned_mpint();
+        if (number.empty() || number.size() > p.size())
+            malformed("a number of a DSA key is out of range");
+    }
+    return bit_length(p);
+}
+
+unsigned read_ed25519(wire::Reader& reader) {
+    if (reader.string().size() != ed25519_size)
+        malformed("an Ed25519 key that is not of 32 bytes");
+    return ed25519_bits;
+}
+
+unsigned read_held(wire::Reader& reader, KeyType type) {
+    const auto key = PublicKey::read_fields(reader, type);
+    if (!key.is_plausible())
+        malformed("an invalid ECDSA public key");
+    return key.bits();
+}
+
+unsigned read_numbers(wire::Reader& reader, const KeyFormat& format) {
+    switch (format.fields) {
+    case KeyFields::held:
+        return read_held(reader, format.held);
+    case KeyFields::dsa:
+        return read_dsa(reader);
+    case KeyFields::ed25519:
+        return read_ed25519(reader);
+    }
+    return 0;
+}
+
+std::vector<std::string_view> read_principals(ByteView list) {
+    std::vector<std::string_view> principals;
+    for (wire::Reader reader(list); !reader.empty();) {
+        if (principals.size() == most_principals)
+            malformed("a certificate with more than 256 principals");
+        principals.push_back(reader.c_text()); // OpenSSH refuses a NUL in the middle, too
+    }
+    return principals;
+}
+
+/// Critical options or extensions: pairs of a name and its data.
+void check_options(ByteView list) {
+    for (wire::Reader reader(list); !reader.empty();) {
+        if (reader.text().empty())
+            malformed("an option without a name in a certificate");
+        reader.string();
+    }
+}
+
+/// The CA's key may be of any type but a certificate.
+void check_signature_key(ByteView blob) {
+    wire::Reader reader(blob);
+    const auto name = reader.text();
+    if (key_format_of_certificate(name) != nullptr)
+        malformed("a certificate that is signed by a certificate");
+    const auto* format = key_format_named(name);
+    if (format == nullptr)
+        unsupported("a certificate by a CA key of type \"" + printable(name, 64) + "\"");
+    read_key_fields(reader, *format);
+    reader.expect_end();
+}
+
+void check_signature(ByteView blob) {
+    wire::Reader reader(blob);
+    reader.text();
+    reader.string(); // an sk- key adds a byte of flags and a counter
+}
+
+} // namespace
+
+const KeyFormat* key_format_named(std::string_view name) {
+    return find(&KeyFormat::name, name);
+}
+
+const KeyFormat* key_format_of_certificate(std::string_view name) {
+    return find(&KeyFormat::certificate_name, name);
+}
+
+unsigned read_key_fields(wire::Reader& reader, const KeyFormat& format) {
+    const auto bits = read_numbers(reader, format);
+    if (format.has_application)
+        reader.c_text();
+    return bits;
+}
+
+CertificateBlob read_certificate(ByteView blob) {
+    wire::Reader reader(blob);
+    const auto name = reader.text();
+    CertificateBlob certificate;
+    certificate.format = key_format_of_certificate(name);
+    if (certificate.format == nullptr)
+        unsupported("\"" + printable(name, 64) + "\" is no known type of certificate");
+    reader.string(); // nonce
+    const auto from_fields = reader.rest();
+    certificate.bits = read_key_fields(reader, *certificate.format);
+    const auto fields = from_fields.first(from_fields.size() - reader.rest().size());
+    certificate.plain_blob = wire::Writer().text(certificate.format->name).raw(fields).bytes();
+    reader.uint64(); // serial
+    certificate.role = reader.uint32();
+    if (certificate.role != user_role && certificate.role != host_role)
+        malformed("a certificate that is neither a user's nor a host's");
+    certificate.key_id = reader.c_text();
+    certificate.principals = read_principals(reader.string());
+    certificate.valid_after = reader.uint64();
+    certificate.valid_before = reader.uint64();
+    const auto critical_options = reader.string();
+    check_options(critical_options);
+    certificate.has_critical_options = !critical_options.empty();
+    check_options(reader.string()); // extensions
+    reader.string();                // reserved: "ignored in this version of the protocol"
+    certificate.signature_key = reader.string();
+    check_signature_key(certificate.signature_key);
+    certificate.signed_part = blob.first(blob.size() - reader.rest().size());
+    certificate.signature = reader.string();
+    check_signature(certificate.signature);
+    reader.expect_end();
+    return certificate;
+}
 
 Certificate Certificate::from_blob(ByteView blob) {
     const auto name = wire::Reader(blob).text();
     if (!key_type_of_certificate(name))
-        throw Error(Errc::unsupported,
-                    "a certificate of type \"" + printable(name, 64) + "\" cannot be used here");
+        unsupported("a certificate of type \"" + printable(name, 64) + "\" cannot be used here");
     const auto parsed = read_certificate(blob);
-    const auto& terms = parsed.terms;
     return {.blob = copy_of(blob),
             .public_key = PublicKey::from_blob(parsed.plain_blob),
-            .serial = terms.serial,
-            .role = static_cast<Role>(terms.role),
-            .key_id = std::string(terms.key_id),
-            .principals = {terms.principals.begin(), terms.principals.end()},
-            .valid_after = terms.valid_after,
-            .valid_before = terms.valid_before,
-            .signature_key = copy_of(terms.signature_key)};
+            .key_id = std::string(parsed.key_id)};
 }
 
 } // namespace sshtpm::ssh

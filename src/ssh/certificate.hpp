@@ -1,5 +1,6 @@
 #pragma once
-// An OpenSSH certificate (PROTOCOL.certkeys), of the key types this agent can hold.
+// OpenSSH certificates (PROTOCOL.certkeys), and the fields of keys and certificates of every type that
+// OpenSSH 9.2 knows.
 
 #include "ssh/public_key.hpp"
 
@@ -8,22 +9,65 @@
 
 namespace sshtpm::ssh {
 
+/// A certificate of a key that this agent can hold.
 struct Certificate {
-    enum class Role : std::uint32_t { user = 1, host = 2 };
-
     Bytes blob;           ///< the whole certificate, as it came
-    PublicKey public_key; ///< the key that it certifies
-    std::uint64_t serial = 0;
-    Role role = Role::user;
+    PublicKey public_key; ///< the certified key
     std::string key_id;
-    std::vector<std::string> principals;
-    std::uint64_t valid_after = 0;  ///< seconds since 1970
-    std::uint64_t valid_before = 0; ///< exclusive; 2^64-1 is for ever
-    Bytes signature_key;            ///< blob of the CA's key
 
-    /// Parses the whole blob. The CA's signature is not checked: the server that trusts the CA does that.
+    /// Parses the whole blob. The CA's signature is for the server to check.
     /// @throws Error(malformed | unsupported)
     static Certificate from_blob(ByteView blob);
 };
+
+// The rest is for this module. Others use describe() and Certificate.
+
+/// The fields that follow the type's name.
+enum class KeyFields {
+    held,    ///< those of a key that this agent can hold
+    dsa,     ///< RFC 4253 section 6.6: mpint p, q, g, y
+    ed25519, ///< RFC 8709 section 4: string of 32 bytes
+};
+
+struct KeyFormat {
+    std::string_view name;             ///< in a key blob
+    std::string_view certificate_name; ///< in a certificate blob
+    std::string_view label;            ///< in the output of ssh-keygen -l
+    KeyFields fields;
+    KeyType held = KeyType::rsa;  ///< the type, for KeyFields::held
+    bool has_application = false; ///< an sk- key: another string follows the fields (PROTOCOL.u2f)
+};
+
+/// By the name in a key blob; nullptr when OpenSSH 9.2 does not know it.
+const KeyFormat* key_format_named(std::string_view name);
+/// By the name in a certificate blob.
+const KeyFormat* key_format_of_certificate(std::string_view name);
+
+/// Takes the fields that follow the type's name, and checks them. @returns the size of the key in bits.
+/// @throws Error(malformed)
+unsigned read_key_fields(wire::Reader& reader, const KeyFormat& format);
+
+inline constexpr std::uint32_t user_role = 1;
+inline constexpr std::uint32_t host_role = 2;
+
+/// A certificate of any type; the views look into the blob.
+struct CertificateBlob {
+    const KeyFormat* format = nullptr;
+    unsigned bits = 0;
+    Bytes plain_blob; ///< of the certified key
+    std::uint32_t role = 0;
+    std::string_view key_id;
+    std::vector<std::string_view> principals;
+    std::uint64_t valid_after = 0;  ///< seconds since 1970
+    std::uint64_t valid_before = 0; ///< exclusive; 2^64-1 is for ever
+    bool has_critical_options = false;
+    ByteView signature_key; ///< of the CA
+    ByteView signed_part;   ///< all fields but the signature
+    ByteView signature;     ///< of the CA; not checked
+};
+
+/// Parses the whole certificate.
+/// @throws Error(malformed | unsupported)
+CertificateBlob read_certificate(ByteView blob);
 
 } // namespace sshtpm::ssh

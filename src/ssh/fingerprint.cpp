@@ -3,20 +3,15 @@
 #include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "ssh/certificate.hpp"
 #include "ssh/digest.hpp"
-#include "ssh/key_blob.hpp"
 #include "ssh/openssl.hpp"
-#include "ssh/words.hpp"
+#include "ssh/text.hpp"
+#include "wire/reader.hpp"
 
 namespace sshtpm::ssh {
 
 namespace {
-
-const EVP_MD* md5() {
-    static const openssl::Digest algorithm(EVP_MD_fetch(nullptr, "MD5", nullptr));
-    openssl::require(algorithm != nullptr, Errc::unsupported, "OpenSSL has no MD5 here");
-    return algorithm.get();
-}
 
 std::string with_colons(ByteView bytes) {
     std::string out;
@@ -47,15 +42,20 @@ KeyDescription describe(ByteView blob) {
         return {bits, std::string(format->label), copy_of(blob)};
     }
     if (key_format_of_certificate(name) == nullptr)
-        throw Error(Errc::unsupported, "\"" + printable(name, 64) + "\" is no known type of key");
+        unsupported("\"" + printable(name, 64) + "\" is no known type of key");
     auto certificate = read_certificate(blob);
     return {certificate.bits, std::string(certificate.format->label) + "-CERT",
             std::move(certificate.plain_blob)};
 }
 
 Bytes fingerprint_digest(ByteView plain_blob, FingerprintHash hash) {
-    return hash == FingerprintHash::md5 ? openssl::digest_by(md5(), plain_blob)
-                                        : digest(Hash::sha256, plain_blob);
+    if (hash == FingerprintHash::sha256)
+        return digest(Hash::sha256, plain_blob);
+    Bytes md5(16);
+    openssl::require(
+        EVP_Q_digest(nullptr, "MD5", nullptr, plain_blob.data(), plain_blob.size(), md5.data(), nullptr) == 1,
+        Errc::unsupported, "OpenSSL has no MD5 here");
+    return md5;
 }
 
 std::string fingerprint(ByteView plain_blob, FingerprintHash hash) {

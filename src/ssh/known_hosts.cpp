@@ -4,8 +4,7 @@
 #include "base/lines.hpp"
 #include "ssh/fingerprint.hpp"
 #include "ssh/openssl.hpp"
-#include "ssh/pattern.hpp"
-#include "ssh/words.hpp"
+#include "ssh/text.hpp"
 #include "wire/reader.hpp"
 
 #include <algorithm>
@@ -16,10 +15,10 @@ namespace sshtpm::ssh {
 
 namespace {
 
-constexpr std::string_view hashed = "|1|"; // the one kind of hash there is: HMAC-SHA1
+constexpr std::string_view hashed = "|1|"; // HMAC-SHA1, the only kind of hash
 constexpr std::size_t sha1_size = 20;
 
-/// As OpenSSH sees a line: up to the first NUL, if there is one, without a CR in front of that.
+/// OpenSSH reads a line up to its first NUL, and drops a CR in front of that.
 std::string_view up_to_nul(std::string_view line) {
     const auto end = line.find('\0');
     if (end == std::string_view::npos)
@@ -41,7 +40,7 @@ Marker take_marker(std::string_view& line) {
     return marker == "@cert-authority" && !line.starts_with('@') ? Marker::ca : Marker::other;
 }
 
-/// "|1|SALT|HASH" for a host, from one that has the salt; nothing when that is damaged.
+/// "|1|SALT|HASH" for the host, with the salt of `name`; nothing when that is damaged.
 std::optional<std::string> hash_like(std::string_view name, std::string_view host) {
     name.remove_prefix(hashed.size());
     const auto salt_text = name.substr(0, name.find('|'));
@@ -59,11 +58,11 @@ std::optional<std::string> hash_like(std::string_view name, std::string_view hos
 
 bool names(std::string_view hosts, std::string_view host) {
     if (!hosts.starts_with('|'))
-        return match_pattern_list(host, hosts, true);
+        return match_host(host, hosts);
     return hosts.starts_with(hashed) && hash_like(hosts, host) == hosts;
 }
 
-/// @throws Error(malformed | unsupported) for a broken line; nothing when it is of other hosts, or empty.
+/// Nothing for an empty line and for one of other hosts. @throws Error(malformed | unsupported)
 std::optional<KnownHost> parse_line(std::string_view line, std::string_view host) {
     skip_blanks(line);
     if (line.empty() || line.starts_with('#'))
@@ -75,7 +74,7 @@ std::optional<KnownHost> parse_line(std::string_view line, std::string_view host
     auto blob = base64_decode(take_word(line));
     if (wire::Reader(blob).text() != type)
         return std::nullopt;
-    static_cast<void>(describe(blob)); // refuses what OpenSSH would not take for a key
+    describe(blob); // refuses blobs that OpenSSH refuses
     return KnownHost{.key_blob = std::move(blob), .is_ca = marker == Marker::ca};
 }
 
@@ -85,10 +84,10 @@ std::vector<KnownHost> find_known_hosts(std::string_view text, std::string_view 
     std::vector<KnownHost> found;
     while (!text.empty()) {
         const auto line = up_to_nul(take_line(text));
-        try { // caught because one broken line is no reason to forget the others
+        try {
             if (auto known = parse_line(line, host))
                 found.push_back(std::move(*known));
-        } catch (const Error& error) {
+        } catch (const Error& error) { // skip the line
             if (error.code() != Errc::malformed && error.code() != Errc::unsupported)
                 throw;
         }

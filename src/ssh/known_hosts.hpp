@@ -1,6 +1,5 @@
 #pragma once
-// The known_hosts files of OpenSSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"), for those who ask which keys a
-// host has.
+// The known_hosts files of OpenSSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
 
 #include "base/bytes.hpp"
 
@@ -11,16 +10,16 @@ namespace sshtpm::ssh {
 
 struct KnownHost {
     Bytes key_blob;
-    bool is_ca = false; ///< @cert-authority: not the host's key, but one that signs certificates of hosts
+    bool is_ca = false; ///< @cert-authority: the key signs certificates of hosts
 
     friend bool operator==(const KnownHost&, const KnownHost&) = default;
 };
 
-/// The keys of the lines that name the host, in their order. As with OpenSSH, a line that is broken is as
-/// good as none, names that are hashed have the case that they were hashed with, and a key that one line
-/// revokes is still given when another line has it. Lines with @revoked give nothing.
+/// The keys of the lines that name the host, in their order. As in OpenSSH, broken lines and lines with
+/// @revoked are skipped, hashed names must have the right case, and a key is given even if another line
+/// revokes it.
 /// @param text the file's content.
-/// @param host a name or an address, for other ports than 22 "[host]:port".
+/// @param host a name or an address; "[host]:port" for other ports than 22.
 std::vector<KnownHost> find_known_hosts(std::string_view text, std::string_view host);
 
 } // namespace sshtpm::ssh

@@ -1,9 +1,7 @@
-// Private keys in PEM, read by OpenSSL block by block: what it is, whether it is encrypted and whether the
-// passphrase was right are three different questions, which PEM_read_bio_PrivateKey would answer with one
-// null pointer.
+// Private keys in PEM. OpenSSL reads them block by block, because PEM_read_bio_PrivateKey would return null
+// for an unknown kind of key, for an encrypted one without a passphrase and for a wrong passphrase alike.
 
 #include "base/printable.hpp"
-#include "ssh/curve.hpp"
 #include "ssh/key_container.hpp"
 
 #include <array>
@@ -19,7 +17,6 @@ namespace sshtpm::ssh {
 
 namespace {
 
-using Bio = Owner<BIO, BIO_free>;
 using EncryptedInfo = Owner<X509_SIG, X509_SIG_free>;
 using PrivateInfo = Owner<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
 
@@ -28,9 +25,9 @@ using PrivateInfo = Owner<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
     malformed(message);
 }
 
-/// Null where the key does not have it.
-Number number(const EVP_PKEY* key, const char* name) {
-    auto owner = number_of({});
+/// Null when the key does not have this number.
+openssl::Number number(const EVP_PKEY* key, const char* name) {
+    auto owner = openssl::number_of({});
     auto* value = owner.get();
     if (EVP_PKEY_get_bn_param(key, name, &value) == 1)
         return owner;
@@ -38,7 +35,7 @@ Number number(const EVP_PKEY* key, const char* name) {
     return nullptr;
 }
 
-Number required(const EVP_PKEY* key, const char* name) {
+openssl::Number required(const EVP_PKEY* key, const char* name) {
     auto value = number(key, name);
     if (!value)
         malformed_pem(damaged_private_key);
@@ -60,14 +57,8 @@ KeyType require_curve(const EVP_PKEY* key) {
 
 PrivateKey ecdsa_key(const EVP_PKEY* key) {
     const auto type = require_curve(key);
-    const auto coordinate = [&](const char* name) {
-        const auto value = required(key, name);
-        Bytes bytes(static_cast<std::size_t>(BN_num_bytes(value.get())));
-        BN_bn2bin(value.get(), bytes.data());
-        return bytes;
-    };
-    auto public_key =
-        PublicKey::ecdsa(type, coordinate(OSSL_PKEY_PARAM_EC_PUB_X), coordinate(OSSL_PKEY_PARAM_EC_PUB_Y));
+    const auto x = required(key, OSSL_PKEY_PARAM_EC_PUB_X), y = required(key, OSSL_PKEY_PARAM_EC_PUB_Y);
+    auto public_key = PublicKey::ecdsa(type, openssl::bytes_of(x.get()), openssl::bytes_of(y.get()));
     return ecdsa_private_key(std::move(public_key), required(key, OSSL_PKEY_PARAM_PRIV_KEY).get());
 }
 
@@ -75,7 +66,7 @@ PrivateKey rsa_key(const EVP_PKEY* key) {
     const auto n = required(key, OSSL_PKEY_PARAM_RSA_N), e = required(key, OSSL_PKEY_PARAM_RSA_E);
     const auto p = number(key, OSSL_PKEY_PARAM_RSA_FACTOR1), q = number(key, OSSL_PKEY_PARAM_RSA_FACTOR2);
     if (number(key, OSSL_PKEY_PARAM_RSA_FACTOR3))
-        throw Error(Errc::unsupported, "an RSA key of more than two primes, which a TPM cannot hold");
+        unsupported("an RSA key of more than two primes, which a TPM cannot hold");
     return rsa_private_key(n.get(), e.get(), p.get(), q.get());
 }
 
@@ -123,8 +114,8 @@ bool Block::read(BIO* text) {
     return false;
 }
 
-/// Whether OpenSSL failed for want of an algorithm: anything else, after the structure was found sound, comes
-/// of the wrong passphrase.
+/// Whether OpenSSL failed because it lacks an algorithm. Otherwise the passphrase is wrong, since the
+/// structure has been parsed before.
 bool lacks_algorithm() {
     bool lacks = false;
     while (const auto error = ERR_get_error()) {
@@ -140,12 +131,11 @@ bool lacks_algorithm() {
 }
 
 [[noreturn]] void refuse_cipher() {
-    throw Error(Errc::unsupported,
-                "the private key is encrypted in a way that OpenSSL does not have any more",
+    unsupported("the private key is encrypted in a way that OpenSSL does not have any more",
                 "encrypt it anew: ssh-keygen -p -f FILE, with the program that made it");
 }
 
-/// pem_password_cb: gives the passphrase that was handed to it, and never asks anyone.
+/// A pem_password_cb that gives the known passphrase instead of asking the terminal.
 int give_passphrase(char* buffer, int size, int, void* passphrase) {
     const auto bytes = static_cast<const Secret*>(passphrase)->view();
     if (bytes.size() > static_cast<std::size_t>(size))
@@ -183,7 +173,7 @@ OpenedKey read_traditional(int type, Block& block, const Secret* passphrase) {
     if (const auto key = decoded(type, block))
         return private_key_of(key);
     ERR_clear_error();
-    // One wrong passphrase in 256 leaves what looks like right padding.
+    // One wrong passphrase in 256 leaves bytes that look like right padding.
     if (info.cipher != nullptr)
         return WrongPassphrase{};
     malformed_pem(damaged_private_key);
@@ -228,7 +218,7 @@ OpenedKey read_encrypted_pkcs8(const Block& block, const Secret* passphrase) {
 } // namespace
 
 OpenedKey read_pem_key(std::string_view text, const Secret* passphrase) {
-    const Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+    const openssl::Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
     openssl::require(bio != nullptr, Errc::io, "OpenSSL has no memory for a file");
     for (;;) {
         Block block;

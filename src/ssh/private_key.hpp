@@ -1,10 +1,11 @@
 #pragma once
-// Opens a private key that lives outside the TPM, for import: the containers that OpenSSH and OpenSSL write.
-// The numbers come out in guarded memory.
+// Private keys that were made outside the TPM: in the files of OpenSSH and OpenSSL, and as ssh-add sends
+// them.
 
 #include "base/secret.hpp"
-#include "ssh/public_key.hpp"
+#include "ssh/certificate.hpp"
 
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -12,10 +13,10 @@ namespace sshtpm::ssh {
 
 struct PrivateKey {
     PublicKey public_key;
-    /// What a TPM's sensitive area holds (TPM 2.0 Part 2, 12.3.2.3): of an ECDSA key the scalar, in the
-    /// curve's fixed width; of an RSA key one prime factor, in half the modulus' width.
+    /// The content of a TPM's sensitive area (TPM 2.0 Part 2, 12.3.2.3): the scalar of an ECDSA key in the
+    /// curve's width, one prime of an RSA key in half the modulus' width.
     Secret sensitive;
-    std::string comment; ///< empty where the container has none
+    std::string comment; ///< empty where there is none
 };
 
 struct NeedsPassphrase {}; ///< encrypted, and no passphrase was given
@@ -23,13 +24,25 @@ struct WrongPassphrase {};
 
 using OpenedKey = std::variant<PrivateKey, NeedsPassphrase, WrongPassphrase>;
 
-/// The largest file that is taken for a private key.
+/// In bytes. Larger files are refused.
 inline constexpr std::size_t max_private_key_file = 64 * 1024;
 
-/// @param file the file's bytes: OpenSSH format, PEM (SEC1, PKCS#1) or PKCS#8, each plain or encrypted.
+/// @param file in OpenSSH's format, PEM (SEC 1, PKCS#1) or PKCS#8, encrypted or not.
 /// @param passphrase null when none is known.
-/// @throws Error(malformed) for what is no private key; Error(unsupported) with the reason for Ed25519, DSA,
-///     keys on security tokens, other curves, RSA sizes other than 2048, 3072 and 4096.
+/// @throws Error(malformed) for a file without a private key; Error(unsupported) with the reason for Ed25519,
+/// DSA,
+///     keys on security tokens, other curves, and RSA sizes other than 2048, 3072 and 4096.
 OpenedKey open_private_key(const Secret& file, const Secret* passphrase);
+
+/// A private key as SSH_AGENTC_ADD_IDENTITY carries it (RFC 9987 section 5.2): with its public half or with a
+/// certificate of that.
+struct KeyPair {
+    PrivateKey key;
+    std::optional<Certificate> certificate;
+};
+
+/// Takes the type's name, the fields and the comment. Checks that both halves belong together.
+/// @throws Error(malformed | unsupported)
+KeyPair read_key_pair(wire::Reader& reader);
 
 } // namespace sshtpm::ssh

@@ -1,7 +1,7 @@
 #include "ssh/public_key.hpp"
 
 #include "base/printable.hpp"
-#include "ssh/curve.hpp"
+#include "ssh/openssl.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
@@ -12,11 +12,11 @@ namespace sshtpm::ssh {
 
 namespace {
 
-// As OpenSSH: SSH_RSA_MINIMUM_MODULUS_SIZE, and the largest bignum that its parser takes.
+// As in OpenSSH: SSH_RSA_MINIMUM_MODULUS_SIZE, and the largest number that its parser takes.
 constexpr unsigned least_rsa_bits = 1024;
 constexpr unsigned most_rsa_bits = 16384;
 
-// SEC 1 section 2.3.3: the first byte of a point with both coordinates.
+// The first byte of a point with both coordinates (SEC 1 section 2.3.3).
 constexpr std::uint8_t uncompressed = 0x04;
 
 Bytes sec1_point(const EcdsaPoint& point) {
@@ -26,8 +26,8 @@ Bytes sec1_point(const EcdsaPoint& point) {
     return out;
 }
 
-/// EC_POINT_oct2point refuses coordinates outside the field and points off the curve. The three curves have
-/// cofactor 1: every such point is in the group, and the point at infinity has no uncompressed form.
+/// EC_POINT_oct2point refuses coordinates outside the field and points off the curve. That is enough: the
+/// three curves have cofactor 1, and the point at infinity has no uncompressed form.
 void require_on_curve(KeyType curve, const EcdsaPoint& point) {
     const auto* group = openssl::group_of(curve);
     const openssl::EcPoint parsed(EC_POINT_new(group));
@@ -35,12 +35,6 @@ void require_on_curve(KeyType curve, const EcdsaPoint& point) {
     openssl::require(parsed &&
                          EC_POINT_oct2point(group, parsed.get(), octets.data(), octets.size(), nullptr) == 1,
                      Errc::malformed, "the point of an ECDSA key is not on its curve");
-}
-
-unsigned bit_length(ByteView integer) {
-    return integer.empty() ? 0
-                           : static_cast<unsigned>((integer.size() - 1) * 8 +
-                                                   static_cast<std::size_t>(std::bit_width(integer.front())));
 }
 
 bool is_odd(ByteView integer) {
@@ -54,11 +48,11 @@ bool is_less(ByteView a, ByteView b) {
 void require_sound(const RsaNumbers& numbers) {
     const auto bits = bit_length(numbers.n);
     if (bits < least_rsa_bits || bits > most_rsa_bits)
-        throw Error(Errc::malformed, "an RSA modulus of " + std::to_string(bits) + " bits");
+        malformed("an RSA modulus of " + std::to_string(bits) + " bits");
     if (!is_odd(numbers.n))
-        throw Error(Errc::malformed, "an even RSA modulus");
+        malformed("an even RSA modulus");
     if (!is_odd(numbers.e) || bit_length(numbers.e) < 2 || !is_less(numbers.e, numbers.n))
-        throw Error(Errc::malformed, "an RSA exponent that is even, 1 or larger than the modulus");
+        malformed("an RSA exponent that is even, 1 or larger than the modulus");
 }
 
 Bytes encode(KeyType type, const std::variant<EcdsaPoint, RsaNumbers>& numbers) {
@@ -73,6 +67,13 @@ Bytes encode(KeyType type, const std::variant<EcdsaPoint, RsaNumbers>& numbers) 
 
 } // namespace
 
+unsigned bit_length(ByteView integer) {
+    if (integer.empty())
+        return 0;
+    const auto bits = (integer.size() - 1) * 8 + static_cast<std::size_t>(std::bit_width(integer.front()));
+    return static_cast<unsigned>(bits);
+}
+
 PublicKey::PublicKey(KeyType type, std::variant<EcdsaPoint, RsaNumbers> numbers)
     : type_(type), numbers_(std::move(numbers)), blob_(encode(type_, numbers_)) {}
 
@@ -81,7 +82,7 @@ PublicKey PublicKey::from_blob(ByteView blob) {
     const auto name = reader.text();
     const auto type = key_type_named(name);
     if (!type)
-        throw Error(Errc::unsupported, "a key of type \"" + printable(name, 64) + "\" cannot be used here");
+        unsupported("a key of type \"" + printable(name, 64) + "\" cannot be used here");
     auto key = read_fields(reader, *type);
     reader.expect_end();
     return key;
@@ -94,17 +95,17 @@ PublicKey PublicKey::read_fields(wire::Reader& reader, KeyType type) {
         return rsa(n, e);
     }
     if (reader.text() != info(type).curve)
-        throw Error(Errc::malformed, "the curve of an ECDSA key is not the one that its type names");
+        malformed("the curve of an ECDSA key is not the one that its type names");
     const auto point = reader.string();
     const auto width = info(type).coordinate_size;
     if (point.size() != 1 + 2 * width || point.front() != uncompressed)
-        throw Error(Errc::malformed, "the point of an ECDSA key is not in the uncompressed form");
+        malformed("the point of an ECDSA key is not in the uncompressed form");
     return ecdsa(type, point.subspan(1, width), point.subspan(1 + width));
 }
 
 PublicKey PublicKey::ecdsa(KeyType type, ByteView x, ByteView y) {
     if (type == KeyType::rsa)
-        throw Error(Errc::malformed, "a point is given for an RSA key");
+        malformed("a point is given for an RSA key");
     const auto width = info(type).coordinate_size;
     EcdsaPoint point{fixed_width(x, width), fixed_width(y, width)};
     require_on_curve(type, point);
@@ -117,16 +118,14 @@ PublicKey PublicKey::rsa(ByteView n, ByteView e) {
     return {KeyType::rsa, std::move(numbers)};
 }
 
-bool PublicKey::may_be_random() const {
+bool PublicKey::is_plausible() const {
     const auto* point = std::get_if<EcdsaPoint>(&numbers_);
     if (point == nullptr)
         return true;
     const auto* order = EC_GROUP_get0_order(openssl::group_of(type_));
     for (const auto& coordinate : {point->x, point->y}) {
-        const openssl::Bignum number(
-            BN_bin2bn(coordinate.data(), static_cast<int>(coordinate.size()), nullptr));
-        openssl::require(number != nullptr && BN_add_word(number.get(), 1) == 1, Errc::io,
-                         "OpenSSL has no memory for a number");
+        const auto number = openssl::number_of(coordinate);
+        openssl::require(BN_add_word(number.get(), 1) == 1, Errc::io, "OpenSSL has no memory for a number");
         if (BN_num_bits(number.get()) <= BN_num_bits(order) / 2 || BN_cmp(number.get(), order) >= 0)
             return false;
     }

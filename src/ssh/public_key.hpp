@@ -22,27 +22,33 @@ struct RsaNumbers {
     Bytes n, e;
 };
 
+/// Of a big-endian integer without leading zero bytes.
+unsigned bit_length(ByteView integer);
+
 class PublicKey {
   public:
-    /// Parses a key blob (RFC 4253 section 6.6, RFC 5656 section 3.1), the whole of it.
-    /// Refuses a point that is not on the curve, the point at infinity, compressed points, and RSA moduli
-    /// outside 1024..16384 bits, even moduli, and exponents that are even, 1 or not below the modulus.
-    /// @throws Error(malformed | unsupported)
+    /// Parses a whole key blob (RFC 4253 section 6.6, RFC 5656 section 3.1).
+    /// @throws Error(unsupported) for another type, Error(malformed) for a point that is compressed, at
+    /// infinity or
+    ///     not on the curve, an RSA modulus that is even or outside 1024 to 16384 bits, and an exponent that
+    ///     is even, 1 or not below the modulus.
     static PublicKey from_blob(ByteView blob);
-    /// Takes from the reader what stands behind the type's name in a key blob, and behind the nonce in a
-    /// certificate. Refuses what from_blob refuses, apart from bytes that follow.
+    /// Takes the fields that follow the type's name in a key blob and the nonce in a certificate.
+    /// @throws Error(malformed) as from_blob.
     static PublicKey read_fields(wire::Reader& reader, KeyType type);
     /// Coordinates of any width up to the curve's. @throws Error(malformed) as from_blob.
     static PublicKey ecdsa(KeyType type, ByteView x, ByteView y);
     static PublicKey rsa(ByteView n, ByteView e);
 
     KeyType type() const noexcept { return type_; }
-    /// Size as people count it: of the curve, or of the modulus.
+    /// The size of the curve or of the modulus.
     unsigned bits() const;
-    /// False for points that nobody has by chance and OpenSSH (sshkey_ec_validate_public) does not take: a
-    /// coordinate of half the order's bits or less, or not below the order less one.
-    bool may_be_random() const;
+    /// False for a point that OpenSSH refuses (sshkey_ec_validate_public): a coordinate has at most half as
+    /// many bits as the order, or is not below the order less one. No random key has such a point.
+    bool is_plausible() const;
     ByteView blob() const noexcept { return blob_; }
+    /// Of an ECDSA key: the point in the uncompressed form (SEC 1 section 2.3.3), a view of the blob.
+    ByteView sec1_point() const noexcept { return blob().last(1 + 2 * info(type_).coordinate_size); }
     const std::variant<EcdsaPoint, RsaNumbers>& numbers() const noexcept { return numbers_; }
 
     friend bool operator==(const PublicKey& a, const PublicKey& b) noexcept { return a.blob_ == b.blob_; }

@@ -10,7 +10,7 @@ namespace {
 constexpr int columns = 17;
 constexpr int rows = 9;
 
-/// By the number of visits, then the squares where the walk starts and ends.
+/// By the number of visits. The last two mark the squares where the walk starts and ends.
 constexpr std::string_view symbols = " .o+=*BOX@%&#/^SE";
 constexpr std::size_t most_visits = symbols.size() - 3;
 constexpr std::size_t start_mark = symbols.size() - 2;
@@ -18,7 +18,7 @@ constexpr std::size_t end_mark = symbols.size() - 1;
 
 using Field = std::array<std::array<std::size_t, columns>, rows>;
 
-/// Each two bits of the digest, lowest first, are one diagonal step; walls stop the walker's way to them.
+/// Two bits of the digest, lowest first, are one diagonal step. A wall stops the move towards it.
 Field walk(ByteView digest) {
     Field field{};
     int x = columns / 2;
@@ -37,15 +37,15 @@ Field walk(ByteView digest) {
     return field;
 }
 
-/// "+----[RSA 3072]---+": of what cannot be centred evenly, the right side has more.
+/// "+----[RSA 3072]---+": an odd dash goes to the right.
 std::string border(const std::string& text) {
     std::string line(columns + 2, '-');
     line.front() = line.back() = '+';
     return line.replace(1 + (columns - text.size()) / 2, text.size(), text);
 }
 
-/// ssh-keygen formats the title into a buffer of 17 characters, the last one NUL, and drops the size only
-/// when 18 are needed: the title "[ED25519-SK-CERT]" therefore loses its bracket.
+/// As ssh-keygen does it, in a buffer of 17 characters with a NUL at the end. It drops the size only if 18
+/// characters are needed, so the title "[ED25519-SK-CERT]" loses its bracket.
 std::string title(const KeyDescription& key) {
     auto text = "[" + key.label + " " + std::to_string(key.bits) + "]";
     if (text.size() > columns)

@@ -1,6 +1,6 @@
 #pragma once
-// The picture of a fingerprint ("drunken bishop", Loss, Limmer and von Gernler 2009), byte for byte as
-// ssh-keygen -lv draws it.
+// The picture of a fingerprint that ssh-keygen -lv draws ("drunken bishop", Loss, Limmer and von Gernler
+// 2009).
 
 #include "ssh/fingerprint.hpp"
 

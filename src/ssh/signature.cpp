@@ -1,6 +1,6 @@
 #include "ssh/signature.hpp"
 
-#include "ssh/curve.hpp"
+#include "ssh/openssl.hpp"
 #include "wire/writer.hpp"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <optional>
 
 #include <openssl/core_names.h>
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
 namespace sshtpm::ssh {
@@ -16,14 +17,12 @@ namespace {
 
 constexpr auto refused_key = "OpenSSL does not take this public key";
 
-openssl::Bignum bignum(ByteView integer) {
-    openssl::Bignum number(BN_bin2bn(integer.data(), static_cast<int>(integer.size()), nullptr));
-    openssl::require(number != nullptr, Errc::io, "OpenSSL has no memory for a number");
-    return number;
-}
+using EcdsaSig = Owner<ECDSA_SIG, ECDSA_SIG_free>;
+using Params = Owner<OSSL_PARAM, OSSL_PARAM_free>;
+using ParamsBuilder = Owner<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
 
 openssl::Pkey from_data(const char* algorithm, OSSL_PARAM_BLD* builder) {
-    const openssl::Params params(OSSL_PARAM_BLD_to_param(builder));
+    const Params params(OSSL_PARAM_BLD_to_param(builder));
     const openssl::PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, algorithm, nullptr));
     EVP_PKEY* key = nullptr;
     openssl::require(params && context && EVP_PKEY_fromdata_init(context.get()) == 1 &&
@@ -33,20 +32,17 @@ openssl::Pkey from_data(const char* algorithm, OSSL_PARAM_BLD* builder) {
 }
 
 openssl::Pkey make_key(const PublicKey& key) {
-    const openssl::ParamsBuilder builder(OSSL_PARAM_BLD_new());
+    const ParamsBuilder builder(OSSL_PARAM_BLD_new());
     openssl::require(builder != nullptr, Errc::io, "OpenSSL has no memory for a key");
     if (const auto* numbers = std::get_if<RsaNumbers>(&key.numbers())) {
-        const auto n = bignum(numbers->n);
-        const auto e = bignum(numbers->e);
+        const auto n = openssl::number_of(numbers->n);
+        const auto e = openssl::number_of(numbers->e);
         openssl::require(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
                              OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1,
                          Errc::malformed, refused_key);
         return from_data("RSA", builder.get());
     }
-    const auto& [x, y] = std::get<EcdsaPoint>(key.numbers());
-    Bytes point{POINT_CONVERSION_UNCOMPRESSED};
-    append(point, x);
-    append(point, y);
+    const auto point = key.sec1_point();
     openssl::require(OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME,
                                                      openssl::group_name(key.type()), 0) == 1 &&
                          OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY,
@@ -55,7 +51,7 @@ openssl::Pkey make_key(const PublicKey& key) {
     return from_data("EC", builder.get());
 }
 
-/// A context that checks signatures over digests of this hash, as often as one likes.
+/// A context that checks any number of signatures over digests of this hash.
 openssl::PkeyContext make_context(EVP_PKEY* key, Hash hash) {
     openssl::PkeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
     openssl::require(context && EVP_PKEY_verify_init(context.get()) == 1 &&
@@ -64,11 +60,11 @@ openssl::PkeyContext make_context(EVP_PKEY* key, Hash hash) {
     return context; // for RSA, OpenSSL's default padding is that of RSASSA-PKCS1-v1_5
 }
 
-/// Ecdsa-Sig-Value of RFC 3279 section 2.2.3, which is how OpenSSL takes the pair.
+/// Ecdsa-Sig-Value (RFC 3279 section 2.2.3), the form that OpenSSL takes.
 Bytes der(ByteView r, ByteView s) {
-    const openssl::EcdsaSig pair(ECDSA_SIG_new());
-    auto r_number = bignum(r);
-    auto s_number = bignum(s);
+    const EcdsaSig pair(ECDSA_SIG_new());
+    auto r_number = openssl::number_of(r);
+    auto s_number = openssl::number_of(s);
     openssl::require(pair && ECDSA_SIG_set0(pair.get(), r_number.get(), s_number.get()) == 1, Errc::io,
                      "OpenSSL has no memory for a signature");
     static_cast<void>(r_number.release()); // the pair owns them from here on
@@ -85,7 +81,8 @@ std::optional<ByteView> in_range(ByteView integer, std::size_t width) {
     return digits.empty() || digits.size() > width ? std::nullopt : std::optional(digits);
 }
 
-/// What OpenSSL checks; nothing when the numbers cannot be a signature of such a key.
+/// The signature in the form that OpenSSL takes; nothing when the numbers cannot be a signature of such a
+/// key.
 std::optional<Bytes> for_openssl(const PublicKey& key, const RawSignature& signature) {
     if (key.type() == KeyType::rsa) {
         const auto* rsa = std::get_if<RsaSignature>(&signature);
@@ -115,7 +112,7 @@ Bytes encode_signature(const PublicKey& key, const SignatureAlgorithm& algorithm
         const auto& [r, s] = std::get<EcdsaSignature>(signature);
         value.mpint(r).mpint(s);
     } else {
-        throw Error(Errc::malformed, "a signature of another kind than its key");
+        malformed("a signature of another kind than its key");
     }
     return wire::Writer().text(algorithm.name).string(value.bytes()).bytes();
 }
@@ -123,7 +120,7 @@ Bytes encode_signature(const PublicKey& key, const SignatureAlgorithm& algorithm
 struct Verifier::Key {
     PublicKey public_key;
     openssl::Pkey pkey;
-    std::array<openssl::PkeyContext, 3> contexts; ///< by hash, each made when it is first wanted
+    std::array<openssl::PkeyContext, 3> contexts; ///< by hash, each made at its first use
 };
 
 Verifier::Verifier(const PublicKey& key) : key_(std::make_unique<Key>(Key{key, make_key(key), {}})) {}

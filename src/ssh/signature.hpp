@@ -1,5 +1,5 @@
 #pragma once
-// Signatures: as numbers, as the blobs of the wire, and checked.
+// Signatures: their numbers, their blobs, and their verification.
 
 #include "ssh/public_key.hpp"
 
@@ -24,8 +24,8 @@ using RawSignature = std::variant<EcdsaSignature, RsaSignature>;
 Bytes encode_signature(const PublicKey& key, const SignatureAlgorithm& algorithm,
                        const RawSignature& signature);
 
-/// Checks signatures of one key. Made once per key: building an OpenSSL key costs more than a check.
-/// Checks may run on any thread, one at a time.
+/// Verifies signatures of one key. It is made once per key, because making an OpenSSL key takes longer than a
+/// verification. May be used on any thread, by one at a time.
 class Verifier {
   public:
     /// @throws Error(malformed) when OpenSSL does not take the key.
@@ -34,8 +34,8 @@ class Verifier {
     Verifier& operator=(Verifier&&) noexcept;
     ~Verifier();
 
-    /// True when `signature` is this key's over `digest`, a digest of `hash`. A signature of the other kind
-    /// of key, or numbers out of range, is just false.
+    /// True when `signature` is this key's over `digest`, a digest of `hash`. False for a signature of
+    /// another kind of key, and for numbers out of range.
     bool verify(Hash hash, ByteView digest, const RawSignature& signature) const;
 
   private:

@@ -11,8 +11,8 @@ namespace sshtpm::ssh {
 
 namespace {
 
-Error not_understood(std::string_view what) {
-    return {Errc::malformed, "sshd -T: " + std::string(what), "see what `sshd -T` prints"};
+[[noreturn]] void refuse_output(const std::string& message) {
+    malformed("sshd -T: " + message, "see what `sshd -T` prints");
 }
 
 bool is_control(char c) {
@@ -20,13 +20,13 @@ bool is_control(char c) {
     return byte < 0x20 || byte == 0x7f;
 }
 
-/// The value of a line "NAME VALUE"; nothing when the line is another one's.
+/// The value of a line "NAME VALUE"; nothing when it has another name.
 std::optional<std::string> value_of(std::string_view line, std::string_view name) {
     if (!line.starts_with(name) || (line.size() > name.size() && line[name.size()] != ' '))
         return std::nullopt;
     const auto value = line.substr(std::min(name.size() + 1, line.size()));
     if (value.empty() || std::ranges::any_of(value, is_control))
-        throw not_understood('"' + printable(line, 200) + "\" has no path");
+        refuse_output('"' + printable(line, 200) + "\" has no path");
     return std::string(value);
 }
 
@@ -40,12 +40,12 @@ SshdSettings parse_sshd_settings(std::string_view printed) {
         printed.remove_prefix(std::min(line.size() + 1, printed.size()));
         if (auto agent = value_of(line, "hostkeyagent")) {
             if (std::exchange(has_agent, true))
-                throw not_understood("two lines with hostkeyagent");
+                refuse_output("two lines with hostkeyagent");
             if (*agent != "none")
                 out.host_key_agent = std::move(*agent);
         } else if (auto key = value_of(line, "hostkey")) {
             if (out.host_keys.size() == max_host_keys)
-                throw not_understood("more than " + std::to_string(max_host_keys) + " lines with hostkey");
+                refuse_output("more than " + std::to_string(max_host_keys) + " lines with hostkey");
             out.host_keys.push_back(std::move(*key));
         }
     }

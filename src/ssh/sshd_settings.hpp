@@ -1,5 +1,5 @@
 #pragma once
-// What `sshd -T` prints: the configuration as sshd has understood it (sshd(8), "-T").
+// The output of `sshd -T`: the configuration of sshd (sshd(8), "-T").
 
 #include <string>
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace sshtpm::ssh {
 
-/// More than sshd takes itself (MAX_HOSTKEYS in its servconf.h).
+/// More than sshd takes (MAX_HOSTKEYS in its servconf.h).
 inline constexpr std::size_t max_host_keys = 256;
 
 struct SshdSettings {
@@ -17,10 +17,11 @@ struct SshdSettings {
     friend bool operator==(const SshdSettings&, const SshdSettings&) = default;
 };
 
-/// The lines "hostkeyagent PATH" and "hostkey PATH" among all the others, which are passed over. A path may
-/// have blanks. The words "none" and "SSH_AUTH_SOCK" are sshd's; the latter stays as it is.
+/// Reads the lines "hostkeyagent PATH" and "hostkey PATH", and skips the others. A path may have blanks. The
+/// agent "none" becomes empty; sshd's word "SSH_AUTH_SOCK" is kept.
 /// @throws Error(malformed) for a path that is missing or has control characters, a second agent, or more
-/// host keys than max_host_keys.
+/// than
+///     max_host_keys host keys.
 SshdSettings parse_sshd_settings(std::string_view printed);
 
 } // namespace sshtpm::ssh

@@ -62,7 +62,7 @@ ByteView Reader::unsigned_mpint() {
     if ((digits.front() & 0x80U) != 0)
         malformed("a negative mpint");
     if (digits.front() == 0) {
-        // RFC 4251 section 5: needless leading zero bytes must not be there.
+        // RFC 4251 section 5 forbids needless leading zero bytes.
         if (digits.size() == 1 || (digits[1] & 0x80U) == 0)
             malformed("an mpint with needless zero bytes");
         digits = digits.subspan(1);

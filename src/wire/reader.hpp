@@ -1,6 +1,6 @@
 #pragma once
-// Reads the data types of RFC 4251 section 5 from a view that shrinks. Every length is checked once, here;
-// a field within a field is a Reader of its own, and its reader ends with `expect_end`.
+// Reads the data types of RFC 4251 section 5. For the fields inside a field, make another Reader, and call
+// its `expect_end` at the end.
 
 #include "base/bytes.hpp"
 
@@ -10,18 +10,19 @@ class Reader {
   public:
     explicit Reader(ByteView bytes) noexcept : rest_(bytes) {}
 
-    // Each throws Error(malformed) when the view is too short for it.
+    // Each takes a value off the front of the view. @throws Error(malformed) when the view is too short.
     std::uint8_t byte();
-    bool boolean(); ///< any non-zero byte is true, as RFC 4251 has readers do
+    bool boolean(); ///< any non-zero byte is true, as RFC 4251 demands
     std::uint32_t uint32();
     std::uint64_t uint64();
     ByteView string();
     std::string_view text();
-    /// A text that programs in C keep as a C string. @throws Error(malformed) when there is a NUL in it.
+    /// A text that OpenSSH keeps as a C string. @throws Error(malformed) when it contains a NUL.
     std::string_view c_text();
-    /// A non-negative mpint in its shortest form, without the sign byte; zero is the empty view.
+    /// A non-negative mpint without its sign byte; zero is the empty view.
+    /// @throws Error(malformed) for a negative one, and for one that is not in its shortest form.
     ByteView unsigned_mpint();
-    /// The next `count` bytes as they are.
+    /// The next `count` bytes.
     ByteView take(std::size_t count);
 
     ByteView rest() const noexcept { return rest_; }

@@ -27,7 +27,7 @@ Writer& Writer::uint64(std::uint64_t value) {
 
 Writer& Writer::string(ByteView value) {
     if (value.size() > std::numeric_limits<std::uint32_t>::max())
-        throw Error(Errc::malformed, "a string longer than its length field can say");
+        malformed("a string longer than its length field can say");
     return uint32(static_cast<std::uint32_t>(value.size())).raw(value);
 }
 

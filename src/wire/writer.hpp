@@ -14,9 +14,9 @@ class Writer {
     /// @throws Error(malformed) for more than 2^32-1 bytes.
     Writer& string(ByteView value);
     Writer& text(std::string_view value);
-    /// A big-endian unsigned integer of any width, zero bytes in front allowed, as the shortest mpint.
+    /// A big-endian unsigned integer, with or without leading zero bytes, as the shortest mpint.
     Writer& mpint(ByteView value);
-    Writer& raw(ByteView value);
+    Writer& raw(ByteView value); ///< without a length
 
     const Bytes& bytes() const& noexcept { return bytes_; }
     Bytes bytes() && noexcept { return std::move(bytes_); }

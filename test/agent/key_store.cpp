@@ -139,9 +139,7 @@ TEST_CASE("a certificate uses the PIN of its key, and a key that of its certific
     (certificate ? with_pin : other).certificate =
         ssh::Certificate{.blob = copy_of(bytes_of("a certificate")),
                          .public_key = with_pin.identity->public_key,
-                         .key_id = {},
-                         .principals = {},
-                         .signature_key = {}};
+                         .key_id = {}};
     WithPin keys(with_pin);
     keys.store.add(other);
     const auto entry = keys.store.find_entry(other.blob());

@@ -1,9 +1,8 @@
 // A private key as ssh-add sends it: whatever is taken has a public half that parses again, a sensitive part
 // of the width that a TPM takes, and a certificate that is this key's.
 
-#include "ssh/key_pair.hpp"
-
 #include "fuzz/target.hpp"
+#include "ssh/private_key.hpp"
 #include "wire/reader.hpp"
 
 using namespace sshtpm;

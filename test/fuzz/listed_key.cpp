@@ -1,9 +1,8 @@
 // Blobs in another agent's list: what fingerprint code cannot read never passes as a key of a known type.
 
-#include "ssh/listed_key.hpp"
-
 #include "fuzz/target.hpp"
 #include "ssh/fingerprint.hpp"
+#include "ssh/verify.hpp"
 
 using namespace sshtpm;
 

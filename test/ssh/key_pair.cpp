@@ -1,5 +1,3 @@
-#include "ssh/key_pair.hpp"
-
 #include "private_keys.hpp"
 #include "support/refusal.hpp"
 #include "wire/reader.hpp"

@@ -1,4 +1,4 @@
-#include "ssh/pattern.hpp"
+#include "ssh/text.hpp"
 
 #include <algorithm>
 #include <string>
@@ -7,8 +7,10 @@ namespace sshtpm::ssh {
 
 namespace {
 
-/// match_pattern_list of OpenSSH copies each pattern into a buffer of 1024 bytes, and gives up when it fills
-/// all but the last one.
+constexpr std::string_view blanks = " \t";
+
+/// match_pattern_list of OpenSSH copies each pattern into a buffer of 1024 bytes, and gives up when all but
+/// the last one are full.
 constexpr std::size_t longest_pattern = 1022;
 
 std::string lower(std::string_view text) {
@@ -20,10 +22,25 @@ std::string lower(std::string_view text) {
 
 } // namespace
 
+void skip_blanks(std::string_view& text) {
+    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+}
+
+std::string_view take_word(std::string_view& text) {
+    const auto word = text.substr(0, text.find_first_of(blanks));
+    text.remove_prefix(word.size());
+    skip_blanks(text);
+    return word;
+}
+
+bool same_word(std::string_view word, std::string_view lower_case) {
+    return lower(word) == lower_case;
+}
+
 bool match_pattern(std::string_view text, std::string_view pattern) {
     std::size_t at = 0, in_pattern = 0;
-    // Only the last '*' can have to take more: what stood before it has matched, and an earlier one that took
-    // more would leave less for the rest.
+    // On a mismatch only the last '*' has to take more characters: the pattern in front of it has matched,
+    // and an earlier '*' that took more would leave less text for the rest.
     auto behind_star = std::string_view::npos;
     std::size_t star_ends = 0; // where in the text the last '*' stops taking
     while (at < text.size()) {
@@ -44,9 +61,8 @@ bool match_pattern(std::string_view text, std::string_view pattern) {
     return pattern.find_first_not_of('*', in_pattern) == std::string_view::npos;
 }
 
-bool match_pattern_list(std::string_view text, std::string_view patterns, bool fold_case) {
-    const auto subject = fold_case ? lower(text) : std::string(text);
-    const auto list = fold_case ? lower(patterns) : std::string(patterns);
+bool match_host(std::string_view host, std::string_view patterns) {
+    const auto subject = lower(host), list = lower(patterns);
     bool matched = false;
     for (std::string_view rest = list; !rest.empty();) {
         const bool negated = rest.front() == '!';
