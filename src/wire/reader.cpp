@@ -4,18 +4,6 @@
 
 namespace sshtpm::wire {
 
-namespace {
-
-template <class Unsigned>
-Unsigned big_endian(ByteView bytes) {
-    Unsigned value = 0;
-    for (const auto byte : bytes)
-        value = static_cast<Unsigned>(value << 8U | byte);
-    return value;
-}
-
-} // namespace
-
 ByteView Reader::take(std::size_t count) {
     if (count > rest_.size())
         malformed("a field is longer than the message");
@@ -24,28 +12,11 @@ ByteView Reader::take(std::size_t count) {
     return field;
 }
 
-std::uint8_t Reader::byte() {
-    return take(1).front();
-}
-
-bool Reader::boolean() {
-    return byte() != 0;
-}
-
-std::uint32_t Reader::uint32() {
-    return big_endian<std::uint32_t>(take(4));
-}
-
-std::uint64_t Reader::uint64() {
-    return big_endian<std::uint64_t>(take(8));
-}
-
-ByteView Reader::string() {
-    return take(uint32());
-}
-
-std::string_view Reader::text() {
-    return text_of(string());
+std::uint64_t Reader::big_endian(std::size_t width) {
+    std::uint64_t value = 0;
+    for (const auto byte : take(width))
+        value = value << 8U | byte;
+    return value;
 }
 
 std::string_view Reader::c_text() {

@@ -11,12 +11,12 @@ class Reader {
     explicit Reader(ByteView bytes) noexcept : rest_(bytes) {}
 
     // Each takes a value off the front of the view. @throws Error(malformed) when the view is too short.
-    std::uint8_t byte();
-    bool boolean(); ///< any non-zero byte is true, as RFC 4251 demands
-    std::uint32_t uint32();
-    std::uint64_t uint64();
-    ByteView string();
-    std::string_view text();
+    std::uint8_t byte() { return take(1).front(); }
+    bool boolean() { return byte() != 0; } ///< any non-zero byte is true, as RFC 4251 demands
+    std::uint32_t uint32() { return static_cast<std::uint32_t>(big_endian(4)); }
+    std::uint64_t uint64() { return big_endian(8); }
+    ByteView string() { return take(uint32()); }
+    std::string_view text() { return text_of(string()); }
     /// A text that OpenSSH keeps as a C string. @throws Error(malformed) when it contains a NUL.
     std::string_view c_text();
     /// A non-negative mpint without its sign byte; zero is the empty view.
@@ -31,6 +31,8 @@ class Reader {
     void expect_end() const;
 
   private:
+    std::uint64_t big_endian(std::size_t width);
+
     ByteView rest_;
 };
 
