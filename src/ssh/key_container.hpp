@@ -26,7 +26,8 @@ PrivateKey ecdsa_private_key(PublicKey public_key, const BIGNUM* scalar);
 
 /// The private exponent is not needed: a TPM takes one prime and the public numbers, and computes the rest.
 /// @param p, q null when the key does not have them.
-/// @throws Error(unsupported) for a key that a TPM cannot hold, Error(malformed) for primes of another modulus.
+/// @throws Error(unsupported) for a key that a TPM cannot hold, Error(malformed) for primes of another
+/// modulus.
 PrivateKey rsa_private_key(const BIGNUM* n, const BIGNUM* e, const BIGNUM* p, const BIGNUM* q);
 
 /// Refuses a type of key with the reason. Takes the names of OpenSSH ("ssh-ed25519") and of OpenSSL

@@ -80,7 +80,7 @@ PrivateKey private_key_of(const openssl::Pkey& key) {
     refuse_type(name == nullptr ? "unknown" : name);
 }
 
-/// One PEM block, its content wiped when it goes.
+/// One PEM block. The destructor wipes its content.
 struct Block {
     char* label = nullptr;
     char* header = nullptr;
@@ -98,7 +98,7 @@ struct Block {
     /// False at the end of the text. @throws Error(malformed)
     bool read(BIO* text);
 
-    std::size_t capacity = 0; ///< decrypting makes `length` smaller
+    std::size_t capacity = 0; ///< of `data`: decryption makes `length` smaller
 };
 
 bool Block::read(BIO* text) {
@@ -235,7 +235,7 @@ OpenedKey read_pem_key(std::string_view text, const Secret* passphrase) {
             return read_encrypted_pkcs8(block, passphrase);
         if (label == "DSA PRIVATE KEY")
             refuse_type("DSA");
-        // "openssl ecparam -genkey" puts the name of the curve in front of the key.
+        // "openssl ecparam -genkey" writes a block with the curve in front of the key.
         if (label != "EC PARAMETERS")
             malformed_pem("the file holds \"" + printable(label, 64) + "\", which is no private key");
     }

@@ -30,8 +30,7 @@ inline constexpr std::size_t max_private_key_file = 64 * 1024;
 /// @param file in OpenSSH's format, PEM (SEC 1, PKCS#1) or PKCS#8, encrypted or not.
 /// @param passphrase null when none is known.
 /// @throws Error(malformed) for a file without a private key; Error(unsupported) with the reason for Ed25519,
-/// DSA,
-///     keys on security tokens, other curves, and RSA sizes other than 2048, 3072 and 4096.
+///     DSA, keys on security tokens, other curves, and RSA sizes other than 2048, 3072 and 4096.
 OpenedKey open_private_key(const Secret& file, const Secret* passphrase);
 
 /// A private key as SSH_AGENTC_ADD_IDENTITY carries it (RFC 9987 section 5.2): with its public half or with a

@@ -29,9 +29,8 @@ class PublicKey {
   public:
     /// Parses a whole key blob (RFC 4253 section 6.6, RFC 5656 section 3.1).
     /// @throws Error(unsupported) for another type, Error(malformed) for a point that is compressed, at
-    /// infinity or
-    ///     not on the curve, an RSA modulus that is even or outside 1024 to 16384 bits, and an exponent that
-    ///     is even, 1 or not below the modulus.
+    ///     infinity or not on the curve, for an RSA modulus that is even or outside 1024 to 16384 bits, and
+    ///     for an exponent that is even, 1 or not below the modulus.
     static PublicKey from_blob(ByteView blob);
     /// Takes the fields that follow the type's name in a key blob and the nonce in a certificate.
     /// @throws Error(malformed) as from_blob.

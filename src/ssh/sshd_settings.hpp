@@ -19,9 +19,8 @@ struct SshdSettings {
 
 /// Reads the lines "hostkeyagent PATH" and "hostkey PATH", and skips the others. A path may have blanks. The
 /// agent "none" becomes empty; sshd's word "SSH_AUTH_SOCK" is kept.
-/// @throws Error(malformed) for a path that is missing or has control characters, a second agent, or more
-/// than
-///     max_host_keys host keys.
+/// @throws Error(malformed) for a path that is missing or has control characters, for a second agent, and for
+///     more than max_host_keys host keys.
 SshdSettings parse_sshd_settings(std::string_view printed);
 
 } // namespace sshtpm::ssh

@@ -5,13 +5,13 @@
 
 namespace sshtpm::ssh {
 
-/// Takes the spaces and tabs in front off the text.
+/// Removes spaces and tabs from the front of the text.
 void skip_blanks(std::string_view& text);
 
-/// Takes the first word and the blanks behind it off the text.
+/// Removes the first word from the text, and the blanks after it. @returns the word.
 std::string_view take_word(std::string_view& text);
 
-/// Compares without regard to the case of ASCII letters.
+/// Compares a word of any case (ASCII) with one in lower case.
 bool same_word(std::string_view word, std::string_view lower_case);
 
 /// True when the pattern matches the whole text: '*' stands for any characters or none, '?' for one, every

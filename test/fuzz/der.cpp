@@ -1,6 +1,7 @@
 // The DER reader: walks whatever it takes, elements within elements, and holds what it read to the writer.
 
 #include "der/der.hpp"
+
 #include "fuzz/target.hpp"
 
 using namespace sshtpm;
