@@ -2,7 +2,6 @@
 // SSH_AGENTC_LOCK and SSH_AGENTC_UNLOCK (RFC 9987 section 5.6): the password, kept as its hash alone.
 
 #include "agent/asio.hpp"
-#include "base/password_hash.hpp"
 #include "base/secret.hpp"
 
 #include <chrono>

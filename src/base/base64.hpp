@@ -1,6 +1,6 @@
 #pragma once
-// Base64 of RFC 4648 section 4, strict in both directions: padding is there, unused bits are zero, and
-// nothing but the alphabet occurs.
+// Base64 (RFC 4648 section 4). Decoding is strict: padding is required, unused bits are zero, and there are
+// no other characters.
 
 #include "base/bytes.hpp"
 
@@ -10,7 +10,7 @@ enum class Base64Padding { with, without };
 
 std::string base64_encode(ByteView bytes, Base64Padding padding = Base64Padding::with);
 
-/// @throws Error(malformed) for anything but one canonical padded encoding.
+/// @throws Error(malformed) unless the text is the one canonical, padded encoding of its bytes.
 Bytes base64_decode(std::string_view text);
 
 } // namespace sshtpm

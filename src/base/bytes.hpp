@@ -1,6 +1,6 @@
 #pragma once
-// Views of bytes, and the only place where characters and bytes are looked at as each other.
-// The names of this room live in `sshtpm` itself: every other room speaks them.
+// Bytes and views of them. Only this file casts between characters and bytes.
+// The names of this module are in `sshtpm` itself, because every other module uses them.
 
 #include <cstdint>
 #include <span>
@@ -17,29 +17,28 @@ using ByteView = std::span<const std::uint8_t>;
 ByteView bytes_of(std::string_view text) noexcept;
 std::string_view text_of(ByteView bytes) noexcept;
 
-/// The bytes that an object is made of; to wipe it, or to hand it to a C library that takes bytes.
+/// The memory of an object as bytes, to wipe it.
 template <class T>
     requires std::is_trivially_copyable_v<T>
 std::span<std::uint8_t> memory_of(T& object) noexcept {
     return {reinterpret_cast<std::uint8_t*>(&object), sizeof object};
 }
 
-/// An owned copy of a view.
 Bytes copy_of(ByteView bytes);
 
 void append(Bytes& to, ByteView bytes);
 
-/// Compares contents; not for secrets (it stops at the first difference).
+/// Compares contents. Not for secrets: the time it takes tells where they differ.
 bool equal(ByteView a, ByteView b) noexcept;
 
-/// Lower-case hexadecimal, two digits a byte, no separators.
+/// Lower-case hexadecimal without separators.
 std::string hex(ByteView bytes);
 
-/// The big-endian unsigned integer without its leading zero bytes; zero is the empty view.
+/// A big-endian unsigned integer without its leading zero bytes; zero gives an empty view.
 ByteView without_leading_zeros(ByteView integer) noexcept;
 
-/// The big-endian unsigned integer in exactly `width` bytes.
-/// @throws Error(malformed) when it needs more.
+/// A big-endian unsigned integer in exactly `width` bytes.
+/// @throws Error(malformed) if it does not fit.
 Bytes fixed_width(ByteView integer, std::size_t width);
 
 } // namespace sshtpm

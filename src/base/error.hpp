@@ -1,6 +1,6 @@
 #pragma once
-// The one error type. Thrown for what a function cannot go on with; what a caller branches on is a
-// return value instead.
+// The one type of errors. A function that cannot go on throws it; an outcome that its caller decides by is
+// returned instead.
 
 #include <cstdint>
 #include <optional>
@@ -13,12 +13,12 @@ namespace sshtpm {
 enum class Errc {
     usage,       ///< the command line or the configuration is wrong
     malformed,   ///< input that does not parse
-    unsupported, ///< well-formed, but nothing this program or this TPM can use
-    not_found,   ///< a file, a key, a TPM that is not there
-    exists,      ///< something is there already and must not be replaced
-    permission,  ///< the system refuses access
-    io,          ///< the system failed at reading or writing
-    refused,     ///< policy, or a person, says no
+    unsupported, ///< well-formed, but not supported by this program or this TPM
+    not_found,   ///< there is no such file, key or TPM
+    exists,      ///< there is one already, and it must not be replaced
+    permission,  ///< the system denies access
+    io,          ///< the system could not read or write
+    refused,     ///< a policy or a person said no
     auth,        ///< a PIN or password is wrong
     lockout,     ///< the TPM's dictionary-attack protection is active
     foreign_key, ///< the key belongs to another TPM
@@ -27,20 +27,21 @@ enum class Errc {
 
 class Error final : public std::runtime_error {
   public:
-    /// `message` is one line without a final period; `hint` says what a person can do about it.
+    /// @param message one line without a final period
+    /// @param hint what a person can do about it
     Error(Errc code, const std::string& message, std::string hint = {});
 
-    /// An error that a TPM response code, with its layer bits removed, stands behind.
+    /// @param rc the TPM's response code, without the bits that name its layer
     static Error from_tpm(Errc code, std::uint32_t rc, const std::string& message, std::string hint = {});
 
-    /// An error from `errno`: "subject: No such file or directory".
+    /// "subject: No such file or directory"; the code follows from the number.
     static Error from_errno(int error_number, std::string_view subject);
 
     Errc code() const noexcept { return code_; }
     const std::string& hint() const noexcept { return hint_; }
     std::optional<std::uint32_t> tpm_rc() const noexcept { return tpm_rc_; }
 
-    /// The same error, its message behind "subject: ".
+    /// The same error with "subject: " in front of its message.
     Error about(std::string_view subject) const;
 
   private:

@@ -3,11 +3,9 @@
 #include "base/error.hpp"
 
 #include <array>
-#include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <thread>
-#include <unistd.h>
 
 namespace sshtpm {
 
@@ -15,13 +13,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Opened without waiting for whatever a FIFO or a device would have one wait for.
+/// Opening a FIFO or a device does not wait.
 UniqueFd open_regular_file(const fs::path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (!fd)
-        throw Error::from_errno(errno, path.string());
     struct stat status {};
-    if (::fstat(fd.value(), &status) != 0)
+    if (!fd || ::fstat(fd.value(), &status) != 0)
         throw Error::from_errno(errno, path.string());
     if (S_ISDIR(status.st_mode))
         throw Error(Errc::malformed, path.string() + ": is a directory");
@@ -30,46 +26,37 @@ UniqueFd open_regular_file(const fs::path& path) {
     return fd;
 }
 
-std::size_t read_some(const UniqueFd& fd, std::span<std::uint8_t> room, const fs::path& path) {
+/// Reads a file in pieces. `append` returns false if a piece exceeds the ceiling.
+template <class Append>
+void read_pieces(const fs::path& path, std::size_t ceiling, const Append& append) {
+    const auto fd = open_regular_file(path);
+    Wiped<std::array<std::uint8_t, 4096>> piece;
     for (;;) {
-        const auto got = ::read(fd.value(), room.data(), room.size());
-        if (got >= 0)
-            return static_cast<std::size_t>(got);
-        if (errno != EINTR)
+        const auto size = uninterrupted([&] { return ::read(fd.value(), piece->data(), piece->size()); });
+        if (size < 0)
             throw Error::from_errno(errno, path.string());
+        if (size == 0)
+            return;
+        if (!append(ByteView(*piece).first(static_cast<std::size_t>(size))))
+            throw Error(Errc::malformed,
+                        path.string() + ": larger than " + std::to_string(ceiling) + " bytes");
     }
-}
-
-Error too_large(const fs::path& path, std::size_t ceiling) {
-    return {Errc::malformed, path.string() + ": larger than " + std::to_string(ceiling) + " bytes"};
 }
 
 } // namespace
 
 Bytes read_file(const fs::path& path, std::size_t ceiling) {
-    const auto fd = open_regular_file(path);
-    Bytes content(ceiling + 1); // one more, to see a file that is longer
-    std::size_t length = 0;
-    while (length < content.size()) {
-        const auto got = read_some(fd, std::span(content).subspan(length), path);
-        if (got == 0)
-            break;
-        length += got;
-    }
-    if (length > ceiling)
-        throw too_large(path, ceiling);
-    content.resize(length);
-    content.shrink_to_fit();
+    Bytes content;
+    read_pieces(path, ceiling, [&](ByteView piece) {
+        append(content, piece);
+        return content.size() <= ceiling;
+    });
     return content;
 }
 
 Secret read_secret_file(const fs::path& path, std::size_t ceiling) {
-    const auto fd = open_regular_file(path);
     Secret content(ceiling);
-    Wiped<std::array<std::uint8_t, 4096>> chunk;
-    while (const auto got = read_some(fd, *chunk, path))
-        if (!content.append(std::span(*chunk).first(got)))
-            throw too_large(path, ceiling);
+    read_pieces(path, ceiling, [&](ByteView piece) { return content.append(piece); });
     return content;
 }
 
@@ -96,8 +83,9 @@ FileStamp stamp_of(const fs::path& path) noexcept {
 }
 
 bool make_folder(const fs::path& path, mode_t mode) {
-    if (::mkdir(path.c_str(), mode) == 0) { // the umask may have taken some of it
-        // By descriptor: whoever may write above may have put a link in its place.
+    if (::mkdir(path.c_str(), mode) == 0) {
+        // The umask may have cleared bits of the mode. They are set by descriptor: another user who may write
+        // to the folder above could have replaced the new one by a symbolic link.
         const UniqueFd made(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!made || ::fchmod(made.value(), mode) != 0)
             throw Error::from_errno(errno, path.string());

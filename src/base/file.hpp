@@ -1,5 +1,5 @@
 #pragma once
-// Files, read with a ceiling. base/staged_file writes them.
+// Reads files up to a ceiling, makes folders, takes locks. base/staged_file writes files.
 
 #include "base/bytes.hpp"
 #include "base/secret.hpp"
@@ -12,20 +12,18 @@
 
 namespace sshtpm {
 
-/// The content of a regular file of at most `ceiling` bytes. Never waits on a FIFO or a device.
+/// @param ceiling the largest size in bytes; a FIFO or a device is refused without waiting for it
 /// @throws Error(not_found | permission | io | malformed)
 Bytes read_file(const std::filesystem::path& path, std::size_t ceiling);
 
-/// The same into guarded memory, for a file that holds a private key; no copy of it is anywhere else.
+/// The same for a private key: leaves no copy outside of the guarded memory.
 Secret read_secret_file(const std::filesystem::path& path, std::size_t ceiling);
 
-/// Whether a file of any kind has this name, a dangling symbolic link included.
-///
-/// @throws Error when the system does not say, as in a folder without search permission: such a file is
-///     neither there nor missing.
+/// Whether there is a file of any kind, a dangling symbolic link included.
+/// @throws Error if the system does not tell, for example in a folder without search permission
 bool is_there(const std::filesystem::path& path);
 
-/// Tells one content of a path from another: write_file and rewrite_file always make a new file.
+/// Differs when a file was replaced or written to. write_file and rewrite_file always make a new file.
 struct FileStamp {
     dev_t device = 0;
     ino_t inode = 0;
@@ -36,20 +34,19 @@ struct FileStamp {
 };
 
 FileStamp stamp_of(const struct stat& status) noexcept;
-/// All zero when the file is missing or cannot be seen; is_there tells these apart.
+/// All zero for a file that is missing or that this user cannot see; is_there tells the two apart.
 FileStamp stamp_of(const std::filesystem::path& path) noexcept;
 
-/// Makes a folder with this mode, whatever the umask, unless it is there.
-/// @returns true when it was made.
+/// Makes a folder unless there is one. The mode does not depend on the umask.
+/// @returns whether it was made
 bool make_folder(const std::filesystem::path& path, mode_t mode);
-/// The same, with the folders above it that are missing. A file in its place stays: using the folder fails
-/// then.
+/// Also makes the missing folders above it. Does nothing where there is a file: using the folder fails then.
 void make_folders(const std::filesystem::path& path, mode_t mode);
 
-/// flock(2), waited for: the kernel has no deadline for it, so it is tried every few milliseconds.
+/// flock(2) with a deadline, which the kernel does not have: tries every two milliseconds.
 /// @param operation LOCK_EX or LOCK_SH
 /// @param name of the file, for errors
-/// @returns false when another process keeps the lock for longer than `patience`.
+/// @returns false if another process holds the lock for longer than `patience`
 bool lock_file(const UniqueFd& file, int operation, std::chrono::milliseconds patience,
                std::string_view name);
 

@@ -5,7 +5,7 @@
 
 namespace sshtpm {
 
-/// Takes the first line off the text. @returns it without its line end, LF or CRLF.
+/// Removes the first line from the text. @returns it without its line end (LF or CRLF).
 inline std::string_view take_line(std::string_view& text) noexcept {
     const auto line_feed = text.find('\n');
     auto line = text.substr(0, line_feed);

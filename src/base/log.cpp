@@ -1,9 +1,9 @@
 #include "base/log.hpp"
 
 #include "base/printable.hpp"
+#include "base/unique_fd.hpp"
 
 #include <atomic>
-#include <cerrno>
 #include <climits>
 #include <poll.h>
 #include <unistd.h>
@@ -23,26 +23,21 @@ Settings& settings() {
     return instance;
 }
 
-std::atomic<unsigned long> lost = 0; ///< lines, since the last one that was written
+std::atomic<unsigned long> lost_lines = 0; ///< since the last one that was written
 
-/// Whether a short line goes out at once: a pipe has room for PIPE_BUF bytes then, a terminal is not stopped.
-/// What nobody reads must not stop an agent that others wait for.
+/// Whether a line can be written without waiting: a pipe that is ready has space for PIPE_BUF bytes. The
+/// agent must not hang because nobody reads its log.
 bool may_write() {
     pollfd err{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-    int ready = 0;
-    while ((ready = ::poll(&err, 1, 0)) < 0 && errno == EINTR) {
-    }
-    return ready != 0;
+    return uninterrupted([&] { return ::poll(&err, 1, 0); }) != 0;
 }
 
-/// One write a line, so that two processes on one terminal do not mix; a lost line stops nobody.
+/// Writes a line in one call, so that lines of two processes do not mix.
 void write_out(const std::string& text) {
-    if (!may_write()) {
-        ++lost;
-        return;
-    }
-    while (::write(STDERR_FILENO, text.data(), text.size()) < 0 && errno == EINTR) {
-    }
+    if (may_write())
+        uninterrupted([&] { return ::write(STDERR_FILENO, text.data(), text.size()); });
+    else
+        ++lost_lines;
 }
 
 } // namespace
@@ -67,8 +62,8 @@ void write(Level at, std::string_view line) {
     if (text.size() >= PIPE_BUF)
         text.resize(PIPE_BUF - 1);
     text += '\n';
-    if (lost > 0 && may_write())
-        write_out(settings().program + ": " + std::to_string(lost.exchange(0)) + " lines lost\n");
+    if (lost_lines > 0 && may_write())
+        write_out(settings().program + ": " + std::to_string(lost_lines.exchange(0)) + " lines lost\n");
     write_out(text);
 }
 

@@ -1,8 +1,7 @@
 #pragma once
-// The log: lines on stderr, each "PROGRAM: text". A Secret does not compile into it.
+// The log: lines "PROGRAM: text" on stderr. Logging a Secret does not compile.
 
 #include "base/error.hpp"
-#include "base/secret.hpp"
 
 #include <concepts>
 #include <string>
@@ -13,32 +12,29 @@ namespace sshtpm::log {
 
 enum class Level { nothing, error, info, debug };
 
-/// Set once, before the second thread starts. Lines above the level are dropped.
+/// Call it before there is a second thread. Lines above the level are dropped.
 void configure(std::string program, Level level);
 Level level() noexcept;
 const std::string& program() noexcept;
 
-/// Writes one line; callers pass text from outside through `printable` first.
+/// Callers pass text from outside through `printable` first.
 void write(Level level, std::string_view line);
 
 template <class T>
-concept Part = !std::same_as<std::remove_cvref_t<T>, Secret> &&
-               (std::convertible_to<T, std::string_view> || std::integral<std::remove_cvref_t<T>>);
-
-inline void add_part(std::string& line, std::string_view text) {
-    line += text;
-}
-template <std::integral T>
-void add_part(std::string& line, T number) {
-    line += std::to_string(number);
-}
+concept Part = std::convertible_to<T, std::string_view> || std::integral<T>;
 
 template <Part... Parts>
 void line(Level at, const Parts&... parts) {
     if (at > level())
         return;
     std::string text;
-    (add_part(text, parts), ...);
+    const auto add = [&](const auto& part) {
+        if constexpr (std::integral<std::remove_cvref_t<decltype(part)>>)
+            text += std::to_string(part);
+        else
+            text += std::string_view(part);
+    };
+    (add(parts), ...);
     write(at, text);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Owners for what a C library allocates: a unique_ptr that knows the function to free it with.
+// unique_ptr for objects of C libraries, with the function that frees them as a part of its type.
 
 #include <memory>
 

@@ -9,10 +9,10 @@ namespace {
 
 struct CodePoint {
     std::uint32_t value = 0;
-    std::size_t length = 0; ///< bytes taken; 0 when the bytes are not well-formed UTF-8
+    std::size_t length = 0; ///< in bytes; 0 if they are not well-formed UTF-8
 };
 
-/// Well-formed sequences of the Unicode Standard, table 3-7: no overlong forms, no surrogates.
+/// @param text not empty
 CodePoint decode_utf8(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
     const auto lead = byte(0);
@@ -37,7 +37,7 @@ struct Range {
     std::uint32_t first, last;
 };
 
-/// Control characters, and the format characters (category Cf, with Zl and Zp) that reorder or hide text.
+/// Control characters, and characters that reorder or hide text (most of Unicode's categories Cf, Zl and Zp).
 constexpr std::array<Range, 14> unprintable{{
     {0x0000, 0x001F},
     {0x007F, 0x009F},
@@ -81,13 +81,7 @@ std::string printable(std::string_view text, std::size_t limit) {
 }
 
 bool is_printable(std::string_view text) {
-    while (!text.empty()) {
-        const auto point = decode_utf8(text);
-        if (!may_show(point))
-            return false;
-        text.remove_prefix(point.length);
-    }
-    return true;
+    return printable(text, text.size()) == text;
 }
 
 bool is_utf8(std::string_view text) {

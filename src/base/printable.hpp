@@ -1,5 +1,5 @@
 #pragma once
-// Making text from files, clients and the TPM safe to show a person.
+// Makes text from files, clients and the TPM safe to show to a person.
 
 #include <cstddef>
 #include <string>
@@ -7,15 +7,15 @@
 
 namespace sshtpm {
 
-/// The text with everything that could move a cursor, reorder or hide letters replaced by '?': control
-/// characters (C0, DEL, C1), line and paragraph separators, bidirectional and invisible format characters,
-/// and bytes that are not UTF-8. Cut with "..." when longer than `limit` bytes.
+/// Replaces by '?' what could move the cursor, or reorder or hide letters: control characters (C0, DEL, C1),
+/// line and paragraph separators, bidirectional and invisible format characters, and bytes that are not
+/// UTF-8. A result longer than `limit` bytes is cut there, and ends with "...".
 std::string printable(std::string_view text, std::size_t limit = 200);
 
-/// True when `printable` would change nothing but the length.
+/// True if `printable` would replace nothing.
 bool is_printable(std::string_view text);
 
-/// True for well-formed UTF-8 (the Unicode Standard, table 3-7), whatever it would show.
+/// True for well-formed UTF-8 (the Unicode Standard, table 3-7); control characters are allowed.
 bool is_utf8(std::string_view text);
 
 } // namespace sshtpm

@@ -6,11 +6,31 @@
 #include <bit>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <utility>
 
 #include <sodium.h>
 
 namespace sshtpm {
+
+namespace {
+
+void start_sodium() {
+    if (sodium_init() < 0)
+        throw Error(Errc::io, "libsodium did not start");
+}
+
+/// Forked children that do not exec, such as the emulator's supervisor, see zeros.
+void keep_from_children(std::uint8_t* data, std::size_t size) noexcept {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    auto* const begin = data - std::bit_cast<std::uintptr_t>(data) % page;
+    ::madvise(begin, static_cast<std::size_t>(data + size - begin), MADV_WIPEONFORK);
+}
+
+/// libsodium wants a pointer that is not null, for an empty password too.
+std::string_view text_to_hash(ByteView password) {
+    return password.empty() ? std::string_view("") : text_of(password);
+}
+
+} // namespace
 
 void wipe(std::span<std::uint8_t> memory) noexcept {
     sodium_memzero(memory.data(), memory.size());
@@ -22,23 +42,16 @@ void wipe(std::string& text) noexcept {
 }
 
 Secret::Secret(std::size_t capacity) : capacity_(capacity) {
-    if (sodium_init() < 0)
-        throw Error(Errc::io, "libsodium did not start");
-    // One byte at least: sodium_malloc(0) would give memory that no view may point into.
-    data_ = static_cast<std::uint8_t*>(sodium_malloc(std::max<std::size_t>(capacity, 1)));
+    start_sodium();
+    // One byte at least: sodium_malloc(0) gives memory that no view may point into.
+    const auto allocated = std::max<std::size_t>(capacity, 1);
+    data_ = static_cast<std::uint8_t*>(sodium_malloc(allocated));
     if (data_ == nullptr)
         throw Error(Errc::io, "no guarded memory for a secret",
                     "raise the limit on locked memory (ulimit -l)");
-    // sodium_malloc succeeds when its mlock fails; locking once more tells whether it held.
-    locked_ = sodium_mlock(data_, std::max<std::size_t>(capacity, 1)) == 0;
-    keep_from_children();
-}
-
-/// A child that is forked and does not exec (there is one: the emulator's supervisor) sees zeros.
-void Secret::keep_from_children() noexcept {
-    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    auto* begin = data_ - std::bit_cast<std::uintptr_t>(data_) % page;
-    ::madvise(begin, static_cast<std::size_t>(data_ + capacity_ - begin), MADV_WIPEONFORK);
+    // sodium_malloc ignores a failure of its mlock; a second one tells.
+    locked_ = sodium_mlock(data_, allocated) == 0;
+    keep_from_children(data_, allocated);
 }
 
 Secret Secret::copy_of(ByteView bytes) {
@@ -47,28 +60,15 @@ Secret Secret::copy_of(ByteView bytes) {
     return secret;
 }
 
-Secret::Secret(Secret&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), capacity_(std::exchange(other.capacity_, 0)),
-      size_(std::exchange(other.size_, 0)), locked_(std::exchange(other.locked_, false)) {}
-
-Secret& Secret::operator=(Secret&& other) noexcept {
-    if (this != &other) {
-        release();
-        data_ = std::exchange(other.data_, nullptr);
-        capacity_ = std::exchange(other.capacity_, 0);
-        size_ = std::exchange(other.size_, 0);
-        locked_ = std::exchange(other.locked_, false);
-    }
-    return *this;
-}
-
 Secret::~Secret() {
-    release();
+    sodium_free(data_); // wipes; takes a null pointer
 }
 
-void Secret::release() noexcept {
-    sodium_free(data_); // wipes, and takes a null pointer
-    data_ = nullptr;
+void Secret::swap(Secret& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(size_, other.size_);
+    std::swap(locked_, other.locked_);
 }
 
 bool Secret::append(ByteView bytes) noexcept {
@@ -89,6 +89,22 @@ void Secret::truncate(std::size_t size) noexcept {
 bool same_secret(const Secret& a, const Secret& b) noexcept {
     return a.size() == b.size() &&
            (a.empty() || sodium_memcmp(a.view().data(), b.view().data(), a.size()) == 0);
+}
+
+PasswordHash::PasswordHash(ByteView password, Cost cost) {
+    static_assert(sizeof(text_) == crypto_pwhash_STRBYTES);
+    start_sodium();
+    const auto text = text_to_hash(password);
+    const bool least = cost == Cost::least;
+    if (crypto_pwhash_str(text_.data(), text.data(), text.size(),
+                          least ? crypto_pwhash_OPSLIMIT_MIN : crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                          least ? crypto_pwhash_MEMLIMIT_MIN : crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
+        throw Error(Errc::io, "no memory to hash a password (64 MiB)");
+}
+
+bool PasswordHash::matches(ByteView password) const {
+    const auto text = text_to_hash(password);
+    return crypto_pwhash_str_verify(text_.data(), text.data(), text.size()) == 0;
 }
 
 } // namespace sshtpm

@@ -1,49 +1,52 @@
 #pragma once
-// Memory for PINs, passwords and private keys: locked, between guard pages, wiped when it goes.
+// Memory for PINs, passwords and private keys, and the hash of a password.
 
 #include "base/bytes.hpp"
 
+#include <array>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 namespace sshtpm {
 
-/// Zeroes memory in a way that the compiler cannot leave out.
+/// Zeroes memory; the compiler cannot leave it out.
 void wipe(std::span<std::uint8_t> memory) noexcept;
 void wipe(std::string& text) noexcept;
 
-/// A secret of at most `capacity` bytes in libsodium's guarded memory. It moves and does not copy, does
-/// not compare and does not print; `view()` is the one way to its bytes.
+/// A secret of at most `capacity` bytes in libsodium's guarded memory: locked, between guard pages, wiped at
+/// the end. It cannot be copied, compared or printed.
 class Secret {
   public:
     Secret() noexcept = default;
-    /// @throws Error(io) when guarded memory cannot be had.
+    /// @throws Error(io) if there is no guarded memory.
     explicit Secret(std::size_t capacity);
     static Secret copy_of(ByteView bytes);
 
-    Secret(Secret&& other) noexcept;
-    Secret& operator=(Secret&& other) noexcept;
-    Secret(const Secret&) = delete;
-    Secret& operator=(const Secret&) = delete;
+    Secret(Secret&& other) noexcept { swap(other); }
+    Secret& operator=(Secret&& other) noexcept {
+        Secret taken(std::move(other));
+        swap(taken);
+        return *this;
+    }
     ~Secret();
 
     ByteView view() const noexcept { return {data_, size_}; }
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
 
-    /// Appends what fits; false, with nothing appended, when it does not fit.
+    /// @returns false, with nothing appended, if it does not fit.
     bool append(ByteView bytes) noexcept;
-    /// Shortens; the cut bytes are wiped.
+    /// Cuts off and wipes the bytes from `size` on.
     void truncate(std::size_t size) noexcept;
 
-    /// False when the system would not lock the pages: the secret may then reach swap.
+    /// False if the system did not lock the memory: it may be written to swap.
     bool locked() const noexcept { return locked_; }
 
     friend bool operator==(const Secret&, const Secret&) = delete;
 
   private:
-    void keep_from_children() noexcept;
-    void release() noexcept;
+    void swap(Secret& other) noexcept;
 
     std::uint8_t* data_ = nullptr;
     std::size_t capacity_ = 0;
@@ -51,10 +54,10 @@ class Secret {
     bool locked_ = false;
 };
 
-/// Compares two secrets in constant time (their lengths are not hidden).
+/// Compares in constant time; only the lengths show.
 bool same_secret(const Secret& a, const Secret& b) noexcept;
 
-/// A C struct that holds a secret for a moment: zeroed at both ends of its life.
+/// A C struct that holds a secret for a moment: zero at first, wiped at the end.
 template <class T>
     requires std::is_trivially_copyable_v<T>
 class Wiped {
@@ -72,6 +75,25 @@ class Wiped {
 
   private:
     T value_{};
+};
+
+/// Argon2id with a random salt. Hashing and comparing take tenths of a second and 64 MiB each at the usual
+/// cost, so callers do it off the event loop.
+class PasswordHash {
+  public:
+    enum class Cost {
+        interactive, ///< libsodium's limits for interactive use
+        least,       ///< hardly any, for tests that make thousands
+    };
+
+    /// @throws Error(io) if there is not enough memory.
+    explicit PasswordHash(ByteView password, Cost cost = Cost::interactive);
+
+    /// False for another password, and if there is not enough memory to compare.
+    bool matches(ByteView password) const;
+
+  private:
+    std::array<char, 128> text_{}; ///< libsodium's encoding, with the salt and the limits
 };
 
 } // namespace sshtpm

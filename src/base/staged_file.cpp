@@ -1,14 +1,13 @@
 #include "base/staged_file.hpp"
 
 #include "base/error.hpp"
-#include "base/file_attributes.hpp"
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <optional>
+#include <sys/xattr.h>
+#include <vector>
 
 #include <sodium.h>
 
@@ -32,7 +31,7 @@ fs::path where_links_lead(const fs::path& path) {
     return target;
 }
 
-/// The file in this folder, when it is still the one with this stamp and has no other hard link.
+/// @throws Error(exists) if the file has another stamp now, or other hard links
 UniqueFd open_as_read(int folder, const std::string& name, const FileStamp& read, const fs::path& path) {
     UniqueFd file(::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     struct stat status {};
@@ -50,6 +49,69 @@ UniqueFd open_as_read(int folder, const std::string& name, const FileStamp& read
                         " hard links, and the others would keep the old content; nothing was changed",
                     "find -samefile lists them: remove the others, or make symbolic links of them");
     return file;
+}
+
+constexpr const char* access_list = "system.posix_acl_access";
+constexpr mode_t permissions = 0777;
+
+Error cannot_keep(const fs::path& path, const char* what) {
+    const auto error = Error::from_errno(errno, path.string() + ": its " + what + " cannot be kept");
+    return {Errc::permission, error.what(), "nothing was changed; do it as the file's owner, or as root"};
+}
+
+struct stat status_of(int fd, const fs::path& path) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0)
+        throw Error::from_errno(errno, path.string());
+    return status;
+}
+
+/// Nothing if the file does not have the attribute.
+std::optional<Bytes> attribute(int fd, const char* name) {
+    constexpr std::size_t most = 65'536; // XATTR_SIZE_MAX
+    Bytes value(most);
+    const auto size = ::fgetxattr(fd, name, value.data(), value.size());
+    if (size < 0)
+        return std::nullopt;
+    value.resize(static_cast<std::size_t>(size));
+    return value;
+}
+
+/// The access list, and attributes that users and SELinux set. The others belong to one content (IMA, EVM,
+/// capabilities) or to the kernel.
+std::vector<std::string> kept_attributes(int fd) {
+    std::vector<std::string> kept{access_list};
+    std::string names(65'536, '\0'); // XATTR_LIST_MAX
+    const auto size = ::flistxattr(fd, names.data(), names.size());
+    names.resize(size < 0 ? 0 : static_cast<std::size_t>(size)); // below 0: the file system has no attributes
+    for (std::size_t at = 0; at < names.size();) {
+        const std::string name(names.c_str() + at);
+        if (name.starts_with("user.") || name == "security.selinux")
+            kept.push_back(name);
+        at += name.size() + 1;
+    }
+    return kept;
+}
+
+/// Gives the file of one descriptor the owner, group, mode, access list and attributes of the other's.
+void copy_attributes(int from, int to, const fs::path& path) {
+    const auto wanted = status_of(from, path), made = status_of(to, path);
+    if ((wanted.st_uid != made.st_uid || wanted.st_gid != made.st_gid) &&
+        ::fchown(to, wanted.st_uid, wanted.st_gid) != 0)
+        throw cannot_keep(path, "owner and group");
+    for (const auto& name : kept_attributes(from)) {
+        const auto value = attribute(from, name.c_str());
+        if (value == attribute(to, name.c_str()))
+            continue;
+        // The new file may have an access list from its folder; it goes if the old file had none.
+        if ((value ? ::fsetxattr(to, name.c_str(), value->data(), value->size(), 0)
+                   : ::fremovexattr(to, name.c_str())) != 0)
+            throw cannot_keep(path, "access list and attributes");
+    }
+    const auto now = status_of(to, path);
+    if ((now.st_mode & permissions) != (wanted.st_mode & permissions) &&
+        ::fchmod(to, wanted.st_mode & permissions) != 0)
+        throw cannot_keep(path, "mode");
 }
 
 } // namespace
@@ -80,9 +142,9 @@ StagedFile::StagedFile(const fs::path& path, ByteView content, const FileStamp& 
 }
 
 StagedFile::~StagedFile() {
-    if (state_ == State::taken)
+    if (state_ == State::placed)
         ::unlinkat(folder_.value(), name_.c_str(), 0);
-    // Where the old file cannot be put back, it is kept under the temporary name.
+    // An old file that cannot be put back stays under the temporary name.
     const bool is_back = state_ != State::exchanged || rename(RENAME_EXCHANGE) || rename(RENAME_NOREPLACE);
     if (file_ && state_ != State::done && is_back)
         ::unlinkat(folder_.value(), temporary_.c_str(), 0);
@@ -101,7 +163,7 @@ void StagedFile::take_place() {
     } else if (existing_ == Existing::keep || errno == ENOENT) {
         if (!take_free_name())
             throw failure();
-        state_ = State::taken;
+        state_ = State::placed;
     } else if (errno == EINVAL) {
         commit();
     } else {
@@ -121,9 +183,8 @@ void StagedFile::write(ByteView content) {
     if (!file_)
         throw failure();
     while (!content.empty()) {
-        const auto written = ::write(file_.value(), content.data(), content.size());
-        if (written < 0 && errno == EINTR)
-            continue;
+        const auto written =
+            uninterrupted([&] { return ::write(file_.value(), content.data(), content.size()); });
         if (written < 0)
             throw failure();
         content = content.subspan(static_cast<std::size_t>(written));
@@ -137,7 +198,7 @@ bool StagedFile::rename(unsigned flags) noexcept {
 bool StagedFile::take_free_name() noexcept {
     if (rename(RENAME_NOREPLACE))
         return true;
-    // NFS has no such rename, but hard links.
+    // NFS cannot rename without replacing, but it has hard links.
     if (errno != EINVAL ||
         ::linkat(folder_.value(), temporary_.c_str(), folder_.value(), name_.c_str(), 0) != 0)
         return false;
@@ -145,7 +206,7 @@ bool StagedFile::take_free_name() noexcept {
     return true;
 }
 
-/// Not with a folder: it could be exchanged, but not be removed afterwards.
+/// Refuses a folder: it could be exchanged, but not removed afterwards.
 bool StagedFile::exchange() noexcept {
     struct stat status {};
     if (::fstatat(folder_.value(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -158,7 +219,7 @@ bool StagedFile::exchange() noexcept {
 
 void StagedFile::settle() noexcept {
     state_ = State::done;
-    ::fsync(folder_.value()); // some file systems cannot; the name is there all the same
+    ::fsync(folder_.value()); // may fail: some file systems cannot
 }
 
 Error StagedFile::failure() const {

@@ -1,5 +1,5 @@
 #pragma once
-// Files, written whole or not at all.
+// Writes files whole or not at all.
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -14,32 +14,31 @@ namespace sshtpm {
 
 enum class Existing { keep, replace };
 
-/// A content, written and synced under a temporary name in its folder, until it takes its place in one step:
-/// at any moment the old or the new content is there and nothing between.
+/// A new content, written and synced to a temporary file in the same folder. One step puts it in place, so
+/// that readers see the old content or the new one, and nothing between.
 class StagedFile {
   public:
-    /// A new file with this mode, whatever the umask. No symbolic link is followed: with `Existing::keep` a
-    /// link of this name stays, as any file does, and with `Existing::replace` it is replaced.
+    /// A new file. Its mode does not depend on the umask. A symbolic link of this name is not followed, but
+    /// kept or replaced as any other file.
     /// @throws Error(not_found | permission | io)
     StagedFile(const std::filesystem::path& path, ByteView content, mode_t mode, Existing existing);
 
-    /// Another content for an existing file, written where symbolic links lead. The file keeps its owner,
-    /// group, mode, access list and extended attributes.
-    /// @param read the stamp from before the caller read the file. A file with another stamp is left alone:
-    ///     a link may lead elsewhere by now, or another program may have written.
-    /// @throws Error(exists) for such a file, and for a file with several hard links, since the others would
-    ///     keep the old content; Error(not_found | permission | io | malformed)
+    /// A new content for an existing file. Follows symbolic links. The file keeps its owner, group, mode,
+    /// access list and extended attributes.
+    /// @param read the file's stamp from before the caller read it
+    /// @throws Error(exists) if the stamp is another one now, or if the file has several hard links, because
+    ///     the others would keep the old content; Error(not_found | permission | io | malformed)
     StagedFile(const std::filesystem::path& path, ByteView content, const FileStamp& read);
 
     StagedFile(const StagedFile&) = delete;
     StagedFile& operator=(const StagedFile&) = delete;
     ~StagedFile();
 
-    /// Takes its place, for good. @throws Error(exists | permission | io)
+    /// Puts the file in place for good. @throws Error(exists | permission | io)
     void commit();
 
-    /// Takes its place; the destructor takes that back unless accept() was called. On a file system that
-    /// cannot exchange two files (NFS) an old file is replaced for good.
+    /// Puts the file in place until accept() makes that final; without it the destructor brings the old file
+    /// back. A file system that cannot exchange two files (NFS) replaces an old file for good.
     void take_place();
     void accept() noexcept;
 
@@ -54,24 +53,24 @@ class StagedFile {
 
     enum class State {
         staged,
-        taken,     ///< nothing was there
-        exchanged, ///< the old file has the temporary name now
+        placed,    ///< there was no old file
+        exchanged, ///< the old file has the temporary name
         done,
     };
 
-    std::filesystem::path path_; ///< as it was named
+    std::filesystem::path path_; ///< for errors
     std::string name_;           ///< in the folder
     std::string temporary_;
-    UniqueFd folder_; ///< held open: one folder is meant, whatever happens to its path meanwhile
+    UniqueFd folder_; ///< open all the time, because its path may lead to another folder later
     UniqueFd file_;
     Existing existing_ = Existing::replace;
     State state_ = State::staged;
 };
 
-/// Both take their places, or neither does; on NFS a replaced first file stays when the last one fails.
+/// Puts both in place, or neither. On NFS a replaced first file stays replaced if the last one fails.
 void commit(StagedFile& first, StagedFile& last);
 
-/// One file, by the two constructors.
+// One file, by the two constructors.
 void write_file(const std::filesystem::path& path, ByteView content, mode_t mode, Existing existing);
 void rewrite_file(const std::filesystem::path& path, ByteView content, const FileStamp& read);
 

@@ -3,7 +3,6 @@
 #ifdef SSHTPM_TEST_LIMITS
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <iostream>
 #include <sstream>
@@ -41,27 +40,20 @@ constexpr std::array named_limits{
     NamedLimit{"upstream_rest", &TimeLimits::upstream_rest},
 };
 
-/// @param setting "name=milliseconds"; another one ends the program.
-void change(TimeLimits& limits, const std::string& setting) {
-    const auto name = setting.substr(0, setting.find('='));
-    const auto found = std::ranges::find(named_limits, name, &NamedLimit::name);
-    unsigned milliseconds = 0;
-    const char* const end = setting.data() + setting.size();
-    const char* const number = std::min(setting.data() + name.size() + 1, end);
-    const auto [rest, failure] = std::from_chars(number, end, milliseconds);
-    if (found == named_limits.end() || failure != std::errc{} || rest != end) {
-        std::cerr << "SSH_TPM_TEST_LIMITS: " << setting << std::endl;
-        std::_Exit(2);
-    }
-    limits.*found->limit = TimeLimits::Time(milliseconds);
-}
-
+/// Anything but "NAME=MILLISECONDS …" ends the program.
 TimeLimits limits_for_test() {
     TimeLimits limits;
-    const char* variable = std::getenv("SSH_TPM_TEST_LIMITS");
+    const char* const variable = std::getenv("SSH_TPM_TEST_LIMITS");
     std::istringstream settings(variable == nullptr ? "" : variable);
-    for (std::string setting; settings >> setting;)
-        change(limits, setting);
+    for (std::string name; std::getline(settings >> std::ws, name, '=');) {
+        const auto found = std::ranges::find(named_limits, name, &NamedLimit::name);
+        unsigned milliseconds = 0;
+        if (found == named_limits.end() || !(settings >> milliseconds)) {
+            std::cerr << "SSH_TPM_TEST_LIMITS: " << name << std::endl;
+            std::_Exit(2);
+        }
+        limits.*found->limit = TimeLimits::Time(milliseconds);
+    }
     return limits;
 }
 

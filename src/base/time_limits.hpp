@@ -1,5 +1,5 @@
 #pragma once
-// Times after which the program gives up, lets go or tries again: all of them but systemd's.
+// How long the program waits for anything, except for systemd (os/notify).
 
 #include <chrono>
 
@@ -9,34 +9,34 @@ struct TimeLimits {
     using Time = std::chrono::milliseconds;
 
     // The TPM.
-    Time tpm_open{10'000};         ///< until the emulator takes a connection
+    Time tpm_open{10'000};         ///< until the emulator accepts a connection
     Time tpm_command{10'000};      ///< signatures take 0.2 to 0.6 s on chips
-    Time tpm_key_command{180'000}; ///< commands that make or take in a key: RSA can take more than a minute
-    Time tpm_busy{30'000};         ///< while it answers that it is busy
-    Time tpm_idle{5'000};          ///< a session or key that no signature has needed for so long is flushed
-    Time emulator_turn{60'000};    ///< while another program uses the emulator: an RSA key takes seconds
+    Time tpm_key_command{180'000}; ///< commands that create or import a key: RSA can take more than a minute
+    Time tpm_busy{30'000};         ///< while the TPM answers that it is busy
+    Time tpm_idle{5'000};          ///< unused sessions and keys are flushed after this time
+    Time emulator_turn{60'000};    ///< while another program uses the emulator; an RSA key takes seconds
     Time emulator_linger{10'000};  ///< how long an unused emulator keeps running
-    Time known_tpms_lock{2'000};   ///< while another program writes that file
+    Time known_tpms_lock{2'000};   ///< while another program writes the file of known TPMs
 
     // A person.
-    Time answer{120'000};        ///< to a question for a PIN or a confirmation
+    Time answer{120'000};        ///< for a PIN or a confirmation
     Time wrong_password{10'000}; ///< the longest pause after a wrong password to unlock the agent
 
     // Clients.
     Time frame{30'000};        ///< from the first byte of a frame to the last
-    Time socket_folder{3'000}; ///< while another agent that starts has it locked
-    Time end{2'000};           ///< for the TPM's thread, when the agent ends
+    Time socket_folder{3'000}; ///< while another agent is starting and has it locked
+    Time end{2'000};           ///< for the TPM thread, when the agent ends
 
     // Upstream agents.
-    Time upstream_list{1'000};      ///< for a list, or another short answer
-    Time upstream_quick{250};       ///< for an agent that is left out, over a connection that is open
-    Time upstream_request{150'000}; ///< as long as a person may take, and a bit more
-    Time upstream_idle{30'000};     ///< an unused connection is closed: the other agent may have few of them
-    Time upstream_rest{60'000};     ///< the longest back-off after no answer, or garbage
+    Time upstream_list{1'000};      ///< for a list or another short answer
+    Time upstream_quick{250};       ///< for an agent in back-off, over an open connection
+    Time upstream_request{150'000}; ///< longer than `answer`: the other agent may ask a person
+    Time upstream_idle{30'000};     ///< unused connections are closed: the other agent may have few
+    Time upstream_rest{60'000};     ///< the longest back-off after no answer or an invalid one
 };
 
-/// The limits of this process. A build with -Dtest_limits=true lets SSH_TPM_TEST_LIMITS change them, in
-/// milliseconds: "tpm_command=1000 frame=500".
+/// The limits of this process. In a build with -Dtest_limits=true, SSH_TPM_TEST_LIMITS changes them:
+/// "tpm_command=1000 frame=500", in milliseconds.
 const TimeLimits& time_limits() noexcept;
 
 } // namespace sshtpm

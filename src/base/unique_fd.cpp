@@ -10,7 +10,7 @@ namespace sshtpm {
 
 void UniqueFd::reset(int fd) noexcept {
     if (fd_ >= 0)
-        ::close(fd_); // not repeated on EINTR: Linux has released the descriptor by then
+        ::close(fd_); // not repeated after EINTR: Linux has released the descriptor by then
     fd_ = fd;
 }
 

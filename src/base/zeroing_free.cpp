@@ -1,14 +1,12 @@
 // This program's own free() and realloc(): memory is zeroed before it goes back to the allocator.
 //
-// Without it, the scans of test/scenario/secrets_in_memory find PINs in freed memory. tpm2-tss copies an
-// object's auth value into its own heap and frees some of the copies as they are; OpenSSL, which reads
-// private keys, the C library's streams and std::string do the same with what passes through them. All of
-// them call `free`, and a program's definition comes before the C library's in the search of the dynamic
-// linker: one definition here reaches every library that is linked or loaded. The memory itself stays
-// glibc's, so that what was allocated before this is in force is freed rightly as well.
+// Without it, the scans of test/scenario/secrets_in_memory find PINs in freed memory: tpm2-tss, OpenSSL, the
+// C library's streams and std::string free copies of secrets without wiping them. All of them call `free`,
+// and the dynamic linker finds a program's definition before the C library's, so that this one serves every
+// library. The memory is still glibc's, because some of it is allocated before these functions are in force.
 //
-// This file is compiled into the executable alone. Sanitizers have allocators of their own and are left
-// alone, and so are C libraries other than glibc.
+// Only the executable has this file. It does nothing under sanitizers, which have allocators of their own,
+// and with other C libraries than glibc.
 
 #include <algorithm>
 #include <cstdlib>
@@ -25,7 +23,7 @@
 
 #if defined(__GLIBC__) && !defined(SSHTPM_SANITIZED)
 
-// glibc's own names of what is replaced here, exported for this purpose.
+// glibc exports its functions under these names for replacements such as these.
 extern "C" {
 void __libc_free(void* memory);                       // NOLINT(bugprone-reserved-identifier)
 void* __libc_malloc(std::size_t size);                // NOLINT(bugprone-reserved-identifier)
@@ -34,13 +32,13 @@ void* __libc_realloc(void* memory, std::size_t size); // NOLINT(bugprone-reserve
 
 namespace {
 
-/// Zeroes what the compiler takes for dead. Plain memset: this runs before any library has been started.
+/// The compiler may not remove the memset. No function of a library is called: this runs before they start.
 void zero(void* memory, std::size_t size) noexcept {
     std::memset(memory, 0, size);
     __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
-/// GCC would put the checked size of malloc's attributes in the place of the one asked for.
+/// In a function of its own; otherwise GCC replaces the result by the size that malloc was asked for.
 std::size_t usable_size(void* memory) noexcept {
     return malloc_usable_size(memory);
 }
@@ -56,7 +54,7 @@ __attribute__((visibility("default"))) void free(void* memory) noexcept {
     __libc_free(memory); // keeps errno
 }
 
-/// In place where the memory is large enough, else moved here: glibc would free the old place as it is.
+/// Moves memory itself, because glibc would free the old place without wiping it.
 __attribute__((visibility("default"))) void* realloc(void* memory, std::size_t size) noexcept {
     if (memory == nullptr)
         return __libc_malloc(size);
@@ -66,7 +64,7 @@ __attribute__((visibility("default"))) void* realloc(void* memory, std::size_t s
     }
     const auto had = usable_size(memory);
     if (size <= had) {
-        zero(static_cast<char*>(memory) + size, had - size); // a cut part may go back to the allocator
+        zero(static_cast<char*>(memory) + size, had - size); // the allocator may get the rest back
         if (size > had / 2)
             return memory;
         return __libc_realloc(memory, size);

@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 
+#include "base/secret.hpp"
 #include "base/unique_fd.hpp"
 #include "support/catch.hpp"
 
@@ -9,10 +10,11 @@
 
 using sshtpm::Secret;
 using sshtpm::UniqueFd;
-namespace log_room = sshtpm::log;
+namespace log_module = sshtpm::log;
 
-static_assert(log_room::Part<std::string> && log_room::Part<const char*> && log_room::Part<int>);
-static_assert(!log_room::Part<Secret> && !log_room::Part<const Secret&>, "a secret must not reach the log");
+static_assert(log_module::Part<std::string> && log_module::Part<const char*> && log_module::Part<int>);
+static_assert(!log_module::Part<Secret> && !log_module::Part<const Secret&>,
+              "a secret must not reach the log");
 
 namespace {
 
@@ -36,24 +38,24 @@ std::string written_to_stderr(Call&& call) {
 } // namespace
 
 TEST_CASE("a line names the program, and an error says that it is one") {
-    log_room::configure("ssh-tpm-agent", log_room::Level::info);
-    CHECK(log_room::program() == "ssh-tpm-agent");
-    CHECK(written_to_stderr([] { log_room::info("two keys: ", 2, ", one more: ", std::string("3")); }) ==
+    log_module::configure("ssh-tpm-agent", log_module::Level::info);
+    CHECK(log_module::program() == "ssh-tpm-agent");
+    CHECK(written_to_stderr([] { log_module::info("two keys: ", 2, ", one more: ", std::string("3")); }) ==
           "ssh-tpm-agent: two keys: 2, one more: 3\n");
-    CHECK(written_to_stderr([] { log_room::error("no TPM"); }) == "ssh-tpm-agent: error: no TPM\n");
+    CHECK(written_to_stderr([] { log_module::error("no TPM"); }) == "ssh-tpm-agent: error: no TPM\n");
 }
 
 TEST_CASE("lines above the level are dropped") {
     const auto all = [] {
-        log_room::error("e");
-        log_room::info("i");
-        log_room::debug("d");
+        log_module::error("e");
+        log_module::info("i");
+        log_module::debug("d");
     };
-    log_room::configure("p", log_room::Level::error);
+    log_module::configure("p", log_module::Level::error);
     CHECK(written_to_stderr(all) == "p: error: e\n");
-    log_room::configure("p", log_room::Level::info);
+    log_module::configure("p", log_module::Level::info);
     CHECK(written_to_stderr(all) == "p: error: e\np: i\n");
-    log_room::configure("p", log_room::Level::debug);
+    log_module::configure("p", log_module::Level::debug);
     CHECK(written_to_stderr(all) == "p: error: e\np: i\np: d\n");
 }
 
@@ -62,12 +64,12 @@ TEST_CASE("what nobody reads does not stop the program, and is counted") {
     REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
     const UniqueFd reading(ends[0]), writing(ends[1]);
     const UniqueFd kept(::dup(STDERR_FILENO));
-    log_room::configure("p", log_room::Level::info);
+    log_module::configure("p", log_module::Level::info);
     constexpr int lines = 3000;
     const std::string text(100, 'x');
     ::dup2(writing.value(), STDERR_FILENO);
     for (int i = 0; i < lines; ++i) // more than a pipe holds
-        log_room::info(text);
+        log_module::info(text);
     REQUIRE(::fcntl(reading.value(), F_SETFL, O_NONBLOCK) == 0);
     std::string read;
     std::array<char, 4096> buffer{};
@@ -77,7 +79,7 @@ TEST_CASE("what nobody reads does not stop the program, and is counted") {
     };
     drain();
     const auto written = static_cast<int>(read.size() / (text.size() + 4));
-    log_room::info("one more");
+    log_module::info("one more");
     drain();
     ::dup2(kept.value(), STDERR_FILENO);
     CHECK(written < lines);

@@ -5,6 +5,8 @@
 #include <type_traits>
 
 using sshtpm::bytes_of;
+using sshtpm::ByteView;
+using sshtpm::PasswordHash;
 using sshtpm::same_secret;
 using sshtpm::Secret;
 using sshtpm::text_of;
@@ -103,4 +105,24 @@ TEST_CASE("a wiped struct starts as zeros and ends as zeros") {
     CHECK(memory[0] == 0);
     CHECK(memory[3] == 0);
     CHECK(Wiped<Pin>()->digits[0] == 0);
+}
+
+TEST_CASE("a password matches its own hash, and another one does not") {
+    const PasswordHash hash(bytes_of("correct horse"));
+    CHECK(hash.matches(bytes_of("correct horse")));
+    CHECK_FALSE(hash.matches(bytes_of("correct horsf")));
+    CHECK_FALSE(hash.matches(bytes_of("correct hors")));
+    CHECK_FALSE(hash.matches(bytes_of("correct horse ")));
+    CHECK_FALSE(hash.matches({}));
+}
+
+TEST_CASE("a password may be empty, or hold zero bytes") {
+    const PasswordHash empty{ByteView()};
+    CHECK(empty.matches({}));
+    CHECK_FALSE(empty.matches(bytes_of(" ")));
+    constexpr std::string_view with_zero("a\0b", 3), other("a\0c", 3);
+    const PasswordHash hash(bytes_of(with_zero));
+    CHECK(hash.matches(bytes_of(with_zero)));
+    CHECK_FALSE(hash.matches(bytes_of(other)));
+    CHECK_FALSE(hash.matches(bytes_of("a")));
 }
