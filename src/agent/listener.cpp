@@ -5,7 +5,6 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
-#include "os/unix_socket.hpp"
 
 #include <cerrno>
 #include <chrono>

@@ -4,7 +4,7 @@
 #include "agent/asio.hpp"
 #include "agent/semaphore.hpp"
 #include "base/unique_fd.hpp"
-#include "os/peer.hpp"
+#include "os/unix_socket.hpp"
 
 #include <filesystem>
 #include <functional>

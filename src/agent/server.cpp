@@ -9,7 +9,6 @@
 #include "identity/hierarchy.hpp"
 #include "os/folder_watch.hpp"
 #include "os/harden.hpp"
-#include "os/resources.hpp"
 
 #include <chrono>
 #include <csignal>

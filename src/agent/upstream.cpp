@@ -5,7 +5,6 @@
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
 #include "base/unique_fd.hpp"
-#include "os/peer.hpp"
 #include "os/unix_socket.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"

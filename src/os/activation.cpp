@@ -5,7 +5,6 @@
 #include "os/environment.hpp"
 
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <string>
 #include <sys/socket.h>
@@ -18,21 +17,6 @@ namespace {
 constexpr const char* hint =
     "LISTEN_PID and LISTEN_FDS are systemd's, for a .socket unit with one ListenStream=; "
     "unset them to start without it";
-
-struct Passed {
-    std::string process; ///< LISTEN_PID
-    std::string count;   ///< LISTEN_FDS
-};
-
-/// What the environment says, taken out of it: no child is to take it for its own.
-std::optional<Passed> take_from_environment() {
-    const auto process = variable("LISTEN_PID"), count = variable("LISTEN_FDS");
-    for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"})
-        ::unsetenv(name);
-    if (!count)
-        return std::nullopt;
-    return Passed{.process = process.value_or(""), .count = *count};
-}
 
 int option_of(int socket, int name) {
     int value = 0;
@@ -57,18 +41,17 @@ void set_flags(int socket) {
 } // namespace
 
 std::optional<UniqueFd> activated_socket() {
-    const auto passed = take_from_environment();
-    if (!passed)
+    const auto process = take_variable("LISTEN_PID").value_or(""), own = std::to_string(::getpid());
+    const auto count = take_variable("LISTEN_FDS");
+    take_variable("LISTEN_FDNAMES");
+    if (!count)
         return std::nullopt;
-    if (passed->process != std::to_string(::getpid()))
+    if (process != own)
         throw Error(Errc::usage,
-                    "LISTEN_PID is \"" + printable(passed->process, 20) + "\", and this process is " +
-                        std::to_string(::getpid()),
-                    hint);
-    if (passed->count != "1")
+                    "LISTEN_PID is \"" + printable(process, 20) + "\", and this process is " + own, hint);
+    if (*count != "1")
         throw Error(Errc::usage,
-                    "LISTEN_FDS is \"" + printable(passed->count, 20) + "\", and one socket is expected",
-                    hint);
+                    "LISTEN_FDS is \"" + printable(*count, 20) + "\", and one socket is expected", hint);
     expect_listening_unix_socket(first_passed_descriptor);
     set_flags(first_passed_descriptor);
     return UniqueFd(first_passed_descriptor);

@@ -1,12 +1,11 @@
 #include "os/background.hpp"
 
 #include "base/error.hpp"
+#include "os/child.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
-#include "os/pidfd.hpp"
 
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -24,39 +23,32 @@ namespace {
 
 constexpr const char* subject = "going to the background";
 
-void onto_dev_null(std::initializer_list<int> descriptors) {
+void redirect_to_null(std::initializer_list<int> descriptors) {
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (const int fd : descriptors)
         if (!null || ::dup2(null.value(), fd) < 0)
             throw Error::from_errno(errno, "/dev/null");
 }
 
-/// Says the one thing that its end of the socket has to say. False when the other process is gone.
-bool say(int socket) {
+// Each side sends one byte: the child when it is ready, the parent when the child may go on.
+
+/// False if the other process has ended.
+bool send_byte(int socket) {
     const std::uint8_t byte = 0;
-    ssize_t sent = 0;
-    do
-        sent = ::send(socket, &byte, 1, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent == 1;
+    return uninterrupted([&] { return ::send(socket, &byte, 1, MSG_NOSIGNAL); }) == 1;
 }
 
-/// Waits until the other process has said it. False when that has ended: a socket is readable then too.
-bool hear(int socket) {
+/// Waits for the byte. False if the other process has ended without sending it.
+bool receive_byte(int socket) {
     std::uint8_t byte = 0;
-    ssize_t got = 0;
-    do
-        got = ::recv(socket, &byte, 1, 0);
-    while (got < 0 && errno == EINTR);
-    return got == 1;
+    return uninterrupted([&] { return ::recv(socket, &byte, 1, 0); }) == 1;
 }
 
-/// 1 for a child that says nothing and claims success.
+/// Waits for the child's end. 1 for one that ended with 0 before it was ready.
 int failure_of(pid_t child) {
     int status = 0;
-    while (::waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return 1;
+    if (uninterrupted([&] { return ::waitpid(child, &status, 0); }) < 0)
+        return 1;
     if (WIFSIGNALED(status))
         return 128 + WTERMSIG(status);
     return WEXITSTATUS(status) == 0 ? 1 : WEXITSTATUS(status);
@@ -68,21 +60,21 @@ BackgroundParent::BackgroundParent(pid_t child, UniqueFd socket) noexcept
     : child_(child), socket_(std::move(socket)) {}
 
 std::optional<int> BackgroundParent::wait_until_ready() {
-    // The socket alone would not do: a child of the child may hold its other end.
+    // The socket does not tell the child's end: a process that the child has started may hold its other side.
     const auto ended = open_pidfd(child_);
     if (!ended)
         throw Error::from_errno(errno, subject);
     std::array<pollfd, 2> either{pollfd{.fd = socket_.value(), .events = POLLIN, .revents = 0},
                                  pollfd{.fd = ended.value(), .events = POLLIN, .revents = 0}};
-    while (::poll(either.data(), either.size(), -1) < 0)
-        if (errno != EINTR)
-            throw Error::from_errno(errno, subject);
-    const bool spoken = either[0].revents != 0 && hear(socket_.value());
-    return spoken ? std::nullopt : std::optional<int>(failure_of(child_));
+    if (uninterrupted([&] { return ::poll(either.data(), either.size(), -1); }) < 0)
+        throw Error::from_errno(errno, subject);
+    if (either[0].revents != 0 && receive_byte(socket_.value()))
+        return std::nullopt;
+    return failure_of(child_);
 }
 
 void BackgroundParent::let_live() {
-    if (!say(socket_.value()))
+    if (!send_byte(socket_.value()))
         throw Error(Errc::io, "the agent has ended");
     socket_.reset();
 }
@@ -96,10 +88,10 @@ BackgroundChild::BackgroundChild(UniqueFd socket, UniqueFd parent) noexcept
     : socket_(std::move(socket)), parent_(std::move(parent)) {}
 
 void BackgroundChild::ready(bool keep_stderr) {
-    const bool said = say(socket_.value());
-    if (said && !keep_stderr) // before the answer: what comes of that is told by the parent
-        onto_dev_null({STDERR_FILENO});
-    if (!said || !hear(socket_.value()))
+    const bool sent = send_byte(socket_.value());
+    if (sent && !keep_stderr) // before the parent's answer: it reports errors from then on
+        redirect_to_null({STDERR_FILENO});
+    if (!sent || !receive_byte(socket_.value()))
         throw Error(Errc::io, "the process that started this one has ended");
     socket_.reset();
 }
@@ -109,11 +101,11 @@ std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
         throw Error::from_errno(errno, subject);
     UniqueFd parents(ends[0]), childs(ends[1]);
-    // Opened here and not by the child, which could find another parent by then.
+    // Not opened in the child: its parent might have ended by then, and be another process.
     auto parent = open_pidfd(::getpid());
     if (!parent)
         throw Error::from_errno(errno, subject);
-    std::cout.flush(); // or both would write what is still in the buffers
+    std::cout.flush(); // or both processes would write the content of the buffers
     std::fflush(nullptr);
     const pid_t child = ::fork();
     if (child < 0)
@@ -123,7 +115,7 @@ std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
     parents.reset();
     if (::setsid() < 0 || ::chdir("/") != 0)
         throw Error::from_errno(errno, subject);
-    onto_dev_null({STDIN_FILENO, STDOUT_FILENO});
+    redirect_to_null({STDIN_FILENO, STDOUT_FILENO});
     return BackgroundChild(std::move(childs), std::move(parent));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Going to the background as ssh-agent does: the child carries on, and its parent tells the shell about it or
-// becomes the command that the child is for. A child that nobody was told of ends.
+// Going to the background as ssh-agent does: the child goes on, and the parent prints its pid for the shell
+// or runs the command that the child serves. If the parent could do neither, the child ends too.
 
 #include "base/unique_fd.hpp"
 
@@ -12,41 +12,40 @@
 
 namespace sshtpm::os {
 
-/// What fork_to_background leaves in the process that called it.
+/// The parent's side of fork_to_background.
 class BackgroundParent {
   public:
     BackgroundParent(pid_t child, UniqueFd socket) noexcept;
 
     pid_t child() const noexcept { return child_; }
 
-    /// Waits until the child says that it is ready, or ends before that; its error text has gone to stderr
-    /// then. @returns its exit status in that case, never 0 (128 and the number for a signal); nothing when
-    /// it is ready.
+    /// Waits until the child is ready or has ended.
+    /// @returns nothing if it is ready; else its exit status, never 0 (128 plus the number of a signal). Its
+    ///     message is on stderr.
     std::optional<int> wait_until_ready();
 
-    /// Lets a child that is ready carry on: somebody knows of it now. @throws Error(io) when it has ended.
+    /// Lets a child that is ready go on. @throws Error(io) if it has ended
     void let_live();
 
-    /// Has a child that is ready end instead, and waits until it has.
+    /// Makes a child that is ready end instead, and waits for its end.
     void let_end() noexcept;
 
   private:
     pid_t child_;
-    UniqueFd socket_; ///< to the child; closed, it has the child end
+    UniqueFd socket_; ///< to the child, which ends if this is closed
 };
 
-/// What it leaves in the child: a session of its own, in "/", with stdin and stdout on /dev/null and stderr
-/// as it was.
+/// The child's side: a session of its own, in "/", with stdin and stdout on /dev/null.
 class BackgroundChild {
   public:
     BackgroundChild(UniqueFd socket, UniqueFd parent) noexcept;
 
-    /// Says so to the parent, lets go of stderr (/dev/null from here on) unless it is to be kept, and waits
-    /// for let_live. Once only.
-    /// @throws Error(io) when the parent ends without it: nobody knows of this process then.
+    /// Tells the parent that this process is ready, puts /dev/null in the place of stderr unless that is to
+    /// be kept, and waits for let_live. Call it once.
+    /// @throws Error(io) if the parent ends without let_live
     void ready(bool keep_stderr = false);
 
-    /// Becomes readable when the parent, or the command that it has become, has ended.
+    /// Readable when the parent, or the command that it runs, has ended.
     int parent_pidfd() const noexcept { return parent_.value(); }
 
   private:
@@ -54,14 +53,14 @@ class BackgroundChild {
     UniqueFd parent_;
 };
 
-/// Forks; to be called while the process has one thread. In the child the current folder is "/": paths are
-/// made absolute before. All descriptors that this makes are close-on-exec.
-/// @throws Error(io), in the parent as in the child.
+/// Forks a process that has one thread. The current folder of the child is "/", so make paths absolute
+/// before. The descriptors that this opens are close-on-exec.
+/// @throws Error(io), in the parent and in the child
 std::variant<BackgroundParent, BackgroundChild> fork_to_background();
 
-/// Becomes a command, searched in PATH when it has no slash. `changes` to the environment are those of
-/// os::environment_with. What harden_process changed for this process alone is changed back.
-/// @throws Error(not_found | permission | io) when it cannot be run.
+/// Runs a command in place of this program (execvp(3)), after undo_harden_before_exec.
+/// @param changes to the environment, as in os::environment_with
+/// @throws Error(not_found | permission | io) if it cannot be run
 [[noreturn]] void become_command(const std::vector<std::string>& arguments,
                                  const std::vector<std::string>& changes);
 

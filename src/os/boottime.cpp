@@ -38,8 +38,7 @@ UniqueFd boottime_timer() {
 }
 
 void set_boottime_timer(int timer, BootClock::time_point when) {
-    // Zero would disarm it (timerfd_settime(2)); a time before the boot has passed as surely as one just
-    // after.
+    // Zero would disarm the timer (timerfd_settime(2)), and a time before the boot has passed anyway.
     set(timer, std::max(when.time_since_epoch(), BootClock::duration(1)));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Time that goes on while the machine is suspended: CLOCK_BOOTTIME, for lifetimes that must end on time
-// whatever the machine did meanwhile.
+// CLOCK_BOOTTIME, the time since the boot. Keys and PINs must expire on time, and this clock counts while the
+// machine is suspended, and nobody can set it.
 
 #include "base/unique_fd.hpp"
 
@@ -8,7 +8,7 @@
 
 namespace sshtpm::os {
 
-/// A clock as std::chrono asks for it. It starts at boot and is not set by anybody.
+/// A clock for std::chrono.
 struct BootClock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -19,12 +19,12 @@ struct BootClock {
     static time_point now() noexcept;
 };
 
-/// A timer descriptor on that clock, disarmed, non-blocking. Once it has expired it is readable until it is
-/// read (eight bytes), set or disarmed.
+/// A non-blocking timer descriptor (timerfd_create(2)), disarmed. An expired timer is readable until its
+/// eight bytes are read, or until it is set or disarmed.
 /// @throws Error(io)
 UniqueFd boottime_timer();
 
-/// Lets the timer expire at `when`, once; at once if that has passed. Replaces what was set before.
+/// Makes the timer expire once, immediately if `when` has passed. Replaces an earlier time.
 /// @throws Error(io)
 void set_boottime_timer(int timer, BootClock::time_point when);
 

@@ -2,13 +2,12 @@
 
 #include "base/error.hpp"
 #include "os/environment.hpp"
-#include "os/pidfd.hpp"
 
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +15,7 @@ namespace sshtpm::os {
 
 namespace {
 
-/// The file actions and attributes of posix_spawn, destroyed with it.
+/// Owns the file actions and attributes of posix_spawn.
 struct SpawnPlan {
     posix_spawn_file_actions_t actions{};
     posix_spawnattr_t attributes{};
@@ -35,6 +34,10 @@ struct SpawnPlan {
 
 } // namespace
 
+UniqueFd open_pidfd(pid_t pid) {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
+}
+
 Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
              int errors, Group group)
     : group_(group) {
@@ -49,7 +52,7 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     posix_spawn_file_actions_adddup2(&plan.actions, writing.value(), STDOUT_FILENO);
     if (errors != STDERR_FILENO)
         posix_spawn_file_actions_adddup2(&plan.actions, errors, STDERR_FILENO);
-    // Clients' connections too, which Asio opens without O_CLOEXEC.
+    // Asio opens clients' connections without O_CLOEXEC.
     posix_spawn_file_actions_addclosefrom_np(&plan.actions, STDERR_FILENO + 1);
     sigset_t none, defaults;
     sigemptyset(&none);
@@ -84,8 +87,8 @@ Child::~Child() {
         end();
 }
 
-/// Not SIGTERM: the destructor must not wait for a child that ignores it. The child is not reaped yet,
-/// so that its number is still its own and its group's.
+/// Not SIGTERM: the destructor must not wait for a child that ignores it. The child is not reaped yet, so no
+/// other process has its pid.
 void Child::end() noexcept {
     ::kill(group_ == Group::own ? -pid_ : pid_, SIGKILL);
     wait();
@@ -93,10 +96,7 @@ void Child::end() noexcept {
 
 int Child::wait() noexcept {
     int status = 0;
-    pid_t ended = 0;
-    do
-        ended = ::waitpid(pid_, &status, 0);
-    while (ended < 0 && errno == EINTR);
+    const auto ended = uninterrupted([&] { return ::waitpid(pid_, &status, 0); });
     pid_ = -1;
     if (ended < 0)
         return lost_status;

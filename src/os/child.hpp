@@ -1,5 +1,5 @@
 #pragma once
-// A child program whose answer is read from a pipe; never through a shell.
+// A child program, started without a shell, whose output comes through a pipe.
 
 #include "base/unique_fd.hpp"
 
@@ -10,18 +10,23 @@
 
 namespace sshtpm::os {
 
-/// A running child. Destroying it kills it, unless `wait` has returned, and reaps it.
+/// Readable when the process has ended (pidfd_open(2); glibc has it from 2.36 on). Empty, with errno set, if
+/// the system has none to give.
+UniqueFd open_pidfd(pid_t pid);
+
+/// A running child. The destructor kills it, unless `wait` has returned, and reaps it.
 class Child {
   public:
     enum class Group {
-        shared, ///< it may use the terminal as this process may
-        own,    ///< killed with all of its group: it may be a shell that has started another program
+        shared, ///< the child may read from the terminal if this process may
+        own,    ///< its group is killed with it: it may be a shell script that has started another program
     };
 
-    /// Starts `arguments[0]` (searched in PATH when it has no slash) with stdin from /dev/null, stdout into
-    /// a pipe, stderr as given and all signals at their defaults. The changes to its environment are those of
-    /// os::environment_with.
-    /// @throws Error(not_found | permission | io) when it cannot be started.
+    /// Starts `arguments[0]` as execvp(3) does, with stdin from /dev/null, stdout into a pipe and all signals
+    /// at their defaults.
+    /// @param environment_changes as in os::environment_with
+    /// @param errors its stderr
+    /// @throws Error(not_found | permission | io) if it cannot be started
     Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
           int errors = STDERR_FILENO, Group group = Group::shared);
     Child(Child&&) = delete;
@@ -29,11 +34,11 @@ class Child {
 
     /// The reading end of its stdout.
     int output() const noexcept { return output_.value(); }
-    /// Becomes readable when the child has ended.
+    /// Readable when the child has ended.
     int pidfd() const noexcept { return pidfd_.value(); }
-    /// What `wait` returns when the system does not tell how the child has ended.
+    /// `wait` returns it if the system does not tell how the child has ended.
     static constexpr int lost_status = -1;
-    /// Waits for the end. @returns its exit status, or 128 + the number of the signal that ended it.
+    /// @returns its exit status, or 128 plus the number of the signal that ended it
     int wait() noexcept;
 
   private:

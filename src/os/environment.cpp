@@ -20,6 +20,12 @@ std::optional<std::string> variable(const char* name) {
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
+std::optional<std::string> take_variable(const char* name) {
+    auto value = variable(name);
+    ::unsetenv(name);
+    return value;
+}
+
 bool has_variable(const char* name) {
     const char* value = ::getenv(name); // not copied: it may be a secret
     return value != nullptr && *value != '\0';
@@ -39,7 +45,7 @@ std::optional<std::string> find_program(std::string_view name, std::string_view 
 
 std::optional<Secret> take_secret_variable(const char* name) {
     std::optional<Secret> secret;
-    // All that have the name: unsetenv takes the others out too, and leaves their bytes.
+    // There may be several of the name. unsetenv removes all, but leaves their bytes in memory.
     for (char** entry = environ; *entry != nullptr; ++entry) {
         const auto named = name_of(*entry);
         if (named != name || (*entry)[named.size()] != '=')

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -17,14 +16,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t folder_itself_gone = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT;
-/// On the way: what can make a name mean another folder, or open one that was closed to us.
-constexpr std::uint32_t on_the_way =
+/// Events that can make a name lead to another folder, or let this user list one.
+constexpr std::uint32_t path_events =
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
-constexpr std::uint32_t at_the_goal = on_the_way | IN_CLOSE_WRITE;
+constexpr std::uint32_t key_folder_events = path_events | IN_CLOSE_WRITE;
 
-/// A folder on the way that is not there, is a file, or may not be listed is passed by. Others are faults:
-/// ENOSPC is the limit of watches for this user.
-bool may_be_passed_by(int error_number) {
+/// A folder may be missing, be a file, or be closed to this user. Other errors are faults; ENOSPC is the
+/// user's limit on watches.
+bool may_stay_unwatched(int error_number) {
     return error_number == ENOENT || error_number == ENOTDIR || error_number == EACCES ||
            error_number == ELOOP || error_number == EPERM;
 }
@@ -41,12 +40,12 @@ FolderWatch::FolderWatch(const fs::path& folder)
         throw Error::from_errno(errno, "watching the key folder (inotify)");
     if (!folder_.has_filename()) // "/a/b/" is "/a/b"
         folder_ = folder_.parent_path();
-    watch_the_way();
+    watch_path();
 }
 
-/// From the root down: whatever appears below a folder after it is watched is told, so nothing can slip in
-/// between. A folder that is watched already keeps its descriptor.
-void FolderWatch::watch_the_way() {
+/// From the root down: a folder is watched before its content is looked at, so no change is missed. A folder
+/// that is watched already keeps its descriptor.
+void FolderWatch::watch_path() {
     const auto before = std::exchange(watches_, {});
     fs::path reached;
     for (auto part = folder_.begin(); part != folder_.end();) {
@@ -56,27 +55,26 @@ void FolderWatch::watch_the_way() {
     }
     for (const auto& old : before)
         if (std::ranges::find(watches_, old.descriptor, &Watch::descriptor) == watches_.end())
-            ::inotify_rm_watch(inotify_.value(), old.descriptor); // fails for one that went with its folder
-    way_changed_ = false;
+            ::inotify_rm_watch(inotify_.value(), old.descriptor); // fails if the folder was deleted
+    path_changed_ = false;
 }
 
 void FolderWatch::watch(const fs::path& folder, const std::string& next) {
-    const auto mask = next.empty() ? at_the_goal : on_the_way;
+    const auto mask = next.empty() ? key_folder_events : path_events;
     const int descriptor = ::inotify_add_watch(inotify_.value(), folder.c_str(), mask | IN_ONLYDIR);
     if (descriptor >= 0)
         watches_.push_back({.descriptor = descriptor, .next = next});
-    else if (!may_be_passed_by(errno))
+    else if (!may_stay_unwatched(errno))
         throw Error::from_errno(errno, "watching " + folder.string() + " (inotify)");
 }
 
 bool FolderWatch::drain() {
     bool changed = false;
-    // One event with the longest name fits, or read would fail (inotify(7)).
+    // read fails if an event with the longest name does not fit (inotify(7)).
     std::array<char, 16 * 1024> events{};
     for (;;) {
-        const auto got = ::read(inotify_.value(), events.data(), events.size());
-        if (got < 0 && errno == EINTR)
-            continue;
+        const auto got =
+            uninterrupted([&] { return ::read(inotify_.value(), events.data(), events.size()); });
         if (got < 0 && errno != EAGAIN)
             throw Error::from_errno(errno, "watching the key folder");
         if (got <= 0)
@@ -90,24 +88,24 @@ bool FolderWatch::drain() {
             rest.remove_prefix(sizeof event + event.len);
         }
     }
-    if (way_changed_)
-        watch_the_way();
+    if (path_changed_)
+        watch_path();
     return changed;
 }
 
-/// @returns whether this event matters.
+/// @returns whether the event matters
 bool FolderWatch::take(int descriptor, std::uint32_t mask, std::string_view name) {
     bool matters = (mask & IN_Q_OVERFLOW) != 0;
-    bool way = matters;
+    bool path_changed = matters;
     for (const auto& watch : watches_) {
         if (watch.descriptor != descriptor)
             continue;
         const bool gone = (mask & folder_itself_gone) != 0;
-        const bool goal = watch.next.empty();
-        way |= gone || (!goal && name == watch.next);
-        matters |= way || (goal && (name.empty() || is_watched_name(name)));
+        const bool is_last = watch.next.empty();
+        path_changed |= gone || (!is_last && name == watch.next);
+        matters |= path_changed || (is_last && (name.empty() || is_watched_name(name)));
     }
-    way_changed_ |= way;
+    path_changed_ |= path_changed;
     return matters;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Being told when key files come, go or change in a folder: inotify(7).
+// Tells when key files come, go or change in a folder: inotify(7).
 
 #include "base/unique_fd.hpp"
 
@@ -11,40 +11,40 @@
 
 namespace sshtpm::os {
 
-/// True for the names that matter: "….tpm" and "…-cert.pub".
+/// True for "….tpm" and "…-cert.pub".
 bool is_watched_name(std::string_view name);
 
-/// Watches one folder, and each folder above it for the way there: the folder may be missing at first, be
-/// deleted and made anew, be moved, or be reached by links that change. The caller reads the folder after
-/// making this and after each drain() that says so; no change between goes unseen. Not seen are changes on
-/// the far side of a network file system, and under a folder on the way that this user may not list.
+/// Watches one folder and each folder of its path, so the folder may be missing at first, be deleted and made
+/// again, be moved, or be reached through links that change. The caller reads the folder after construction
+/// and after each drain() that returns true, and misses no change. Two kinds of changes are not seen: those
+/// that another host makes in a network file system, and those behind a folder that this user may not list.
 class FolderWatch {
   public:
-    /// @throws Error(io) when inotify, or a watch, cannot be had (limits of the user: fs.inotify in sysctl).
+    /// @throws Error(io) if the user's limits on inotify are reached (sysctl fs.inotify)
     explicit FolderWatch(const std::filesystem::path& folder);
 
-    /// Non-blocking; readable when drain() has something to read.
+    /// Readable when there are events for drain().
     int fd() const noexcept { return inotify_.value(); }
 
-    /// Reads all that has been told so far. @returns whether a key file, the folder itself or the way to it
-    /// may have changed. @throws Error(io)
+    /// Reads the waiting events. @returns whether a key file, the folder or its path may have changed
+    /// @throws Error(io)
     bool drain();
 
   private:
-    /// A folder that is watched; `next` is the name below it that leads on, empty for the goal itself.
+    /// A watched folder of the path.
     struct Watch {
         int descriptor = -1;
-        std::string next;
+        std::string next; ///< the name in it that the path goes on with; empty for the last folder
     };
 
-    void watch_the_way();
+    void watch_path();
     void watch(const std::filesystem::path& folder, const std::string& next);
     bool take(int descriptor, std::uint32_t mask, std::string_view name);
 
     std::filesystem::path folder_;
     UniqueFd inotify_;
     std::vector<Watch> watches_;
-    bool way_changed_ = false;
+    bool path_changed_ = false;
 };
 
 } // namespace sshtpm::os

@@ -1,10 +1,15 @@
 #include "os/harden.hpp"
 
+#include "base/error.hpp"
 #include "os/environment.hpp"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
+#include <iterator>
+#include <malloc.h>
 #include <optional>
 #include <string>
 #include <sys/prctl.h>
@@ -16,7 +21,7 @@ namespace sshtpm::os {
 
 namespace {
 
-/// What harden_process found, for undo_harden_before_exec.
+/// Settings before harden_process, for undo_harden_before_exec.
 struct Before {
     rlim_t core = 0;
     mode_t umask = 077;
@@ -29,8 +34,9 @@ std::optional<Before>& before() {
     return instance;
 }
 
-/// The soft limit alone: a hard one could not be raised again for a command of the person's. Of this process
-/// no core is written in any case, because it is not dumpable (core(5)).
+/// The soft limit only, because a hard limit could not be raised again for a user's command. This process
+/// writes no core anyway, because it is not dumpable (core(5)).
+/// @returns the limit before
 rlim_t set_core_limit(rlim_t bytes) {
     rlimit limit{};
     ::getrlimit(RLIMIT_CORE, &limit);
@@ -40,8 +46,8 @@ rlim_t set_core_limit(rlim_t bytes) {
     return found;
 }
 
-/// A parent may have left any signal ignored or blocked. With SIGCHLD ignored the status of a child is lost,
-/// for one. nohup(1) and a shell's "&" ignore three on purpose: those stay ignored.
+/// The parent may have ignored or blocked any signal; with SIGCHLD ignored, for example, the exit status of a
+/// child is lost. nohup(1) and a shell's "&" ignore three on purpose: those stay ignored.
 void reset_signals(Before& found) {
     sigset_t none;
     sigemptyset(&none);
@@ -68,8 +74,8 @@ void put_back(const char* name, const std::optional<std::string>& value) {
 } // namespace
 
 void harden_process() {
-    // A program started without standard descriptors would write its messages into the first file it opens.
-    // Not for writing: what is printed to a closed descriptor has gone nowhere, and that must show.
+    // Without standard descriptors, messages would go into the first file that is opened. Read-only, so that
+    // printing to a closed descriptor still fails.
     int fd = 0;
     do
         fd = ::open("/dev/null", O_RDONLY);
@@ -81,7 +87,7 @@ void harden_process() {
     found.umask = ::umask(077);
     reset_signals(found);
     ::unsetenv("TSS2_LOGFILE");
-    ::setenv("TSS2_LOG", "all+none", 1); // read once, at tpm2-tss' first message
+    ::setenv("TSS2_LOG", "all+none", 1); // tpm2-tss reads it once, at its first message
     if (!before())
         before() = found;
 }
@@ -105,6 +111,32 @@ void undo_harden_before_exec() {
 
 void close_stray_descriptors(int first) {
     ::close_range(static_cast<unsigned>(first), ~0U, 0);
+}
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit); // if it failed, the agent would serve fewer clients
+}
+
+std::size_t free_descriptors() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        throw Error::from_errno(errno, "the limit of descriptors");
+    std::error_code failure;
+    const std::filesystem::directory_iterator open("/proc/self/fd", failure);
+    if (failure) // without /proc: a guess
+        return limit.rlim_cur - limit.rlim_cur / 4;
+    const auto used =
+        static_cast<std::size_t>(std::distance(begin(open), end(open))) - 1; // one is the iterator's
+    return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+}
+
+void return_large_buffers() {
+    constexpr int threshold = 64 * 1024;
+    ::mallopt(M_MMAP_THRESHOLD, threshold);
 }
 
 } // namespace sshtpm::os

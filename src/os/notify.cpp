@@ -8,7 +8,6 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -16,28 +15,14 @@ namespace sshtpm::os {
 
 namespace {
 
-template <class Number>
-std::optional<Number> parse_number(std::string_view text) {
-    Number number{};
-    const auto* const end = text.data() + text.size();
-    const auto [stopped, failure] = std::from_chars(text.data(), end, number);
-    return failure == std::errc() && stopped == end ? std::optional(number) : std::nullopt;
-}
-
-std::optional<std::string> take(const char* name) {
-    auto value = variable(name);
-    ::unsetenv(name);
-    return value;
-}
-
-/// A manager that hangs must not hang this process with it for longer than this.
+/// The longest that a service manager that hangs can delay this process.
 constexpr timeval send_limit{.tv_sec = 5, .tv_usec = 0};
 
 } // namespace
 
 std::optional<NotifyAddress> parse_notify_socket(std::string_view text) {
     NotifyAddress out;
-    // A file's name has its NUL behind it; an abstract one has it in front, in the place of the "@".
+    // A path needs a NUL at the end; an abstract name has it in front, in the place of the "@".
     if (text.size() < 2 || text.size() >= sizeof out.address.sun_path ||
         (text.front() != '/' && text.front() != '@'))
         return std::nullopt;
@@ -52,17 +37,18 @@ std::optional<NotifyAddress> parse_notify_socket(std::string_view text) {
 
 std::optional<std::chrono::microseconds> parse_watchdog(std::string_view interval,
                                                         const std::optional<std::string>& process) {
-    if (process && parse_number<pid_t>(*process) != ::getpid())
+    std::int64_t number = 0;
+    const auto* const end = interval.data() + interval.size();
+    const auto [stopped, failure] = std::from_chars(interval.data(), end, number);
+    if (failure != std::errc() || stopped != end || number <= 0 ||
+        (process && *process != std::to_string(::getpid())))
         return std::nullopt;
-    const auto number = parse_number<std::int64_t>(interval);
-    if (!number || *number <= 0)
-        return std::nullopt;
-    return std::chrono::microseconds(*number);
+    return std::chrono::microseconds(number);
 }
 
 Notifier Notifier::from_environment() {
-    const auto socket = take("NOTIFY_SOCKET"), interval = take("WATCHDOG_USEC"),
-               process = take("WATCHDOG_PID");
+    const auto socket = take_variable("NOTIFY_SOCKET"), interval = take_variable("WATCHDOG_USEC"),
+               process = take_variable("WATCHDOG_PID");
     Notifier out;
     if (!socket || socket->empty())
         return out;

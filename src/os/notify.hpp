@@ -1,5 +1,5 @@
 #pragma once
-// Telling systemd how this process is: sd_notify(3) and sd_watchdog_enabled(3), without libsystemd.
+// Tells systemd the state of this process: sd_notify(3) and sd_watchdog_enabled(3) without libsystemd.
 
 #include "base/unique_fd.hpp"
 
@@ -12,29 +12,28 @@
 
 namespace sshtpm::os {
 
-/// A datagram socket's address as sendto(2) takes it; `size` counts what is used of it.
+/// The address of a datagram socket for sendto(2).
 struct NotifyAddress {
     sockaddr_un address{};
-    socklen_t size = 0;
+    socklen_t size = 0; ///< the part of it that is used
 };
 
-/// A path, or "@" and an abstract name (unix(7)); of at most 107 bytes. Nothing for anything else, the VSOCK
-/// addresses of virtual machines included: a service manager has no use for those here.
+/// @param text a path, or "@" and an abstract name (unix(7)), of at most 107 bytes
+/// @returns nothing for other texts, the VSOCK addresses of virtual machines included
 std::optional<NotifyAddress> parse_notify_socket(std::string_view text);
 
-/// WATCHDOG_USEC: a decimal number above 0. Nothing for anything else, or when it is for another process.
-/// @param process WATCHDOG_PID; without it the interval is for whoever reads it.
+/// @param interval WATCHDOG_USEC, a decimal number above 0
+/// @param process WATCHDOG_PID; without it the interval is for any process
+/// @returns nothing for other texts, and for an interval of another process
 std::optional<std::chrono::microseconds> parse_watchdog(std::string_view interval,
                                                         const std::optional<std::string>& process);
 
-/// The line to the service manager; without one, all that is said to it is dropped. A message that it does
-/// not take is dropped too: no agent fails because nobody listens to its health.
+/// Sends messages to the service manager. Messages that it does not take are dropped.
 class Notifier {
   public:
-    /// One that tells nobody anything.
     Notifier() = default;
-    /// What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID say. They are gone from the environment
-    /// afterwards, so this answers once, and no child speaks in this process's name.
+    /// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and removes them from the environment, so that no
+    /// child takes them for its own.
     static Notifier from_environment();
 
     void ready(std::string_view status) const noexcept;
@@ -42,9 +41,9 @@ class Notifier {
     void stopping() const noexcept;
     void feed_watchdog() const noexcept;
 
-    /// False when nobody listens.
+    /// False without a service manager.
     explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
-    /// Within which feed_watchdog has to come again and again; nothing when nobody waits for it.
+    /// The longest time between two calls of feed_watchdog; nothing if there is no watchdog.
     std::optional<std::chrono::microseconds> watchdog() const noexcept { return watchdog_; }
 
   private:

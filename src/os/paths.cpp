@@ -17,7 +17,7 @@ constexpr const char* socket_name = "ssh-tpm-agent.sock";
 
 std::optional<fs::path> folder_variable(const char* name) {
     const auto value = variable(name);
-    // The XDG base directory specification has relative paths ignored.
+    // The XDG base directory specification says to ignore relative paths.
     return value && value->starts_with('/') ? std::optional<fs::path>(*value) : std::nullopt;
 }
 

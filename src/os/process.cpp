@@ -13,11 +13,11 @@ namespace sshtpm::os {
 namespace {
 
 constexpr std::size_t most_bytes = 200;
-constexpr std::size_t stat_ceiling = 4096; ///< some fifty numbers and a name of 64 bytes at most
+constexpr std::size_t stat_ceiling = 4096; ///< some fifty numbers and a name of at most 64 bytes
 constexpr pid_t init_pid = 1;
 
 struct Process {
-    std::string name; ///< as it calls itself: any bytes but zero
+    std::string name; ///< any bytes but zero
     char state = '?';
     pid_t parent = 0;
 };
@@ -27,13 +27,13 @@ std::optional<std::string> read_proc(pid_t pid, std::string_view file) {
         const auto content =
             read_file("/proc/" + std::to_string(pid) + "/" + std::string(file), stat_ceiling);
         return std::string(text_of(content));
-    } catch (const Error&) { // gone, or hidden from us (hidepid): told as "not known"
+    } catch (const Error&) { // the process has ended, or is hidden (hidepid in proc(5))
         return std::nullopt;
     }
 }
 
-/// proc(5), stat: "pid (comm) state ppid …". A name may hold spaces and parentheses, so the fields after it
-/// are found from the last parenthesis on.
+/// Reads proc(5), stat: "pid (comm) state ppid …". The name may contain spaces and parentheses; it ends at
+/// the last parenthesis.
 std::optional<Process> find_process(pid_t pid) {
     const auto stat = read_proc(pid, "stat");
     if (!stat)

@@ -1,15 +1,15 @@
 #pragma once
-// Naming a process to a person who is asked to allow it something.
+// Describes a process to a person who is asked to allow something.
 
 #include <string>
 #include <sys/types.h>
 
 namespace sshtpm::os {
 
-/// "ssh (pid 4711), child of bash (pid 4700)", with at most so many parents; init (pid 1) is not named, nor
-/// what cannot be read. Printable, 200 bytes at most. The names are the processes' own words (proc(5), comm):
-/// they help a person and prove nothing. "a process that has ended (pid N)" when there is none, or only its
-/// zombie; "an unknown process" for a pid below 1, which SO_PEERCRED gives for another pid namespace.
+/// "ssh (pid 4711), child of bash (pid 4700)", or "a process that has ended (pid 4711)"; printable, at most
+/// 200 bytes. Processes choose their names (proc(5), comm), so these help a person and prove nothing.
+/// @param pid below 1 for "an unknown process": SO_PEERCRED gives 0 for one in another pid namespace
+/// @param parents how many to name at most; init (pid 1) is never named
 std::string describe_process(pid_t pid, unsigned parents = 3);
 
 } // namespace sshtpm::os

@@ -3,7 +3,7 @@
 #include "base/error.hpp"
 
 #include <cerrno>
-#include <string>
+#include <unistd.h>
 
 namespace sshtpm::os {
 
@@ -25,6 +25,18 @@ std::string bound_path(int socket) {
     if (::getsockname(socket, any, &size) != 0)
         throw Error::from_errno(errno, "the socket's path");
     return address.sun_path; // empty for an abstract name, which begins with a NUL
+}
+
+Peer peer_of(int socket) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+        throw Error::from_errno(errno, "the peer of a connection");
+    return {.pid = credentials.pid, .uid = credentials.uid};
+}
+
+bool may_use_agent(const Peer& peer) {
+    return peer.uid == 0 || peer.uid == ::geteuid();
 }
 
 } // namespace sshtpm::os

@@ -1,22 +1,36 @@
 #pragma once
-// Addresses of UNIX sockets.
+// Addresses and peers of UNIX sockets.
 
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 namespace sshtpm::os {
 
-/// @throws Error(usage) for a path longer than 107 bytes, or an empty one.
+/// @throws Error(usage) for a path longer than 107 bytes, or an empty one
 sockaddr_un unix_address(std::string_view path);
 
-/// The path that a socket is bound to; empty when it has none. @throws Error(io)
-std::string bound_path(int socket);
-
-/// connect(2) and bind(2) take the address of any family through this one type.
+/// The type in which connect(2) and bind(2) take any address.
 inline const sockaddr* generic(const sockaddr_un& address) noexcept {
     return static_cast<const sockaddr*>(static_cast<const void*>(&address));
 }
+
+/// The path that a socket is bound to; empty if there is none. @throws Error(io)
+std::string bound_path(int socket);
+
+/// The process at the other end of a connection.
+struct Peer {
+    pid_t pid = 0;
+    uid_t uid = 0; ///< effective, at the time of connect(2)
+};
+
+/// @throws Error(io)
+Peer peer_of(int socket);
+
+/// Processes of the same user and of root. As in ssh-agent, no others may use the agent; and the agent and
+/// its clients send secrets to no others.
+bool may_use_agent(const Peer& peer);
 
 } // namespace sshtpm::os

@@ -1,7 +1,6 @@
 #include "protocol/client.hpp"
 
 #include "base/error.hpp"
-#include "os/peer.hpp"
 #include "os/unix_socket.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"

@@ -1,4 +1,4 @@
-#include "os/peer.hpp"
+#include "os/unix_socket.hpp"
 
 #include "base/error.hpp"
 #include "support/catch.hpp"
