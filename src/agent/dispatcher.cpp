@@ -5,9 +5,8 @@
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
 #include "os/process.hpp"
-#include "protocol/added_key.hpp"
 #include "protocol/frame.hpp"
-#include "protocol/parse.hpp"
+#include "protocol/message.hpp"
 #include "protocol/permission.hpp"
 #include "protocol/reply.hpp"
 #include "tpm/session.hpp"
@@ -53,8 +52,9 @@ Dispatcher::Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFol
                        PasswordHash::Cost lock_cost)
     : loop_(loop), keys_(keys), folder_(folder), tpm_(tpm), policy_(policy), upstreams_(std::move(upstreams)),
       lock_(lock_cost), broker_(loop, keys, tpm), signer_(broker_, tpm),
-      failure_(shared(protocol::failure_reply())), success_(shared(protocol::success_reply())),
-      extension_failure_(shared(protocol::extension_failure_reply())),
+      failure_(shared(protocol::framed(Bytes{protocol::SSH_AGENT_FAILURE}))),
+      success_(shared(protocol::framed(Bytes{protocol::SSH_AGENT_SUCCESS}))),
+      extension_failure_(shared(protocol::framed(Bytes{protocol::SSH_AGENT_EXTENSION_FAILURE}))),
       empty_list_(shared(protocol::identities_reply({}))),
       query_(shared(protocol::query_reply(served_extensions))) {}
 

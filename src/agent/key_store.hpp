@@ -3,7 +3,7 @@
 
 #include "agent/key_entry.hpp"
 #include "base/unique_fd.hpp"
-#include "protocol/bound_sessions.hpp"
+#include "protocol/permission.hpp"
 
 #include <chrono>
 #include <functional>

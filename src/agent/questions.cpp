@@ -2,7 +2,6 @@
 
 #include "base/printable.hpp"
 #include "os/process.hpp"
-#include "protocol/userauth.hpp"
 #include "ssh/fingerprint.hpp"
 #include "tpm/lockout.hpp"
 

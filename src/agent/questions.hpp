@@ -4,7 +4,7 @@
 #include "agent/upstream.hpp"
 #include "identity/identity.hpp"
 #include "os/unix_socket.hpp"
-#include "protocol/bound_sessions.hpp"
+#include "protocol/permission.hpp"
 #include "protocol/reply.hpp"
 #include "tpm/lockout.hpp"
 

@@ -5,7 +5,7 @@
 #include "agent/key_entry.hpp"
 #include "agent/semaphore.hpp"
 #include "base/bytes.hpp"
-#include "protocol/bound_sessions.hpp"
+#include "protocol/permission.hpp"
 #include "protocol/reply.hpp"
 
 #include <chrono>

@@ -19,13 +19,11 @@ namespace {
     throw Error(Errc::io, "communication with agent failed");
 }
 
-[[noreturn]] void invalid_answer(const std::string& what) {
-    throw Error(Errc::malformed, "invalid answer from the agent: " + what);
-}
+constexpr const char* invalid_answer = "invalid answer from the agent";
 
-/// The same within `understood`, which says whose answer it is.
-[[noreturn]] void invalid(const std::string& what) {
-    throw Error(Errc::malformed, what);
+void require_number(std::uint8_t number, MessageNumber expected) {
+    if (number != expected)
+        malformed("number " + std::to_string(number) + " where " + std::to_string(expected) + " was due");
 }
 
 UniqueFd connect_to(const std::filesystem::path& path) {
@@ -33,17 +31,15 @@ UniqueFd connect_to(const std::filesystem::path& path) {
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket)
         throw Error::from_errno(errno, "socket");
-    while (::connect(socket.value(), os::generic(address), sizeof address) != 0)
-        if (errno != EINTR)
-            throw Error::from_errno(errno, path.string());
+    if (uninterrupted([&] { return ::connect(socket.value(), os::generic(address), sizeof address); }) != 0)
+        throw Error::from_errno(errno, path.string());
     return socket;
 }
 
 void send_all(int socket, ByteView bytes) {
     while (!bytes.empty()) {
-        const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
+        const auto sent =
+            uninterrupted([&] { return ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
         if (sent <= 0)
             connection_broke();
         bytes = bytes.subspan(static_cast<std::size_t>(sent));
@@ -52,38 +48,35 @@ void send_all(int socket, ByteView bytes) {
 
 void receive_all(int socket, std::span<std::uint8_t> bytes) {
     while (!bytes.empty()) {
-        const auto got = ::recv(socket, bytes.data(), bytes.size(), 0);
-        if (got < 0 && errno == EINTR)
-            continue;
+        const auto got = uninterrupted([&] { return ::recv(socket, bytes.data(), bytes.size(), 0); });
         if (got <= 0)
             connection_broke();
         bytes = bytes.subspan(static_cast<std::size_t>(got));
     }
 }
 
-bool says_no(std::uint8_t number) {
-    // 30 and 102: SSH_COM_AGENT2_FAILURE and its old form, as OpenSSH's clients still take them.
+bool is_failure(std::uint8_t number) {
+    // 30 and 102: SSH_COM_AGENT2_FAILURE and its old form, which OpenSSH's clients accept too.
     return number == SSH_AGENT_FAILURE || number == SSH_AGENT_EXTENSION_FAILURE || number == 30 ||
            number == 102;
 }
 
-/// What `read` makes of an answer. @throws Error(malformed), whatever it is that does not parse.
+/// Calls `read`, and names the agent in the errors that it throws.
 template <class Read>
 auto understood(Read&& read) {
     try { // caught to say whose message it was
         return read();
     } catch (const Error& error) {
-        invalid_answer(error.what());
+        throw error.about(invalid_answer);
     }
 }
 
-/// Reads the fields of an answer behind its number, to the last byte.
+/// Reads the fields after the number, to the last byte.
 template <class Read>
-auto read_answer(ByteView answer, std::uint8_t number, Read&& read) {
+auto read_answer(ByteView answer, MessageNumber number, Read&& read) {
     return understood([&] {
         wire::Reader reader(answer);
-        if (const auto came = reader.byte(); came != number)
-            invalid("number " + std::to_string(came) + " where " + std::to_string(number) + " was due");
+        require_number(reader.byte(), number);
         auto result = read(reader);
         reader.expect_end();
         return result;
@@ -99,7 +92,7 @@ std::vector<AgentKey> owned(std::span<const ListedKey> listed) {
     return keys;
 }
 
-/// An RSA key answers to several algorithms: the agent must not choose another one than was asked for.
+/// RSA keys sign with several algorithms: the agent must not choose another one than the flags ask for.
 void require_algorithm(ByteView key_blob, std::uint32_t flags, ByteView signature) {
     const auto name = wire::Reader(key_blob).text();
     auto type = ssh::key_type_named(name);
@@ -109,19 +102,19 @@ void require_algorithm(ByteView key_blob, std::uint32_t flags, ByteView signatur
         return;
     const auto asked = ssh::choose_algorithm(*type, flags);
     if (asked && wire::Reader(signature).text() != asked->name)
-        invalid("a signature by another algorithm than " + std::string(asked->name));
+        malformed("a signature by another algorithm than " + std::string(asked->name));
 }
 
 void require_name(wire::Reader& reader, std::string_view name) {
     if (reader.text() != name)
-        invalid("another extension's");
+        malformed("another extension's");
 }
 
 PinResult read_pin_result(wire::Reader& reader) {
     require_name(reader, extension::tpm_try_pin);
     const auto outcome = reader.byte();
     if (outcome > static_cast<std::uint8_t>(PinOutcome::not_tried))
-        invalid("outcome " + std::to_string(outcome) + " of a PIN");
+        malformed("outcome " + std::to_string(outcome) + " of a PIN");
     const auto left = reader.uint32();
     return {.outcome = static_cast<PinOutcome>(outcome),
             .tries_left = left == unknown_tries ? std::nullopt : std::optional(left),
@@ -161,7 +154,7 @@ Bytes Client::request(ByteView message) {
     receive_all(socket_.value(), header);
     const std::size_t length = wire::Reader(header).uint32();
     if (length == 0 || length > max_message)
-        invalid_answer("of " + std::to_string(length) + " bytes");
+        malformed(std::string(invalid_answer) + ": of " + std::to_string(length) + " bytes");
     Bytes answer(length);
     receive_all(socket_.value(), answer);
     return answer;
@@ -169,15 +162,15 @@ Bytes Client::request(ByteView message) {
 
 Bytes Client::successful_request(ByteView message) {
     auto answer = request(message);
-    if (says_no(answer.front()))
+    if (is_failure(answer.front()))
         throw Error(Errc::refused, "agent refused operation");
     return answer;
 }
 
 void Client::require_success(ByteView message) {
-    // What follows the number is not looked at: to an extension an agent may say more (RFC 9987 section 5.8).
-    if (const auto answer = successful_request(message); answer.front() != SSH_AGENT_SUCCESS)
-        invalid_answer("number " + std::to_string(answer.front()) + " where 6 was due");
+    const auto answer = successful_request(message);
+    // Extensions may add bytes to the answer (RFC 9987 section 5.8).
+    understood([&] { require_number(answer.front(), SSH_AGENT_SUCCESS); });
 }
 
 std::vector<AgentKey> Client::list() {
@@ -196,10 +189,10 @@ Bytes Client::sign(ByteView key_blob, ByteView data, std::uint32_t flags) {
 }
 
 void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints) {
-    require_trusted_agent(); // without a PIN it is for all who may use the TPM
+    require_trusted_agent(); // a key file without a PIN works for everyone who may use the TPM
     wire::Writer message;
     message.byte(SSH_AGENTC_EXTENSION).text(extension::tpm_add_key);
-    // A whole message of its own, number first: the Go agent takes 17 and 25 there, and its tool sends 17.
+    // A whole message within the message: the Go agent accepts 17 and 25, and its tool sends 17.
     message.byte(SSH_AGENTC_ADD_IDENTITY).text("TPMKEY").text(key_file).string(certificate);
     write_constraints(message, constraints);
     require_success(message.bytes());

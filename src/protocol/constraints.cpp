@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view restrict_destination = "restrict-destination-v00@openssh.com";
 
-/// Room for what a later version may say: what is said there cannot be left out of account.
+/// A later version may put a restriction here, which this one must not ignore.
 void read_reserved(wire::Reader& reader) {
     if (!reader.string().empty())
         unsupported("a destination constraint with more in it than is known here");
@@ -22,7 +22,7 @@ void read_reserved(wire::Reader& reader) {
 
 KeySpec read_key_spec(wire::Reader& reader) {
     const auto blob = reader.string();
-    ssh::describe(blob); // a key that does not parse would never match
+    ssh::describe(blob); // refuses a key that does not parse, because it would match no host
     return {copy_of(blob), reader.boolean()};
 }
 
@@ -59,7 +59,7 @@ std::vector<DestinationConstraint> read_destinations(wire::Reader reader) {
             malformed("more than 1024 destination constraints");
         destinations.push_back(read_destination(wire::Reader(reader.string())));
     }
-    if (destinations.empty()) // OpenSSH's agent takes that for a key that may go anywhere
+    if (destinations.empty()) // for OpenSSH's agent, such a key may be used anywhere
         malformed("a destination constraint that names no destination");
     return destinations;
 }

@@ -20,25 +20,20 @@ FrameBuffer::~FrameBuffer() {
     wipe(buffer_);
 }
 
-/// A private key or a password may have passed: nothing of a message stays where it was.
-void FrameBuffer::move_to(Bytes memory) {
-    std::copy_n(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), end_ - begin_, memory.begin());
-    wipe(buffer_);
-    buffer_.swap(memory);
-    end_ -= begin_;
-    begin_ = 0;
-}
-
 std::span<std::uint8_t> FrameBuffer::writable() {
     if (begin_ == end_) {
         wipe(std::span(buffer_).first(end_));
         begin_ = end_ = 0;
-        if (buffer_.size() != usual_size) // a large message is over
+        if (buffer_.size() != usual_size) // after a large message
             buffer_ = Bytes(usual_size);
-    } else if (end_ == buffer_.size() && begin_ > 0) {
-        move_to(Bytes(buffer_.size()));
     } else if (end_ == buffer_.size()) {
-        move_to(Bytes(std::min(buffer_.size() * 2, header_size + max_message)));
+        // The frame may not fit behind the messages before it, or not at all.
+        Bytes moved(begin_ > 0 ? end_ : std::min(end_ * 2, header_size + max_message));
+        std::ranges::copy(std::span(buffer_).subspan(begin_), moved.begin());
+        wipe(buffer_);
+        buffer_.swap(moved);
+        end_ -= begin_;
+        begin_ = 0;
     }
     return std::span(buffer_).subspan(end_);
 }

@@ -1,9 +1,8 @@
 #pragma once
-// The messages of the SSH agent protocol (RFC 9987, PROTOCOL.agent), in their numbers and as structs.
+// The requests of the SSH agent protocol (RFC 9987, OpenSSH's PROTOCOL.agent), and their parser.
 
 #include "base/bytes.hpp"
 #include "base/secret.hpp"
-#include "protocol/bound_sessions.hpp"
 #include "protocol/constraints.hpp"
 #include "ssh/private_key.hpp"
 
@@ -14,9 +13,9 @@
 namespace sshtpm::protocol {
 
 enum MessageNumber : std::uint8_t {
-    SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES = 9, // of protocol 1; ssh-add -D still sends it
     SSH_AGENT_FAILURE = 5,
     SSH_AGENT_SUCCESS = 6,
+    SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES = 9, ///< of protocol 1; ssh-add -D still sends it
     SSH_AGENTC_REQUEST_IDENTITIES = 11,
     SSH_AGENT_IDENTITIES_ANSWER = 12,
     SSH_AGENTC_SIGN_REQUEST = 13,
@@ -36,7 +35,7 @@ enum MessageNumber : std::uint8_t {
 namespace extension {
 inline constexpr std::string_view query = "query"; ///< RFC 9987 section 5.8.1
 inline constexpr std::string_view session_bind = "session-bind@openssh.com";
-inline constexpr std::string_view tpm_add_key = "tpm-add-key"; ///< of the Go program ssh-tpm-agent
+inline constexpr std::string_view tpm_add_key = "tpm-add-key"; ///< as in the Go program ssh-tpm-agent
 inline constexpr std::string_view tpm_try_pin = "tpm-try-pin@ssh-tpm";
 } // namespace extension
 
@@ -53,7 +52,7 @@ struct AddIdentity {
     Constraints constraints;
 };
 
-/// SSH_AGENTC_ADD_IDENTITY with a key of a type that no TPM holds: its fields are not looked at.
+/// SSH_AGENTC_ADD_IDENTITY with a key of a type that no TPM has; its fields are not parsed.
 struct AddForeignIdentity {
     std::string type;
 };
@@ -62,9 +61,7 @@ struct RemoveIdentity {
     Bytes key_blob;
 };
 
-struct RemoveAllIdentities {
-    bool protocol_1 = false; ///< SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES
-};
+struct RemoveAllIdentities {};
 
 struct Lock {
     Secret password;
@@ -76,24 +73,33 @@ struct Unlock {
 
 struct Query {};
 
-/// extension::session_bind with a body that does not parse: the connection must remember that it failed.
+/// extension::session_bind (PROTOCOL.agent section 1).
+struct SessionBind {
+    Bytes host_key;   ///< blob
+    Bytes session_id; ///< 1 to 128 bytes
+    Bytes signature;  ///< by host_key over session_id
+    bool is_forwarding = false;
+};
+
+/// A body of extension::session_bind that does not parse. It is a request, because the connection must
+/// remember that a bind failed.
 struct BrokenSessionBind {};
 
 /// extension::tpm_add_key.
 struct TpmAddKey {
-    std::string key_file; ///< text of a key file
+    std::string key_file; ///< the text of a key file
     Bytes certificate;    ///< blob; empty for none
     Constraints constraints;
 };
 
-/// extension::tpm_try_pin: the agent has the TPM try a PIN and, if it is right, keeps it. An empty one is not
-/// tried: the answer says how many tries are left.
+/// extension::tpm_try_pin: the TPM tries the PIN, and the agent keeps a right one. An empty PIN is not tried;
+/// the reply only tells how many tries are left.
 struct TpmTryPin {
     Bytes key_blob;
     Secret pin;
 };
 
-/// An extension that is not ours.
+/// An extension that this agent does not serve.
 struct UnknownExtension {
     std::string name;
 };
@@ -106,5 +112,26 @@ struct Unsupported {
 using Request = std::variant<RequestIdentities, SignRequest, AddIdentity, AddForeignIdentity, RemoveIdentity,
                              RemoveAllIdentities, Lock, Unlock, Query, SessionBind, BrokenSessionBind,
                              TpmAddKey, TpmTryPin, UnknownExtension, Unsupported>;
+
+inline constexpr std::size_t max_lock_password = 4096;
+inline constexpr std::size_t max_pin = 1024;
+inline constexpr std::size_t max_key_file = 64 * 1024;
+inline constexpr std::size_t max_extension_name = 200;
+
+/// Ignores bytes after the body where OpenSSH's agent does: in the numbers 9, 11, 13, 18 and 19, and in 27
+/// with `query`, `session-bind@openssh.com` or an unknown name.
+/// @param message not empty
+/// @throws Error(malformed) for a body that does not parse
+/// @throws Error(unsupported) for a well-formed key or constraint that is not supported
+Request parse_request(ByteView message);
+
+/// The body of extension::session_bind after the name. Ignores bytes after it, as OpenSSH's agent does.
+/// @throws Error(malformed)
+SessionBind read_session_bind(wire::Reader& reader);
+
+/// A message that adds a private key (SSH_AGENTC_ADD_IDENTITY or SSH_AGENTC_ADD_ID_CONSTRAINED), for an
+/// upstream agent: with this lifetime, unless it has one.
+/// @returns nothing for an unknown type of key, an unknown constraint, or a message that does not parse
+std::optional<Bytes> with_lifetime(ByteView message, std::uint32_t seconds);
 
 } // namespace sshtpm::protocol

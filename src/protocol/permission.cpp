@@ -1,8 +1,9 @@
 #include "protocol/permission.hpp"
 
-#include "protocol/userauth.hpp"
+#include "base/error.hpp"
 #include "ssh/text.hpp"
 #include "ssh/verify.hpp"
+#include "wire/reader.hpp"
 
 #include <algorithm>
 
@@ -10,14 +11,67 @@ namespace sshtpm::protocol {
 
 namespace {
 
-/// One question to the constraints of a key: may it go from here to there, at this time?
+enum class Verdict { remember, known, refuse };
+
+Verdict judge(const SessionBind& request, std::span<const BoundSession> sessions) {
+    if (!ssh::verify_signature(request.host_key, request.signature, request.session_id))
+        return Verdict::refuse;
+    for (const auto& session : sessions) {
+        // A session for authentication alone forwards no agent, so no further bind can come through it.
+        if (!session.is_forwarding)
+            return Verdict::refuse;
+        if (session.session_id == request.session_id)
+            return session.host_key == request.host_key ? Verdict::known : Verdict::refuse;
+    }
+    return sessions.size() < max_bound_sessions ? Verdict::remember : Verdict::refuse;
+}
+
+constexpr std::uint8_t SSH_MSG_USERAUTH_REQUEST = 50; // RFC 4252 section 6
+
+/// Whether a key of this type signs with the algorithm. RFC 8332 section 3 has two more algorithms for RSA
+/// keys, PROTOCOL.certkeys for RSA certificates.
+bool belongs_to(std::string_view algorithm, std::string_view type) {
+    if (type == "ssh-rsa" && (algorithm == "rsa-sha2-256" || algorithm == "rsa-sha2-512"))
+        return true;
+    if (type == "ssh-rsa-cert-v01@openssh.com" && (algorithm == "rsa-sha2-256-cert-v01@openssh.com" ||
+                                                   algorithm == "rsa-sha2-512-cert-v01@openssh.com"))
+        return true;
+    return algorithm == type;
+}
+
+void require(bool condition) {
+    if (!condition)
+        throw Error(Errc::malformed, "not a request for user authentication");
+}
+
+UserAuthRequest read_request(wire::Reader reader) {
+    UserAuthRequest request;
+    request.session_id = copy_of(reader.string());
+    require(!request.session_id.empty());
+    require(reader.byte() == SSH_MSG_USERAUTH_REQUEST);
+    request.user = reader.c_text();
+    require(reader.text() == "ssh-connection");
+    const auto method = reader.text();
+    require(reader.byte() == 1); // a signature follows
+    request.algorithm = reader.c_text();
+    request.key_blob = copy_of(reader.string());
+    require(belongs_to(request.algorithm, wire::Reader(request.key_blob).text()));
+    if (method == "publickey-hostbound-v00@openssh.com")
+        request.host_key = copy_of(reader.string());
+    else
+        require(method == "publickey");
+    reader.expect_end();
+    return request;
+}
+
+/// The destination constraints of a key, at one time.
 class Rules {
   public:
     Rules(const std::vector<DestinationConstraint>& destinations, TimePoint now)
         : destinations_(destinations), now_(now) {}
 
-    /// permitted_by_dest_constraints of OpenSSH. A missing `from` is this machine; a missing `to` or `user`
-    /// is any.
+    /// permitted_by_dest_constraints of OpenSSH. Null stands for this machine in `from`, for any host in
+    /// `to`, and for any user in `user`.
     bool permit(const Bytes* from, const Bytes* to, const std::string* user) const {
         return std::ranges::any_of(destinations_, [&](const DestinationConstraint& rule) {
             const bool leaves_here = from == nullptr ? rule.from.host.empty() : is_host(*from, rule.from);
@@ -27,7 +81,7 @@ class Rules {
     }
 
   private:
-    /// match_key_hop of OpenSSH: a host certificate is for authorities alone, a plain key for plain keys.
+    /// match_key_hop of OpenSSH: host certificates match certification authorities, plain keys plain keys.
     bool is_host(const Bytes& host_key, const Hop& hop) const {
         const bool certified = ssh::is_certificate(host_key);
         return std::ranges::any_of(hop.keys, [&](const KeySpec& key) {
@@ -41,7 +95,7 @@ class Rules {
     TimePoint now_;
 };
 
-/// The way from this machine to the last session, hop by hop. Only at the last one can a user be named.
+/// Checks each hop from this machine to the last session. The user is known for the last hop only.
 bool path_is_permitted(const Rules& rules, std::span<const BoundSession> path, const std::string* user) {
     const Bytes* from = nullptr;
     for (const auto& hop : path.first(path.size() - 1)) {
@@ -52,8 +106,8 @@ bool path_is_permitted(const Rules& rules, std::span<const BoundSession> path, c
     return rules.permit(from, &path.back().host_key, user);
 }
 
-/// process_sign_request2 of OpenSSH: the session was bound just before, and it is to the host that is bound.
-/// Without a host key in the request only the first hop is known to be that.
+/// process_sign_request2 of OpenSSH: the request is for the session and the host of the last bind. A request
+/// without a host key is accepted on the first hop only.
 bool is_for_session(const UserAuthRequest& request, std::span<const BoundSession> path) {
     const auto& last = path.back();
     if (request.session_id != last.session_id)
@@ -63,6 +117,23 @@ bool is_for_session(const UserAuthRequest& request, std::span<const BoundSession
 
 } // namespace
 
+bool BoundSessions::bind(const SessionBind& request) {
+    const auto verdict = judge(request, sessions_);
+    if (verdict == Verdict::remember)
+        sessions_.push_back({request.host_key, request.session_id, request.is_forwarding});
+    if (verdict == Verdict::refuse)
+        failed_ = true;
+    return verdict != Verdict::refuse;
+}
+
+std::optional<UserAuthRequest> parse_userauth(ByteView data) {
+    try { // caught because a client may want other data signed
+        return read_request(wire::Reader(data));
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
 bool may_see(const Constraints& constraints, const BoundSessions& bound, TimePoint now) {
     if (constraints.destinations.empty())
         return true;
@@ -70,11 +141,11 @@ bool may_see(const Constraints& constraints, const BoundSessions& bound, TimePoi
         return false;
     const auto path = bound.sessions();
     if (path.empty())
-        return true; // a program on this machine
+        return true; // the client is a program on this machine
     const Rules rules(constraints.destinations, now);
     if (!path_is_permitted(rules, path, nullptr))
         return false;
-    // A key that may be used to reach a host, but not from there, is not shown there.
+    // A key that may be used to log in to a host, but not from there, is not shown there.
     return !path.back().is_forwarding || rules.permit(&path.back().host_key, nullptr, nullptr);
 }
 

@@ -1,24 +1,69 @@
 #pragma once
-// Whether a key with destination constraints may be seen or used on a connection: the rules of OpenSSH's
-// agent (identity_permitted and process_sign_request2 in ssh-agent.c), decided from values alone.
+// Destination constraints: the rules of OpenSSH's agent (identity_permitted and process_sign_request2 in
+// ssh-agent.c). They compare a key's constraints with the sessions that its client has bound, and with the
+// request for user authentication that is to be signed.
 
-#include "protocol/bound_sessions.hpp"
-#include "protocol/constraints.hpp"
+#include "protocol/message.hpp"
 
 #include <chrono>
+#include <span>
+#include <vector>
 
 namespace sshtpm::protocol {
 
-/// When the question is asked: host certificates have a time of validity.
+inline constexpr std::size_t max_bound_sessions = 16;
+
+struct BoundSession {
+    Bytes host_key;
+    Bytes session_id;
+    bool is_forwarding = false;
+};
+
+/// The SSH sessions that a connection to the agent runs through, as session-bind told them: one per hop, the
+/// innermost last. After a bind that failed the path of the connection is unknown, and constrained keys
+/// cannot be used on it.
+class BoundSessions {
+  public:
+    /// Refuses a wrong signature, a known session id with another key, a bind after a session that is not
+    /// forwarded, and more than max_bound_sessions. A forwarded session may be bound again; nothing changes.
+    /// @returns false if it is refused
+    bool bind(const SessionBind& request);
+    /// For a bind that did not parse.
+    void note_failure() noexcept { failed_ = true; }
+
+    /// Whether there was a bind, failed ones included. Without one the client is a program on this machine.
+    bool attempted() const noexcept { return failed_ || !sessions_.empty(); }
+    bool failed() const noexcept { return failed_; }
+    std::span<const BoundSession> sessions() const noexcept { return sessions_; }
+
+  private:
+    std::vector<BoundSession> sessions_;
+    bool failed_ = false;
+};
+
+/// The data that a client signs to log in (RFC 4252 section 7, OpenSSH's PROTOCOL).
+struct UserAuthRequest {
+    Bytes session_id;
+    std::string user;
+    std::string algorithm;
+    Bytes key_blob;
+    std::optional<Bytes> host_key; ///< of "publickey-hostbound-v00@openssh.com"
+};
+
+/// Nothing for any other data, also with bytes after the request.
+std::optional<UserAuthRequest> parse_userauth(ByteView data);
+
+/// Host certificates are valid for a time.
 using TimePoint = std::chrono::system_clock::time_point;
 
-/// For listing, for removing, and for replacing by another add: the path up to this connection is permitted,
-/// whatever the user, and where the connection is a forwarded one, some way leads on from there.
+/// Whether the key may be listed, removed and replaced on the connection: each hop is permitted for some
+/// user, and on a forwarded connection the key may be used to go on from the last host.
 bool may_see(const Constraints& constraints, const BoundSessions& sessions,
              TimePoint now = std::chrono::system_clock::now());
 
-/// For signing `data` with the key that the client named by `key_blob`. A key without destination constraints
-/// signs anything, anywhere.
+/// Whether the key may sign the data. A key with destination constraints signs requests for user
+/// authentication and nothing else.
+/// @param key_blob as the client sent it
 bool may_sign(const Constraints& constraints, const BoundSessions& sessions, ByteView key_blob, ByteView data,
               TimePoint now = std::chrono::system_clock::now());
 

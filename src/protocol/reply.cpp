@@ -8,52 +8,19 @@
 
 namespace sshtpm::protocol {
 
-namespace {
-
-/// The growing body of the answer, and what still fits.
-class IdentityList {
-  public:
-    void add(const ListedKey& key) {
-        constexpr std::size_t head = 1 + 4, two_lengths = 8;
-        const auto size = two_lengths + key.blob.size() + key.comment.size();
-        if (count_ == max_listed_keys || head + entries_.bytes().size() + size > max_message)
-            return;
-        entries_.string(key.blob).text(key.comment);
-        ++count_;
-    }
-
-    Bytes message() const {
-        return wire::Writer().byte(SSH_AGENT_IDENTITIES_ANSWER).uint32(count_).raw(entries_.bytes()).bytes();
-    }
-
-  private:
-    wire::Writer entries_;
-    std::uint32_t count_ = 0;
-};
-
-Bytes one_byte(MessageNumber number) {
-    return framed(wire::Writer().byte(number).bytes());
-}
-
-} // namespace
-
-Bytes failure_reply() {
-    return one_byte(SSH_AGENT_FAILURE);
-}
-
-Bytes success_reply() {
-    return one_byte(SSH_AGENT_SUCCESS);
-}
-
-Bytes extension_failure_reply() {
-    return one_byte(SSH_AGENT_EXTENSION_FAILURE);
-}
-
 Bytes identities_reply(std::span<const ListedKey> keys) {
-    IdentityList list;
-    for (const auto& key : keys)
-        list.add(key);
-    return framed(list.message());
+    constexpr std::size_t head = 1 + 4, two_lengths = 8;
+    wire::Writer entries;
+    std::uint32_t count = 0;
+    for (const auto& key : keys) {
+        const auto size = two_lengths + key.blob.size() + key.comment.size();
+        if (count == max_listed_keys || head + entries.bytes().size() + size > max_message)
+            continue;
+        entries.string(key.blob).text(key.comment);
+        ++count;
+    }
+    return framed(
+        wire::Writer().byte(SSH_AGENT_IDENTITIES_ANSWER).uint32(count).raw(entries.bytes()).bytes());
 }
 
 std::vector<ListedKey> read_identities_reply(ByteView message) {

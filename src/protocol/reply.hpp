@@ -1,5 +1,5 @@
 #pragma once
-// Replies, with their frame.
+// Replies, as frames. Those that are a number alone are made with `framed`.
 
 #include "base/bytes.hpp"
 
@@ -9,26 +9,20 @@
 
 namespace sshtpm::protocol {
 
-Bytes failure_reply();
-Bytes success_reply();
-/// SSH_AGENT_EXTENSION_FAILURE: the extension is known, this request of it was refused.
-Bytes extension_failure_reply();
-
 struct ListedKey {
     ByteView blob; ///< of a key or of a certificate
     std::string_view comment;
 };
 
-/// OpenSSH's clients give up on a longer list.
+/// OpenSSH's clients refuse a longer list.
 inline constexpr std::uint32_t max_listed_keys = 2048;
 
-/// SSH_AGENT_IDENTITIES_ANSWER. Keys that would make it longer than max_message, or more than
-/// max_listed_keys, are left out.
+/// SSH_AGENT_IDENTITIES_ANSWER. Leaves out keys that exceed max_listed_keys, or max_message bytes.
 Bytes identities_reply(std::span<const ListedKey> keys);
 
-/// The keys in such an answer of another agent, without its frame; the views look into it. At most
-/// max_listed_keys, each with a blob that begins with a type's name.
-/// @throws Error(malformed)
+/// Reads such an answer of another agent; the views point into it.
+/// @param message without its frame
+/// @throws Error(malformed) also for more than max_listed_keys, and for a blob without the name of a type
 std::vector<ListedKey> read_identities_reply(ByteView message);
 
 /// SSH_AGENT_SIGN_RESPONSE with a signature blob.
@@ -39,16 +33,16 @@ Bytes query_reply(std::span<const std::string_view> extensions);
 
 /// The outcome of extension::tpm_try_pin.
 enum class PinOutcome : std::uint8_t {
-    kept = 0,      ///< right, and kept for signatures to come
-    wrong = 1,     ///< and one try the less
-    lockout = 2,   ///< the TPM takes no PIN now
-    not_kept = 3,  ///< right, but this agent keeps none
-    not_tried = 4, ///< none came: the question was for the tries that are left
+    kept = 0,      ///< right, and kept for signatures
+    wrong = 1,     ///< one try less is left
+    lockout = 2,   ///< the TPM accepts no PIN now
+    not_kept = 3,  ///< right, but this agent keeps no PINs
+    not_tried = 4, ///< the PIN was empty: the client asked for the tries left
 };
 
 inline constexpr std::uint32_t unknown_tries = 0xFFFF'FFFF;
 
-/// SSH_AGENT_EXTENSION_RESPONSE to it: string name, byte outcome, uint32 tries left, string for a person.
+/// SSH_AGENT_EXTENSION_RESPONSE to it: string name, byte outcome, uint32 tries left, string text.
 Bytes try_pin_reply(PinOutcome outcome, std::uint32_t tries_left, std::string_view text);
 
 } // namespace sshtpm::protocol

@@ -1,8 +1,7 @@
 // A message that adds a key, as it goes on to another agent: with a lifetime that is there, or one behind it.
 
-#include "protocol/added_key.hpp"
-
 #include "fuzz/target.hpp"
+#include "protocol/message.hpp"
 
 using namespace sshtpm;
 

@@ -1,7 +1,7 @@
 // The body of a message from a client.
 
 #include "fuzz/target.hpp"
-#include "protocol/parse.hpp"
+#include "protocol/message.hpp"
 
 FUZZ_TARGET(request) {
     using namespace sshtpm;

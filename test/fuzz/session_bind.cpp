@@ -1,7 +1,7 @@
 // Bodies of session-bind, one after the other on one connection.
 
 #include "fuzz/target.hpp"
-#include "protocol/bound_sessions.hpp"
+#include "protocol/permission.hpp"
 #include "wire/reader.hpp"
 
 FUZZ_TARGET(session_bind) {

@@ -1,8 +1,6 @@
 // A client that binds one session and wants something signed by a key that may be used for that host alone:
 // a string with the body of session-bind, a string with the key, then what is to be signed.
 
-#include "protocol/userauth.hpp"
-
 #include "fuzz/target.hpp"
 #include "protocol/permission.hpp"
 #include "wire/reader.hpp"

@@ -1,5 +1,4 @@
-#include "protocol/bound_sessions.hpp"
-
+#include "protocol/permission.hpp"
 #include "protocol/vectors.hpp"
 #include "support/test.hpp"
 #include "wire/reader.hpp"

@@ -1,6 +1,6 @@
 #include "protocol/constraints.hpp"
 
-#include "protocol/parse.hpp"
+#include "protocol/message.hpp"
 #include "protocol/vectors.hpp"
 #include "support/test.hpp"
 #include "wire/reader.hpp"

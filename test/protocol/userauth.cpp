@@ -1,5 +1,4 @@
-#include "protocol/userauth.hpp"
-
+#include "protocol/permission.hpp"
 #include "protocol/vectors.hpp"
 #include "support/catch.hpp"
 #include "wire/writer.hpp"

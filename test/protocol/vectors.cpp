@@ -1,7 +1,7 @@
 #include "protocol/vectors.hpp"
 
 #include "base/base64.hpp"
-#include "protocol/parse.hpp"
+#include "protocol/message.hpp"
 #include "support/test.hpp"
 
 #include <map>

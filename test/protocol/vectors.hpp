@@ -2,8 +2,7 @@
 // What real programs said to an agent, from test/data/protocol; its README.md says who said what.
 
 #include "base/bytes.hpp"
-#include "protocol/bound_sessions.hpp"
-#include "protocol/message.hpp"
+#include "protocol/permission.hpp"
 
 #include <string_view>
 

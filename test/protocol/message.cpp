@@ -1,4 +1,4 @@
-#include "protocol/parse.hpp"
+#include "protocol/message.hpp"
 
 #include "protocol/vectors.hpp"
 #include "support/test.hpp"
@@ -47,6 +47,14 @@ Bytes longer(Bytes message) {
 template <class Part>
 bool is(ByteView message) {
     return std::holds_alternative<Part>(parse_request(message));
+}
+
+/// The message with a lifetime after its other constraints.
+Bytes limited(Bytes message, std::uint32_t seconds) {
+    message.front() = 25;
+    const auto constraint = wire::Writer().byte(1).uint32(seconds).bytes();
+    message.insert(message.end(), constraint.begin(), constraint.end());
+    return message;
 }
 
 } // namespace
@@ -100,12 +108,9 @@ TEST_CASE("constraints are read behind either number, and a key with an unknown 
     CHECK(refusal(parse_request, more) == Errc::malformed);
 }
 
-TEST_CASE("removing all is said in two ways") {
-    const auto protocol_1 = [](ByteView message) {
-        return std::get<RemoveAllIdentities>(parse_request(message)).protocol_1;
-    };
-    CHECK(protocol_1(vectors::message("remove-all-2")));
-    CHECK_FALSE(protocol_1(vectors::message("remove-all-1")));
+TEST_CASE("the messages that remove all keys, of both versions of the protocol, are understood") {
+    CHECK(is<RemoveAllIdentities>(vectors::message("remove-all-1")));
+    CHECK(is<RemoveAllIdentities>(vectors::message("remove-all-2")));
 }
 
 TEST_CASE("lock and unlock are a password and nothing more") {
@@ -206,4 +211,51 @@ TEST_CASE("bytes after a well-formed body are ignored where OpenSSH's agent does
     CHECK(is<RemoveAllIdentities>(longer({9})));
     CHECK(is<Query>(longer(extension_named("query").bytes())));
     CHECK(is<SessionBind>(longer(vectors::message("login-direct-1-1"))));
+}
+
+TEST_CASE("a key that comes without a lifetime goes on with one") {
+    for (const auto* name : {"add-rsa", "add-ed25519", "add-confirm", "add-destinations", "add-certificate-1",
+                             "add-certificate-2"}) {
+        INFO(name);
+        const auto message = vectors::message(name);
+        CHECK(with_lifetime(message, 60) == limited(message, 60));
+    }
+}
+
+TEST_CASE("a lifetime that a key has stays") {
+    for (const auto* name : {"add-lifetime", "add-lifetime-confirm"}) {
+        INFO(name);
+        const auto message = vectors::message(name);
+        CHECK(with_lifetime(message, 60) == message);
+    }
+}
+
+TEST_CASE("the fields of a FIDO key are passed over") {
+    auto message =
+        wire::Writer().byte(25).text("sk-ssh-ed25519@openssh.com").text("key").text("ssh:").bytes();
+    const auto rest = wire::Writer().byte(1).text("handle").text("").text("a comment").bytes();
+    message.insert(message.end(), rest.begin(), rest.end());
+    CHECK(with_lifetime(message, 5) == limited(message, 5));
+    const auto provider =
+        wire::Writer().byte(255).text("sk-provider@openssh.com").text("internal").byte(2).bytes();
+    message.insert(message.end(), provider.begin(), provider.end());
+    CHECK(with_lifetime(message, 5) == limited(message, 5));
+}
+
+TEST_CASE("a key of an unknown type, or with an unknown constraint, has no place for a lifetime") {
+    CHECK_FALSE(
+        with_lifetime(wire::Writer().byte(17).text("ssh-new").text("key").text("comment").bytes(), 5));
+    auto message = vectors::message("add-ed25519");
+    message.push_back(3);
+    CHECK_FALSE(with_lifetime(message, 5));
+    CHECK_FALSE(with_lifetime(vectors::message("list"), 5));
+}
+
+TEST_CASE("of the prefixes of a message, the one that ends where its constraints begin has a place alone") {
+    const auto message = vectors::message("add-confirm");
+    std::vector<std::size_t> accepted;
+    for (std::size_t size = 0; size < message.size(); ++size)
+        if (with_lifetime(ByteView(message).first(size), 5))
+            accepted.push_back(size);
+    CHECK(accepted == std::vector<std::size_t>{message.size() - 1});
 }
