@@ -7,7 +7,7 @@
 #include "agent/semaphore.hpp"
 #include "agent/tpm_thread.hpp"
 #include "base/time_limits.hpp"
-#include "prompt/prompter.hpp"
+#include "prompt/ask.hpp"
 
 #include <chrono>
 #include <functional>

@@ -1,38 +1,67 @@
 #include "prompt/ask.hpp"
 
+#include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/printable.hpp"
+#include "base/unique_fd.hpp"
+#include "os/environment.hpp"
 #include "os/harden.hpp"
-#include "prompt/askpass.hpp"
 #include "prompt/terminal.hpp"
 
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <strings.h>
 #include <unistd.h>
+#include <utility>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
 
 namespace sshtpm::prompt {
 
 namespace asio = boost::asio;
 
+struct TerminalQueue {
+    explicit TerminalQueue(const asio::any_io_executor& loop) : open(loop, 1) {}
+
+    /// One message is in it while a question is on the terminal; there is no space for a second one.
+    asio::experimental::channel<void(boost::system::error_code)> open;
+};
+
 namespace {
 
-/// A line from standard input, a byte at a time, so that the next question finds the next line.
+enum class Require { nothing, never, prefer, force };
+
+Require parse_require(const std::optional<std::string>& word) {
+    const auto is = [&](const char* other) { return word && ::strcasecmp(word->c_str(), other) == 0; };
+    return is("force")    ? Require::force
+           : is("prefer") ? Require::prefer
+           : is("never")  ? Require::never
+                          : Require::nothing;
+}
+
+/// Whether an askpass program may be started at all.
+bool askpass_allowed(const Circumstances& circumstances) {
+    const auto require = parse_require(circumstances.askpass_require);
+    return require == Require::force || (circumstances.display && require != Require::never);
+}
+
+/// Reads a line from standard input, byte by byte, so that the next question gets the next line.
 std::optional<Secret> ask_standard_input(const std::string& question) {
     std::cerr << question << std::flush;
     Secret answer(max_answer);
     std::array<std::uint8_t, 1> byte{};
     for (;;) {
-        const auto got = ::read(STDIN_FILENO, byte.data(), 1);
-        if (got < 0 && errno == EINTR)
-            continue;
+        const auto got = uninterrupted([&] { return ::read(STDIN_FILENO, byte.data(), 1); });
         if (got <= 0 && answer.empty())
             return std::nullopt;
         if (got <= 0 || byte[0] == '\n')
@@ -64,7 +93,7 @@ asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) 
     co_return std::move(outcome);
 }
 
-/// In a loop of its own. A signal that ends the program does so here, after the question is gone.
+/// Asks in a loop of its own. A signal that ends the program does so after the question is closed.
 TerminalAnswer wait_for_answer(const std::string& question, Program program) {
     asio::io_context loop(1);
     asio::cancellation_signal cancel;
@@ -90,7 +119,7 @@ TerminalAnswer wait_for_answer(const std::string& question, Program program) {
             signals.cancel();
         }));
     loop.run();
-    signals.clear(); // puts the default handling back
+    signals.clear(); // restores the default handling
     if (caught != 0)
         ::raise(caught);
     if (thrown)
@@ -98,15 +127,81 @@ TerminalAnswer wait_for_answer(const std::string& question, Program program) {
     return answer;
 }
 
-} // namespace
-
 asio::awaitable<std::optional<Secret>> ask(std::string question, Program program) {
     for (;;) {
         auto outcome = co_await ask_once(question, program);
         if (!outcome.stopped_by)
             co_return std::move(outcome.answer);
-        ::raise(*outcome.stopped_by); // returns when the process goes on, in the background maybe
+        ::raise(*outcome.stopped_by); // returns when the process continues, perhaps in the background
     }
+}
+
+/// The permit to ask on the terminal, given back at the end.
+class TerminalPermit {
+  public:
+    explicit TerminalPermit(std::shared_ptr<TerminalQueue> queue) : queue_(std::move(queue)) {}
+    TerminalPermit(const TerminalPermit&) = delete;
+    TerminalPermit& operator=(const TerminalPermit&) = delete;
+    ~TerminalPermit() {
+        queue_->open.try_receive([](const boost::system::error_code&) {}); // the next question goes on
+    }
+
+  private:
+    std::shared_ptr<TerminalQueue> queue_;
+};
+
+asio::awaitable<std::optional<Secret>> ask_in_turn(std::shared_ptr<TerminalQueue> queue,
+                                                   std::string question) {
+    if (choose_asker(current_circumstances(), Program::agent) != Asker::terminal)
+        co_return co_await ask(std::move(question), Program::agent);
+    // Cancelled here, it throws and has no permit.
+    co_await queue->open.async_send(boost::system::error_code(), asio::use_awaitable);
+    const TerminalPermit permit(queue);
+    co_return co_await ask(std::move(question), Program::agent); // chooses anew after the wait
+}
+
+asio::awaitable<Confirmation> confirm(std::string question) {
+    if (!askpass_allowed(current_circumstances())) {
+        log::error("nobody can be asked to confirm: there is no DISPLAY or WAYLAND_DISPLAY, and "
+                   "SSH_ASKPASS_REQUIRE is not \"force\", or it is \"never\"");
+        co_return Confirmation::nobody;
+    }
+    try {
+        co_return co_await confirm_askpass(askpass_program(), std::move(question));
+    } catch (const Error& failure) { // no descriptors or no memory
+        log::error("asking to confirm: ", printable(failure.what()));
+        co_return Confirmation::failed;
+    } catch (const boost::system::system_error& failure) {
+        if (failure.code() != asio::error::operation_aborted) {
+            log::error("asking to confirm: ", failure.code().message());
+            co_return Confirmation::failed;
+        }
+    }
+    co_return Confirmation::unanswered;
+}
+
+} // namespace
+
+Asker choose_asker(const Circumstances& circumstances, Program program) {
+    const auto require = parse_require(circumstances.askpass_require);
+    const bool allowed = askpass_allowed(circumstances);
+    if (allowed && (require == Require::force || require == Require::prefer))
+        return Asker::askpass;
+    if (program == Program::tool && !circumstances.stdin_terminal && allowed)
+        return Asker::askpass;
+    // Also for a tool in the background: it stops until it may ask. Reading a line would show the secret.
+    if (circumstances.terminal || (program == Program::tool && circumstances.stdin_terminal))
+        return Asker::terminal;
+    if (program == Program::tool)
+        return Asker::standard_input;
+    return allowed ? Asker::askpass : Asker::nobody;
+}
+
+Circumstances current_circumstances() {
+    return {.display = os::has_variable("DISPLAY") || os::has_variable("WAYLAND_DISPLAY"),
+            .askpass_require = os::variable("SSH_ASKPASS_REQUIRE"),
+            .terminal = terminal_available(),
+            .stdin_terminal = ::isatty(STDIN_FILENO) == 1};
 }
 
 std::optional<Secret> ask_and_wait(const std::string& question, Program program) {
@@ -122,6 +217,16 @@ std::optional<Secret> ask_and_wait(const std::string& question, Program program)
         ::raise(*outcome.stopped_by);
         wait_for_foreground();
     }
+}
+
+Prompter::Prompter(const asio::any_io_executor& loop) : queue_(std::make_shared<TerminalQueue>(loop)) {}
+
+asio::awaitable<std::optional<Secret>> Prompter::ask(std::string question) {
+    return ask_in_turn(queue_, std::move(question));
+}
+
+asio::awaitable<Confirmation> Prompter::confirm(std::string question) {
+    return prompt::confirm(std::move(question));
 }
 
 } // namespace sshtpm::prompt

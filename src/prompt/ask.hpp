@@ -1,21 +1,62 @@
 #pragma once
-// Asking a person for a secret, by whoever `policy` chooses.
+// Asks a person for a secret or a permission.
 
 #include "base/secret.hpp"
-#include "prompt/policy.hpp"
+#include "prompt/askpass.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 namespace sshtpm::prompt {
 
-/// Nothing when there is nobody to ask, or no answer was given.
-boost::asio::awaitable<std::optional<Secret>> ask(std::string question, Program program);
+enum class Asker { askpass, terminal, standard_input, nobody };
 
-/// The same for a program without a loop. A signal that ends the program does so after the terminal's echo
-/// is back.
+enum class Program {
+    agent, ///< asks on the terminal, else through askpass
+    tool,  ///< the same if standard input is a terminal; else through askpass, else reads standard input
+};
+
+struct Circumstances {
+    bool display = false;                            ///< DISPLAY or WAYLAND_DISPLAY is set and not empty
+    std::optional<std::string> askpass_require = {}; ///< SSH_ASKPASS_REQUIRE: "never", "prefer", "force"
+    bool terminal = false;       ///< there is a terminal, and this process may read from it
+    bool stdin_terminal = false; ///< standard input is a terminal
+};
+
+/// Those of this process now.
+Circumstances current_circumstances();
+
+/// The rules of OpenSSH's read_passphrase, documented in ssh(1) and ssh-keygen(1).
+Asker choose_asker(const Circumstances& circumstances, Program program);
+
+/// Asks for a secret in a program without an event loop. A signal that ends the program does so after the
+/// terminal's echo is on again. @returns nothing if there is nobody to ask, or no answer
 std::optional<Secret> ask_and_wait(const std::string& question, Program program);
+
+struct TerminalQueue;
+
+/// Asks for an agent, in which several requests may have a question at the same time. On the terminal one
+/// question waits for the other, because an answer might go to the wrong one. Askpass programs have a window
+/// each and do not wait. For the thread of `loop`; a question may outlive its Prompter.
+class Prompter {
+  public:
+    explicit Prompter(const boost::asio::any_io_executor& loop);
+
+    /// A secret. Cancelling withdraws the question, also while it waits; it then throws operation_aborted or
+    /// returns nothing. @returns nothing if there is nobody to ask, or no answer
+    boost::asio::awaitable<std::optional<Secret>> ask(std::string question);
+
+    /// A permission. As OpenSSH's ask_permission, it asks only through an askpass program, because programs
+    /// can write to a terminal. That needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and not
+    /// SSH_ASKPASS_REQUIRE=never. Cancelling kills the program. Does not throw.
+    boost::asio::awaitable<Confirmation> confirm(std::string question);
+
+  private:
+    std::shared_ptr<TerminalQueue> queue_;
+};
 
 } // namespace sshtpm::prompt

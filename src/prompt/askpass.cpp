@@ -6,11 +6,11 @@
 #include "base/unique_fd.hpp"
 #include "os/child.hpp"
 #include "os/environment.hpp"
-#include "prompt/answer.hpp"
 
 #include <array>
 #include <csignal>
 #include <memory>
+#include <strings.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -23,27 +23,27 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// The child keeps its own.
+/// A copy of the descriptor, because Asio closes it and the child owns it.
 asio::posix::stream_descriptor watch(const asio::any_io_executor& loop, int fd) {
     return {loop, duplicate(fd, "watching the askpass program").release()};
 }
 
-/// Tells an askpass what kind of question it shows; without it, it asks for a secret.
+/// The kind of question; askpass programs ask for a secret if it is not set.
 constexpr const char* kind_variable = "SSH_ASKPASS_PROMPT";
 
-std::unique_ptr<os::Child> start(const std::string& program, const std::string& prompt,
+std::unique_ptr<os::Child> start(const std::string& program, const std::string& question,
                                  const std::string& environment_change, os::Child::Group group) {
     try {
-        return std::make_unique<os::Child>(std::vector{program, prompt}, std::vector{environment_change},
+        return std::make_unique<os::Child>(std::vector{program, question}, std::vector{environment_change},
                                            STDERR_FILENO, group);
-    } catch (const Error& error) { // the caller goes on without an answer
+    } catch (const Error& error) { // caught because the caller goes on without an answer
         log::error("askpass: ", printable(error.what()));
         return nullptr;
     }
 }
 
-/// Why a program that has ended with this status has not asked; nothing when it has. A shell that runs it
-/// ends with these statuses too.
+/// Why a program with this exit status could not ask; nothing if it could. A shell script that runs the
+/// program has these statuses too.
 std::optional<std::string> failure_of(int status) {
     constexpr int cannot_run = 126, not_found = 127, signals = 128; // POSIX, Shell Command Language, 2.8.2
     if (status == os::Child::lost_status)
@@ -56,14 +56,14 @@ std::optional<std::string> failure_of(int status) {
 }
 
 struct Outcome {
-    std::optional<Secret> output = {}; ///< when the program exits with 0
-    bool failed = false;               ///< it has not asked
+    std::optional<Secret> output = {}; ///< if the program exits with 0
+    bool failed = false;               ///< it could not ask
 };
 
-asio::awaitable<Outcome> run(std::string program, std::string prompt, std::string environment_change,
+asio::awaitable<Outcome> run(std::string program, std::string question, std::string environment_change,
                              os::Child::Group group) {
     const auto loop = co_await asio::this_coro::executor;
-    const auto child = start(program, prompt, environment_change, group);
+    const auto child = start(program, question, environment_change, group);
     if (!child)
         co_return Outcome{.failed = true};
 
@@ -83,7 +83,7 @@ asio::awaitable<Outcome> run(std::string program, std::string prompt, std::strin
             co_return Outcome{.failed = true};
         }
         if (failure)
-            break; // end of its output
+            break; // the output has ended
     }
     auto end = watch(loop, child->pidfd());
     co_await end.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
@@ -100,14 +100,40 @@ asio::awaitable<Outcome> run(std::string program, std::string prompt, std::strin
 
 } // namespace
 
+std::string_view in_words(Confirmation outcome) {
+    switch (outcome) {
+    case Confirmation::unanswered:
+        break;
+    case Confirmation::no:
+        return "a person did not allow";
+    case Confirmation::yes:
+        return "a person allowed";
+    case Confirmation::nobody:
+        return "nobody is there to allow";
+    case Confirmation::failed:
+        return "the askpass program could not ask about";
+    }
+    return "no answer came about";
+}
+
+bool is_permission(ByteView output) {
+    auto line = text_of(output);
+    if (line.ends_with('\n'))
+        line.remove_suffix(1);
+    if (line.ends_with('\r'))
+        line.remove_suffix(1);
+    constexpr std::string_view yes = "yes";
+    return line.empty() || (line.size() == yes.size() && ::strncasecmp(line.data(), yes.data(), 3) == 0);
+}
+
 std::string askpass_program() {
     const auto program = os::variable("SSH_ASKPASS");
     return program && !program->empty() ? *program : "ssh-askpass";
 }
 
-asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt,
+asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string question,
                                                    os::Child::Group group) {
-    auto outcome = co_await run(std::move(program), std::move(prompt), kind_variable, group);
+    auto outcome = co_await run(std::move(program), std::move(question), kind_variable, group);
     if (outcome.output)
         keep_first_line(*outcome.output);
     co_return std::move(outcome.output);

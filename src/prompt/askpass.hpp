@@ -1,5 +1,5 @@
 #pragma once
-// Asking through an askpass program: the prompt is its argument, the answer its standard output.
+// Asks through an askpass program: the question is its argument, the answer its standard output.
 
 #include "base/secret.hpp"
 #include "os/child.hpp"
@@ -7,21 +7,38 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/awaitable.hpp>
 
 namespace sshtpm::prompt {
 
+/// The result of a question for permission.
+enum class Confirmation {
+    unanswered, ///< cancelled, or not answered in time
+    no,
+    yes,
+    nobody, ///< there is nobody to ask
+    failed, ///< the askpass program could not ask
+};
+
+/// The beginning of a sentence that goes on with "the use of ...".
+std::string_view in_words(Confirmation outcome);
+
+/// Whether the output of an askpass program that was to confirm something is a yes: nothing, or "yes" in any
+/// case, as in OpenSSH's ask_permission. Unlike there, an output of several lines or with a NUL is not.
+bool is_permission(ByteView output);
+
 /// $SSH_ASKPASS, else "ssh-askpass".
 std::string askpass_program();
 
-/// Nothing when the program exits with another status than 0, cannot be run, or answers with more than
-/// max_answer bytes. Cancelling kills the program.
-boost::asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string prompt,
+/// Asks for a secret. Cancelling kills the program.
+/// @returns nothing if the program cannot be run, fails, or prints more than max_answer bytes
+boost::asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string question,
                                                           os::Child::Group group = os::Child::Group::own);
 
-/// Runs the program with SSH_ASKPASS_PROMPT=confirm, which has it show a yes and a no. A yes when it exits
-/// with 0 and its output is a permission. Cancelling kills it.
+/// Asks for permission, with SSH_ASKPASS_PROMPT=confirm, for which the program shows a yes and a no. It is a
+/// yes if the program exits with 0 and its output is a permission. Cancelling kills the program.
 boost::asio::awaitable<Confirmation> confirm_askpass(std::string program, std::string question);
 
 } // namespace sshtpm::prompt

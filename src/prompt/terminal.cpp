@@ -30,14 +30,14 @@ void show(int terminal, std::string_view text) {
     while (!text.empty()) {
         const auto written = ::write(terminal, text.data(), text.size());
         if (written < 0 && errno != EINTR)
-            return; // a prompt that cannot be shown is seen by the reading that follows
+            return; // reading will fail too
         if (written > 0)
             text.remove_prefix(static_cast<std::size_t>(written));
     }
 }
 
-/// The controlling one or, where there is none, standard input. A description of our own: setting it
-/// non-blocking must not touch the one that the shell shares.
+/// The controlling terminal, else standard input. It is opened again, because the shell shares the open file,
+/// and must not find it non-blocking.
 UniqueFd open_terminal() {
     constexpr int flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
     UniqueFd terminal(::open(terminal_path, flags));
@@ -48,31 +48,31 @@ UniqueFd open_terminal() {
     return terminal;
 }
 
-/// Whether reading from it would not stop this process.
+/// False if reading would stop this process.
 bool may_read(int terminal) {
     const pid_t foreground = ::tcgetpgrp(terminal);
     return foreground == ::getpgrp() ||
-           (foreground < 0 && errno == ENOTTY); // no controlling one: free to all
+           (foreground < 0 && errno == ENOTTY); // not the controlling terminal: any process may read
 }
 
-/// Lets this process change the terminal's modes from the background too, for as long as it lives.
-class Unstoppable {
+/// Lets this process change the terminal's modes from the background too.
+class OutputStopBlocked {
   public:
-    Unstoppable() {
+    OutputStopBlocked() {
         sigset_t output;
         sigemptyset(&output);
         sigaddset(&output, SIGTTOU);
         ::pthread_sigmask(SIG_BLOCK, &output, &before_);
     }
-    Unstoppable(const Unstoppable&) = delete;
-    Unstoppable& operator=(const Unstoppable&) = delete;
-    ~Unstoppable() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    OutputStopBlocked(const OutputStopBlocked&) = delete;
+    OutputStopBlocked& operator=(const OutputStopBlocked&) = delete;
+    ~OutputStopBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
   private:
     sigset_t before_{};
 };
 
-/// Turns the echo off for as long as it lives.
+/// Turns the echo off until the end.
 class EchoOff {
   public:
     explicit EchoOff(int terminal) : terminal_(terminal) {
@@ -81,23 +81,22 @@ class EchoOff {
         silent_ = before_;
         silent_.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
         silent_.c_lflag |= ICANON;
-        while (::tcsetattr(terminal_, TCSANOW, &silent_) != 0)
-            if (errno != EINTR)
-                throw Error::from_errno(errno, terminal_path);
-        ::tcflush(terminal_, TCIFLUSH); // what was typed before the prompt is no answer
+        if (uninterrupted([&] { return ::tcsetattr(terminal_, TCSANOW, &silent_); }) != 0)
+            throw Error::from_errno(errno, terminal_path);
+        ::tcflush(terminal_, TCIFLUSH); // drops what was typed before the question
     }
     EchoOff(const EchoOff&) = delete;
     EchoOff& operator=(const EchoOff&) = delete;
-    /// A shell that has taken the terminal back may have set modes of its own: those stay.
+    /// Leaves other modes alone: a shell that has taken the terminal back may have set them.
     ~EchoOff() {
         termios now{};
         if (::tcgetattr(terminal_, &now) != 0 || now.c_lflag != silent_.c_lflag)
             return;
-        const Unstoppable unstoppable;
-        if (may_read(terminal_)) // half a secret must not reach the next reader
+        const OutputStopBlocked blocked;
+        if (may_read(terminal_)) // a half-typed secret must not reach the next reader
             ::tcflush(terminal_, TCIFLUSH);
         ::tcsetattr(terminal_, TCSANOW, &before_);
-        show(terminal_, "\n"); // the one that was not echoed
+        show(terminal_, "\n"); // the typed one was not echoed
     }
 
   private:
@@ -116,7 +115,7 @@ asio::awaitable<TerminalAnswer> read_line(asio::posix::stream_descriptor& termin
             co_return TerminalAnswer{};
         if (!may_read(terminal.native_handle()))
             co_return TerminalAnswer{.stopped_by = SIGCONT};
-        // Not by Asio, which goes on after EINTR without a look at the signal that has come.
+        // Not with Asio, which repeats the call after EINTR instead of handling the signal.
         const auto got = ::read(terminal.native_handle(), chunk.data(), chunk.size());
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
@@ -143,22 +142,21 @@ bool terminal_available() {
 
 void wait_for_foreground() {
     const auto terminal = open_terminal();
-    // It changes nothing. tcflush(3) would drop what was typed for others before it stops this process.
-    while (::tcflow(terminal.value(), TCOON) != 0)
-        if (errno != EINTR)
-            throw Error::from_errno(errno, terminal_path);
+    // In the background, this stops the process, and it changes nothing. tcflush(3) would drop input.
+    if (uninterrupted([&] { return ::tcflow(terminal.value(), TCOON); }) != 0)
+        throw Error::from_errno(errno, terminal_path);
 }
 
-asio::awaitable<TerminalAnswer> ask_terminal(std::string prompt) {
+asio::awaitable<TerminalAnswer> ask_terminal(std::string question) {
     using namespace asio::experimental::awaitable_operators;
     const auto loop = co_await asio::this_coro::executor;
     asio::posix::stream_descriptor terminal(loop, open_terminal().release());
     asio::signal_set stops(loop, SIGTSTP);
     const EchoOff silent(terminal.native_handle());
-    // Not before: what stops a program that has just lost the foreground acts by itself.
+    // Only now: before, these signals must stop a program that has just lost the foreground.
     for (const int number : {SIGTTIN, SIGTTOU, SIGCONT})
         stops.add(number);
-    show(terminal.native_handle(), prompt);
+    show(terminal.native_handle(), question);
     auto outcome = co_await (read_line(terminal) || stops.async_wait(asio::use_awaitable));
     if (auto* answer = std::get_if<0>(&outcome))
         co_return std::move(*answer);

@@ -1,7 +1,7 @@
 // What an askpass program prints, as it comes in, in pieces: an answer, and a verdict.
 
 #include "fuzz/target.hpp"
-#include "prompt/answer.hpp"
+#include "prompt/askpass.hpp"
 
 #include <algorithm>
 #include <string>

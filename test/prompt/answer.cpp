@@ -1,5 +1,4 @@
-#include "prompt/answer.hpp"
-
+#include "prompt/askpass.hpp"
 #include "support/catch.hpp"
 
 #include <string>

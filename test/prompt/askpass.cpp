@@ -1,7 +1,6 @@
 #include "prompt/askpass.hpp"
 
 #include "os/in_process.hpp"
-#include "prompt/confirm.hpp"
 #include "prompt/terminal.hpp"
 #include "script.hpp"
 #include "support/catch.hpp"

@@ -1,5 +1,4 @@
-#include "prompt/policy.hpp"
-
+#include "prompt/ask.hpp"
 #include "support/catch.hpp"
 
 using namespace sshtpm::prompt;

@@ -1,5 +1,4 @@
-#include "prompt/prompter.hpp"
-
+#include "prompt/ask.hpp"
 #include "support/catch.hpp"
 #include "support/variable.hpp"
 
