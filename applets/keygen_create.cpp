@@ -4,7 +4,7 @@
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
 #include "identity/sign.hpp"
-#include "keyfile/description.hpp"
+#include "keyfile/key_file.hpp"
 #include "os/paths.hpp"
 #include "tpm/create.hpp"
 

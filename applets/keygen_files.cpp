@@ -4,11 +4,11 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "keyfile/legacy.hpp"
+#include "keyfile/key_file.hpp"
 #include "keyfile/names.hpp"
 #include "os/paths.hpp"
 #include "ssh/authorized_key.hpp"
-#include "ssh/randomart.hpp"
+#include "ssh/fingerprint.hpp"
 
 #include <iostream>
 

@@ -5,7 +5,7 @@
 #include "identity/convert.hpp"
 #include "keyfile/usable.hpp"
 #include "ssh/authorized_key.hpp"
-#include "ssh/randomart.hpp"
+#include "ssh/fingerprint.hpp"
 
 #include <algorithm>
 #include <iostream>

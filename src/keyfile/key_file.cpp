@@ -4,7 +4,6 @@
 #include "base/lines.hpp"
 #include "base/printable.hpp"
 #include "der/der.hpp"
-#include "keyfile/description.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
 #include "keyfile/pem.hpp"
@@ -201,6 +200,19 @@ der::Writer written(const std::vector<AuthPolicy>& auth_policies) {
 }
 
 } // namespace
+
+void check_description(std::string_view text) {
+    if (text.size() > longest_description)
+        malformed("text of " + std::to_string(text.size()) + " bytes where " +
+                  std::to_string(longest_description) + " are the most");
+    if (!is_utf8(text))
+        malformed("text that is not UTF-8");
+    if (!is_printable(text))
+        malformed("text with control or invisible characters: " + printable(text, 80));
+    // Some readers of PEM look for this anywhere, not only at the start of a line.
+    if (text.find("-----BEGIN") != std::string_view::npos)
+        malformed("text with \"-----BEGIN\" in it");
+}
 
 KeyFile parse_der(ByteView der) {
     der::Reader file(der);

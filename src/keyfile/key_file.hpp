@@ -59,6 +59,14 @@ inline constexpr std::string_view pem_label = "TSS2 PRIVATE KEY";
 /// Begins the line in front of the PEM block that holds the description.
 inline constexpr std::string_view comment_prefix = "Comment: ";
 
+/// In bytes. A longer one would fill the terminal in a list of keys.
+inline constexpr std::size_t longest_description = 1024;
+
+/// Checks the texts in a key file that a person reads: the comment and the names of policies.
+/// @throws Error(malformed) for text that is longer or not UTF-8, that could move the cursor or hide or
+/// reorder letters, or that a reader could take for the first line of a PEM block.
+void check_description(std::string_view text);
+
 /// Parses a TSS2 PRIVATE KEY. A line "Comment: …" in front of the PEM block is the description if the block
 /// has none. @throws Error(malformed | unsupported)
 KeyFile parse_pem(std::string_view text);
@@ -78,5 +86,8 @@ std::string to_key_file(const KeyFile& key);
 std::string to_key_file(const KeyFile& key, std::string_view before);
 /// DER of all fields but the description.
 Bytes to_der(const KeyFile& key);
+
+/// True when the first PEM block of the text is a "TPM EC PRIVATE KEY" (0.1) or "TPM PRIVATE KEY" (0.2).
+bool is_legacy(std::string_view text);
 
 } // namespace sshtpm::keyfile

@@ -5,11 +5,9 @@
 //     0.2: u8 version, u8 PIN status, u16 algorithm (TPM2_ALG_ECDSA or TPM2_ALG_RSA), TPM2B_PUBLIC,
 //          TPM2B_PRIVATE, and the rest is the comment
 
-#include "keyfile/legacy.hpp"
-
 #include "base/error.hpp"
 #include "base/lines.hpp"
-#include "keyfile/description.hpp"
+#include "keyfile/key_file.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
 #include "keyfile/pem.hpp"

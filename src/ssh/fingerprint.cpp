@@ -9,6 +9,9 @@
 #include "ssh/text.hpp"
 #include "wire/reader.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace sshtpm::ssh {
 
 namespace {
@@ -21,6 +24,52 @@ std::string with_colons(ByteView bytes) {
         out += hex({&byte, 1});
     }
     return out;
+}
+
+constexpr int columns = 17;
+constexpr int rows = 9;
+
+/// By the number of visits. The last two mark the squares where the walk starts and ends.
+constexpr std::string_view symbols = " .o+=*BOX@%&#/^SE";
+constexpr std::size_t most_visits = symbols.size() - 3;
+constexpr std::size_t start_mark = symbols.size() - 2;
+constexpr std::size_t end_mark = symbols.size() - 1;
+
+using Field = std::array<std::array<std::size_t, columns>, rows>;
+
+/// Two bits of the digest, lowest first, are one diagonal step. A wall stops the move towards it.
+Field walk(ByteView digest) {
+    Field field{};
+    int x = columns / 2;
+    int y = rows / 2;
+    for (const auto byte : digest) {
+        for (unsigned shift = 0; shift < 8; shift += 2) {
+            const unsigned step = byte >> shift;
+            x = std::clamp(x + ((step & 1U) != 0 ? 1 : -1), 0, columns - 1);
+            y = std::clamp(y + ((step & 2U) != 0 ? 1 : -1), 0, rows - 1);
+            auto& visits = field[static_cast<std::size_t>(y)][static_cast<std::size_t>(x)];
+            visits = std::min(visits + 1, most_visits);
+        }
+    }
+    field[rows / 2][columns / 2] = start_mark;
+    field[static_cast<std::size_t>(y)][static_cast<std::size_t>(x)] = end_mark;
+    return field;
+}
+
+/// "+----[RSA 3072]---+": an odd dash goes to the right.
+std::string border(const std::string& text) {
+    std::string line(columns + 2, '-');
+    line.front() = line.back() = '+';
+    return line.replace(1 + (columns - text.size()) / 2, text.size(), text);
+}
+
+/// As ssh-keygen does it, in a buffer of 17 characters with a NUL at the end. It drops the size only if 18
+/// characters are needed, so the title "[ED25519-SK-CERT]" loses its bracket.
+std::string title(const KeyDescription& key) {
+    auto text = "[" + key.label + " " + std::to_string(key.bits) + "]";
+    if (text.size() > columns)
+        text = "[" + key.label + "]";
+    return text.substr(0, columns - 1);
 }
 
 } // namespace
@@ -69,6 +118,17 @@ std::string fingerprint_line(ByteView blob, std::string_view comment, Fingerprin
     const auto shown = comment.empty() ? "no comment" : printable(comment, comment.size());
     return std::to_string(key.bits) + " " + fingerprint(key.plain_blob, hash) + " " + shown + " (" +
            key.label + ")";
+}
+
+std::string randomart(const KeyDescription& key, FingerprintHash hash) {
+    std::string picture = border(title(key)) + "\n";
+    for (const auto& row : walk(fingerprint_digest(key.plain_blob, hash))) {
+        picture += '|';
+        for (const auto square : row)
+            picture += symbols[square];
+        picture += "|\n";
+    }
+    return picture + border(hash == FingerprintHash::md5 ? "[MD5]" : "[SHA256]");
 }
 
 } // namespace sshtpm::ssh

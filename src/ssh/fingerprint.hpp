@@ -34,4 +34,8 @@ std::string fingerprint(ByteView plain_blob, FingerprintHash hash = FingerprintH
 /// characters that are not printable become '?'.
 std::string fingerprint_line(ByteView blob, std::string_view comment, FingerprintHash hash);
 
+/// The picture that ssh-keygen -lv draws ("drunken bishop", Loss, Limmer and von Gernler 2009).
+/// Eleven lines, the last one without a newline.
+std::string randomart(const KeyDescription& key, FingerprintHash hash = FingerprintHash::sha256);
+
 } // namespace sshtpm::ssh

@@ -4,7 +4,7 @@
 
 #include "base/printable.hpp"
 #include "fuzz/target.hpp"
-#include "ssh/randomart.hpp"
+#include "ssh/fingerprint.hpp"
 
 #include <algorithm>
 

@@ -1,9 +1,8 @@
 // A key file of ssh-tpm-agent 0.1 or 0.2: its PEM text, or '1' or '2' for the release and the content of the
 // block, which a fuzzer changes more easily than base64.
 
-#include "keyfile/legacy.hpp"
-
 #include "fuzz/target.hpp"
+#include "keyfile/key_file.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/pem.hpp"
 #include "keyfile/usable.hpp"

@@ -1,7 +1,6 @@
 // Key files of ssh-tpm-agent 0.1 and 0.2.
 
-#include "keyfile/legacy.hpp"
-
+#include "keyfile/key_file.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/pem.hpp"
 #include "keyfile/usable.hpp"

@@ -1,7 +1,6 @@
 #include "ssh/fingerprint.hpp"
 
 #include "ssh/authorized_key.hpp"
-#include "ssh/randomart.hpp"
 #include "ssh/vectors.hpp"
 #include "support/test.hpp"
 #include "wire/reader.hpp"
