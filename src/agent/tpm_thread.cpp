@@ -117,9 +117,21 @@ asio::awaitable<void> TpmThread::perform(std::shared_ptr<Work> work) {
 
 asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
                                                       Bytes digest) {
-    auto job = [identity = std::move(identity), auth = std::move(auth), hash, digest = std::move(digest)](
-                   tpm::Tpm& device) { return identity::sign(device, *identity, auth, hash, digest); };
-    co_return co_await run(std::move(job));
+    auto once = [identity, auth, hash, digest](tpm::Tpm& device) {
+        return identity::sign_once(device, *identity, auth, hash, digest);
+    };
+    auto result = co_await run(std::move(once));
+    if (!identity::is_wrong(result, *identity, hash, digest))
+        co_return result;
+    auto reloaded = [identity, auth, hash, digest](tpm::Tpm& device) {
+        return identity::sign_reloaded(device, *identity, auth, hash, digest);
+    };
+    result = co_await run(std::move(reloaded));
+    if (!identity::is_wrong(result, *identity, hash, digest))
+        co_return result;
+    auto refuse = [](tpm::Tpm&) -> bool { identity::refuse_wrong_signature(); };
+    co_await run(std::move(refuse));
+    co_return result; // not reached: refuse throws
 }
 
 asio::awaitable<tpm::Lockout> TpmThread::lockout() {

@@ -13,15 +13,24 @@ namespace sshtpm::identity {
 
 using SignResult = std::variant<ssh::RawSignature, tpm::WrongAuth>;
 
-/// Blocking, within a job of Tpm::run. The signature is checked with the public key: a wrong one, of a faulty
-/// chip or from a tampered bus, may reveal the private key. After a wrong one the key is loaded anew, since
-/// another program's key may have got its number, and signs once more.
+/// Signs, blocking, within a job of Tpm::run, and checks the signature with the public key: a wrong one, from
+/// a faulty chip or a tampered bus, may reveal the private key. After a wrong one it signs once more with the
+/// key loaded again, since another program's key may have got its handle.
 /// @param digest a digest of `hash`.
 /// @throws Error when the second one is wrong too, and as LoadedKeys::sign does.
-SignResult sign(tpm::Tpm& device, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
+SignResult sign(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
                 ByteView digest);
 
+// The steps of `sign`, for the agent, which checks a signature while the TPM makes the next one.
+SignResult sign_once(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
+                     ByteView digest);
+SignResult sign_reloaded(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
+                         ByteView digest);
+/// Not for two threads at a time with one identity (ssh::Verifier).
+bool is_wrong(const SignResult& result, const Identity& identity, ssh::Hash hash, ByteView digest);
+[[noreturn]] void refuse_wrong_signature();
+
 /// Signs with a new key, before its file is written. @throws Error for a key that does not work.
-void prove(tpm::Tpm& device, const Identity& identity, const tpm::Auth& auth);
+void prove(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth);
 
 } // namespace sshtpm::identity

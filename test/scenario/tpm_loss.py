@@ -104,7 +104,7 @@ class TpmLoss(WithTpm):
             with self.probe.failing('TPM2_Sign corrupt 30'):
                 self.assertFalse(self.signs(key))
                 self.assertEqual(self.probe.reached(), [2])
-            self.agent.process.wait_line('signature is wrong; it was not sent')
+            self.agent.process.wait_line('signature is wrong; it is not used')
             self.agent.process.wait_line('hint: ')
             self.assert_heals(key)
             self.agent.process.lines.clear()
