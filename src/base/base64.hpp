@@ -10,7 +10,7 @@ enum class Base64Padding { with, without };
 
 std::string base64_encode(ByteView bytes, Base64Padding padding = Base64Padding::with);
 
-/// @throws Error(malformed) unless the text is the one canonical, padded encoding of its bytes.
+/// @throws Error(malformed) unless the text is canonical, padded base64
 Bytes base64_decode(std::string_view text);
 
 } // namespace sshtpm

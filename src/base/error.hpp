@@ -1,6 +1,6 @@
 #pragma once
-// The one type of errors. A function that cannot go on throws it; an outcome that its caller decides by is
-// returned instead.
+// The type of all errors. A function that cannot go on throws one. It returns an outcome, such as a wrong
+// PIN, that its caller handles.
 
 #include <cstdint>
 #include <optional>
@@ -15,7 +15,7 @@ enum class Errc {
     malformed,   ///< input that does not parse
     unsupported, ///< well-formed, but not supported by this program or this TPM
     not_found,   ///< there is no such file, key or TPM
-    exists,      ///< there is one already, and it must not be replaced
+    exists,      ///< the file, key or agent exists already
     permission,  ///< the system denies access
     io,          ///< the system could not read or write
     refused,     ///< a policy or a person said no
@@ -28,13 +28,13 @@ enum class Errc {
 class Error final : public std::runtime_error {
   public:
     /// @param message one line without a final period
-    /// @param hint what a person can do about it
+    /// @param hint a remedy that a person can try
     Error(Errc code, const std::string& message, std::string hint = {});
 
     /// @param rc the TPM's response code, without the bits that name its layer
     static Error from_tpm(Errc code, std::uint32_t rc, const std::string& message, std::string hint = {});
 
-    /// "subject: No such file or directory"; the code follows from the number.
+    /// The message is "SUBJECT: No such file or directory"; the code follows from the errno.
     static Error from_errno(int error_number, std::string_view subject);
 
     Errc code() const noexcept { return code_; }
@@ -50,10 +50,10 @@ class Error final : public std::runtime_error {
     std::optional<std::uint32_t> tpm_rc_;
 };
 
-/// Runs `work`; an error that it throws gets "subject: " in front of its message.
+/// Runs `work`, and puts "subject: " in front of the message of an error that it throws.
 template <class Work>
 auto naming(std::string_view subject, Work&& work) {
-    try { // caught to say what it was about
+    try { // caught to name the subject
         return work();
     } catch (const Error& error) {
         throw error.about(subject);

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Opening a FIFO or a device does not wait.
+/// Refuses a FIFO or a device without waiting for it.
 UniqueFd open_regular_file(const fs::path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     struct stat status {};
@@ -84,8 +84,8 @@ FileStamp stamp_of(const fs::path& path) noexcept {
 
 bool make_folder(const fs::path& path, mode_t mode) {
     if (::mkdir(path.c_str(), mode) == 0) {
-        // The umask may have cleared bits of the mode. They are set by descriptor: another user who may write
-        // to the folder above could have replaced the new one by a symbolic link.
+        // The umask may have cleared bits of the mode. fchmod(2) sets them, because another user with write
+        // access to the parent folder could have replaced the new folder by a symbolic link.
         const UniqueFd made(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!made || ::fchmod(made.value(), mode) != 0)
             throw Error::from_errno(errno, path.string());

@@ -12,18 +12,20 @@
 
 namespace sshtpm {
 
-/// @param ceiling the largest size in bytes; a FIFO or a device is refused without waiting for it
+/// Reads a regular file; refuses a FIFO or a device without waiting for it.
+/// @param ceiling the largest size in bytes
 /// @throws Error(not_found | permission | io | malformed)
 Bytes read_file(const std::filesystem::path& path, std::size_t ceiling);
 
-/// The same for a private key: leaves no copy outside of the guarded memory.
+/// Reads a private key; leaves no copy outside the guarded memory.
 Secret read_secret_file(const std::filesystem::path& path, std::size_t ceiling);
 
-/// Whether there is a file of any kind, a dangling symbolic link included.
+/// True for a file of any kind, also for a dangling symbolic link.
 /// @throws Error if the system does not tell, for example in a folder without search permission
 bool is_there(const std::filesystem::path& path);
 
-/// Differs when a file was replaced or written to. write_file and rewrite_file always make a new file.
+/// Identifies a version of a file. It changes when the file is written to or replaced. write_file and
+/// rewrite_file always replace the file.
 struct FileStamp {
     dev_t device = 0;
     ino_t inode = 0;
@@ -34,18 +36,19 @@ struct FileStamp {
 };
 
 FileStamp stamp_of(const struct stat& status) noexcept;
-/// All zero for a file that is missing or that this user cannot see; is_there tells the two apart.
+/// All zero for a file that is missing or that this user cannot see; is_there tells these two apart.
 FileStamp stamp_of(const std::filesystem::path& path) noexcept;
 
-/// Makes a folder unless there is one. The mode does not depend on the umask.
-/// @returns whether it was made
+/// Makes the folder if it is missing. Its mode does not depend on the umask.
+/// @returns true if it was made
 bool make_folder(const std::filesystem::path& path, mode_t mode);
-/// Also makes the missing folders above it. Does nothing where there is a file: using the folder fails then.
+/// Makes the folder and its missing parents. Does nothing if a file has this path; using the folder then
+/// fails.
 void make_folders(const std::filesystem::path& path, mode_t mode);
 
-/// flock(2) with a deadline, which the kernel does not have: tries every two milliseconds.
+/// Takes a lock of flock(2). The kernel has no timeout for it, so this tries every two milliseconds.
 /// @param operation LOCK_EX or LOCK_SH
-/// @param name of the file, for errors
+/// @param name the file's name, for errors
 /// @returns false if another process holds the lock for longer than `patience`
 bool lock_file(const UniqueFd& file, int operation, std::chrono::milliseconds patience,
                std::string_view name);

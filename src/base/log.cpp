@@ -23,9 +23,9 @@ Settings& settings() {
     return instance;
 }
 
-std::atomic<unsigned long> lost_lines = 0; ///< since the last one that was written
+std::atomic<unsigned long> lost_lines = 0; ///< dropped since the last written line
 
-/// Whether a line can be written without waiting: a pipe that is ready has space for PIPE_BUF bytes. The
+/// True if a line can be written without waiting: a pipe that is ready has space for PIPE_BUF bytes. The
 /// agent must not hang because nobody reads its log.
 bool may_write() {
     pollfd err{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};

@@ -12,7 +12,7 @@ namespace sshtpm::log {
 
 enum class Level { nothing, error, info, debug };
 
-/// Call it before there is a second thread. Lines above the level are dropped.
+/// Call it before the process starts a second thread. Lines above the level are dropped.
 void configure(std::string program, Level level);
 Level level() noexcept;
 const std::string& program() noexcept;
@@ -51,7 +51,8 @@ void debug(const Parts&... parts) {
     line(Level::debug, parts...);
 }
 
-/// An error, and its hint in a line of its own. @param consequence such as "; skipped"
+/// Logs an error, and its hint in a second line.
+/// @param consequence follows the message, such as "; skipped"
 void report(const Error& failure, std::string_view consequence = {});
 
 } // namespace sshtpm::log

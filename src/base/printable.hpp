@@ -7,9 +7,9 @@
 
 namespace sshtpm {
 
-/// Replaces by '?' what could move the cursor, or reorder or hide letters: control characters (C0, DEL, C1),
-/// line and paragraph separators, bidirectional and invisible format characters, and bytes that are not
-/// UTF-8. A result longer than `limit` bytes is cut there, and ends with "...".
+/// Replaces characters that could move the cursor, or reorder or hide letters, by '?': control characters
+/// (C0, DEL, C1), line and paragraph separators, bidirectional and invisible format characters, and bytes
+/// that are not UTF-8. A result longer than `limit` bytes is cut there, and ends with "...".
 std::string printable(std::string_view text, std::size_t limit = 200);
 
 /// True if `printable` would replace nothing.

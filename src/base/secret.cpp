@@ -18,14 +18,14 @@ void start_sodium() {
         throw Error(Errc::io, "libsodium did not start");
 }
 
-/// Forked children that do not exec, such as the emulator's supervisor, see zeros.
+/// Hides the memory from forked children that do not exec, such as the emulator's supervisor: they see zeros.
 void keep_from_children(std::uint8_t* data, std::size_t size) noexcept {
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     auto* const begin = data - std::bit_cast<std::uintptr_t>(data) % page;
     ::madvise(begin, static_cast<std::size_t>(data + size - begin), MADV_WIPEONFORK);
 }
 
-/// libsodium wants a pointer that is not null, for an empty password too.
+/// libsodium refuses a null pointer, even for an empty password.
 std::string_view text_to_hash(ByteView password) {
     return password.empty() ? std::string_view("") : text_of(password);
 }
@@ -43,13 +43,13 @@ void wipe(std::string& text) noexcept {
 
 Secret::Secret(std::size_t capacity) : capacity_(capacity) {
     start_sodium();
-    // One byte at least: sodium_malloc(0) gives memory that no view may point into.
+    // At least one byte, because sodium_malloc(0) returns memory that no view may point into.
     const auto allocated = std::max<std::size_t>(capacity, 1);
     data_ = static_cast<std::uint8_t*>(sodium_malloc(allocated));
     if (data_ == nullptr)
         throw Error(Errc::io, "no guarded memory for a secret",
                     "raise the limit on locked memory (ulimit -l)");
-    // sodium_malloc ignores a failure of its mlock; a second one tells.
+    // sodium_malloc ignores a failure of its mlock; a second call reports it.
     locked_ = sodium_mlock(data_, allocated) == 0;
     keep_from_children(data_, allocated);
 }

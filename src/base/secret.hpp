@@ -35,7 +35,7 @@ class Secret {
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
 
-    /// @returns false, with nothing appended, if it does not fit.
+    /// @returns false, with nothing appended, if the bytes do not fit
     bool append(ByteView bytes) noexcept;
     /// Cuts off and wipes the bytes from `size` on.
     void truncate(std::size_t size) noexcept;
@@ -54,10 +54,10 @@ class Secret {
     bool locked_ = false;
 };
 
-/// Compares in constant time; only the lengths show.
+/// Compares in constant time; the duration depends on the lengths alone.
 bool same_secret(const Secret& a, const Secret& b) noexcept;
 
-/// A C struct that holds a secret for a moment: zero at first, wiped at the end.
+/// A C struct for a secret: zeroed at first, wiped at its end.
 template <class T>
     requires std::is_trivially_copyable_v<T>
 class Wiped {
@@ -83,7 +83,7 @@ class PasswordHash {
   public:
     enum class Cost {
         interactive, ///< libsodium's limits for interactive use
-        least,       ///< hardly any, for tests that make thousands
+        least,       ///< libsodium's minimum, for tests that make thousands
     };
 
     /// @throws Error(io) if there is not enough memory.

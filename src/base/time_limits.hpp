@@ -1,5 +1,5 @@
 #pragma once
-// How long the program waits for anything, except for systemd (os/notify).
+// How long the program waits for anything, except for systemd (os/systemd).
 
 #include <chrono>
 
@@ -31,8 +31,8 @@ struct TimeLimits {
     Time upstream_list{1'000};      ///< for a list or another short answer
     Time upstream_quick{250};       ///< for an agent in back-off, over an open connection
     Time upstream_request{150'000}; ///< longer than `answer`: the other agent may ask a person
-    Time upstream_idle{30'000};     ///< unused connections are closed: the other agent may have few
-    Time upstream_rest{60'000};     ///< the longest back-off after no answer or an invalid one
+    Time upstream_idle{30'000};     ///< unused connections are closed after this
+    Time upstream_rest{60'000};     ///< the longest back-off
 };
 
 /// The limits of this process. In a build with -Dtest_limits=true, SSH_TPM_TEST_LIMITS changes them:

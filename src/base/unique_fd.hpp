@@ -29,11 +29,12 @@ class UniqueFd {
     int fd_ = -1;
 };
 
-/// Another descriptor of the same file, closed on exec: for Asio, which closes the one that it is given.
-/// @param name of the file, for errors
+/// Duplicates a descriptor, closed on exec. For Asio, which closes the descriptors that it gets.
+/// @param name the file's name, for errors
 UniqueFd duplicate(int fd, std::string_view name);
 
-/// Repeats a system call for as long as signals interrupt it. @returns its result, with errno as it left it.
+/// Repeats a system call while signals interrupt it (EINTR). @returns the result of the last call, with its
+/// errno
 template <class Call>
 auto uninterrupted(const Call& call) noexcept {
     for (;;) {

@@ -2,11 +2,11 @@
 //
 // Without it, the scans of test/scenario/secrets_in_memory find PINs in freed memory: tpm2-tss, OpenSSL, the
 // C library's streams and std::string free copies of secrets without wiping them. All of them call `free`,
-// and the dynamic linker finds a program's definition before the C library's, so that this one serves every
-// library. The memory is still glibc's, because some of it is allocated before these functions are in force.
+// and the dynamic linker finds a program's definition before the C library's, so every library uses this one.
+// The memory itself still comes from glibc, which allocates some before these functions take effect.
 //
-// Only the executable has this file. It does nothing under sanitizers, which have allocators of their own,
-// and with other C libraries than glibc.
+// Only the executable has this file. It does nothing under sanitizers, which have their own allocators, nor
+// with other C libraries than glibc.
 
 #include <algorithm>
 #include <cstdlib>
@@ -32,13 +32,14 @@ void* __libc_realloc(void* memory, std::size_t size); // NOLINT(bugprone-reserve
 
 namespace {
 
-/// The compiler may not remove the memset. No function of a library is called: this runs before they start.
+/// The compiler may not remove the memset. This calls no function of a library, because it runs before
+/// libraries start.
 void zero(void* memory, std::size_t size) noexcept {
     std::memset(memory, 0, size);
     __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
-/// In a function of its own; otherwise GCC replaces the result by the size that malloc was asked for.
+/// Not inlined, because GCC would replace the result by the size that was passed to malloc.
 std::size_t usable_size(void* memory) noexcept {
     return malloc_usable_size(memory);
 }
@@ -58,13 +59,13 @@ __attribute__((visibility("default"))) void free(void* memory) noexcept {
 __attribute__((visibility("default"))) void* realloc(void* memory, std::size_t size) noexcept {
     if (memory == nullptr)
         return __libc_malloc(size);
-    if (size == 0) { // as glibc has it
+    if (size == 0) { // as in glibc
         free(memory);
         return nullptr;
     }
     const auto had = usable_size(memory);
     if (size <= had) {
-        zero(static_cast<char*>(memory) + size, had - size); // the allocator may get the rest back
+        zero(static_cast<char*>(memory) + size, had - size); // the allocator may take the rest back
         if (size > had / 2)
             return memory;
         return __libc_realloc(memory, size);

@@ -21,7 +21,7 @@ enum Tag : std::uint8_t {
     tag_explicit_0 = 0xA0, ///< context-specific, constructed, number 0
 };
 
-/// The bits of the tag number. All are set when the number is above 30 and follows in octets of its own.
+/// The bits of the tag number. All are set if the number is above 30 and follows in separate octets.
 constexpr std::uint8_t number_bits = 0x1F;
 
 std::uint8_t explicit_tag_of(unsigned number) {
@@ -52,7 +52,8 @@ std::string name_of(std::uint8_t tag) {
     return "tag 0x" + hex({&tag, 1});
 }
 
-/// Takes the length octets (X.690 section 8.1.3) off `rest`; DER has one form for each length (section 10.1).
+/// Removes the length octets (X.690 section 8.1.3) from the front of `rest`; DER has one form for each length
+/// (section 10.1).
 std::size_t take_length(ByteView& rest) {
     if (rest.empty())
         malformed("the data ends before a length");
@@ -217,7 +218,7 @@ Writer& Writer::uint32(std::uint32_t value) {
                            low_byte(value)};
     Bytes content = copy_of(without_leading_zeros(big_endian));
     if (content.empty() || (content[0] & 0x80U) != 0)
-        content.insert(content.begin(), 0); // zero itself, or the sign octet
+        content.insert(content.begin(), 0); // the single octet of zero, or the sign octet
     return element(tag_integer, content);
 }
 

@@ -12,22 +12,22 @@ class Reader {
   public:
     explicit Reader(ByteView bytes) noexcept : rest_(bytes) {}
 
-    // Each throws Error(malformed) when the next element has another type or is not DER.
+    // Each function throws Error(malformed) if the next element has another type or is not DER.
     Reader sequence();
     ByteView octet_string();
-    /// The content octets, unchecked: `dotted` checks them.
+    /// The content octets; `dotted` checks them.
     ByteView object_identifier();
     std::string_view utf8_string(); ///< valid UTF-8
     std::uint32_t uint32();
     /// Any non-zero byte is true: OpenSSL-based writers emit 01 where DER demands FF.
     bool boolean();
-    /// True when the next element is the EXPLICIT context tag `number`, which is 30 at most.
+    /// True if the next element has the EXPLICIT context tag `number`, at most 30.
     bool next_is_explicit(unsigned number) const noexcept;
     Reader explicit_tag(unsigned number);
 
     ByteView rest() const noexcept { return rest_; }
     bool empty() const noexcept { return rest_.empty(); }
-    /// @throws Error(malformed) when anything is left.
+    /// @throws Error(malformed) if bytes are left
     void expect_end() const;
 
   private:

@@ -70,7 +70,7 @@ auto explicit_field(der::Reader& fields, unsigned number, Read read) {
     return value;
 }
 
-/// The same for an OPTIONAL field: an empty value when it is absent.
+/// Reads an OPTIONAL field; @returns an empty value if it is absent.
 template <class Read>
 auto optional_field(der::Reader& fields, unsigned number, const char* name, Read read) {
     if (!fields.next_is_explicit(number))
@@ -145,7 +145,7 @@ TPM2_HANDLE read_parent(der::Reader& fields) {
     return handle;
 }
 
-/// The draft allows more fields; they may change the meaning of the key.
+/// Refuses further fields, which the draft allows: they may change the meaning of the key.
 void refuse_more_optional_fields(const der::Reader& fields) {
     for (unsigned number = 0; number <= asn1::highest; ++number) {
         if (!fields.next_is_explicit(number))
@@ -209,7 +209,7 @@ void check_description(std::string_view text) {
         malformed("text that is not UTF-8");
     if (!is_printable(text))
         malformed("text with control or invisible characters: " + printable(text, 80));
-    // Some readers of PEM look for this anywhere, not only at the start of a line.
+    // Some readers of PEM find this string anywhere in a line.
     if (text.find("-----BEGIN") != std::string_view::npos)
         malformed("text with \"-----BEGIN\" in it");
 }
@@ -251,7 +251,7 @@ Bytes to_der(const KeyFile& key) {
         unsupported("a primary key has no file: its TPM makes it anew");
     der::Writer fields;
     fields.object_identifier(kind->oid);
-    // The draft recommends to leave out empty and false fields. This one is written nevertheless:
+    // The draft recommends to leave out empty and false fields. emptyAuth is written nevertheless, because
     // tpm2-openssl 1.1.1 takes a file without it for a key without a PIN.
     fields.explicit_tag(asn1::empty_auth, der::Writer().boolean(key.empty_auth));
     if (!key.policy.empty())

@@ -30,17 +30,17 @@ enum class KeyKind {
     loadable,
     importable,
     sealed,
-    primary, ///< in no file: the TPM makes it anew from the seed of the hierarchy `parent`
+    primary, ///< not in a file: the TPM makes it from the seed of the hierarchy `parent`
 };
 
-/// Releases of ssh-tpm-agent with a format of their own (legacy.cpp). The parent of their keys is the storage
-/// key of the TCG's template with `unique` filled with zeros: ECC for ECDSA keys, RSA for RSA keys.
+/// Releases of ssh-tpm-agent with their own format (legacy.cpp). The parent of their keys is the TCG's
+/// storage key, but with `unique` filled with zeros: ECC for ECDSA keys, RSA for RSA keys.
 enum class Legacy { none, release_0_1, release_0_2 };
 
 struct KeyFile {
     Legacy legacy = Legacy::none;
     KeyKind kind = KeyKind::loadable;
-    /// True: no PIN. A key without this field has a PIN, says the draft.
+    /// True for a key without a PIN. By the draft, a key file without this field has a PIN.
     bool empty_auth = false;
     std::vector<PolicyCommand> policy;
     Bytes secret; ///< TPM2B_ENCRYPTED_SECRET, marshalled; only in importable keys
@@ -52,42 +52,43 @@ struct KeyFile {
     TPM2B_PRIVATE private_area{};
 };
 
-/// In bytes. Key files have a few hundred.
+/// In bytes. A usual key file has a few hundred.
 inline constexpr std::size_t max_file_size = std::size_t{64} * 1024;
 
 inline constexpr std::string_view pem_label = "TSS2 PRIVATE KEY";
-/// Begins the line in front of the PEM block that holds the description.
+/// The beginning of the line with the description, in front of the PEM block.
 inline constexpr std::string_view comment_prefix = "Comment: ";
 
-/// In bytes. A longer one would fill the terminal in a list of keys.
+/// In bytes. A longer description would fill the terminal in a list of keys.
 inline constexpr std::size_t longest_description = 1024;
 
-/// Checks the texts in a key file that a person reads: the comment and the names of policies.
-/// @throws Error(malformed) for text that is longer or not UTF-8, that could move the cursor or hide or
-/// reorder letters, or that a reader could take for the first line of a PEM block.
+/// Checks a text of a key file that is shown to a person: the comment, the name of a policy.
+/// @throws Error(malformed) for text that is too long or not UTF-8, that could move the cursor or hide or
+///     reorder letters, or that a reader could take for the first line of a PEM block
 void check_description(std::string_view text);
 
 /// Parses a TSS2 PRIVATE KEY. A line "Comment: …" in front of the PEM block is the description if the block
 /// has none. @throws Error(malformed | unsupported)
 KeyFile parse_pem(std::string_view text);
-/// The same for a file of any format.
+/// Parses a key file of any format.
 KeyFile parse_key_file(std::string_view text);
-/// The DER inside.
+/// Parses the DER inside a PEM block.
 KeyFile parse_der(ByteView der);
 
 /// The inverse of parse_pem. The description becomes a line in front of the block, because tpm2-openssl (1.1
 /// to 1.3 at least) cannot read a block with the description field.
 std::string to_pem(const KeyFile& key);
-/// The inverse of parse_key_file, in the format that the key was read in.
-/// @throws Error(unsupported) for a description in a key of 0.1, whose format has no field for it.
+/// The inverse of parse_key_file, in the format in which the key was read.
+/// @throws Error(unsupported) for a description in a key of 0.1, whose format has no field for it
 std::string to_key_file(const KeyFile& key);
-/// The same for a file with the content `before`: the lines in front of its PEM block stay, except the
-/// description. @throws Error(malformed) as parse_key_file does, and for several descriptions.
+/// Writes the key for a file with the content `before`: the lines in front of its PEM block stay, except the
+/// description.
+/// @throws Error(malformed) as parse_key_file does, and for several descriptions
 std::string to_key_file(const KeyFile& key, std::string_view before);
-/// DER of all fields but the description.
+/// The DER of all fields except the description.
 Bytes to_der(const KeyFile& key);
 
-/// True when the first PEM block of the text is a "TPM EC PRIVATE KEY" (0.1) or "TPM PRIVATE KEY" (0.2).
+/// True if the first PEM block of the text is a "TPM EC PRIVATE KEY" (0.1) or "TPM PRIVATE KEY" (0.2).
 bool is_legacy(std::string_view text);
 
 } // namespace sshtpm::keyfile

@@ -1,5 +1,5 @@
-// Key files of ssh-tpm-agent 0.1 and 0.2, which did not use the TSS2 PRIVATE KEY format yet. In the PEM
-// block:
+// Key files of ssh-tpm-agent 0.1 and 0.2, which did not use the TSS2 PRIVATE KEY format yet. The PEM block
+// contains:
 //
 //     0.1: u8 version, u8 PIN status, TPM2B_PUBLIC, TPM2B_PRIVATE
 //     0.2: u8 version, u8 PIN status, u16 algorithm (TPM2_ALG_ECDSA or TPM2_ALG_RSA), TPM2B_PUBLIC,
@@ -36,7 +36,7 @@ std::string_view label_of(Legacy release) {
     return release == Legacy::release_0_1 ? label_0_1 : label_0_2;
 }
 
-/// Takes the first bytes off `rest`.
+/// Removes the first bytes from `rest`.
 ByteView take(ByteView& rest, std::size_t size, const char* field) {
     if (rest.size() < size)
         malformed(std::string("the key is cut short in its ") + field);
@@ -50,13 +50,13 @@ std::uint16_t take_uint16(ByteView& rest, const char* field) {
     return static_cast<std::uint16_t>(bytes[0] << 8U | bytes[1]);
 }
 
-/// @returns the TPM2B with its size field.
+/// Removes a TPM2B from the front of `rest`. @returns it with its size field
 ByteView take_tpm2b(ByteView& rest, const char* field) {
     auto ahead = rest;
     return take(rest, 2 + std::size_t{take_uint16(ahead, field)}, field);
 }
 
-/// The type that the public area must have.
+/// Removes the algorithm from the front of `rest`. @returns the type that the public area must have
 TPMI_ALG_PUBLIC take_key_type(ByteView& rest, Legacy release) {
     if (release == Legacy::release_0_1)
         return TPM2_ALG_ECC;

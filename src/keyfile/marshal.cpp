@@ -69,7 +69,7 @@ void check_scheme(TPM2_ALG_ID scheme, const TPMU_ASYM_SCHEME& details,
         return;
     if (!is_one_of(scheme, known))
         malformed("unknown scheme " + algorithm_name(scheme));
-    if (scheme != TPM2_ALG_RSAES) // every other one begins with its hash
+    if (scheme != TPM2_ALG_RSAES) // the details of every other scheme begin with its hash
         require_hash(details.anySig.hashAlg, "the hash of the scheme");
 }
 
@@ -99,8 +99,8 @@ void check_keyed_hash(const TPMT_KEYEDHASH_SCHEME& keyed_hash) {
         require_hash(keyed_hash.details.exclusiveOr.hashAlg, "the hash of the scheme");
 }
 
-/// Checks the numbers in the area against the tables of the TPM 2.0 Library specification, part 2,
-/// sections 8.3 and 12.2. Whether they go together is for the TPM to check.
+/// Checks the numbers in the area against the tables of the TPM 2.0 Library specification, part 2, sections
+/// 8.3 and 12.2. The TPM itself checks whether they fit together.
 void check_public_area(const TPMT_PUBLIC& area) {
     const auto name_hash = require_hash(area.nameAlg, "nameAlg");
     if ((area.objectAttributes & ~known_attributes) != 0)
@@ -117,7 +117,7 @@ void check_public_area(const TPMT_PUBLIC& area) {
         return check_keyed_hash(area.parameters.keyedHashDetail.scheme);
     case TPM2_ALG_SYMCIPHER:
         return check_symmetric(area.parameters.symDetail.sym);
-    default: // tss2-mu takes TPM2_ALG_NULL
+    default: // such as TPM2_ALG_NULL, which tss2-mu accepts
         malformed("unknown object type " + algorithm_name(area.type));
     }
 }
@@ -157,7 +157,7 @@ TPMT_PUBLIC unmarshal_public(ByteView tpm2b) {
 }
 
 Bytes marshal_public(const TPMT_PUBLIC& area) {
-    Bytes content(sizeof area); // the C struct is larger than its marshalled form: no padding, sizes cut
+    Bytes content(sizeof area); // as large as the C struct, which has padding and full-size buffers
     std::size_t used = 0;
     if (Tss2_MU_TPMT_PUBLIC_Marshal(&area, content.data(), content.size(), &used) != TSS2_RC_SUCCESS)
         malformed("a TPMT_PUBLIC that cannot be marshalled");

@@ -19,8 +19,8 @@ concept SizedBuffer = requires(T sized) {
     { sized.buffer[0] } -> std::convertible_to<BYTE>;
 };
 
-/// Copies secret bytes into a structure that its owner wipes.
-/// @throws Error(malformed) when the bytes do not fit.
+/// Copies secret bytes into a structure, which the caller wipes.
+/// @throws Error(malformed) if the bytes do not fit
 template <SizedBuffer T>
 void put(ByteView bytes, T& sized) {
     if (bytes.size() > std::size(sized.buffer))
@@ -41,19 +41,20 @@ T tpm2b_of(ByteView bytes) {
 template <SizedBuffer T>
 ByteView view_of(const T& sized) {
     if (sized.size > std::size(sized.buffer))
-        malformed("a TPM structure with a size field that lies");
+        malformed("a TPM structure with a wrong size field");
     return {sized.buffer, sized.size};
 }
 
-/// Puts the size field in front.
+/// Makes a TPM2B: puts the size field in front.
 Bytes tpm2b_around(ByteView content);
 
-/// The content of a TPM2B. @throws Error(malformed) when it is empty or has another size than the size field.
+/// The content of a TPM2B. @throws Error(malformed) if it is empty or has another size than the size field
 ByteView content_of_tpm2b(ByteView tpm2b);
 
-/// Takes a whole TPM2B_PUBLIC. tss2-mu 3.2.1 ignores its size field and accepts unknown numbers, so both are
-/// checked here. @throws Error(malformed) for an unknown type, hash, curve, scheme or cipher, a reserved
-/// attribute, and an authPolicy that is neither empty nor one digest of the nameAlg.
+/// Parses a whole TPM2B_PUBLIC. tss2-mu 3.2.1 ignores its size field and accepts unknown numbers, so this
+/// function checks both.
+/// @throws Error(malformed) for an unknown type, hash, curve, scheme or cipher, a reserved attribute, and an
+///     authPolicy that is neither empty nor one digest of the nameAlg
 TPMT_PUBLIC unmarshal_public(ByteView tpm2b);
 Bytes marshal_public(const TPMT_PUBLIC& area);
 

@@ -1,6 +1,6 @@
 #pragma once
 // Names of the TPM's numbers for messages, from the TCG Algorithm Registry and part 2 of the TPM 2.0 Library
-// specification. A number without a name is in hexadecimal.
+// specification. Numbers without a name are written in hexadecimal.
 
 #include <string>
 

@@ -1,4 +1,4 @@
-// The storage key of another machine, from a file.
+// Reads the storage key of another machine from a file.
 
 #include "base/openssl.hpp"
 #include "keyfile/marshal.hpp"
@@ -41,7 +41,7 @@ void require_storage_key(const TPMT_PUBLIC& area) {
             malformed("the parent has a coordinate of " + std::to_string(coordinate->size) + " bytes");
 }
 
-/// PEM_read_bio would ask the terminal for the passphrase of an encrypted block.
+/// Without this callback, PEM_read_bio would ask for the passphrase of an encrypted block on the terminal.
 int no_passphrase(char*, int, int, void*) {
     return -1;
 }

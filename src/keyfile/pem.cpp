@@ -33,7 +33,7 @@ bool is_blank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
-/// Takes the explanatory text and the BEGIN line off `rest`. @returns the explanatory text.
+/// Removes the explanatory text and the BEGIN line from `rest`. @returns the explanatory text
 std::string_view take_preamble(std::string_view& rest, std::string_view label) {
     const auto text = rest;
     while (!rest.empty()) {
@@ -58,7 +58,7 @@ void check_body_line(std::string_view line) {
                   " characters in the PEM block");
 }
 
-/// Takes the lines up to the END line off `rest`. @returns them joined.
+/// Removes the lines up to the END line from `rest`. @returns them joined
 std::string take_body(std::string_view& rest, std::string_view label) {
     std::string body;
     while (!rest.empty()) {

@@ -15,9 +15,9 @@ struct PemBlock {
     Bytes content;
 };
 
-/// Reads a text with one block, of this label. Lines may stand in front of it, only white space after it.
-/// Lines end in LF or CRLF. The body is strict base64 in lines of at most 76 characters, as RFC 2045 has
-/// them; RFC 7468 writes 64.
+/// Reads a text with one block of this label. Lines may be in front of it, and only white space after it.
+/// Lines end in LF or CRLF. The body is strict base64 in lines of at most 76 characters, as in RFC 2045; RFC
+/// 7468 writes 64.
 /// @throws Error(malformed)
 PemBlock decode_pem(std::string_view text, std::string_view label);
 

@@ -44,7 +44,7 @@ void require_free_signing(TPMA_OBJECT attributes) {
     if ((attributes & TPMA_OBJECT_SIGN_ENCRYPT) == 0)
         unsupported("not a signing key: its sign attribute is clear");
     if ((attributes & TPMA_OBJECT_RESTRICTED) != 0)
-        unsupported("a restricted key, which signs only what the TPM itself made");
+        unsupported("a restricted key, which signs only data that the TPM itself made");
     if ((attributes & TPMA_OBJECT_X509SIGN) != 0)
         unsupported("a key that signs X.509 certificates only: its x509sign attribute is set");
 }
@@ -64,7 +64,7 @@ std::string commands_of(const KeyFile& key) {
     return names;
 }
 
-/// With userWithAuth the PIN is enough, even when there is a policy too (part 1, "Authorization Roles").
+/// With userWithAuth the PIN is sufficient, even if there is a policy too (part 1, "Authorization Roles").
 void require_use_by_pin(const KeyFile& key) {
     if ((key.public_area.objectAttributes & TPMA_OBJECT_USERWITHAUTH) != 0)
         return;
@@ -72,7 +72,7 @@ void require_use_by_pin(const KeyFile& key) {
     if (!names.empty())
         unsupported("a key that is used under a policy only (" + names + ")");
     if (key.public_area.authPolicy.size != 0)
-        unsupported("a key that is used under a policy only, which the file does not say");
+        unsupported("a key that is used under a policy only, which the file does not contain");
     unsupported("a key that nothing can authorise: it has neither userWithAuth nor a policy");
 }
 
@@ -108,7 +108,7 @@ void require_rsa_sha2(const TPMT_PUBLIC& area) {
         unsupported("a key of the scheme " + algorithm_name(scheme) + ", where SSH needs RSASSA");
     if (scheme == TPM2_ALG_RSASSA && hash != TPM2_ALG_SHA256 && hash != TPM2_ALG_SHA512)
         unsupported("a key that signs with " + algorithm_name(hash) + ", where SSH needs SHA-256 or SHA-512");
-    // 0 stands for 65537 (part 2, section 12.2.3.5).
+    // 0 means 65537 (part 2, section 12.2.3.5).
     if (parameters.exponent != 0 && parameters.exponent != 65537)
         unsupported("an RSA key with the public exponent " + std::to_string(parameters.exponent));
     const auto& modulus = area.unique.rsa;

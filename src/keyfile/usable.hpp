@@ -1,14 +1,14 @@
 #pragma once
-// Whether SSH can sign with the key of a key file.
+// Checks whether SSH can sign with the key of a key file.
 
 #include "keyfile/key_file.hpp"
 
 namespace sshtpm::keyfile {
 
 /// Checks that TPM2_Sign with the key and its PIN can make signatures of ecdsa-sha2-nistp256, -384 or -521
-/// (RFC 5656), or of rsa-sha2-256 or -512 (RFC 8332). Whether this machine's TPM has the curve or the size is
-/// not checked.
-/// @throws Error(unsupported) with the reason; Error(malformed) for an invalid public key.
+/// (RFC 5656), or of rsa-sha2-256 or -512 (RFC 8332). Does not check whether this machine's TPM supports the
+/// curve or the size.
+/// @throws Error(unsupported) with the reason; Error(malformed) for an invalid public key
 void require_signing_key(const KeyFile& key);
 
 } // namespace sshtpm::keyfile

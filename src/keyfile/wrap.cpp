@@ -53,7 +53,7 @@ Point point_of(const EVP_PKEY* key) {
     return point;
 }
 
-/// The x coordinate of the point that `ours` and the owner of `theirs` share.
+/// ECDH. @returns the x coordinate of the shared point
 Secret diffie_hellman(EVP_PKEY* ours, const Point& theirs) {
     const openssl::Pkey peer(EVP_PKEY_new());
     const openssl::PkeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, ours, nullptr));
@@ -68,8 +68,8 @@ Secret diffie_hellman(EVP_PKEY* ours, const Point& theirs) {
     return Secret::copy_of(*z);
 }
 
-using Kdf = Owner<EVP_KDF, EVP_KDF_free>;
-using KdfContext = Owner<EVP_KDF_CTX, EVP_KDF_CTX_free>;
+using Kdf = openssl::Owner<EVP_KDF, EVP_KDF_free>;
+using KdfContext = openssl::Owner<EVP_KDF_CTX, EVP_KDF_CTX_free>;
 
 /// OSSL_PARAM has no const; OpenSSL does not write to an input.
 OSSL_PARAM bytes_param(const char* name, ByteView value) {
@@ -90,10 +90,10 @@ Secret derive(const char* algorithm, const std::vector<OSSL_PARAM>& params, std:
     return Secret::copy_of(ByteView(*out).first(size));
 }
 
-/// KDFa of TPM 2.0 Part 1, 11.4.10.2, with SHA-256: the counter mode of NIST SP 800-108 with HMAC. It hashes
-/// the size too: a key of 16 bytes is not the first half of one of 32.
-/// @param label without the zero byte that ends it in the specification.
-/// @param context contextU, then contextV.
+/// KDFa of TPM 2.0 Part 1, 11.4.10.2, with SHA-256: the counter mode of NIST SP 800-108 with HMAC. It also
+/// hashes the size: a key of 16 bytes is not the first half of a key of 32.
+/// @param label without the zero byte that ends it in the specification
+/// @param context contextU, then contextV
 Secret kdfa(ByteView key, std::string_view label, ByteView context, std::size_t size) {
     std::string mac = "HMAC", digest = "SHA256", mode = "COUNTER";
     // OpenSSL hashes the counter, the label, a zero byte, the context and the length in bits, as KDFa does.
@@ -121,11 +121,11 @@ Secret kdfe(ByteView z, std::string_view label, ByteView party_u, ByteView party
 
 struct SharedSeed {
     Secret seed;  ///< 32 bytes
-    Bytes secret; ///< from which the TPM finds the seed: TPM2B_ENCRYPTED_SECRET, marshalled
+    Bytes secret; ///< TPM2B_ENCRYPTED_SECRET, marshalled: the TPM recovers the seed from it
 };
 
 /// "Secret sharing" with a storage key on P-256 (TPM 2.0 Part 1, C.6.1 and C.6.4): the TPM gets the public
-/// half of an ephemeral key, and nobody keeps the private half.
+/// half of an ephemeral key, and this function discards the private half.
 SharedSeed share_seed(const TPMT_PUBLIC& storage_key, std::string_view label) {
     const auto theirs = point_of(storage_key.unique.ecc);
     const openssl::Pkey key(EVP_EC_gen("P-256"));
@@ -137,7 +137,7 @@ SharedSeed share_seed(const TPMT_PUBLIC& storage_key, std::string_view label) {
     return {kdfe(z.view(), label, x_of(ours), x_of(theirs)), tpm2b_around(point)};
 }
 
-/// nameAlg and the digest of the public area (Part 1, clause 16).
+/// The Name: nameAlg and the digest of the public area (Part 1, clause 16).
 Bytes name_of(const TPMT_PUBLIC& key) {
     const auto tpm2b = marshal_public(key);
     const auto area = content_of_tpm2b(tpm2b);

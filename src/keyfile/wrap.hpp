@@ -1,6 +1,6 @@
 #pragma once
-// Wraps a key that was made outside the TPM for a TPM's storage key, in software. This is the duplication of
-// TPM 2.0 Part 1, clause 23.3 (outer wrapper only), which TPM2_Import undoes.
+// Wraps an existing key for a TPM's storage key, in software. This is the duplication of TPM 2.0 Part 1,
+// clause 23.3 (outer wrapper only), which TPM2_Import undoes.
 
 #include "base/secret.hpp"
 #include "keyfile/key_file.hpp"
@@ -13,24 +13,24 @@ namespace sshtpm::keyfile {
 /// Guidance", SRK.
 TPMT_PUBLIC standard_storage_key();
 
-/// Writes the public half of the machine's standard storage key to a file for parse_parent. Other options
-/// would make another key, and the PEM file does not show them.
+/// The command that writes the public half of the machine's standard storage key to a file for parse_parent.
+/// With other options it would write another key, and the PEM file does not show the difference.
 inline constexpr std::string_view parent_command =
     "tpm2_createprimary -C o -G ecc256:aes128cfb -a "
     "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' -f pem -o PARENT.pem";
 
-/// The public area of a storage key from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or a "PUBLIC KEY"
-/// in PEM, which is taken for the standard storage key that parent_command writes.
+/// Parses a storage key from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or a "PUBLIC KEY" in PEM. The
+/// latter must be the standard storage key, as parent_command writes it.
+/// @returns its public area
 /// @throws Error(malformed | unsupported) for anything but a restricted decryption key, ECC P-256, SHA-256,
-///     AES-128-CFB.
+///     AES-128-CFB
 TPMT_PUBLIC parse_parent(ByteView file);
 
-/// Makes an importable key file.
-/// @param parent a storage key as parse_parent gives it.
-/// @param key the public area of the key, nameAlg SHA-256, neither fixedTPM nor fixedParent.
-/// @param sensitive an ECC scalar in the curve's width, or one RSA prime in half the modulus' width.
-/// @param auth the auth value; empty for none.
-/// The caller may set a description and a parent handle.
+/// Makes an importable key file. The caller may set a description and a parent handle.
+/// @param parent a storage key, as from parse_parent
+/// @param key the public area of the key, nameAlg SHA-256, neither fixedTPM nor fixedParent
+/// @param sensitive an ECC scalar in the curve's width, or one RSA prime in half the modulus' width
+/// @param auth the auth value; empty for none
 KeyFile wrap(const TPMT_PUBLIC& parent, const TPMT_PUBLIC& key, const Secret& sensitive, ByteView auth);
 
 } // namespace sshtpm::keyfile

@@ -13,7 +13,7 @@ enum class KeyType { ecdsa_p256, ecdsa_p384, ecdsa_p521, rsa };
 
 enum class Hash { sha256, sha384, sha512 };
 
-/// In bytes.
+/// In bytes. Every digest of this hash has this size.
 std::size_t digest_size(Hash hash);
 
 /// A key type of RFC 5656 (ECDSA) or RFC 4253 (RSA).
@@ -36,7 +36,7 @@ inline constexpr std::array<KeyTypeInfo, 4> key_types{{
      "nistp384", 384, 48, Hash::sha384},
     {KeyType::ecdsa_p521, "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com", "ECDSA",
      "nistp521", 521, 66, Hash::sha512},
-    // RFC 8332 section 3: the blob of an RSA key says "ssh-rsa" whatever hash its signatures use.
+    // RFC 8332 section 3: an RSA key blob says "ssh-rsa" with every hash.
     {KeyType::rsa, "ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "RSA", "", 0, 0, Hash::sha256},
 }};
 
@@ -44,9 +44,9 @@ constexpr const KeyTypeInfo& info(KeyType type) {
     return key_types[static_cast<std::size_t>(type)];
 }
 
-/// By the name in a key blob.
+/// Finds the type by its name in a key blob; nothing for other names.
 std::optional<KeyType> key_type_named(std::string_view name);
-/// By the name in a certificate blob.
+/// Finds the type by its name in a certificate blob; nothing for other names.
 std::optional<KeyType> key_type_of_certificate(std::string_view name);
 
 struct SignatureAlgorithm {
@@ -60,8 +60,8 @@ struct SignatureAlgorithm {
 inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_256 = 0x02;
 inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_512 = 0x04;
 
-/// The algorithm that a sign request asks for. With both RSA flags it is SHA-256; other flags are ignored.
-/// @returns nothing for an RSA key without a SHA-2 flag: the client asks for SHA-1, which is not made.
+/// The algorithm for the flags of a sign request. With both RSA flags it is SHA-256; other flags are ignored.
+/// @returns nothing for an RSA key without a SHA-2 flag: the client asks for SHA-1, which this agent refuses
 std::optional<SignatureAlgorithm> choose_algorithm(KeyType type, std::uint32_t flags);
 
 } // namespace sshtpm::ssh

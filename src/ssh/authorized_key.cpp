@@ -13,7 +13,7 @@ namespace sshtpm::ssh {
 
 namespace {
 
-/// Characters at which some reader ends the line.
+/// Characters that some readers take for the end of a line.
 constexpr std::string_view line_ends("\r\n\0", 3);
 
 void require_one_line(std::string_view text) {
@@ -39,7 +39,7 @@ AuthorizedKey AuthorizedKey::parse(std::string_view text) {
     const auto type = take_word(rest);
     auto blob = base64_decode(take_word(rest));
     if (wire::Reader(blob).text() != type)
-        malformed("the type in front of a public key is not the one inside it");
+        malformed("the type in front of a public key differs from the type inside it");
     return {std::string(type), std::move(blob), std::string(rest)};
 }
 

@@ -14,19 +14,19 @@ struct AuthorizedKey {
     Bytes blob;
     std::string comment; ///< may be empty
 
-    /// Parses the first line of the text that is neither blank nor a comment ('#'). It refuses options in
-    /// front of the type. Of the blob it checks the name of the type only.
+    /// Parses the first line of the text that is neither blank nor a comment ('#'). Refuses options in front
+    /// of the type. Checks only the name of the type in the blob.
     /// @throws Error(malformed)
     static AuthorizedKey parse(std::string_view text);
 
-    /// The same for a text that holds no other line, so that `line()` can replace it.
+    /// Parses a text that has no other line, so that `line()` can replace the whole text.
     /// @throws Error(malformed)
     static AuthorizedKey parse_only_line(std::string_view text);
 
     static AuthorizedKey of(const PublicKey& key, std::string comment);
 
-    /// With its newline.
-    /// @throws Error(malformed) when the comment has a CR, LF or NUL.
+    /// The line with its newline.
+    /// @throws Error(malformed) if the comment has a CR, LF or NUL
     std::string line() const;
 };
 

@@ -102,7 +102,7 @@ void check_options(ByteView list) {
     }
 }
 
-/// The CA's key may be of any type but a certificate.
+/// Checks the CA's key. It may have any type except a certificate.
 void check_signature_key(ByteView blob) {
     wire::Reader reader(blob);
     const auto name = reader.text();

@@ -11,20 +11,20 @@ namespace sshtpm::ssh {
 
 /// A certificate of a key that this agent can hold.
 struct Certificate {
-    Bytes blob;           ///< the whole certificate, as it came
+    Bytes blob;           ///< the whole certificate, unchanged
     PublicKey public_key; ///< the certified key
     std::string key_id;
 
-    /// Parses the whole blob. The CA's signature is for the server to check.
+    /// Parses the whole blob. Does not check the CA's signature, because the server does.
     /// @throws Error(malformed | unsupported)
     static Certificate from_blob(ByteView blob);
 };
 
-// The rest is for this module. Others use describe() and Certificate.
+// The rest is for the module ssh. Other modules use describe() and Certificate.
 
 /// The fields that follow the type's name.
 enum class KeyFields {
-    held,    ///< those of a key that this agent can hold
+    held,    ///< the fields of a key type that this agent can hold
     dsa,     ///< RFC 4253 section 6.6: mpint p, q, g, y
     ed25519, ///< RFC 8709 section 4: string of 32 bytes
 };
@@ -38,19 +38,19 @@ struct KeyFormat {
     bool has_application = false; ///< an sk- key: another string follows the fields (PROTOCOL.u2f)
 };
 
-/// By the name in a key blob; nullptr when OpenSSH 9.2 does not know it.
+/// Finds the format by its name in a key blob; null if OpenSSH 9.2 does not know the name.
 const KeyFormat* key_format_named(std::string_view name);
-/// By the name in a certificate blob.
+/// Finds the format by its name in a certificate blob; null for other names.
 const KeyFormat* key_format_of_certificate(std::string_view name);
 
-/// Takes the fields that follow the type's name, and checks them. @returns the size of the key in bits.
+/// Reads and checks the fields that follow the type's name. @returns the size of the key in bits
 /// @throws Error(malformed)
 unsigned read_key_fields(wire::Reader& reader, const KeyFormat& format);
 
 inline constexpr std::uint32_t user_role = 1;
 inline constexpr std::uint32_t host_role = 2;
 
-/// A certificate of any type; the views look into the blob.
+/// A certificate of any type; the views point into the blob.
 struct CertificateBlob {
     const KeyFormat* format = nullptr;
     unsigned bits = 0;
@@ -59,7 +59,7 @@ struct CertificateBlob {
     std::string_view key_id;
     std::vector<std::string_view> principals;
     std::uint64_t valid_after = 0;  ///< seconds since 1970
-    std::uint64_t valid_before = 0; ///< exclusive; 2^64-1 is for ever
+    std::uint64_t valid_before = 0; ///< exclusive; 2^64-1 means forever
     bool has_critical_options = false;
     ByteView signature_key; ///< of the CA
     ByteView signed_part;   ///< all fields but the signature

@@ -4,7 +4,7 @@
 
 namespace sshtpm::ssh {
 
-/// In digest_size(hash) bytes.
+/// @returns digest_size(hash) bytes
 Bytes digest(Hash hash, ByteView data);
 
 } // namespace sshtpm::ssh

@@ -29,7 +29,7 @@ std::string with_colons(ByteView bytes) {
 constexpr int columns = 17;
 constexpr int rows = 9;
 
-/// By the number of visits. The last two mark the squares where the walk starts and ends.
+/// The symbols for 0, 1, 2 and more visits. The last two mark the squares where the walk starts and ends.
 constexpr std::string_view symbols = " .o+=*BOX@%&#/^SE";
 constexpr std::size_t most_visits = symbols.size() - 3;
 constexpr std::size_t start_mark = symbols.size() - 2;
@@ -37,7 +37,7 @@ constexpr std::size_t end_mark = symbols.size() - 1;
 
 using Field = std::array<std::array<std::size_t, columns>, rows>;
 
-/// Two bits of the digest, lowest first, are one diagonal step. A wall stops the move towards it.
+/// Each two bits of the digest, lowest first, move one step diagonally. A wall stops the move towards it.
 Field walk(ByteView digest) {
     Field field{};
     int x = columns / 2;
@@ -63,8 +63,8 @@ std::string border(const std::string& text) {
     return line.replace(1 + (columns - text.size()) / 2, text.size(), text);
 }
 
-/// As ssh-keygen does it, in a buffer of 17 characters with a NUL at the end. It drops the size only if 18
-/// characters are needed, so the title "[ED25519-SK-CERT]" loses its bracket.
+/// ssh-keygen makes the title in a buffer of 17 characters with a NUL at the end. It leaves out the size only
+/// if the title needs 18 characters, so "[ED25519-SK-CERT]" loses its bracket.
 std::string title(const KeyDescription& key) {
     auto text = "[" + key.label + " " + std::to_string(key.bits) + "]";
     if (text.size() > columns)

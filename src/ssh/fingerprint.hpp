@@ -10,21 +10,22 @@ namespace sshtpm::ssh {
 
 enum class FingerprintHash { sha256, md5 };
 
-/// By the words of ssh-keygen -E: "sha256", "md5", "SHA256".
+/// Parses the argument of ssh-keygen -E: "sha256", "md5", "SHA256".
 std::optional<FingerprintHash> fingerprint_hash_named(std::string_view word);
 
 /// A key of any type as ssh-keygen describes it.
 struct KeyDescription {
     unsigned bits = 0;
     std::string label; ///< "ECDSA", "RSA", "ED25519", "ECDSA-CERT", …
-    Bytes plain_blob;  ///< of the key without its certificate: fingerprints are over this
+    Bytes plain_blob;  ///< the key without its certificate: fingerprints are hashes of this
 };
 
-/// Takes every type of OpenSSH 9.2: RSA, DSA, ECDSA, Ed25519, the sk- types, and certificates of them.
+/// Describes a key of any type that OpenSSH 9.2 has: RSA, DSA, ECDSA, Ed25519, the sk- types, and
+/// certificates of them.
 /// @throws Error(malformed | unsupported)
 KeyDescription describe(ByteView blob);
 
-/// 32 or 16 bytes.
+/// @returns 32 or 16 bytes
 Bytes fingerprint_digest(ByteView plain_blob, FingerprintHash hash);
 
 /// "SHA256:…" (base64 without padding) or "MD5:aa:bb:…" of the plain blob.

@@ -9,7 +9,7 @@ namespace sshtpm::ssh {
 
 namespace {
 
-/// A file that is refused for its first characters.
+/// A file format that is recognized by its first characters and refused.
 struct Other {
     std::string_view start;
     Errc code;
@@ -35,7 +35,7 @@ constexpr std::size_t widest = 512; ///< bytes of an RSA modulus of 4096 bits
 
 constexpr auto halves_differ = "the private half of the key does not belong to its public half";
 
-using NumberContext = Owner<BN_CTX, BN_CTX_free>;
+using NumberContext = openssl::Owner<BN_CTX, BN_CTX_free>;
 
 NumberContext new_context() {
     NumberContext context(BN_CTX_secure_new());
@@ -50,7 +50,8 @@ Secret fixed_width_secret(const BIGNUM* value, std::size_t width) {
     return Secret::copy_of(ByteView(*bytes).first(width));
 }
 
-/// The public half of a scalar below the order, uncompressed.
+/// @param scalar below the order
+/// @returns its public point, uncompressed
 Bytes multiplied(const EC_GROUP* group, const BIGNUM* scalar, std::size_t width) {
     const openssl::EcPoint point(EC_POINT_new(group));
     const auto context = new_context();
@@ -93,12 +94,12 @@ bool belong_together(const BIGNUM* n, const BIGNUM* e, const BIGNUM* p, const BI
     return true;
 }
 
-/// RFC 9987 section 5.2.2: the field that follows the public point.
+/// Reads the field that follows the public point (RFC 9987 section 5.2.2).
 PrivateKey read_scalar(wire::Reader& reader, PublicKey public_key) {
     return ecdsa_private_key(std::move(public_key), openssl::number_of(reader.unsigned_mpint()).get());
 }
 
-/// The fields that follow modulus and exponent.
+/// Reads the fields that follow modulus and exponent.
 PrivateKey read_primes(wire::Reader& reader, ByteView n, ByteView e) {
     reader.unsigned_mpint(); // d
     reader.unsigned_mpint(); // the inverse of q
@@ -110,12 +111,12 @@ PrivateKey read_primes(wire::Reader& reader, ByteView n, ByteView e) {
 PrivateKey read_whole_key(wire::Reader& reader, KeyType type) {
     if (type != KeyType::rsa)
         return read_scalar(reader, PublicKey::read_fields(reader, type));
-    const auto n = reader.unsigned_mpint(); // in a key blob they stand the other way round
+    const auto n = reader.unsigned_mpint(); // a key blob has them in the other order
     const auto e = reader.unsigned_mpint();
     return read_primes(reader, n, e);
 }
 
-/// The public half is in the certificate alone.
+/// Only the certificate has the public half.
 KeyPair read_certified_key(wire::Reader& reader, KeyType type) {
     auto certificate = Certificate::from_blob(reader.string());
     const auto& public_key = certificate.public_key;

@@ -21,17 +21,17 @@ bool is_openssh_key(std::string_view text) noexcept;
 /// @throws Error(malformed | unsupported)
 OpenedKey read_pem_key(std::string_view text, const Secret* passphrase);
 
-/// @throws Error(malformed) when the scalar is not that of the public key.
+/// @throws Error(malformed) if the scalar does not belong to the public key
 PrivateKey ecdsa_private_key(PublicKey public_key, const BIGNUM* scalar);
 
 /// The private exponent is not needed: a TPM takes one prime and the public numbers, and computes the rest.
-/// @param p, q null when the key does not have them.
+/// @param p, q null if the key does not have them
 /// @throws Error(unsupported) for a key that a TPM cannot hold, Error(malformed) for primes of another
-/// modulus.
+///     modulus
 PrivateKey rsa_private_key(const BIGNUM* n, const BIGNUM* e, const BIGNUM* p, const BIGNUM* q);
 
-/// Refuses a type of key with the reason. Takes the names of OpenSSH ("ssh-ed25519") and of OpenSSL
-/// ("ED25519").
+/// Throws Error(unsupported) with the reason why this type of key is refused.
+/// @param name in the words of OpenSSH ("ssh-ed25519") or of OpenSSL ("ED25519")
 [[noreturn]] void refuse_type(std::string_view name);
 
 inline constexpr auto damaged_private_key = "the private key is damaged";

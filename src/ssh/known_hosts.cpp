@@ -40,7 +40,7 @@ Marker take_marker(std::string_view& line) {
     return marker == "@cert-authority" && !line.starts_with('@') ? Marker::ca : Marker::other;
 }
 
-/// "|1|SALT|HASH" for the host, with the salt of `name`; nothing when that is damaged.
+/// Hashes the host with the salt of `name`: "|1|SALT|HASH". @returns nothing if `name` is malformed
 std::optional<std::string> hash_like(std::string_view name, std::string_view host) {
     name.remove_prefix(hashed.size());
     const auto salt_text = name.substr(0, name.find('|'));
@@ -62,7 +62,8 @@ bool names(std::string_view hosts, std::string_view host) {
     return hosts.starts_with(hashed) && hash_like(hosts, host) == hosts;
 }
 
-/// Nothing for an empty line and for one of other hosts. @throws Error(malformed | unsupported)
+/// @returns nothing for an empty line and for a line about other hosts
+/// @throws Error(malformed | unsupported)
 std::optional<KnownHost> parse_line(std::string_view line, std::string_view host) {
     skip_blanks(line);
     if (line.empty() || line.starts_with('#'))

@@ -15,11 +15,11 @@ struct KnownHost {
     friend bool operator==(const KnownHost&, const KnownHost&) = default;
 };
 
-/// The keys of the lines that name the host, in their order. As in OpenSSH, broken lines and lines with
-/// @revoked are skipped, hashed names must have the right case, and a key is given even if another line
+/// The keys of the lines that name the host, in the order of the file. As in OpenSSH, broken lines and lines
+/// with @revoked are skipped, hashed names are case-sensitive, and a key is returned even if another line
 /// revokes it.
-/// @param text the file's content.
-/// @param host a name or an address; "[host]:port" for other ports than 22.
+/// @param text the file's content
+/// @param host a name or an address; "[host]:port" for other ports than 22
 std::vector<KnownHost> find_known_hosts(std::string_view text, std::string_view host);
 
 } // namespace sshtpm::ssh

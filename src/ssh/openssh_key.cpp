@@ -23,10 +23,10 @@ constexpr auto begin_line = "-----BEGIN OPENSSH PRIVATE KEY-----"sv;
 constexpr auto end_line = "-----END OPENSSH PRIVATE KEY-----"sv;
 constexpr auto magic = "openssh-key-v1\0"sv;
 
-/// The file says how many rounds to take. A thousand take seconds.
+/// The file sets the number of rounds of bcrypt. A thousand take seconds.
 constexpr std::uint32_t most_rounds = 10'000;
 
-/// The ciphers of ssh-keygen -Z that OpenSSL has in the same form.
+/// A cipher of ssh-keygen -Z that OpenSSL has too.
 struct Cipher {
     std::string_view name;
     const char* openssl_name;
@@ -82,7 +82,7 @@ struct Container {
     ByteView public_blob, private_section, tag;
 };
 
-/// Takes the cipher, the key derivation function and its options.
+/// Reads the cipher, the key derivation function and its options.
 void read_encryption(wire::Reader& reader, Container& out) {
     const auto cipher = reader.text(), kdf = reader.text();
     wire::Reader options(reader.string());
@@ -107,7 +107,8 @@ void read_encryption(wire::Reader& reader, Container& out) {
                     " rounds of bcrypt, more than anybody would wait for");
 }
 
-/// PROTOCOL.key section 1, with one key: OpenSSH writes and reads no more.
+/// Parses the container (PROTOCOL.key section 1) of exactly one key: OpenSSH writes and reads no other
+/// number.
 Container parse_container(ByteView body) {
     wire::Reader reader(body);
     if (body.size() < magic.size() || text_of(reader.take(magic.size())) != magic)
@@ -133,8 +134,8 @@ PublicKey usable_public_key(ByteView blob) {
     return PublicKey::from_blob(blob);
 }
 
-/// Botan is loaded and not linked, because most starts do not need it: for this one function it would map 5.7
-/// MB and six more libraries. Once loaded it stays.
+/// Botan is loaded at the first use and not linked, because most runs do not need it: for this one function
+/// it would map 5.7 MB and six more libraries. It stays loaded.
 /// @throws Error(not_found)
 decltype(&botan_pwdhash) load_botan() {
     void* const botan = ::dlopen(SSHTPM_BOTAN, RTLD_NOW | RTLD_LOCAL);
@@ -148,7 +149,7 @@ decltype(&botan_pwdhash) load_botan() {
     return std::bit_cast<decltype(&botan_pwdhash)>(found);
 }
 
-/// The key, then the IV.
+/// @returns the key, then the IV
 Secret stretch(const Container& container, const Secret& passphrase) {
     const auto password_hash = load_botan();
     Wiped<std::array<std::uint8_t, 48>> material;
@@ -160,7 +161,7 @@ Secret stretch(const Container& container, const Secret& passphrase) {
     return Secret::copy_of(ByteView(*material).first(length));
 }
 
-using CipherAlgorithm = Owner<EVP_CIPHER, EVP_CIPHER_free>;
+using CipherAlgorithm = openssl::Owner<EVP_CIPHER, EVP_CIPHER_free>;
 
 openssl::CipherContext start_decryption(const Cipher& cipher, const Secret& material) {
     const CipherAlgorithm algorithm(EVP_CIPHER_fetch(nullptr, cipher.openssl_name, nullptr));
@@ -174,7 +175,7 @@ openssl::CipherContext start_decryption(const Cipher& cipher, const Secret& mate
     return context;
 }
 
-/// False when the tag of a cipher with a tag is wrong.
+/// @returns false if the cipher has a tag, and it is wrong
 bool finish_decryption(EVP_CIPHER_CTX* context, ByteView tag) {
     Bytes expected = copy_of(tag); // OpenSSL's parameter has no const
     std::array<std::uint8_t, EVP_MAX_BLOCK_LENGTH> nothing{};
@@ -187,7 +188,7 @@ bool finish_decryption(EVP_CIPHER_CTX* context, ByteView tag) {
     return right;
 }
 
-/// The private section in clear; nothing when the tag shows that the passphrase is wrong.
+/// @returns the decrypted private section; nothing if the tag shows that the passphrase is wrong
 std::optional<Secret> decrypt(const Container& container, const Secret& passphrase) {
     const auto context = start_decryption(*container.cipher, stretch(container, passphrase));
     constexpr std::size_t step = 4096;
@@ -205,14 +206,14 @@ std::optional<Secret> decrypt(const Container& container, const Secret& passphra
     return finish_decryption(context.get(), container.tag) ? std::optional(std::move(out)) : std::nullopt;
 }
 
-/// PROTOCOL.key section 3: 1, 2, 3 … up to the block size.
+/// The padding is 1, 2, 3 … up to the block size (PROTOCOL.key section 3).
 void require_padding(ByteView padding) {
     for (std::size_t i = 0; i < padding.size(); ++i)
         if (padding[i] != ((i + 1) & 0xFFU))
             malformed(damaged_private_key);
 }
 
-/// Nothing when the check numbers differ, as they do after decryption with a wrong key.
+/// @returns nothing if the check numbers differ, as they do after decryption with a wrong key
 std::optional<PrivateKey> read_private_section(ByteView section, const PublicKey& public_key) {
     wire::Reader reader(section);
     const auto check = reader.uint32();
@@ -243,7 +244,7 @@ OpenedKey read_openssh_key(std::string_view text, const Secret* passphrase) {
             return std::move(*key);
         malformed(damaged_private_key);
     }
-    load_botan(); // before a person types the passphrase in vain
+    load_botan(); // now, so that it does not fail after a person has typed the passphrase
     if (passphrase == nullptr)
         return NeedsPassphrase{};
     if (passphrase->empty()) // OpenSSH never encrypts with an empty one

@@ -1,5 +1,5 @@
-// Private keys in PEM. OpenSSL reads them block by block, because PEM_read_bio_PrivateKey would return null
-// for an unknown kind of key, for an encrypted one without a passphrase and for a wrong passphrase alike.
+// Private keys in PEM. This reads each block with OpenSSL, because PEM_read_bio_PrivateKey would return null
+// alike for an unknown kind of key, for an encrypted key without a passphrase, and for a wrong passphrase.
 
 #include "base/printable.hpp"
 #include "ssh/key_container.hpp"
@@ -17,15 +17,15 @@ namespace sshtpm::ssh {
 
 namespace {
 
-using EncryptedInfo = Owner<X509_SIG, X509_SIG_free>;
-using PrivateInfo = Owner<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
+using EncryptedInfo = openssl::Owner<X509_SIG, X509_SIG_free>;
+using PrivateInfo = openssl::Owner<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
 
 [[noreturn]] void malformed_pem(const std::string& message) {
     ERR_clear_error();
     malformed(message);
 }
 
-/// Null when the key does not have this number.
+/// @returns null if the key does not have this number
 openssl::Number number(const EVP_PKEY* key, const char* name) {
     auto owner = openssl::number_of({});
     auto* value = owner.get();
@@ -95,7 +95,7 @@ struct Block {
         OPENSSL_secure_free(header);
         OPENSSL_secure_clear_free(data, capacity);
     }
-    /// False at the end of the text. @throws Error(malformed)
+    /// @returns false at the end of the text. @throws Error(malformed)
     bool read(BIO* text);
 
     std::size_t capacity = 0; ///< of `data`: decryption makes `length` smaller
@@ -114,7 +114,7 @@ bool Block::read(BIO* text) {
     return false;
 }
 
-/// Whether OpenSSL failed because it lacks an algorithm. Otherwise the passphrase is wrong, since the
+/// True if OpenSSL failed because it lacks an algorithm. Otherwise the passphrase is wrong, because the
 /// structure has been parsed before.
 bool lacks_algorithm() {
     bool lacks = false;
@@ -135,7 +135,7 @@ bool lacks_algorithm() {
                 "encrypt it anew: ssh-keygen -p -f FILE, with the program that made it");
 }
 
-/// A pem_password_cb that gives the known passphrase instead of asking the terminal.
+/// A pem_password_cb that returns the known passphrase instead of asking on the terminal.
 int give_passphrase(char* buffer, int size, int, void* passphrase) {
     const auto bytes = static_cast<const Secret*>(passphrase)->view();
     if (bytes.size() > static_cast<std::size_t>(size))
@@ -150,7 +150,7 @@ openssl::Pkey decoded(int type, const Block& block) {
     return at == block.data + block.length ? std::move(key) : nullptr;
 }
 
-/// SEC 1 or PKCS#1, with the headers "Proc-Type: 4,ENCRYPTED" and "DEK-Info" when encrypted.
+/// Reads SEC 1 or PKCS#1, which has the headers "Proc-Type: 4,ENCRYPTED" and "DEK-Info" if it is encrypted.
 OpenedKey read_traditional(int type, Block& block, const Secret* passphrase) {
     EVP_CIPHER_INFO info{};
     if (PEM_get_EVP_CIPHER_INFO(block.header, &info) != 1) {
@@ -173,7 +173,7 @@ OpenedKey read_traditional(int type, Block& block, const Secret* passphrase) {
     if (const auto key = decoded(type, block))
         return private_key_of(key);
     ERR_clear_error();
-    // One wrong passphrase in 256 leaves bytes that look like right padding.
+    // One wrong passphrase in 256 gives valid padding by chance.
     if (info.cipher != nullptr)
         return WrongPassphrase{};
     malformed_pem(damaged_private_key);

@@ -26,8 +26,8 @@ Bytes sec1_point(const EcdsaPoint& point) {
     return out;
 }
 
-/// EC_POINT_oct2point refuses coordinates outside the field and points off the curve. That is enough: the
-/// three curves have cofactor 1, and the point at infinity has no uncompressed form.
+/// EC_POINT_oct2point refuses coordinates outside the field and points off the curve. No other check is
+/// needed: the three curves have cofactor 1, and the point at infinity has no uncompressed form.
 void require_on_curve(KeyType curve, const EcdsaPoint& point) {
     const auto* group = openssl::group_of(curve);
     const openssl::EcPoint parsed(EC_POINT_new(group));
@@ -95,7 +95,7 @@ PublicKey PublicKey::read_fields(wire::Reader& reader, KeyType type) {
         return rsa(n, e);
     }
     if (reader.text() != info(type).curve)
-        malformed("the curve of an ECDSA key is not the one that its type names");
+        malformed("the curve of an ECDSA key does not match its type");
     const auto point = reader.string();
     const auto width = info(type).coordinate_size;
     if (point.size() != 1 + 2 * width || point.front() != uncompressed)

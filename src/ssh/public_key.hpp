@@ -22,7 +22,7 @@ struct RsaNumbers {
     Bytes n, e;
 };
 
-/// Of a big-endian integer without leading zero bytes.
+/// @param integer big-endian, without leading zero bytes
 unsigned bit_length(ByteView integer);
 
 class PublicKey {
@@ -32,10 +32,11 @@ class PublicKey {
     ///     infinity or not on the curve, for an RSA modulus that is even or outside 1024 to 16384 bits, and
     ///     for an exponent that is even, 1 or not below the modulus.
     static PublicKey from_blob(ByteView blob);
-    /// Takes the fields that follow the type's name in a key blob and the nonce in a certificate.
-    /// @throws Error(malformed) as from_blob.
+    /// Reads the fields that follow the type's name in a key blob, or the nonce in a certificate.
+    /// @throws Error(malformed) as from_blob
     static PublicKey read_fields(wire::Reader& reader, KeyType type);
-    /// Coordinates of any width up to the curve's. @throws Error(malformed) as from_blob.
+    /// @param x, y of any width up to the curve's
+    /// @throws Error(malformed) as from_blob
     static PublicKey ecdsa(KeyType type, ByteView x, ByteView y);
     static PublicKey rsa(ByteView n, ByteView e);
 
@@ -46,7 +47,7 @@ class PublicKey {
     /// many bits as the order, or is not below the order less one. No random key has such a point.
     bool is_plausible() const;
     ByteView blob() const noexcept { return blob_; }
-    /// Of an ECDSA key: the point in the uncompressed form (SEC 1 section 2.3.3), a view of the blob.
+    /// The point of an ECDSA key in the uncompressed form (SEC 1 section 2.3.3), a view of the blob.
     ByteView sec1_point() const noexcept { return blob().last(1 + 2 * info(type_).coordinate_size); }
     const std::variant<EcdsaPoint, RsaNumbers>& numbers() const noexcept { return numbers_; }
 

@@ -17,9 +17,9 @@ namespace {
 
 constexpr auto refused_key = "OpenSSL does not take this public key";
 
-using EcdsaSig = Owner<ECDSA_SIG, ECDSA_SIG_free>;
-using Params = Owner<OSSL_PARAM, OSSL_PARAM_free>;
-using ParamsBuilder = Owner<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
+using EcdsaSig = openssl::Owner<ECDSA_SIG, ECDSA_SIG_free>;
+using Params = openssl::Owner<OSSL_PARAM, OSSL_PARAM_free>;
+using ParamsBuilder = openssl::Owner<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
 
 openssl::Pkey from_data(const char* algorithm, OSSL_PARAM_BLD* builder) {
     const Params params(OSSL_PARAM_BLD_to_param(builder));
@@ -60,7 +60,7 @@ openssl::PkeyContext make_context(EVP_PKEY* key, Hash hash) {
     return context; // for RSA, OpenSSL's default padding is that of RSASSA-PKCS1-v1_5
 }
 
-/// Ecdsa-Sig-Value (RFC 3279 section 2.2.3), the form that OpenSSL takes.
+/// Ecdsa-Sig-Value (RFC 3279 section 2.2.3), the input format of OpenSSL.
 Bytes der(ByteView r, ByteView s) {
     const EcdsaSig pair(ECDSA_SIG_new());
     auto r_number = openssl::number_of(r);
@@ -75,14 +75,14 @@ Bytes der(ByteView r, ByteView s) {
     return out;
 }
 
-/// A number of the signature without leading zeros; nothing when it is zero or wider than its field.
+/// @returns a number of the signature without leading zeros; nothing if it is zero or wider than its field
 std::optional<ByteView> in_range(ByteView integer, std::size_t width) {
     const auto digits = without_leading_zeros(integer);
     return digits.empty() || digits.size() > width ? std::nullopt : std::optional(digits);
 }
 
-/// The signature in the form that OpenSSL takes; nothing when the numbers cannot be a signature of such a
-/// key.
+/// @returns the signature in the form for OpenSSL; nothing if the numbers cannot be a signature of this kind
+///     of key
 std::optional<Bytes> for_openssl(const PublicKey& key, const RawSignature& signature) {
     if (key.type() == KeyType::rsa) {
         const auto* rsa = std::get_if<RsaSignature>(&signature);

@@ -24,18 +24,18 @@ using RawSignature = std::variant<EcdsaSignature, RsaSignature>;
 Bytes encode_signature(const PublicKey& key, const SignatureAlgorithm& algorithm,
                        const RawSignature& signature);
 
-/// Verifies signatures of one key. It is made once per key, because making an OpenSSL key takes longer than a
-/// verification. May be used on any thread, by one at a time.
+/// Verifies signatures of one key. Make one Verifier per key, because making an OpenSSL key takes longer than
+/// a verification. Any thread may use it, one thread at a time.
 class Verifier {
   public:
-    /// @throws Error(malformed) when OpenSSL does not take the key.
+    /// @throws Error(malformed) if OpenSSL refuses the key
     explicit Verifier(const PublicKey& key);
     Verifier(Verifier&&) noexcept;
     Verifier& operator=(Verifier&&) noexcept;
     ~Verifier();
 
-    /// True when `signature` is this key's over `digest`, a digest of `hash`. False for a signature of
-    /// another kind of key, and for numbers out of range.
+    /// True if the key has signed `digest`, a digest of `hash`. False for a signature of another kind of key,
+    /// and for numbers out of range.
     bool verify(Hash hash, ByteView digest, const RawSignature& signature) const;
 
   private:

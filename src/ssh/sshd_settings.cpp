@@ -20,7 +20,7 @@ bool is_control(char c) {
     return byte < 0x20 || byte == 0x7f;
 }
 
-/// The value of a line "NAME VALUE"; nothing when it has another name.
+/// @returns the value of a line "NAME VALUE"; nothing for a line with another name
 std::optional<std::string> value_of(std::string_view line, std::string_view name) {
     if (!line.starts_with(name) || (line.size() > name.size() && line[name.size()] != ' '))
         return std::nullopt;

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::string_view blanks = " \t";
 
-/// match_pattern_list of OpenSSH copies each pattern into a buffer of 1024 bytes, and gives up when all but
-/// the last one are full.
+/// match_pattern_list of OpenSSH copies each pattern into a buffer of 1024 bytes, and refuses a pattern of
+/// 1023 bytes or more.
 constexpr std::size_t longest_pattern = 1022;
 
 std::string lower(std::string_view text) {
@@ -39,10 +39,10 @@ bool same_word(std::string_view word, std::string_view lower_case) {
 
 bool match_pattern(std::string_view text, std::string_view pattern) {
     std::size_t at = 0, in_pattern = 0;
-    // On a mismatch only the last '*' has to take more characters: the pattern in front of it has matched,
-    // and an earlier '*' that took more would leave less text for the rest.
+    // On a mismatch only the last '*' has to match more characters. The pattern in front of it has matched
+    // already; a longer match of an earlier '*' would leave less text for the rest.
     auto behind_star = std::string_view::npos;
-    std::size_t star_ends = 0; // where in the text the last '*' stops taking
+    std::size_t star_ends = 0; // the end of the text that the last '*' matches
     while (at < text.size()) {
         if (in_pattern < pattern.size() && pattern[in_pattern] == '*') {
             behind_star = ++in_pattern;

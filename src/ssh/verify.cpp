@@ -15,7 +15,7 @@ namespace sshtpm::ssh {
 
 namespace {
 
-using DigestContext = Owner<EVP_MD_CTX, EVP_MD_CTX_free>;
+using DigestContext = openssl::Owner<EVP_MD_CTX, EVP_MD_CTX_free>;
 
 struct SignatureBlob {
     std::string_view algorithm;
@@ -61,7 +61,7 @@ bool verify_ecdsa(const PublicKey& key, const SignatureBlob& signature, ByteView
                                 EcdsaSignature{.r = copy_of(r), .s = copy_of(s)});
 }
 
-/// RFC 8332 section 3. Like OpenSSH, it accepts a signature without its leading zero bytes, which some
+/// RFC 8332 section 3. Like OpenSSH, this accepts a signature without its leading zero bytes, which some
 /// signers leave out.
 bool verify_rsa(const PublicKey& key, const SignatureBlob& signature, ByteView data) {
     if (signature.value.size() > std::get<RsaNumbers>(key.numbers()).n.size())
@@ -149,7 +149,7 @@ void require_sound(ByteView blob) {
     wire::Reader reader(blob);
     const auto name = reader.c_text();
     if (is_alias(name))
-        malformed("a type that is no key's");
+        malformed("an unknown key type");
     if (const auto* format = key_format_named(name)) {
         read_key_fields(reader, *format);
         reader.expect_end();

@@ -16,7 +16,7 @@ class Writer {
     Writer& text(std::string_view value) { return string(bytes_of(value)); }
     /// A big-endian unsigned integer, with or without leading zero bytes, as the shortest mpint.
     Writer& mpint(ByteView value);
-    Writer& raw(ByteView value); ///< without a length
+    Writer& raw(ByteView value); ///< without a length in front
 
     const Bytes& bytes() const& noexcept { return bytes_; }
     Bytes bytes() && noexcept { return std::move(bytes_); }
