@@ -4,11 +4,11 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "cli/report.hpp"
-#include "os/activation.hpp"
 #include "os/background.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
 #include "os/paths.hpp"
+#include "os/systemd.hpp"
 
 #include <cerrno>
 #include <charconv>

@@ -3,7 +3,7 @@
 
 #include "agent/dispatcher.hpp"
 #include "agent/listener.hpp"
-#include "os/notify.hpp"
+#include "os/systemd.hpp"
 #include "tpm/session.hpp"
 #include "tpm/tpm.hpp"
 
@@ -16,23 +16,23 @@ namespace sshtpm::agent {
 
 struct ServerOptions {
     tpm::Target target;
-    tpm::Auth owner_password;                ///< null when none is given
+    tpm::Auth owner_password;                ///< null: none was given
     std::filesystem::path key_dir;           ///< empty: load no keys
-    protocol::Constraints key_dir_terms;     ///< of each key from there, or from a hierarchy
-    std::optional<tpm::Hierarchy> hierarchy; ///< whose keys to serve, without files
+    protocol::Constraints key_dir_terms;     ///< for each key from the folder, or from a hierarchy
+    std::optional<tpm::Hierarchy> hierarchy; ///< serve the keys of this hierarchy, which have no files
     KeyPolicy policy;
     std::vector<std::filesystem::path> upstreams;            ///< sockets of the upstream agents
-    std::optional<PinLifetime> pin_lifetime = PinLifetime{}; ///< nothing: keep no PIN
-    int until = -1;        ///< a descriptor whose becoming readable ends the agent; -1 for none
-    os::Notifier notifier; ///< told when clients are served, how many keys there are, and of the end
+    std::optional<PinLifetime> pin_lifetime = PinLifetime{}; ///< nothing: PINs are not kept
+    int until = -1;        ///< the agent ends when this descriptor is readable; -1 for none
+    os::Notifier notifier; ///< gets the state of the agent: ready, number of keys, ending
 };
 
-/// Serves until SIGTERM or SIGINT, then gives everything in the TPM back and removes the socket. SIGHUP reads
-/// the key folder again, SIGUSR1 drops all keys and PINs.
-/// @param socket listens already: it tells a second agent off before that touches the TPM, and clients that
-///     connect from then on wait in its backlog.
-/// @param ready called when clients are served.
-/// @throws Error when it cannot start.
+/// Serves until SIGTERM or SIGINT, then flushes everything from the TPM and removes the socket. SIGHUP makes
+/// it read the key folder again, SIGUSR1 drops all keys and PINs.
+/// @param socket is listening already, so that a second agent fails before it touches the TPM, and early
+///     clients wait in the backlog
+/// @param ready called when clients are served
+/// @throws Error if it cannot start
 void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);
 
 } // namespace sshtpm::agent

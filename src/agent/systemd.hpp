@@ -1,13 +1,13 @@
 #pragma once
-// What the service manager is told: ready, how many keys there are, alive, ending.
+// Reports the state of the agent to the service manager: ready, the number of keys, alive, ending.
 
 #include "agent/key_store.hpp"
-#include "os/notify.hpp"
+#include "os/systemd.hpp"
 
 namespace sshtpm::agent {
 
-/// For the loop's thread. The objects given to it must outlive it. From `ready` on it reports changes of the
-/// keys.
+/// For the thread of the loop. The objects passed to it must outlive it. After `ready` it reports changes of
+/// the keys.
 class Announcer {
   public:
     Announcer(asio::any_io_executor loop, const os::Notifier& notifier, KeyStore& keys)
@@ -18,8 +18,8 @@ class Announcer {
 
     void ready();
 
-    /// Feeds the watchdog from the loop, so that a loop that hangs starves it; twice in its time, as
-    /// sd_watchdog_enabled(3) advises. Returns at once when there is none.
+    /// Feeds the watchdog from the loop, so that a loop that hangs does not feed it. Does so twice per
+    /// interval, as sd_watchdog_enabled(3) advises. Returns at once without a watchdog.
     asio::awaitable<void> feed_watchdog();
 
   private:
@@ -28,7 +28,7 @@ class Announcer {
     asio::any_io_executor loop_;
     const os::Notifier& notifier_;
     KeyStore& keys_;
-    bool pending_ = false; ///< a status is about to be told: many changes at once are one
+    bool pending_ = false; ///< a status will be reported soon, one for all changes until then
 };
 
 } // namespace sshtpm::agent

@@ -2,38 +2,19 @@
 
 #include "base/time_limits.hpp"
 #include "identity/seal.hpp"
+#include "os/signals.hpp"
 
-#include <csignal>
 #include <utility>
 
 namespace sshtpm::agent {
 
-namespace {
-
-/// Blocks all signals in this thread, and in those that it starts: a signal must not interrupt a read from
-/// the TPM, whose answer would be lost.
-class SignalsBlocked {
-  public:
-    SignalsBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-  private:
-    sigset_t before_{};
-};
-
-} // namespace
-
 TpmThread::TpmThread(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password)
     : loop_(std::move(loop)) {
-    const SignalsBlocked blocked;
-    device_.emplace(target);
-    device_->use_owner_password(owner_password);
+    // The new thread inherits this: a signal must not interrupt a read from the TPM, because the answer would
+    // be lost.
+    const os::BlockedSignals blocked;
+    tpm_.emplace(target);
+    tpm_->use_owner_password(owner_password);
     thread_ = std::thread([this] { serve(); });
 }
 
@@ -56,7 +37,7 @@ bool TpmThread::end_within(std::chrono::milliseconds limit) {
     return true;
 }
 
-/// The thread: jobs in their order, and a rest of the TPM when it has been idle for long enough.
+/// The thread's function: runs the jobs in order, and flushes idle keys and sessions from the TPM.
 void TpmThread::serve() {
     std::optional<tpm::Tpm::Clock::time_point> rest_at;
     std::unique_lock lock(mutex_);
@@ -66,7 +47,7 @@ void TpmThread::serve() {
             changed_.wait(lock, has_work);
         } else if (queue_.empty() && !changed_.wait_until(lock, *rest_at, has_work)) {
             lock.unlock();
-            rest_at = device_->rest(time_limits().tpm_idle);
+            rest_at = tpm_->rest(time_limits().tpm_idle);
             lock.lock();
         }
         if (ending_ || queue_.empty())
@@ -74,8 +55,8 @@ void TpmThread::serve() {
         auto work = std::move(queue_.front());
         queue_.pop_front();
         lock.unlock();
-        try { // caught to be thrown again on the loop
-            work->run(*device_);
+        try { // caught to be rethrown on the loop
+            work->run(*tpm_);
         } catch (...) {
             work->failure = std::current_exception();
         }
@@ -85,7 +66,7 @@ void TpmThread::serve() {
         lock.lock();
     }
     lock.unlock();
-    device_.reset();
+    tpm_.reset();
     lock.lock();
     closed_ = true;
     changed_.notify_all();
@@ -106,7 +87,7 @@ asio::awaitable<void> TpmThread::perform(std::shared_ptr<Work> work) {
         if (std::erase(queue_, work) > 0)
             throw SystemError(asio::error::operation_aborted);
     }
-    // Cancelled, but it has begun. The next co_await of the caller will throw, not this one.
+    // A job that has begun is not cancelled. The caller's next co_await throws, not this one.
     co_await asio::this_coro::throw_if_cancelled(false);
     co_await work->done.async_receive(asio::bind_cancellation_slot(
         asio::cancellation_slot(), asio::redirect_error(asio::use_awaitable, ignored)));
@@ -117,14 +98,14 @@ asio::awaitable<void> TpmThread::perform(std::shared_ptr<Work> work) {
 
 asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
                                                       Bytes digest) {
-    auto once = [identity, auth, hash, digest](tpm::Tpm& device) {
-        return identity::sign_once(device, *identity, auth, hash, digest);
+    auto once = [identity, auth, hash, digest](tpm::Tpm& tpm) {
+        return identity::sign_once(tpm, *identity, auth, hash, digest);
     };
     auto result = co_await run(std::move(once));
     if (!identity::is_wrong(result, *identity, hash, digest))
         co_return result;
-    auto reloaded = [identity, auth, hash, digest](tpm::Tpm& device) {
-        return identity::sign_reloaded(device, *identity, auth, hash, digest);
+    auto reloaded = [identity, auth, hash, digest](tpm::Tpm& tpm) {
+        return identity::sign_reloaded(tpm, *identity, auth, hash, digest);
     };
     result = co_await run(std::move(reloaded));
     if (!identity::is_wrong(result, *identity, hash, digest))
@@ -135,23 +116,23 @@ asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm:
 }
 
 asio::awaitable<tpm::Lockout> TpmThread::lockout() {
-    auto job = [](tpm::Tpm& device) { return tpm::read_lockout(device.context()); };
+    auto job = [](tpm::Tpm& tpm) { return tpm::read_lockout(tpm.context()); };
     co_return co_await run(std::move(job));
 }
 
 asio::awaitable<void> TpmThread::make_ready(IdentityPtr identity) {
-    auto job = [identity = std::move(identity)](tpm::Tpm& device) {
-        device.keys().make_ready(identity->key);
-        return true; // jobs have a value
+    auto job = [identity = std::move(identity)](tpm::Tpm& tpm) {
+        tpm.keys().make_ready(identity->key);
+        return true; // a job must return a value
     };
     co_await run(std::move(job));
 }
 
 asio::awaitable<IdentityPtr> TpmThread::seal(ssh::PrivateKey key, std::string comment) {
     auto job = [key = std::make_shared<ssh::PrivateKey>(std::move(key)),
-                comment = std::move(comment)](tpm::Tpm& device) {
+                comment = std::move(comment)](tpm::Tpm& tpm) {
         return std::make_shared<const identity::Identity>(
-            identity::seal(device, *key, nullptr, TPM2_RH_OWNER, comment));
+            identity::seal(tpm, *key, nullptr, TPM2_RH_OWNER, comment));
     };
     co_return co_await run(std::move(job));
 }

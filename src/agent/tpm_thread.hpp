@@ -1,6 +1,6 @@
 #pragma once
-// The thread that owns the TPM. Jobs go there by value, results come back to the loop; a TPM handle never
-// leaves it.
+// The thread that owns the TPM. Jobs are passed to it by value, and results return to the loop; a TPM handle
+// never leaves the thread.
 
 #include "agent/key_entry.hpp"
 #include "identity/sign.hpp"
@@ -19,8 +19,8 @@
 
 namespace sshtpm::agent {
 
-/// The operations of the TPM that requests need. An interface, so that tests can do without a TPM. Each
-/// throws Error when the TPM fails.
+/// The operations of the TPM that requests need. An interface, so that tests need no TPM. Each operation
+/// throws Error if the TPM fails.
 class TpmService {
   public:
     TpmService() = default;
@@ -28,42 +28,42 @@ class TpmService {
     TpmService& operator=(const TpmService&) = delete;
     virtual ~TpmService() = default;
 
-    /// The signature is checked with the public key. @param digest a digest of `hash`.
+    /// Signs, and verifies the signature with the public key. @param digest a digest of `hash`
     virtual asio::awaitable<identity::SignResult> sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
                                                        Bytes digest) = 0;
 
     virtual asio::awaitable<tpm::Lockout> lockout() = 0;
 
-    /// Loads a key before a person is asked for its PIN, so that they are not asked in vain, nor for one
-    /// whose parent is not the known one.
+    /// Loads a key before a person is asked for its PIN, so that an error, such as an unexpected parent,
+    /// comes before the question.
     virtual asio::awaitable<void> make_ready(IdentityPtr identity) = 0;
 
-    /// Takes an outside key into the TPM, under the storage key, without a PIN (identity::seal).
-    /// @throws Error(unsupported) for a key that this TPM cannot hold.
+    /// Imports a private key into the TPM, under the storage key, without a PIN (identity::seal).
+    /// @throws Error(unsupported) for a key that this TPM does not support
     virtual asio::awaitable<IdentityPtr> seal(ssh::PrivateKey key, std::string comment) = 0;
 };
 
 class TpmThread final : public TpmService {
   public:
-    /// Opens the TPM. @throws Error when it cannot be opened.
+    /// Opens the TPM. @throws Error if it cannot be opened
     TpmThread(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password);
     ~TpmThread() override;
 
-    /// Waits for the job under way, gives everything in the TPM back and closes it. Jobs that have not begun
-    /// are dropped; their coroutines must have been cancelled.
-    /// @returns false when that takes longer: the TPM hangs, and so would the destructor.
+    /// Waits for the running job, flushes everything from the TPM and closes it. Jobs that have not begun are
+    /// dropped; the caller has cancelled their coroutines.
+    /// @returns false if this takes longer than `limit`: the TPM hangs, and the destructor would hang too
     bool end_within(std::chrono::milliseconds limit);
 
-    /// Runs `job(tpm::Tpm&)` on the thread, after the jobs before it, and returns or throws its result.
-    /// Cancelled before it has begun, it is not run and the wait is over at once. Once it has begun its
-    /// result is awaited: the TPM may have counted a try.
+    /// Runs `job(tpm::Tpm&)` on the thread, after the earlier jobs, and returns its result or rethrows its
+    /// exception. Cancellation drops a job that has not begun, and ends the wait at once. The result of a job
+    /// that has begun is awaited, because the TPM may have counted a try.
     template <class Job>
     asio::awaitable<std::invoke_result_t<Job, tpm::Tpm&>> run(Job job) {
         using Result = std::invoke_result_t<Job, tpm::Tpm&>;
         const auto result = std::make_shared<std::optional<Result>>();
         const auto work = std::make_shared<Work>(loop_);
         work->run = [work_job = std::move(job), result, queued = std::chrono::steady_clock::now()](
-                        tpm::Tpm& device) mutable { result->emplace(device.run(work_job, queued)); };
+                        tpm::Tpm& tpm) mutable { result->emplace(tpm.run(work_job, queued)); };
         co_await perform(work);
         if (work->failure)
             std::rethrow_exception(work->failure);
@@ -82,8 +82,8 @@ class TpmThread final : public TpmService {
 
         std::function<void(tpm::Tpm&)> run;
         std::exception_ptr failure;
-        /// Closed when it has run, on the loop. It carries no message: after a cancelled receive, Boost 1.81
-        /// takes an empty buffer for a full one.
+        /// Closed on the loop when the job has run. It carries no message, because Boost 1.81 takes an empty
+        /// buffer for a full one after a cancelled receive.
         asio::experimental::channel<void(ErrorCode)> done;
     };
 
@@ -91,8 +91,8 @@ class TpmThread final : public TpmService {
     void serve();
 
     asio::any_io_executor loop_;
-    std::optional<tpm::Tpm> device_; ///< the thread's, while that runs
-    std::mutex mutex_;               ///< for the following
+    std::optional<tpm::Tpm> tpm_; ///< used by the thread alone, while it runs
+    std::mutex mutex_;            ///< for the members below
     std::condition_variable changed_;
     std::deque<std::shared_ptr<Work>> queue_;
     bool ending_ = false, closed_ = false;

@@ -44,7 +44,7 @@ bool receive_byte(int socket) {
     return uninterrupted([&] { return ::recv(socket, &byte, 1, 0); }) == 1;
 }
 
-/// Waits for the child's end. 1 for one that ended with 0 before it was ready.
+/// Waits for the child's end. @returns its exit status; 1 if it exited with 0 before it was ready
 int failure_of(pid_t child) {
     int status = 0;
     if (uninterrupted([&] { return ::waitpid(child, &status, 0); }) < 0)
@@ -60,7 +60,8 @@ BackgroundParent::BackgroundParent(pid_t child, UniqueFd socket) noexcept
     : child_(child), socket_(std::move(socket)) {}
 
 std::optional<int> BackgroundParent::wait_until_ready() {
-    // The socket does not tell the child's end: a process that the child has started may hold its other side.
+    // The socket may stay open after the child's end: a process that the child has started may hold the other
+    // end.
     const auto ended = open_pidfd(child_);
     if (!ended)
         throw Error::from_errno(errno, subject);
@@ -89,7 +90,7 @@ BackgroundChild::BackgroundChild(UniqueFd socket, UniqueFd parent) noexcept
 
 void BackgroundChild::ready(bool keep_stderr) {
     const bool sent = send_byte(socket_.value());
-    if (sent && !keep_stderr) // before the parent's answer: it reports errors from then on
+    if (sent && !keep_stderr) // before receive_byte: from the parent's answer on, the parent reports errors
         redirect_to_null({STDERR_FILENO});
     if (!sent || !receive_byte(socket_.value()))
         throw Error(Errc::io, "the process that started this one has ended");
@@ -101,11 +102,11 @@ std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
         throw Error::from_errno(errno, subject);
     UniqueFd parents(ends[0]), childs(ends[1]);
-    // Not opened in the child: its parent might have ended by then, and be another process.
+    // The child cannot open it: the parent may have ended by then, and its pid belong to another process.
     auto parent = open_pidfd(::getpid());
     if (!parent)
         throw Error::from_errno(errno, subject);
-    std::cout.flush(); // or both processes would write the content of the buffers
+    std::cout.flush(); // or both processes would write the buffered text
     std::fflush(nullptr);
     const pid_t child = ::fork();
     if (child < 0)

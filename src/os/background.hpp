@@ -1,6 +1,6 @@
 #pragma once
-// Going to the background as ssh-agent does: the child goes on, and the parent prints its pid for the shell
-// or runs the command that the child serves. If the parent could do neither, the child ends too.
+// Goes to the background as ssh-agent does: the child goes on, and the parent prints the child's pid for the
+// shell or runs the command that uses the child. If the parent can do neither, the child ends too.
 
 #include "base/unique_fd.hpp"
 
@@ -20,8 +20,8 @@ class BackgroundParent {
     pid_t child() const noexcept { return child_; }
 
     /// Waits until the child is ready or has ended.
-    /// @returns nothing if it is ready; else its exit status, never 0 (128 plus the number of a signal). Its
-    ///     message is on stderr.
+    /// @returns nothing if it is ready; else its exit status, never 0 (128 plus the number of a signal). The
+    ///     child has then printed an error.
     std::optional<int> wait_until_ready();
 
     /// Lets a child that is ready go on. @throws Error(io) if it has ended
@@ -32,7 +32,7 @@ class BackgroundParent {
 
   private:
     pid_t child_;
-    UniqueFd socket_; ///< to the child, which ends if this is closed
+    UniqueFd socket_; ///< the child ends if this is closed
 };
 
 /// The child's side: a session of its own, in "/", with stdin and stdout on /dev/null.
@@ -40,8 +40,8 @@ class BackgroundChild {
   public:
     BackgroundChild(UniqueFd socket, UniqueFd parent) noexcept;
 
-    /// Tells the parent that this process is ready, puts /dev/null in the place of stderr unless that is to
-    /// be kept, and waits for let_live. Call it once.
+    /// Tells the parent that this process is ready, replaces stderr by /dev/null unless `keep_stderr`, and
+    /// waits for let_live. Call it once.
     /// @throws Error(io) if the parent ends without let_live
     void ready(bool keep_stderr = false);
 
@@ -53,8 +53,8 @@ class BackgroundChild {
     UniqueFd parent_;
 };
 
-/// Forks a process that has one thread. The current folder of the child is "/", so make paths absolute
-/// before. The descriptors that this opens are close-on-exec.
+/// Forks this process, which must have one thread. The current folder of the child is "/", so make paths
+/// absolute first. The descriptors that this function opens are close-on-exec.
 /// @throws Error(io), in the parent and in the child
 std::variant<BackgroundParent, BackgroundChild> fork_to_background();
 

@@ -1,6 +1,6 @@
 #pragma once
-// CLOCK_BOOTTIME, the time since the boot. Keys and PINs must expire on time, and this clock counts while the
-// machine is suspended, and nobody can set it.
+// CLOCK_BOOTTIME, the time since the boot. Keys and PINs expire by this clock, because it also counts while
+// the machine is suspended, and nobody can set it.
 
 #include "base/unique_fd.hpp"
 

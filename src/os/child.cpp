@@ -87,8 +87,8 @@ Child::~Child() {
         end();
 }
 
-/// Not SIGTERM: the destructor must not wait for a child that ignores it. The child is not reaped yet, so no
-/// other process has its pid.
+/// Sends SIGKILL, because the destructor must not wait for a child that ignores SIGTERM. The child is not
+/// reaped yet, so no other process has its pid.
 void Child::end() noexcept {
     ::kill(group_ == Group::own ? -pid_ : pid_, SIGKILL);
     wait();

@@ -10,8 +10,8 @@
 
 namespace sshtpm::os {
 
-/// Readable when the process has ended (pidfd_open(2); glibc has it from 2.36 on). Empty, with errno set, if
-/// the system has none to give.
+/// Opens a descriptor that is readable when the process has ended (pidfd_open(2); glibc has it from 2.36 on).
+/// @returns an empty one, with errno set, on failure
 UniqueFd open_pidfd(pid_t pid);
 
 /// A running child. The destructor kills it, unless `wait` has returned, and reaps it.
@@ -25,7 +25,7 @@ class Child {
     /// Starts `arguments[0]` as execvp(3) does, with stdin from /dev/null, stdout into a pipe and all signals
     /// at their defaults.
     /// @param environment_changes as in os::environment_with
-    /// @param errors its stderr
+    /// @param errors the descriptor for its stderr
     /// @throws Error(not_found | permission | io) if it cannot be started
     Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
           int errors = STDERR_FILENO, Group group = Group::shared);
@@ -36,7 +36,7 @@ class Child {
     int output() const noexcept { return output_.value(); }
     /// Readable when the child has ended.
     int pidfd() const noexcept { return pidfd_.value(); }
-    /// `wait` returns it if the system does not tell how the child has ended.
+    /// The result of `wait` if the system does not report the exit status.
     static constexpr int lost_status = -1;
     /// @returns its exit status, or 128 plus the number of the signal that ended it
     int wait() noexcept;

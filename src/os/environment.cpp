@@ -45,7 +45,7 @@ std::optional<std::string> find_program(std::string_view name, std::string_view 
 
 std::optional<Secret> take_secret_variable(const char* name) {
     std::optional<Secret> secret;
-    // There may be several of the name. unsetenv removes all, but leaves their bytes in memory.
+    // A name may occur several times. unsetenv removes all of them, but leaves their bytes in memory.
     for (char** entry = environ; *entry != nullptr; ++entry) {
         const auto named = name_of(*entry);
         if (named != name || (*entry)[named.size()] != '=')

@@ -10,7 +10,7 @@
 
 namespace sshtpm::os {
 
-/// Nothing if the variable is not set.
+/// @returns nothing if the variable is not set
 std::optional<std::string> variable(const char* name);
 
 /// Removes the variable, so that no child takes it for its own. @returns its value
@@ -23,8 +23,8 @@ bool has_variable(const char* name);
 /// ("/sbin:/usr/sbin").
 std::optional<std::string> find_program(std::string_view name, std::string_view more = {});
 
-/// Removes a variable and wipes its value, so that neither children nor /proc/PID/environ have it. Nothing if
-/// it is not set.
+/// Removes a variable and wipes its value, so that neither children nor /proc/PID/environ have it.
+/// @returns the value; nothing if the variable is not set
 std::optional<Secret> take_secret_variable(const char* name);
 
 /// This process's environment for another program. As for putenv(3), a change "NAME=value" sets a variable,

@@ -16,13 +16,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t folder_itself_gone = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT;
-/// Events that can make a name lead to another folder, or let this user list one.
+/// Events after which a name may lead to another folder, or this user may list a folder.
 constexpr std::uint32_t path_events =
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
 constexpr std::uint32_t key_folder_events = path_events | IN_CLOSE_WRITE;
 
-/// A folder may be missing, be a file, or be closed to this user. Other errors are faults; ENOSPC is the
-/// user's limit on watches.
+/// True for the errors of a folder that is missing, is a file, or is closed to this user. Other errors are
+/// reported, such as ENOSPC, the user's limit on watches.
 bool may_stay_unwatched(int error_number) {
     return error_number == ENOENT || error_number == ENOTDIR || error_number == EACCES ||
            error_number == ELOOP || error_number == EPERM;
@@ -43,8 +43,8 @@ FolderWatch::FolderWatch(const fs::path& folder)
     watch_path();
 }
 
-/// From the root down: a folder is watched before its content is looked at, so no change is missed. A folder
-/// that is watched already keeps its descriptor.
+/// Watches each folder of the path, from the root down. A folder is watched before its content is read, so no
+/// change is missed. A folder that is watched already keeps its descriptor.
 void FolderWatch::watch_path() {
     const auto before = std::exchange(watches_, {});
     fs::path reached;
@@ -93,7 +93,7 @@ bool FolderWatch::drain() {
     return changed;
 }
 
-/// @returns whether the event matters
+/// @returns true if a key file, the folder or its path may have changed
 bool FolderWatch::take(int descriptor, std::uint32_t mask, std::string_view name) {
     bool matters = (mask & IN_Q_OVERFLOW) != 0;
     bool path_changed = matters;

@@ -14,10 +14,10 @@ namespace sshtpm::os {
 /// True for "….tpm" and "…-cert.pub".
 bool is_watched_name(std::string_view name);
 
-/// Watches one folder and each folder of its path, so the folder may be missing at first, be deleted and made
+/// Watches one folder and each folder of its path. The folder may be missing at first, be deleted and made
 /// again, be moved, or be reached through links that change. The caller reads the folder after construction
-/// and after each drain() that returns true, and misses no change. Two kinds of changes are not seen: those
-/// that another host makes in a network file system, and those behind a folder that this user may not list.
+/// and after each drain() that returns true, and so misses no change, except for two kinds: changes by other
+/// hosts in a network file system, and changes inside a folder that this user may not list.
 class FolderWatch {
   public:
     /// @throws Error(io) if the user's limits on inotify are reached (sysctl fs.inotify)
@@ -26,7 +26,7 @@ class FolderWatch {
     /// Readable when there are events for drain().
     int fd() const noexcept { return inotify_.value(); }
 
-    /// Reads the waiting events. @returns whether a key file, the folder or its path may have changed
+    /// Reads the waiting events. @returns true if a key file, the folder or its path may have changed
     /// @throws Error(io)
     bool drain();
 
@@ -34,7 +34,7 @@ class FolderWatch {
     /// A watched folder of the path.
     struct Watch {
         int descriptor = -1;
-        std::string next; ///< the name in it that the path goes on with; empty for the last folder
+        std::string next; ///< the next name of the path; empty for the last folder
     };
 
     void watch_path();

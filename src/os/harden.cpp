@@ -34,8 +34,8 @@ std::optional<Before>& before() {
     return instance;
 }
 
-/// The soft limit only, because a hard limit could not be raised again for a user's command. This process
-/// writes no core anyway, because it is not dumpable (core(5)).
+/// Sets the soft limit only, because a hard limit could not be raised again for a user's command. This
+/// process writes no core anyway, because it is not dumpable (core(5)).
 /// @returns the limit before
 rlim_t set_core_limit(rlim_t bytes) {
     rlimit limit{};
@@ -46,8 +46,9 @@ rlim_t set_core_limit(rlim_t bytes) {
     return found;
 }
 
-/// The parent may have ignored or blocked any signal; with SIGCHLD ignored, for example, the exit status of a
-/// child is lost. nohup(1) and a shell's "&" ignore three on purpose: those stay ignored.
+/// Restores the default handling of signals: the parent may have ignored or blocked any. With SIGCHLD
+/// ignored, for example, the exit status of a child is lost. SIGHUP, SIGINT and SIGQUIT stay ignored, because
+/// nohup(1) and a shell's "&" ignore them on purpose.
 void reset_signals(Before& found) {
     sigset_t none;
     sigemptyset(&none);
@@ -74,8 +75,8 @@ void put_back(const char* name, const std::optional<std::string>& value) {
 } // namespace
 
 void harden_process() {
-    // Without standard descriptors, messages would go into the first file that is opened. Read-only, so that
-    // printing to a closed descriptor still fails.
+    // Without standard descriptors, messages would go into the next file that this process opens. /dev/null
+    // is opened read-only, so that printing still fails.
     int fd = 0;
     do
         fd = ::open("/dev/null", O_RDONLY);
@@ -127,10 +128,10 @@ std::size_t free_descriptors() {
         throw Error::from_errno(errno, "the limit of descriptors");
     std::error_code failure;
     const std::filesystem::directory_iterator open("/proc/self/fd", failure);
-    if (failure) // without /proc: a guess
+    if (failure) // /proc is not mounted: a guess
         return limit.rlim_cur - limit.rlim_cur / 4;
     const auto used =
-        static_cast<std::size_t>(std::distance(begin(open), end(open))) - 1; // one is the iterator's
+        static_cast<std::size_t>(std::distance(begin(open), end(open))) - 1; // one is the iterator's own
     return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
 }
 

@@ -14,26 +14,27 @@ namespace sshtpm::os {
 /// - tpm2-tss does not log: at its debug level it writes PINs.
 void harden_process();
 
-/// Whether harden_process found a signal ignored, as nohup(1) leaves SIGHUP.
+/// True if the signal was ignored before harden_process, as nohup(1) does with SIGHUP.
 bool was_ignored_at_start(int signal);
 
-/// Restores what a program started by exec inherits: core limit, umask, ignored and blocked signals, TSS2_LOG
-/// and TSS2_LOGFILE. For a process that is about to run a user's command.
+/// Restores the settings that a program inherits through exec: core limit, umask, ignored and blocked
+/// signals, TSS2_LOG and TSS2_LOGFILE. For a process that is about to run a user's command.
 void undo_harden_before_exec();
 
-/// Closes every descriptor from `first` on, because the parent may have left open one that a PIN could be
-/// written to. Call it before this process opens its own.
+/// Closes every descriptor from `first` on: a PIN could be written to one that the parent has left open. Call
+/// it before this process opens its own.
 void close_stray_descriptors(int first);
 
-/// Sets RLIMIT_NOFILE's soft limit to the hard one, because each client needs a descriptor. Commands run by
-/// this process inherit it, so do not call it where a user's command is run.
+/// Sets RLIMIT_NOFILE's soft limit to the hard one, because each client needs a descriptor. Child processes
+/// inherit the limit, so do not call it in a process that runs a user's command.
 void raise_descriptor_limit();
 
-/// How many more descriptors this process may open. @throws Error(io)
+/// @returns the number of descriptors that this process may still open
+/// @throws Error(io)
 std::size_t free_descriptors();
 
-/// Makes free() return large buffers to the system. By default glibc keeps them once one has been freed
-/// (mallopt(3), M_MMAP_THRESHOLD).
+/// Makes free() return large buffers to the system. By default, glibc keeps large buffers after it has freed
+/// the first one (mallopt(3), M_MMAP_THRESHOLD).
 void return_large_buffers();
 
 } // namespace sshtpm::os

@@ -11,8 +11,8 @@ std::filesystem::path home();
 /// ~/.ssh, where OpenSSH keeps a user's keys.
 std::filesystem::path ssh_folder();
 
-/// The agent's socket: $SSH_TPM_AUTH_SOCK, else in $XDG_RUNTIME_DIR, else in /run/user/UID if there is that
-/// folder, else in ~/.ssh/agent. Not in /tmp, where others could make it first.
+/// The agent's socket: $SSH_TPM_AUTH_SOCK, else in $XDG_RUNTIME_DIR, else in /run/user/UID if that folder
+/// exists, else in ~/.ssh/agent. Not in /tmp, where another user could make the socket first.
 std::filesystem::path default_socket();
 
 /// $XDG_STATE_HOME/ssh-tpm, else ~/.local/state/ssh-tpm. @throws Error(not_found)

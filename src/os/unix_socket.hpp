@@ -12,7 +12,7 @@ namespace sshtpm::os {
 /// @throws Error(usage) for a path longer than 107 bytes, or an empty one
 sockaddr_un unix_address(std::string_view path);
 
-/// The type in which connect(2) and bind(2) take any address.
+/// For connect(2) and bind(2), which take an address of any type.
 inline const sockaddr* generic(const sockaddr_un& address) noexcept {
     return static_cast<const sockaddr*>(static_cast<const void*>(&address));
 }
@@ -29,8 +29,8 @@ struct Peer {
 /// @throws Error(io)
 Peer peer_of(int socket);
 
-/// Processes of the same user and of root. As in ssh-agent, no others may use the agent; and the agent and
-/// its clients send secrets to no others.
+/// True for processes of this user and of root. As in ssh-agent, no others may use the agent; and the agent
+/// and its clients send secrets to no others.
 bool may_use_agent(const Peer& peer);
 
 } // namespace sshtpm::os

@@ -33,7 +33,8 @@ namespace asio = boost::asio;
 struct TerminalQueue {
     explicit TerminalQueue(const asio::any_io_executor& loop) : open(loop, 1) {}
 
-    /// One message is in it while a question is on the terminal; there is no space for a second one.
+    /// A channel used as a mutex: it holds a message while a question is on the terminal, and has no space
+    /// for a second one.
     asio::experimental::channel<void(boost::system::error_code)> open;
 };
 
@@ -49,7 +50,7 @@ Require parse_require(const std::optional<std::string>& word) {
                           : Require::nothing;
 }
 
-/// Whether an askpass program may be started at all.
+/// True if an askpass program may be started.
 bool askpass_allowed(const Circumstances& circumstances) {
     const auto require = parse_require(circumstances.askpass_require);
     return require == Require::force || (circumstances.display && require != Require::never);
@@ -93,7 +94,8 @@ asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) 
     co_return std::move(outcome);
 }
 
-/// Asks in a loop of its own. A signal that ends the program does so after the question is closed.
+/// Asks on an event loop of its own. A signal that ends the program takes effect after the question is
+/// closed.
 TerminalAnswer wait_for_answer(const std::string& question, Program program) {
     asio::io_context loop(1);
     asio::cancellation_signal cancel;
@@ -136,14 +138,14 @@ asio::awaitable<std::optional<Secret>> ask(std::string question, Program program
     }
 }
 
-/// The permit to ask on the terminal, given back at the end.
+/// The permit to ask on the terminal; the destructor releases it.
 class TerminalPermit {
   public:
     explicit TerminalPermit(std::shared_ptr<TerminalQueue> queue) : queue_(std::move(queue)) {}
     TerminalPermit(const TerminalPermit&) = delete;
     TerminalPermit& operator=(const TerminalPermit&) = delete;
     ~TerminalPermit() {
-        queue_->open.try_receive([](const boost::system::error_code&) {}); // the next question goes on
+        queue_->open.try_receive([](const boost::system::error_code&) {}); // lets the next question start
     }
 
   private:
@@ -154,10 +156,10 @@ asio::awaitable<std::optional<Secret>> ask_in_turn(std::shared_ptr<TerminalQueue
                                                    std::string question) {
     if (choose_asker(current_circumstances(), Program::agent) != Asker::terminal)
         co_return co_await ask(std::move(question), Program::agent);
-    // Cancelled here, it throws and has no permit.
+    // A cancelled wait throws before there is a permit to release.
     co_await queue->open.async_send(boost::system::error_code(), asio::use_awaitable);
     const TerminalPermit permit(queue);
-    co_return co_await ask(std::move(question), Program::agent); // chooses anew after the wait
+    co_return co_await ask(std::move(question), Program::agent); // chooses again after the wait
 }
 
 asio::awaitable<Confirmation> confirm(std::string question) {
@@ -189,7 +191,8 @@ Asker choose_asker(const Circumstances& circumstances, Program program) {
         return Asker::askpass;
     if (program == Program::tool && !circumstances.stdin_terminal && allowed)
         return Asker::askpass;
-    // Also for a tool in the background: it stops until it may ask. Reading a line would show the secret.
+    // A tool in the background is stopped here until it may ask. Reading standard input instead would echo
+    // the secret.
     if (circumstances.terminal || (program == Program::tool && circumstances.stdin_terminal))
         return Asker::terminal;
     if (program == Program::tool)

@@ -27,32 +27,34 @@ struct Circumstances {
     bool stdin_terminal = false; ///< standard input is a terminal
 };
 
-/// Those of this process now.
+/// Looks up the circumstances of this process.
 Circumstances current_circumstances();
 
 /// The rules of OpenSSH's read_passphrase, documented in ssh(1) and ssh-keygen(1).
 Asker choose_asker(const Circumstances& circumstances, Program program);
 
 /// Asks for a secret in a program without an event loop. A signal that ends the program does so after the
-/// terminal's echo is on again. @returns nothing if there is nobody to ask, or no answer
+/// terminal's echo is on again.
+/// @returns nothing if nobody can be asked, or there is no answer
 std::optional<Secret> ask_and_wait(const std::string& question, Program program);
 
 struct TerminalQueue;
 
-/// Asks for an agent, in which several requests may have a question at the same time. On the terminal one
-/// question waits for the other, because an answer might go to the wrong one. Askpass programs have a window
-/// each and do not wait. For the thread of `loop`; a question may outlive its Prompter.
+/// Asks questions of an agent, which may have several at the same time. On the terminal, questions take
+/// turns, so that no answer goes to the wrong one. Askpass programs have a window each and run at the same
+/// time. Use it on the thread of `loop`; a question may outlive its Prompter.
 class Prompter {
   public:
     explicit Prompter(const boost::asio::any_io_executor& loop);
 
-    /// A secret. Cancelling withdraws the question, also while it waits; it then throws operation_aborted or
-    /// returns nothing. @returns nothing if there is nobody to ask, or no answer
+    /// Asks for a secret. Cancelling withdraws the question, even while it waits for the terminal; the call
+    /// then throws operation_aborted or returns nothing.
+    /// @returns nothing if nobody can be asked, or there is no answer
     boost::asio::awaitable<std::optional<Secret>> ask(std::string question);
 
-    /// A permission. As OpenSSH's ask_permission, it asks only through an askpass program, because programs
-    /// can write to a terminal. That needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and not
-    /// SSH_ASKPASS_REQUIRE=never. Cancelling kills the program. Does not throw.
+    /// Asks for permission. Like OpenSSH's ask_permission, it uses only an askpass program, because any
+    /// program can write to a terminal. That needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and
+    /// not SSH_ASKPASS_REQUIRE=never. Cancelling kills the program. Does not throw.
     boost::asio::awaitable<Confirmation> confirm(std::string question);
 
   private:

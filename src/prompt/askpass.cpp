@@ -23,7 +23,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// A copy of the descriptor, because Asio closes it and the child owns it.
+/// Watches a copy of the descriptor: Asio closes the copy, and the child owns the original.
 asio::posix::stream_descriptor watch(const asio::any_io_executor& loop, int fd) {
     return {loop, duplicate(fd, "watching the askpass program").release()};
 }
@@ -36,14 +36,14 @@ std::unique_ptr<os::Child> start(const std::string& program, const std::string& 
     try {
         return std::make_unique<os::Child>(std::vector{program, question}, std::vector{environment_change},
                                            STDERR_FILENO, group);
-    } catch (const Error& error) { // caught because the caller goes on without an answer
+    } catch (const Error& error) { // caught because the caller can go on without an answer
         log::error("askpass: ", printable(error.what()));
         return nullptr;
     }
 }
 
-/// Why a program with this exit status could not ask; nothing if it could. A shell script that runs the
-/// program has these statuses too.
+/// @returns the reason if the exit status says that the program could not ask; else nothing. A shell script
+///     has these statuses too if it cannot run the program.
 std::optional<std::string> failure_of(int status) {
     constexpr int cannot_run = 126, not_found = 127, signals = 128; // POSIX, Shell Command Language, 2.8.2
     if (status == os::Child::lost_status)
@@ -57,7 +57,7 @@ std::optional<std::string> failure_of(int status) {
 
 struct Outcome {
     std::optional<Secret> output = {}; ///< if the program exits with 0
-    bool failed = false;               ///< it could not ask
+    bool failed = false;               ///< the program could not ask
 };
 
 asio::awaitable<Outcome> run(std::string program, std::string question, std::string environment_change,

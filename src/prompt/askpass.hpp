@@ -18,15 +18,15 @@ enum class Confirmation {
     unanswered, ///< cancelled, or not answered in time
     no,
     yes,
-    nobody, ///< there is nobody to ask
+    nobody, ///< nobody can be asked
     failed, ///< the askpass program could not ask
 };
 
 /// The beginning of a sentence that goes on with "the use of ...".
 std::string_view in_words(Confirmation outcome);
 
-/// Whether the output of an askpass program that was to confirm something is a yes: nothing, or "yes" in any
-/// case, as in OpenSSH's ask_permission. Unlike there, an output of several lines or with a NUL is not.
+/// True if this output of an askpass program means yes: it is empty or "yes" in any case, as in OpenSSH's
+/// ask_permission. Unlike OpenSSH, this refuses several lines and a NUL.
 bool is_permission(ByteView output);
 
 /// $SSH_ASKPASS, else "ssh-askpass".
@@ -37,8 +37,9 @@ std::string askpass_program();
 boost::asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string question,
                                                           os::Child::Group group = os::Child::Group::own);
 
-/// Asks for permission, with SSH_ASKPASS_PROMPT=confirm, for which the program shows a yes and a no. It is a
-/// yes if the program exits with 0 and its output is a permission. Cancelling kills the program.
+/// Asks for permission with SSH_ASKPASS_PROMPT=confirm, for which the program shows the buttons "yes" and
+/// "no". The answer is yes if the program exits with 0 and `is_permission` holds for its output. Cancelling
+/// kills the program.
 boost::asio::awaitable<Confirmation> confirm_askpass(std::string program, std::string question);
 
 } // namespace sshtpm::prompt

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
+#include "os/signals.hpp"
 
 #include <array>
 #include <cerrno>
@@ -28,16 +29,15 @@ constexpr const char* terminal_path = "/dev/tty";
 
 void show(int terminal, std::string_view text) {
     while (!text.empty()) {
-        const auto written = ::write(terminal, text.data(), text.size());
-        if (written < 0 && errno != EINTR)
+        const auto written = uninterrupted([&] { return ::write(terminal, text.data(), text.size()); });
+        if (written < 0)
             return; // reading will fail too
-        if (written > 0)
-            text.remove_prefix(static_cast<std::size_t>(written));
+        text.remove_prefix(static_cast<std::size_t>(written));
     }
 }
 
-/// The controlling terminal, else standard input. It is opened again, because the shell shares the open file,
-/// and must not find it non-blocking.
+/// Opens the controlling terminal, else the terminal of standard input. That is opened a second time, because
+/// making standard input itself non-blocking would affect the shell, which shares it.
 UniqueFd open_terminal() {
     constexpr int flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
     UniqueFd terminal(::open(terminal_path, flags));
@@ -55,24 +55,7 @@ bool may_read(int terminal) {
            (foreground < 0 && errno == ENOTTY); // not the controlling terminal: any process may read
 }
 
-/// Lets this process change the terminal's modes from the background too.
-class OutputStopBlocked {
-  public:
-    OutputStopBlocked() {
-        sigset_t output;
-        sigemptyset(&output);
-        sigaddset(&output, SIGTTOU);
-        ::pthread_sigmask(SIG_BLOCK, &output, &before_);
-    }
-    OutputStopBlocked(const OutputStopBlocked&) = delete;
-    OutputStopBlocked& operator=(const OutputStopBlocked&) = delete;
-    ~OutputStopBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-  private:
-    sigset_t before_{};
-};
-
-/// Turns the echo off until the end.
+/// Turns the echo off for the lifetime of the object.
 class EchoOff {
   public:
     explicit EchoOff(int terminal) : terminal_(terminal) {
@@ -83,20 +66,21 @@ class EchoOff {
         silent_.c_lflag |= ICANON;
         if (uninterrupted([&] { return ::tcsetattr(terminal_, TCSANOW, &silent_); }) != 0)
             throw Error::from_errno(errno, terminal_path);
-        ::tcflush(terminal_, TCIFLUSH); // drops what was typed before the question
+        ::tcflush(terminal_, TCIFLUSH); // drops input from before the question
     }
     EchoOff(const EchoOff&) = delete;
     EchoOff& operator=(const EchoOff&) = delete;
-    /// Leaves other modes alone: a shell that has taken the terminal back may have set them.
+    /// Restores the modes unless they have changed: a shell that has taken the terminal back may have set
+    /// others.
     ~EchoOff() {
         termios now{};
         if (::tcgetattr(terminal_, &now) != 0 || now.c_lflag != silent_.c_lflag)
             return;
-        const OutputStopBlocked blocked;
-        if (may_read(terminal_)) // a half-typed secret must not reach the next reader
+        const os::BlockedSignals blocked{SIGTTOU}; // a background process may set the modes too
+        if (may_read(terminal_))                   // a half-typed secret must not reach the next reader
             ::tcflush(terminal_, TCIFLUSH);
         ::tcsetattr(terminal_, TCSANOW, &before_);
-        show(terminal_, "\n"); // the typed one was not echoed
+        show(terminal_, "\n"); // the typed newline was not echoed
     }
 
   private:
@@ -115,7 +99,7 @@ asio::awaitable<TerminalAnswer> read_line(asio::posix::stream_descriptor& termin
             co_return TerminalAnswer{};
         if (!may_read(terminal.native_handle()))
             co_return TerminalAnswer{.stopped_by = SIGCONT};
-        // Not with Asio, which repeats the call after EINTR instead of handling the signal.
+        // Asio's read would repeat the call after EINTR instead of handling the signal.
         const auto got = ::read(terminal.native_handle(), chunk.data(), chunk.size());
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
@@ -142,7 +126,8 @@ bool terminal_available() {
 
 void wait_for_foreground() {
     const auto terminal = open_terminal();
-    // In the background, this stops the process, and it changes nothing. tcflush(3) would drop input.
+    // tcflow(3) stops a process in the background, and changes nothing in the foreground. tcflush(3) would
+    // drop input.
     if (uninterrupted([&] { return ::tcflow(terminal.value(), TCOON); }) != 0)
         throw Error::from_errno(errno, terminal_path);
 }
@@ -153,7 +138,7 @@ asio::awaitable<TerminalAnswer> ask_terminal(std::string question) {
     asio::posix::stream_descriptor terminal(loop, open_terminal().release());
     asio::signal_set stops(loop, SIGTSTP);
     const EchoOff silent(terminal.native_handle());
-    // Only now: before, these signals must stop a program that has just lost the foreground.
+    // Handled only from here on: before, these signals must stop a program that has just lost the foreground.
     for (const int number : {SIGTTIN, SIGTTOU, SIGCONT})
         stops.add(number);
     show(terminal.native_handle(), question);

@@ -1,10 +1,9 @@
 // A service manager's variables, a line each: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Whatever they
 // are, an address stays in its bounds and names what was asked for, and an interval is above 0.
 
-#include "os/notify.hpp"
-
 #include "base/bytes.hpp"
 #include "fuzz/target.hpp"
+#include "os/systemd.hpp"
 
 #include <algorithm>
 #include <cstddef>

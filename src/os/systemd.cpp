@@ -1,13 +1,16 @@
-#include "os/notify.hpp"
+#include "os/systemd.hpp"
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "os/environment.hpp"
 #include "os/unix_socket.hpp"
 
+#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -15,14 +18,57 @@ namespace sshtpm::os {
 
 namespace {
 
-/// The longest that a service manager that hangs can delay this process.
+constexpr const char* activation_hint =
+    "LISTEN_PID and LISTEN_FDS are systemd's, for a .socket unit with one ListenStream=; "
+    "unset them to start without it";
+
+int option_of(int socket, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    return ::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+void expect_listening_unix_socket(int socket) {
+    if (option_of(socket, SO_DOMAIN) != AF_UNIX || option_of(socket, SO_TYPE) != SOCK_STREAM ||
+        option_of(socket, SO_ACCEPTCONN) != 1)
+        throw Error(Errc::usage, "descriptor 3 is not a listening UNIX stream socket, but LISTEN_FDS says so",
+                    activation_hint);
+}
+
+void set_flags(int socket) {
+    const int flags = ::fcntl(socket, F_GETFL);
+    if (flags < 0 || ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        ::fcntl(socket, F_SETFD, FD_CLOEXEC) != 0)
+        throw Error::from_errno(errno, "the socket from systemd");
+}
+
+/// The longest delay of this process by a service manager that hangs.
 constexpr timeval send_limit{.tv_sec = 5, .tv_usec = 0};
 
 } // namespace
 
+std::optional<UniqueFd> activated_socket() {
+    const auto process = take_variable("LISTEN_PID").value_or(""), own = std::to_string(::getpid());
+    const auto count = take_variable("LISTEN_FDS");
+    take_variable("LISTEN_FDNAMES");
+    if (!count)
+        return std::nullopt;
+    if (process != own)
+        throw Error(Errc::usage,
+                    "LISTEN_PID is \"" + printable(process, 20) + "\", and this process is " + own,
+                    activation_hint);
+    if (*count != "1")
+        throw Error(Errc::usage,
+                    "LISTEN_FDS is \"" + printable(*count, 20) + "\", and one socket is expected",
+                    activation_hint);
+    expect_listening_unix_socket(first_passed_descriptor);
+    set_flags(first_passed_descriptor);
+    return UniqueFd(first_passed_descriptor);
+}
+
 std::optional<NotifyAddress> parse_notify_socket(std::string_view text) {
     NotifyAddress out;
-    // A path needs a NUL at the end; an abstract name has it in front, in the place of the "@".
+    // A path has a NUL at its end; an abstract name has one at its start, in the place of the "@".
     if (text.size() < 2 || text.size() >= sizeof out.address.sun_path ||
         (text.front() != '/' && text.front() != '@'))
         return std::nullopt;

@@ -1,5 +1,6 @@
 #pragma once
-// Tells systemd the state of this process: sd_notify(3) and sd_watchdog_enabled(3) without libsystemd.
+// The protocols of systemd without libsystemd: socket activation (sd_listen_fds(3)), state (sd_notify(3)) and
+// watchdog (sd_watchdog_enabled(3)).
 
 #include "base/unique_fd.hpp"
 
@@ -12,23 +13,36 @@
 
 namespace sshtpm::os {
 
+/// SD_LISTEN_FDS_START: the descriptor of the first socket.
+inline constexpr int first_passed_descriptor = 3;
+
+/// The listening socket from systemd, set to close-on-exec and non-blocking; nothing if LISTEN_FDS is not
+/// set. Removes LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES from the environment, so a second call returns
+/// nothing. Call it before the process forks, because it checks the pid, and before the process opens or
+/// closes descriptors.
+/// @throws Error(usage) if LISTEN_PID is not this process, LISTEN_FDS is not 1, or the descriptor is not a
+///     listening UNIX stream socket
+std::optional<UniqueFd> activated_socket();
+
 /// The address of a datagram socket for sendto(2).
 struct NotifyAddress {
     sockaddr_un address{};
-    socklen_t size = 0; ///< the part of it that is used
+    socklen_t size = 0; ///< bytes of `address` in use
 };
 
+/// Parses NOTIFY_SOCKET.
 /// @param text a path, or "@" and an abstract name (unix(7)), of at most 107 bytes
-/// @returns nothing for other texts, the VSOCK addresses of virtual machines included
+/// @returns nothing for other texts, such as the VSOCK address of a virtual machine
 std::optional<NotifyAddress> parse_notify_socket(std::string_view text);
 
-/// @param interval WATCHDOG_USEC, a decimal number above 0
+/// Parses WATCHDOG_USEC.
+/// @param interval a decimal number above 0
 /// @param process WATCHDOG_PID; without it the interval is for any process
 /// @returns nothing for other texts, and for an interval of another process
 std::optional<std::chrono::microseconds> parse_watchdog(std::string_view interval,
                                                         const std::optional<std::string>& process);
 
-/// Sends messages to the service manager. Messages that it does not take are dropped.
+/// Sends messages to the service manager. A message is dropped if the manager does not accept it.
 class Notifier {
   public:
     Notifier() = default;
