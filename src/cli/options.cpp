@@ -37,7 +37,7 @@ std::string_view first_name(const Option& option) {
     return option.names.substr(0, option.names.find_first_of(", "));
 }
 
-/// Behind the others: an applet's own -h goes before the one for help.
+/// Adds -h and --help as the last option, so that an applet's own -h takes precedence.
 std::vector<Option> with_help(std::vector<Option> options) {
     const bool own_h =
         std::ranges::any_of(options, [](const Option& option) { return split(option.names).letter == 'h'; });
@@ -54,7 +54,7 @@ Error conflict(std::string_view one, std::string_view other) {
             "give one of them; --help tells them apart"};
 }
 
-/// Goes over the command line and applies its options, until one of them asks for help.
+/// Applies the options of the command line, in order, until one asks for help.
 class Parser {
   public:
     Parser(std::span<char*> words, const std::vector<Option>& options, Modes usual_mode)
@@ -103,9 +103,9 @@ class Parser {
         return next();
     }
 
-    /// "--name", "--name=argument", and the same with one dash where the name is a long one. By its whole
-    /// name: an abbreviation that means one option today may mean another tomorrow.
-    /// @returns false for a word that is none of this.
+    /// Applies "--name" or "--name=argument", with one dash too if the name is long. Refuses abbreviations:
+    /// one that means a single option today may be ambiguous tomorrow.
+    /// @returns false for another kind of word
     bool apply_long(char* word) {
         const std::string_view whole = word;
         const std::size_t dashes = whole.starts_with("--") ? 2 : 1;
@@ -123,7 +123,7 @@ class Parser {
         return true;
     }
 
-    /// "-lv", "-lvf FILE", "-lvfFILE".
+    /// Applies short options in one word: "-lv", "-lvf FILE", "-lvfFILE".
     void apply_bundle(char* word) {
         for (char* letter = word + 1; *letter != '\0' && !parsed_.help; ++letter) {
             const auto name = std::string("-") + *letter;
@@ -221,7 +221,7 @@ void require_with(const Parsed& parsed, std::string_view option, std::string_vie
     if (is_given(parsed, option) && !is_given(parsed, other))
         throw Error(Errc::usage,
                     "option " + std::string(option) + " has no effect without " + std::string(other),
-                    "--help tells what it is for");
+                    "see --help");
 }
 
 std::string help_text(std::string_view usage, std::string_view about, const std::vector<Option>& options) {
@@ -230,7 +230,7 @@ std::string help_text(std::string_view usage, std::string_view about, const std:
     add_wrapped(out, about, 0);
     out += '\n';
     for (const auto& each : with_help(options)) {
-        // Long names stand below each other, whether a short one is in front or not.
+        // Aligns the long names, with or without a short name in front.
         auto line = std::string(each.names.starts_with("--") ? 6 : 2, ' ').append(each.names);
         if (line.size() + 2 > help_column)
             line += "\n" + std::string(help_column, ' ');

@@ -1,7 +1,7 @@
 #pragma once
 // Command-line options from a table, which is also the source of the help text. Long options work with one
-// dash or two and by their whole name; short ones as in OpenSSH's tools, bundled too. getopt_long_only is no
-// help here: it takes -s for an abbreviation of --swtpm.
+// dash or two, by their whole name; short ones as in OpenSSH's tools, bundled too. getopt_long_only does not
+// fit: it takes -s for an abbreviation of --swtpm.
 
 #include <functional>
 #include <span>
@@ -12,22 +12,22 @@
 
 namespace sshtpm::cli {
 
-/// A set of an applet's modes, a bit each.
+/// A set of an applet's modes, one bit each.
 using Modes = unsigned;
 inline constexpr Modes every_mode = ~0U;
 
 struct Option {
-    std::string_view names; ///< and its argument, as the help shows them: "-q", "-I, --import FILE"
-    Modes modes = 0;        ///< where it has an effect; given in another one, it is an error
+    std::string_view names; ///< with the argument, as the help shows them: "-q", "-I, --import FILE"
+    Modes modes = 0;        ///< that accept the option; it is an error in others
     std::string_view help = {};
-    /// Called in the order of the command line. The argument is main's own memory: an option that takes a
-    /// secret overwrites it there, so that it stands in the process list no longer than needed. Null for an
-    /// option without one.
+    /// Called in the order of the command line. `argument` points into the memory of argv, and is null for an
+    /// option without an argument. An option that takes a secret overwrites it there, so that the process
+    /// list no longer shows it.
     std::function<void(char* argument)> apply = {};
-    bool chooses_mode = false; ///< `modes` is the one mode that it stands for
+    bool chooses_mode = false; ///< the option selects the mode in `modes`
 };
 
-/// Stores an option's argument, or that the option was given.
+/// Stores an option's argument in `value`, or true in a bool.
 template <class Value>
 auto set(Value& value) {
     return [&value](char* argument) {
@@ -45,28 +45,28 @@ inline Option mode_option(std::string_view names, Modes mode, std::string_view h
 }
 
 enum class Operands {
-    anywhere,    ///< options may come after them
-    end_options, ///< the first one ends the options, as for a command to run
+    anywhere,    ///< options may follow operands
+    end_options, ///< the first operand ends the options, as for a command to run
 };
 
-/// What is left when the options have been applied.
+/// The command line after its options were applied.
 struct Parsed {
     struct Given {
         std::string_view name; ///< the first of the option's names: "-l", "--force"
         Modes modes = 0;
     };
-    bool help = false; ///< -h or --help was given; options after it are not looked at
-    Modes mode = 0;    ///< that an option chose, else the usual one
+    bool help = false; ///< -h or --help was given; the rest is not parsed
+    Modes mode = 0;    ///< chosen by an option, else the usual mode
     std::vector<std::string> operands = {};
     std::vector<Given> given = {};
 };
 
-/// @param usual_mode the mode when no option chooses one.
-/// @throws Error(usage) for an unknown option, a missing argument, one too many, and for two modes.
+/// @param usual_mode the mode if no option chooses one
+/// @throws Error(usage) for an unknown option, a missing or unexpected argument, and two different modes
 Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options, Modes usual_mode,
                      Operands operands = Operands::anywhere);
 
-/// One of the things that an applet does.
+/// One function of an applet.
 struct Mode {
     Modes bit = 0;
     std::string_view name;    ///< the option that chooses it, else in words: "-l", "making a key"
@@ -74,13 +74,13 @@ struct Mode {
     bool takes_operands = false;
 };
 
-/// The mode that was chosen, out of all.
-/// @throws Error(usage) for an option, or an operand, that has no effect in it.
+/// Finds the chosen mode.
+/// @throws Error(usage) for an option or an operand that has no effect in it
 const Mode& fitting_mode(const Parsed& parsed, const std::vector<Mode>& modes);
 
-/// @throws Error(usage) when both are given: one of them would have no effect.
+/// @throws Error(usage) if both options are given: one would have no effect
 void require_apart(const Parsed& parsed, std::string_view one, std::string_view other);
-/// @throws Error(usage) when `option` is given, and `other`, without which it has no effect, is not.
+/// @throws Error(usage) if `option` is given without `other`: it would have no effect
 void require_with(const Parsed& parsed, std::string_view option, std::string_view other);
 
 /// The help text: the usage lines, a paragraph, and the table, wrapped at 80 columns.

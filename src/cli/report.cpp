@@ -28,7 +28,7 @@ void warn(std::string_view program, const Error& error) {
 
 void finish_printing() {
     if (!std::cout.flush())
-        throw Error(Errc::io, "what was to be printed could not be written",
+        throw Error(Errc::io, "the output could not be written",
                     "standard output is closed, full, or read by nobody");
 }
 

@@ -19,7 +19,7 @@ Error not_a_time(std::string_view text) {
             "a time is a number of seconds, or of s, m, h, d, w, one after another: 600, 10m, 1h30m"};
 }
 
-/// Zero for what is no unit.
+/// @returns 0 for an unknown unit
 std::int64_t seconds_in(char unit) {
     switch (unit) {
     case 's':

@@ -6,8 +6,8 @@
 
 namespace sshtpm::cli {
 
-/// A sequence of numbers, each in seconds or with a unit (s, m, h, d, w, in either case), which are added:
-/// "600", "10m", "1h30m", "1w2d". At most 2^31 - 1 seconds, as in OpenSSH; 0 is a time too.
+/// Parses a sequence of numbers, each in seconds or with a unit (s, m, h, d, w, in either case), and adds
+/// them: "600", "10m", "1h30m", "1w2d". At most 2^31 - 1 seconds, as in OpenSSH; 0 is allowed.
 /// @throws Error(usage)
 std::chrono::seconds parse_time_span(std::string_view text);
 

@@ -64,14 +64,14 @@ bool is_failure(std::uint8_t number) {
 /// Calls `read`, and names the agent in the errors that it throws.
 template <class Read>
 auto understood(Read&& read) {
-    try { // caught to say whose message it was
+    try { // caught to name the agent
         return read();
     } catch (const Error& error) {
         throw error.about(invalid_answer);
     }
 }
 
-/// Reads the fields after the number, to the last byte.
+/// Reads all fields after the message number.
 template <class Read>
 auto read_answer(ByteView answer, MessageNumber number, Read&& read) {
     return understood([&] {
@@ -92,7 +92,7 @@ std::vector<AgentKey> owned(std::span<const ListedKey> listed) {
     return keys;
 }
 
-/// RSA keys sign with several algorithms: the agent must not choose another one than the flags ask for.
+/// Refuses a signature with another algorithm than the flags ask for: RSA keys have several.
 void require_algorithm(ByteView key_blob, std::uint32_t flags, ByteView signature) {
     const auto name = wire::Reader(key_blob).text();
     auto type = ssh::key_type_named(name);
@@ -107,14 +107,14 @@ void require_algorithm(ByteView key_blob, std::uint32_t flags, ByteView signatur
 
 void require_name(wire::Reader& reader, std::string_view name) {
     if (reader.text() != name)
-        malformed("another extension's");
+        malformed("an answer to another extension");
 }
 
 PinResult read_pin_result(wire::Reader& reader) {
     require_name(reader, extension::tpm_try_pin);
     const auto outcome = reader.byte();
     if (outcome > static_cast<std::uint8_t>(PinOutcome::not_tried))
-        malformed("outcome " + std::to_string(outcome) + " of a PIN");
+        malformed("unknown outcome " + std::to_string(outcome) + " of a PIN");
     const auto left = reader.uint32();
     return {.outcome = static_cast<PinOutcome>(outcome),
             .tries_left = left == unknown_tries ? std::nullopt : std::optional(left),
@@ -192,7 +192,7 @@ void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const 
     require_trusted_agent(); // a key file without a PIN works for everyone who may use the TPM
     wire::Writer message;
     message.byte(SSH_AGENTC_EXTENSION).text(extension::tpm_add_key);
-    // A whole message within the message: the Go agent accepts 17 and 25, and its tool sends 17.
+    // The body is a message itself: the Go agent accepts its numbers 17 and 25, and the Go client sends 17.
     message.byte(SSH_AGENTC_ADD_IDENTITY).text("TPMKEY").text(key_file).string(certificate);
     write_constraints(message, constraints);
     require_success(message.bytes());
@@ -204,7 +204,7 @@ void Client::remove(ByteView key_blob) {
 
 void Client::remove_all() {
     require_success(std::array<std::uint8_t, 1>{SSH_AGENTC_REMOVE_ALL_IDENTITIES});
-    request(std::array<std::uint8_t, 1>{SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES}); // few agents know it
+    request(std::array<std::uint8_t, 1>{SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES}); // few agents support it
 }
 
 void Client::lock(const Secret& password) {

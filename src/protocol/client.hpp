@@ -1,6 +1,6 @@
 #pragma once
-// The client's side of the protocol. An agent's answers are as hostile as any input: through a forwarded
-// socket, the agent may be another user's.
+// The client's side of the protocol. An agent's answers are hostile input: through a forwarded socket, the
+// agent may be another user's.
 
 #include "base/secret.hpp"
 #include "base/unique_fd.hpp"
@@ -35,7 +35,8 @@ class Client {
     explicit Client(UniqueFd connection) noexcept : socket_(std::move(connection)) {}
 
     /// Requests that send a key, a PIN or a password call this themselves. Call it before you ask a person
-    /// for a secret. @throws Error(permission) unless the agent is this user's or root's
+    /// for a secret.
+    /// @throws Error(permission) unless the agent is this user's or root's
     void require_trusted_agent() const;
 
     /// Sends one message, without a frame. Leaves no copy of it in memory. @returns the answer, never empty
@@ -44,14 +45,14 @@ class Client {
 
     /// SSH_AGENTC_REQUEST_IDENTITIES; at most max_listed_keys.
     std::vector<AgentKey> list();
-    /// SSH_AGENTC_SIGN_REQUEST. @returns the signature blob, not verified; its algorithm is the one that the
-    /// flags ask for
+    /// SSH_AGENTC_SIGN_REQUEST.
+    /// @returns the signature blob, not verified; it has the algorithm that the flags ask for
     Bytes sign(ByteView key_blob, ByteView data, std::uint32_t flags);
     /// extension::tpm_add_key. @param certificate its blob; empty for none
     void add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints);
     /// SSH_AGENTC_REMOVE_IDENTITY, for a key or a certificate.
     void remove(ByteView key_blob);
-    /// The keys of both versions of the protocol, like ssh-add -D.
+    /// Removes the keys of both versions of the protocol, like ssh-add -D.
     void remove_all();
     void lock(const Secret& password);
     void unlock(const Secret& password);

@@ -14,10 +14,10 @@ namespace {
 
 constexpr std::string_view restrict_destination = "restrict-destination-v00@openssh.com";
 
-/// A later version may put a restriction here, which this one must not ignore.
+/// Refuses a reserved field that is not empty: a later version may put a restriction into it.
 void read_reserved(wire::Reader& reader) {
     if (!reader.string().empty())
-        unsupported("a destination constraint with more in it than is known here");
+        unsupported("a destination constraint with unknown fields");
 }
 
 KeySpec read_key_spec(wire::Reader& reader) {

@@ -28,7 +28,7 @@ struct KeySpec {
     friend bool operator==(const KeySpec&, const KeySpec&) = default;
 };
 
-/// One end of a hop. In an origin the user is empty, and an empty host stands for this machine.
+/// One end of a hop. An origin has no user, and an empty host at the origin means this machine.
 struct Hop {
     std::string user; ///< a pattern with '*' and '?' (ssh::match_pattern); empty: any
     std::string host; ///< the name in host certificates; not compared for plain keys
@@ -60,13 +60,12 @@ bool loosens(const Constraints& constraints, const Constraints& before);
 inline constexpr std::size_t max_destinations = 1024; // as in OpenSSH's agent
 inline constexpr std::size_t max_user_pattern = 256;
 
-/// Reads to the end.
+/// Reads constraints up to the end of the message.
 /// @throws Error(malformed | unsupported) for a constraint that comes twice, is unknown, or is not
-/// well-formed. As in
-///     OpenSSH, from.user must be empty, from.host and from.keys both empty or neither, to.host and to.keys
-///     not empty, every key of a known type, and reserved fields empty. Unlike in OpenSSH, there must be a
-///     destination. The extensions for FIDO keys (sk-provider@openssh.com) and smartcards
-///     (associated-certs-v00@openssh.com) are unknown, because no key in a TPM has them.
+///     well-formed. As in OpenSSH, from.user must be empty, from.host and from.keys both empty or neither,
+///     to.host and to.keys not empty, every key of a known type, and reserved fields empty. Unlike in
+///     OpenSSH, there must be a destination. The extensions for FIDO keys (sk-provider@openssh.com) and
+///     smartcards (associated-certs-v00@openssh.com) are unknown, because no key in a TPM has them.
 Constraints read_constraints(wire::Reader& reader);
 
 void write_constraints(wire::Writer& writer, const Constraints& constraints);

@@ -12,7 +12,7 @@ namespace sshtpm::protocol {
 namespace {
 
 constexpr std::size_t header_size = 4;
-constexpr std::size_t usual_size = 1024; // thousands of idle clients have one each
+constexpr std::size_t usual_size = 1024; // small: thousands of idle clients have a buffer each
 
 } // namespace
 
@@ -27,7 +27,7 @@ std::span<std::uint8_t> FrameBuffer::writable() {
         if (buffer_.size() != usual_size) // after a large message
             buffer_ = Bytes(usual_size);
     } else if (end_ == buffer_.size()) {
-        // The frame may not fit behind the messages before it, or not at all.
+        // The frame may not fit into the space after the earlier messages, or not into the buffer at all.
         Bytes moved(begin_ > 0 ? end_ : std::min(end_ * 2, header_size + max_message));
         std::ranges::copy(std::span(buffer_).subspan(begin_), moved.begin());
         wipe(buffer_);

@@ -21,20 +21,20 @@ class FrameBuffer {
 
     /// The memory for the next bytes of the stream; never empty. Invalidates the views that `next` returned.
     std::span<std::uint8_t> writable();
-    /// @param count of bytes that were written there
+    /// @param count number of bytes written there
     void wrote(std::size_t count) noexcept;
 
     /// The next message, never empty; nothing while it is incomplete.
     /// @throws Error(malformed) for a length of 0 or above max_message. The stream cannot be used any more.
     std::optional<ByteView> next();
 
-    /// True after a part of a frame.
+    /// True if a part of a frame has been received.
     bool begun() const noexcept { return begin_ != end_; }
 
   private:
     Bytes buffer_;
-    std::size_t begin_ = 0; ///< of the bytes that `next` has not returned
-    std::size_t end_ = 0;   ///< of the bytes received
+    std::size_t begin_ = 0; ///< offset of the first byte that `next` has not returned
+    std::size_t end_ = 0;   ///< offset of the end of the received bytes
 };
 
 /// The message as a frame.

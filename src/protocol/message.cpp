@@ -78,7 +78,7 @@ Request parse_extension(wire::Reader body) {
     if (name == extension::tpm_try_pin)
         return parse_tpm_try_pin(body);
     if (name.empty() || name.size() > max_extension_name || !is_printable(name))
-        malformed("an extension whose name cannot be one");
+        malformed("an invalid name of an extension");
     return UnknownExtension{std::string(name)};
 }
 
@@ -122,7 +122,7 @@ bool skip_key(wire::Reader& body) {
     return true;
 }
 
-/// Nothing if there is an unknown constraint, because its length is unknown too.
+/// @returns nothing for an unknown constraint, because its length is unknown too
 std::optional<bool> has_lifetime(wire::Reader constraints) {
     bool found = false;
     while (!constraints.empty()) {
@@ -133,7 +133,7 @@ std::optional<bool> has_lifetime(wire::Reader constraints) {
             break;
         case SSH_AGENT_CONSTRAIN_CONFIRM:
             break;
-        case SSH_AGENT_CONSTRAIN_EXTENSION: // those that ssh-add sends have one string after the name
+        case SSH_AGENT_CONSTRAIN_EXTENSION: // the extensions of ssh-add have one string after the name
             constraints.string();
             constraints.string();
             break;

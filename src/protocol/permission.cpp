@@ -17,7 +17,7 @@ Verdict judge(const SessionBind& request, std::span<const BoundSession> sessions
     if (!ssh::verify_signature(request.host_key, request.signature, request.session_id))
         return Verdict::refuse;
     for (const auto& session : sessions) {
-        // A session for authentication alone forwards no agent, so no further bind can come through it.
+        // A session without agent forwarding is the last hop: no further bind can come through it.
         if (!session.is_forwarding)
             return Verdict::refuse;
         if (session.session_id == request.session_id)
@@ -28,8 +28,8 @@ Verdict judge(const SessionBind& request, std::span<const BoundSession> sessions
 
 constexpr std::uint8_t SSH_MSG_USERAUTH_REQUEST = 50; // RFC 4252 section 6
 
-/// Whether a key of this type signs with the algorithm. RFC 8332 section 3 has two more algorithms for RSA
-/// keys, PROTOCOL.certkeys for RSA certificates.
+/// True if keys of this type sign with the algorithm. RSA keys have two more algorithms (RFC 8332 section 3),
+/// and so have RSA certificates (PROTOCOL.certkeys).
 bool belongs_to(std::string_view algorithm, std::string_view type) {
     if (type == "ssh-rsa" && (algorithm == "rsa-sha2-256" || algorithm == "rsa-sha2-512"))
         return true;
@@ -64,7 +64,7 @@ UserAuthRequest read_request(wire::Reader reader) {
     return request;
 }
 
-/// The destination constraints of a key, at one time.
+/// Applies the destination constraints of a key at a given time.
 class Rules {
   public:
     Rules(const std::vector<DestinationConstraint>& destinations, TimePoint now)
@@ -106,8 +106,8 @@ bool path_is_permitted(const Rules& rules, std::span<const BoundSession> path, c
     return rules.permit(from, &path.back().host_key, user);
 }
 
-/// process_sign_request2 of OpenSSH: the request is for the session and the host of the last bind. A request
-/// without a host key is accepted on the first hop only.
+/// process_sign_request2 of OpenSSH: true if the request is for the session and the host of the last bind. A
+/// request without a host key is accepted on the first hop only.
 bool is_for_session(const UserAuthRequest& request, std::span<const BoundSession> path) {
     const auto& last = path.back();
     if (request.session_id != last.session_id)
@@ -145,7 +145,7 @@ bool may_see(const Constraints& constraints, const BoundSessions& bound, TimePoi
     const Rules rules(constraints.destinations, now);
     if (!path_is_permitted(rules, path, nullptr))
         return false;
-    // A key that may be used to log in to a host, but not from there, is not shown there.
+    // A forwarded connection sees only keys that may be used to go on from the last host.
     return !path.back().is_forwarding || rules.permit(&path.back().host_key, nullptr, nullptr);
 }
 

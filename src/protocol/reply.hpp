@@ -1,5 +1,5 @@
 #pragma once
-// Replies, as frames. Those that are a number alone are made with `framed`.
+// Replies, as frames. `framed` makes the replies that are only a number.
 
 #include "base/bytes.hpp"
 
@@ -20,7 +20,7 @@ inline constexpr std::uint32_t max_listed_keys = 2048;
 /// SSH_AGENT_IDENTITIES_ANSWER. Leaves out keys that exceed max_listed_keys, or max_message bytes.
 Bytes identities_reply(std::span<const ListedKey> keys);
 
-/// Reads such an answer of another agent; the views point into it.
+/// Parses the SSH_AGENT_IDENTITIES_ANSWER of another agent; the views point into the message.
 /// @param message without its frame
 /// @throws Error(malformed) also for more than max_listed_keys, and for a blob without the name of a type
 std::vector<ListedKey> read_identities_reply(ByteView message);
@@ -42,7 +42,8 @@ enum class PinOutcome : std::uint8_t {
 
 inline constexpr std::uint32_t unknown_tries = 0xFFFF'FFFF;
 
-/// SSH_AGENT_EXTENSION_RESPONSE to it: string name, byte outcome, uint32 tries left, string text.
+/// SSH_AGENT_EXTENSION_RESPONSE to extension::tpm_try_pin: string name, byte outcome, uint32 tries left,
+/// string text.
 Bytes try_pin_reply(PinOutcome outcome, std::uint32_t tries_left, std::string_view text);
 
 } // namespace sshtpm::protocol
