@@ -1,5 +1,5 @@
 #pragma once
-// The key algorithms of this TPM, asked from it.
+// The key algorithms that this TPM supports.
 
 #include "tpm/context.hpp"
 #include "tpm/templates.hpp"
@@ -11,13 +11,13 @@
 
 namespace sshtpm::tpm {
 
-/// Asks the TPM about the parameters of such a signing key (TPM2_TestParms).
+/// Asks the TPM whether it supports signing keys of this algorithm (TPM2_TestParms).
 bool supports(const Context& context, const KeyAlgorithm& algorithm);
 
-/// @throws Error(unsupported), with the list of what the TPM has, for an algorithm that it lacks.
+/// @throws Error(unsupported) for an algorithm that this TPM lacks; the error lists the supported ones
 void require_support(const Context& context, const KeyAlgorithm& algorithm);
 
-/// For SSH; every TPM that has a type has the first one of it.
+/// The algorithms of SSH keys. A TPM that supports a type supports the first algorithm of the type.
 inline constexpr std::array usual_algorithms{
     KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0},
     KeyAlgorithm{TPM2_ALG_ECC, TPM2_ECC_NIST_P384, 0},
@@ -27,16 +27,16 @@ inline constexpr std::array usual_algorithms{
     KeyAlgorithm{TPM2_ALG_RSA, 0, 4096},
 };
 
-/// Those of the usual ones that this TPM has, in their order.
+/// The usual algorithms that this TPM supports, in their order.
 std::vector<KeyAlgorithm> supported_algorithms(const Context& context);
 
-/// 256, 384 or 521 for ECDSA; of the modulus for RSA.
+/// The key size in bits: 256, 384 or 521 for ECDSA, the size of the modulus for RSA.
 unsigned bits_of(const KeyAlgorithm& algorithm);
 
 /// "ECDSA 256", "RSA 2048".
 std::string describe(const KeyAlgorithm& algorithm);
 
-/// TPM2_GetCapability from `first` on, as many as the TPM gives at once.
+/// TPM2_GetCapability from `first` on. The TPM returns as many items as fit into one reply.
 EsysOutput<TPMS_CAPABILITY_DATA> read_capability(const Context& context, TPM2_CAP capability, UINT32 first,
                                                  UINT32 most);
 

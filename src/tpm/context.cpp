@@ -9,7 +9,7 @@ namespace {
 
 Bytes bytes_of_name(const TPM2B_NAME& name) {
     if (name.size > sizeof name.name)
-        throw Error(Errc::malformed, "a TPM name with a size field that lies");
+        throw Error(Errc::malformed, "a TPM Name with a wrong size field");
     return copy_of({name.name, name.size});
 }
 
@@ -20,7 +20,7 @@ Context::Context(const std::string& tcti) : tcti_(open_transport(tcti)) {
 }
 
 Context::~Context() {
-    Esys_Finalize(&esys_); // frees what it has, and tells the TPM nothing
+    Esys_Finalize(&esys_); // frees its memory, and sends no command
 }
 
 Handle& Handle::operator=(Handle&& other) noexcept {
@@ -54,7 +54,7 @@ bool Handle::flush() noexcept {
     }
     const auto rc = Esys_FlushContext(esys_, tr_);
     if (rc == TSS2_RC_SUCCESS) {
-        tr_ = ESYS_TR_NONE; // ESYS has forgotten it as well
+        tr_ = ESYS_TR_NONE; // ESYS has forgotten the object as well
         return true;
     }
     log::debug("a TPM handle was not released: ", error_of("Esys_FlushContext", rc).what());
@@ -84,7 +84,7 @@ bool is_still_there(const Context& context, const Handle& object) noexcept {
     const auto rc = Esys_ReadPublic(context.esys(), object.tr(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                                     nullptr, &name, nullptr);
     const EsysOutput<TPM2B_NAME> owner(name);
-    try { // caught because a lying reply is no proof either
+    try { // caught because an invalid reply proves nothing either
         return rc == TSS2_RC_SUCCESS && equal(bytes_of_name(*owner), name_of(context, object.tr()));
     } catch (const Error&) {
         return false;

@@ -16,10 +16,11 @@ namespace sshtpm::tpm {
 using keyfile::tpm2b_of;
 using keyfile::view_of;
 
-/// The TCTI and the ESYS context above it. Handles refer to it and must go first.
+/// The TCTI and the ESYS context above it. Handles refer to it, so they must be destroyed first.
 class Context {
   public:
-    /// @param tcti and errors as those of open_transport.
+    /// @param tcti as for open_transport
+    /// @throws Error as open_transport does
     explicit Context(const std::string& tcti);
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
@@ -27,8 +28,8 @@ class Context {
 
     ESYS_CONTEXT* esys() const noexcept { return esys_; }
 
-    /// Set when a reply did not come or was malformed. From then on every call of ESYS fails and nothing is
-    /// sent.
+    /// Set after a reply did not come or was malformed. From then on every call of ESYS fails and sends
+    /// nothing.
     const std::optional<Loss>& loss() const noexcept { return tcti_.loss(); }
 
     void renew_patience() noexcept { tcti_.renew_patience(); }
@@ -41,7 +42,7 @@ class Context {
 struct EsysFree {
     void operator()(void* memory) const noexcept { Esys_Free(memory); }
 };
-/// What ESYS allocates for its outputs.
+/// An output that ESYS has allocated.
 template <class T>
 using EsysOutput = std::unique_ptr<T, EsysFree>;
 
@@ -62,12 +63,13 @@ class Handle {
     ~Handle() { flush(); }
 
     ESYS_TR tr() const noexcept { return tr_; }
-    /// The TPM's own number for it (TPM 2.0 Part 2, 7.2). After a reset another object may get it.
+    /// The TPM's number for the object (TPM 2.0 Part 2, 7.2). After a reset another object may get the same
+    /// number.
     /// @throws Error
     TPM2_HANDLE tpm_handle() const;
-    /// Flushes or forgets it now, as the destructor would. @returns false when the TPM had lost it.
+    /// Flushes or forgets the object now, as the destructor would. @returns false if the TPM had lost it
     bool flush() noexcept;
-    /// Has ESYS forget it, without a command: the TPM has lost it.
+    /// Makes ESYS forget the object, without a command, because the TPM has lost it.
     void abandon() noexcept;
     explicit operator bool() const noexcept { return tr_ != ESYS_TR_NONE; }
 
@@ -77,20 +79,20 @@ class Handle {
 
     ESYS_CONTEXT* esys_ = nullptr;
     ESYS_TR tr_ = ESYS_TR_NONE;
-    bool in_tpm_ = false; ///< to be flushed from the TPM
+    bool in_tpm_ = false; ///< the destructor flushes it from the TPM
 };
 
-/// The persistent object at a handle (TPM2_ReadPublic); empty when there is none.
+/// The persistent object at a handle (TPM2_ReadPublic); empty if there is none.
 Handle look_up(const Context& context, TPM2_HANDLE handle);
 
 /// TPM2_ReadPublic.
 TPMT_PUBLIC read_public(const Context& context, ESYS_TR object);
 
-/// Whether the TPM still has this object at its number (TPM2_ReadPublic). After a reset, or when somebody has
-/// flushed it, there may be nothing, or another program's object.
+/// True if the TPM still has this object at its number (TPM2_ReadPublic). After a reset or a flush by another
+/// program, the number may be unused, or belong to another program's object.
 bool is_still_there(const Context& context, const Handle& object) noexcept;
 
-/// An object's Name, as ESYS has it: no command.
+/// An object's Name, as ESYS knows it; sends no command.
 Bytes name_of(const Context& context, ESYS_TR object);
 
 } // namespace sshtpm::tpm

@@ -23,7 +23,7 @@ TPM2B_ENCRYPTED_SECRET seed_of(const keyfile::KeyFile& importable) {
     return seed;
 }
 
-/// Nothing when the seed or the private area does not fit this parent.
+/// @returns nothing if the seed or the private area does not fit this parent
 std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& parent,
                                         const keyfile::KeyFile& importable) {
     constexpr unsigned in_sym_seed = 4; // the parameter of TPM2_Import (TPM 2.0 Part 3, 13.3)
@@ -44,7 +44,8 @@ std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& pa
         "Esys_Import", rc, {TPM2_RC_INTEGRITY, TPM2_RC_FAILURE, TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH});
     if (code == TPM2_RC_AUTH_FAIL || code == TPM2_RC_BAD_AUTH)
         throw parent_password_error();
-    // libtpms' code for a seed that an RSA parent cannot decrypt. A TPM that has really failed repeats it.
+    // libtpms returns this code for a seed that an RSA parent cannot decrypt. A TPM that has really failed
+    // returns it for the next command too.
     if (code == TPM2_RC_FAILURE)
         (void)read_public(context, parent.tr);
     if (code != TSS2_RC_SUCCESS)
@@ -56,7 +57,7 @@ std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& pa
 
 keyfile::KeyFile create_key(Tpm& tpm, const KeyAlgorithm& algorithm, const Auth& auth, TPM2_HANDLE parent) {
     const auto& context = tpm.context();
-    tpm.keys().drop_session(); // this one has its own
+    tpm.keys().drop_session(); // this function starts a session of its own
     const auto storage_key = tpm.keys().parents().open_for_creation(parent);
     Handle session;
     Wiped<TPM2B_SENSITIVE_CREATE> sensitive;
@@ -89,14 +90,14 @@ keyfile::KeyFile create_key(Tpm& tpm, const KeyAlgorithm& algorithm, const Auth&
 
 keyfile::KeyFile make_primary_key(Tpm& tpm, TPM2_HANDLE hierarchy, const KeyAlgorithm& algorithm) {
     auto& keys = tpm.keys();
-    keys.drop_session(); // the owner password has its own
+    keys.drop_session(); // the owner password gets a session of its own
     return keys.primaries().make(tpm.context(), keys.parents(), hierarchy, algorithm);
 }
 
 keyfile::KeyFile import_key(Tpm& tpm, const keyfile::KeyFile& importable) {
     if (importable.kind != keyfile::KeyKind::importable)
         throw Error(Errc::unsupported, "a key that is not wrapped for import");
-    tpm.keys().drop_session(); // the import has its own
+    tpm.keys().drop_session(); // the import starts a session of its own
     auto& parents = tpm.keys().parents();
     // A file that names the owner may be wrapped for its standard storage key or for another one at
     // 0x81000001. The new file names the parent that took the key.
@@ -112,7 +113,7 @@ keyfile::KeyFile import_key(Tpm& tpm, const keyfile::KeyFile& importable) {
         throw Error(Errc::foreign_key, "this key was wrapped for another TPM's parent",
                     "wrap it again with what this machine says of its storage key: " +
                         std::string(keyfile::parent_command));
-    // After the session of try_import, which carries no PIN.
+    // Only now, because the session of try_import carries no PIN.
     parents.accept(parent);
     auto key = importable;
     key.kind = keyfile::KeyKind::loadable;
@@ -123,7 +124,7 @@ keyfile::KeyFile import_key(Tpm& tpm, const keyfile::KeyFile& importable) {
 }
 
 TPMT_PUBLIC storage_key_area(Tpm& tpm, TPM2_HANDLE parent) {
-    tpm.keys().drop_session(); // the owner password has its own
+    tpm.keys().drop_session(); // the owner password gets a session of its own
     return read_public(tpm.context(), tpm.keys().parents().open_for_creation(parent).tr);
 }
 
@@ -137,7 +138,7 @@ std::optional<keyfile::KeyFile> change_auth(Tpm& tpm, const keyfile::KeyFile& ke
     if (new_auth)
         *new_value = tpm2b_of<TPM2B_AUTH>(new_auth->view());
 
-    tpm.keys().drop_session(); // this one has its own
+    tpm.keys().drop_session(); // this function starts a session of its own
     auto& parents = tpm.keys().parents();
     auto parent = parents.open(key);
     const auto object = load_key(context, parents, parent, key);

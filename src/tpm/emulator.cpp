@@ -43,7 +43,7 @@ std::string path_in(const UniqueFd& folder, std::string_view name) {
     return "/proc/self/fd/" + std::to_string(folder.value()) + "/" + std::string(name);
 }
 
-/// @throws Error(permission) for a folder of another user, or one that others can look into.
+/// @throws Error(permission) for a folder of another user, or a folder that others may read
 UniqueFd open_folder(const fs::path& path) {
     make_folders(path, 0700);
     UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -66,7 +66,7 @@ UniqueFd open_lock(const UniqueFd& folder, const char* name) {
 
 constexpr std::size_t pid_width = 12; ///< of the process id in turn.lock
 
-/// @throws Error(tpm) that names the program that has kept the lock for longer.
+/// @throws Error(tpm) at the time limit; it names the program that holds the lock
 void lock(const UniqueFd& file, int operation) {
     const auto patience = time_limits().emulator_turn;
     if (lock_file(file, operation, patience, "locking the emulator"))
@@ -86,9 +86,10 @@ void lock(const UniqueFd& file, int operation) {
                     " shows who has the lock");
 }
 
-/// Writes our process id. @returns true when there was one already: that user did not end its turn. All ids
-/// have one width, so that the file is never empty: a user that is killed here has not flushed yet what the
-/// last one left.
+/// Records our process id in turn.lock. @returns true if another id was there: that process did not end its
+/// turn
+/// All ids have the same width, and one overwrites the other, so that the file is never empty during a turn.
+/// If this process is killed too, the next user still learns that objects may be left in the TPM.
 bool mark_begun(const UniqueFd& turn) {
     struct stat status {};
     const bool cut_short = ::fstat(turn.value(), &status) == 0 && status.st_size > 0;
@@ -101,10 +102,10 @@ bool mark_begun(const UniqueFd& turn) {
 
 bool answers(const UniqueFd& folder) {
     const auto address = os::unix_address(path_in(folder, socket_name));
-    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); // just before its errno is read
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); // last: its errno is read below
     if (socket && ::connect(socket.value(), os::generic(address), sizeof address) == 0)
         return true;
-    if (errno != ECONNREFUSED && errno != ENOENT) // out of descriptors, say: one may be there
+    if (errno != ECONNREFUSED && errno != ENOENT) // such as no descriptors: swtpm may be there
         throw Error::from_errno(errno, "the emulator's socket");
     return false;
 }
@@ -114,14 +115,14 @@ UniqueFd listen_at(const std::string& path) {
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (socket)
         (void)::unlink(path.c_str()); // from an emulator that was killed
-    // The folder is 0700: nobody else comes near the socket before its mode is set.
+    // The folder is 0700, so no other user reaches the socket before its mode is set.
     if (!socket || ::bind(socket.value(), os::generic(address), sizeof address) != 0 ||
         ::chmod(path.c_str(), 0600) != 0 || ::listen(socket.value(), SOMAXCONN) != 0)
         throw Error::from_errno(errno, "the emulator's socket " + path);
     return socket;
 }
 
-/// An absolute path: the supervisor may not search (async-signal-safe).
+/// @returns an absolute path, because the supervisor may not search for it (async-signal-safe)
 std::string find_swtpm() {
     const std::string_view program = SSHTPM_SWTPM;
     if (program.find('/') != std::string_view::npos)
@@ -131,13 +132,13 @@ std::string find_swtpm() {
     throw Error(Errc::not_found, "swtpm, the TPM emulator, is not installed", "install the package swtpm");
 }
 
-/// For the supervisor, made before fork: after it, in a process that may have threads, only async-signal-safe
-/// calls are allowed.
+/// The supervisor's data, made before fork. After the fork, in a process that may have threads, only
+/// async-signal-safe calls are allowed.
 struct Plan {
     std::string program;
     sockaddr_un address{}; ///< of the socket, in the folder
     int folder;
-    UniqueFd socket, control; ///< they listen already: clients need not wait for swtpm
+    UniqueFd socket, control; ///< listening already, so that clients need not wait for swtpm
 };
 
 constexpr int socket_fd = 3, control_fd = 4, first_free_fd = 5;
@@ -155,12 +156,13 @@ constexpr int socket_fd = 3, control_fd = 4, first_free_fd = 5;
     ::_exit(127);
 }
 
-/// Into a session of its own and the state folder, without the caller's signal handlers, locks and pipes.
+/// Moves the process into a session of its own and the state folder, and drops the caller's signal handlers,
+/// locks and pipes.
 void leave_the_caller(const Plan& plan) {
     ::setsid();
     for (int number = 1; number < NSIG; ++number)
         ::signal(number, SIG_DFL);
-    // Above the places that they go to.
+    // Duplicates above the final numbers.
     const int socket = ::fcntl(plan.socket.value(), F_DUPFD, first_free_fd);
     const int control = ::fcntl(plan.control.value(), F_DUPFD, first_free_fd);
     if (::fchdir(plan.folder) != 0 || socket < 0 || control < 0)
@@ -173,7 +175,7 @@ void leave_the_caller(const Plan& plan) {
     ::close_range(first_free_fd, UINT_MAX, 0);
 }
 
-/// Waits until nobody has used the folder for the linger time. @returns false when swtpm ended before.
+/// Waits until the folder was unused for the linger time. @returns false if swtpm ended before
 bool wait_until_unused(pid_t swtpm, const sigset_t& child_signal) {
     const auto limit = time_limits().emulator_linger;
     const auto seconds = std::chrono::floor<std::chrono::seconds>(limit);
@@ -181,22 +183,21 @@ bool wait_until_unused(pid_t swtpm, const sigset_t& child_signal) {
                           .tv_nsec = std::chrono::nanoseconds(limit - seconds).count()};
     const int users = ::open("users.lock", O_RDWR | O_CLOEXEC);
     for (;;) {
-        while (::flock(users, LOCK_EX) != 0 && errno == EINTR) {
-        }
+        uninterrupted([&] { return ::flock(users, LOCK_EX); });
         ::flock(users, LOCK_UN);
         ::sigtimedwait(&child_signal, nullptr, &linger);
         if (::waitpid(swtpm, nullptr, WNOHANG) != 0)
             return false;
         if (::flock(users, LOCK_EX | LOCK_NB) == 0)
-            return true; // held until this process ends: a new user waits for that
+            return true; // held until this process ends, so that a new user waits for that
     }
 }
 
-/// TPM2_Shutdown(CLEAR): without it the TPM takes the end for an attack when a guarded key was used, and
-/// counts one dictionary-attack failure more (TPM 2.0 Part 1, 19.8.6).
+/// Sends TPM2_Shutdown(CLEAR). Without it, the TPM takes the end for an attack if a guarded key was used, and
+/// counts one more dictionary-attack failure (TPM 2.0 Part 1, 19.8.6).
 void shut_down(const sockaddr_un& address) {
     constexpr std::array<unsigned char, 12> command{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x45, 0, 0};
-    constexpr timeval limit{.tv_sec = 2, .tv_usec = 0}; // it may be stopped, or spin
+    constexpr timeval limit{.tv_sec = 2, .tv_usec = 0}; // swtpm may be stopped, or spin
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     std::array<unsigned char, 64> reply{};
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -217,10 +218,10 @@ void shut_down(const sockaddr_un& address) {
         ::_exit(1);
     if (swtpm == 0)
         become_swtpm(plan, self);
-    ::close(socket_fd); // only swtpm listens, so that its end is seen as one
+    ::close(socket_fd); // only swtpm listens, so that clients notice its end
     ::close(control_fd);
     if (!wait_until_unused(swtpm, child_signal))
-        ::_exit(0); // another one may listen there by now
+        ::_exit(0); // another swtpm may listen there by now
     shut_down(plan.address);
     ::kill(swtpm, SIGTERM);
     constexpr timespec grace{.tv_sec = 2, .tv_nsec = 0};
@@ -232,7 +233,7 @@ void shut_down(const sockaddr_un& address) {
     ::_exit(0);
 }
 
-/// Starts swtpm and its supervisor. That is forked twice, so that nobody has to wait for it.
+/// Starts swtpm and its supervisor. The supervisor is forked twice, so that no process has to reap it.
 void start(const UniqueFd& folder) {
     const Plan plan{.program = find_swtpm(),
                     .address = os::unix_address(socket_name),
@@ -245,13 +246,12 @@ void start(const UniqueFd& folder) {
     if (middle < 0)
         throw Error::from_errno(errno, "starting the emulator");
     if (middle == 0) {
-        leave_the_caller(plan); // before the wait below ends: it closes our locks
+        leave_the_caller(plan); // before the parent's waitpid ends, because it closes the caller's locks
         if (::fork() == 0)
             supervise(plan);
         ::_exit(0);
     }
-    while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    uninterrupted([&] { return ::waitpid(middle, nullptr, 0); });
 }
 
 std::vector<TPM2_HANDLE> handles_from(const Context& context, TPM2_HANDLE first) {
@@ -301,7 +301,7 @@ void prepare_emulator(const Context& context) {
         return;
     const auto primary = try_create_primary(context, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ecc_storage_key());
     if (!primary)
-        return; // the owner hierarchy has a password, so that its owner cares for it
+        return; // the owner hierarchy has a password: its owner makes the storage key
     ESYS_TR tr = ESYS_TR_NONE;
     check("Esys_EvictControl",
           Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, primary.tr(), ESYS_TR_PASSWORD, ESYS_TR_NONE,

@@ -45,7 +45,8 @@ bool is_tcti(std::string_view text) {
     });
 }
 
-/// Nothing for a malformed line. @param line without its newline
+/// @param line without its newline
+/// @returns nothing for a malformed line
 std::optional<KnownParent> parse_line(std::string_view line) {
     const auto first = line.find(' ');
     const auto second = first == std::string_view::npos ? first : line.find(' ', first + 1);
@@ -64,8 +65,8 @@ Error bad_line(std::size_t number, const char* reason) {
     return {Errc::malformed, "line " + std::to_string(number) + ": " + reason};
 }
 
-/// Every writer of the file locks its folder, the real one behind symbolic links.
-/// @throws Error(io) when another program takes too long.
+/// Locks the folder of the file, the real one behind symbolic links, as every writer of the file does.
+/// @throws Error(io) if another program takes too long
 UniqueFd lock_folder_of(const fs::path& file) {
     std::error_code failure;
     const auto real = fs::weakly_canonical(file, failure);
@@ -78,9 +79,9 @@ UniqueFd lock_folder_of(const fs::path& file) {
     return fd;
 }
 
-/// True before the first use, and after somebody has removed the file.
+/// True before the first use, and after the file was removed.
 /// @throws Error for a dangling symbolic link on the way: the file may be on a file system that is not
-///     mounted now.
+///     mounted now
 bool is_missing(const fs::path& file) {
     for (auto path = file; path.has_relative_path(); path = path.parent_path()) {
         if (!is_there(path))
@@ -93,7 +94,7 @@ bool is_missing(const fs::path& file) {
     return true;
 }
 
-/// A file that cannot be read is not an empty one.
+/// The error for a file that cannot be read. Such a file is not taken for an empty one.
 Error refusal(const fs::path& file, const Error& reason) {
     const auto name = printable(file.string(), known_tpms_line_ceiling);
     if (reason.code() == Errc::malformed)
@@ -156,7 +157,7 @@ void KnownTpms::accept(std::string_view parent, ByteView name) {
     if (find(parent) != nullptr)
         return;
     KnownParent known{.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0};
-    try { // caught to go on without: a TPM can be used all the same, as under sudo in another's home
+    try { // caught to go on without the file, as under sudo in another user's home
         if (!file_.empty())
             return add(known);
     } catch (const Error& error) {
@@ -169,7 +170,8 @@ void KnownTpms::accept(std::string_view parent, ByteView name) {
     this_run_.push_back(std::move(known));
 }
 
-/// A line of the file comes before a parent of this run: another program may have written it since.
+/// A line of the file takes precedence over a parent of this run, because another program may have written it
+/// since.
 const KnownParent* KnownTpms::find(std::string_view parent) const {
     for (const auto* list : {&known_, &this_run_}) {
         const auto found = std::ranges::find_if(
@@ -192,7 +194,7 @@ Error KnownTpms::other_name(const KnownParent& known, ByteView name) const {
             "if you know why it changed, " + what_to_do + " to accept the new one"};
 }
 
-/// @param now the file's stamp; a file without one is looked for each time.
+/// @param now the file's stamp; a missing file is looked for each time
 void KnownTpms::read(const FileStamp& now) {
     if (now == stamp_ && now != FileStamp{})
         return;
@@ -207,7 +209,7 @@ void KnownTpms::read(const FileStamp& now) {
     } catch (const Error& error) {
         throw refusal(file_, error);
     }
-    stamp_ = now; // from before the reading: a later change is read the next time
+    stamp_ = now; // from before the reading, so that a later change is read next time
 }
 
 void KnownTpms::add(const KnownParent& known) {

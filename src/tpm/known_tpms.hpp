@@ -1,7 +1,7 @@
 #pragma once
-// The storage keys that this user's TPMs had at first use, as known_hosts has the keys of hosts. Sessions for
-// PINs are salted to a storage key: somebody between us and the TPM who puts his own key in its place would
-// get the PINs.
+// The storage keys that this user's TPMs had at first use, like the keys of hosts in known_hosts. Sessions
+// for PINs are salted to a storage key: an attacker between this program and the TPM who substitutes a key of
+// their own would get the PINs.
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -14,9 +14,9 @@
 
 namespace sshtpm::tpm {
 
-/// A line of the file: PARENT NAME TCTI, with one blank between each two.
+/// A line of the file: PARENT NAME TCTI, separated by one blank each.
 struct KnownParent {
-    std::string parent; ///< which storage key: "owner-ecc", "0x81000005"
+    std::string parent; ///< the storage key: "owner-ecc", "0x81000005"
     Bytes name;         ///< its Name (TPM 2.0 Part 1, 16): a hash algorithm and the digest of the public area
     std::string tcti;   ///< the TPM: the rest of the line, blanks included
     std::size_t line = 0;
@@ -28,33 +28,33 @@ inline constexpr std::size_t known_tpms_ceiling = 65'536; ///< bytes of a file
 inline constexpr std::size_t known_tpms_line_ceiling = 4'096;
 
 /// The entries of a file; empty lines and those that begin with '#' are skipped.
-/// @throws Error(malformed), naming the line, for a malformed line and for a second one with the same parent
-///     and TCTI.
+/// @throws Error(malformed) that names the line, for a malformed line and for a second one with the same
+///     parent and TCTI
 std::vector<KnownParent> parse_known_tpms(std::string_view text);
 
-/// With its newline. @throws Error(malformed) for a line that parse_known_tpms would refuse, such as one with
-/// a control character in the TCTI.
+/// The line with its newline. @throws Error(malformed) for a line that parse_known_tpms would refuse, such as
+/// one with a control character in the TCTI
 std::string known_tpms_line(const KnownParent& known);
 
-/// The file and the TPM whose lines count. For one thread at a time; other processes may write the file.
+/// The known parents of one TPM, from the file. For one thread at a time; other processes may write the file.
 class KnownTpms {
   public:
     /// Without a file: accepted parents are kept for as long as this lives.
     KnownTpms() = default;
-    /// @param file empty for the same
+    /// @param file empty: likewise without a file
     KnownTpms(std::filesystem::path file, std::string tcti);
 
     enum class Verdict { unknown, same, other };
 
-    /// Reads the file again if it has changed.
-    /// @throws Error(refused) when the file is there but cannot be read or understood.
+    /// Compares a parent's Name with the known one. Reads the file again if it has changed.
+    /// @throws Error(refused) if the file exists but cannot be read or parsed
     Verdict judge(std::string_view parent, ByteView name);
 
-    /// @throws Error(refused) for another Name than the known one, and as judge does.
+    /// @throws Error(refused) if the Name is not the known one, and as judge does
     void require(std::string_view parent, ByteView name);
 
-    /// As `require`, but records the Name of a parent that has none. If the file cannot be written, this logs
-    /// it once and keeps the Name in memory.
+    /// Like `require`, but records the Name of a parent that has none. If the file cannot be written, this
+    /// logs it once and keeps the Name in memory.
     void accept(std::string_view parent, ByteView name);
 
   private:
@@ -68,7 +68,7 @@ class KnownTpms {
     FileStamp stamp_;
     Bytes content_;
     std::vector<KnownParent> known_;
-    std::vector<KnownParent> this_run_; ///< not in the file, which could not be written
+    std::vector<KnownParent> this_run_; ///< kept here because the file could not be written
     bool said_ = false;
 };
 

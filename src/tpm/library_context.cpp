@@ -2,13 +2,14 @@
 //
 // ESYS of tpm2-tss 3 and 4 makes an OpenSSL library context for each hash, HMAC and nonce, and frees it
 // again: 0.5 ms each, five times for a signature with a PIN. It only fetches algorithms and random bytes from
-// it, which any number of users and threads may do from one. It wants one of its own, without the providers
-// of openssl.cnf, since one of those may use the TPM itself; so does this.
+// the context, which any number of users and threads may do with one context. ESYS uses a separate context,
+// without the providers of openssl.cnf, because one of these may use the TPM itself; the common context has
+// none either.
 //
-// A program's definition comes before a library's in the search of the dynamic linker. So these serve every
-// caller in the process: of the libraries at hand libtss2-esys and libtss2-fapi, and libcrypto itself for a
-// provider's context (OSSL_LIB_CTX_new_child), which it changes. ESYS alone gets the common one. This file is
-// compiled into the executable alone.
+// The dynamic linker finds a program's definition before a library's. So these functions serve every caller
+// in the process: of the known libraries, libtss2-esys and libtss2-fapi, and libcrypto itself for a
+// provider's context (OSSL_LIB_CTX_new_child), which libcrypto changes. Only ESYS gets the common context.
+// Only the executable contains this file.
 
 #include <atomic>
 #include <bit>
@@ -25,7 +26,7 @@ namespace {
 
 using Context = ossl_lib_ctx_st;
 
-std::atomic<Context*> of_esys = nullptr; ///< made at the first use, and kept to the end
+std::atomic<Context*> of_esys = nullptr; ///< made at the first use, never freed
 
 /// libcrypto's function of this name.
 template <class Function>

@@ -11,7 +11,7 @@ namespace sshtpm::tpm {
 
 namespace {
 
-/// Nothing when the private area does not fit this parent.
+/// @returns nothing if the private area does not fit this parent
 std::optional<Handle> try_load(const Context& context, const Parent& parent, const keyfile::KeyFile& key) {
     const TPM2B_PUBLIC public_area{.size = 0, .publicArea = key.public_area};
     ESYS_TR tr = ESYS_TR_NONE;
@@ -28,7 +28,7 @@ std::optional<Handle> try_load(const Context& context, const Parent& parent, con
 
 Handle create_hierarchy_key(const StorageKeys& parents, TPM2_HANDLE hierarchy,
                             const KeyAlgorithm& algorithm) {
-    try { // caught to say which hierarchy it is
+    try { // caught to name the hierarchy
         return parents.create_in(hierarchy, hierarchy_key(algorithm));
     } catch (const Error& error) {
         if (error.tpm_rc() != TPM2_RC_HIERARCHY)
@@ -95,7 +95,7 @@ keyfile::KeyFile PrimaryKeys::make(const Context& context, const StorageKeys& pa
     return key;
 }
 
-/// Empty when there is no context, or when the TPM refuses it.
+/// @returns empty if there is no context, or the TPM refuses it
 Handle PrimaryKeys::restore(const Context& context, ByteView public_area) {
     const auto found = std::ranges::find_if(
         saved_, [&](const Saved& saved) { return equal(saved.public_area, public_area); });
@@ -103,8 +103,8 @@ Handle PrimaryKeys::restore(const Context& context, ByteView public_area) {
         return {};
     ESYS_TR tr = ESYS_TR_NONE;
     const auto rc = Esys_ContextLoad(context.esys(), &found->context, &tr);
-    // The codes of a context from before a reset, and of a hierarchy that is disabled now: making the key
-    // again names it.
+    // The TPM returns these codes for a context from before a reset, and for a hierarchy that is disabled
+    // now: making the key again then reports the cause.
     const auto code = check_expecting("Esys_ContextLoad", rc,
                                       {TPM2_RC_INTEGRITY, TPM2_RC_HANDLE, TPM2_RC_SIZE, TPM2_RC_HIERARCHY});
     if (code == TSS2_RC_SUCCESS)
@@ -131,7 +131,8 @@ SignResult LoadedKeys::sign(const Key& key, const Auth& auth, TPMI_ALG_HASH hash
     TPMT_SIG_SCHEME scheme{};
     scheme.scheme = key->public_area.type == TPM2_ALG_ECC ? TPM2_ALG_ECDSA : TPM2_ALG_RSASSA;
     scheme.details.any.hashAlg = hash;
-    // For a digest that the TPM has not made: keys that are not restricted sign those too.
+    // An empty ticket, for a digest that the TPM has not made: keys that are not restricted also sign such
+    // digests.
     const TPMT_TK_HASHCHECK no_ticket{.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL, .digest = {}};
 
     const AuthInUse in_use(context_, handle, auth, &session_);
@@ -160,8 +161,8 @@ void LoadedKeys::flush() noexcept {
     drop_session();
 }
 
-/// A lost number may belong to another program by now; and in a session that is not ours the right PIN would
-/// be counted as a wrong one.
+/// The number of a lost object may belong to another program by now; and in a session of another program the
+/// right PIN would be counted as a wrong one.
 void LoadedKeys::flush_remains() noexcept {
     for (auto& loaded : loaded_)
         if (!is_still_there(context_, loaded.handle))
@@ -188,7 +189,7 @@ std::optional<LoadedKeys::Clock::time_point> LoadedKeys::rest(Clock::time_point 
 
 void LoadedKeys::start_session(const keyfile::KeyFile& key, const Parent& parent) {
     parents_.accept(parent);
-    drop_session(); // before the new one needs its slot
+    drop_session(); // frees the slot for the new session
     session_ = start_hmac_session(context_, parent.tr);
     session_parent_ = parent_name(key);
 }
@@ -197,7 +198,7 @@ bool LoadedKeys::has_session_for(const keyfile::KeyFile& key) const {
     return session_ && session_parent_ == parent_name(key);
 }
 
-/// Afterwards the key is loaded and in front, and the session that it needs is there.
+/// Loads the key, puts it in front, and starts its session if needed.
 ESYS_TR LoadedKeys::ready(const Key& key, bool with_session) {
     const auto found = std::ranges::find(loaded_, key, &Loaded::key);
     if (found == loaded_.end())
@@ -205,33 +206,33 @@ ESYS_TR LoadedKeys::ready(const Key& key, bool with_session) {
     else
         std::rotate(loaded_.begin(), found, found + 1);
     if (with_session && !has_session_for(*key)) {
-        drop_session(); // opening the parent may need one
+        drop_session(); // opening the parent may need a session
         start_session(*key, parents_.open(*key));
     }
     return loaded_.front().handle.tr();
 }
 
 void LoadedKeys::load(const Key& key, bool with_session) {
-    while (loaded_.size() >= capacity) { // before the parent needs a slot
+    while (loaded_.size() >= capacity) { // frees a slot for the parent
         const bool was_there = loaded_.back().handle.flush();
         loaded_.pop_back();
         if (!was_there)
-            flush_remains(); // more may be lost
+            flush_remains(); // more objects may be lost
     }
     if (parents_.opening_needs_session(*key))
         drop_session();
-    if (key->kind == keyfile::KeyKind::primary) { // which has no PIN, and no parent
+    if (key->kind == keyfile::KeyKind::primary) { // a primary key has no PIN and no parent
         hold(key, primaries_.load(context_, parents_, *key));
         return;
     }
     auto parent = parents_.open(*key);
     hold(key, load_key(context_, parents_, parent, *key));
     if (with_session && !has_session_for(*key))
-        start_session(*key, parent); // while the parent is loaded
+        start_session(*key, parent); // now, while the parent is loaded
 }
 
-/// When another loaded key has the same number, the TPM was reset since: the new key would sign for it. To
-/// flush the old one would flush the new one, so the old ones are forgotten.
+/// If another loaded key has the same number, the TPM was reset since: the new key would sign for it.
+/// Flushing the old key would flush the new one, so the old keys are only forgotten.
 void LoadedKeys::hold(const Key& key, Handle handle) {
     const auto number = handle.tpm_handle();
     if (std::ranges::any_of(loaded_,

@@ -13,34 +13,34 @@
 
 namespace sshtpm::tpm {
 
-/// The TPM refused the auth value. Its dictionary-attack counter may have gone up.
+/// The TPM refused the auth value. Its dictionary-attack counter may have increased.
 struct WrongAuth {};
 
 using SignResult = std::variant<TPMT_SIGNATURE, WrongAuth>;
 
-/// TPM2_Load under the key's parent, which is accepted then.
-/// @throws Error(foreign_key) for another TPM's key.
+/// Loads a key under its parent (TPM2_Load), and accepts the parent.
+/// @throws Error(foreign_key) for another TPM's key
 Handle load_key(const Context& context, StorageKeys& parents, Parent& parent, const keyfile::KeyFile& key);
 
 /// Signing keys that the TPM makes from a hierarchy's seed. A chip takes seconds for one, up to a minute for
-/// RSA: so they are made once and then kept outside the TPM, as saved contexts.
+/// RSA. So each is made once and then kept outside the TPM, as a saved context.
 class PrimaryKeys {
   public:
-    /// From the saved context (TPM2_ContextLoad). Without one, or after a reset, the key is made again
-    /// (TPM2_CreatePrimary) and saved (TPM2_ContextSave).
-    /// @param key of KeyKind::primary.
-    /// @throws Error(foreign_key) when the hierarchy's seed has changed, and as `make` does.
+    /// Loads the key from its saved context (TPM2_ContextLoad). Without a context, or after a reset, makes
+    /// the key again (TPM2_CreatePrimary) and saves it (TPM2_ContextSave).
+    /// @param key of KeyKind::primary
+    /// @throws Error(foreign_key) if the hierarchy's seed has changed, and as `make` does
     Handle load(const Context& context, const StorageKeys& parents, const keyfile::KeyFile& key);
 
-    /// A new key of the template `hierarchy_key`, saved and not loaded.
-    /// @throws Error as StorageKeys::create_in does; it names a hierarchy that is disabled.
+    /// Makes a key of the template `hierarchy_key`, saved and not loaded.
+    /// @throws Error as StorageKeys::create_in does; it names a disabled hierarchy
     keyfile::KeyFile make(const Context& context, const StorageKeys& parents, TPM2_HANDLE hierarchy,
                           const KeyAlgorithm& algorithm);
 
   private:
-    /// The TPM encrypts a context with a key of its own, and accepts it until its next reset.
+    /// A saved context. The TPM encrypts it with a key of its own, and accepts it until the next reset.
     struct Saved {
-        Bytes public_area; ///< marshalled: which key it is
+        Bytes public_area; ///< marshalled, to identify the key
         TPMS_CONTEXT context;
     };
     Handle restore(const Context& context, ByteView public_area);
@@ -49,44 +49,44 @@ class PrimaryKeys {
     std::vector<Saved> saved_;
 };
 
-/// All that is loaded over one connection.
+/// All keys and sessions that are loaded over one connection.
 class LoadedKeys {
   public:
     using Key = std::shared_ptr<const keyfile::KeyFile>;
     using Clock = std::chrono::steady_clock;
 
-    /// There are three slots, of a descriptor of /dev/tpmrm0, or of the whole TPM; one is for the parent of a
-    /// key that is being loaded.
+    /// A descriptor of /dev/tpmrm0, or a TPM without resource manager, has three slots for objects. One is
+    /// kept for the parent of a key that is being loaded.
     static constexpr std::size_t capacity = 2;
 
-    /// The last three outlive this.
+    /// The last three must outlive this object.
     LoadedKeys(const Context& context, KnownTpms& known, const Auth& owner_password, PrimaryKeys& primaries);
 
-    /// Signs a digest of `hash` with ECDSA or RSASSA, by the key's type. A loaded key costs TPM2_Sign alone;
-    /// another one TPM2_Load and TPM2_Sign under the persistent storage key, with TPM2_CreatePrimary in front
-    /// where there is none; the first use with a PIN one TPM2_StartAuthSession and one TPM2_GetRandom through
-    /// it. A primary key that is not loaded costs TPM2_ContextLoad and TPM2_Sign, and the first time
+    /// Signs a digest of `hash` with ECDSA or RSASSA, depending on the key's type. The commands: for a loaded
+    /// key, TPM2_Sign. For another key, TPM2_Load and TPM2_Sign, preceded by TPM2_CreatePrimary if there is
+    /// no persistent storage key. For the first use with a PIN, also TPM2_StartAuthSession and a
+    /// TPM2_GetRandom. For a primary key that is not loaded, TPM2_ContextLoad and TPM2_Sign, and at first
     /// TPM2_CreatePrimary.
-    /// @param auth the key's auth value; null for a key without one.
+    /// @param auth the key's auth value; null for a key without one
     SignResult sign(const Key& key, const Auth& auth, TPMI_ALG_HASH hash, ByteView digest);
 
-    /// Loads a key with a PIN, and starts its session, so that errors about its parent show before a person
-    /// is asked. The signature after it costs TPM2_Sign alone.
+    /// Loads a key with a PIN, and starts its session, so that errors of its parent occur before a person is
+    /// asked. The next signature then costs TPM2_Sign alone.
     void make_ready(const Key& key);
 
-    /// Flushes everything.
+    /// Flushes all keys and the session.
     void flush() noexcept;
-    /// The same after the TPM has lost something: the rest is flushed from it, the lost is forgotten.
+    /// After the TPM has lost an object: flushes the others from the TPM, and forgets the lost ones.
     void flush_remains() noexcept;
-    /// For commands that need a session of their own: two are not held. And after a wrong PIN: ESYS has a
-    /// copy in the session; and if the refusal was forged, which no HMAC protects, the nonces differ, so that
-    /// the right PIN would be counted as wrong.
+    /// Drops the session before commands that need a session of their own, because two are not held. Also
+    /// after a wrong PIN: ESYS has a copy in the session; and if the refusal was forged, which no HMAC
+    /// prevents, the nonces differ, and the right PIN would be counted as wrong.
     void drop_session() noexcept;
 
-    /// Flushes the session if it was last used before `since`, and the keys if none was used since. A
-    /// session that is kept long disturbs all users of the TPM: the resource manager saves and loads it
-    /// around each command, until the oldest saved one is too far behind (TPM_RC_CONTEXT_GAP).
-    /// @returns the oldest last use among what stays; nothing when nothing stays.
+    /// Flushes the session if it was last used before `since`, and the keys if none was used since. A session
+    /// that is kept long disturbs all users of the TPM: the resource manager saves and loads it around each
+    /// command, until the oldest saved session is too far behind (TPM_RC_CONTEXT_GAP).
+    /// @returns the oldest last use of the rest; nothing if nothing is left
     std::optional<Clock::time_point> rest(Clock::time_point since) noexcept;
 
     StorageKeys& parents() noexcept { return parents_; }
@@ -108,10 +108,10 @@ class LoadedKeys {
     StorageKeys parents_;
     Handle session_;
     Clock::time_point session_used_, keys_used_;
-    /// The parent that the session is salted to. A PIN is used only in a session that is salted to its key's
-    /// parent: somebody may know the private half of the parent that another key file names.
+    /// The parent to which the session is salted. A PIN is used only in a session that is salted to its key's
+    /// parent, because somebody may know the private half of the parent of another key file.
     std::optional<ParentName> session_parent_;
-    std::vector<Loaded> loaded_; ///< the last used one in front
+    std::vector<Loaded> loaded_; ///< the last used key in front
 };
 
 } // namespace sshtpm::tpm

@@ -18,8 +18,8 @@ struct Unit {
 };
 constexpr std::array units{Unit{24 * 60 * 60, "day"}, Unit{60 * 60, "hour"}, Unit{60, "minute"}};
 
-/// In the largest unit that is exact, or of which it is more than two; rounded up, so that nobody comes back
-/// too early.
+/// A time in the largest unit that is exact, or that is contained more than twice; rounded up, so that nobody
+/// tries again too early.
 struct Span {
     std::uint64_t count;
     std::string_view unit;
@@ -41,7 +41,8 @@ std::string counted(const Span& span) {
     return std::to_string(span.count).append(" ").append(span.unit).append(span.count == 1 ? "" : "s");
 }
 
-/// The counter of a locked TPM goes down by one in each interval (Part 1, 19.8.2).
+/// The text about the recovery of a locked TPM, whose counter goes down by one in each interval (Part 1,
+/// 19.8.2).
 std::string recovery_text(const Lockout& lockout) {
     std::string text("one try comes back ");
     text.append(every(lockout.interval));
@@ -53,9 +54,9 @@ std::string recovery_text(const Lockout& lockout) {
 }
 
 Error lockout_error(const Context& context, const char* call) {
-    try { // caught because the lockout is reported without its length then
+    try { // caught because the lockout can be reported without its length
         auto lockout = read_lockout(context);
-        lockout.active = true; // it has just said so; a try may have come back since
+        lockout.active = true; // the TPM has just said so; a try may have come back since
         return Error::from_tpm(Errc::lockout, TPM2_RC_LOCKOUT, lockout_text(lockout) + " (" + call + ")",
                                lockout_hint(lockout));
     } catch (const Error&) {
@@ -115,7 +116,8 @@ std::string lockout_hint(const Lockout& lockout) {
 }
 
 bool auth_was_accepted(const Context& context, const char* call, TSS2_RC rc) {
-    // AUTH_FAIL of a key under dictionary-attack protection, BAD_AUTH of one that is exempt (Part 1, 19.8).
+    // TPM2_RC_AUTH_FAIL for a key under dictionary-attack protection, TPM2_RC_BAD_AUTH for an exempt key
+    // (Part 1, 19.8).
     const auto code = check_expecting(call, rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT});
     if (code == TPM2_RC_LOCKOUT)
         throw lockout_error(context, call);
@@ -129,7 +131,7 @@ bool counts_wrong_pins(const keyfile::KeyFile& key) noexcept {
 std::string wrong_pin_hint(const Context& context, const keyfile::KeyFile& key) {
     if (!counts_wrong_pins(key))
         return "the TPM does not count wrong tries for this key";
-    try { // caught because the wrong PIN is reported without the count then
+    try { // caught because the wrong PIN can be reported without the count
         return lockout_text(read_lockout(context));
     } catch (const Error&) {
         return "the TPM counts wrong PINs and locks after some";

@@ -15,16 +15,16 @@ struct Lockout {
     std::uint32_t failures = 0;     ///< TPM_PT_LOCKOUT_COUNTER
     std::uint32_t max_failures = 0; ///< TPM_PT_MAX_AUTH_FAIL
     std::uint32_t interval = 0;     ///< seconds until one failure is forgotten; 0: none is ever counted
-    /// TPM_PT_LOCKOUT_RECOVERY, of the lockout password alone: seconds until it may be tried again after a
-    /// wrong one; 0: not before the TPM is reset.
+    /// TPM_PT_LOCKOUT_RECOVERY: seconds until the lockout password may be tried again after a wrong one; 0:
+    /// not before the TPM is reset.
     std::uint32_t recovery = 0;
-    bool password_set = false; ///< there is a lockout password
+    bool password_set = false; ///< the TPM has a lockout password
 
-    /// Wrong PINs until the lockout.
+    /// The number of wrong PINs until the lockout.
     std::uint32_t tries_left() const noexcept {
         return failures < max_failures ? max_failures - failures : 0;
     }
-    /// True when one more wrong PIN locks the TPM.
+    /// True if one more wrong PIN locks the TPM.
     bool last_try() const noexcept { return interval != 0 && tries_left() <= 1; }
 };
 
@@ -33,20 +33,20 @@ Lockout read_lockout(const Context& context);
 /// "every 10 minutes", "every hour", "about every 17 minutes".
 std::string every(std::uint32_t seconds);
 
-/// How many wrong PINs are left; of a locked TPM, after which time one try and all of them come back.
+/// The number of wrong PINs that are left; for a locked TPM, the times until one try and all tries come back.
 std::string lockout_text(const Lockout& lockout);
 
 /// How to end a lockout at once, and the cost of a wrong lockout password.
 std::string lockout_hint(const Lockout& lockout);
 
-/// The outcome of a command with a key's auth value: false when the TPM refused the value.
-/// @throws Error for any other failure; for TPM_RC_LOCKOUT it says how long that takes.
+/// Checks the result of a command with a key's auth value. @returns false if the TPM refused the value
+/// @throws Error for any other failure; for TPM_RC_LOCKOUT it includes the duration
 bool auth_was_accepted(const Context& context, const char* call, TSS2_RC rc);
 
-/// True when wrong PINs of this key are counted: it is not exempt (noDA).
+/// True if the TPM counts wrong PINs of this key: it is not exempt (noDA).
 bool counts_wrong_pins(const keyfile::KeyFile& key) noexcept;
 
-/// The hint for a wrong PIN of this key, from the counter as it is now.
+/// The hint for a wrong PIN of this key, from the present counter.
 std::string wrong_pin_hint(const Context& context, const keyfile::KeyFile& key);
 
 } // namespace sshtpm::tpm

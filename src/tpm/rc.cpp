@@ -30,7 +30,7 @@ constexpr std::string_view disturbed =
 
 /// The first row of a code counts. Part 2, 6.6.3 has the TPM's own.
 constexpr Cause causes[] = {
-    // Whose key, which password
+    // Keys and passwords
     {TPM2_RC_AUTH_FAIL, Errc::auth, "the PIN is wrong", "the TPM counts wrong PINs and locks after some"},
     {TPM2_RC_BAD_AUTH, Errc::auth, "the password is wrong", "-o asks for the owner password"},
     {TPM2_RC_LOCKOUT, Errc::lockout, "the TPM is in dictionary-attack lockout",
@@ -51,7 +51,7 @@ constexpr Cause causes[] = {
      "make one for SSH with ssh-tpm keygen"},
     {TPM2_RC_POLICY_FAIL, Errc::unsupported, "the policy of this key forbids its use",
      "make one for SSH with ssh-tpm keygen"},
-    // What this TPM is able to do
+    // Support by this TPM
     {TPM2_RC_CURVE, Errc::unsupported, "this TPM does not have this curve", other_size},
     {TPM2_RC_KEY_SIZE, Errc::unsupported, "this TPM has no keys of this size", other_size},
     {TPM2_RC_ASYMMETRIC, Errc::unsupported, "this TPM has no keys of this type", other_size},
@@ -60,9 +60,9 @@ constexpr Cause causes[] = {
     {TPM2_RC_SCHEME, Errc::unsupported, "this TPM does not sign in this way", other_size},
     {TPM2_RC_SYMMETRIC, Errc::unsupported, "this TPM has no AES-128-CFB",
      "without it nothing can be kept secret on the way to it; a firmware update may help"},
-    {TPM2_RC_SIZE, Errc::unsupported, "a value has a size that this TPM does not take", other_size},
-    {TPM2_RC_VALUE, Errc::unsupported, "a value is not one that this TPM takes", other_size},
-    {TPM2_RC_ATTRIBUTES, Errc::unsupported, "this TPM does not take the attributes of this key",
+    {TPM2_RC_SIZE, Errc::unsupported, "this TPM does not accept the size of a value", other_size},
+    {TPM2_RC_VALUE, Errc::unsupported, "this TPM does not accept a value", other_size},
+    {TPM2_RC_ATTRIBUTES, Errc::unsupported, "this TPM does not accept the attributes of this key",
      "make a new one with ssh-tpm keygen"},
     {TPM2_RC_COMMAND_CODE, Errc::unsupported, "this TPM lacks a command that is needed",
      "a firmware update may bring it"},
@@ -72,7 +72,7 @@ constexpr Cause causes[] = {
      "the firmware settings, or tpm2_hierarchycontrol, can enable it"},
     {TPM2_RC_LOCALITY, Errc::tpm, "the TPM is not open to programs at this locality",
      "the firmware, or another operating system that runs beside this one, holds it"},
-    // Room
+    // Memory and slots
     {TPM2_RC_OBJECT_MEMORY, Errc::tpm, "the TPM has no room for another key",
      "another program holds the TPM's slots; use /dev/tpmrm0, or tpm2_flushcontext -t", Remedy::make_room},
     {TPM2_RC_OBJECT_HANDLES, Errc::tpm, "the TPM has no handle left for another key", restart,
@@ -85,9 +85,9 @@ constexpr Cause causes[] = {
      "another program uses it; use /dev/tpmrm0, or try again", Remedy::make_room},
     {TPM2_RC_CONTEXT_GAP, Errc::tpm, "another program has kept a session for too long",
      "end that program, or tpm2_flushcontext -s, and try again", Remedy::make_room},
-    {TPM2_RC_NV_SPACE, Errc::tpm, "the TPM's memory for persistent things is full",
-     "tpm2_evictcontrol and tpm2_nvundefine free what is not needed"},
-    // Time
+    {TPM2_RC_NV_SPACE, Errc::tpm, "the TPM's memory for persistent objects is full",
+     "tpm2_evictcontrol and tpm2_nvundefine free objects that are not needed"},
+    // Delays
     {TPM2_RC_RETRY, Errc::tpm, "the TPM is busy", "try again", Remedy::wait},
     {TPM2_RC_YIELDED, Errc::tpm, "the TPM is busy", "try again", Remedy::wait},
     {TPM2_RC_TESTING, Errc::tpm, "the TPM is testing itself", "try again", Remedy::wait},
@@ -96,7 +96,7 @@ constexpr Cause causes[] = {
      Remedy::make_room},
     {TPM2_RC_NV_UNAVAILABLE, Errc::tpm, "the TPM cannot write its memory now", "try again in a minute",
      Remedy::make_room},
-    // Its state
+    // State of the TPM
     {TPM2_RC_INITIALIZE, Errc::tpm, "the TPM was reset and not started", "restart the machine"},
     {TPM2_RC_REBOOT, Errc::tpm, "the TPM wants the machine to be restarted", "restart the machine"},
     {TPM2_RC_UPGRADE, Errc::tpm, "the TPM's firmware is being updated", "finish the update first"},
@@ -104,7 +104,7 @@ constexpr Cause causes[] = {
     {TPM2_RC_NEEDS_TEST, Errc::tpm, "the TPM has not tested itself", "tpm2_selftest -f, or restart"},
     {TPM2_RC_HANDLE, Errc::not_found, "what this key needs is no longer in the TPM",
      "try again; if its parent was a persistent object, that object must be made anew"},
-    // The connection; of the TCTI's codes, Tcti gives this one alone
+    // The connection; Tcti returns no other code of TCTIs
     {TSS2_TCTI_RC_IO_ERROR, Errc::tpm, "the connection to the TPM broke", disturbed},
     {TSS2_SYS_RC_MALFORMED_RESPONSE, Errc::tpm, "the TPM's answer makes no sense", disturbed},
     {TSS2_SYS_RC_INSUFFICIENT_RESPONSE, Errc::tpm, "the TPM's answer is too short", disturbed},
@@ -116,13 +116,13 @@ constexpr Cause causes[] = {
      "clear"},
 };
 
-/// A handle or session of the command is not in the TPM (H0 to H6, S0 to S6 say which one it was).
+/// A handle or session of the command is not in the TPM (H0 to H6 and S0 to S6 tell its position).
 constexpr Cause lost_handle{
-    TPM2_RC_REFERENCE_H0, Errc::tpm, "the TPM has lost what was loaded into it",
+    TPM2_RC_REFERENCE_H0, Errc::tpm, "the TPM has lost a loaded key or session",
     "another program flushed it, or the TPM was reset; use /dev/tpmrm0, which keeps programs apart",
     Remedy::reload};
 
-/// Null for a code without a row.
+/// @returns null for a code without a row
 const Cause* cause_of(TSS2_RC code) noexcept {
     if ((code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_H6) ||
         (code >= TPM2_RC_REFERENCE_S0 && code <= TPM2_RC_REFERENCE_S6))
@@ -131,8 +131,8 @@ const Cause* cause_of(TSS2_RC code) noexcept {
     return found == std::end(causes) ? nullptr : found;
 }
 
-/// False for codes of ESYS, SYS and the TCTI. A resource manager passes on the TPM's codes with a layer of
-/// its own.
+/// False for codes of ESYS, SYS and the TCTI. A resource manager passes on the TPM's codes with its own
+/// layer.
 constexpr bool is_tpm_code(TSS2_RC rc) noexcept {
     const auto layer = rc & TSS2_RC_LAYER_MASK;
     return layer == TSS2_TPM_RC_LAYER || layer == TSS2_RESMGR_TPM_RC_LAYER;

@@ -9,8 +9,8 @@ namespace sshtpm::tpm {
 
 namespace {
 
-/// The response code of TPM2_GetRandom through the session. Its reply is encrypted, because a session must
-/// serve some purpose (TPM_RC_ATTRIBUTES).
+/// Sends TPM2_GetRandom through the session. Its reply is encrypted, because a session must have a purpose
+/// (TPM_RC_ATTRIBUTES). @returns the response code
 TSS2_RC ask_through(const Context& context, const Handle& session) {
     constexpr UINT16 few = 8;
     check("Esys_TRSess_SetAttributes",
@@ -22,7 +22,7 @@ TSS2_RC ask_through(const Context& context, const Handle& session) {
     return rc;
 }
 
-/// The codes of the TPM, or of ESYS, for an HMAC with another key, and for a handle of no session.
+/// True for the codes of the TPM and of ESYS for an HMAC with another key, and for an unknown session.
 bool is_out_of_step(TSS2_RC rc) noexcept {
     constexpr std::array codes{TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH,   TPM2_RC_HANDLE,
                                TPM2_RC_VALUE,     TPM2_RC_ATTRIBUTES, TSS2_RC{TSS2_ESYS_RC_RSP_AUTH_FAILED}};
@@ -37,12 +37,12 @@ Error garbled_start() {
                            "program and the TPM (--tcti, SSH_TPM_TCTI)");
 }
 
-/// Without this, a scan of memory finds the PIN a second time until the session's next command: ESYS copies
-/// the auth value behind the session's key and leaves it there. So it is given a command with another auth
-/// value of 64 bytes. The command is not sent, because ESYS finds after the copying that the session encrypts
-/// the reply twice; a TPM would refuse it for its handle. The bytes are not zeros: tpm2-tss 4 cuts zeros off
-/// the end of an auth value (iesys_strip_trailing_zeros).
-/// @returns whether the auth value is overwritten.
+/// Overwrites the auth value that ESYS has left in the session: it copies the value behind the session's key,
+/// and a memory scan would find a PIN there until the session's next command. So ESYS gets a command with
+/// another auth value of 64 bytes. The command is not sent, because after the copying ESYS notices that the
+/// session encrypts the reply twice; a TPM would refuse it for its handle. The bytes are not zeros: tpm2-tss
+/// 4 removes zeros from the end of an auth value (iesys_strip_trailing_zeros).
+/// @returns true if the auth value is overwritten
 bool overwrite_session_value(ESYS_CONTEXT* esys, ESYS_TR session) noexcept {
     TPM2B_AUTH filler{};
     filler.size = sizeof filler.buffer;
@@ -59,8 +59,8 @@ bool overwrite_session_value(ESYS_CONTEXT* esys, ESYS_TR session) noexcept {
     return rc == TSS2_ESYS_RC_MULTIPLE_ENCRYPT_SESSIONS;
 }
 
-/// Overwrites what the functions before have left on this thread's stack. Without this, a scan finds a PIN
-/// from ssh-tpm-add there.
+/// Overwrites the part of this thread's stack that earlier calls have used. Without this, a memory scan finds
+/// a PIN from ssh-tpm-add there.
 __attribute__((noinline)) void wipe_stack() noexcept {
     std::array<std::uint8_t, std::size_t{64} * 1024> below;
     wipe(below);
@@ -92,7 +92,7 @@ Handle start_hmac_session(const Context& context, ESYS_TR salt_key) {
     auto started = Handle::transient(context, session);
     const auto rc = ask_through(context, started);
     if (is_out_of_step(rc)) {
-        started.abandon(); // its number may be garbled too, and be another program's session
+        started.abandon(); // its number may be garbled, and belong to another program's session
         throw garbled_start();
     }
     check("Esys_GetRandom", rc);
@@ -100,7 +100,7 @@ Handle start_hmac_session(const Context& context, ESYS_TR salt_key) {
 }
 
 bool is_in_step(const Context& context, const Handle& session) noexcept {
-    try { // caught because the caller can only let it be
+    try { // caught because the caller needs no error
         return ask_through(context, session) == TSS2_RC_SUCCESS;
     } catch (const Error&) {
         return false;
@@ -110,7 +110,7 @@ bool is_in_step(const Context& context, const Handle& session) noexcept {
 void prepare_session(const Context& context, const Handle& session, Encryption encryption) {
     TPMA_SESSION attributes = TPMA_SESSION_CONTINUESESSION;
     if (encryption == Encryption::command)
-        attributes |= TPMA_SESSION_DECRYPT; // named from the TPM's side: it decrypts what we send
+        attributes |= TPMA_SESSION_DECRYPT; // named from the TPM's side: the TPM decrypts the command
     check("Esys_TRSess_SetAttributes",
           Esys_TRSess_SetAttributes(context.esys(), session.tr(), attributes,
                                     TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_DECRYPT |
@@ -128,12 +128,12 @@ AuthInUse::AuthInUse(const Context& context, ESYS_TR object, const Auth& auth, H
 AuthInUse::~AuthInUse() {
     if (!set_)
         return;
-    // ESYS copies the whole struct: this overwrites every byte of the last one.
+    // ESYS copies the whole struct, so this overwrites every byte of the last auth value.
     const TPM2B_AUTH empty{};
     (void)Esys_TR_SetAuth(context_.esys(), object_, &empty);
     if (kept_session_ != nullptr && *kept_session_ &&
         !overwrite_session_value(context_.esys(), kept_session_->tr()))
-        *kept_session_ = {}; // ESYS frees it, and free() zeroes it; the next use starts another one
+        *kept_session_ = {}; // ESYS frees it, and free() zeroes it; the next use starts a new session
 }
 
 } // namespace sshtpm::tpm

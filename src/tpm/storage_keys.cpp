@@ -15,7 +15,7 @@ bool is_persistent(TPM2_HANDLE handle) {
     return handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
 }
 
-/// Restricted to decryption (TPM 2.0 Part 2, 8.3, TPMA_OBJECT).
+/// True if the key is restricted to decryption (TPM 2.0 Part 2, 8.3, TPMA_OBJECT).
 bool is_storage_key(const TPMT_PUBLIC& area) {
     constexpr TPMA_OBJECT kind = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT | TPMA_OBJECT_SIGN_ENCRYPT;
     return (area.type == TPM2_ALG_ECC || area.type == TPM2_ALG_RSA) &&
@@ -102,8 +102,8 @@ Parent StorageKeys::open(const keyfile::KeyFile& key) {
     auto parent = is_persistent_srk(name)      ? persistent_copy(name.handle)
                   : is_persistent(name.handle) ? persistent_object(name.handle)
                                                : primary(name);
-    // Another storage key of the owner is known: either the copy is an impostor, or this is another TPM. The
-    // hierarchy's own key shows which.
+    // The known storage key of the owner is another one: either the copy is not the owner's key, or this is
+    // another TPM. The key that the hierarchy makes shows which.
     if (parent.tr == persistent_srk_.tr() && name.handle == TPM2_RH_OWNER &&
         judge_persistent_copy() == KnownTpms::Verdict::other)
         if (auto real = replace_impostor(parent))
@@ -133,7 +133,7 @@ void StorageKeys::accept(const Parent& parent) const {
 Parent StorageKeys::open_for_creation(TPM2_HANDLE handle) {
     auto parent = [&]() -> Parent {
         if (handle == srk_handle && persistent_srk_)
-            return persistent_copy(srk_handle); // not looked up again: to close that one would close both
+            return persistent_copy(srk_handle); // the same handle: a second one would close both
         if (is_persistent(handle))
             return persistent_object(handle);
         if (handle != TPM2_RH_OWNER || !persistent_srk_)
@@ -167,11 +167,11 @@ std::optional<Parent> StorageKeys::replace_impostor(const Parent& tried) {
     return made;
 }
 
-/// Nothing when the owner hierarchy has a password that was not given.
+/// @returns nothing if the owner hierarchy has a password that was not given
 std::optional<Parent> StorageKeys::standard_storage_key() const {
     try {
         return primary({});
-    } catch (const Error& error) { // caught because the persistent copy may serve without
+    } catch (const Error& error) { // caught because the persistent copy may be usable without the password
         if (error.code() != Errc::auth || owner_password_)
             throw;
         return std::nullopt;
@@ -202,8 +202,9 @@ Handle StorageKeys::create_in(TPM2_HANDLE handle, const TPM2B_PUBLIC& key_templa
 }
 
 /// Salts the session to the persistent copy if that is the known key, else to a key of the null hierarchy.
-/// That hierarchy has no password, and its key changes with each reset, so it cannot be known: an attacker
-/// between us and the TPM can substitute a key of their own and guess passwords from recorded commands.
+/// This hierarchy has no password, but its key changes with each reset and cannot be known: an attacker
+/// between this program and the TPM can substitute a key of their own and guess passwords from recorded
+/// commands.
 Handle StorageKeys::start_owner_session() const {
     if (persistent_srk_ && judge_persistent_copy() == KnownTpms::Verdict::same)
         return start_hmac_session(context_, persistent_srk_.tr());

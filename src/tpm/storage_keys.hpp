@@ -14,7 +14,7 @@ namespace sshtpm::tpm {
 
 struct Hierarchy {
     std::string_view name;
-    std::string_view letter; ///< in tpm2-tools
+    std::string_view letter; ///< the option of tpm2-tools
     TPM2_HANDLE handle = TPM2_RH_NULL;
     ESYS_TR tr = ESYS_TR_RH_NULL;
 };
@@ -29,10 +29,10 @@ inline constexpr std::array hierarchies{
 /// @throws Error(unsupported) for any other handle.
 const Hierarchy& hierarchy_of(TPM2_HANDLE handle);
 
-/// Where TCG's provisioning guidance, systemd and others keep the owner's storage key.
+/// The handle of the owner's storage key by TCG's provisioning guidance, systemd and others.
 inline constexpr TPM2_HANDLE srk_handle = 0x81000001;
 
-/// The parent that a key file names.
+/// The parent, as a key file names it.
 struct ParentName {
     TPM2_HANDLE handle = TPM2_RH_OWNER; ///< a hierarchy or a persistent object
     bool rsa = false;                   ///< the hierarchy's RSA key
@@ -43,8 +43,8 @@ struct ParentName {
 
 ParentName parent_name(const keyfile::KeyFile& key) noexcept;
 
-/// For KnownTpms: "owner-ecc", "endorsement-rsa", "owner-legacy-ecc", "0x81000005"; empty for the null
-/// hierarchy, whose keys change with each reset.
+/// The parent's name in KnownTpms: "owner-ecc", "endorsement-rsa", "owner-legacy-ecc", "0x81000005"; empty
+/// for the null hierarchy, whose keys change with each reset.
 std::string label_of(const ParentName& parent);
 
 /// A parent ready for use.
@@ -54,57 +54,57 @@ struct Parent {
     ParentName name; ///< for the key files under it
 };
 
-/// TPM2_CreatePrimary of a key without an auth value.
-/// @param hierarchy ESYS_TR_RH_OWNER and its like, with its auth value set.
-/// @param session ESYS_TR_PASSWORD for an empty auth value, else an HMAC session.
-/// @returns empty when the TPM refused the auth value, which costs no try: hierarchies are not under
+/// Makes a primary key without an auth value (TPM2_CreatePrimary).
+/// @param hierarchy such as ESYS_TR_RH_OWNER, with its auth value set
+/// @param session ESYS_TR_PASSWORD for an empty auth value, else an HMAC session
+/// @returns empty if the TPM refused the auth value. This costs no try, because hierarchies are not under
 ///     dictionary-attack protection (TPM 2.0 Part 1, 19.8).
 Handle try_create_primary(const Context& context, ESYS_TR hierarchy, ESYS_TR session,
                           const TPM2B_PUBLIC& key_template);
 
 class StorageKeys {
   public:
-    /// Looks once whether the TPM has the owner's ECC storage key at 0x81000001 (TPM2_ReadPublic): the
+    /// Checks once whether the TPM has the owner's ECC storage key at 0x81000001 (TPM2_ReadPublic): the
     /// "persistent copy".
     /// @param owner_password for CreatePrimary; null for none. An HMAC session keeps it off the bus.
     StorageKeys(const Context& context, KnownTpms& known, const Auth& owner_password);
 
-    /// The parent that a key file names: a persistent object, or the storage key of a hierarchy
-    /// (TPM2_CreatePrimary). The persistent copy serves for the owner's ECC key, without a command.
-    /// @throws Error: not_found for a persistent object that is not there, unsupported for one that is no
-    ///     storage key, auth for a hierarchy whose password was not given or is wrong, refused for a parent
-    ///     with another Name than the known one.
+    /// Opens the parent of a key file: a persistent object, or the storage key of a hierarchy
+    /// (TPM2_CreatePrimary). Uses the persistent copy for the owner's ECC key, which needs no command.
+    /// @throws Error: not_found for a missing persistent object, unsupported for one that is not a storage
+    ///     key, auth for a hierarchy whose password was not given or is wrong, refused for a parent whose
+    ///     Name is not the known one
     Parent open(const keyfile::KeyFile& key);
-    /// Whether `open`, or `create_in` for a primary key, starts a session for the owner password meanwhile.
+    /// True if `open`, or `create_in` for a primary key, starts a session for the owner password.
     bool opening_needs_session(const keyfile::KeyFile& key) const noexcept;
 
-    /// Remembers the Name of a parent, if none is known. To be called after a Load or an Import has shown
-    /// that it is the parent, and before a session is salted to it. Not earlier: a wrong key at 0x81000001
-    /// would keep the right one out.
-    /// @throws Error(refused) for another Name than the known one.
+    /// Records the Name of a parent, if none is known. Call it after a Load or an Import has shown that the
+    /// key belongs to the parent, and before a session is salted to the parent. Not earlier, because a wrong
+    /// key at 0x81000001 would then be recorded instead of the right one.
+    /// @throws Error(refused) if the Name is not the known one
     void accept(const Parent& parent) const;
 
-    /// A parent for a new key, accepted already: the ECC storage key of a hierarchy, or a persistent object.
-    /// The owner's is made by CreatePrimary, to be sure that it is the right one; the persistent copy serves
-    /// when its Name is the same. If the owner password is needed and was not given, the persistent copy
-    /// serves when its Name is known; when no Name is known, the new key names it by its handle, since it may
-    /// be another key made from the same template.
-    /// @throws Error as open does.
+    /// Opens a parent for a new key, and accepts it: the ECC storage key of a hierarchy, or a persistent
+    /// object. The owner's storage key is made by CreatePrimary, which proves that it is the right one; the
+    /// persistent copy is used if it has the same Name. If the owner password is needed and was not given,
+    /// the persistent copy is used if its Name is known. If no Name is known, the new key names the copy by
+    /// its handle, because it may be another key of the same template.
+    /// @throws Error as open does
     Parent open_for_creation(TPM2_HANDLE parent = TPM2_RH_OWNER);
 
-    /// The key at 0x81000001, accepted, for a wrapped key that does not fit `tried`, the owner's storage key.
-    /// Nothing when they are the same, or when that key has another template.
+    /// Opens and accepts the key at 0x81000001, for a wrapped key that does not fit `tried`, the owner's
+    /// storage key. @returns nothing if they are the same, or if that key has another template
     std::optional<Parent> open_other_at_srk_handle(const Parent& tried);
 
-    /// TPM2_CreatePrimary, with the owner password where it is needed. @throws Error as open does.
+    /// TPM2_CreatePrimary, with the owner password if it is needed. @throws Error as open does
     Handle create_in(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& key_template) const;
 
-    /// To be called when a Load under the persistent copy failed its integrity check: makes the owner's
-    /// storage key to compare. If they differ, the copy is not used any more, and the real one is returned.
-    /// Nothing when they are the same, so that the key file is from another TPM; nor when the owner password
-    /// is needed and was not given.
-    /// @throws Error(refused) when the real one has another Name than the known one: somebody between us and
-    ///     the TPM can fake a failed check.
+    /// Call it after a Load under the persistent copy has failed its integrity check. Makes the owner's
+    /// storage key to compare. If they differ, the copy is not used any more.
+    /// @returns the real storage key if they differ. Nothing if they are the same, so that the key file is
+    ///     from another TPM; nor if the owner password is needed and was not given.
+    /// @throws Error(refused) if the real one has another Name than the known one: an attacker between this
+    ///     program and the TPM can fake a failed check
     std::optional<Parent> replace_impostor(const Parent& tried);
 
   private:
@@ -124,7 +124,7 @@ class StorageKeys {
     Handle persistent_srk_;
 };
 
-/// For a parent that refuses an empty auth value.
+/// The error for a parent that refuses an empty auth value.
 Error parent_password_error();
 
 } // namespace sshtpm::tpm

@@ -37,16 +37,16 @@ constexpr std::array commands{
     Command{TPM2_CC_Unseal, "TPM2_Unseal"},
 };
 
-/// The type in the template of TPM2_CreatePrimary (TPM 2.0 Part 3, 24.1), which comes behind the hierarchy,
-/// the sessions (their size is 32 bits) and the sensitive part (16 bits). TPM2_ALG_ERROR for a malformed
-/// command.
+/// The key type in the template of TPM2_CreatePrimary (TPM 2.0 Part 3, 24.1). The template follows the
+/// hierarchy, the sessions (their size is 32 bits) and the sensitive part (16 bits). @returns TPM2_ALG_ERROR
+/// for a malformed command
 TPMI_ALG_PUBLIC primary_type(ByteView command) noexcept {
     std::size_t at = header_size + sizeof(TPM2_HANDLE);
     const auto number = [&](std::size_t bytes) {
         std::size_t value = 0;
         for (; bytes > 0 && at < command.size(); --bytes, ++at)
             value = value << 8U | command[at];
-        return bytes == 0 ? value : command.size(); // which leads behind the end
+        return bytes == 0 ? value : command.size(); // past the end
     };
     at += number(sizeof(UINT32));
     at += number(sizeof(UINT16));
@@ -69,8 +69,8 @@ Loss::Kind kind_of(TSS2_RC failure) noexcept {
     case TSS2_TCTI_RC_TRY_AGAIN:
         return Loss::Kind::deadline;
     case TSS2_TCTI_RC_MALFORMED_RESPONSE:
-    case TSS2_TCTI_RC_GENERAL_FAILURE:     // the device TCTI of a reply that is shorter than a header
-    case TSS2_TCTI_RC_INSUFFICIENT_BUFFER: // of one longer than a TPM's may be
+    case TSS2_TCTI_RC_GENERAL_FAILURE:     // from the device TCTI for a reply shorter than a header
+    case TSS2_TCTI_RC_INSUFFICIENT_BUFFER: // for a reply longer than any of a TPM
         return Loss::Kind::rubbish;
     default:
         return Loss::Kind::broken;
@@ -138,7 +138,7 @@ TSS2_RC Tcti::transmit(TSS2_TCTI_CONTEXT* face, size_t size, const std::uint8_t*
         return TSS2_TCTI_RC_BAD_VALUE;
     std::copy_n(command, size, self.command_.begin());
     self.command_size_ = size;
-    if (header_of(self.command_).code == TPM2_CC_FlushContext) // else the handle would stay for good
+    if (header_of(self.command_).code == TPM2_CC_FlushContext) // else the object would stay loaded for good
         self.patience_ = std::max<std::chrono::milliseconds>(self.patience_, std::chrono::seconds(2));
     return self.send();
 }
@@ -154,26 +154,26 @@ TSS2_RC Tcti::send() noexcept {
     return rc == TSS2_RC_SUCCESS ? rc : lose(kind_of(rc));
 }
 
-/// SYS in tpm2-tss 3.2.1 asks for the size of a reply first and then for the reply; one read serves both. The
-/// timeout, which ESYS sets to "without end", is replaced by the command's deadline.
+/// SYS in tpm2-tss 3.2.1 asks for the size of a reply first and then for the reply; one read answers both
+/// calls. The command's deadline replaces the timeout, which ESYS sets to "infinite".
 TSS2_RC Tcti::receive(TSS2_TCTI_CONTEXT* face, size_t* size, std::uint8_t* reply, std::int32_t) noexcept {
     auto& self = behind(face);
     if (size == nullptr)
         return TSS2_TCTI_RC_BAD_REFERENCE;
     if (const auto rc = self.fetch(); rc != TSS2_RC_SUCCESS)
         return rc;
-    const auto room = *size;
+    const auto capacity = *size;
     *size = self.reply_size_;
     if (reply == nullptr)
         return TSS2_RC_SUCCESS;
-    if (room < self.reply_size_)
+    if (capacity < self.reply_size_)
         return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
     std::copy_n(self.reply_.begin(), self.reply_size_, reply);
     self.reply_size_ = 0;
     return TSS2_RC_SUCCESS;
 }
 
-/// A busy TPM has not begun with the command, nor changed its sessions: the same bytes are sent again, as
+/// A busy TPM has neither begun the command nor changed its sessions, so the same bytes are sent again, as
 /// Linux does (tpm_transmit).
 TSS2_RC Tcti::fetch() noexcept {
     using std::chrono::milliseconds;
@@ -184,7 +184,7 @@ TSS2_RC Tcti::fetch() noexcept {
     for (milliseconds pause{1}; reply_size_ == 0; pause = std::min(pause * 2, longest_pause)) {
         const auto [failure, size] = transport_->receive(reply_, deadline_);
         const auto now = std::chrono::steady_clock::now();
-        if (refused) // a TPM may take seconds to refuse
+        if (refused) // a TPM can take seconds to refuse
             patience_ -= std::chrono::ceil<milliseconds>(now - *refused);
         refused = now;
         if (failure != TSS2_RC_SUCCESS)
@@ -202,7 +202,7 @@ TSS2_RC Tcti::fetch() noexcept {
     return TSS2_RC_SUCCESS;
 }
 
-/// @returns not TRY_AGAIN, since ESYS would repeat its call without end.
+/// @returns never TRY_AGAIN, because ESYS would repeat its call for ever
 TSS2_RC Tcti::lose(Loss::Kind kind) noexcept {
     loss_ = Loss{.kind = kind,
                  .command = header_of(command_).code,

@@ -13,9 +13,10 @@
 
 namespace sshtpm::tpm {
 
-/// TimeLimits::tpm_key_command for commands that make or import a key, else TimeLimits::tpm_command. That is
-/// for TPM2_CreatePrimary of an ECC key too: it takes no longer than a signature, and one may wait for it.
-/// @param command at least `header_size` bytes.
+/// TimeLimits::tpm_key_command for commands that make or import a key, else TimeLimits::tpm_command.
+/// TPM2_CreatePrimary of an ECC key has the shorter limit too: it takes no longer than a signature, and a
+/// signature may wait for it.
+/// @param command at least `header_size` bytes
 std::chrono::milliseconds command_deadline(ByteView command) noexcept;
 
 /// "TPM2_Sign" (TPM 2.0 Part 2, 6.5.2) for the commands of this program, "TPM2 command 0x…" for others.
@@ -46,14 +47,14 @@ class Tcti {
     TSS2_TCTI_CONTEXT* tcti() noexcept;
 
     /// Set by the first failure. From then on every command fails at once and is not sent: a late reply would
-    /// be taken for that of another command, and flushing handles must not cost a deadline each.
+    /// be taken for that of another command, and flushing handles would take a deadline each.
     const std::optional<Loss>& loss() const noexcept { return loss_; }
 
-    /// From now on, a busy TPM is waited for TimeLimits::tpm_busy, over all commands together.
+    /// Gives a busy TPM TimeLimits::tpm_busy again, for all commands together.
     void renew_patience() noexcept { patience_ = time_limits().tpm_busy; }
 
   private:
-    /// It must begin with tpm2-tss's table of functions.
+    /// Begins with tpm2-tss's table of functions, as every TCTI must.
     struct Face {
         TSS2_TCTI_CONTEXT_COMMON_V1 common{};
         Tcti* self = nullptr;
@@ -72,7 +73,7 @@ class Tcti {
     std::optional<Loss> loss_;
     std::chrono::milliseconds patience_ = time_limits().tpm_busy;
 
-    std::array<std::uint8_t, largest_message> command_{}; ///< under way, or the last one
+    std::array<std::uint8_t, largest_message> command_{}; ///< the running or the last command
     std::size_t command_size_ = 0;
     std::chrono::milliseconds limit_{0};
     Deadline deadline_;

@@ -5,7 +5,7 @@
 
 namespace sshtpm::tpm {
 
-/// What kind of signing key: an ECC curve, or RSA with a size in bits.
+/// The algorithm of a signing key: an ECC curve, or RSA with a size in bits.
 struct KeyAlgorithm {
     TPMI_ALG_PUBLIC type = TPM2_ALG_ECC;
     TPMI_ECC_CURVE curve = TPM2_ECC_NIST_P256; ///< for TPM2_ALG_ECC
@@ -17,16 +17,16 @@ struct KeyAlgorithm {
 /// The ECC P-256 storage key of the TCG ("TCG TPM v2.0 Provisioning Guidance", SRK), unique field empty: the
 /// parent of every key file that names a hierarchy.
 TPM2B_PUBLIC ecc_storage_key();
-/// The same with RSA 2048; for key files with rsaParent.
+/// The RSA 2048 storage key of the TCG, for key files with rsaParent.
 TPM2B_PUBLIC rsa_storage_key();
 
-/// True when all fields but `unique` are those of the template.
+/// True if all fields except `unique` are those of the template.
 bool made_from(const TPMT_PUBLIC& object, const TPMT_PUBLIC& storage_key);
 
 enum class DictionaryAttack { exempt, guarded };
 
-/// A sign-only key. Without a PIN it is exempt from dictionary-attack protection (noDA), so that mistyped
-/// PINs of other keys do not lock it; with a PIN it is guarded.
+/// The template of a sign-only key. Without a PIN it is exempt from dictionary-attack protection (noDA), so
+/// that mistyped PINs of other keys do not lock it; with a PIN it is guarded.
 TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack dictionary_attack);
 
 /// For the keys that TPM2_CreatePrimary makes from a hierarchy's seed, with an empty inSensitive. A key

@@ -10,11 +10,11 @@ namespace sshtpm::tpm {
 
 namespace {
 
-/// After these the connection and the handles are still good.
+/// After these codes the connection and the handles are still good.
 constexpr std::array refusals{TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT, TPM2_RC_INTEGRITY};
 
-/// After any other error ESYS and the TPM may differ about a handle, or about a session's nonce, and the
-/// right PIN would be counted as a wrong one. To open the TPM anew costs milliseconds.
+/// After any other error ESYS and the TPM may differ about a handle or about a session's nonce, and the right
+/// PIN would be counted as a wrong one. Opening the TPM again costs milliseconds.
 bool leaves_all_sound(const Error& error) {
     if (!error.tpm_rc())
         return error.code() != Errc::malformed;
@@ -58,11 +58,11 @@ bool Tpm::made_ready_for_another_try(const Error& error, Retries& retries) {
     constexpr std::chrono::milliseconds pause{10};
     switch (error.tpm_rc() ? remedy_for(*error.tpm_rc()) : Remedy::none) {
     case Remedy::make_room:
-        if (++retries.rooms > 3)
+        if (++retries.full > 3)
             return false;
         if (keys_)
             keys_->flush();
-        std::this_thread::sleep_for(pause * (1 << retries.rooms)); // there is no event to wait for
+        std::this_thread::sleep_for(pause * (1 << retries.full)); // there is no event to wait for
         return true;
     case Remedy::reload:
         if (++retries.reloads > 1)
@@ -73,7 +73,7 @@ bool Tpm::made_ready_for_another_try(const Error& error, Retries& retries) {
     default:
         if (!emulator_ || error.tpm_rc() != TPM2_RC_INITIALIZE || ++retries.reloads > 1)
             return false;
-        broken_ = unclean_emulator_ = true; // somebody has reset it
+        broken_ = unclean_emulator_ = true; // another program has reset it
         return true;
     }
 }
@@ -108,7 +108,7 @@ void Tpm::begin_job(Clock::time_point waiting_since) {
         throw Error(hang_->error);
     if (context_)
         context_->renew_patience();
-    try { // caught so that the jobs behind this one fail at once
+    try { // caught so that the waiting jobs fail at once
         if (emulator_ && emulator_->begin_turn())
             broken_ = unclean_emulator_ = true;
     } catch (const Error& error) {

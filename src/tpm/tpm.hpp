@@ -1,5 +1,5 @@
 #pragma once
-// A TPM: its connection, which is opened anew when it is lost, and jobs that use it.
+// A TPM: its connection, which is opened again after it is lost, and jobs that use it.
 
 #include "base/error.hpp"
 #include "tpm/emulator.hpp"
@@ -13,10 +13,9 @@
 namespace sshtpm::tpm {
 
 struct Target {
-    std::string tcti;                     ///< a TCTI loader string; unused with an emulator
-    std::filesystem::path emulator_state; ///< not empty: the emulator with its state in this folder
-    std::filesystem::path known_tpms =
-        {}; ///< where the Names of storage keys are kept (KnownTpms); may be empty
+    std::string tcti;                      ///< a TCTI loader string; unused with an emulator
+    std::filesystem::path emulator_state;  ///< not empty: use the emulator with its state in this folder
+    std::filesystem::path known_tpms = {}; ///< file with the Names of storage keys (KnownTpms); may be empty
 };
 
 /// Blocking, and for one thread at a time.
@@ -28,20 +27,20 @@ class Tpm {
 
     using Clock = std::chrono::steady_clock;
 
-    /// Runs `job(*this)`, and again from its beginning where the TPM was full or had lost a handle (Remedy).
-    /// With the emulator no other program has a job under way meanwhile, and all is given back at the end; a
-    /// TPM that programs share through a resource manager keeps our keys loaded. When the connection is lost,
-    /// or the TPM's answer makes no sense, the job fails; the next one finds everything opened anew, because
-    /// ESYS answers every call after a lost reply with an error.
-    /// @param waiting_since when the job was ready to begin. If the TPM has missed a deadline since, or the
-    ///     emulator was not to be had, the job fails with that: the jobs that queue behind a TPM that hangs
-    ///     must not wait for a deadline each.
+    /// Runs `job(*this)`, and again from its beginning if the TPM was full or had lost a handle (Remedy).
+    /// With the emulator, other programs wait meanwhile, and everything is flushed at the end; a TPM that
+    /// programs share through a resource manager keeps our keys loaded. If the connection is lost, or the
+    /// TPM's answer is invalid, the job fails, and the next one opens the TPM again, because ESYS answers
+    /// every call after a lost reply with an error.
+    /// @param waiting_since the time at which the job was ready to begin. If the TPM has missed a deadline
+    ///     since, or the emulator could not be used, the job fails with that error: the waiting jobs must not
+    ///     wait for a deadline each.
     template <class Job>
     auto run(Job& job, Clock::time_point waiting_since = Clock::now()) {
         const JobEnd end{*this};
         begin_job(waiting_since);
         for (Retries retries;;) {
-            try { // caught to try again, and to report the loss of the connection, which ESYS does not know
+            try { // caught to try again, and to report a lost connection, which ESYS does not know
                 if (broken_)
                     open();
                 return job(*this);
@@ -55,11 +54,11 @@ class Tpm {
         }
     }
 
-    /// Flushes the keys and the session that have not been used for so long. @returns when to call it again;
-    /// nothing when nothing stays loaded.
+    /// Flushes the keys and the session that have not been used for `limit`. @returns the time for the next
+    /// call; nothing if nothing stays loaded
     std::optional<Clock::time_point> rest(Clock::duration limit) noexcept;
 
-    /// For CreatePrimary in the owner hierarchy; null for none.
+    /// Sets the password for CreatePrimary in the owner hierarchy; null for none.
     void use_owner_password(Auth password) { owner_password_ = std::move(password); }
 
     const Context& context() const noexcept { return *context_; }
@@ -73,28 +72,28 @@ class Tpm {
     void begin_job(Clock::time_point waiting_since);
     void end_job() noexcept;
     struct Retries {
-        int rooms = 0, reloads = 0;
+        int full = 0, reloads = 0;
     };
     bool made_ready_for_another_try(const Error& error, Retries& retries);
 
     void open();
-    /// Has the connection opened anew by the next job if the error demands it. @returns the error to report:
-    /// the loss of the connection, if that was the reason.
+    /// Makes the next job open the connection again if the error requires it. @returns the error to report:
+    /// the loss of the connection, if that was the reason
     Error judged(const Error& error);
     void note_loss();
 
     std::string tcti_;
     std::optional<Emulator> emulator_;
-    bool broken_ = true;            ///< to be opened by the next job
-    bool unclean_emulator_ = false; ///< to be prepared when it is opened
-    /// The last time that a job waited in vain, for the TPM or for the emulator.
+    bool broken_ = true;            ///< the next job opens the connection
+    bool unclean_emulator_ = false; ///< the next job prepares the emulator
+    /// The last time that a job waited in vain for the TPM or for the emulator.
     struct Hang {
         Error error;
         Clock::time_point noticed;
     };
     std::optional<Hang> hang_;
 
-    // Kept when the connection is opened anew.
+    // Kept when the connection is opened again.
     KnownTpms known_tpms_;
     Auth owner_password_;
     PrimaryKeys primaries_;

@@ -25,7 +25,7 @@ namespace sshtpm::tpm {
 
 namespace {
 
-/// Rounded up: never 0 before the deadline.
+/// Rounded up, so never 0 before the deadline.
 int milliseconds_until(Deadline deadline) noexcept {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
@@ -33,9 +33,9 @@ int milliseconds_until(Deadline deadline) noexcept {
         std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, std::numeric_limits<int>::max()));
 }
 
-/// swtpm's command socket: a connection for each command, so that programs take turns. The swtpm TCTI of
-/// tpm2-tss 3.2.1 is not used: it ignores timeouts, has no descriptor to poll, and waits without end, even
-/// when it is opened.
+/// swtpm's command socket, with a new connection for each command, so that programs take turns. The swtpm
+/// TCTI of tpm2-tss 3.2.1 is not used: it ignores timeouts, has no descriptor to poll, and may wait for ever,
+/// even when it is opened.
 class SwtpmSocket final : public Transport {
   public:
     explicit SwtpmSocket(const SwtpmAddress& address) {
@@ -75,9 +75,9 @@ class SwtpmSocket final : public Transport {
         return TSS2_RC_SUCCESS;
     }
 
-    Received receive(std::span<std::uint8_t> room, Deadline deadline) noexcept override {
-        const auto received = receive_message(room, deadline);
-        socket_.reset(); // the next program's turn
+    Received receive(std::span<std::uint8_t> buffer, Deadline deadline) noexcept override {
+        const auto received = receive_message(buffer, deadline);
+        socket_.reset(); // lets the next program connect
         return received;
     }
 
@@ -92,20 +92,18 @@ class SwtpmSocket final : public Transport {
         addresses_.back().size = size;
     }
 
-    /// Makes the call with the remaining time as the socket's timeout, again after a signal.
-    /// @returns a negative value at the deadline, with errno EAGAIN (connect(2): EINPROGRESS).
+    /// Makes the call with the remaining time as the socket's timeout; repeats it after a signal.
+    /// @returns a negative value at the deadline, with errno EAGAIN (connect(2): EINPROGRESS)
     template <class Call>
     ssize_t before(Deadline deadline, Call call) const noexcept {
-        for (;;) {
+        return uninterrupted([&]() -> ssize_t {
             const int left = milliseconds_until(deadline);
             const timeval time{.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
             ::setsockopt(socket_.value(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
             ::setsockopt(socket_.value(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
             errno = EAGAIN;
-            const ssize_t result = left > 0 ? call() : -1; // a time of 0 would be without end
-            if (result >= 0 || errno != EINTR)
-                return result;
-        }
+            return left > 0 ? call() : -1; // a timeout of 0 would never end
+        });
     }
 
     static TSS2_RC failure() noexcept {
@@ -126,32 +124,32 @@ class SwtpmSocket final : public Transport {
         return rc;
     }
 
-    TSS2_RC fill(std::span<std::uint8_t> room, Deadline deadline) const noexcept {
-        while (!room.empty()) {
+    TSS2_RC fill(std::span<std::uint8_t> buffer, Deadline deadline) const noexcept {
+        while (!buffer.empty()) {
             const auto got =
-                before(deadline, [&] { return ::recv(socket_.value(), room.data(), room.size(), 0); });
+                before(deadline, [&] { return ::recv(socket_.value(), buffer.data(), buffer.size(), 0); });
             if (got <= 0)
                 return got == 0 ? TSS2_TCTI_RC_NO_CONNECTION : failure();
-            room = room.subspan(static_cast<std::size_t>(got));
+            buffer = buffer.subspan(static_cast<std::size_t>(got));
         }
         return TSS2_RC_SUCCESS;
     }
 
-    Received receive_message(std::span<std::uint8_t> room, Deadline deadline) const noexcept {
-        const auto header = room.first(header_size);
+    Received receive_message(std::span<std::uint8_t> buffer, Deadline deadline) const noexcept {
+        const auto header = buffer.first(header_size);
         if (const auto rc = fill(header, deadline); rc != TSS2_RC_SUCCESS)
             return {rc, 0};
         const auto size = header_of(header).size;
-        if (size < header_size || size > room.size())
+        if (size < header_size || size > buffer.size())
             return {TSS2_TCTI_RC_MALFORMED_RESPONSE, 0};
-        return {fill(room.subspan(header_size, size - header_size), deadline), size};
+        return {fill(buffer.subspan(header_size, size - header_size), deadline), size};
     }
 
     std::vector<Address> addresses_;
     UniqueFd socket_;
 };
 
-/// A TCTI of tpm2-tss's loader, with deadlines put upon it.
+/// A TCTI of tpm2-tss's loader, with deadlines.
 class LoadedTcti final : public Transport {
   public:
     explicit LoadedTcti(TSS2_TCTI_CONTEXT* tcti) noexcept : tcti_(tcti) {}
@@ -159,20 +157,20 @@ class LoadedTcti final : public Transport {
     LoadedTcti& operator=(const LoadedTcti&) = delete;
     ~LoadedTcti() override { Tss2_TctiLdr_Finalize(&tcti_); }
 
-    /// Without a deadline: the device TCTI's descriptor is O_NONBLOCK.
+    /// Sends without a deadline, because the device TCTI's descriptor is O_NONBLOCK.
     TSS2_RC send(ByteView command, Deadline) noexcept override {
         return Tss2_Tcti_Transmit(tcti_, command.size(), command.data());
     }
 
-    /// SYS asks for the size first. This does not: the device TCTI would read only the header, and older
-    /// kernels drop the rest. A TCTI is asked only once a reply is there, because the device TCTI takes an
-    /// interrupted poll for a lost connection.
-    Received receive(std::span<std::uint8_t> room, Deadline deadline) noexcept override {
+    /// Unlike SYS, this does not ask for the size first: the device TCTI would read only the header, and
+    /// older kernels drop the rest. It asks a TCTI only when a reply is there, because the device TCTI takes
+    /// an interrupted poll for a lost connection.
+    Received receive(std::span<std::uint8_t> buffer, Deadline deadline) noexcept override {
         for (;;) {
             wait_for_reply(deadline);
-            std::size_t size = room.size();
-            // The time that is left, for TCTIs without a descriptor.
-            const auto rc = Tss2_Tcti_Receive(tcti_, &size, room.data(), milliseconds_until(deadline));
+            std::size_t size = buffer.size();
+            // The remaining time, for TCTIs without a descriptor.
+            const auto rc = Tss2_Tcti_Receive(tcti_, &size, buffer.data(), milliseconds_until(deadline));
             if (rc != TSS2_TCTI_RC_TRY_AGAIN)
                 return {rc, size};
             if (std::chrono::steady_clock::now() >= deadline)
@@ -181,24 +179,24 @@ class LoadedTcti final : public Transport {
     }
 
   private:
-    /// If the TCTI has a descriptor; none of tpm2-tss has several. It has the last word: it is asked for the
-    /// reply at the deadline and after an error too.
+    /// Waits if the TCTI has a descriptor; none of tpm2-tss has several. After the deadline or an error, the
+    /// caller asks the TCTI for the reply all the same.
     void wait_for_reply(Deadline deadline) noexcept {
         TSS2_TCTI_POLL_HANDLE handle{};
         std::size_t count = 1;
         if (Tss2_Tcti_GetPollHandles(tcti_, &handle, &count) != TSS2_RC_SUCCESS || count != 1)
             return;
-        // Not its events: the device and mssim TCTIs of tpm2-tss 3.2.1 ask for POLLOUT as well, which a
-        // socket always is.
+        // POLLIN instead of the TCTI's events: the device and mssim TCTIs of tpm2-tss 3.2.1 ask for POLLOUT
+        // too, for which a socket is always ready.
         pollfd descriptor{.fd = handle.fd, .events = POLLIN, .revents = 0};
-        while (handle.fd >= 0 && ::poll(&descriptor, 1, milliseconds_until(deadline)) < 0 && errno == EINTR) {
-        }
+        if (handle.fd >= 0)
+            uninterrupted([&] { return ::poll(&descriptor, 1, milliseconds_until(deadline)); });
     }
 
     TSS2_TCTI_CONTEXT* tcti_;
 };
 
-/// Null where nobody answers.
+/// @returns null if no TPM answers
 std::unique_ptr<Transport> connect_to_tpm(const std::string& tcti) {
     if (const auto address = parse_swtpm(tcti)) {
         auto socket = std::make_unique<SwtpmSocket>(*address);
@@ -210,8 +208,8 @@ std::unique_ptr<Transport> connect_to_tpm(const std::string& tcti) {
     return std::make_unique<LoadedTcti>(loaded);
 }
 
-/// tpm2-tss says "IO failure" both for a device that is missing and for one that this user may not open,
-/// whose remedies differ. And it would write its commands into a file.
+/// Checks the device first, because tpm2-tss reports "IO failure" both for a missing device and for one that
+/// this user may not open, whose remedies differ. Also, tpm2-tss would write its commands into a file.
 void require_device(const std::string& path) {
     if (::access(path.c_str(), R_OK | W_OK) != 0) {
         if (errno == EACCES || errno == EPERM)
@@ -227,7 +225,7 @@ void require_device(const std::string& path) {
                     "a TPM is at /dev/tpmrm0; an emulator is named as swtpm:path=SOCKET");
 }
 
-/// Why a device that may be opened does not serve.
+/// Throws the reason why an accessible device does not work.
 void explain_device(const std::string& path) {
     const UniqueFd device(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (device)

@@ -130,8 +130,7 @@ void Swtpm::stop() noexcept {
     if (pid_ <= 0)
         return;
     kill(pid_, SIGTERM);
-    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    sshtpm::uninterrupted([&] { return waitpid(pid_, nullptr, 0); });
     pid_ = -1;
 }
 
