@@ -19,7 +19,7 @@ asio::awaitable<bool> AgentLock::lock(Secret password) {
         co_return false;
     locked_ = true;
     ++lockings_;
-    try { // caught because an agent whose password nobody can check would stay locked for ever
+    try { // caught because an agent without a hash of the password would stay locked for ever
         if (!hashing_)
             hashing_.emplace(1);
         hash_ = co_await asio::co_spawn(*hashing_, hash_of(std::move(password), cost_), asio::use_awaitable);
@@ -36,7 +36,7 @@ asio::awaitable<bool> AgentLock::unlock(Secret password) {
     const auto locking = lockings_;
     const bool right =
         co_await asio::co_spawn(*hashing_, matches(*hash_, std::move(password)), asio::use_awaitable);
-    if (!right || !locked_ || lockings_ != locking) // another client was faster, and it may be locked anew
+    if (!right || !locked_ || lockings_ != locking) // unlocked by another client
         co_return false;
     locked_ = false;
     hash_.reset();

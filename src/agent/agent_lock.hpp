@@ -1,5 +1,5 @@
 #pragma once
-// SSH_AGENTC_LOCK and SSH_AGENTC_UNLOCK (RFC 9987 section 5.6): the password, kept as its hash alone.
+// SSH_AGENTC_LOCK and SSH_AGENTC_UNLOCK (RFC 9987 section 5.6). Only a hash of the password is kept.
 
 #include "agent/asio.hpp"
 #include "base/secret.hpp"
@@ -15,19 +15,19 @@ class AgentLock {
 
     bool locked() const noexcept { return locked_; }
 
-    /// False when it is locked already, or the password is empty. The agent is locked from the call on,
-    /// before the hash is made.
+    /// @returns false if it is locked already, or the password is empty. The agent is locked from the call
+    ///     on, before the hash is made.
     asio::awaitable<bool> lock(Secret password);
 
-    /// False for a wrong password.
+    /// @returns false for a wrong password
     asio::awaitable<bool> unlock(Secret password);
 
   private:
     PasswordHash::Cost cost_;
     bool locked_ = false;
     std::optional<PasswordHash> hash_; ///< nothing while it is being made
-    unsigned lockings_ = 0;            ///< tells one locking from the next, while passwords are hashed
-    /// A hash takes tenths of a second, so not on the loop; made for the first one.
+    unsigned lockings_ = 0; ///< a count, to notice that the agent was locked again while a password is hashed
+    /// Hashes passwords off the loop, because one takes tenths of a second. Made for the first password.
     std::optional<asio::thread_pool> hashing_;
 };
 

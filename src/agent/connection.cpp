@@ -15,7 +15,7 @@ asio::mutable_buffer buffer(std::span<std::uint8_t> bytes) {
     return {bytes.data(), bytes.size()};
 }
 
-/// Reads what there is. @returns false at the end of the stream.
+/// Reads the bytes that have arrived. @returns false at the end of the stream
 asio::awaitable<bool> read_some(Socket& socket, protocol::FrameBuffer& frames) {
     ErrorCode failure;
     const auto got = co_await socket.async_read_some(buffer(frames.writable()),
@@ -24,7 +24,7 @@ asio::awaitable<bool> read_some(Socket& socket, protocol::FrameBuffer& frames) {
     co_return !failure;
 }
 
-/// The next message; nothing when the client has gone, or does not finish a frame that it has begun in time.
+/// @returns the next message; nothing if the client has gone, or does not finish a frame in time
 asio::awaitable<std::optional<ByteView>> next_message(Socket& socket, protocol::FrameBuffer& frames) {
     using namespace asio::experimental::awaitable_operators;
     std::optional<asio::steady_timer> deadline;
@@ -59,14 +59,14 @@ asio::awaitable<std::size_t> write_all(Socket& socket, ByteView bytes) {
                                          asio::use_awaitable);
 }
 
-/// @returns false when a part of a signature is left that must not be sent any more.
+/// @returns false if the use of the key has ended while a part of the signature was not sent
 asio::awaitable<bool> send(Socket& socket, const Response& response) {
     ByteView frame(*response.frame);
     if (!response.use) {
         co_await write_all(socket, frame);
         co_return true;
     }
-    // At once, before another request can end the use of the key; seldom is anything left.
+    // Sends at once, before another request can end the use of the key. Bytes are seldom left.
     ErrorCode failure;
     frame = frame.subspan(socket.write_some(asio::buffer(frame.data(), frame.size()), failure));
     if (failure && failure != asio::error::would_block)
@@ -77,9 +77,9 @@ asio::awaitable<bool> send(Socket& socket, const Response& response) {
     co_return sent == frame.size();
 }
 
-/// Answers a request that takes its time, in one coroutine up to the sending, so that no other request runs
+/// Answers a request that has to wait. The same coroutine sends the reply, so that no other request runs
 /// between the last check of the key's use and the sending.
-/// @returns false when the client is to go.
+/// @returns false if the connection must be closed
 asio::awaitable<bool> answer(Socket& socket, Dispatcher& dispatcher, ByteView message, Client& client) {
     const auto response = co_await dispatcher.handle(message, client);
     try { // caught because `||` below waits for an end without an exception
@@ -91,8 +91,8 @@ asio::awaitable<bool> answer(Socket& socket, Dispatcher& dispatcher, ByteView me
     co_return false;
 }
 
-/// Answers as above, but stops when the client hangs up: then no person is asked for its PIN. The message
-/// stays where it was read to, because nothing is read while its reply is not there.
+/// Like `answer`, but stops if the client hangs up, so that no person is asked for a PIN in vain. The message
+/// stays valid, because nothing is read before its reply.
 asio::awaitable<bool> answer_while_connected(Socket& socket, Dispatcher& dispatcher, ByteView message,
                                              Client& client) {
     using namespace asio::experimental::awaitable_operators;
@@ -105,7 +105,7 @@ asio::awaitable<bool> answer_while_connected(Socket& socket, Dispatcher& dispatc
 } // namespace
 
 asio::awaitable<void> serve(Socket socket, os::Peer peer, Permit, Dispatcher& dispatcher) {
-    try { // caught so that this client goes and the others stay
+    try { // caught to drop only this client
         protocol::FrameBuffer frames;
         auto client = dispatcher.new_client(peer);
         socket.non_blocking(true);
@@ -122,7 +122,7 @@ asio::awaitable<void> serve(Socket socket, os::Peer peer, Permit, Dispatcher& di
         log::debug("a client was dropped: ", error.what());
     } catch (const SystemError& error) {
         log::debug("a client went away: ", error.code().message());
-    } catch (const std::exception& error) { // no memory, say
+    } catch (const std::exception& error) { // for example, no memory
         log::error("a client was dropped: ", error.what());
     }
 }

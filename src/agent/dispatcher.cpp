@@ -25,7 +25,7 @@ constexpr std::array served_extensions{
     protocol::extension::tpm_try_pin,
 };
 
-/// ssh-agent's own: a tenth of a second more for each wrong password, ten seconds at most.
+/// As in ssh-agent: a tenth of a second more for each wrong password, ten seconds at most.
 std::chrono::milliseconds pause_after(unsigned wrong_passwords) {
     constexpr std::chrono::milliseconds step{100};
     return std::min(time_limits().wrong_password, step * wrong_passwords);
@@ -35,7 +35,7 @@ Reply shared(Bytes reply) {
     return std::make_shared<const Bytes>(std::move(reply));
 }
 
-/// The same key under the name that the client gave it.
+/// The same key with the comment that the client gave it.
 IdentityPtr renamed(const identity::Identity& identity, std::string comment) {
     return std::make_shared<const identity::Identity>(
         identity::Identity{.public_key = identity.public_key,
@@ -72,7 +72,7 @@ Reply Dispatcher::handle_at_once(ByteView message, const Client& client) const {
     return keys_.restricted() ? shared(listing_of(keys_.visible(client.sessions))) : keys_.listing();
 }
 
-/// While the agent is locked it can be unlocked, and told where connections lead.
+/// A locked agent only serves requests to unlock it and session-binds.
 bool Dispatcher::may_be_served(const protocol::Request& request) const {
     return !locked() || std::holds_alternative<protocol::Unlock>(request) ||
            std::holds_alternative<protocol::SessionBind>(request) ||
@@ -93,7 +93,7 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
         log::report(error);
     } catch (const SystemError& error) {
         if (error.code() == asio::error::operation_aborted)
-            throw; // the client has gone: nobody to answer
+            throw; // the client has gone and needs no answer
         log::error("a request failed: ", error.code().message());
     } catch (const std::exception& error) {
         log::error("a request failed: ", error.what());
@@ -101,7 +101,7 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
     co_return failure_;
 }
 
-/// Has the upstream agents answer. @param blob of the key; empty for none.
+/// Lets the upstream agents answer. @param blob of the key; empty for none
 Dispatcher::Answer Dispatcher::forward(Call call, ByteView blob) {
     auto answer = co_await call.client.upstreams.first_answer(call.message, blob);
     co_return answer ? shared(protocol::framed(*answer)) : failure_;
@@ -128,7 +128,7 @@ Dispatcher::Answer Dispatcher::forward_key(Call call, std::string description) {
 Dispatcher::Answer Dispatcher::serve(protocol::RequestIdentities, Call call) {
     const auto own = [this, &sessions = call.client.sessions] { return keys_.visible(sessions); };
     auto reply = co_await call.client.upstreams.list(own);
-    co_return locked() ? empty_list_ : shared(std::move(reply)); // it may have been locked meanwhile
+    co_return locked() ? empty_list_ : shared(std::move(reply)); // the agent may be locked now
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
@@ -154,15 +154,14 @@ Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
 void Dispatcher::add(KeyEntry entry, protocol::Constraints constraints) {
     if (!constraints.lifetime)
         constraints.lifetime = policy_.default_lifetime;
-    if (constraints.lifetime)
-        entry.dies = os::BootClock::now() + std::chrono::seconds(*constraints.lifetime);
+    entry.dies = end_from_now(constraints);
     entry.constraints = std::move(constraints);
     log::info(entry.certificate ? "added a certificate of key '" : "added key '",
               printable(entry.identity->comment), "'");
     folder_.add(std::move(entry));
 }
 
-/// False when there is an entry that may not be seen on this connection.
+/// False if the store has an entry that this connection may not see.
 bool Dispatcher::may_replace(ByteView blob, const Client& client) const {
     const auto entry = keys_.find_entry(blob);
     return !entry || protocol::may_see(entry->constraints, client.sessions);
@@ -171,7 +170,7 @@ bool Dispatcher::may_replace(ByteView blob, const Client& client) const {
 asio::awaitable<IdentityPtr> Dispatcher::sealed(ssh::PrivateKey key) {
     auto comment = printable(key.comment, max_comment);
     const auto held = keys_.find_key(key.public_key);
-    if (held && held->origin == KeyEntry::Origin::sealed) // a certificate comes with its key once more
+    if (held && held->origin == KeyEntry::Origin::sealed) // ssh-add sends the key again with its certificate
         co_return renamed(*held->identity, std::move(comment));
     co_return co_await tpm_.seal(std::move(key), std::move(comment));
 }
@@ -180,7 +179,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::AddIdentity request, Call call) {
     KeyEntry entry{.identity = nullptr,
                    .certificate = std::move(request.key.certificate),
                    .origin = KeyEntry::Origin::sealed};
-    try { // caught for the keys that an upstream agent may take
+    try { // caught because an upstream agent may accept the key
         if (policy_.seal)
             entry.identity = co_await sealed(std::move(request.key.key));
     } catch (const Error& error) {
@@ -200,7 +199,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::AddForeignIdentity request, Call 
     return forward_key(call, "a private key of type " + request.type + ", which no TPM holds");
 }
 
-/// A key file of this TPM's.
+/// Adds a key file of this TPM.
 Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
     if (call.client.sessions.attempted()) {
         log::info("refused a key file that came over a forwarded connection");
@@ -236,12 +235,12 @@ Dispatcher::Answer Dispatcher::serve(protocol::RemoveAllIdentities, Call call) {
     keys_.clear();
     log::info("removed all keys");
     if (!call.client.upstreams.empty()) {
-        // Also when the client hangs up meanwhile.
+        // The removal goes on if the client hangs up.
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
         co_await call.client.upstreams.remove_all(call.message);
         co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
     }
-    keys_.end_upstream_uses(); // of requests that came before the upstream agents were told
+    keys_.end_upstream_uses(); // of requests that began before the upstream agents removed their keys
     co_return success_;
 }
 
@@ -259,7 +258,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::Unlock request, Call call) {
     const bool was_locked = locked();
     const bool unlocked = co_await lock_.unlock(std::move(request.password));
     log::info(unlocked ? "unlocked" : "not unlocked");
-    if (was_locked && !unlocked) { // this client waits, and nobody else
+    if (was_locked && !unlocked) { // only this client waits
         asio::steady_timer pause(loop_, pause_after(++call.client.wrong_passwords));
         co_await pause.async_wait(asio::use_awaitable);
     } else {
@@ -275,7 +274,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::Query, Call) {
 Dispatcher::Answer Dispatcher::serve(protocol::SessionBind request, Call call) {
     const auto known = call.client.sessions.sessions().size();
     if (call.client.sessions.bind(request)) {
-        if (call.client.sessions.sessions().size() > known) // not the same one again
+        if (call.client.sessions.sessions().size() > known) // not a session that was bound before
             call.client.upstreams.bound(request);
         co_return success_;
     }
@@ -304,7 +303,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     if (trial.outcome == protocol::PinOutcome::wrong)
         log::error("a wrong PIN for key '", printable(entry->identity->comment), "', given by ",
                    os::describe_process(client.peer.pid), ": ", trial.text);
-    if (trial.tries_left != protocol::unknown_tries) // a right one has changed nothing
+    if (trial.tries_left != protocol::unknown_tries) // a right PIN does not change the number
         client.tries_told = trial.tries_left;
     co_return shared(protocol::try_pin_reply(trial.outcome, trial.tries_left, trial.text));
 }

@@ -1,5 +1,5 @@
 #pragma once
-// From a request to its reply.
+// Answers requests.
 
 #include "agent/agent_lock.hpp"
 #include "agent/key_folder.hpp"
@@ -14,7 +14,7 @@ namespace sshtpm::agent {
 
 struct KeyPolicy {
     bool seal = true;                                   ///< private keys that clients send go into the TPM
-    std::optional<std::uint32_t> default_lifetime = {}; ///< seconds, of keys that come without one
+    std::optional<std::uint32_t> default_lifetime = {}; ///< seconds, for keys that come without a lifetime
 };
 
 using Reply = std::shared_ptr<const Bytes>;
@@ -23,13 +23,13 @@ struct Response {
     Response(Reply reply = {}, KeyUsePtr of_key = {}) : frame(std::move(reply)), use(std::move(of_key)) {}
 
     Reply frame;
-    KeyUsePtr use; ///< for a signature: its frame must not be sent once this has ended
+    KeyUsePtr use; ///< for a signature: its frame must not be sent after the use has ended
 };
 
 class Dispatcher {
   public:
-    /// The references must outlive it.
-    /// @param upstreams in the order in which they are asked.
+    /// The referenced objects must outlive this one.
+    /// @param upstreams in the order in which they are asked
     Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
                KeyPolicy policy, std::vector<std::shared_ptr<Upstream>> upstreams = {},
                PasswordHash::Cost lock_cost = PasswordHash::Cost::interactive);
@@ -37,20 +37,20 @@ class Dispatcher {
     Client new_client(os::Peer peer) const;
     bool locked() const noexcept { return lock_.locked(); }
 
-    /// The framed reply to a message that `handle_at_once` has none for; a failure for anything that goes
-    /// wrong with it, which is logged.
-    /// @param message stays where it is until the reply is there, and so does the client.
+    /// Answers a message that `handle_at_once` cannot answer. Logs each error and answers it with a failure.
+    /// @param message stays valid until the reply is there, and so does the client
+    /// @returns the framed reply
     asio::awaitable<Response> handle(ByteView message, Client& client);
 
-    /// The reply, where it is known without waiting for anything; else null, and `handle` is to be asked.
+    /// @returns the reply if it is known without waiting; else null, and the caller calls `handle`
     Reply handle_at_once(ByteView message, const Client& client) const;
 
   private:
     using Answer = asio::awaitable<Response>;
 
-    /// A request with its circumstances.
+    /// The message and the client of a request.
     struct Call {
-        ByteView message; ///< as it came, for upstream agents
+        ByteView message; ///< unchanged, for upstream agents
         Client& client;
     };
 

@@ -14,25 +14,32 @@
 
 namespace sshtpm::agent {
 
-inline constexpr std::size_t max_comment = 1024; ///< characters of a comment that are listed
+inline constexpr std::size_t max_comment = 1024; ///< in bytes; longer comments are cut
 
 using IdentityPtr = std::shared_ptr<const identity::Identity>;
 using BootTime = os::BootClock::time_point;
 
-/// A PIN that the TPM has taken.
+/// The end of a key that is added now; nothing if the constraints set no lifetime.
+inline std::optional<BootTime> end_from_now(const protocol::Constraints& constraints) {
+    if (!constraints.lifetime)
+        return std::nullopt;
+    return os::BootClock::now() + std::chrono::seconds(*constraints.lifetime);
+}
+
+/// A PIN that the TPM has accepted.
 struct KnownPin {
     tpm::Auth auth;
     BootTime typed, used;
-    std::optional<BootTime> end; ///< of the entry that it was typed for, at that time
+    std::optional<BootTime> end; ///< of the entry for which the PIN was typed
 };
 
-/// A key, or a certificate of it, which has an entry of its own as in ssh-agent.
+/// A key or a certificate. A certificate has an entry of its own, as in ssh-agent.
 struct KeyEntry {
     enum class Origin {
         folder,    ///< a file of the key folder: it comes and goes with the file
         client,    ///< a client gave a key file
         sealed,    ///< a client gave a private key, which went into the TPM on arrival
-        hierarchy, ///< the TPM makes it from a seed; it is there from the start
+        hierarchy, ///< the TPM makes the key from a seed when the agent starts
     };
 
     IdentityPtr identity;
@@ -40,20 +47,20 @@ struct KeyEntry {
     Origin origin = Origin::client;
     protocol::Constraints constraints = {};
     std::optional<BootTime> dies = {};
-    std::optional<KnownPin> pin = {}; ///< KeyStore says who may use it, and for how long
+    std::optional<KnownPin> pin = {}; ///< KeyStore decides which entries may use it, and for how long
 
-    /// The name that clients use.
+    /// The blob by which clients name the entry.
     ByteView blob() const noexcept {
         return certificate ? ByteView(certificate->blob) : identity->public_key.blob();
     }
-    /// True when a client has set its constraints.
+    /// True if a client has set its constraints.
     bool is_clients() const noexcept { return origin == Origin::client || origin == Origin::sealed; }
 };
 
 using KeyEntryPtr = std::shared_ptr<KeyEntry>;
 
 /// One request's use of a key. KeyStore makes it, and ends it when the entry goes (removed, expired,
-/// replaced) and when the agent is locked: no signature may leave after that. For the loop's thread.
+/// replaced) and when the agent is locked: no signature may leave after that. For the thread of the loop.
 class KeyUse {
   public:
     /// @param entry null for a key of an upstream agent, which the blob names.
@@ -65,7 +72,7 @@ class KeyUse {
     bool ended() const noexcept { return !end_.is_open(); }
     void end() { end_.close(); }
 
-    /// Returns at the end.
+    /// Returns when the use has ended.
     asio::awaitable<void> wait_for_end() {
         ErrorCode ignored;
         co_await end_.async_receive(asio::redirect_error(asio::use_awaitable, ignored));
@@ -80,9 +87,9 @@ class KeyUse {
 
 using KeyUsePtr = std::shared_ptr<KeyUse>;
 
-/// Does the work while the use lasts: at its end the work is cancelled.
-/// @returns the result; Result{} when the use has ended, also when the work was done just before.
-/// @throws what the work throws.
+/// Runs the work, and cancels it when the use ends.
+/// @returns the result; Result{} if the use has ended, even if the work was done just before
+/// @throws the work's exception
 template <class Result>
 asio::awaitable<Result> while_in_use(KeyUsePtr use, asio::awaitable<Result> work) {
     const auto loop = co_await asio::this_coro::executor;

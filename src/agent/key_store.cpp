@@ -22,7 +22,7 @@ bool contains(const std::vector<KeyEntryPtr>& entries, const KeyEntryPtr& entry)
     return std::ranges::find(entries, entry) != entries.end();
 }
 
-/// True when the PIN of `holder` may be used for `entry`.
+/// True if the PIN of `holder` may be used for `entry`.
 bool may_share_pin(const KeyEntry& entry, const KeyEntry& holder) {
     return holder.pin && same_key_file(*entry.identity, *holder.identity) &&
            !protocol::loosens(entry.constraints, holder.constraints);
@@ -53,7 +53,7 @@ KeyEntryPtr KeyStore::find_key(const ssh::PublicKey& key) const {
     return found_or_null(entries_, [&](const auto& entry) { return entry->identity->public_key == key; });
 }
 
-/// The entry that takes the place of these old ones.
+/// @returns the entry that replaces the old ones
 KeyEntryPtr KeyStore::place(KeyEntry entry, const std::vector<KeyEntryPtr>& old) const {
     for (const auto& other : old)
         if (!entry.pin && may_share_pin(entry, *other))
@@ -101,11 +101,11 @@ KeyEntryPtr KeyStore::remove(ByteView blob) {
 void KeyStore::clear() {
     entries_.clear();
     changed();
-    end_uses(); // of the upstream agents' keys, too
+    end_uses(); // also of the upstream agents' keys
 }
 
 void KeyStore::expire(BootTime now) {
-    os::disarm_boottime_timer(timer()); // or it would stay readable
+    os::disarm_boottime_timer(timer()); // an expired timer would stay readable
     timer_set_.reset();
     for (const auto& entry : entries_) {
         if (!entry->pin || end_of(*entry->pin) > now)
@@ -194,8 +194,8 @@ std::vector<KeyEntryPtr> KeyStore::visible(const protocol::BoundSessions& sessio
     return out;
 }
 
-/// To the next end of an entry or a PIN. A PIN that is used meanwhile ends later: `expire` finds nothing
-/// then, and sets it again.
+/// Sets the timer to the next end of an entry or a PIN. If that PIN is used meanwhile, it ends later;
+/// `expire` then finds nothing, and sets the timer again.
 void KeyStore::set_timer() {
     std::optional<BootTime> next;
     const auto note = [&](BootTime end) { next = next ? std::min(*next, end) : end; };

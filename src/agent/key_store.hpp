@@ -11,58 +11,59 @@
 
 namespace sshtpm::agent {
 
-/// How long a PIN is kept. Time in which the machine is suspended counts.
+/// How long a PIN is kept, including the time in which the machine is suspended.
 struct PinLifetime {
     std::chrono::seconds idle = std::chrono::minutes(30); ///< since its last use
     std::chrono::seconds total = std::chrono::hours(8);   ///< since it was typed
 };
 
-/// For the loop's thread.
+/// The keys and their PINs. For the thread of the loop.
 class KeyStore {
   public:
-    /// @param pin_lifetime nothing: no PIN is kept.
+    /// @param pin_lifetime nothing: the store keeps no PINs
     explicit KeyStore(std::optional<PinLifetime> pin_lifetime = PinLifetime{});
 
-    /// By the blob of a key or a certificate; the blob of a key finds a certificate of it too. Null when
-    /// there is none.
+    /// Finds an entry by the blob of its key or certificate. The blob of a key also finds an entry with a
+    /// certificate of it. @returns null if there is none
     KeyEntryPtr find(ByteView blob) const;
-    /// The entry with exactly this blob; null when there is none.
+    /// The entry with exactly this blob; null if there is none.
     KeyEntryPtr find_entry(ByteView blob) const;
-    /// Any entry of this key; null when there is none.
+    /// Any entry of this key; null if there is none.
     KeyEntryPtr find_key(const ssh::PublicKey& key) const;
 
     /// Removes the entries for which `goes` is true, and inserts `come` in their place. An entry with the
     /// same blob, file content and constraints is changed in place, so that requests with it go on. A PIN
     /// moves to a new entry with the same file content, unless that has looser constraints.
-    /// @returns the removed entries.
+    /// @returns the removed entries
     std::vector<KeyEntryPtr> replace(const std::function<bool(const KeyEntry&)>& goes,
                                      std::vector<KeyEntry> come = {});
-    /// Replaces the entry with the same blob, if there is one.
+    /// Adds an entry, or replaces the entry with the same blob.
     void add(KeyEntry entry);
-    /// Its PIN is forgotten, also where another entry of the key has it.
-    /// @returns the entry that is gone; null when there was none.
+    /// Removes an entry, and forgets its PIN in all entries of the key.
+    /// @returns the removed entry; null if there was none
     KeyEntryPtr remove(ByteView blob);
     void clear();
     /// Removes the entries and the PINs whose time is over.
     void expire(BootTime now = os::BootClock::now());
-    /// Readable when `expire` has something to do.
+    /// A descriptor that is readable when `expire` has something to remove.
     int timer() const noexcept { return timer_.value(); }
 
-    /// A use of an entry for one request. @param entry null for a key of an upstream agent.
+    /// Makes a use of an entry for one request. @param entry null for a key of an upstream agent
     KeyUsePtr use(const asio::any_io_executor& loop, KeyEntryPtr entry, ByteView blob);
     void end_uses() {
         end_uses_where([](const KeyUse&) { return true; });
     }
-    /// Ends those of a key of an upstream agent; without a blob, of all their keys.
+    /// Ends the uses of an upstream agent's key; without a blob, the uses of all upstream agents' keys.
     void end_upstream_uses(ByteView blob = {});
 
-    /// The PIN known for an entry: its own, or one of another entry of the same key and file content that is
-    /// not stricter. Nothing when none is known. Counts as a use.
+    /// Finds the PIN for an entry: its own, or that of an entry of the same key and file content that is not
+    /// stricter. Counts as a use of the PIN. @returns nothing if no PIN is known
     std::optional<tpm::Auth> use_pin(const KeyEntry& entry);
-    /// Keeps a PIN that the TPM has taken. One whose memory is not locked is not kept: it could reach swap;
-    /// the log says so once. @returns whether it is kept.
+    /// Keeps a PIN that the TPM has accepted, unless its memory is not locked and could reach swap, which is
+    /// logged once.
+    /// @returns true if the PIN is kept
     bool keep_pin(KeyEntry& entry, const tpm::Auth& auth);
-    /// Forgets it in all entries of the same key file. Its memory is wiped once no signature uses it any
+    /// Forgets the PIN in all entries of the same key file. Its memory is wiped when no signature uses it any
     /// more.
     void forget_pin(const KeyEntry& entry);
     void forget_all_pins();
@@ -71,11 +72,11 @@ class KeyStore {
     std::shared_ptr<const Bytes> listing() const;
     /// The entries that may be seen on a connection.
     std::vector<KeyEntryPtr> visible(const protocol::BoundSessions& sessions) const;
-    /// False when every entry may be seen on every connection.
+    /// False if every entry may be seen on every connection.
     bool restricted() const noexcept { return restricted_; }
 
     const std::vector<KeyEntryPtr>& entries() const noexcept { return entries_; }
-    /// Called after each change.
+    /// `listener` is called after each change.
     void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
 
   private:
@@ -89,14 +90,14 @@ class KeyStore {
     bool unlocked_memory_told_ = false;
     std::vector<KeyEntryPtr> entries_;
     bool restricted_ = false;
-    mutable std::shared_ptr<const Bytes> listing_; ///< null: to be made
+    mutable std::shared_ptr<const Bytes> listing_; ///< null: not made since the last change
     std::vector<std::weak_ptr<KeyUse>> uses_;
     UniqueFd timer_;
     std::optional<BootTime> timer_set_;
     std::function<void()> listener_;
 };
 
-/// True for entries of the same key whose TPM objects, and so PINs, are the same.
+/// True for entries of the same key with the same TPM object, and so the same PIN.
 bool same_key_file(const identity::Identity& one, const identity::Identity& other);
 
 /// A list answer of these entries, framed.

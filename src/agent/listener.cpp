@@ -39,7 +39,7 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
     const auto probe = unix_socket();
     const int result = ::connect(probe.value(), os::generic(address), sizeof address);
     const int reason = result == 0 ? 0 : errno;
-    if (reason != 0 && reason != ECONNREFUSED && reason != EAGAIN) // of another kind, or not ours to look at
+    if (reason != 0 && reason != ECONNREFUSED && reason != EAGAIN) // another type of socket, or no permission
         throw Error::from_errno(reason, path.string());
     if (reason != ECONNREFUSED)
         throw Error(Errc::exists, path.string() + ": an agent listens here already",
@@ -48,8 +48,8 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
         throw Error::from_errno(errno, path.string());
 }
 
-/// Held while a stale socket is looked at, removed and replaced: of two agents that start at once, the second
-/// finds the first one listening.
+/// Locks the folder while a stale socket is checked, removed and replaced. Of two agents that start at the
+/// same time, the second then finds the first one listening.
 UniqueFd lock_folder(const fs::path& socket) {
     UniqueFd fd(::open(socket.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
@@ -60,9 +60,9 @@ UniqueFd lock_folder(const fs::path& socket) {
     return fd;
 }
 
-/// Nothing for a peer that is not served.
+/// @returns nothing for a peer that is not served
 std::optional<os::Peer> peer_to_serve(Socket& socket) {
-    try { // caught because this client's fault is not the others'
+    try { // caught so that other clients are served
         const auto peer = os::peer_of(socket.native_handle());
         if (os::may_use_agent(peer))
             return peer;
@@ -77,14 +77,14 @@ std::optional<os::Peer> peer_to_serve(Socket& socket) {
 
 ListeningSocket::ListeningSocket(fs::path path) {
     if (path.empty())
-        throw Error(Errc::usage, "an empty path for the socket"); // absolute() would throw words of its own
+        throw Error(Errc::usage, "an empty path for the socket"); // absolute() would throw another error
     path_ = fs::absolute(path);
     const auto address = os::unix_address(path_.native());
     make_folders(path_.parent_path(), 0700);
     const auto lock = lock_folder(path_);
     remove_stale(path_, address);
     fd_ = unix_socket();
-    const auto before = ::umask(0177); // the file is 0600 from its first moment
+    const auto before = ::umask(0177); // the file has mode 0600 from the start
     const int bound = ::bind(fd_.value(), os::generic(address), sizeof address);
     const int reason = errno;
     ::umask(before);
@@ -116,8 +116,8 @@ asio::awaitable<void> accept_clients(UniqueFd listening, Semaphore permits, NewC
     const auto loop = co_await asio::this_coro::executor;
     asio::local::stream_protocol::acceptor acceptor(loop, asio::local::stream_protocol(),
                                                     listening.release());
-    // Else Asio keeps silent about a client that has gone again, and waits for the next one to come though
-    // others are there already.
+    // Without this option, Asio skips a connection that the client has closed again, and waits for a new
+    // client although others are in the backlog.
     acceptor.set_option(asio::socket_base::enable_connection_aborted(true));
     for (bool told = false;;) {
         auto permit = co_await permits.acquire();
@@ -125,9 +125,9 @@ asio::awaitable<void> accept_clients(UniqueFd listening, Semaphore permits, NewC
         auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (failure == asio::error::operation_aborted)
             co_return;
-        if (failure == asio::error::connection_aborted) // that client has gone again
+        if (failure == asio::error::connection_aborted) // the client has closed it again
             continue;
-        if (failure) { // the system is out of descriptors, or of memory: there is no event to wait for
+        if (failure) { // no descriptors or no memory: there is no event to wait for
             if (!std::exchange(told, true))
                 log::error("accepting a client: ", failure.message());
             co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);

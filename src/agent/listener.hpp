@@ -11,21 +11,21 @@
 
 namespace sshtpm::agent {
 
-/// A listening socket. The file that it has made has mode 0600, and is removed on destruction if it is still
-/// the same.
+/// A listening socket. The destructor removes its file (mode 0600), if this object has made it and it is
+/// still the same.
 class ListeningSocket {
   public:
-    /// Makes the folder (0700) if it is not there. Replaces a socket where nobody listens any more.
-    /// @throws Error(exists) when an agent listens there, or when the path is no socket: that is never
-    /// removed.
+    /// Makes the folder (0700) if it is missing. Replaces a socket on which nobody listens.
+    /// @throws Error(exists) if an agent listens there, or if the path is not a socket, which is never
+    ///     removed
     explicit ListeningSocket(std::filesystem::path path);
-    /// A socket that somebody else has bound, and will remove (os::activated_socket).
+    /// A socket that another process has bound, and removes later (os::activated_socket).
     explicit ListeningSocket(UniqueFd passed);
     ListeningSocket(const ListeningSocket&) = delete;
     ListeningSocket& operator=(const ListeningSocket&) = delete;
     ~ListeningSocket();
 
-    /// Removes the file before its time.
+    /// Removes the file now, not only on destruction.
     void remove() noexcept;
 
     const std::filesystem::path& path() const noexcept { return path_; }
@@ -34,15 +34,15 @@ class ListeningSocket {
   private:
     std::filesystem::path path_;
     UniqueFd fd_;
-    bool ours_ = false; ///< to remove
+    bool ours_ = false; ///< this object has made the file
     dev_t device_ = 0;
     ino_t inode_ = 0;
 };
 
 using NewClient = std::function<void(Socket, os::Peer, Permit)>;
 
-/// Accepts until cancelled, and hands every client of our own user or root to `client`, with a permit
-/// that is released when the client goes. While there is none, clients wait in the backlog.
+/// Accepts clients until cancelled. Passes each client of this user or root to `client`, with a permit that
+/// is released when the client goes. Without a free permit, clients wait in the backlog.
 asio::awaitable<void> accept_clients(UniqueFd listening, Semaphore permits, NewClient client);
 
 } // namespace sshtpm::agent

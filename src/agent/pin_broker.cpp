@@ -18,7 +18,7 @@ std::string key_name(const identity::Identity& identity) {
     return std::string(text_of(identity.public_key.blob()));
 }
 
-/// Of two files of one key, one may have a PIN.
+/// Identifies a key file: of two files with the same key, one may have a PIN.
 std::string content_of(const identity::Identity& identity) {
     return key_name(identity).append(text_of(tpm::view_of(identity.key->private_area)));
 }
@@ -28,7 +28,7 @@ bool is_on_terminal() {
            prompt::Asker::terminal;
 }
 
-/// Throws a cancellation again.
+/// Rethrows a cancellation.
 void log_failure(const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
@@ -41,7 +41,7 @@ void log_failure(const std::exception_ptr& failure) {
     }
 }
 
-/// Answer{} when the question fails, and when the time is over: it is taken back then.
+/// Withdraws the question at the time limit. @returns Answer{} then, and if the question fails
 template <class Answer>
 asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::milliseconds limit) {
     const auto loop = co_await asio::this_coro::executor;
@@ -73,7 +73,7 @@ bool may_be_last_try(const std::optional<tpm::Lockout>& lockout) {
 std::optional<std::string> why_not_ask(const std::optional<tpm::Lockout>& lockout, int refused) {
     if (lockout && lockout->active)
         return tpm::lockout_text(*lockout);
-    // A request that has failed already does not lock the TPM for all keys.
+    // A request with a refused PIN must not lock the TPM for all keys.
     if (refused > 0 && lockout && lockout->last_try())
         return "another wrong one locks the TPM";
     return std::nullopt;
@@ -89,7 +89,8 @@ bool PinBroker::needs_pin(const identity::Identity& identity) const {
     return found == learned_.end() ? identity.needs_pin() : found->second;
 }
 
-/// True when the TPM has shown it, or would not count a wrong one; what the file says is not enough.
+/// True if the TPM has shown that the key has no PIN, or would not count a wrong one. The file may be wrong
+/// about it.
 bool PinBroker::has_no_pin(const identity::Identity& identity) const {
     return !needs_pin(identity) &&
            (!tpm::counts_wrong_pins(*identity.key) || learned_.contains(content_of(identity)));
@@ -100,7 +101,7 @@ void PinBroker::learn(const identity::Identity& identity, bool needs) {
         learned_[content_of(identity)] = needs;
 }
 
-/// @returns whether it is kept. Not after a lock, which has wiped all PINs.
+/// @returns true if the PIN is kept. It is not kept after a lock, which has wiped all PINs.
 bool PinBroker::accepted(const KeyUse& use, const tpm::Auth& auth) {
     auto& entry = *use.entry();
     learn(*entry.identity, auth != nullptr);
@@ -136,7 +137,7 @@ PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& a
     co_return std::nullopt;
 }
 
-/// Nothing when the request ends here.
+/// @returns nothing if no PIN may be tried
 asio::awaitable<std::optional<PinBroker::Offer>>
 PinBroker::next_offer(KeyEntryPtr entry, const Requester& requester, int refused_pins) {
     if (has_no_pin(*entry->identity))
@@ -153,26 +154,27 @@ PinBroker::next_offer(KeyEntryPtr entry, const Requester& requester, int refused
     co_return co_await ask(std::move(entry), std::move(offer), requester, refused_pins);
 }
 
-/// A file that says "no PIN" may be wrong. Finding out costs a try then, which may not be the last one.
-/// @returns nothing when a person is to be asked.
+/// Offers no PIN if the file says that the key has none. The file may be wrong; the attempt then costs a try,
+/// and must not use the last one.
+/// @returns nothing if a person must be asked
 asio::awaitable<std::optional<PinBroker::Offer>> PinBroker::without_pin(KeyEntryPtr entry) {
     const auto identity = entry->identity;
     Offer offer;
     offer.permit.emplace(co_await attempts_.acquire());
-    if (has_no_pin(*identity)) // as the attempt before has shown
+    if (has_no_pin(*identity)) // the attempt before has shown it
         co_return Offer{};
     if (needs_pin(*identity))
         co_return std::nullopt;
     const auto state = co_await lockout();
     if (!may_be_last_try(state) && !state->active)
         co_return std::move(offer);
-    log::info("whether key '", printable(identity->comment),
-              "' has no PIN, as its file says, is not tried: one that it has would lock the TPM");
+    log::info("key '", printable(identity->comment),
+              "' is not tried without a PIN, as its file says: if it has one, the TPM could lock");
     co_return std::nullopt;
 }
 
-/// Waits until this key's PIN may be asked for. The offer has a place then, or the PIN, if it has become
-/// known meanwhile.
+/// Waits until a person may be asked for this key's PIN.
+/// @returns an offer with a place in the queue, or with the PIN if it is known by now
 asio::awaitable<PinBroker::Offer> PinBroker::wait_to_ask(KeyEntryPtr entry, std::optional<pid_t> process) {
     for (;;) {
         QuestionQueue::Question question{
@@ -204,25 +206,26 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
             co_return std::nullopt;
         }
         offer.auth = tpm::to_auth(std::move(*answer));
-        // Tries may have been spent while the person typed, and are not until this one is.
+        // Tries may have been used while the person typed. Until this PIN is tried, no other attempt uses
+        // one.
         offer.permit.emplace(co_await attempts_.acquire());
         const auto now = co_await lockout();
-        // For ssh an empty answer means "no". It is tried once, because some writers of key files say "has a
-        // PIN" of keys that have none, but not where it may be the last try.
+        // An empty answer means "no", as for ssh. But some programs write key files that claim a PIN for a
+        // key without one: so it is tried once, unless it may be the last try.
         if (!offer.auth && (refusal_seen_ || may_be_last_try(now)))
             co_return std::nullopt;
         const bool locked = now && now->active;
         if (!locked && (may_be_last_try(state) || !may_be_last_try(now)))
             co_return std::move(offer);
-        offer.permit.reset(); // the answer was for a question that did not say that it may be the last try
+        offer.permit.reset(); // the person was not told that this may be the last try
         state = now;
     }
 }
 
-/// Nothing when the TPM does not say, also when it is asked again.
+/// @returns nothing if reading it fails twice
 asio::awaitable<std::optional<tpm::Lockout>> PinBroker::lockout() {
     for (int times = 0; times < 2; ++times) {
-        try { // caught because signatures do not depend on it
+        try { // caught because a signature does not depend on it
             co_return co_await tpm_.lockout();
         } catch (const Error& error) {
             log::debug("reading the TPM's lockout counter: ", error.what());
@@ -241,7 +244,7 @@ asio::awaitable<PinBroker::PinTrial> PinBroker::try_pin(KeyUsePtr use, tpm::Auth
                                                         std::uint32_t tries_told) {
     using protocol::PinOutcome;
     const auto identity = use->entry()->identity;
-    if (!needs_pin(*identity)) // and the TPM's refusal would say nothing of the key
+    if (!needs_pin(*identity)) // so the TPM's answer would prove nothing
         co_return PinTrial{PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
     const auto permit = co_await attempts_.acquire();
     const auto before = co_await lockout();

@@ -1,6 +1,6 @@
 #pragma once
-// Between a key that needs an auth value and a person who knows it: PINs that are known, questions, and the
-// tries that the TPM counts.
+// Finds the auth value for a key: a known PIN, or one that a person types. Watches the number of tries that
+// the TPM has left.
 
 #include "agent/key_store.hpp"
 #include "agent/questions.hpp"
@@ -17,11 +17,11 @@
 
 namespace sshtpm::agent {
 
-/// True when another wrong PIN may lock the TPM. @param lockout nothing when the TPM did not say.
+/// True if another wrong PIN may lock the TPM. @param lockout nothing if the TPM did not report it
 bool may_be_last_try(const std::optional<tpm::Lockout>& lockout);
 
-/// Why no person is asked for a PIN now; nothing when one may be.
-/// @param refused PINs that the TPM has refused in this request.
+/// @param refused the number of PINs that the TPM has refused in this request
+/// @returns the reason why no person may be asked for a PIN now; nothing if one may be
 std::optional<std::string> why_not_ask(const std::optional<tpm::Lockout>& lockout, int refused);
 
 class PinBroker {
@@ -29,17 +29,17 @@ class PinBroker {
     PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmService& tpm,
               std::chrono::milliseconds answer_limit = time_limits().answer);
 
-    /// A TPM's operation with a key.
+    /// An operation of the TPM with a key's auth value.
     using Attempt = std::function<asio::awaitable<identity::SignResult>(tpm::Auth)>;
 
-    /// Attempts it with the auth value of the key: with none, with a known PIN, or with up to three that a
-    /// person types. A PIN that the TPM takes is kept.
-    /// @returns nothing when no PIN may be tried, or the TPM has accepted none.
-    /// @throws Error when the TPM fails.
+    /// Runs the attempt with the auth value of the key: with none, with a known PIN, or with up to three that
+    /// a person types. Keeps a PIN that the TPM accepts.
+    /// @returns nothing if no PIN may be tried, or the TPM has accepted none
+    /// @throws Error if the TPM fails
     asio::awaitable<std::optional<ssh::RawSignature>> with_auth(KeyUsePtr use, const Requester& requester,
                                                                 const Attempt& attempt);
 
-    /// Asks whether the key may be used, when its turn has come.
+    /// Waits for a place in the queue, then asks whether the key may be used.
     asio::awaitable<prompt::Confirmation> confirm(IdentityPtr identity, const Requester& requester);
 
     struct PinTrial {
@@ -47,17 +47,18 @@ class PinBroker {
         std::uint32_t tries_left = protocol::unknown_tries;
         std::string text; ///< for a person
     };
-    /// Has the TPM sign something with this PIN, and keeps it if the TPM takes it.
-    /// @param tries_told what the client was told before: the last try is not spent on one that does not know
-    ///     that it is the last.
+    /// Tries this PIN with a signature, and keeps a right one. Does not use the last try unless the client
+    /// knows that it is the last.
+    /// @param tries_told the number of tries that the client was told before
     asio::awaitable<PinTrial> try_pin(KeyUsePtr use, tpm::Auth pin, std::uint32_t tries_told);
 
   private:
     /// An auth value to try; null for a key without a PIN.
     struct Offer {
         tpm::Auth auth = {};
-        bool typed = false; ///< for this request
-        /// Held until the TPM has tried it: requests that need the same PIN wait, and then find it known.
+        bool typed = false; ///< a person has typed it for this request
+        /// Held until the TPM has tried the PIN: other requests that need the same PIN wait, and then find it
+        /// known.
         std::optional<QuestionQueue::Place> place = {};
         /// Held while an unverified PIN is tried, so that the TPM's counter stays as it was read.
         std::optional<Permit> permit = {};
@@ -82,9 +83,9 @@ class PinBroker {
     prompt::Prompter prompter_;
     std::chrono::milliseconds answer_limit_;
     QuestionQueue questions_;
-    Semaphore attempts_;        ///< at unverified PINs: one at a time
-    bool refusal_seen_ = false; ///< of a PIN, since the agent started
-    /// By the key's content: whether it has a PIN, learned from the TPM. Its file may be wrong about that.
+    Semaphore attempts_;        ///< one attempt with an unverified PIN at a time
+    bool refusal_seen_ = false; ///< the TPM has refused a PIN since the agent started
+    /// Whether a key has a PIN, as the TPM has shown, by content_of(key). The file may be wrong about it.
     std::unordered_map<std::string, bool> learned_;
 };
 

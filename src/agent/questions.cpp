@@ -12,9 +12,9 @@ namespace sshtpm::agent {
 
 namespace {
 
-// Texts are appended, not added to a literal: GCC 12 at -O3 warns of overlaps that are not there.
+// Texts are appended, not added to a literal, because GCC 12 at -O3 then warns of overlaps that do not exist.
 
-/// In OpenSSH's words, and who asks.
+/// The key, in OpenSSH's words, and the process that asks.
 std::string facts(const identity::Identity& identity, const Requester& requester) {
     std::string text("Key fingerprint ");
     return text.append(ssh::fingerprint(identity.public_key.blob())).append(".\n").append(requester.words());
@@ -24,12 +24,12 @@ std::string quoted(const std::string& comment) {
     return std::string("'").append(printable(comment)).append("'");
 }
 
-/// How many are left, and how long one takes to come back.
+/// The number of tries that are left, and the time until one comes back.
 std::string tries(const std::optional<tpm::Lockout>& lockout) {
     if (!lockout)
         return "The TPM does not say how many tries are left: this may be the LAST TRY before it locks.\n";
     if (lockout->interval == 0)
-        return {}; // none is counted
+        return {}; // the TPM counts none
     std::string text = lockout->last_try()
                            ? std::string("LAST TRY: another wrong PIN locks the TPM")
                            : std::to_string(lockout->tries_left()).append(" tries before the TPM locks");
@@ -73,7 +73,7 @@ struct QuestionQueue::Entry {
     Entry(const asio::any_io_executor& loop, Question wanted) : question(std::move(wanted)), decided(loop) {}
 
     Question question;
-    /// Closed when the question may be asked, or need not be.
+    /// Closed when the question may be asked, or is no longer needed.
     asio::experimental::channel<void(ErrorCode)> decided;
     bool open = false;
 };
@@ -124,7 +124,7 @@ bool QuestionQueue::may_open(const Question& question) const {
     return open < most_open && open_of(question.process) < (question.process ? most_of_one_process : 1);
 }
 
-/// Opens the questions that may be asked now.
+/// Opens all questions that may be asked now.
 void QuestionQueue::serve() {
     for (;;) {
         std::shared_ptr<Entry> next;
@@ -141,7 +141,7 @@ void QuestionQueue::serve() {
 
 void QuestionQueue::remove(const std::shared_ptr<Entry>& gone) {
     std::erase(entries_, gone);
-    if (gone->open) // its process waits behind the others now
+    if (gone->open) // the other questions of its process go to the end of the queue
         std::ranges::stable_partition(
             entries_, [&](const auto& entry) { return entry->question.process != gone->question.process; });
     serve();

@@ -1,5 +1,5 @@
 #pragma once
-// Clients, and the questions that their requests put to a person: the words, and the queue.
+// Clients, and the questions that their requests ask a person: the texts and the queue.
 
 #include "agent/upstream.hpp"
 #include "identity/identity.hpp"
@@ -17,24 +17,25 @@
 
 namespace sshtpm::agent {
 
-/// What the agent knows of one client.
+/// The agent's data about one client.
 struct Client {
     os::Peer peer;
     Upstreams upstreams;
     protocol::BoundSessions sessions = {};
-    unsigned wrong_passwords = 0;                       ///< to unlock, in a row
-    std::uint32_t tries_told = protocol::unknown_tries; ///< of PINs, when it last heard of them
+    unsigned wrong_passwords = 0;                       ///< consecutive wrong passwords to unlock the agent
+    std::uint32_t tries_told = protocol::unknown_tries; ///< PIN tries left, as last told
 };
 
-/// Who asks for a signature, and for what; looked up when a person is to be told.
+/// The process that asks for a signature, and the purpose. Both are looked up only for a question to a
+/// person.
 class Requester {
   public:
-    /// @param data to be signed. Both stay where they are while this lives.
+    /// @param data to be signed. The client and the data must outlive this object.
     Requester(const Client& client, ByteView data) : client_(client), data_(data) {}
 
     /// "Asked for by ssh (pid 4711), child of …, to log in as 'user'.", a line of its own.
     std::string words() const;
-    /// The process that asks; nothing where the request may come from another host.
+    /// The process that asks; nothing if the request may come from another host.
     std::optional<pid_t> process() const;
 
   private:
@@ -42,18 +43,18 @@ class Requester {
     ByteView data_;
 };
 
-// All names in the texts are made printable: they come from files and from other processes.
+// All names in the texts are made printable, because they come from files and from other processes.
 
-/// @param lockout nothing when the TPM did not say.
-/// @param refused PINs that the TPM has refused in this request.
+/// @param lockout nothing if the TPM did not report it
+/// @param refused the number of PINs that the TPM has refused in this request
 std::string pin_question(const identity::Identity& identity, const Requester& requester,
                          const std::optional<tpm::Lockout>& lockout, int refused);
 
 std::string confirm_question(const identity::Identity& identity, const Requester& requester);
 
-/// At most four questions are open, two of them from one process and one from all forwarded connections
-/// together. The process with the fewest open questions is next; equal ones take turns. For the loop's
-/// thread.
+/// The queue of questions. At most four are open, at most two of one process and one of all forwarded
+/// connections together. The process with the fewest open questions is next; processes with the same number
+/// take turns. For the thread of the loop.
 class QuestionQueue {
   public:
     static constexpr std::size_t most_open = 4;
@@ -61,18 +62,18 @@ class QuestionQueue {
 
     struct Question {
         std::optional<pid_t> process; ///< nothing for forwarded connections
-        std::string key = {}; ///< the blob of the key whose PIN is asked for; one question per key is open
-        bool on_terminal = false; ///< one that waits for the terminal takes no place from the others
+        std::string key = {};     ///< blob of the key whose PIN is asked for; one question per key is open
+        bool on_terminal = false; ///< one question is open on the terminal; the others there wait
     };
 
     explicit QuestionQueue(asio::any_io_executor loop) : loop_(std::move(loop)) {}
 
     class Place;
 
-    /// Waits until the question may be asked; the returned place is open then. After `wake` it is not.
+    /// Waits until the question may be asked. @returns a place that is open, or is not open after `wake`
     asio::awaitable<Place> wait(Question question);
 
-    /// The PIN of this key is known: the requests that wait to ask for it need not ask.
+    /// Ends the wait of all questions about this key, because its PIN is known now.
     void wake(const std::string& key);
 
   private:
@@ -84,10 +85,10 @@ class QuestionQueue {
     void remove(const std::shared_ptr<Entry>& gone);
 
     asio::any_io_executor loop_;
-    std::vector<std::shared_ptr<Entry>> entries_; ///< those that are open and those that wait
+    std::vector<std::shared_ptr<Entry>> entries_; ///< open and waiting ones
 };
 
-/// Given up when it is destroyed, before the queue is.
+/// A place in the queue; the destructor gives it up. The queue must outlive it.
 class QuestionQueue::Place {
   public:
     Place(QuestionQueue& queue, std::shared_ptr<Entry> entry) : queue_(queue), entry_(std::move(entry)) {}
@@ -99,7 +100,7 @@ class QuestionQueue::Place {
 
   private:
     QuestionQueue& queue_;
-    std::shared_ptr<Entry> entry_; ///< null when moved from
+    std::shared_ptr<Entry> entry_; ///< null after a move
 };
 
 } // namespace sshtpm::agent

@@ -8,10 +8,10 @@
 
 namespace sshtpm::agent {
 
-/// Released when it is destroyed. May outlive its semaphore.
+/// A permit; the destructor releases it. It may outlive its semaphore.
 class Permit {
   public:
-    /// Holds one message for each permit that is out.
+    /// Holds one message for each permit in use.
     using Channel = asio::experimental::channel<void(ErrorCode)>;
 
     explicit Permit(std::shared_ptr<Channel> channel) : channel_(std::move(channel)) {}

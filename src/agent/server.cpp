@@ -30,18 +30,19 @@ bool is_cancellation(const std::exception_ptr& failure) {
     }
 }
 
-/// The coroutines of the loop. At the end they are cancelled, so that none outlives the objects that it uses.
+/// The coroutines of the loop. They are cancelled before the server ends, so that none outlives the objects
+/// that it uses.
 class Tasks {
   public:
     explicit Tasks(asio::io_context& loop) : loop_(loop) {}
 
     /// An exception that the task does not catch ends the loop.
     void spawn(asio::awaitable<void> task) {
-        if (cancelled_) // a client that was accepted just before
+        if (cancelled_) // a client that was accepted just before the end
             return;
         const auto signal = signals_.emplace(signals_.end());
         const auto ended = [this, signal](const std::exception_ptr& failure) {
-            asio::post(loop_, [this, signal] { forget(signal); }); // the coroutine refers to it still
+            asio::post(loop_, [this, signal] { forget(signal); }); // the coroutine still refers to it
             if (!failure || cancelled_ || is_cancellation(failure))
                 return;
             failure_ = failure;
@@ -49,7 +50,8 @@ class Tasks {
         };
         asio::co_spawn(loop_, std::move(task), asio::bind_cancellation_slot(signal->slot(), ended));
     }
-    /// Ends the loop, unless it runs to its end already: then tasks are left that use the server.
+    /// Stops the loop, unless the tasks are cancelled: then it runs until the last task, which uses the
+    /// server, has ended.
     void stop() {
         if (!cancelled_)
             loop_.stop();
@@ -68,7 +70,7 @@ class Tasks {
     using Signals = std::list<asio::cancellation_signal>;
 
     void forget(Signals::iterator signal) {
-        if (!cancelled_) // else what `cancel` has emitted is on its way
+        if (!cancelled_) // else a cancellation that was emitted still refers to it
             signals_.erase(signal);
     }
 
@@ -78,7 +80,7 @@ class Tasks {
     std::exception_ptr failure_;
 };
 
-/// Waits for a descriptor that somebody else owns, who outlives this.
+/// Waits for a descriptor that another object owns, which outlives this one.
 class BorrowedDescriptor {
   public:
     BorrowedDescriptor(asio::io_context& loop, int fd) : descriptor_(loop, fd) {}
@@ -103,15 +105,16 @@ std::vector<std::shared_ptr<Upstream>> make_upstreams(asio::io_context& loop, co
     return out;
 }
 
-/// One descriptor a client, but for a few that the agent needs for itself: to reach the TPM, to ask a person.
-/// With upstream agents, each client may need one more for each of them.
+/// One permit for each free descriptor, except for a few that the agent needs itself: for the TPM and for
+/// questions. With upstream agents, each client may need one more descriptor for each of them.
 Semaphore client_permits(asio::io_context& loop, std::size_t upstreams) {
     constexpr std::size_t own = 6;
     const auto free = os::free_descriptors();
     return {loop.get_executor(), free > own + upstreams ? (free - own) / (1 + upstreams) : 1};
 }
 
-/// Null, with a line in the log, when the system has no more watches to give: SIGHUP does it by hand then.
+/// @returns null, and logs it, if the system has no more watches. Then only SIGHUP makes the agent read the
+///     folder again.
 std::unique_ptr<os::FolderWatch> watch(const std::filesystem::path& folder) {
     if (folder.empty())
         return nullptr;
@@ -124,8 +127,8 @@ std::unique_ptr<os::FolderWatch> watch(const std::filesystem::path& folder) {
     }
 }
 
-/// The terminal that this process is to end with. Empty where it has none, as under systemd and in the
-/// background, and where nohup(1) has it ignore SIGHUP.
+/// Opens the terminal with which this process ends. Empty if it has none, as under systemd and in the
+/// background, or if nohup(1) makes it ignore SIGHUP.
 UniqueFd terminal_to_end_with() {
     if (os::was_ignored_at_start(SIGHUP))
         return {};
@@ -150,15 +153,15 @@ class Server {
     void add_hierarchy_keys();
     void end();
 
-    // Members use those above them.
+    // A member uses the members above it, so their order matters.
     ListeningSocket& socket_;
     const ServerOptions& options_;
     const std::function<void()>& ready_;
     asio::io_context loop_{1};
-    UniqueFd terminal_ = terminal_to_end_with(); // a hang-up ends this until SIGHUP has a handler
+    UniqueFd terminal_ = terminal_to_end_with(); // opened first: a hang-up now ends the process
     asio::signal_set signals_{loop_, SIGTERM, SIGHUP, SIGUSR1};
     TpmThread tpm_;
-    std::unique_ptr<os::FolderWatch> watch_; // before the folder is read: no change goes unseen
+    std::unique_ptr<os::FolderWatch> watch_; // before the folder is read, so that no change is missed
     KeyStore keys_;
     KeyFolder folder_;
     std::vector<KeyEntry> hierarchy_keys_;
@@ -174,7 +177,7 @@ Server::Server(ListeningSocket& socket, const ServerOptions& options, const std:
       keys_(options.pin_lifetime), folder_(keys_, options.key_dir, options.key_dir_terms),
       announcer_(loop_.get_executor(), options.notifier, keys_), upstreams_(make_upstreams(loop_, options)),
       dispatcher_(loop_.get_executor(), keys_, folder_, tpm_, options.policy, upstreams_) {
-    signals_.add(SIGALRM); // without a handler it would end the agent with the terminal's echo off
+    signals_.add(SIGALRM); // without a handler, it would end the agent while the terminal's echo is off
     for (const int number : {SIGINT, SIGQUIT})
         if (!os::was_ignored_at_start(number)) // a shell without job control ignores both for "&"
             signals_.add(number);
@@ -187,9 +190,9 @@ void Server::run() {
     tasks_.spawn(announcer_.feed_watchdog());
     for (const auto& upstream : upstreams_)
         tasks_.spawn(probe(upstream));
-    // Nobody can be asked then any more, and the shell that knew of the agent is gone. SIGHUP does not tell:
-    // a shell that ends sends none to its jobs in the background, and a person sends it to have the key
-    // folder read.
+    // After a hang-up nobody can be asked, and the shell that used the agent is gone. SIGHUP does not show
+    // this: a shell that ends sends none to its background jobs, and a person sends it to make the agent read
+    // the key folder.
     if (terminal_)
         tasks_.spawn(stop_at(std::move(terminal_), Descriptor::wait_error, "the terminal has hung up"));
     if (watch_)
@@ -197,14 +200,14 @@ void Server::run() {
     if (options_.until >= 0)
         tasks_.spawn(
             stop_at(duplicate(options_.until, descriptors), Descriptor::wait_read, "the command has ended"));
-    tasks_.spawn(start()); // when all these have begun
+    tasks_.spawn(start()); // after the tasks above have begun
     loop_.run();
     end();
     tasks_.rethrow_failure();
 }
 
 asio::awaitable<void> Server::start() {
-    co_await make_hierarchy_keys(); // the first client finds all keys there
+    co_await make_hierarchy_keys(); // before the first client asks for the list
     const auto serve_client = [this](Socket client, os::Peer peer, Permit permit) {
         tasks_.spawn(serve(std::move(client), peer, std::move(permit), dispatcher_));
     };
@@ -237,7 +240,7 @@ asio::awaitable<void> Server::follow_folder() {
     BorrowedDescriptor events(loop_, watch_->fd());
     for (;;) {
         co_await events.wait_until_readable();
-        try { // caught because the agent serves on without it
+        try { // caught because the agent goes on without it
             if (watch_->drain())
                 folder_.scan();
         } catch (const Error& error) {
@@ -262,7 +265,7 @@ asio::awaitable<void> Server::stop_at(UniqueFd fd, Descriptor::wait_type event, 
     tasks_.stop();
 }
 
-/// A chip may take a minute for it. Nothing stays in the TPM.
+/// Makes the keys of the hierarchy, which takes a chip up to a minute. They do not stay loaded in the TPM.
 asio::awaitable<void> Server::make_hierarchy_keys() {
     if (!options_.hierarchy)
         co_return;
@@ -271,7 +274,7 @@ asio::awaitable<void> Server::make_hierarchy_keys() {
         log::info(
             "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot");
     log::info("making the keys of the ", hierarchy.name, " hierarchy");
-    auto job = [hierarchy](tpm::Tpm& device) { return identity::hierarchy_identities(device, hierarchy); };
+    auto job = [hierarchy](tpm::Tpm& tpm) { return identity::hierarchy_identities(tpm, hierarchy); };
     auto identities = co_await tpm_.run(std::move(job));
     for (auto& identity : identities)
         hierarchy_keys_.push_back(
@@ -281,27 +284,26 @@ asio::awaitable<void> Server::make_hierarchy_keys() {
     add_hierarchy_keys();
 }
 
-/// Those that are not in the store, or were removed from it.
+/// Adds the hierarchy's keys that are not in the store, also those that a client has removed.
 void Server::add_hierarchy_keys() {
     for (auto key : hierarchy_keys_) {
         if (keys_.find_entry(key.blob()))
             continue;
-        if (key.constraints.lifetime)
-            key.dies = os::BootClock::now() + std::chrono::seconds(*key.constraints.lifetime);
+        key.dies = end_from_now(key.constraints);
         keys_.add(std::move(key));
     }
 }
 
-/// Cancels all tasks, which takes back the questions to a person, and closes the TPM. One that hangs is left:
-/// its thread cannot be ended, so the process ends here.
+/// Cancels all tasks, which withdraws the questions to a person, and closes the TPM. A TPM that hangs is not
+/// closed: its thread cannot be ended, so the process exits here.
 void Server::end() {
     options_.notifier.stopping();
-    // A second signal ends the process at once, but not SIGHUP: a shell that ends and the kernel may both
+    // A second signal ends the process at once. Not SIGHUP, because both a shell that ends and the kernel may
     // send it.
     for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGALRM})
         signals_.remove(number);
     const auto deadline = std::chrono::steady_clock::now() + time_limits().end;
-    keys_.end_uses(); // nobody is to hear how they end
+    keys_.end_uses(); // clients get no more replies
     tasks_.cancel();
     loop_.restart();
     loop_.run_until(deadline);

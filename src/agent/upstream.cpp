@@ -32,13 +32,13 @@ asio::awaitable<void> send(Socket& socket, ByteView message) {
     co_await asio::async_write(socket, parts, asio::use_awaitable);
 }
 
-/// The next message.
+/// @returns the next message
 asio::awaitable<Bytes> receive(Socket& socket, protocol::FrameBuffer& frames) {
     for (;;) {
         if (const auto message = frames.next()) {
             auto answer = copy_of(*message);
             if (!frames.begun())
-                (void)frames.writable(); // gives the memory of a long one back
+                (void)frames.writable(); // frees the memory of a long message
             co_return answer;
         }
         const auto memory = frames.writable();
@@ -48,8 +48,8 @@ asio::awaitable<Bytes> receive(Socket& socket, protocol::FrameBuffer& frames) {
     }
 }
 
-/// A UNIX socket connects at once, or the other end's queue is full (EAGAIN), which no event tells the end
-/// of. Asio would take that for success.
+/// A UNIX socket connects at once, except if the listener's backlog is full (EAGAIN). No event reports when
+/// it has space again, so this tries repeatedly. Asio would take EAGAIN for success.
 asio::awaitable<Socket> connect_to(const std::filesystem::path& path) {
     constexpr std::chrono::milliseconds pause{3};
     const auto loop = co_await asio::this_coro::executor;
@@ -57,12 +57,9 @@ asio::awaitable<Socket> connect_to(const std::filesystem::path& path) {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd)
         throw SystemError(errno, boost::system::system_category());
-    while (::connect(fd.value(), os::generic(address), sizeof address) != 0) {
-        const int reason = errno;
-        if (reason == EINTR)
-            continue;
-        if (reason != EAGAIN)
-            throw SystemError(reason, boost::system::system_category());
+    while (uninterrupted([&] { return ::connect(fd.value(), os::generic(address), sizeof address); }) != 0) {
+        if (errno != EAGAIN)
+            throw SystemError(errno, boost::system::system_category());
         co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);
     }
     co_return Socket(loop, asio::local::stream_protocol(), fd.release());
@@ -121,8 +118,8 @@ bool Upstream::is_readable(ByteView blob) {
 }
 
 std::vector<protocol::ListedKey> Upstream::take_list(std::vector<protocol::ListedKey> keys) {
-    // A certificate costs the check of a signature. Of more new ones at once, the others are shown from the
-    // next lists on.
+    // Each new certificate costs a signature check. A list shows at most this number of new ones; the later
+    // lists show the rest.
     constexpr int most_new_certificates = 64;
     int new_certificates = 0;
     std::unordered_map<std::string, bool> list;
@@ -142,7 +139,7 @@ std::vector<protocol::ListedKey> Upstream::take_list(std::vector<protocol::Liste
     return keys;
 }
 
-/// Closed by being destroyed.
+/// An open connection; the destructor closes it.
 struct UpstreamConnection::Open {
     explicit Open(Socket&& connected) : socket(std::move(connected)), idle(socket.get_executor()) {}
 
@@ -152,7 +149,8 @@ struct UpstreamConnection::Open {
     std::size_t binds_sent = 0;
 };
 
-/// Null when there is none, when it was closed, and when something has come that nobody asked for.
+/// @returns null if there is no connection, if it was closed, or if the other agent has sent bytes without a
+///     request
 std::shared_ptr<UpstreamConnection::Open> UpstreamConnection::take() {
     auto open = std::exchange(open_, nullptr);
     if (!open || !open->socket.is_open())
@@ -168,7 +166,7 @@ void UpstreamConnection::put_back(std::shared_ptr<Open> open) {
     open->idle.expires_after(time_limits().upstream_idle); // the other agent may have few descriptors
     open->idle.async_wait([weak = std::weak_ptr(open)](const ErrorCode& failure) {
         const auto unused = failure ? nullptr : weak.lock();
-        if (!unused || unused->idle.expiry() > std::chrono::steady_clock::now()) // taken since
+        if (!unused || unused->idle.expiry() > std::chrono::steady_clock::now()) // used again since then
             return;
         ErrorCode ignored;
         unused->socket.close(ignored);
@@ -181,19 +179,20 @@ asio::awaitable<std::shared_ptr<UpstreamConnection::Open>> UpstreamConnection::c
     const auto peer = os::peer_of(open->socket.native_handle());
     if (peer.pid == ::getpid())
         throw Error(Errc::usage, "leads back to this agent itself");
-    if (!os::may_use_agent(peer)) // private keys may be on their way to it
+    if (!os::may_use_agent(peer)) // the message may contain a private key
         throw Error(Errc::permission, "belongs to another user");
     co_return open;
 }
 
-/// Nothing, with a line in the log, when it fails: `||` in `ask` waits for an end without an exception.
+/// @returns nothing on failure, which is logged. Does not throw, because `||` in `ask` waits for an end
+///     without an exception.
 asio::awaitable<std::optional<Bytes>>
 UpstreamConnection::exchange(ByteView message, std::span<const Bytes> binds, bool patient) {
-    try { // caught to fail this request
+    try { // caught to fail only this request
         const auto permit = co_await upstream_->permits(patient).acquire();
         auto open = take();
         if (!open) {
-            try { // caught because an upstream that is not there is not left out
+            try { // caught because a missing upstream agent costs no time and gets no back-off
                 open = co_await connect();
             } catch (const SystemError& failure) {
                 if (failure.code() == asio::error::operation_aborted)
@@ -204,7 +203,7 @@ UpstreamConnection::exchange(ByteView message, std::span<const Bytes> binds, boo
         }
         for (const auto& bind : binds.subspan(open->binds_sent)) {
             co_await send(open->socket, bind);
-            // Whatever it answers: an agent that does not know the message has no keys that depend on it.
+            // Any answer will do: an agent that does not know the message has no keys that depend on it.
             (void)co_await receive(open->socket, open->frames);
             ++open->binds_sent;
         }
@@ -240,7 +239,7 @@ UpstreamConnection::ask_for_list(std::span<const Bytes> binds, std::chrono::mill
     auto answer = co_await ask(list_request, binds, limit);
     if (!answer)
         co_return std::nullopt;
-    try { // caught to go on with the other upstreams
+    try { // caught to go on with the other upstream agents
         List list;
         list.answer = std::move(*answer);
         list.keys = upstream_->take_list(protocol::read_identities_reply(list.answer));
@@ -296,14 +295,14 @@ void Upstreams::bound(const protocol::SessionBind& bind) {
 void Upstreams::bind_refused() {
     if (empty() || std::exchange(refused_, true))
         return;
-    // Without a body no agent takes it, and each notes that it was tried.
+    // Every agent refuses a bind without a body, and remembers the attempt.
     binds_.push_back(
         wire::Writer().byte(protocol::SSH_AGENTC_EXTENSION).text(protocol::extension::session_bind).bytes());
 }
 
 namespace {
 
-/// Does the same with all connections at once. @returns the results, in their order.
+/// Runs `work` for all connections at the same time. @returns the results, in their order
 template <class Work>
 auto with_all(const asio::any_io_executor& loop, std::vector<UpstreamConnection>& connections, Work work) {
     const auto start = [&](UpstreamConnection& each) {
@@ -324,7 +323,7 @@ asio::awaitable<Bytes> Upstreams::list(std::function<std::vector<KeyEntryPtr>()>
     const auto [order, failures, lists] = co_await with_all(loop, connections_, ask);
     const auto entries = own();
     std::vector<protocol::ListedKey> merged;
-    std::vector<std::string> comments; // that the views of `merged` look into
+    std::vector<std::string> comments; // the views in `merged` point into these
     std::unordered_set<std::string_view> seen;
     const auto add = [&](ByteView blob, std::string_view comment) {
         if (seen.insert(text_of(blob)).second)
@@ -349,15 +348,15 @@ asio::awaitable<std::optional<Bytes>> Upstreams::first_answer(ByteView message, 
         order.push_back(&each);
     std::ranges::stable_partition(order, [&](const auto* each) { return each->upstream().lists(blob); });
     for (auto* each : order) {
-        // One that lists the key may be slow because it asks a person. The others must answer a list first:
-        // one that hangs must not stand between the request and the next upstream.
+        // An upstream agent that lists the key may be slow because it asks a person. The others must first
+        // answer a list request in time, so that an agent that hangs does not block the request.
         if (!each->upstream().lists(blob)) {
             const auto list = co_await each->list(binds_);
             if (!list)
                 continue;
         }
         auto answer = co_await each->ask(message, binds_, time_limits().upstream_request);
-        if (answer) // perhaps it did not list because it asked a person
+        if (answer) // it may have missed a list while it asked a person
             each->upstream().readmit();
         if (answer && answer->front() != protocol::SSH_AGENT_FAILURE)
             co_return std::move(answer);
@@ -371,12 +370,13 @@ asio::awaitable<void> Upstreams::remove_all(ByteView message) {
     };
     const auto loop = co_await asio::this_coro::executor;
     const auto [order, failures, answers] = co_await with_all(loop, connections_, tell);
-    // Some agents do not know the message of protocol 1; the other message has removed their keys.
+    // Some agents do not know the message of protocol 1; they have removed their keys after the other
+    // message.
     const bool demanded = message.front() != protocol::SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES;
     for (std::size_t i = 0; i < answers.size(); ++i)
         if (!answers[i] || (demanded && answers[i]->front() != protocol::SSH_AGENT_SUCCESS))
             log::error("the agent at ", printable(connections_[i].upstream().path().string()),
-                       " was told to remove its keys, and did not say that it has");
+                       " did not confirm that it has removed its keys");
 }
 
 } // namespace sshtpm::agent

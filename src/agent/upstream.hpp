@@ -1,6 +1,6 @@
 #pragma once
-// Upstream agents (-A): other agents whose keys this one shows too. Their answers are as hostile as clients'
-// requests.
+// Upstream agents (-A): this agent shows the keys of other agents too. Their answers are hostile input, like
+// clients' requests.
 
 #include "agent/key_entry.hpp"
 #include "agent/semaphore.hpp"
@@ -20,34 +20,35 @@
 
 namespace sshtpm::agent {
 
-/// What all clients share of one upstream agent. One that did not answer in time, or answered with garbage,
-/// is left out for a second, and for twice as long each time that a probe fails, up to a minute.
+/// The state of one upstream agent, shared by all clients. After no answer in time, or an invalid one, the
+/// agent is left out for a second, and twice as long after each failed probe, up to a minute (back-off).
 class Upstream {
   public:
     Upstream(const asio::any_io_executor& loop, std::filesystem::path path);
 
     const std::filesystem::path& path() const noexcept { return path_; }
-    /// For each request. Agents that are upstream of each other ask in circles; such a circle ends when all
-    /// permits are out, and those that wait for one give up.
-    /// @param patient for a request that may wait for a person: those must not keep lists waiting.
+    /// Each request needs a permit. Agents that are upstream of each other forward a request in circles; this
+    /// ends when all permits are in use and the requests that wait for one give up.
+    /// @param patient for a request that may wait for a person; it has other permits, so that lists do not
+    ///     wait for it
     const Semaphore& permits(bool patient) const noexcept { return patient ? patient_ : quick_; }
 
     bool is_left_out() const noexcept { return left_out_; }
-    /// Wakes `probe` when it has been left out for long enough.
+    /// Wakes `probe` if the back-off is over.
     void want_probe();
-    /// It has answered a new connection with a list.
+    /// Call it after an answer with a list over a new connection.
     void answered();
-    /// It has answered another request: the next list shows whether it is well.
+    /// Call it after another answer: the next list will show whether the agent is well.
     void readmit() noexcept { left_out_ = false; }
-    /// It is not there. That costs nobody time, so it is asked again by the next request.
+    /// Call it if nobody listens at the socket. That costs no time, so the next request tries again.
     void absent(const std::string& reason);
-    /// No answer in time, or garbage.
+    /// Call it after no answer in time, or an invalid one.
     void failed(const std::string& reason);
 
-    /// Whether its last list had this key.
+    /// True if its last list had this key.
     bool lists(ByteView blob) const;
-    /// Takes its list. @returns the keys in it that clients may be shown: one that OpenSSH's programs cannot
-    /// read would cost them the whole list.
+    /// Stores its list. @returns the keys for clients, without those that OpenSSH's programs cannot read,
+    /// because a single one would cost them the whole list
     std::vector<protocol::ListedKey> take_list(std::vector<protocol::ListedKey> keys);
 
   private:
@@ -62,42 +63,43 @@ class Upstream {
     std::filesystem::path path_;
     Semaphore quick_, patient_;
     bool left_out_ = false;
-    std::chrono::milliseconds back_off_{0}; ///< how long it was left out last; 0 once it is well
+    std::chrono::milliseconds back_off_{0}; ///< duration of the last back-off; 0 if the agent is well
     Clock::time_point retry_at_{};
     asio::experimental::channel<void(ErrorCode)> probe_wanted_; ///< drops messages while `probe` is at work
-    bool logged_ = false;                                       ///< that something is wrong with it
-    bool unreadable_logged_ = false;                            ///< that one of its keys is left out
-    std::unordered_map<std::string, bool> last_list_;           ///< blobs; whether clients may be shown them
+    bool logged_ = false;                                       ///< an error of the agent has been logged
+    bool unreadable_logged_ = false;                            ///< a key that was left out has been logged
+    std::unordered_map<std::string, bool> last_list_;           ///< by blob: true if clients may see the key
 };
 
-/// Asks an upstream agent that was left out for a list, over a connection of its own, so that no client waits
-/// for one that hangs. Until cancelled.
+/// Asks an upstream agent in back-off for a list, over a separate connection, so that no client waits for an
+/// agent that hangs. Runs until cancelled.
 asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream);
 
-/// One client's connection to an upstream agent. A shared one would make every forwarded client look local
-/// there. Made when it is first needed, and again when it was closed.
+/// One client's connection to an upstream agent. A shared connection would make every forwarded client look
+/// local there. Opened for the first request, and again after it was closed.
 class UpstreamConnection {
   public:
     explicit UpstreamConnection(std::shared_ptr<Upstream> upstream) : upstream_(std::move(upstream)) {}
 
     Upstream& upstream() const noexcept { return *upstream_; }
 
-    // Messages and binds stay where they are until the answer is there.
+    // Messages and binds must stay valid until the answer is there.
 
-    /// The answer to a message, which is sent as it is, after the session-binds that the upstream has not had
-    /// over this connection. Nothing when none comes in time.
+    /// Sends the session-binds that the upstream agent has not had over this connection, then the message,
+    /// unchanged.
+    /// @returns the answer; nothing if none comes in time
     asio::awaitable<std::optional<Bytes>> ask(ByteView message, std::span<const Bytes> binds,
                                               std::chrono::milliseconds limit);
 
-    /// Its keys; the views look into `answer`.
+    /// Its keys; the views point into `answer`.
     struct List {
         Bytes answer;
         std::vector<protocol::ListedKey> keys;
     };
-    /// Nothing when it is left out, or does not answer within a second. One that is left out is asked if a
-    /// connection is open: perhaps it has no place for new ones.
+    /// @returns nothing if the agent is in back-off, or does not answer within a second. An agent in back-off
+    ///     is still asked over an open connection, because it may have no place for new ones.
     asio::awaitable<std::optional<List>> list(std::span<const Bytes> binds);
-    /// The same, also when it is left out.
+    /// Like `list`, but also asks an agent in back-off.
     asio::awaitable<std::optional<List>> ask_for_list(std::span<const Bytes> binds,
                                                       std::chrono::milliseconds limit);
 
@@ -111,35 +113,36 @@ class UpstreamConnection {
                                                    bool patient);
 
     std::shared_ptr<Upstream> upstream_;
-    std::shared_ptr<Open> open_; ///< while nobody uses it
+    std::shared_ptr<Open> open_; ///< null while it is in use
 };
 
-/// All upstream agents, as one client sees them.
+/// One client's connections to all upstream agents.
 class Upstreams {
   public:
     explicit Upstreams(std::span<const std::shared_ptr<Upstream>> upstreams);
 
     bool empty() const noexcept { return connections_.empty(); }
 
-    /// A session-bind of the client that was accepted; the upstreams are told.
+    /// Records an accepted session-bind of the client, for the upstream agents.
     void bound(const protocol::SessionBind& bind);
-    /// One that was refused: the upstreams are to distrust this client too.
+    /// Records a refused session-bind, so that the upstream agents do not trust this client either.
     void bind_refused();
 
-    /// The list of these keys and, behind them, the upstreams' other keys, framed. Takes a second at most.
-    /// @param own called when the upstreams have answered: this agent's keys as they are then.
+    /// The list of this agent's keys, followed by the upstream agents' other keys, framed. Takes a second at
+    /// most.
+    /// @param own returns this agent's keys; called after the upstream agents have answered
     asio::awaitable<Bytes> list(std::function<std::vector<KeyEntryPtr>()> own);
 
-    /// The first answer that is not SSH_AGENT_FAILURE, without its frame; upstreams that list the key are
-    /// asked first. Waits for a person that an upstream asks.
-    /// @param blob of the key; empty for none. It and the message stay until the answer is there.
+    /// @returns the first answer that is not SSH_AGENT_FAILURE, without its frame. Asks first the upstream
+    ///     agents that list the key, and waits for a person whom an agent asks.
+    /// @param blob of the key; empty for none. It and the message must stay valid until the answer is there.
     asio::awaitable<std::optional<Bytes>> first_answer(ByteView message, ByteView blob);
 
-    /// Tells all of them to remove their keys, those that are left out too. Takes a second at most.
+    /// Tells all upstream agents, also those in back-off, to remove their keys. Takes a second at most.
     asio::awaitable<void> remove_all(ByteView message);
 
   private:
-    std::vector<UpstreamConnection> connections_; ///< in the order of -A
+    std::vector<UpstreamConnection> connections_; ///< in the order of the options -A
     std::vector<Bytes> binds_;                    ///< messages
     bool refused_ = false;
 };
