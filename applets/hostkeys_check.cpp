@@ -57,9 +57,7 @@ SshdAnswer ask_sshd(const std::string& option) {
     SshdAnswer answer;
     std::array<char, 4096> chunk{};
     for (;;) {
-        const auto got = ::read(child.output(), chunk.data(), chunk.size());
-        if (got < 0 && errno == EINTR)
-            continue;
+        const auto got = uninterrupted([&] { return ::read(child.output(), chunk.data(), chunk.size()); });
         if (got <= 0)
             break;
         if (answer.output.size() > max_sshd_output)

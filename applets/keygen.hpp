@@ -49,12 +49,12 @@ int keygen_supported(const KeygenOptions& options);      ///< --supported
 void require_comment(const std::string& comment);
 
 /// A key made in the TPM, tried with one signature, and its signature checked.
-identity::Identity make_key(tpm::Tpm& device, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
+identity::Identity make_key(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
                             const std::string& comment, TPM2_HANDLE parent);
 
 /// The key with its new PIN, tried with one signature. @throws Error(auth) naming the file when `before` is
 /// wrong.
-identity::Identity change_pin(tpm::Tpm& device, const identity::Identity& identity, const tpm::Auth& before,
+identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity, const tpm::Auth& before,
                               const tpm::Auth& after, const std::filesystem::path& file);
 
 /// A word on stderr when the TPM's counting of wrong PINs, chosen as the key was made, does not fit the new

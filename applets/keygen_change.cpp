@@ -26,15 +26,15 @@ tpm::Auth old_pin(const KeygenOptions& options, const identity::Identity& identi
     return options.old_pin ? auth_of(*options.old_pin) : tpm::to_auth(ask_secret("Enter old passphrase: "));
 }
 
-[[noreturn]] void refuse_pin(const tpm::Tpm& device, const keyfile::KeyFile& key, const fs::path& file) {
+[[noreturn]] void refuse_pin(const tpm::Tpm& tpm, const keyfile::KeyFile& key, const fs::path& file) {
     throw Error(Errc::auth, file.string() + ": the PIN is wrong; nothing was changed",
-                tpm::wrong_pin_hint(device.context(), key));
+                tpm::wrong_pin_hint(tpm.context(), key));
 }
 
 /// The old PIN, tried with one signature, so that a wrong one is known before the new one is asked for.
-tpm::Auth right_pin(tpm::Tpm& device, const KeygenOptions& options, const identity::Identity& identity,
+tpm::Auth right_pin(tpm::Tpm& tpm, const KeygenOptions& options, const identity::Identity& identity,
                     const fs::path& file) {
-    PinTries tries(device, *identity.key);
+    PinTries tries(tpm, *identity.key);
     if (identity.needs_pin())
         tries.require_one();
     auto auth = old_pin(options, identity);
@@ -47,7 +47,7 @@ tpm::Auth right_pin(tpm::Tpm& device, const KeygenOptions& options, const identi
             refuse_pin(opened, *identity.key, file);
         opened.keys().flush(); // the person may take their time with the new PIN, or leave with Ctrl-C
     };
-    device.run(job);
+    tpm.run(job);
     return auth;
 }
 
@@ -137,7 +137,7 @@ int change_comment_of_public(const KeygenOptions& options, const fs::path& file,
 
 } // namespace
 
-identity::Identity change_pin(tpm::Tpm& device, const identity::Identity& identity, const tpm::Auth& before,
+identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity, const tpm::Auth& before,
                               const tpm::Auth& after, const fs::path& file) {
     auto job = [&](tpm::Tpm& opened) {
         auto changed = tpm::change_auth(opened, *identity.key, before, after);
@@ -147,7 +147,7 @@ identity::Identity change_pin(tpm::Tpm& device, const identity::Identity& identi
         identity::prove(opened, out, after);
         return out;
     };
-    return device.run(job);
+    return tpm.run(job);
 }
 
 void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
@@ -165,14 +165,14 @@ int keygen_change_pin(const KeygenOptions& options) {
     const auto stamp = stamp_of(file); // before reading, so that a later change by another program is seen
     const auto content = read_file(file, keyfile::max_file_size);
     const auto identity = identity_of(parse_key(text_of(content), file), file);
-    const auto device = options.tpm.open_device();
-    const auto before = right_pin(*device, options, identity, file);
+    const auto tpm = options.tpm.open_tpm();
+    const auto before = right_pin(*tpm, options, identity, file);
     if (!options.quiet)
         std::cout << "Key has comment '" << identity.key->description << "'\n";
     const auto after = changed_pin(options.pin);
     if (!after)
         return 1;
-    const auto changed = change_pin(*device, identity, before, *after, file);
+    const auto changed = change_pin(*tpm, identity, before, *after, file);
     rewrite_file(file, bytes_of(rewritten(text_of(content), *changed.key, file)), stamp);
     warn_of_protection(*changed.key, *after);
     if (!options.quiet)

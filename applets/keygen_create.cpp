@@ -31,9 +31,9 @@ KeyPaths ask_paths(const KeygenOptions& options, const std::string& type) {
     return paths_for(answer->empty() ? base : *answer);
 }
 
-void require_support(tpm::Tpm& device, const tpm::KeyAlgorithm& algorithm) {
+void require_support(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm) {
     auto job = [&](tpm::Tpm& opened) { tpm::require_support(opened.context(), algorithm); };
-    device.run(job);
+    tpm.run(job);
 }
 
 /// From -t and -b. @throws Error(usage), listing what there is.
@@ -62,15 +62,15 @@ void require_comment(const std::string& comment) {
     }
 }
 
-identity::Identity make_key(tpm::Tpm& device, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
+identity::Identity make_key(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
                             const std::string& comment, TPM2_HANDLE parent) {
     // Two jobs: a TPM that is full when the key is tried does not have to make it again.
     auto create = [&](tpm::Tpm& opened) { return tpm::create_key(opened, algorithm, auth, parent); };
-    auto key = device.run(create);
+    auto key = tpm.run(create);
     key.description = comment;
     auto identity = identity::make_identity(std::move(key), comment);
     auto prove = [&](tpm::Tpm& opened) { identity::prove(opened, identity, auth); };
-    device.run(prove);
+    tpm.run(prove);
     tell_parent(*identity.key, parent);
     return identity;
 }
@@ -81,8 +81,8 @@ int keygen_create(const KeygenOptions& options) {
     const auto comment = options.comment.value_or(os::user_at_host());
     require_comment(comment);
     // Before any question: nobody should answer them all and then hear that there is no TPM.
-    const auto device = options.tpm.open_device();
-    require_support(*device, algorithm);
+    const auto tpm = options.tpm.open_tpm();
+    require_support(*tpm, algorithm);
     if (!options.quiet)
         std::cout << "Generating public/private " << type << " key pair.\n" << std::flush;
 
@@ -94,7 +94,7 @@ int keygen_create(const KeygenOptions& options) {
     // ssh-keygen takes the new one from -P too.
     const auto auth = new_pin(options.old_pin ? options.old_pin : options.pin,
                               "Enter passphrase (empty for no passphrase): ");
-    const auto identity = make_key(*device, algorithm, auth, comment, options.parent_or_owner());
+    const auto identity = make_key(*tpm, algorithm, auth, comment, options.parent_or_owner());
     write_key(paths, *identity.key, identity.public_key, *existing, *existing);
     if (!options.quiet)
         show_key(paths, identity, options.hash);
@@ -102,7 +102,7 @@ int keygen_create(const KeygenOptions& options) {
 }
 
 int keygen_supported(const KeygenOptions& options) {
-    const auto device = options.tpm.open_device();
+    const auto tpm = options.tpm.open_tpm();
     auto job = [](tpm::Tpm& opened) {
         std::string lines;
         const auto supported = tpm::supported_algorithms(opened.context());
@@ -116,7 +116,7 @@ int keygen_supported(const KeygenOptions& options) {
         }
         return lines;
     };
-    std::cout << device->run(job);
+    std::cout << tpm->run(job);
     return 0;
 }
 

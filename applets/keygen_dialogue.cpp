@@ -74,7 +74,7 @@ void PinTries::require_one() {
     if (!tpm::counts_wrong_pins(key_))
         return;
     auto job = [](tpm::Tpm& opened) { return tpm::read_lockout(opened.context()); };
-    const auto lockout = device_.run(job); // not while a person thinks: other programs wait for their turn
+    const auto lockout = tpm_.run(job); // not while a person thinks: other programs wait for their turn
     if (lockout.active)
         throw Error(Errc::lockout, tpm::lockout_text(lockout), tpm::lockout_hint(lockout));
     if (last_allowed_ || !lockout.last_try())

@@ -44,7 +44,7 @@ inline constexpr int most_tries = 3; ///< as ssh asks for a passphrase
 class PinTries {
   public:
     /// Both must outlive it.
-    PinTries(tpm::Tpm& device, const keyfile::KeyFile& key) noexcept : device_(device), key_(key) {}
+    PinTries(tpm::Tpm& tpm, const keyfile::KeyFile& key) noexcept : tpm_(tpm), key_(key) {}
 
     /// Before a PIN of the key is asked for, and again before it is tried, because much can happen while a
     /// person types. When a wrong one would lock the TPM, it asks at the terminal, once.
@@ -53,7 +53,7 @@ class PinTries {
     void require_one();
 
   private:
-    tpm::Tpm& device_;
+    tpm::Tpm& tpm_;
     const keyfile::KeyFile& key_;
     bool last_allowed_ = false;
 };

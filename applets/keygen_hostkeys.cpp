@@ -103,9 +103,9 @@ bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
     return is_missing(key.paths.pub) || hierarchy.handle == TPM2_RH_NULL;
 }
 
-void make(tpm::Tpm& device, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
+void make(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
     // sshd cannot type a PIN, so a host key has none.
-    const auto identity = make_key(device, key.type.algorithm, nullptr, comment, options.parent_or_owner());
+    const auto identity = make_key(tpm, key.type.algorithm, nullptr, comment, options.parent_or_owner());
     try { // caught because another run may have been faster: its key is the host's then
         StagedFile private_half(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
                                 Existing::keep);
@@ -121,34 +121,33 @@ void make(tpm::Tpm& device, const HostKey& key, const KeygenOptions& options, co
     complete(key.paths);
 }
 
-void derive(tpm::Tpm& device, const HostKey& key, const tpm::Hierarchy& hierarchy,
-            const std::string& comment) {
+void derive(tpm::Tpm& tpm, const HostKey& key, const tpm::Hierarchy& hierarchy, const std::string& comment) {
     auto make = [&](tpm::Tpm& opened) {
         return identity::hierarchy_identity(opened, hierarchy, key.type, comment);
     };
-    const auto identity = device.run(make);
+    const auto identity = tpm.run(make);
     auto prove = [&](tpm::Tpm& opened) {
         identity::prove(opened, identity, nullptr);
         opened.keys().flush();
     };
-    device.run(prove);
+    tpm.run(prove);
     complete(key.paths.pub, identity,
              "the one that the TPM makes in its " + std::string(hierarchy.name) + " hierarchy now");
 }
 
-bool has_type(tpm::Tpm& device, const HostKeyType& type) {
+bool has_type(tpm::Tpm& tpm, const HostKeyType& type) {
     auto job = [&](tpm::Tpm& opened) { return tpm::supports(opened.context(), type.algorithm); };
-    return device.run(job);
+    return tpm.run(job);
 }
 
 /// Makes what is missing. @returns how many keys that is.
 std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOptions& options) {
     const auto comment = options.comment.value_or("root@" + os::host_name());
     require_comment(comment);
-    const auto device = options.tpm.open_device();
+    const auto tpm = options.tpm.open_tpm();
     std::size_t made = 0;
     for (const auto& key : missing) {
-        if (!has_type(*device, key.type)) {
+        if (!has_type(*tpm, key.type)) {
             log::info("warning: this TPM makes no ", tpm::describe(key.type.algorithm), " keys: no ",
                       printable(key.paths.pub.string()));
             continue;
@@ -156,9 +155,9 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
         if (!options.quiet && is_missing(key.paths.pub))
             std::cout << "ssh-tpm-keygen: generating new host key: " << key.type.label << '\n' << std::flush;
         if (options.hierarchy)
-            derive(*device, key, *options.hierarchy, comment);
+            derive(*tpm, key, *options.hierarchy, comment);
         else
-            make(*device, key, options, comment);
+            make(*tpm, key, options, comment);
         ++made;
     }
     return made;

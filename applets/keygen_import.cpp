@@ -114,16 +114,16 @@ void write_imported(const Destination& destination, const KeygenOptions& options
 }
 
 int import_outside_key(const KeygenOptions& options, const Secret& content) {
-    const auto device = options.tpm.open_device();
+    const auto tpm = options.tpm.open_tpm();
     const auto outside = read_outside_key(options, content);
     const auto destination = choose_destination(options, outside.key.public_key);
     if (!destination)
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
-    const auto seal = [&](tpm::Tpm& tpm) {
-        return identity::seal(tpm, outside.key, auth, options.parent_or_owner(), outside.comment);
+    const auto seal = [&](tpm::Tpm& opened) {
+        return identity::seal(opened, outside.key, auth, options.parent_or_owner(), outside.comment);
     };
-    const auto identity = device->run(seal);
+    const auto identity = tpm->run(seal);
     tell_parent(*identity.key, options.parent_or_owner());
     write_imported(*destination, options, identity);
     log::info("the plaintext private key is still in ", printable(options.source),
@@ -132,10 +132,10 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
 }
 
 /// The PIN went into the wrapping; it is asked for only to try the key.
-tpm::Auth wrapped_pin(tpm::Tpm& device, const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
+tpm::Auth wrapped_pin(tpm::Tpm& tpm, const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
     if (wrapped.empty_auth)
         return nullptr;
-    PinTries tries(device, wrapped);
+    PinTries tries(tpm, wrapped);
     tries.require_one();
     auto auth = options.old_pin ? auth_of(*options.old_pin) : tpm::to_auth(ask_secret("Enter passphrase: "));
     tries.require_one();
@@ -152,19 +152,19 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     const auto destination = choose_destination(options, public_key);
     if (!destination)
         return 1;
-    const auto device = options.tpm.open_device();
-    const auto auth = wrapped_pin(*device, options, wrapped);
+    const auto tpm = options.tpm.open_tpm();
+    const auto auth = wrapped_pin(*tpm, options, wrapped);
     auto to_import = wrapped;
     if (options.comment)
         to_import.description = *options.comment;
-    const auto unwrap = [&](tpm::Tpm& tpm) {
-        return identity::unwrap(tpm, to_import, auth, to_import.description);
+    const auto unwrap = [&](tpm::Tpm& opened) {
+        return identity::unwrap(opened, to_import, auth, to_import.description);
     };
-    auto identity = device->run(unwrap);
+    auto identity = tpm->run(unwrap);
     tell_parent(*identity.key, wrapped.parent);
     if (options.pin) {
         const auto after = auth_of(*options.pin);
-        identity = change_pin(*device, identity, auth, after, options.source);
+        identity = change_pin(*tpm, identity, auth, after, options.source);
         warn_of_protection(*identity.key, after);
     }
     write_imported(*destination, options, identity);

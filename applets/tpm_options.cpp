@@ -123,10 +123,10 @@ bool TpmOptions::asks_for_owner_password() const {
     return ask_owner_password_ && !taken_password() && !os::has_variable(owner_password_variable);
 }
 
-std::unique_ptr<tpm::Tpm> TpmOptions::open_device() const {
-    auto device = std::make_unique<tpm::Tpm>(target());
-    device->use_owner_password(owner_password());
-    return device;
+std::unique_ptr<tpm::Tpm> TpmOptions::open_tpm() const {
+    auto tpm = std::make_unique<tpm::Tpm>(target());
+    tpm->use_owner_password(owner_password());
+    return tpm;
 }
 
 } // namespace sshtpm::applets

@@ -28,7 +28,7 @@ class TpmOptions {
     /// True when -o was given and no variable answers it.
     bool asks_for_owner_password() const;
     /// Opens the target with the owner password.
-    std::unique_ptr<tpm::Tpm> open_device() const;
+    std::unique_ptr<tpm::Tpm> open_tpm() const;
 
   private:
     std::optional<std::string> tcti_;

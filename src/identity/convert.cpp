@@ -22,7 +22,7 @@ ssh::KeyType key_type(TPMI_ECC_CURVE curve) {
     }
 }
 
-constexpr std::array<std::uint8_t, 3> default_exponent{0x01, 0x00, 0x01}; // 0 in TPMS_RSA_PARMS
+constexpr std::array<std::uint8_t, 3> default_exponent{0x01, 0x00, 0x01}; // TPMS_RSA_PARMS has 0 for it
 
 Bytes exponent(UINT32 value) {
     if (value == 0)
@@ -68,7 +68,7 @@ TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dict
     } else {
         const auto& numbers = std::get<ssh::RsaNumbers>(key.numbers());
         area.unique.rsa = tpm::tpm2b_of<TPM2B_PUBLIC_KEY_RSA>(numbers.n);
-        if (!equal(numbers.e, default_exponent)) // few TPMs take another, and require_signing_key takes none
+        if (!equal(numbers.e, default_exponent)) // require_signing_key accepts no other exponent
             throw Error(Errc::unsupported, "an RSA key whose public exponent is not 65537");
     }
     return area;

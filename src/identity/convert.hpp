@@ -1,5 +1,5 @@
 #pragma once
-// Between the TPM's structures and SSH's.
+// Converts between the TPM's structures and SSH's.
 
 #include "ssh/public_key.hpp"
 #include "ssh/signature.hpp"
@@ -9,14 +9,14 @@
 
 namespace sshtpm::identity {
 
-/// Coordinates narrower than the curve are widened: other programs strip leading zero bytes.
+/// Pads narrow coordinates to the curve's width, because some programs strip leading zero bytes.
 /// @throws Error(unsupported | malformed)
 ssh::PublicKey to_public_key(const TPMT_PUBLIC& area);
 
-/// The TPM's algorithm of such a key.
+/// The TPM's algorithm for a key of this type and size.
 tpm::KeyAlgorithm to_algorithm(const ssh::PublicKey& key);
 
-/// Of a key to import: neither fixedTPM nor fixedParent.
+/// The public area of a key to import: neither fixedTPM nor fixedParent.
 TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack);
 
 /// @throws Error(malformed) for a signature that is neither ECDSA nor RSASSA.

@@ -9,22 +9,22 @@
 
 namespace sshtpm::identity {
 
-Identity hierarchy_identity(tpm::Tpm& device, const tpm::Hierarchy& hierarchy, const HostKeyType& type,
+Identity hierarchy_identity(tpm::Tpm& tpm, const tpm::Hierarchy& hierarchy, const HostKeyType& type,
                             const std::string& comment) {
-    auto key = tpm::make_primary_key(device, hierarchy.handle, type.algorithm);
+    auto key = tpm::make_primary_key(tpm, hierarchy.handle, type.algorithm);
     key.description = comment;
     return make_identity(std::move(key), comment);
 }
 
-std::vector<Identity> hierarchy_identities(tpm::Tpm& device, const tpm::Hierarchy& hierarchy) {
+std::vector<Identity> hierarchy_identities(tpm::Tpm& tpm, const tpm::Hierarchy& hierarchy) {
     std::vector<Identity> out;
     for (const auto& type : host_key_types) {
-        if (!tpm::supports(device.context(), type.algorithm)) {
+        if (!tpm::supports(tpm.context(), type.algorithm)) {
             log::info("warning: this TPM makes no ", tpm::describe(type.algorithm), " keys");
             continue;
         }
         const auto comment = std::string(hierarchy.name) + " " + std::string(type.word) + " host key";
-        out.push_back(hierarchy_identity(device, hierarchy, type, comment));
+        out.push_back(hierarchy_identity(tpm, hierarchy, type, comment));
     }
     if (out.empty())
         throw no_host_key_type();

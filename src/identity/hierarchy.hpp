@@ -1,6 +1,6 @@
 #pragma once
-// The keys that a TPM makes from the seed of a hierarchy. They are in no file: a TPM makes the same ones
-// again.
+// The keys that a TPM derives from the seed of a hierarchy. No file stores them, because the TPM can make the
+// same keys again.
 
 #include "base/error.hpp"
 #include "identity/identity.hpp"
@@ -25,16 +25,16 @@ inline constexpr std::array host_key_types{
     HostKeyType{"rsa", "RSA", {TPM2_ALG_RSA, 0, 2048}},
 };
 
-/// Blocking, within a job of Tpm::run. @throws Error as tpm::make_primary_key does.
-Identity hierarchy_identity(tpm::Tpm& device, const tpm::Hierarchy& hierarchy, const HostKeyType& type,
+/// Blocking; call it in a job of Tpm::run. @throws Error as tpm::make_primary_key does
+Identity hierarchy_identity(tpm::Tpm& tpm, const tpm::Hierarchy& hierarchy, const HostKeyType& type,
                             const std::string& comment);
 
-/// Of all types that the TPM supports, with comments such as "endorsement ecdsa host key"; the other types
-/// are named in the log. Blocking, within a job of Tpm::run.
-/// @throws Error(unsupported) when the TPM supports none, and as tpm::make_primary_key does.
-std::vector<Identity> hierarchy_identities(tpm::Tpm& device, const tpm::Hierarchy& hierarchy);
+/// The keys of all types that the TPM supports, with comments such as "endorsement ecdsa host key"; logs the
+/// names of the other types. Blocking; call it in a job of Tpm::run.
+/// @throws Error(unsupported) if the TPM supports no type, and as tpm::make_primary_key does
+std::vector<Identity> hierarchy_identities(tpm::Tpm& tpm, const tpm::Hierarchy& hierarchy);
 
-/// For a TPM that supports none of the types.
+/// The error for a TPM that supports no type.
 Error no_host_key_type();
 
 } // namespace sshtpm::identity

@@ -16,13 +16,13 @@ namespace {
 
 constexpr std::size_t max_certificate_file = 64 * 1024;
 
-/// Nothing, with a line in the log, for a certificate that is malformed or of another key.
+/// @returns nothing, and logs the reason, for a certificate that is malformed or of another key
 std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const ssh::PublicKey& key) {
     const auto path = certificate_file(file);
     std::error_code ignored;
     if (!fs::exists(fs::symlink_status(path, ignored)))
         return std::nullopt;
-    try { // caught to go on without it
+    try { // caught to go on without the certificate
         const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, max_certificate_file)));
         auto certificate = ssh::Certificate::from_blob(line.blob);
         if (certificate.public_key == key)

@@ -26,12 +26,12 @@ struct Identity {
     bool needs_pin() const noexcept { return !key->empty_auth; }
 };
 
-/// @param fallback_comment for a key file without a description.
-/// @throws Error(unsupported | malformed) when SSH cannot sign with the key.
+/// @param fallback_comment the comment of a key file without a description
+/// @throws Error(unsupported | malformed) if SSH cannot sign with the key
 Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment);
 
-/// From a key file, with the certificate in PATH-cert.pub if that is one of this key.
-/// @throws Error naming the file.
+/// Loads a key file, and the certificate in PATH-cert.pub if it certifies this key.
+/// @throws Error that names the file
 Identity load_identity(const std::filesystem::path& file);
 
 /// PATH-cert.pub for PATH.tpm.

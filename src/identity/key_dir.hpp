@@ -6,8 +6,8 @@
 
 namespace sshtpm::identity {
 
-/// The *.tpm files in a folder, in the order of their names; none for a missing folder, nor for one that
-/// cannot be read, which is logged.
+/// The *.tpm files in a folder, sorted by name; none for a missing folder. Logs a folder that cannot be read,
+/// and returns none.
 std::vector<std::filesystem::path> key_files(const std::filesystem::path& folder);
 
 } // namespace sshtpm::identity

@@ -19,19 +19,19 @@ keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey&
     return wrapped;
 }
 
-Identity unwrap(tpm::Tpm& device, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
+Identity unwrap(tpm::Tpm& tpm, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
                 const std::string& fallback_comment) {
     // TPM2_Import would refuse it too, but with a code that has other meanings.
-    tpm::require_support(device.context(), to_algorithm(to_public_key(wrapped.public_area)));
-    auto identity = make_identity(tpm::import_key(device, wrapped), fallback_comment);
-    prove(device, identity, auth);
+    tpm::require_support(tpm.context(), to_algorithm(to_public_key(wrapped.public_area)));
+    auto identity = make_identity(tpm::import_key(tpm, wrapped), fallback_comment);
+    prove(tpm, identity, auth);
     return identity;
 }
 
-Identity seal(tpm::Tpm& device, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
+Identity seal(tpm::Tpm& tpm, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
               const std::string& comment) {
-    const auto storage_key = tpm::storage_key_area(device, parent);
-    return unwrap(device, wrap_for(storage_key, key, auth, parent, comment), auth, comment);
+    const auto storage_key = tpm::storage_key_area(tpm, parent);
+    return unwrap(tpm, wrap_for(storage_key, key, auth, parent, comment), auth, comment);
 }
 
 } // namespace sshtpm::identity

@@ -1,5 +1,5 @@
 #pragma once
-// Keys that were made outside the TPM.
+// Brings keys that were made outside the TPM into it.
 
 #include "identity/identity.hpp"
 #include "ssh/private_key.hpp"
@@ -13,24 +13,24 @@ class Tpm;
 
 namespace sshtpm::identity {
 
-/// An importable key file for the TPM of this storage key. Needs no TPM.
-/// @param storage_key as keyfile::parse_parent or tpm::storage_key_area gives it.
-/// @param parent for the file: TPM2_RH_OWNER, or a persistent handle.
-/// @throws Error(unsupported) for an RSA key whose exponent is not 65537.
+/// Makes an importable key file for the TPM of this storage key. Needs no TPM.
+/// @param storage_key as from keyfile::parse_parent or tpm::storage_key_area
+/// @param parent written into the file: TPM2_RH_OWNER, or a persistent handle
+/// @throws Error(unsupported) for an RSA key whose exponent is not 65537
 keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey& key, const tpm::Auth& auth,
                           TPM2_HANDLE parent, const std::string& comment);
 
-/// Imports a wrapped key, and proves it with a signature. Blocking, within a job of Tpm::run.
-/// @param auth the auth value that was wrapped with the key.
-/// @throws Error(unsupported) for a key that this TPM cannot hold, Error(foreign_key) when it was wrapped for
-///     another one, Error(auth) when `auth` is wrong, and as make_identity does.
-Identity unwrap(tpm::Tpm& device, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
+/// Imports a wrapped key, and tests it with a signature. Blocking; call it in a job of Tpm::run.
+/// @param auth the auth value that was wrapped with the key
+/// @throws Error(unsupported) for a key that this TPM does not support, Error(foreign_key) if it was wrapped
+///     for another TPM, Error(auth) if `auth` is wrong, and as make_identity does
+Identity unwrap(tpm::Tpm& tpm, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
                 const std::string& fallback_comment);
 
-/// wrap_for and unwrap with the storage key of this TPM. Blocking, within a job of Tpm::run.
-/// @param auth of the new key; null for none.
-/// @throws Error as wrap_for and unwrap do.
-Identity seal(tpm::Tpm& device, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
+/// Calls wrap_for and unwrap with the storage key of this TPM. Blocking; call it in a job of Tpm::run.
+/// @param auth of the new key; null for none
+/// @throws Error as wrap_for and unwrap do
+Identity seal(tpm::Tpm& tpm, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
               const std::string& comment);
 
 } // namespace sshtpm::identity
