@@ -1,12 +1,16 @@
 #include "base/staged_file.hpp"
 
 #include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/printable.hpp"
 
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <fcntl.h>
 #include <optional>
 #include <sys/xattr.h>
+#include <unistd.h>
 #include <vector>
 
 #include <sodium.h>
@@ -17,10 +21,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string random_suffix() {
+/// A hidden name beside `name` that no other file has.
+std::string temporary_name(const std::string& name) {
     std::array<std::uint8_t, 6> random{};
     randombytes_buf(random.data(), random.size());
-    return hex(random);
+    return "." + name + "." + hex(random);
 }
 
 fs::path where_links_lead(const fs::path& path) {
@@ -117,7 +122,7 @@ void copy_attributes(int from, int to, const fs::path& path) {
 } // namespace
 
 StagedFile::StagedFile(const fs::path& path, const fs::path& place)
-    : path_(path), name_(place.filename().string()), temporary_("." + name_ + "." + random_suffix()) {
+    : path_(path), name_(place.filename().string()), temporary_(temporary_name(name_)) {
     const auto folder = place.has_parent_path() ? place.parent_path() : fs::path(".");
     folder_.reset(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder_)
@@ -141,13 +146,16 @@ StagedFile::StagedFile(const fs::path& path, ByteView content, const FileStamp& 
         throw failure();
 }
 
+StagedFile::StagedFile(const fs::path& path) : StagedFile(path, path) {}
+
 StagedFile::~StagedFile() {
-    if (state_ == State::placed)
-        ::unlinkat(folder_.value(), name_.c_str(), 0);
-    // An old file that cannot be put back stays under the temporary name.
-    const bool is_back = state_ != State::exchanged || rename(RENAME_EXCHANGE) || rename(RENAME_NOREPLACE);
-    if (file_ && state_ != State::done && is_back)
+    if (state_ == State::staged && file_)
         ::unlinkat(folder_.value(), temporary_.c_str(), 0);
+    if (state_ == State::placed && ::unlinkat(folder_.value(), name_.c_str(), 0) != 0)
+        log::error("not taken back: ", printable(path_.string()), ": ", std::strerror(errno));
+    if (state_ == State::set_aside && !rename(0))
+        log::error("not taken back: ", printable(path_.string()), ": ", std::strerror(errno),
+                   "; the old file beside it is named ", printable(temporary_));
 }
 
 void StagedFile::commit() {
@@ -158,21 +166,17 @@ void StagedFile::commit() {
 }
 
 void StagedFile::take_place() {
-    if (existing_ == Existing::replace && exchange()) {
-        state_ = State::exchanged;
-    } else if (existing_ == Existing::keep || errno == ENOENT) {
-        if (!take_free_name())
-            throw failure();
+    if (existing_ == Existing::replace && set_old_aside()) {
+        state_ = State::set_aside;
+    } else if (file_ && (existing_ == Existing::keep || errno == ENOENT) && take_free_name()) {
         state_ = State::placed;
-    } else if (errno == EINVAL) {
-        commit();
     } else {
         throw failure();
     }
 }
 
 void StagedFile::accept() noexcept {
-    if (state_ == State::exchanged)
+    if (state_ == State::set_aside)
         ::unlinkat(folder_.value(), temporary_.c_str(), 0);
     settle();
 }
@@ -206,15 +210,35 @@ bool StagedFile::take_free_name() noexcept {
     return true;
 }
 
-/// Refuses a folder: it could be exchanged, but not removed afterwards.
-bool StagedFile::exchange() noexcept {
+/// Gives the old file the temporary name, and its name to the new one.
+/// @returns false, with errno set, if nothing has changed
+bool StagedFile::set_old_aside() {
+    if (!file_) // a removal
+        return ::renameat(folder_.value(), name_.c_str(), folder_.value(), temporary_.c_str()) == 0;
     struct stat status {};
     if (::fstatat(folder_.value(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(status.st_mode)) {
-        errno = EISDIR;
+        errno = EISDIR; // it could be exchanged, but not removed afterwards
         return false;
     }
-    return rename(RENAME_EXCHANGE);
+    if (rename(RENAME_EXCHANGE))
+        return true;
+    if (errno != EINVAL)
+        return false;
+    // NFS and ZFS cannot exchange two files, but they have hard links.
+    const auto aside = temporary_name(name_);
+    if (::linkat(folder_.value(), name_.c_str(), folder_.value(), aside.c_str(), 0) != 0) {
+        const auto error = Error::from_errno(errno, path_.string() + ": cannot keep the old file");
+        throw Error(error.code(), error.what(), "nothing was changed; move the old file away first");
+    }
+    if (rename(0)) {
+        temporary_ = aside;
+        return true;
+    }
+    const int reason = errno;
+    ::unlinkat(folder_.value(), aside.c_str(), 0);
+    errno = reason;
+    return false;
 }
 
 void StagedFile::settle() noexcept {

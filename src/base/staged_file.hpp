@@ -1,5 +1,5 @@
 #pragma once
-// Writes files whole or not at all.
+// Writes and removes files whole or not at all.
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -30,6 +30,9 @@ class StagedFile {
     ///     the others would keep the old content; Error(not_found | permission | io | malformed)
     StagedFile(const std::filesystem::path& path, ByteView content, const FileStamp& read);
 
+    /// The removal of a file, or of a symbolic link itself. There is nothing to commit().
+    explicit StagedFile(const std::filesystem::path& path);
+
     StagedFile(const StagedFile&) = delete;
     StagedFile& operator=(const StagedFile&) = delete;
     ~StagedFile();
@@ -37,8 +40,9 @@ class StagedFile {
     /// Puts the file in place for good. @throws Error(exists | permission | io)
     void commit();
 
-    /// Puts the file in place until accept() makes that final; without it the destructor brings the old file
-    /// back. A file system that cannot exchange two files (NFS) replaces an old file for good.
+    /// Puts the file in place, or removes it, until accept() makes that final. Without accept(), the
+    /// destructor brings the old file back; if it cannot, it logs the name that the old file has now.
+    /// @throws Error(exists | not_found | permission | io), and then nothing has changed
     void take_place();
     void accept() noexcept;
 
@@ -47,14 +51,14 @@ class StagedFile {
     void write(ByteView content);
     bool rename(unsigned flags) noexcept;
     bool take_free_name() noexcept;
-    bool exchange() noexcept;
+    bool set_old_aside();
     void settle() noexcept;
     Error failure() const;
 
     enum class State {
         staged,
         placed,    ///< there was no old file
-        exchanged, ///< the old file has the temporary name
+        set_aside, ///< the old file has the temporary name
         done,
     };
 
@@ -67,7 +71,7 @@ class StagedFile {
     State state_ = State::staged;
 };
 
-/// Puts both in place, or neither. On NFS a replaced first file stays replaced if the last one fails.
+/// Puts both in place, or neither.
 void commit(StagedFile& first, StagedFile& last);
 
 // One file, by the two constructors.

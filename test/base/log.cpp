@@ -3,6 +3,7 @@
 #include "base/secret.hpp"
 #include "base/unique_fd.hpp"
 #include "support/catch.hpp"
+#include "support/stderr.hpp"
 
 #include <array>
 #include <fcntl.h>
@@ -10,32 +11,12 @@
 
 using sshtpm::Secret;
 using sshtpm::UniqueFd;
+using support::written_to_stderr;
 namespace log_module = sshtpm::log;
 
 static_assert(log_module::Part<std::string> && log_module::Part<const char*> && log_module::Part<int>);
 static_assert(!log_module::Part<Secret> && !log_module::Part<const Secret&>,
               "a secret must not reach the log");
-
-namespace {
-
-/// What the call writes to stderr, which is a pipe meanwhile.
-template <class Call>
-std::string written_to_stderr(Call&& call) {
-    std::array<int, 2> ends{};
-    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
-    const UniqueFd reading(ends[0]);
-    UniqueFd writing(ends[1]);
-    const UniqueFd kept(::dup(STDERR_FILENO));
-    ::dup2(writing.value(), STDERR_FILENO);
-    call();
-    ::dup2(kept.value(), STDERR_FILENO);
-    writing.reset();
-    std::array<char, 4096> buffer{};
-    const auto length = ::read(reading.value(), buffer.data(), buffer.size());
-    return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
-}
-
-} // namespace
 
 TEST_CASE("a line names the program, and an error says that it is one") {
     log_module::configure("ssh-tpm-agent", log_module::Level::info);

@@ -1,6 +1,8 @@
 #include "base/staged_file.hpp"
 
+#include "support/stderr.hpp"
 #include "support/test.hpp"
+#include "support/variable.hpp"
 
 #include <array>
 #include <sys/xattr.h>
@@ -191,6 +193,7 @@ TEST_CASE("no file, no content for it: missing, dangling, looping, of several na
 }
 
 TEST_CASE("of two files both take their places or neither") {
+    const Variable fault("SSH_TPM_TEST_FILES", GENERATE("", "no_exchange"));
     const TempFolder folder;
     const auto commit_both = [&](const fs::path& first, Existing existing, const fs::path& last) {
         StagedFile one(first, bytes_of("new"), 0600, existing);
@@ -216,6 +219,11 @@ TEST_CASE("of two files both take their places or neither") {
         CHECK(content_of(folder / "old") == "new");
     }
     CHECK(stamp_of(folder / "old") == before);
+    fs::create_symlink("old", folder / "link");
+    CHECK(refusal([&] { commit_both(folder / "link", Existing::replace, folder / "taken"); }));
+    CHECK(fs::read_symlink(folder / "link") == "old");
+    fs::remove(folder / "link");
+    CHECK(entries(folder.path()) == 2);
 
     commit_both(folder / "old", Existing::replace, folder / "b");
     CHECK(content_of(folder / "old") == "new");
@@ -224,4 +232,59 @@ TEST_CASE("of two files both take their places or neither") {
     CHECK(mode_of(folder / "c") == 0600);
     CHECK(mode_of(folder / "d") == 0644);
     CHECK(entries(folder.path()) == 5);
+}
+
+TEST_CASE("an old file is not replaced where it could not be put back") {
+    const Variable fault("SSH_TPM_TEST_FILES", "no_links");
+    const TempFolder folder;
+    put(folder / "old", "old");
+    {
+        StagedFile file(folder / "old", bytes_of("new"), 0600, Existing::replace);
+        CHECK(refusal([&] { file.take_place(); }) == Errc::permission);
+    }
+    CHECK(content_of(folder / "old") == "old");
+    CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("a removed file comes back unless its removal is accepted") {
+    const TempFolder folder;
+    put(folder / "file", "old");
+    fs::create_symlink("file", folder / "link");
+    for (const auto* name : {"file", "link"}) {
+        const auto path = folder / name;
+        {
+            StagedFile file(path);
+            CHECK(is_there(path));
+            file.take_place();
+            CHECK_FALSE(is_there(path));
+        }
+        CHECK(content_of(path) == "old");
+    }
+    CHECK(fs::is_symlink(folder / "link"));
+    CHECK(entries(folder.path()) == 2);
+    for (const auto* name : {"file", "link"}) {
+        StagedFile file(folder / name);
+        file.take_place();
+        file.accept();
+    }
+    CHECK(entries(folder.path()) == 0);
+    StagedFile missing(folder / "missing");
+    CHECK(refusal([&] { missing.take_place(); }) == Errc::not_found);
+}
+
+TEST_CASE("an old file that cannot be put back is kept, and its name is told") {
+    const TempFolder folder;
+    put(folder / "file", "old");
+    const auto said = written_to_stderr([&] {
+        StagedFile file(folder / "file", bytes_of("new"), 0600, Existing::replace);
+        file.take_place();
+        fs::remove(folder / "file");
+        fs::create_directory(folder / "file");
+    });
+    CHECK(said.find("not taken back: " + (folder / "file").string()) != std::string::npos);
+    fs::remove(folder / "file");
+    REQUIRE(entries(folder.path()) == 1);
+    const auto kept = fs::directory_iterator(folder.path())->path();
+    CHECK(content_of(kept) == "old");
+    CHECK(said.find(kept.filename().string()) != std::string::npos);
 }
