@@ -44,6 +44,13 @@ struct SshdAnswer {
     std::string output; ///< of its stdout; what it says on stderr is shown only when it fails
 };
 
+void print(const UniqueFd& errors) {
+    std::array<char, 4096> chunk{};
+    off_t at = 0;
+    for (ssize_t got = 0; (got = ::pread(errors.value(), chunk.data(), chunk.size(), at)) > 0; at += got)
+        std::cerr.write(chunk.data(), got);
+}
+
 /// Runs sshd, from PATH or /usr/sbin, with an option. @throws Error(not_found)
 SshdAnswer ask_sshd(const std::string& option) {
     const auto sshd = find_sshd();
@@ -66,7 +73,7 @@ SshdAnswer ask_sshd(const std::string& option) {
     }
     answer.status = child.wait();
     if (answer.status != 0)
-        std::cerr << text_of(read_file("/proc/self/fd/" + std::to_string(errors.value()), max_sshd_output));
+        print(errors);
     return answer;
 }
 

@@ -128,14 +128,20 @@ fs::path running_program() {
     return path;
 }
 
+Installation::Installation() {
+    sigset_t ending;
+    sigemptyset(&ending);
+    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM})
+        sigaddset(&ending, signal);
+    ::sigprocmask(SIG_BLOCK, &ending, &blocked_before_);
+}
+
 Installation::~Installation() {
-    for (const auto& file : removed_)
-        if (::rename(file.now.c_str(), file.path.c_str()) != 0)
-            std::cerr << "not taken back: " << file.now.string() << " was " << file.path.string() << '\n';
-    written_.clear();
+    staged_.clear();
     std::error_code ignored;
     for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
         fs::remove(*folder, ignored);
+    ::sigprocmask(SIG_SETMASK, &blocked_before_, nullptr);
 }
 
 void Installation::add(std::string_view kind, const fs::path& folder, MissingFolder missing) {
@@ -169,10 +175,10 @@ void Installation::install(bool force) {
     }
     for (const auto* file : to_write) {
         make_folders(file->path.parent_path());
-        written_.emplace_back(file->path, bytes_of(file->text), 0644, Existing::replace);
+        staged_.emplace_back(file->path, bytes_of(file->text), 0644, Existing::replace);
         done_.push_back(file->path);
     }
-    for (auto& file : written_)
+    for (auto& file : staged_)
         file.take_place();
 }
 
@@ -184,27 +190,21 @@ bool Installation::uninstall(bool force) {
             continue;
         if (text_of(*content) != file.text && !force)
             throw changed(file.path);
+        staged_.emplace_back(file.path);
         done_.push_back(file.path);
     }
-    for (const auto& path : done_) {
-        const auto hidden = path.parent_path() / ("." + path.filename().string() + ".removed");
-        if (::rename(path.c_str(), hidden.c_str()) != 0)
-            throw Error::from_errno(errno, path.string());
-        removed_.push_back({path, hidden});
-    }
+    for (auto& file : staged_)
+        file.take_place();
     return !done_.empty();
 }
 
 void Installation::keep(std::string_view done) {
-    std::error_code ignored;
-    for (auto& file : written_)
+    for (auto& file : staged_)
         file.accept();
-    for (const auto& file : removed_)
-        fs::remove(file.now, ignored);
-    removed_.clear();
     made_.clear();
     for (const auto& path : done_)
         std::cout << done << ' ' << path.string() << '\n';
+    std::cout << std::flush; // a signal may have come
 }
 
 void Installation::make_folders(const fs::path& folder) {
@@ -212,9 +212,10 @@ void Installation::make_folders(const fs::path& folder) {
     if (fs::is_directory(folder, ignored))
         return;
     make_folders(folder.parent_path());
-    if (::mkdir(folder.c_str(), 0777) != 0)
-        throw Error::from_errno(errno, folder.string());
-    made_.push_back(folder);
+    if (::mkdir(folder.c_str(), 0777) == 0)
+        made_.push_back(folder);
+    else if (const int reason = errno; reason != EEXIST || !fs::is_directory(folder, ignored))
+        throw Error::from_errno(reason, folder.string()); // else another program has made it meanwhile
 }
 
 } // namespace sshtpm::applets

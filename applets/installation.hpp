@@ -3,6 +3,7 @@
 
 #include "base/staged_file.hpp"
 
+#include <csignal>
 #include <filesystem>
 #include <list>
 #include <span>
@@ -33,10 +34,10 @@ void require_inside(const std::filesystem::path& root, const std::filesystem::pa
 std::filesystem::path running_program();
 
 /// Installs or uninstalls files, all of them or none: the destructor takes back what was done, unless keep()
-/// was called.
+/// was called. A signal that would end the program waits until then.
 class Installation {
   public:
-    Installation() = default;
+    Installation();
     Installation(const Installation&) = delete;
     Installation& operator=(const Installation&) = delete;
     ~Installation();
@@ -55,7 +56,7 @@ class Installation {
     /// Removes the files that are there; links that point to nothing readable, as those of masked units, stay
     /// unless `force`. @throws Error(exists) as install. @returns whether there were any.
     bool uninstall(bool force);
-    /// Lets it stay, and says on standard output which files were written, or removed.
+    /// Makes it final, and prints which files were written, or removed.
     void keep(std::string_view done);
 
   private:
@@ -64,19 +65,16 @@ class Installation {
         std::string text;
         MissingFolder missing;
     };
-    struct Removed {
-        std::filesystem::path path, now; ///< its name before, and the hidden one until it is kept
-    };
 
-    /// What is written, and removed, is the tree's.
+    /// No symbolic link leads out of DESTDIR.
     void require_in_tree() const;
     void make_folders(const std::filesystem::path& folder);
 
+    sigset_t blocked_before_{};
     std::vector<File> files_;
     std::vector<std::filesystem::path> made_; ///< folders, outer ones first
     std::vector<std::filesystem::path> done_; ///< files that were written or removed
-    std::list<StagedFile> written_;
-    std::vector<Removed> removed_;
+    std::list<StagedFile> staged_;            ///< the same files
 };
 
 } // namespace sshtpm::applets

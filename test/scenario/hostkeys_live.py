@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import signal
 import unittest
 
 from agent import Agent
@@ -51,8 +52,10 @@ class HostKeysLive(HostKeyStock):
         return self.lab.run('unshare', '-m', 'sh', '-c', ENTER, self.etc, self.socket,
                             self.lab.program_for_others(), *argv, **more)
 
-    def hostkeys(self, *options, **more):
-        return self.run_there(PROGRAMS + '/ssh-tpm', 'hostkeys', *options, **more)
+    def hostkeys(self, *options, fault=None, **more):
+        """With a fault of test/support/file_faults.cpp."""
+        faults = ('env', 'LD_PRELOAD=' + os.environ['SSH_TPM_FILE_FAULTS'], f'SSH_TPM_TEST_FILES={fault}')
+        return self.run_there(*(faults if fault else ()), PROGRAMS + '/ssh-tpm', 'hostkeys', *options, **more)
 
     def drop_in(self):
         return os.path.join(self.etc, 'ssh/sshd_config.d/70-ssh-tpm.conf')
@@ -61,10 +64,10 @@ class HostKeysLive(HostKeyStock):
         self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
         self.assertEqual(result.stderr.count('error: '), result.stderr.count('hint: '), result.stderr)
 
-    def assert_refused(self, *words, options=('--install-sshd-config',)):
+    def assert_refused(self, *words, options=('--install-sshd-config',), **more):
         """And nothing has changed."""
         before = contents(self.etc)
-        result = self.hostkeys(*options)
+        result = self.hostkeys(*options, **more)
         self.assert_problem(result, *words)
         self.assertEqual(contents(self.etc), before)
         return result
@@ -108,6 +111,19 @@ class HostKeysLive(HostKeyStock):
         self.assert_refused('sshd -t refuses', options=force)
         self.assertEqual((read(drop_in), os.readlink(drop_in)), ('# mine\n', '70-ssh-tpm.conf.elsewhere'))
 
+    def test_where_files_cannot_be_exchanged_the_old_one_comes_back_too(self):
+        drop_in = self.lab.write('root/etc/ssh/sshd_config.d/70-ssh-tpm.conf', '# mine\n')
+        self.assert_refused('sshd -t refuses', options=('--install-sshd-config', '--force'), fault='no_exchange')
+        self.assert_refused(drop_in.removeprefix(self.root), 'hint: nothing was changed',
+                            options=('--install-sshd-config', '--force'), fault='no_links')
+        os.unlink(drop_in)
+        self.assert_refused('sshd -t refuses', fault='no_exchange')
+
+    def test_without_proc_sshds_words_are_shown(self):
+        result = self.run_there('sh', '-c', 'mount -t tmpfs tmpfs /proc && exec "$@"', 'sh', PROGRAMS + '/ssh-tpm',
+                                'hostkeys', '--install-sshd-config')
+        self.assert_problem(result, 'sshd -t refuses', 'no hostkeys available')
+
     def test_what_sshd_does_not_read_is_taken_back(self):
         plain = self.plain_key()
         for config in (plain + '\n', f'HostKeyAgent /elsewhere\n{INCLUDE}{plain}\n'):
@@ -150,6 +166,32 @@ class HostKeysLive(HostKeyStock):
         result = self.hostkeys('--install-sshd-config', status=0)
         self.assertRegex(result.stderr, '(?m)^ssh-tpm-hostkeys: warning: /etc/ssh/ssh_tpm_host_rsa_key.pub: ')
         self.assertTrue(os.path.exists(self.drop_in()))
+
+    # At the same time
+
+    def test_a_signal_waits_until_all_is_done_or_taken_back(self):
+        self.make_keys()
+        self.start_agent()
+        tools = self.lab.make_folder('tools')
+        for options in ('--install-sshd-config',), ('--uninstall',):
+            for name, status in ('INT', 1), ('HUP', 1), ('TERM', 1), ('TERM', 0):
+                with self.subTest(options=options, signal=name, status=status):
+                    self.lab.write('tools/sshd', f'#!/bin/sh\nkill -{name} $PPID\nexit {status}\n', mode=0o755)
+                    before = contents(self.etc)
+                    result = self.hostkeys(*options, env={'PATH': tools + ':' + self.lab.env['PATH']})
+                    self.assertEqual(result.returncode, -signal.Signals['SIG' + name], result.stderr)
+                    after = contents(self.etc)
+                    if status == 1 or options != ('--uninstall',):  # sshd -T has no HostKeyAgent
+                        self.assertEqual(after, before)
+                    else:
+                        self.assertEqual(set(before) - set(after), {self.drop_in()})
+                        self.assertEqual(set(after) - set(before), set())
+                        self.assertIn('removed ', result.stdout)
+            self.hostkeys('--install-sshd-config', status=0)
+
+    def test_a_folder_that_another_program_makes_is_there(self):
+        self.hostkeys('--install-system-units', fault='mkdir_race', status=0)
+        self.assertTrue(os.path.exists(self.etc + '/sysusers.d/ssh-tpm.conf'))
 
     # In one call
 
