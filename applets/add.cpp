@@ -1,4 +1,4 @@
-// ssh-tpm-add: its options, which agent they are for, and which mode they mean.
+// ssh-tpm-add: its options and modes, and the connection to the agent.
 
 #include "applets/add.hpp"
 
@@ -19,8 +19,6 @@ namespace sshtpm::applets {
 
 namespace {
 
-constexpr std::string_view add_program = "ssh-tpm-add";
-
 constexpr std::string_view add_usage =
     R"(usage: ssh-tpm-add [-cqv] [-C | -k] [-t time] [-h destination [-H known_hosts]] [--pin] [file ...]
        ssh-tpm-add -d [-C | -k] [-q] [file ...]
@@ -30,26 +28,26 @@ constexpr std::string_view add_usage =
        ssh-tpm-add -x | -X)";
 
 constexpr std::string_view add_about =
-    "Adds TPM keys to a running ssh-tpm-agent, as ssh-add does with ordinary ones: FILE.tpm, named with its "
-    "ending or without, and the certificate FILE-cert.pub when there is one. Without a file: "
+    "Adds TPM keys to a running ssh-tpm-agent, as ssh-add does with ordinary ones: FILE.tpm, named with or "
+    "without its ending, and the certificate FILE-cert.pub if it exists. Without a file: "
     "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes, except -x and -X, work with any "
     "agent. Keys, PINs and passwords are sent only to an agent of the same user or of root.";
 
 constexpr std::string_view add_closing = R"(
 Files
-  ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    what is added without a file
+  ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    the keys that are added without a file
   FILE-cert.pub                      the certificate of the key in FILE.tpm
   ~/.ssh/known_hosts, known_hosts2, /etc/ssh/ssh_known_hosts, ssh_known_hosts2
                                      the host keys for -h
 
 Environment
   SSH_TPM_AUTH_SOCK, else SSH_AUTH_SOCK
-                                     the agent's socket; without both it is looked for where
-                                     "ssh-tpm-agent --print-socket" says
-  SSH_ASKPASS, SSH_ASKPASS_REQUIRE   who asks for PINs and passwords, as for ssh-add
+                                     the agent's socket; without both, the one that
+                                     "ssh-tpm-agent --print-socket" prints
+  SSH_ASKPASS, SSH_ASKPASS_REQUIRE   the program that asks for PINs and passwords, as for ssh-add
 
 Exit status
-  0 success, 1 something failed or the agent has no keys (-l, -L), 2 no agent there, or wrong usage
+  0 success, 1 something failed or the agent has no keys (-l, -L), 2 no agent, or wrong usage
 
 Examples
   ssh-tpm add                                  the keys of ~/.ssh
@@ -57,43 +55,43 @@ Examples
   ssh-tpm add --pin                            the PIN now, here, rather than at the first login
   ssh-tpm add -h gateway -h 'gateway>me@inner' ~/.ssh/work
                                                to log in to gateway and, from there, to inner; nowhere else
-  ssh-tpm add -d ~/.ssh/work                   take it out of the agent
+  ssh-tpm add -d ~/.ssh/work                   remove it from the agent
 )";
 
 constexpr cli::Modes adding = 1U << 0, removing = 1U << 1, removing_all = 1U << 2, fingerprints = 1U << 3,
                      public_keys = 1U << 4, extensions = 1U << 5, testing = 1U << 6, locking = 1U << 7,
                      unlocking = 1U << 8;
 
-/// For what ssh-add does with keys that are in no TPM.
+/// An option of ssh-add for keys that are not in a TPM.
 cli::Option add_refused(std::string_view names, const std::string& what) {
-    return {names, cli::every_mode, "refused: for ssh-add and ssh-agent", [=](char*) {
+    return {names, cli::every_mode, "refused: only ssh-add and ssh-agent have it", [=](char*) {
                 throw Error(Errc::unsupported,
                             std::string(names.substr(0, 2)) + ": " + what +
-                                " are in no TPM, and ssh-tpm-agent does not hold them",
-                            "ssh-add does this with an ssh-agent");
+                                " are not in a TPM, and ssh-tpm-agent does not hold them",
+                            "use ssh-add with an ssh-agent");
             }};
 }
 
 std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     return {
-        {"-t TIME", adding, "the agent forgets the keys after this time: seconds, or as in 1h30m",
+        {"-t TIME", adding, "the agent forgets the keys after this time: seconds, or 90m, 1h30m and so on",
          [&o](char* time) { o.lifetime = cli::parse_time_span(time); }},
-        {"-c", adding, "the agent asks for confirmation at every use, by its SSH_ASKPASS alone",
+        {"-c", adding, "the agent asks for confirmation at every use, only through its SSH_ASKPASS",
          cli::set(o.confirm)},
         {"-h DESTINATION", adding,
-         "the keys log in to HOST, USER@HOST, or from one host to the next, FROM>HOST or FROM>USER@HOST, "
-         "alone; may come several times",
+         "the keys log in to this destination alone: HOST, USER@HOST or, from one host to the next, "
+         "FROM>HOST or FROM>USER@HOST (repeatable)",
          [&o](char* text) { o.destinations.emplace_back(text); }},
-        {"-H FILE", adding, "a known_hosts file for -h, instead of the usual ones; may come several times",
+        {"-H FILE", adding, "a known_hosts file for -h, instead of the usual ones (repeatable)",
          [&o](char* file) { o.host_key_files.emplace_back(file); }},
-        {"--pin", adding, "ask for the PIN here, have the TPM try it, and only then call the key added",
+        {"--pin", adding, "ask for the PIN here; the key counts as added once the TPM has accepted it",
          cli::set(o.pin)},
-        {"-k", adding | removing, "keys alone, no certificates", cli::set(o.key_only)},
-        {"-C", adding | removing, "certificates alone", cli::set(o.certificate_only)},
-        {"-N", adding, "as ssh-add: certificates may stay beyond their end, which they do anyway"},
+        {"-k", adding | removing, "only keys, no certificates", cli::set(o.key_only)},
+        {"-C", adding | removing, "only certificates, no keys", cli::set(o.certificate_only)},
+        {"-N", adding, "accepted as by ssh-add; expired certificates are always kept"},
         {"-E HASH", fingerprints, "with -l: sha256 (default) or md5",
          [&o](char* word) { o.hash = parse_hash(word); }},
-        {"-q", cli::every_mode, "say nothing of success", cli::set(o.quiet)},
+        {"-q", cli::every_mode, "print nothing on success", cli::set(o.quiet)},
         cli::mode_option("-d", removing,
                          "remove the keys of the files, and their certificates, from the agent; a .pub file "
                          "is enough, and - reads public keys from standard input"),
@@ -104,8 +102,8 @@ std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
         cli::mode_option("-T", testing,
                          "have the agent sign with the keys of the files, and check the signatures"),
         cli::mode_option("-x", locking, "lock the agent with a password"),
-        cli::mode_option("-X", unlocking, "unlock it"),
-        {"-v", cli::every_mode, "tell what is done", [&level](char*) { level = log::Level::debug; }},
+        cli::mode_option("-X", unlocking, "unlock the agent"),
+        {"-v", cli::every_mode, "print each step", [&level](char*) { level = log::Level::debug; }},
         add_refused("-s PKCS11", "keys of PKCS#11 tokens"),
         add_refused("-e PKCS11", "keys of PKCS#11 tokens"),
         add_refused("-S PROVIDER", "keys of FIDO devices"),
@@ -113,7 +111,7 @@ std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     };
 }
 
-/// This agent's own variable goes before the one that may lead to another agent.
+/// SSH_AUTH_SOCK may name another agent, so our own variable comes first.
 std::filesystem::path agent_socket() {
     for (const auto* name : {"SSH_TPM_AUTH_SOCK", "SSH_AUTH_SOCK"})
         if (os::has_variable(name))
@@ -121,7 +119,7 @@ std::filesystem::path agent_socket() {
     return os::default_socket();
 }
 
-/// Nothing, with the reason on stderr, when no agent is there.
+/// Nothing if there is no agent; then the reason was printed.
 std::optional<protocol::Client> connect() {
     const auto socket = agent_socket();
     log::debug("the agent at ", printable(socket.string()));
@@ -141,7 +139,7 @@ bool listed(const std::vector<protocol::AgentKey>& keys, ByteView blob) {
 }
 
 int add_failure(const Error& error) {
-    cli::report(add_program, error);
+    cli::report(log::program(), error);
     return 1;
 }
 
@@ -167,7 +165,7 @@ int run_add(std::span<char*> arguments) {
         std::cout << cli::help_text(add_usage, add_about, table) << add_closing;
         return 0;
     }
-    log::configure(std::string(add_program), level);
+    log::configure("ssh-tpm-add", level);
     const auto with_agent = [&options](auto* act) {
         return [act, &options] {
             constexpr int no_agent = 2; // as ssh-add

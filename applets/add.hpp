@@ -1,5 +1,5 @@
 #pragma once
-// What the command line of ssh-tpm-add says, and the modes that read it.
+// The options of ssh-tpm-add, the function of each mode, and their helpers.
 
 #include "base/error.hpp"
 #include "protocol/client.hpp"
@@ -34,21 +34,21 @@ int add_lock(protocol::Client& agent, const AddOptions& options);         ///< -
 int add_unlock(protocol::Client& agent, const AddOptions& options);       ///< -X
 int add_test(protocol::Client& agent, const AddOptions& options);         ///< -T
 
-/// Whether a key is among those that an agent has.
+/// Whether a key is among those of an agent.
 bool listed(const std::vector<protocol::AgentKey>& keys, ByteView blob);
 
-/// Tells a failure on stderr. @returns 1
+/// Prints an error. @returns 1
 int add_failure(const Error& error);
 
-/// Runs `act` with each file. One that fails, by an Error that is told here or by returning false when it has
-/// told all, does not stop the others. @returns the exit status
+/// Calls `act` with each file, and goes on after a failure: an Error, which is printed, or false.
+/// @returns the exit status
 int each_file(const std::vector<std::string>& files, const std::function<bool(const std::string& file)>& act);
 
 /// -h: where a key may be used, in the syntax of ssh-add(1).
-/// @param destinations each "[user@]host" or "from>[user@]host"; hosts as known_hosts files name them.
-/// @param host_key_files known_hosts files, "~/" in front for the home folder; none for the usual ones.
-///     Files that are not there are passed over.
-/// @throws Error(usage) for another syntax, Error(not_found) for a host without a known key.
+/// @param destinations each "[user@]host" or "from>[user@]host"; hosts as known_hosts files name them
+/// @param host_key_files known_hosts files, "~/" for the home folder; none for the usual ones. Missing files
+///     are ignored.
+/// @throws Error(usage) for another syntax, Error(not_found) for a host without a known key
 std::vector<protocol::DestinationConstraint>
 read_destinations(const std::vector<std::string>& destinations,
                   const std::vector<std::string>& host_key_files);

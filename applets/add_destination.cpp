@@ -1,4 +1,4 @@
-// ssh-tpm-add -h.
+// ssh-tpm-add -h: destination constraints.
 
 #include "applets/add.hpp"
 #include "base/error.hpp"
@@ -30,17 +30,17 @@ std::vector<fs::path> files_to_search(const std::vector<std::string>& named) {
     return files;
 }
 
-/// What the known_hosts files say, each read once.
+/// The known_hosts files, each read once.
 class HostKeys {
   public:
     explicit HostKeys(const std::vector<std::string>& named) : files_(files_to_search(named)) {
         for (const auto& file : files_) {
-            try { // caught to pass over what is not there
+            try { // caught to ignore a missing file
                 contents_.push_back(read_file(file, max_known_hosts));
             } catch (const Error& error) {
                 if (error.code() != Errc::not_found)
                     throw;
-                log::debug(printable(error.what()), "; passed over");
+                log::debug(printable(error.what()), "; ignored");
             }
         }
     }

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view key_ending = ".tpm", public_ending = ".pub", certificate_ending = "-cert.pub";
 
-/// The name that the endings are put behind.
+/// The name without its ending.
 std::string stem_of(std::string name) {
     for (const auto ending : {key_ending, public_ending})
         if (name.size() > ending.size() && name.ends_with(ending)) {
@@ -30,13 +30,13 @@ fs::path certificate_beside(const std::string& file) {
     return stem_of(file) + std::string(certificate_ending);
 }
 
-/// The key file that a name without ending means, where there is one.
+/// NAME.tpm if it exists, else NAME.
 std::string key_file_named(const std::string& name) {
     const auto longer = name + std::string(key_ending);
     return !name.ends_with(key_ending) && is_there(longer) ? longer : name;
 }
 
-/// A private key outside of any TPM, in one of the formats that ssh-add reads.
+/// A private key that is not in a TPM, in a format that ssh-add reads.
 bool is_ordinary_key(std::string_view text) {
     const auto label = keyfile::first_label(text);
     return label && label->ends_with("PRIVATE KEY") && !label->starts_with("TSS2 ") &&
@@ -45,7 +45,7 @@ bool is_ordinary_key(std::string_view text) {
 
 void refuse_ordinary_key(std::string_view text, const std::string& file) {
     if (is_ordinary_key(text))
-        throw Error(Errc::unsupported, file + ": an ordinary private key, not one of a TPM",
+        throw Error(Errc::unsupported, file + ": an ordinary private key, not a TPM key",
                     "ssh-add gives it to the agent, which seals it for as long as it runs; "
                     "ssh-tpm-keygen --import " +
                         file + " seals it for good");
@@ -54,7 +54,7 @@ void refuse_ordinary_key(std::string_view text, const std::string& file) {
                     "the private key is in a file that ends in .tpm");
 }
 
-/// The agent does not learn the file's name, which ssh-add makes the comment of a key that has none.
+/// ssh-add uses the file's name if a key has no comment. The agent does not know the name.
 std::string with_comment(keyfile::KeyFile key, std::string_view text, const std::string& comment) {
     if (!key.description.empty() || key.legacy != keyfile::Legacy::none)
         return std::string(text);
@@ -118,7 +118,7 @@ PublicHalf read_public_half(const std::string& name) {
     }
     if (auto half = read_public_file(stem_of(name) + std::string(public_ending)))
         return std::move(*half);
-    throw Error(Errc::not_found, name + ": no key file and no public key there");
+    throw Error(Errc::not_found, name + ": there is neither a key file nor a public key");
 }
 
 std::vector<std::string> default_files(bool public_too) {
@@ -134,7 +134,7 @@ std::vector<std::string> default_files(bool public_too) {
     }
     if (files.empty())
         throw Error(Errc::not_found,
-                    "no key there: neither " + (folder / "id_ecdsa.tpm").string() + " nor id_rsa.tpm",
+                    "no key: there is neither " + (folder / "id_ecdsa.tpm").string() + " nor id_rsa.tpm",
                     "name a file, or make a key with ssh-tpm-keygen");
     return files;
 }

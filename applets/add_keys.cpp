@@ -1,5 +1,5 @@
-// ssh-tpm-add without a mode: keys, and the certificates beside them, go to the agent. With --pin, the PIN is
-// asked for here, and the TPM tries it, before a key counts as added.
+// ssh-tpm-add without a mode: sends keys and the certificates beside them to the agent. With --pin it asks
+// for the PIN, and a key counts as added once the TPM has accepted it.
 
 #include "applets/add_files.hpp"
 #include "applets/keygen_dialogue.hpp"
@@ -25,11 +25,11 @@ protocol::Constraints constraints_of(const AddOptions& options) {
     return constraints;
 }
 
-/// Asked before the person is: another agent must not even see the PIN.
+/// Call it before a person is asked: other agents must not get the PIN.
 void require_extension(protocol::Client& agent) {
     agent.require_trusted_agent();
     std::vector<std::string> names;
-    try { // caught because many agents know no such question
+    try { // caught because many agents do not know this request
         names = agent.query();
     } catch (const Error& error) {
         if (error.code() != Errc::refused)
@@ -37,7 +37,7 @@ void require_extension(protocol::Client& agent) {
     }
     if (std::ranges::find(names, protocol::extension::tpm_try_pin) == names.end())
         throw Error(Errc::unsupported, "this agent tries no PINs",
-                    "--pin is for ssh-tpm-agent, unlocked and on this machine");
+                    "--pin needs an ssh-tpm-agent on this machine that is not locked");
 }
 
 std::string question(const KeyToAdd& key, bool confirm, std::optional<std::uint32_t> tries_left, bool again) {
@@ -69,7 +69,7 @@ void require_tries(const protocol::PinResult& result) {
         throw Error(Errc::lockout, "the TPM is in lockout and takes no PIN", result.text);
 }
 
-/// The question says that it is the last try: somebody must be there to read it.
+/// The last try needs a person who reads the warning in the question.
 void require_person(const protocol::PinResult& result) {
     const auto asker = prompt::choose_asker(prompt::current_circumstances(), prompt::Program::tool);
     if (result.tries_left == 1U && asker == prompt::Asker::standard_input)
@@ -86,7 +86,7 @@ class Addition {
     void run() {
         if (!options_.key_only)
             read_certificate();
-        try { // caught to say which key it was
+        try { // caught to name the key
             if (options_.pin && key_.identity.needs_pin())
                 send_and_try_pin();
             else
@@ -99,7 +99,7 @@ class Addition {
     }
 
   private:
-    /// What is wrong with it is told after the key has been added.
+    /// An error in it is reported after the key has been added.
     void read_certificate() {
         const auto& file = key_.certificate_file;
         try { // caught to go on with the key itself
@@ -143,14 +143,15 @@ class Addition {
         } catch (const Error& error) {
             if (error.code() != Errc::refused)
                 throw;
-            throw Error(Errc::refused, error.what(),
-                        "an agent other than ssh-tpm-agent takes no keys of a TPM; ssh-tpm-agent takes none "
-                        "while it is locked, or through ssh; its log says more");
+            throw Error(
+                Errc::refused, error.what(),
+                "an agent other than ssh-tpm-agent takes no TPM keys; ssh-tpm-agent takes none while it is "
+                "locked, or through ssh; its log says more");
         }
     }
 
-    /// Returns when the PIN was right. While a person thinks, and when they give up or fail (three tries),
-    /// the agent does not have the key, unless it had it before.
+    /// Returns if the PIN was right. While a person thinks, and if they give up or fail (three tries), the
+    /// agent does not have the key, unless it had it before.
     void send_and_try_pin() {
         require_extension(agent_);
         const bool was_there = listed(agent_.list(), key_.identity.public_key.blob());
@@ -162,21 +163,20 @@ class Addition {
             const auto pin = ask_pin(question(key_, options_.confirm, result.tries_left, again));
             result = try_pin(pin, was_there);
             if (is_right(result.outcome) && was_there) {
-                send();                   // with what is demanded of it now
-                (void)try_pin(pin, true); // of another file of the same key the agent knows no PIN
+                send();                   // with the new constraints
+                (void)try_pin(pin, true); // if it came from another file, its PIN is not known yet
             }
         }
         require_tries(result);
         if (result.outcome == protocol::PinOutcome::wrong)
             throw Error(Errc::auth, "the PIN is wrong", result.text);
-        if (!is_right(result.outcome)) // somebody else spends tries meanwhile
+        if (!is_right(result.outcome)) // others spend tries meanwhile
             throw Error(Errc::refused, "the agent did not try the PIN", result.text);
         if (result.outcome == protocol::PinOutcome::not_kept)
             log::info("the PIN is right, and the agent will ask for it: ", result.text);
     }
 
-    /// @param was_there the agent had the key before: it stays as it was. Another one is there for no longer
-    ///     than the try.
+    /// @param was_there the agent had the key before, and keeps it; else it has the key only during the try
     protocol::PinResult try_pin(const Secret& pin, bool was_there) {
         const auto blob = key_.identity.public_key.blob();
         try { // caught to leave the agent as it was
@@ -195,7 +195,7 @@ class Addition {
     }
 
     void withdraw(ByteView blob) noexcept {
-        try { // caught because another failure may be on its way to be told
+        try { // caught because another error may be pending
             agent_.remove(blob);
         } catch (const std::exception& error) {
             log::debug("the key could not be removed again: ", error.what());

@@ -1,4 +1,4 @@
-// ssh-tpm-add -l, -L, -Q, -T, -x and -X: what the agent has, whether it signs, and its lock.
+// ssh-tpm-add -l, -L, -Q, -T, -x and -X: lists, a test of keys, and the lock.
 
 #include "applets/add_files.hpp"
 #include "base/base64.hpp"
@@ -16,12 +16,12 @@ namespace sshtpm::applets {
 
 namespace {
 
-/// A comment in full, since scripts read the list, but nothing that moves the cursor.
+/// The whole comment, because scripts read the list, but nothing that moves the cursor.
 std::string shown(const std::string& comment) {
     return printable(comment, comment.size());
 }
 
-/// ssh-add leaves the comment's place empty where ssh-keygen writes "no comment".
+/// As ssh-add prints it: without a comment it is empty, where ssh-keygen prints "no comment".
 std::string fingerprint_line(const protocol::AgentKey& key, ssh::FingerprintHash hash) {
     const auto description = ssh::describe(key.blob);
     return std::to_string(description.bits) + " " + ssh::fingerprint(description.plain_blob, hash) + " " +
@@ -33,7 +33,7 @@ std::string line_of(const protocol::AgentKey& key) {
     return key.type + " " + base64_encode(key.blob) + " " + shown(key.comment);
 }
 
-/// Prints a line for each key; as with ssh-add, one of a type that is not known has none.
+/// Prints a line for each key. As with ssh-add, keys of unknown types are left out.
 template <class Line>
 int print_list(protocol::Client& agent, Line&& line) {
     bool any = false;
@@ -42,7 +42,7 @@ int print_list(protocol::Client& agent, Line&& line) {
             std::cout << line(key) << '\n';
             any = true;
         } catch (const Error& error) {
-            log::info("a key that is not shown: ", printable(error.what()));
+            log::info("a key is not shown: ", printable(error.what()));
         }
     }
     if (!any)
@@ -67,15 +67,15 @@ int tell_lock(const std::string& word, const std::function<void()>& request) {
     return 0;
 }
 
-/// Something that nobody has signed before.
+/// Random bytes: nobody has signed them before.
 Bytes fresh_message() {
-    Bytes message(256); // getrandom(2) gives so much whole
+    Bytes message(256); // getrandom(2) never returns fewer up to this size
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
     return message;
 }
 
-/// @returns true; what is wrong is thrown.
+/// @returns true @throws Error if the key does not sign
 bool test_key(protocol::Client& agent, const std::string& name) {
     const auto half = read_public_half(name);
     const auto message = fresh_message();

@@ -1,4 +1,4 @@
-// ssh-tpm-add -d and -D: keys leave the agent.
+// ssh-tpm-add -d and -D: removes keys from the agent.
 
 #include "applets/add_files.hpp"
 #include "base/printable.hpp"
@@ -16,7 +16,7 @@ class Removal {
     Removal(protocol::Client& agent, const AddOptions& options)
         : agent_(agent), options_(options), before_(agent.list()) {}
 
-    /// The key of a file, and its certificate. @returns whether one of them was removed; failures are told.
+    /// Removes the key of a file and its certificate, and prints failures. @returns whether one was removed
     bool file(const std::string& name) {
         const auto half = read_public_half(name);
         const bool is_certificate = half.certificate_file.empty();
@@ -31,7 +31,7 @@ class Removal {
         }
     }
 
-    /// Public keys, a line each.
+    /// Removes the keys whose public keys are on standard input, a line each.
     bool standard_input() {
         bool any = false;
         std::string line;
@@ -48,7 +48,7 @@ class Removal {
         return is_certificate ? !options_.key_only : !options_.certificate_only;
     }
 
-    /// The one beside the key, when there is one.
+    /// The certificate beside the key, if it exists.
     bool remove_certificate(const PublicHalf& key) {
         const auto certificate = read_public_file(key.certificate_file);
         if (!certificate && options_.certificate_only)
@@ -89,9 +89,9 @@ class Removal {
         return true;
     }
 
-    /// An agent may take a certificate out together with its key.
+    /// An agent may remove a certificate together with its key.
     void remove(ByteView blob) {
-        try { // caught to look whether it is gone already
+        try { // caught to see whether it is gone already
             agent_.remove(blob);
         } catch (const Error& error) {
             if (error.code() != Errc::refused || !listed(before_, blob) || listed(agent_.list(), blob))

@@ -1,15 +1,20 @@
-// ssh-tpm-agent: the server that its options ask for, here or in the background, and the end of one (-k).
+// ssh-tpm-agent: its options, and the agent in the foreground, in the background, or beside a command.
 
-#include "applets/agent_options.hpp"
+#include "agent/server.hpp"
+#include "applets/applets.hpp"
+#include "applets/hostkeys.hpp"
+#include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "cli/report.hpp"
+#include "cli/time_span.hpp"
 #include "os/background.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
 #include "os/paths.hpp"
 #include "os/systemd.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -20,10 +25,74 @@ namespace sshtpm::applets {
 
 namespace {
 
+constexpr std::string_view agent_usage =
+    "usage: ssh-tpm-agent [-D | -d | -s | -c] [-a socket] [-A socket] [-t time]\n"
+    "                     [--key-dir folder | --no-load]\n"
+    "                     [--hierarchy endorsement | owner | platform | null]\n"
+    "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
+    "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
+    "       ssh-tpm-agent [-s | -c] -k\n"
+    "       ssh-tpm-agent --print-socket [-a socket]\n"
+    "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
+
+constexpr std::string_view agent_about =
+    "Serves the TPM keys in ~/.ssh/*.tpm to ssh, as ssh-agent does: point SSH_AUTH_SOCK, or IdentityAgent in "
+    "ssh_config, to its socket. Runs in the foreground and logs to stderr; with a command, runs that with "
+    "SSH_AUTH_SOCK set and ends with it. A key's PIN is asked for at its first use, on the terminal of an "
+    "agent in the foreground, else by SSH_ASKPASS, and kept for 30 minutes after each use, 8 hours in all; "
+    "\"ssh-tpm-add --pin\" gives it beforehand. Keys that ssh-add sends are sealed into the TPM. A time is a "
+    "number of seconds, or 90m, 1h30m, 2d and so on. SIGHUP reads the key folder again, and SIGUSR1 drops "
+    "all "
+    "keys and PINs. The agent ends when its terminal is closed.";
+
+constexpr std::string_view agent_closing = R"(
+Environment
+  SSH_TPM_AUTH_SOCK                  the socket without -a; else it is ssh-tpm-agent.sock in the first of
+                                     XDG_RUNTIME_DIR, /run/user/UID and ~/.ssh/agent that exists
+  SSH_TPM_AGENT_OWNER_PASSWORD       the owner password
+  SSH_ASKPASS, SSH_ASKPASS_REQUIRE, DISPLAY, WAYLAND_DISPLAY
+                                     the program that asks for PINs and confirmation, as for ssh-agent
+  SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM, SSH_TPM_SWTPM_STATE
+                                     the TPM, or the emulator and the folder of its state
+)";
+
+constexpr cli::Modes serving = 1U << 0, for_command = 1U << 1, ending = 1U << 2, printing = 1U << 3,
+                     agent_installing = 1U << 4;
+constexpr cli::Modes agents = serving | for_command;
+
+enum class Shell { bourne, c };
+
+/// From $SHELL, as ssh-agent does.
+Shell usual_shell() {
+    const auto shell = os::variable("SHELL");
+    return shell && shell->ends_with("csh") ? Shell::c : Shell::bourne;
+}
+
+struct AgentOptions {
+    std::filesystem::path socket;
+    std::filesystem::path key_dir;
+    bool load = true;
+    bool for_all_users = ::geteuid() == 0; ///< --install-system
+    bool force = false;
+    std::optional<Shell> shell; ///< -s or -c, which also means to go to the background, except with -k
+    bool stay = false;          ///< -D or -d: stay in the foreground, even with -s or -c
+    log::Level level = log::Level::info;
+    protocol::Constraints key_dir_terms;
+    std::optional<tpm::Hierarchy> hierarchy;
+    agent::KeyPolicy policy;
+    std::optional<agent::PinLifetime> pin_lifetime = agent::PinLifetime{};
+    std::vector<std::filesystem::path> upstreams;
+    TpmOptions tpm;
+    tpm::Target target; ///< from `tpm`, before the agent goes to the background
+    std::vector<std::string> command;
+
+    Shell shell_or_usual() const { return shell ? *shell : usual_shell(); }
+};
+
 constexpr std::string_view plain_characters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
 
-/// For the shell to read back, whatever characters it has.
+/// Quoted for the shell.
 std::string shell_word(const std::string& text, Shell shell) {
     if (text.find_first_not_of(plain_characters) == std::string::npos)
         return text;
@@ -31,7 +100,7 @@ std::string shell_word(const std::string& text, Shell shell) {
     for (const char c : text) {
         if (c == '\'')
             out += "'\\''";
-        else if (shell == Shell::c && (c == '!' || c == '\n')) // not even quotes keep those from a C shell
+        else if (shell == Shell::c && (c == '!' || c == '\n')) // special in a C shell even between quotes
             out.append("\\").append(1, c);
         else
             out += c;
@@ -45,18 +114,8 @@ std::string set(const std::string& name, const std::string& value, Shell shell) 
     return name + "=" + shell_word(value, shell) + "; export " + name + ";\n";
 }
 
-/// A process id that kill(2) takes for one process and not for a group.
-pid_t parse_pid(const std::string& text) {
-    pid_t pid = 0;
-    const auto* const end = text.data() + text.size();
-    const auto [stopped, failure] = std::from_chars(text.data(), end, pid);
-    if (failure != std::errc() || stopped != end || pid <= 1)
-        throw Error(Errc::malformed, "SSH_AGENT_PID is not the id of a process");
-    return pid;
-}
-
-/// Commands that point a shell to the agent: of one in the background with its pid to end it by, of one in
-/// the foreground with the pid as a word to a person, as ssh-agent does.
+/// Commands that point a shell to the agent and print its pid. As with ssh-agent, they set SSH_AGENT_PID only
+/// for an agent in the background.
 std::string environment_commands(const std::filesystem::path& socket, pid_t agent, bool background,
                                  Shell shell) {
     const auto pid = std::to_string(agent);
@@ -66,7 +125,7 @@ std::string environment_commands(const std::filesystem::path& socket, pid_t agen
     return out.append("echo Agent pid ").append(pid).append(";\n");
 }
 
-/// A command gets an agent of its own, beside the one that may listen on the usual socket.
+/// The agent of a command has its own socket: another agent may listen on the usual one.
 std::filesystem::path socket_path(const AgentOptions& line) {
     if (!line.socket.empty())
         return std::filesystem::absolute(line.socket);
@@ -76,7 +135,7 @@ std::filesystem::path socket_path(const AgentOptions& line) {
     return std::filesystem::absolute(path);
 }
 
-/// @param notifier of an agent in the foreground: one in the background is not what systemd started.
+/// @param notifier for an agent in the foreground; systemd does not know one in the background
 void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, os::Notifier notifier,
            const std::function<void()>& ready) {
     agent::run_server(socket,
@@ -108,7 +167,7 @@ int serve_in_foreground(const AgentOptions& line, std::optional<UniqueFd> passed
     return 0;
 }
 
-/// An agent that the shell could not be told of does not live on.
+/// Prints the commands for the shell. If that fails the agent is ended, because the shell does not know it.
 void tell_shell(const AgentOptions& line, os::BackgroundParent& parent, const std::filesystem::path& socket) {
     try { // caught to end the agent first
         std::cout << environment_commands(socket, parent.child(), true, line.shell_or_usual());
@@ -120,7 +179,7 @@ void tell_shell(const AgentOptions& line, os::BackgroundParent& parent, const st
     parent.let_live();
 }
 
-/// The parent's part: the shell is told, or the command is run in this process.
+/// In the parent: prints the commands for the shell, or runs the command in this process.
 int tell_or_become_command(const AgentOptions& line, os::BackgroundParent& parent,
                            const std::filesystem::path& socket) {
     if (const auto failure = parent.wait_until_ready())
@@ -129,35 +188,32 @@ int tell_or_become_command(const AgentOptions& line, os::BackgroundParent& paren
         tell_shell(line, parent, socket);
         return 0;
     }
-    parent.let_live(); // to the end of this process, whether the command can be run or not
+    parent.let_live(); // until this process ends, even if the command cannot be run
     os::become_command(line.command, {"SSH_AUTH_SOCK=" + socket.string(),
                                       "SSH_AGENT_PID=" + std::to_string(parent.child())});
 }
 
 int serve_in_background(const AgentOptions& line) {
-    const auto path = socket_path(line); // before the fork: one answer for both
+    const auto path = socket_path(line); // before the fork, so that both processes use the same path
     if (line.tpm.asks_for_owner_password())
         throw Error(Errc::usage, "an agent in the background cannot ask for the owner password",
                     "set SSH_TPM_AGENT_OWNER_PASSWORD, or stay in the foreground");
     if (!line.command.empty())
         log::configure("ssh-tpm-agent", line.level == log::Level::debug ? line.level : log::Level::error);
     auto sides = os::fork_to_background();
-    take_owner_password(); // on both sides: the command is not to have it
+    take_owner_password(); // in both processes, so that the command does not get it
     if (auto* parent = std::get_if<os::BackgroundParent>(&sides))
         return tell_or_become_command(line, *parent, path);
     auto& child = std::get<os::BackgroundChild>(sides);
-    os::Notifier::from_environment(); // taken away from what the agent starts; a command keeps it
+    os::Notifier::from_environment(); // removes its variables; the command keeps them
     agent::ListeningSocket socket(path);
-    // Beside a command, stderr is the one place where its failures can be explained.
+    // An agent beside a command can report its errors only on stderr.
     const bool beside_command = !line.command.empty();
     serve(line, socket, beside_command ? child.parent_pidfd() : -1, {}, [&] { child.ready(beside_command); });
     return 0;
 }
 
-} // namespace
-
 int serve_agent(AgentOptions& line) {
-    log::configure("ssh-tpm-agent", line.level);
     auto passed = os::activated_socket();
     os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
     line.target = line.tpm.target();
@@ -174,16 +230,17 @@ int serve_agent(AgentOptions& line) {
     return serve_in_foreground(line, std::move(passed));
 }
 
-int print_socket(const AgentOptions& line) {
-    std::cout << socket_path(line).string() << '\n';
-    return 0;
+/// @throws Error(malformed) for a number that kill(2) does not take for one process
+pid_t parse_pid(const std::string& text) {
+    pid_t pid = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [stopped, failure] = std::from_chars(text.data(), end, pid);
+    if (failure != std::errc() || stopped != end || pid <= 1)
+        throw Error(Errc::malformed, "SSH_AGENT_PID is not the id of a process");
+    return pid;
 }
 
-Shell usual_shell() {
-    const auto shell = os::variable("SHELL");
-    return shell && shell->ends_with("csh") ? Shell::c : Shell::bourne;
-}
-
+/// Ends the agent that SSH_AGENT_PID names, and prints commands that unset its variables.
 int kill_agent(Shell shell) {
     const auto text = os::variable("SSH_AGENT_PID");
     if (!text)
@@ -196,6 +253,137 @@ int kill_agent(Shell shell) {
     std::cout << unset << "SSH_AUTH_SOCK;\n"
               << unset << "SSH_AGENT_PID;\necho Agent pid " << pid << " killed;\n";
     return 0;
+}
+
+std::uint32_t seconds_of(const char* text) {
+    const auto time = cli::parse_time_span(text);
+    if (time.count() == 0)
+        throw Error(Errc::usage, "the lifetime is 0");
+    return static_cast<std::uint32_t>(time.count()); // 2^31 - 1 at most
+}
+
+void set_pin_lifetime(AgentOptions& line, const char* text) {
+    agent::PinLifetime lifetime;
+    lifetime.idle = std::chrono::seconds(seconds_of(text));
+    lifetime.total = std::max(lifetime.total, lifetime.idle);
+    line.pin_lifetime = lifetime;
+}
+
+void print_for(AgentOptions& line, Shell shell) {
+    if (line.shell && *line.shell != shell)
+        throw Error(Errc::usage, "-c and -s are for different shells");
+    line.shell = shell;
+}
+
+/// An option that only ssh-agent has.
+cli::Option agent_refused(std::string_view names) {
+    return {names, cli::every_mode, "refused: only ssh-agent has it", [names](char*) {
+                throw Error(Errc::unsupported,
+                            std::string(names.substr(0, 2)) +
+                                " is for keys of PKCS#11 tokens and FIDO devices, which ssh-tpm-agent does "
+                                "not hold",
+                            "give it to an upstream ssh-agent (-A)");
+            }};
+}
+
+std::vector<cli::Option> agent_option_table(AgentOptions& line) {
+    std::vector<cli::Option> table{
+        {"-a PATH", agents | printing, "the socket to listen on", cli::set(line.socket)},
+        {"-l PATH", agents | printing, "the same as -a", cli::set(line.socket)},
+        {"-A PATH", agents, "the socket of an upstream agent, whose keys this one serves too (repeatable)",
+         [&line](char* path) {
+             if (*path == '\0')
+                 throw Error(Errc::usage, "an empty path for an upstream agent");
+             line.upstreams.push_back(std::filesystem::absolute(path));
+         }},
+        {"--key-dir DIR", agents, "the folder of keys (default: ~/.ssh)", cli::set(line.key_dir)},
+        {"--no-load", agents, "read no folder of keys", [&line](char*) { line.load = false; }},
+        {"--hierarchy H", agents,
+         "serve the P-256 and the RSA 2048 key that the TPM derives from the seed of its endorsement, owner, "
+         "platform or null hierarchy (e, o, p, n), and no key folder, unless --key-dir names one",
+         [&line](char* word) { line.hierarchy = parse_hierarchy(word); }},
+        {"-t TIME", agents,
+         "the lifetime of keys that come without one, also of keys of the folder and of keys that go to "
+         "upstream agents",
+         [&line](char* text) {
+             line.policy.default_lifetime = seconds_of(text);
+             line.key_dir_terms.lifetime = line.policy.default_lifetime;
+         }},
+        {"--confirm", agents,
+         "ask before each use of a key of the folder or the hierarchy, only through SSH_ASKPASS",
+         cli::set(line.key_dir_terms.confirm)},
+        {"--pin-lifetime TIME", agents, "forget a PIN this long after its last use",
+         [&line](char* text) { set_pin_lifetime(line, text); }},
+        {"--no-cache", agents, "keep no PINs: ask for each use",
+         [&line](char*) { line.pin_lifetime.reset(); }},
+        {"--no-seal", agents, "do not take private keys that ssh-add sends; upstream agents (-A) may",
+         [&line](char*) { line.policy.seal = false; }},
+        {"-D", serving, "stay in the foreground (the default)", cli::set(line.stay)},
+        {"-d", agents, "stay in the foreground and log more",
+         [&line](char*) {
+             line.stay = true;
+             line.level = log::Level::debug;
+         }},
+        {"-s", serving | ending,
+         "go to the background and print Bourne shell commands that point to the agent: eval "
+         "\"$(ssh-tpm-agent -s)\"",
+         [&line](char*) { print_for(line, Shell::bourne); }},
+        {"-c", serving | ending, "the same with commands for a C shell: eval `ssh-tpm-agent -c`",
+         [&line](char*) { print_for(line, Shell::c); }},
+        cli::mode_option("-k", ending, "end the agent that SSH_AGENT_PID names"),
+        cli::mode_option("--print-socket", printing, "print the path of the socket and exit"),
+        cli::mode_option(
+            "--install-user-units", agent_installing,
+            "install the systemd units of a user's agent in ~/.config/systemd/user, or, as root, "
+            "for all users"),
+        cli::mode_option("--install-system", agent_installing, "the same, for all users",
+                         cli::set(line.for_all_users)),
+        {"--force", agent_installing, "overwrite units that were changed", cli::set(line.force)},
+        {"-E HASH", agents, "sha256: the hash of the fingerprints in questions; there is no other",
+         [](char* word) {
+             if (std::string_view(word) != "sha256")
+                 throw Error(Errc::unsupported, "-E " + std::string(word) + ": questions name keys by SHA256",
+                             "ssh-tpm-add -l -E md5 shows the other fingerprint");
+         }},
+        agent_refused("-O OPTION"),
+        agent_refused("-P PROVIDERS"),
+    };
+    line.tpm.add_to(table, agents);
+    return table;
+}
+
+} // namespace
+
+int run_agent(std::span<char*> arguments) {
+    AgentOptions line;
+    const auto table = agent_option_table(line);
+    auto parsed = cli::parse_options(arguments, table, serving, cli::Operands::end_options);
+    if (parsed.help) {
+        std::cout << cli::help_text(agent_usage, agent_about, table) << agent_closing;
+        return 0;
+    }
+    if (parsed.mode == serving && !parsed.operands.empty())
+        parsed.mode = for_command;
+    const auto serve = [&line] { return serve_agent(line); };
+    const std::vector<cli::Mode> modes{{serving, "an agent without a command", serve},
+                                       {for_command, "a command", serve, true},
+                                       {ending, "-k", [&line] { return kill_agent(line.shell_or_usual()); }},
+                                       {printing, "--print-socket",
+                                        [&line] {
+                                            std::cout << socket_path(line).string() << '\n';
+                                            return 0;
+                                        }},
+                                       {agent_installing, "--install-user-units", [&line] {
+                                            return install_user_units(line.for_all_users, line.force);
+                                        }}};
+    const auto& mode = cli::fitting_mode(parsed, modes);
+    line.command = std::move(parsed.operands);
+    cli::require_apart(parsed, "--no-load", "--key-dir");
+    cli::require_apart(parsed, "--no-cache", "--pin-lifetime");
+    if (!line.load && !line.hierarchy)
+        cli::require_apart(parsed, "--no-load", "--confirm");
+    log::configure("ssh-tpm-agent", line.level);
+    return mode.run();
 }
 
 } // namespace sshtpm::applets

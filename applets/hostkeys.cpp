@@ -1,9 +1,10 @@
-// ssh-tpm-hostkeys: its options, and the list.
+// ssh-tpm-hostkeys: its options and modes, and the list of keys.
 
 #include "applets/hostkeys.hpp"
 
 #include "applets/applets.hpp"
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/printable.hpp"
 #include "cli/options.hpp"
 #include "protocol/client.hpp"
@@ -22,16 +23,16 @@ constexpr std::string_view hostkeys_usage =
     "       ssh-tpm-hostkeys --uninstall [--force]";
 
 constexpr std::string_view hostkeys_about =
-    "Keeps sshd's host keys in the TPM: \"ssh-tpm-keygen -A\" makes them, an agent of the system serves "
-    "them, and sshd's HostKeyAgent points to it. Without an option, lists the keys of that agent.";
+    "Keeps sshd's host keys in the TPM: \"ssh-tpm-keygen -A\" makes them, a system agent serves them, and "
+    "sshd's HostKeyAgent points to it. Without an option, lists the keys of that agent.";
 
 constexpr std::string_view hostkeys_closing = R"(
 Environment
-  DESTDIR    in front of every path that is written: another system's tree, in which folders are made
-  PREFIX     the units go to PREFIX/lib/systemd/system and not to /etc/systemd/system
+  DESTDIR    a folder in place of the root of the file system; missing folders are made in it
+  PREFIX     the units go to PREFIX/lib/systemd/system instead of /etc/systemd/system
 
 Exit status
-  0 success, 1 a problem was found, or something failed, 2 wrong usage
+  0 success, 1 failure, or --check has found a problem, 2 wrong usage
 )";
 
 constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing = 1U << 2,
@@ -52,19 +53,21 @@ int hostkeys_list(const std::filesystem::path& socket) {
 }
 
 int run_hostkeys(std::span<char*> arguments) {
+    log::configure("ssh-tpm-hostkeys", log::Level::info);
     HostkeysOptions o;
     const std::vector<cli::Option> table{
         {"--socket PATH", listing | checking, "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
          cli::set(o.socket)},
-        cli::mode_option("--check", checking,
-                         "ask sshd for its host keys, and see whether the agent signs with each of them"),
-        cli::mode_option("--install-system-units", hostkeys_installing,
-                         "write the units of the agent and of the key generation, its user and its folders",
-                         cli::set(o.system_units)),
+        cli::mode_option("--check", checking, "check that the agent signs with each host key of sshd"),
+        cli::mode_option(
+            "--install-system-units", hostkeys_installing,
+            "install the units that make the host keys and start the agent, its user and folders",
+            cli::set(o.system_units)),
         cli::mode_option("--install-sshd-config", hostkeys_installing,
                          "point sshd to the agent, in /etc/ssh/sshd_config.d", cli::set(o.sshd_config)),
-        cli::mode_option("--uninstall", uninstalling, "remove what the two have written"),
-        {"--force", hostkeys_installing | uninstalling, "overwrite or remove files that somebody has changed",
+        cli::mode_option("--uninstall", uninstalling,
+                         "remove the files that these two options have installed"),
+        {"--force", hostkeys_installing | uninstalling, "overwrite or remove files that were changed",
          cli::set(o.force)},
     };
     const auto parsed = cli::parse_options(arguments, table, listing);

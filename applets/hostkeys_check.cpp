@@ -1,10 +1,11 @@
-// ssh-tpm-hostkeys --check: would a login work that needs a host key of the agent? The same is asked before
-// sshd is left with what was installed for it.
+// Checks that sshd can use the host keys of the agent: for ssh-tpm-hostkeys --check, and before a new
+// configuration of sshd is kept.
 
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/unique_fd.hpp"
 #include "cli/report.hpp"
@@ -33,15 +34,14 @@ namespace {
 /// Far more than any configuration has.
 constexpr std::size_t max_sshd_output = 4 << 20;
 
-/// sshd wants to be called by its absolute path. The folders of system programs may not be in a person's
-/// PATH.
+/// sshd must be called by its absolute path. A user's PATH may lack these folders.
 std::optional<std::string> find_sshd() {
     return os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
 }
 
 struct SshdAnswer {
     int status = 0;
-    std::string output; ///< of its stdout; what it says on stderr is shown only when it fails
+    std::string output; ///< from stdout
 };
 
 void print(const UniqueFd& errors) {
@@ -51,12 +51,12 @@ void print(const UniqueFd& errors) {
         std::cerr.write(chunk.data(), got);
 }
 
-/// Runs sshd, from PATH or /usr/sbin, with an option. @throws Error(not_found)
+/// Runs sshd with an option, and shows its messages only if it fails. @throws Error(not_found)
 SshdAnswer ask_sshd(const std::string& option) {
     const auto sshd = find_sshd();
     if (!sshd)
         throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
-    // sshd takes every HostKey for a private key first, and is loud about a .pub file that others can read.
+    // sshd first reads every HostKey as a private key, and warns about .pub files that others can read.
     const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC)); // unlike a pipe it is never full
     if (!errors)
         throw Error::from_errno(errno, "memfd_create");
@@ -79,12 +79,12 @@ SshdAnswer ask_sshd(const std::string& option) {
 
 struct NamedKey {
     Bytes blob;
-    bool has_file = false; ///< of its private half
+    bool has_file = false; ///< the private half is in a file
 };
 
-/// A HostKey names a public key, or a private one with the public one beside it.
+/// A HostKey names a public key file, or a private one with the public one beside it.
 NamedKey read_host_key(const std::string& path) {
-    try { // caught to say how the file comes back
+    try { // caught to add a hint
         NamedKey key;
         auto text = read_file(path, ssh::max_public_file);
         key.has_file = text_of(text).find("-----BEGIN ") != std::string_view::npos;
@@ -105,39 +105,39 @@ Error not_served(const std::string& path, bool has_file) {
     const auto what = path + ": the agent does not serve this key";
     if (has_file)
         return {Errc::not_found, what,
-                "it is in a file, from which sshd signs by itself: once clients have learnt the TPM's keys "
-                "(UpdateHostKeys), take its HostKey line away"};
+                "it is in a file, and sshd signs with it by itself: once clients have learnt the TPM's keys "
+                "(UpdateHostKeys), remove its HostKey line"};
     return {Errc::not_found, what,
-            "ssh-tpm keygen -A makes the keys, and systemctl restart ssh-tpm-hostkeys.service has the agent "
-            "read them; a hierarchy's key is another one after a new seed (tpm2_clear): remove the .pub file "
-            "and make it again; a key of another kind has no place among HostKey lines for this agent"};
+            "ssh-tpm keygen -A makes missing keys, and systemctl restart ssh-tpm-hostkeys.service makes the "
+            "agent read them; if the key is of a hierarchy whose seed has changed (tpm2_clear), remove the "
+            ".pub file and make it again; if it is not in the TPM, remove its HostKey line"};
 }
 
-/// Asks the agent for a signature of something random by this key.
-/// @throws Error when the key is not in its list, and when the signature is another one's or none.
+/// Has the agent sign random bytes with this key.
+/// @throws Error if the agent does not serve the key or the signature does not verify
 void prove_host_key(protocol::Client& agent, const std::vector<protocol::AgentKey>& served,
                     const std::string& path) {
     const auto [key, has_file] = read_host_key(path);
     if (std::ranges::find(served, key, &protocol::AgentKey::blob) == served.end())
         throw not_served(path, has_file);
-    Bytes message(32); // as long as the hash that sshd has signed
+    Bytes message(32); // the size of the hash that the agent signs for sshd
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
     if (!ssh::verify_signature(key, agent.sign(key, message, ssh::SSH_AGENT_RSA_SHA2_256), message))
         throw Error(Errc::malformed, path + ": the agent's signature is not this key's",
-                    "the agent at this socket is not to be trusted: see who listens there");
+                    "the agent at this socket is not to be trusted: find out which program listens there");
     std::cout << ssh::fingerprint(key) << ' ' << printable(path) << ": served, and its signature verifies\n";
 }
 
-/// The same error, its message behind the subject unless it begins so already; with this hint if it has none.
+/// The error with "subject: " in front, unless it begins with that already; with `hint` if it has none.
 Error about_subject(const std::string& subject, const Error& error, const std::string& hint) {
     const std::string what = error.what();
     return {error.code(), what.starts_with(subject) ? what : subject + ": " + what,
             error.hint().empty() ? hint : error.hint()};
 }
 
-/// Tries a signature with each of these host keys of sshd. @returns what is wrong with some of them; what
-/// works is told. @throws Error when the agent does not answer
+/// Has the agent sign with each of these host keys, and prints those that work.
+/// @returns an error for each of the others @throws Error if the agent does not answer
 std::vector<Error> prove_host_keys(const std::filesystem::path& socket,
                                    const std::vector<std::string>& paths) {
     protocol::Client agent(socket);
@@ -158,15 +158,15 @@ ssh::SshdSettings ask_for_configuration() {
     const auto answer = ask_sshd("-T");
     if (answer.status != 0)
         throw Error(Errc::refused, "sshd -T fails",
-                    "it says why above; it wants to be run by root, and to have one host key that works");
+                    "its message is above; it must run as root, and needs a host key that works");
     return ssh::parse_sshd_settings(answer.output);
 }
 
 constexpr const char* first_the_agent =
-    "sshd needs the agent and the keys: ssh-tpm keygen -A, --install-system-units, and "
-    "systemctl enable --now ssh-tpm-hostkeys.socket come first";
+    "sshd needs the agent and the keys: run ssh-tpm keygen -A, ssh-tpm hostkeys --install-system-units, and "
+    "systemctl enable --now ssh-tpm-hostkeys.socket first";
 
-/// The paths behind "HostKey" in what is installed for sshd.
+/// The paths in the HostKey lines of the drop-in.
 std::vector<std::string> installed_host_keys() {
     constexpr std::string_view word = "HostKey ";
     std::vector<std::string> paths;
@@ -181,38 +181,38 @@ std::vector<std::string> installed_host_keys() {
     return paths;
 }
 
-Error taken_back(const std::string& what, const std::string& hint) {
-    return {Errc::refused, what + "; what was written is taken back", hint};
+Error undone(const std::string& what, const std::string& hint) {
+    return {Errc::refused, what + "; the old configuration is in place again", hint};
 }
 
 void expect_sshd_to_agree() {
     if (ask_sshd("-t").status != 0)
-        throw taken_back("sshd -t refuses the configuration", first_the_agent);
+        throw undone("sshd -t refuses the configuration", first_the_agent);
     const auto answer = ask_sshd("-T");
     const auto sshd = ssh::parse_sshd_settings(answer.output);
     if (answer.status == 0 && sshd.host_key_agent != system_socket)
-        throw taken_back("sshd does not read what was written for it (its HostKeyAgent is " +
-                             (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
-                         "/etc/ssh/sshd_config has to begin with: Include /etc/ssh/sshd_config.d/*.conf");
+        throw undone("sshd does not read the new file (its HostKeyAgent is " +
+                         (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
+                     "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
 void expect_keys_to_work() {
     const auto paths = installed_host_keys();
     std::vector<Error> problems;
-    try { // caught to say what it means for sshd
+    try { // caught to say what follows for sshd
         problems = prove_host_keys(system_socket, paths);
     } catch (const Error& error) {
-        throw taken_back("sshd would ask an agent that does not answer: " + std::string(error.what()),
-                         first_the_agent);
+        throw undone("sshd would ask an agent that does not answer: " + std::string(error.what()),
+                     first_the_agent);
     }
     const bool none_works = problems.size() == paths.size();
     for (const auto& problem : problems)
-        none_works ? (void)cli::report(hostkeys_program, problem) : cli::warn(hostkeys_program, problem);
+        none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
-        throw taken_back(
-            "no login could be served: the agent signs with none of these host keys",
-            "mend what is said above; keys of a hierarchy have an agent, and a file for sshd, of "
-            "their own (ssh-tpm-hostkeys(8))");
+        throw undone(
+            "nobody could log in to sshd: the agent signs with none of these host keys",
+            "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
+            "(ssh-tpm-hostkeys(8))");
 }
 
 } // namespace
@@ -220,11 +220,11 @@ void expect_keys_to_work() {
 int hostkeys_check(const std::filesystem::path& socket) {
     bool bad = false;
     const auto tell = [&bad](const Error& error) {
-        cli::report(hostkeys_program, error);
+        cli::report(log::program(), error);
         bad = true;
     };
     ssh::SshdSettings sshd;
-    try { // caught because the agent is still to be looked at
+    try { // caught to check the agent too
         sshd = ask_for_configuration();
         if (sshd.host_key_agent != socket.string())
             throw Error(Errc::refused,
@@ -235,7 +235,7 @@ int hostkeys_check(const std::filesystem::path& socket) {
     } catch (const Error& error) {
         tell(about_subject("sshd's configuration", error, ""));
     }
-    try { // caught to be told like the others
+    try { // caught to report it like the others
         std::ranges::for_each(prove_host_keys(socket, sshd.host_keys), tell);
     } catch (const Error& error) {
         tell(about_subject(socket.string(), error, "systemctl status ssh-tpm-hostkeys.socket"));
@@ -251,11 +251,11 @@ void expect_logins_to_work() {
 void expect_sshd_to_go_on(bool force) {
     if (!find_sshd() || ask_sshd("-t").status == 0)
         return;
-    const std::string what = "without what was installed for it, sshd -t refuses its configuration";
-    const std::string keys = "where it has no host key left, ssh-keygen -A makes keys in files";
+    const std::string what = "without the installed file, sshd -t refuses the configuration";
+    const std::string keys = "if sshd has no other host key, ssh-keygen -A makes some in files";
     if (!force)
-        throw Error(Errc::refused, what + "; everything is put back", keys + "; --force removes it anyway");
-    cli::warn(hostkeys_program, Error(Errc::refused, what, keys));
+        throw Error(Errc::refused, what + "; everything was put back", keys + "; --force removes it anyway");
+    cli::warn(log::program(), Error(Errc::refused, what, keys));
 }
 
 } // namespace sshtpm::applets

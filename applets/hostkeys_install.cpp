@@ -1,8 +1,9 @@
-// ssh-tpm-hostkeys --install-… and --uninstall, and the user's units of ssh-tpm-agent.
+// ssh-tpm-hostkeys --install-… and --uninstall, and ssh-tpm-agent --install-user-units.
 
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/printable.hpp"
 #include "cli/report.hpp"
 #include "os/environment.hpp"
@@ -26,7 +27,7 @@ using MissingFolder = Installation::MissingFolder;
 fs::path systemd_folder(const char* name) {
     if (const auto prefix = os::variable("PREFIX"); prefix && !prefix->empty()) {
         if (!prefix->starts_with('/'))
-            throw Error(Errc::usage, "PREFIX=" + *prefix + " is no absolute path");
+            throw Error(Errc::usage, "PREFIX=" + *prefix + " is not an absolute path");
         return fs::path(*prefix) / "lib" / name;
     }
     return fs::path("/etc") / name;
@@ -34,7 +35,7 @@ fs::path systemd_folder(const char* name) {
 
 void add_system_units(Installation& files) {
     files.add("system/", systemd_folder("systemd") / "system");
-    // A stock system has these folders below /usr alone; systemd reads them here too.
+    // A stock system has these folders only below /usr; systemd reads them here too.
     files.add("sysusers/", systemd_folder("sysusers.d"), MissingFolder::made);
     files.add("tmpfiles/", systemd_folder("tmpfiles.d"), MissingFolder::made);
 }
@@ -52,18 +53,18 @@ void tell_how_to_start() {
         std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable " << units;
 }
 
-/// Does it, and adds to a refusal of the system that these folders are root's.
-void saying_whose_it_is(const auto& work) {
+/// Runs `work`, and adds a hint if the system denies access.
+void with_root_hint(const auto& work) {
     try { // caught to add the hint
         work();
     } catch (const Error& error) {
         if (error.code() != Errc::permission || !error.hint().empty())
             throw;
-        throw Error(error.code(), error.what(), "these folders are root's: run it as root (sudo)");
+        throw Error(error.code(), error.what(), "only root may write there: run it as root (sudo)");
     }
 }
 
-/// The units that somebody has enabled: links in the .wants folders, which dangle from now on.
+/// The enabled units: links in the .wants folders, which dangle from now on.
 std::set<std::string> enabled_units() {
     std::set<std::string> names;
     std::error_code ignored;
@@ -78,7 +79,7 @@ std::set<std::string> enabled_units() {
     return names;
 }
 
-/// The same units, and those that may run without being enabled.
+/// These units, and those that may run without being enabled.
 std::string units_to_stop(std::set<std::string> units) {
     constexpr std::string_view socket = ".socket";
     for (const auto* name :
@@ -96,59 +97,60 @@ std::string units_to_stop(std::set<std::string> units) {
 
 void tell_how_to_stop() {
     const auto enabled = enabled_units();
-    // systemctl disable fails, and stops nothing then, where nothing is enabled.
+    // If nothing is enabled, systemctl disable fails and stops nothing.
     if (destdir().empty())
-        std::cout << "To stop what runs: systemctl " << (enabled.empty() ? "stop" : "disable --now")
+        std::cout << "To stop the units: systemctl " << (enabled.empty() ? "stop" : "disable --now")
                   << units_to_stop(enabled) << "; systemctl daemon-reload; systemctl reload ssh\n";
     else if (!enabled.empty())
-        std::cout << "To start them no more: systemctl --root=" << destdir() << " disable"
+        std::cout << "To disable the units: systemctl --root=" << destdir() << " disable"
                   << units_to_stop(enabled) << '\n';
 }
 
 /// ProtectHome= makes the first three inaccessible, PrivateTmp= the others empty (systemd.exec(5)).
 constexpr std::array hidden{"/home", "/root", "/run/user", "/tmp", "/var/tmp"};
 
-Error no_place(const fs::path& program, const std::string& why) {
-    return {Errc::refused, program.string() + ": no place for a program of system units: " + why,
-            "install it where root alone may write, as meson install does, and run it from there; --force "
-            "names this one in the units all the same"};
+Error unfit(const fs::path& program, const std::string& why) {
+    return {
+        Errc::refused, program.string() + ": system units should not start this program: " + why,
+        "install it where only root may write, as meson install does, and run it from there; with --force "
+        "the units start this one"};
 }
 
 bool is_below(const fs::path& path, const fs::path& folder) {
     return std::ranges::mismatch(folder, path).in1 == folder.end();
 }
 
-/// In a tree, whoever makes it may own what will be root's.
+/// In a tree (DESTDIR), files may belong to the user who makes it.
 bool may_own(uid_t user) {
     return user == 0 || (!destdir().empty() && user == ::geteuid());
 }
 
 /// @throws Error(refused) for a program that the services' sandbox hides (ProtectHome=, PrivateTmp=), or that
-///     somebody else than root may write or replace.
-void require_place_for_units(const fs::path& program) {
+///     other users than root may write or replace
+void require_fit_for_units(const fs::path& program) {
     for (const auto* folder : hidden)
         if (is_below(program, folder))
-            throw no_place(program, "services see nothing of " + std::string(folder));
+            throw unfit(program, "services cannot see " + std::string(folder));
     for (fs::path path = program;; path = path.parent_path()) {
         const fs::path there = destdir() + path.string();
         struct stat status {};
         if (::stat(there.c_str(), &status) != 0)
             throw Error::from_errno(errno, there.string());
         if (!may_own(status.st_uid))
-            throw no_place(program, there.string() + " is not root's");
+            throw unfit(program, there.string() + " does not belong to root");
         if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-            throw no_place(program, there.string() + " may be written by others");
+            throw unfit(program, there.string() + " may be written by others");
         if (path == path.root_path())
             return;
     }
 }
 
-/// @param program as running_program has it: without $DESTDIR in front
-void look_at_program(const fs::path& program) {
+/// @param program as running_program returns it: without $DESTDIR in front
+void check_program(const fs::path& program) {
     const fs::path there = destdir() + program.string();
     if (std::error_code ignored; destdir().empty() || fs::exists(there, ignored))
-        return require_place_for_units(program);
-    cli::warn(hostkeys_program, // it may come there later
+        return require_fit_for_units(program);
+    cli::warn(log::program(), // it may be installed later
               Error(Errc::not_found,
                     there.string() + ": the program is not in this tree, and the units start it",
                     "install it there, too (meson install --destdir)"));
@@ -160,25 +162,25 @@ int hostkeys_install(const HostkeysOptions& options) {
     ::umask(022); // for folders that others read
     Installation units, sshd;
     if (options.system_units && !options.force)
-        look_at_program(running_program());
+        check_program(running_program());
     if (options.system_units)
         add_system_units(units);
     if (options.sshd_config)
         add_sshd_config(sshd);
-    saying_whose_it_is([&] {
+    with_root_hint([&] {
         units.install(options.force);
         sshd.install(options.force);
     });
-    // From here on the units stay, whatever sshd says: they wait for a person to start them, and sshd may be
-    // waiting for them.
+    // The units stay even if sshd refuses: they run only once somebody starts them, and sshd may need them.
     units.keep("wrote");
     if (options.system_units)
         tell_how_to_start();
     if (options.sshd_config && destdir().empty())
         expect_logins_to_work();
-    else if (options.sshd_config) // its agent does not run, and what lies in a tree is not to be run
-        std::cout << "sshd -t has not been run: the agent that it asks is another system's. There, ssh-tpm "
-                     "hostkeys --check tells whether all is well.\n";
+    else if (options.sshd_config) // its agent does not run here, and its sshd may be of another system
+        std::cout
+            << "sshd -t was not run, because its agent belongs to the other system: run ssh-tpm hostkeys "
+               "--check there.\n";
     sshd.keep("wrote");
     return 0;
 }
@@ -188,7 +190,7 @@ int hostkeys_uninstall(bool force) {
     add_system_units(units);
     add_sshd_config(sshd);
     bool had_units = false, had_config = false;
-    saying_whose_it_is([&] {
+    with_root_hint([&] {
         had_units = units.uninstall(force);
         had_config = sshd.uninstall(force);
     });

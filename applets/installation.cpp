@@ -42,7 +42,7 @@ std::string quoted(std::string_view text) {
     return out + '"';
 }
 
-/// A link to nothing that could be read: one to /dev/null masks a unit (systemctl mask), another one dangles.
+/// A symbolic link that leads to no regular file: one to /dev/null masks a unit (systemctl mask).
 bool is_empty_link(const fs::path& path) {
     std::error_code ignored;
     return fs::is_symlink(path, ignored) && !fs::is_regular_file(path, ignored);
@@ -59,9 +59,9 @@ std::optional<Bytes> installed_content(const fs::path& path) {
 Error changed(const fs::path& path) {
     if (is_empty_link(path))
         return {Errc::exists, path.string() + ": is a link to " + fs::read_symlink(path).string(),
-                "somebody wants no such file (systemctl mask); remove the link, or give --force to lose it"};
-    return {Errc::exists, path.string() + ": has another content than this program writes",
-            "move it away, or give --force to lose it"};
+                "such a link masks a unit (systemctl mask); remove it, or replace it with --force"};
+    return {Errc::exists, path.string() + ": differs from the file that this program installs",
+            "move it away, or use --force: its content is then lost"};
 }
 
 /// The beginning of an ExecStart= line (systemd.service(5)) that runs the program at `path`, whatever bytes
@@ -113,14 +113,14 @@ void require_inside(const fs::path& root, const fs::path& folder) {
         throw Error(Errc::refused,
                     folder.string() + ": a symbolic link leads out of " + root.string() + ", to " +
                         real.string(),
-                    "make the link a relative one, or work inside of the tree (chroot)");
+                    "make the link relative, or work inside the tree (chroot)");
 }
 
 fs::path running_program() {
     auto path = fs::read_symlink("/proc/self/exe");
     std::error_code ignored;
     if (!fs::exists(path, ignored))
-        throw Error(Errc::not_found, path.string() + ": this program is not there any more",
+        throw Error(Errc::not_found, path.string() + ": this program was replaced or removed",
                     "run the one that is installed now");
     const auto root = destdir();
     if (!root.empty() && path.string().starts_with(root + "/"))
@@ -165,7 +165,7 @@ void Installation::install(bool force) {
         std::error_code ignored;
         if (destdir().empty() && file.missing == MissingFolder::refused && !fs::is_directory(folder, ignored))
             throw Error(Errc::not_found, folder.string() + ": no such folder",
-                        "what reads it is not installed here; DESTDIR makes folders for another tree");
+                        "the program that reads it is not installed here; with DESTDIR, folders are made");
         const auto there = installed_content(file.path);
         if (there && text_of(*there) == file.text)
             continue;

@@ -1,5 +1,5 @@
 #pragma once
-// The files of data/ that the program has compiled in: put where systemd and sshd read them, and taken away.
+// Installs and removes the files of data/ that are compiled into the program, for systemd and sshd.
 
 #include "base/staged_file.hpp"
 
@@ -14,19 +14,19 @@
 namespace sshtpm::applets {
 
 struct InstalledFile {
-    std::string_view name; ///< behind a kind: "system/", "user/", "sshd/", "sysusers/", "tmpfiles/"
+    std::string_view name; ///< after a kind: "system/", "user/", "sshd/", "sysusers/", "tmpfiles/"
     std::string_view text; ///< with "@PROGRAM@" where the program's path belongs
 };
 
 /// data/embed.py writes it.
 std::span<const InstalledFile> installed_files();
 
-/// $DESTDIR, the tree that stands for the root of the file system, as for an image or a package: an absolute
-/// path without symbolic links, or nothing. The paths of programs are compared with it.
+/// $DESTDIR, a tree in place of the root of the file system, such as that of an image or a package: absolute
+/// and without symbolic links, so that the paths of programs can be compared with it; or empty.
 std::string destdir();
 
-/// Symbolic links are followed as this system has them, so that an absolute one in a tree leads out of it.
-/// @throws Error(refused) for a folder that is not below `root` then.
+/// Follows symbolic links from the root of this system, so an absolute one in a tree leads out of it.
+/// @throws Error(refused) for a folder that is not below `root`
 void require_inside(const std::filesystem::path& root, const std::filesystem::path& folder);
 
 /// The path of the running ssh-tpm, as it will be without DESTDIR in front.
@@ -43,7 +43,7 @@ class Installation {
     ~Installation();
 
     enum class MissingFolder {
-        refused, ///< the program that reads it is not there
+        refused, ///< the program that reads it is not installed
         made,
     };
     /// The files of a kind, for `folder` (DESTDIR comes in front).
@@ -53,8 +53,8 @@ class Installation {
     /// Writes the files that are not there yet. With DESTDIR all folders are made.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
-    /// Removes the files that are there; links that point to nothing readable, as those of masked units, stay
-    /// unless `force`. @throws Error(exists) as install. @returns whether there were any.
+    /// Removes the files that exist. Links to no regular file, such as those of masked units, stay unless
+    /// `force`. @throws Error(exists) as install. @returns whether there were any.
     bool uninstall(bool force);
     /// Makes it final, and prints which files were written, or removed.
     void keep(std::string_view done);

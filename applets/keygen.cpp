@@ -1,4 +1,4 @@
-// ssh-tpm-keygen: its options, and which mode they mean.
+// ssh-tpm-keygen: its options and modes.
 
 #include "applets/keygen.hpp"
 
@@ -27,47 +27,49 @@ constexpr std::string_view keygen_usage =
        ssh-tpm-keygen --supported)";
 
 constexpr std::string_view keygen_about =
-    "Makes a key in the TPM and writes it, sealed, to FILE.tpm, with the public key in FILE.pub. "
-    "The private key never leaves the TPM; a PIN, where there is one, is guarded by the TPM's "
-    "dictionary-attack protection.";
+    "Makes a key in the TPM and writes it, sealed, to FILE.tpm, and its public key to FILE.pub. "
+    "The private key never leaves the TPM. If the key has a PIN, the TPM counts wrong tries.";
 
 constexpr std::string_view keygen_closing = R"(
 Files
   ~/.ssh/id_ecdsa.tpm, id_rsa.tpm    the private key, sealed to this TPM (TSS2 PRIVATE KEY format), mode 0600
   ~/.ssh/id_ecdsa.pub, id_rsa.pub    the public key, as ssh-keygen writes it
   /etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key.tpm and .pub
-                                     the host keys of -A, below PREFIX; of --hierarchy the .pub files alone
+                                     the host keys of -A, below PREFIX; with --hierarchy only the .pub files
 
 Host keys
-  -A is safe at every boot: keys that are there are left alone, a .pub file that is missing is written again,
-  and the TPM is used only for a key that is missing. With --hierarchy the TPM makes the keys from a seed, the
-  same ones each time, and no file guards them: whoever may use the TPM (group tss) can sign with them, unless
-  the hierarchy is the owner's and has a password. The endorsement hierarchy's last until the TPM's maker or
-  firmware changes its seed, the owner's until the TPM is cleared, the null hierarchy's until the next boot.
+  -A may run at every boot: it keeps existing keys, writes a missing .pub file again, and uses the TPM only if
+  a key is missing. With --hierarchy the TPM derives the keys from a seed, the same ones each time. No file
+  protects them: every member of the group tss may use the TPM and sign with them, unless they are keys of the
+  owner hierarchy and it has a password. Keys of the endorsement hierarchy last until the TPM's maker or
+  firmware changes its seed, those of the owner hierarchy until the TPM is cleared, and those of the null
+  hierarchy until the next boot.
 
 Environment
-  SSH_TPM_TCTI, SSH_TPM_AGENT_SWTPM  which TPM; SSH_TPM_SWTPM_STATE: where the emulator keeps its state
+  SSH_TPM_TCTI                       the TPM, as with --tcti
+  SSH_TPM_AGENT_SWTPM, SSH_TPM_SWTPM_STATE
+                                     use the emulator; the folder of its state
   SSH_TPM_AGENT_OWNER_PASSWORD       the owner password
-  SSH_ASKPASS, SSH_ASKPASS_REQUIRE   who asks for PINs, as for ssh-keygen
+  SSH_ASKPASS, SSH_ASKPASS_REQUIRE   the program that asks for PINs, as for ssh-keygen
   DESTDIR                            the prefix of -A without -f
 
 Exit status
-  0 success, 1 failure (nothing half-written is left), 2 wrong usage
+  0 success, 1 failure (no file is half-written), 2 wrong usage
 
 Examples
-  ssh-tpm keygen                               a key for this user, with the questions of ssh-keygen
+  ssh-tpm keygen                               a key for this user; asks as ssh-keygen does
   ssh-tpm keygen -t rsa -b 3072 -f ~/.ssh/work
-  ssh-tpm keygen -p -f ~/.ssh/id_ecdsa         another PIN
-  ssh-tpm keygen --import ~/.ssh/id_rsa        seal a key that exists
-  ssh-tpm keygen -A                            host keys, those that are not there yet
-  ssh-tpm keygen -A --hierarchy endorsement    the same without private files, for ssh-tpm agent --hierarchy
+  ssh-tpm keygen -p -f ~/.ssh/id_ecdsa         change the PIN
+  ssh-tpm keygen --import ~/.ssh/id_rsa        seal an existing key
+  ssh-tpm keygen -A                            the host keys that are missing
+  ssh-tpm keygen -A --hierarchy endorsement    host keys without key files, for ssh-tpm agent --hierarchy
 )";
 
 constexpr cli::Modes making = 1U << 0, changing_pin = 1U << 1, changing_comment = 1U << 2,
                      fingerprint = 1U << 3, printing_public = 1U << 4, public_key_of = 1U << 5,
                      importing = 1U << 6, wrapping = 1U << 7, host_keys = 1U << 8,
                      telling_supported = 1U << 9;
-/// Modes that work on an existing key file; -t chooses the default one.
+/// Modes that work on an existing key file; -t selects the default file.
 constexpr cli::Modes of_existing_keys = changing_pin | changing_comment | fingerprint | printing_public;
 
 unsigned parse_bits(std::string_view text) {
@@ -78,7 +80,7 @@ unsigned parse_bits(std::string_view text) {
     return bits;
 }
 
-/// Takes a secret out of the command line, where the process list has shown it to all users since execve(2).
+/// Copies a secret from the command line and overwrites it there: the process list shows it to all users.
 Secret take_secret(char* argument) {
     auto secret = Secret::copy_of(bytes_of(argument));
     std::memset(argument, 'x', std::strlen(argument));
@@ -88,9 +90,9 @@ Secret take_secret(char* argument) {
 std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
     std::vector<cli::Option> table{
         {"-t TYPE", making | of_existing_keys,
-         "ecdsa (default) or rsa; with -p, -c, -l and -y, which default file is meant", cli::set(o.type)},
+         "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file", cli::set(o.type)},
         {"-b BITS", making,
-         "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; as far as the TPM has them",
+         "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size",
          [&o](char* bits) { o.bits = parse_bits(bits); }},
         {"-C TEXT", making | changing_comment | importing | wrapping | host_keys,
          "the comment (default: user@host)", cli::set(o.comment)},
@@ -98,19 +100,20 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
          "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
          cli::set(o.file)},
         {"-N PIN", making | changing_pin | importing | wrapping | host_keys,
-         "the new PIN, at most 32 bytes; an empty one means none, and nobody is asked; other users can read "
-         "it until the program has started, and -P too",
+         "the new PIN, at most 32 bytes, which is then not asked for; an empty one means none; other users "
+         "can read it until the program has started",
          [&o](char* pin) { o.pin = take_secret(pin); }},
         {"-P PIN", making | changing_pin | changing_comment | printing_public | importing | wrapping,
-         "the old PIN, or the passphrase of a key to import; of a key to make, the same as -N",
+         "the old PIN, or the passphrase of a key to import; for a new key the same as -N; other users can "
+         "read it like -N",
          [&o](char* pin) { o.old_pin = take_secret(pin); }},
-        {"-q", cli::every_mode, "say nothing", cli::set(o.quiet)},
-        {"-v", cli::every_mode, "with -l: the randomart too", cli::set(o.randomart)},
+        {"-q", cli::every_mode, "print nothing, and ask for no file name", cli::set(o.quiet)},
+        {"-v", cli::every_mode, "with -l: show the randomart too", cli::set(o.randomart)},
         {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
          [&o](char* word) { o.hash = parse_hash(word); }},
         {"--parent-handle HANDLE", making | importing | wrapping | host_keys,
-         "what a new or imported key hangs under: owner (default), endorsement, platform, null, or a "
-         "persistent storage key, 0x81…",
+         "the parent of a new or imported key: the storage key of a hierarchy (owner, the default, "
+         "endorsement, platform or null), or a persistent one, 0x81…",
          [&o](char* word) { o.parent = parse_parent_handle(word); }},
         cli::mode_option("-p", changing_pin, "change the PIN of a key file"),
         cli::mode_option("-c", changing_comment, "change the comment of a key file"),
@@ -119,25 +122,25 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
         cli::mode_option("-y", printing_public, "print the public key of a key file"),
         cli::mode_option("--print-pubkey FILE", public_key_of, "the same, of FILE", cli::set(o.file)),
         cli::mode_option("-A", host_keys,
-                         "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are not there "
-                         "yet; the prefix is given with -f, or is $DESTDIR"),
+                         "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are missing; "
+                         "-f gives the prefix, else it is $DESTDIR"),
         {"--hierarchy H", host_keys,
-         "with -A: only the .pub files of the keys that the TPM makes from the seed of its endorsement, "
-         "owner, platform or null hierarchy (e, o, p, n), for ssh-tpm-agent --hierarchy; the null "
-         "hierarchy's change at every boot",
+         "with -A: write only the .pub files of the host keys that the TPM derives from the seed of its "
+         "endorsement, owner, platform or null hierarchy (e, o, p, n); ssh-tpm-agent --hierarchy serves "
+         "them; those of the null hierarchy change at every boot",
          [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},
         cli::mode_option("--supported", telling_supported,
                          "list the key types and sizes that this TPM makes"),
         cli::mode_option("-I, --import FILE", importing,
                          "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file "
-                         "usable; written to FILE.tpm unless -f says otherwise",
+                         "usable; -f gives another name than FILE.tpm",
                          cli::set(o.source)),
         cli::mode_option("--wrap KEY", wrapping,
                          "wrap a private key for the TPM of another machine; needs no TPM",
                          cli::set(o.source)),
         {"--wrap-with PARENT", wrapping,
-         "its storage key's public area, as a command in ssh-tpm(7) writes it there (PEM), or TPM2B_PUBLIC "
-         "(tpm2_readpublic -f tss)",
+         "with --wrap: the public area of the storage key of that TPM, as PEM (ssh-tpm(7) has the command) "
+         "or TPM2B_PUBLIC (tpm2_readpublic -f tss)",
          cli::set(o.wrap_with)},
     };
     o.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
@@ -156,8 +159,7 @@ int run_keygen(std::span<char*> arguments) {
         return 0;
     }
     if (!parsed.operands.empty())
-        throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"",
-                    "a file is named with -f");
+        throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"", "-f names a file");
     const auto with_options = [&options](auto* act) { return [act, &options] { return act(options); }; };
     const std::vector<cli::Mode> modes{{making, "making a key", with_options(keygen_create)},
                                        {changing_pin, "-p", with_options(keygen_change_pin)},

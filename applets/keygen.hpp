@@ -1,5 +1,5 @@
 #pragma once
-// What the modes of keygen share: the options, as they were given, and the entry of each mode.
+// The options of ssh-tpm-keygen, and the function of each mode.
 
 #include "applets/tpm_options.hpp"
 #include "base/secret.hpp"
@@ -43,22 +43,22 @@ int keygen_import(const KeygenOptions& options);         ///< --import
 int keygen_wrap(const KeygenOptions& options);           ///< --wrap
 int keygen_supported(const KeygenOptions& options);      ///< --supported
 
-// Shared by modes that make or change keys.
+// For modes that make or change keys.
 
-/// @throws Error(usage) for a comment that no key file may have.
+/// @throws Error(usage) for a comment that a key file cannot have.
 void require_comment(const std::string& comment);
 
-/// A key made in the TPM, tried with one signature, and its signature checked.
+/// Makes a key in the TPM and verifies a signature that it makes.
 identity::Identity make_key(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
                             const std::string& comment, TPM2_HANDLE parent);
 
-/// The key with its new PIN, tried with one signature. @throws Error(auth) naming the file when `before` is
-/// wrong.
+/// Verifies a signature made with the new PIN. @returns the key with its new PIN
+/// @throws Error(auth) naming the file if the PIN `before` is wrong
 identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity, const tpm::Auth& before,
                               const tpm::Auth& after, const std::filesystem::path& file);
 
-/// A word on stderr when the TPM's counting of wrong PINs, chosen as the key was made, does not fit the new
-/// PIN.
+/// Logs it if the key has got its first PIN, or lost it: whether the TPM counts wrong PINs was decided when
+/// the key was made.
 void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after);
 
 } // namespace sshtpm::applets

@@ -1,4 +1,4 @@
-// keygen -p and -c: another PIN or another comment for a key that is there.
+// keygen -p and -c: change the PIN or the comment of a key.
 
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
@@ -20,32 +20,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-tpm::Auth old_pin(const KeygenOptions& options, const identity::Identity& identity) {
-    if (!identity.needs_pin())
-        return nullptr;
-    return options.old_pin ? auth_of(*options.old_pin) : tpm::to_auth(ask_secret("Enter old passphrase: "));
-}
-
 [[noreturn]] void refuse_pin(const tpm::Tpm& tpm, const keyfile::KeyFile& key, const fs::path& file) {
     throw Error(Errc::auth, file.string() + ": the PIN is wrong; nothing was changed",
                 tpm::wrong_pin_hint(tpm.context(), key));
 }
 
-/// The old PIN, tried with one signature, so that a wrong one is known before the new one is asked for.
+/// The old PIN, checked with one signature before the new one is asked for.
 tpm::Auth right_pin(tpm::Tpm& tpm, const KeygenOptions& options, const identity::Identity& identity,
                     const fs::path& file) {
-    PinTries tries(tpm, *identity.key);
+    tpm::Auth auth;
     if (identity.needs_pin())
-        tries.require_one();
-    auto auth = old_pin(options, identity);
-    if (auth)
-        tries.require_one();
+        auth = existing_pin(tpm, *identity.key, options.old_pin, "Enter old passphrase: ");
     const auto hash = ssh::info(identity.public_key.type()).hash;
     const auto digest = ssh::digest(hash, identity.public_key.blob());
     auto job = [&](tpm::Tpm& opened) {
         if (std::holds_alternative<tpm::WrongAuth>(identity::sign(opened, identity, auth, hash, digest)))
             refuse_pin(opened, *identity.key, file);
-        opened.keys().flush(); // the person may take their time with the new PIN, or leave with Ctrl-C
+        opened.keys().flush(); // the person may think for long, or stop with Ctrl-C
     };
     tpm.run(job);
     return auth;
@@ -64,7 +55,7 @@ std::string ask_comment(const KeygenOptions& options, const std::string& before)
     return *answer;
 }
 
-/// Of a key on standard input, where nobody can be asked.
+/// For a key on standard input, where nobody can be asked.
 const std::string& given_comment(const KeygenOptions& options) {
     if (!options.comment)
         throw Error(Errc::usage, "-c with -f - needs the comment with -C");
@@ -78,16 +69,16 @@ void tell_comment(const std::string& comment) {
         std::cout << "Comment '" << comment << "' applied\n";
 }
 
-/// The new text of a key file, with this key in it.
+/// The text of a key file with this key in place of the old one.
 std::string rewritten(std::string_view text, const keyfile::KeyFile& key, const fs::path& file) {
     return naming(file.string(), [&] { return keyfile::to_key_file(key, text); });
 }
 
-/// The stamp of the public half beside a key file; nothing when that file is not this key's line alone.
+/// The stamp of the .pub file; nothing unless it holds the line of this key and no other.
 std::optional<FileStamp> own_public_half(const fs::path& pub, const ssh::PublicKey& key) {
     if (!is_there(pub))
         return std::nullopt;
-    try { // caught because a file that is no public key is none of ours
+    try { // caught because the file may hold something else
         const auto stamp = stamp_of(pub);
         const auto line = ssh::AuthorizedKey::parse_only_line(text_of(read_text(pub)));
         return equal(line.blob, key.blob()) ? std::optional(stamp) : std::nullopt;
@@ -97,7 +88,7 @@ std::optional<FileStamp> own_public_half(const fs::path& pub, const ssh::PublicK
     }
 }
 
-/// The key file and, when it is this key's, the public half beside it; or neither.
+/// Rewrites the key file and, if it holds this key alone, the .pub file; both or neither.
 void rewrite(const fs::path& file, const FileStamp& stamp, std::string_view text,
              const identity::Identity& identity) {
     StagedFile private_half(file, bytes_of(rewritten(text, *identity.key, file)), stamp);
@@ -110,7 +101,7 @@ void rewrite(const fs::path& file, const FileStamp& stamp, std::string_view text
 }
 
 ssh::AuthorizedKey only_line(std::string_view text, const fs::path& file) {
-    try { // caught to say which file it was
+    try { // caught to name the file
         return ssh::AuthorizedKey::parse_only_line(text);
     } catch (const Error& error) {
         throw Error(
@@ -119,7 +110,7 @@ ssh::AuthorizedKey only_line(std::string_view text, const fs::path& file) {
     }
 }
 
-/// A .pub file, or standard input, whose result goes to standard output.
+/// For a .pub file; or for standard input, and then the result goes to standard output.
 int change_comment_of_public(const KeygenOptions& options, const fs::path& file, const FileStamp& stamp,
                              std::string_view text) {
     auto line = only_line(text, file);
@@ -153,9 +144,8 @@ identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity,
 void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
     const bool counted = tpm::counts_wrong_pins(key);
     if (!counted && after)
-        log::info(
-            "this key was made without a PIN: the TPM does not count wrong tries of the one it has now; "
-            "a new key made with a PIN is safer");
+        log::info("this key was made without a PIN, so the TPM does not count wrong tries of its new PIN; "
+                  "a new key that is made with a PIN is safer");
     if (counted && !after)
         log::info("this key was made with a PIN: wrong PINs of other keys can still lock it out");
 }

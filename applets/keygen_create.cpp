@@ -1,4 +1,4 @@
-// keygen's main mode: a new key, with the dialogue of ssh-keygen. And the list of what a TPM can make.
+// keygen's main mode, which makes a key and asks as ssh-keygen does; and --supported.
 
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
@@ -14,7 +14,7 @@ namespace sshtpm::applets {
 
 namespace {
 
-/// As -t has it.
+/// The argument of -t.
 std::string_view type_of(const tpm::KeyAlgorithm& algorithm) {
     return algorithm.type == TPM2_ALG_ECC ? "ecdsa" : "rsa";
 }
@@ -31,12 +31,7 @@ KeyPaths ask_paths(const KeygenOptions& options, const std::string& type) {
     return paths_for(answer->empty() ? base : *answer);
 }
 
-void require_support(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm) {
-    auto job = [&](tpm::Tpm& opened) { tpm::require_support(opened.context(), algorithm); };
-    tpm.run(job);
-}
-
-/// From -t and -b. @throws Error(usage), listing what there is.
+/// From -t and -b. @throws Error(usage) with the types or sizes that exist
 tpm::KeyAlgorithm choose_algorithm(const std::string& type, std::optional<unsigned> bits) {
     std::string sizes;
     for (const auto& algorithm : tpm::usual_algorithms) {
@@ -49,13 +44,13 @@ tpm::KeyAlgorithm choose_algorithm(const std::string& type, std::optional<unsign
     if (!sizes.empty())
         throw Error(Errc::usage, "-b " + std::to_string(*bits) + ": no such size of " + type + " key",
                     "sizes are " + sizes);
-    throw Error(Errc::usage, "-t " + type + ": a TPM makes no such key", "types are ecdsa and rsa");
+    throw Error(Errc::usage, "-t " + type + ": no such type of key", "types are ecdsa and rsa");
 }
 
 } // namespace
 
 void require_comment(const std::string& comment) {
-    try { // caught to say where it comes from
+    try { // caught to name the option
         keyfile::check_description(comment);
     } catch (const Error& error) {
         throw Error(Errc::usage, std::string("-C: ") + error.what());
@@ -64,7 +59,7 @@ void require_comment(const std::string& comment) {
 
 identity::Identity make_key(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm, const tpm::Auth& auth,
                             const std::string& comment, TPM2_HANDLE parent) {
-    // Two jobs: a TPM that is full when the key is tried does not have to make it again.
+    // Two jobs: if the TPM is full when the key signs, the key does not have to be made again.
     auto create = [&](tpm::Tpm& opened) { return tpm::create_key(opened, algorithm, auth, parent); };
     auto key = tpm.run(create);
     key.description = comment;
@@ -80,9 +75,10 @@ int keygen_create(const KeygenOptions& options) {
     const auto algorithm = choose_algorithm(type, options.bits);
     const auto comment = options.comment.value_or(os::user_at_host());
     require_comment(comment);
-    // Before any question: nobody should answer them all and then hear that there is no TPM.
+    // Before any question, so that nobody answers them in vain.
     const auto tpm = options.tpm.open_tpm();
-    require_support(*tpm, algorithm);
+    auto require_support = [&](tpm::Tpm& opened) { tpm::require_support(opened.context(), algorithm); };
+    tpm->run(require_support);
     if (!options.quiet)
         std::cout << "Generating public/private " << type << " key pair.\n" << std::flush;
 
@@ -90,8 +86,8 @@ int keygen_create(const KeygenOptions& options) {
     make_ssh_folder(paths, options.quiet);
     const auto existing = may_write(paths);
     if (!existing)
-        return 1; // without a word, as ssh-keygen does
-    // ssh-keygen takes the new one from -P too.
+        return 1; // without a message, as ssh-keygen does
+    // As in ssh-keygen, -P gives the new PIN too.
     const auto auth = new_pin(options.old_pin ? options.old_pin : options.pin,
                               "Enter passphrase (empty for no passphrase): ");
     const auto identity = make_key(*tpm, algorithm, auth, comment, options.parent_or_owner());

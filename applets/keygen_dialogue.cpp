@@ -22,7 +22,7 @@ std::optional<std::string> ask_line(const std::string& question) {
 }
 
 Secret ask_secret(const std::string& question) {
-    std::cout << std::flush; // what was said before stands before the question
+    std::cout << std::flush; // earlier output comes before the question
     auto answer = prompt::ask_and_wait(question, prompt::Program::tool);
     if (!answer)
         throw Error(Errc::refused, "no passphrase was given", "-N gives a new one, -P an old one");
@@ -61,6 +61,26 @@ bool confirmed(const std::string& question) {
     return answer && !answer->empty() && (answer->front() == 'y' || answer->front() == 'Y');
 }
 
+/// @param last_allowed a person has allowed the last try. @returns whether this is so now
+bool require_try(tpm::Tpm& tpm, const keyfile::KeyFile& key, bool last_allowed) {
+    if (!tpm::counts_wrong_pins(key))
+        return last_allowed;
+    auto job = [](tpm::Tpm& opened) { return tpm::read_lockout(opened.context()); };
+    const auto lockout = tpm.run(job); // the TPM is free while a person thinks
+    if (lockout.active)
+        throw Error(Errc::lockout, tpm::lockout_text(lockout), tpm::lockout_hint(lockout));
+    if (last_allowed || !lockout.last_try())
+        return last_allowed;
+    if (!interactive())
+        throw Error(Errc::refused, last_try_unasked,
+                    "run this at a terminal, which asks first, or wait: one wrong PIN is forgotten " +
+                        tpm::every(lockout.interval));
+    if (!confirmed("LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) "))
+        throw Error(Errc::refused, "the last try was not spent; nothing was changed",
+                    "one wrong PIN is forgotten " + tpm::every(lockout.interval));
+    return true;
+}
+
 } // namespace
 
 bool confirm_overwrite(const std::string& path) {
@@ -70,23 +90,12 @@ bool confirm_overwrite(const std::string& path) {
     return confirmed("Overwrite (y/n)? ");
 }
 
-void PinTries::require_one() {
-    if (!tpm::counts_wrong_pins(key_))
-        return;
-    auto job = [](tpm::Tpm& opened) { return tpm::read_lockout(opened.context()); };
-    const auto lockout = tpm_.run(job); // not while a person thinks: other programs wait for their turn
-    if (lockout.active)
-        throw Error(Errc::lockout, tpm::lockout_text(lockout), tpm::lockout_hint(lockout));
-    if (last_allowed_ || !lockout.last_try())
-        return;
-    if (!interactive())
-        throw Error(Errc::refused, last_try_unasked,
-                    "run this at a terminal, which asks first, or wait: one wrong PIN is forgotten " +
-                        tpm::every(lockout.interval));
-    if (!confirmed("LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) "))
-        throw Error(Errc::refused, "the last try was not spent; nothing was changed",
-                    "one wrong PIN is forgotten " + tpm::every(lockout.interval));
-    last_allowed_ = true;
+tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
+                       const std::string& question) {
+    const bool last_allowed = require_try(tpm, key, false);
+    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question));
+    require_try(tpm, key, last_allowed); // other programs may have spent tries meanwhile
+    return pin;
 }
 
 } // namespace sshtpm::applets

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view key_file_ending = ".tpm";
 
-/// The file as it was named, else with the ending that keygen gives it.
+/// PATH if it exists, else PATH.tpm if that exists, else PATH.
 fs::path with_ending_if_needed(const fs::path& path) {
     if (is_there(path))
         return path;
@@ -87,9 +87,10 @@ void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::Pu
 
 void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked) {
     if (key.parent != asked)
-        log::info("the key is under the TPM's key at ", keyfile::handle_name(key.parent),
-                  ", which is not known to be the owner's standard storage key: it is lost when that one is "
-                  "removed; with the owner password (-o) a key is made under the standard one");
+        log::info(
+            "the key is under the TPM's key at ", keyfile::handle_name(key.parent),
+            ", which is not known to be the owner's standard storage key: the key is lost if that one is "
+            "removed; with the owner password (-o) a key is made under the standard one");
 }
 
 void show_key(const KeyPaths& paths, const identity::Identity& identity, ssh::FingerprintHash hash) {

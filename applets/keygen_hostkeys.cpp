@@ -1,5 +1,5 @@
-// keygen -A: the host keys that are not there yet. It runs at every boot, so that what is there is looked at
-// and left alone, and the TPM is opened only for what is missing.
+// keygen -A: makes missing host keys. It runs at every boot: existing keys are checked and kept, and the TPM
+// is opened only if a key is missing.
 
 #include "applets/installation.hpp"
 #include "applets/keygen_files.hpp"
@@ -31,15 +31,15 @@ struct HostKey {
     KeyPaths paths;
 };
 
-/// Before the TPM works for seconds on a key that could not be written.
+/// Checked first, so that the TPM does not work for seconds on a key that cannot be written.
 void require_writable(const fs::path& folder) {
     if (::access(folder.c_str(), W_OK | X_OK) != 0)
         throw Error(errno == EACCES ? Errc::permission : Errc::io,
                     folder.string() + ": " + std::strerror(errno),
-                    "the keys are written there: run it as root, and once the file system is writable");
+                    "the keys are written there: run it as root, on a writable file system");
 }
 
-/// True for a file without content too: a program that was killed, or a full disk, left that.
+/// True for an empty file too, which a killed program or a full disk leaves.
 bool is_missing(const fs::path& path) {
     std::error_code failure;
     return !is_there(path) || (fs::file_size(path, failure) == 0 && !failure);
@@ -56,7 +56,8 @@ Error other_key(const fs::path& pub, const std::string& whose) {
             "remove it to have the right one written"};
 }
 
-/// Makes sure that the .pub file is there and this identity's. Somebody else may be at the same work.
+/// Writes the .pub file if it is missing, and checks that it holds this key. Another run may do the same at
+/// the same time.
 void complete(const fs::path& pub, const identity::Identity& identity, const std::string& whose) {
     if (is_missing(pub)) {
         try { // caught because another run may have been faster
@@ -76,9 +77,10 @@ void complete(const KeyPaths& paths) {
     complete(paths.pub, read_identity(paths.key), "the one in " + paths.key.string());
 }
 
-/// Looks at a pair of files, and completes it where that needs no TPM. @returns whether a key is to be made.
+/// Checks the files of a key, and writes a missing .pub file. @returns whether the key must be made
 bool is_wanted(const HostKey& key) {
-    // The .pub file is looked for in between: another run, which writes it last, may be at the same work.
+    // The .pub file is checked between two checks of the key file: another run may write both meanwhile, the
+    // .pub file last.
     const bool found = is_there(key.paths.key);
     const bool public_missing = is_missing(key.paths.pub);
     if (found || is_there(key.paths.key)) {
@@ -90,28 +92,28 @@ bool is_wanted(const HostKey& key) {
     throw Error(
         Errc::exists,
         key.paths.pub.string() + ": is there without its private half, " + key.paths.key.string(),
-        "a hierarchy's key has none, and is made with --hierarchy; if that was lost, remove the .pub file");
+        "a hierarchy's key has none: use --hierarchy; if the private half was lost, remove the .pub file");
 }
 
-/// The same for a key without a private half.
+/// The same for a key of a hierarchy.
 bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
     if (is_there(key.paths.key))
-        throw Error(Errc::exists, key.paths.key.string() + ": a host key with a file of its own is there",
-                    "remove it and its .pub file to have the " + std::string(hierarchy.name) +
-                        " hierarchy's key in its place");
-    // The null hierarchy's key of an earlier boot is gone: only there is the TPM asked whose it is.
+        throw Error(Errc::exists, key.paths.key.string() + ": there is a host key in this file",
+                    "remove it and its .pub file to use the key of the " + std::string(hierarchy.name) +
+                        " hierarchy");
+    // A key of the null hierarchy changes at every boot, so its .pub file must be compared.
     return is_missing(key.paths.pub) || hierarchy.handle == TPM2_RH_NULL;
 }
 
 void make(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
     // sshd cannot type a PIN, so a host key has none.
     const auto identity = make_key(tpm, key.type.algorithm, nullptr, comment, options.parent_or_owner());
-    try { // caught because another run may have been faster: its key is the host's then
+    try { // caught because another run may have been faster: then its key is the host key
         StagedFile private_half(key.paths.key, bytes_of(keyfile::to_key_file(*identity.key)), private_mode,
                                 Existing::keep);
         StagedFile public_half(key.paths.pub, bytes_of(public_line(*identity.key, identity.public_key)),
                                public_mode, is_there(key.paths.pub) ? Existing::replace : Existing::keep);
-        // The first stays when the second fails: another run may be completing it at this moment.
+        // The first stays if the second fails: another run may be writing its .pub file now.
         private_half.commit();
         public_half.commit();
     } catch (const Error& error) {
@@ -140,7 +142,7 @@ bool has_type(tpm::Tpm& tpm, const HostKeyType& type) {
     return tpm.run(job);
 }
 
-/// Makes what is missing. @returns how many keys that is.
+/// @returns how many keys were made
 std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOptions& options) {
     const auto comment = options.comment.value_or("root@" + os::host_name());
     require_comment(comment);
@@ -169,7 +171,7 @@ int keygen_host_keys(const KeygenOptions& options) {
     if (options.pin && !options.pin->empty())
         throw Error(Errc::usage, "-N: a host key has no PIN, because sshd cannot type one",
                     "-N '' or no -N makes host keys");
-    ::umask(022); // so that no folder is narrower than it should be when this is killed right behind mkdir
+    ::umask(022); // folders have the right mode at once, even if this is killed after mkdir
     const auto prefix = options.file ? *options.file : destdir();
     const auto folder = fs::path(prefix + "/etc/ssh");
     if (!prefix.empty())
@@ -177,14 +179,14 @@ int keygen_host_keys(const KeygenOptions& options) {
     make_folders(folder, 0755);
     if (options.hierarchy && options.hierarchy->handle == TPM2_RH_NULL)
         log::info(
-            "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot: "
-            "whoever knows this host will be told that it is another");
+            "warning: keys of the null hierarchy change at every reset of the TPM, and so at every boot: "
+            "clients will then report that the host key has changed");
     int status = 0;
     std::vector<HostKey> missing;
     for (const auto& type : identity::host_key_types) {
         const HostKey key{type,
                           paths_for((folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string())};
-        try { // caught to see to the other key too
+        try { // caught to check the other key too
             if (options.hierarchy ? is_wanted(key, *options.hierarchy) : is_wanted(key))
                 missing.push_back(key);
         } catch (const Error& error) {

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The error with its file in front, unless it names it already.
+/// The error with its file in front, unless it begins with it already.
 Error about_source(const std::string& file, const Error& error) {
     return std::string_view(error.what()).starts_with(file) ? error : error.about(file);
 }
@@ -40,7 +40,7 @@ ssh::PrivateKey open_outside_key(const fs::path& file, const Secret& content,
     return std::get<ssh::PrivateKey>(std::move(opened));
 }
 
-/// The key's own comment, else that of the .pub file beside it.
+/// The comment in the key file, else that of the .pub file beside it.
 std::string comment_of(const ssh::PrivateKey& key, const fs::path& file) {
     if (!key.comment.empty())
         return printable(key.comment);
@@ -67,20 +67,15 @@ OutsideKey read_outside_key(const KeygenOptions& options, const Secret& content)
     try { // caught to say which file it was
         auto key = open_outside_key(file, content, options.old_pin);
         auto comment = options.comment ? *options.comment : comment_of(key, file);
-        require_comment(comment); // the key's own, which may be too long
+        require_comment(comment); // that of the key may be too long
         return {.key = std::move(key), .comment = std::move(comment)};
     } catch (const Error& error) {
         throw about_source(options.source, error);
     }
 }
 
-TPMT_PUBLIC read_parent(const fs::path& file) {
-    const auto content = read_file(file, keyfile::max_file_size);
-    return naming(file.string(), [&] { return keyfile::parse_parent(content); });
-}
-
-/// Where the result goes. The public half of an outside key often stands where ours would: it is left alone
-/// when it is this key's, and the import refused when it is another's.
+/// Where the result goes. An outside key often has a .pub file of the same name as ours: it is kept if it
+/// holds this key, and an error if it holds another.
 struct Destination {
     KeyPaths paths;
     Existing existing = Existing::keep;
@@ -131,29 +126,20 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     return 0;
 }
 
-/// The PIN went into the wrapping; it is asked for only to try the key.
-tpm::Auth wrapped_pin(tpm::Tpm& tpm, const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
-    if (wrapped.empty_auth)
-        return nullptr;
-    PinTries tries(tpm, wrapped);
-    tries.require_one();
-    auto auth = options.old_pin ? auth_of(*options.old_pin) : tpm::to_auth(ask_secret("Enter passphrase: "));
-    tries.require_one();
-    return auth;
-}
-
 int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
     if (options.parent)
         throw Error(Errc::usage, "option --parent-handle has no effect with a wrapped key",
                     "its file names the parent that it was wrapped for");
     if (wrapped.kind != keyfile::KeyKind::importable)
-        throw Error(Errc::unsupported, options.source + ": is not an importable key", "it is used as it is");
+        throw Error(Errc::unsupported, options.source + ": is not a wrapped key", "it can be used as it is");
     const auto public_key = identity::to_public_key(wrapped.public_area);
     const auto destination = choose_destination(options, public_key);
     if (!destination)
         return 1;
     const auto tpm = options.tpm.open_tpm();
-    const auto auth = wrapped_pin(*tpm, options, wrapped);
+    tpm::Auth auth; // the wrapped key contains its PIN, which is asked for only to try the key
+    if (!wrapped.empty_auth)
+        auth = existing_pin(*tpm, wrapped, options.old_pin, "Enter passphrase: ");
     auto to_import = wrapped;
     if (options.comment)
         to_import.description = *options.comment;
@@ -194,7 +180,8 @@ int keygen_wrap(const KeygenOptions& options) {
         options.comment.value_or("")); // before a passphrase is asked for and the TPM works in vain
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto outside = read_outside_key(options, content);
-    const auto storage_key = read_parent(options.wrap_with);
+    const auto parent = read_file(options.wrap_with, keyfile::max_file_size);
+    const auto storage_key = naming(options.wrap_with, [&] { return keyfile::parse_parent(parent); });
     const auto paths = paths_for(*options.file);
     const auto existing = may_write(paths);
     if (!existing)

@@ -1,4 +1,4 @@
-// keygen's modes that only read: fingerprints and public keys, of .tpm files, .pub files and standard input.
+// keygen -l, -y and --print-pubkey: fingerprints and public keys, of files and of standard input.
 
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
@@ -17,13 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A line of a .pub file, or of an authorized_keys or known_hosts file, where options or names stand in front
-/// of the key. Nothing when there is no key in it.
+/// The key in a line of a .pub, authorized_keys or known_hosts file, where options or names may come first.
 std::optional<ssh::AuthorizedKey> find_key(std::string_view line) {
     constexpr std::string_view blank = " \t";
     for (auto rest = line; !rest.empty();) {
         rest.remove_prefix(std::min(rest.find_first_not_of(blank), rest.size()));
-        try { // caught to look behind the next word
+        try { // caught to try again after the next word
             return ssh::AuthorizedKey::parse(rest);
         } catch (const Error&) {
             rest.remove_prefix(std::min(rest.find_first_of(blank), rest.size()));
@@ -32,7 +31,7 @@ std::optional<ssh::AuthorizedKey> find_key(std::string_view line) {
     return std::nullopt;
 }
 
-/// The keys of a text: of a .tpm file one, of a .pub or authorized_keys file one a line.
+/// The key of a .tpm file, or those of a .pub or authorized_keys file, one a line.
 std::vector<ssh::AuthorizedKey> public_halves(std::string_view text, const fs::path& file) {
     if (is_key_file(text)) {
         const auto key = parse_key(text, file);

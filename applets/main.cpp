@@ -1,4 +1,4 @@
-// One executable for all applets: the one that its name or its first argument says.
+// One executable for all applets: its name or its first argument chooses one.
 
 #include "applets/applets.hpp"
 #include "applets/tpm_options.hpp"
@@ -31,7 +31,7 @@ constexpr std::array table{
 
 constexpr std::string_view program = "ssh-tpm", link_prefix = "ssh-tpm-";
 
-/// The single-letter edits from one word to the other (Levenshtein 1966).
+/// The number of single-letter edits from one word to the other (Levenshtein 1966).
 std::size_t edits(std::string_view a, std::string_view b) {
     std::vector<std::size_t> row(b.size() + 1); // distances from the part of `a` read so far
     std::iota(row.begin(), row.end(), 0U);
@@ -62,7 +62,7 @@ int show_help() {
     return 0;
 }
 
-/// Runs to the exit status, which is a failure's when not all of the output could be written.
+/// @returns the exit status, which is a failure if not all output could be written
 int finish(std::string_view name, const auto& run) {
     try { // the last catch
         const int status = run();
@@ -77,7 +77,7 @@ int finish(std::string_view name, const auto& run) {
 
 int run_applet(const Applet& applet, std::span<char*> arguments) {
     return finish(std::string(link_prefix) + std::string(applet.name), [&] {
-        if (applet.run != applets::run_agent) // which takes it after its fork
+        if (applet.run != applets::run_agent) // it takes the password after its fork
             applets::take_owner_password();
         return applet.run(arguments);
     });

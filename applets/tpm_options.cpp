@@ -16,13 +16,13 @@ namespace {
 
 constexpr const char* owner_password_variable = "SSH_TPM_AGENT_OWNER_PASSWORD";
 
-/// The variable's value from take_owner_password on, until it is used.
+/// The variable's value, from take_owner_password until it is used.
 std::optional<Secret>& taken_password() {
     static std::optional<Secret> password;
     return password;
 }
 
-/// Empty without a home, as in an initramfs: nothing is kept there.
+/// Empty without a home, as in an initramfs, where nothing is kept.
 std::filesystem::path state_folder() {
     try { // caught because a TPM can be used all the same
         return os::state_folder();
@@ -87,8 +87,8 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
                        cli::set(ask_owner_password_)});
 }
 
-/// --tcti or --swtpm, then SSH_TPM_TCTI, then SSH_TPM_AGENT_SWTPM, where empty ones count for nothing. Never
-/// the emulator by itself.
+/// --tcti or --swtpm, else SSH_TPM_TCTI, else SSH_TPM_AGENT_SWTPM; an empty variable counts as not set. The
+/// emulator is never the default.
 tpm::Target TpmOptions::target() const {
     constexpr const char* known_tpms = "known_tpms";
     const auto chip = [&](const std::string& tcti) {
@@ -104,7 +104,7 @@ tpm::Target TpmOptions::target() const {
         return chip(*os::variable("SSH_TPM_TCTI"));
     if (!swtpm_ && !os::has_variable("SSH_TPM_AGENT_SWTPM"))
         return chip("device:/dev/tpmrm0");
-    // In the emulator's folder: it goes when that is deleted.
+    // In the emulator's folder, so that both are deleted together.
     const auto emulator = os::emulator_state();
     return {.tcti = {}, .emulator_state = emulator, .known_tpms = emulator / known_tpms};
 }

@@ -1,5 +1,5 @@
 #pragma once
-// What options and variables mean that several applets have: which TPM, hierarchies, parents, hashes.
+// Options and variables of several applets: the TPM, hierarchies, parents, hashes.
 
 #include "cli/options.hpp"
 #include "ssh/fingerprint.hpp"
@@ -9,23 +9,21 @@
 
 namespace sshtpm::applets {
 
-/// Takes SSH_TPM_AGENT_OWNER_PASSWORD out of the environment, for TpmOptions::owner_password. To be called
-/// before any program is started, and not before fork_to_background, whose child would find zeros in the
-/// Secret.
+/// Takes SSH_TPM_AGENT_OWNER_PASSWORD out of the environment, for TpmOptions::owner_password. Call it before
+/// any program is started, but after fork_to_background: the memory of a Secret is zeroed in a forked child.
 void take_owner_password();
 
 class TpmOptions {
   public:
-    /// Adds --tcti, --swtpm and -o to an applet's table, for its modes that use the TPM. This object must
+    /// Adds --tcti, --swtpm and -o to an applet's table, for the modes that use the TPM. This object must
     /// outlive the parsing.
     void add_to(std::vector<cli::Option>& options, cli::Modes modes);
 
     /// @throws Error(usage)
     tpm::Target target() const;
-    /// Null unless -o or SSH_TPM_AGENT_OWNER_PASSWORD says that there is one; -o asks for it. The variable
-    /// answers once, after take_owner_password.
+    /// From SSH_TPM_AGENT_OWNER_PASSWORD, once, after take_owner_password; else -o asks for it; else null.
     tpm::Auth owner_password() const;
-    /// True when -o was given and no variable answers it.
+    /// Whether owner_password would ask a person.
     bool asks_for_owner_password() const;
     /// Opens the target with the owner password.
     std::unique_ptr<tpm::Tpm> open_tpm() const;

@@ -133,9 +133,9 @@ class Tree(HostKeys):
         self.uninstall('--force', status=0)
         self.assertFalse(os.path.lexists(unit))
 
-    def assert_no_place(self, *words):
+    def assert_unfit(self, *words):
         before = contents(self.root)
-        self.assert_problem(self.install(status=None), 'no place for a program of system units', '--force', *words)
+        self.assert_problem(self.install(status=None), 'system units should not start this program', '--force', *words)
         self.assertEqual(contents(self.root), before)
 
     def test_a_program_that_services_do_not_see_is_refused(self):
@@ -144,7 +144,7 @@ class Tree(HostKeys):
                 os.makedirs(os.path.join(self.root, folder))
                 self.program = os.path.join(self.root, folder, 'ssh-tpm')
                 link_program(self.program)
-                self.assert_no_place('services see nothing of /')
+                self.assert_unfit('services cannot see /')
         self.install('--force')
         unit = read(self.root + '/etc/systemd/system/ssh-tpm-genkeys.service')
         self.assertIn('\nExecStart=:"/var/tmp/build/ssh-tpm" keygen -A\n', unit)
@@ -155,11 +155,11 @@ class Tree(HostKeys):
             for bits in 0o775, 0o757:
                 with self.subTest(name, bits=oct(bits)):
                     os.chmod(path, bits)
-                    self.assert_no_place(path, 'may be written by others')
+                    self.assert_unfit(path, 'may be written by others')
                     os.chmod(path, 0o755)
             if os.geteuid() == 0:
                 os.chown(path, NOBODY, 0)
-                self.assert_no_place(path, "is not root's")
+                self.assert_unfit(path, 'does not belong to root')
                 os.chown(path, 0, 0)
         self.install()
 
@@ -168,7 +168,7 @@ class Tree(HostKeys):
         self.assertTrue(os.path.exists(self.root + '/usr/lib/systemd/system/ssh-tpm-hostkeys.service'))
         self.assertFalse(os.path.exists(self.root + '/etc'))
         self.assert_error(self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': 'usr'}),
-                          'PREFIX=usr is no absolute path', tool='ssh-tpm-hostkeys', status=2)
+                          'PREFIX=usr is not an absolute path', tool='ssh-tpm-hostkeys', status=2)
 
     def test_no_link_leads_out_of_the_tree(self):
         outside = self.lab.make_folder('outside')

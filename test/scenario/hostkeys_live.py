@@ -128,7 +128,7 @@ class HostKeysLive(HostKeyStock):
         plain = self.plain_key()
         for config in (plain + '\n', f'HostKeyAgent /elsewhere\n{INCLUDE}{plain}\n'):
             self.lab.write('root/etc/ssh/sshd_config', config)
-            self.assert_refused('does not read what was written', 'elsewhere' if 'elsewhere' in config else 'none',
+            self.assert_refused('does not read the new file', 'elsewhere' if 'elsewhere' in config else 'none',
                                 'Include')
 
     # The agent's, with a key beside those of the TPM for which sshd -t is content
