@@ -22,30 +22,24 @@ bool is_folders(const KeyEntry& entry) {
     return entry.origin == KeyEntry::Origin::folder;
 }
 
-/// True when the store has this key from another file that is still there.
+/// True if the store has this key from another file that still exists.
 bool is_second_file(const KeyStore& keys, const identity::Identity& identity) {
     const auto held = keys.find_key(identity.public_key);
     return held && is_folders(*held) && held->identity->file != identity.file &&
            stamp_of(held->identity->file) != FileStamp{};
 }
 
-/// The blank line that a unit has systemd put in the place of a key file that is not there (SetCredential= in
-/// data/systemd). An empty file is none: that is what a crash may leave of a key.
+/// True for a file with only a blank line: systemd puts it in the place of a missing key file (SetCredential=
+/// in data/systemd). Not for an empty file, which a crash may leave in the place of a key.
 bool is_placeholder(const fs::path& file) {
     std::error_code failure;
     return fs::file_size(file, failure) == 1 && !failure;
 }
 
-/// Constraints of a client's, with the folder's confirmation.
+/// The constraints of a client, plus the folder's demand for confirmation.
 protocol::Constraints confirmed_as(const protocol::Constraints& terms, protocol::Constraints constraints) {
     constraints.confirm = constraints.confirm || terms.confirm;
     return constraints;
-}
-
-std::optional<BootTime> end_of(const protocol::Constraints& terms) {
-    if (!terms.lifetime)
-        return std::nullopt;
-    return os::BootClock::now() + std::chrono::seconds(*terms.lifetime);
 }
 
 } // namespace
@@ -58,7 +52,7 @@ KeyFolder::KeyFolder(KeyStore& keys, fs::path folder, protocol::Constraints term
 }
 
 /// Makes the folder's entries for a key file: the key, and its certificate if there is one. Skips a blob that
-/// a client or a hierarchy has given.
+/// a client or a hierarchy has added.
 std::vector<KeyEntry> KeyFolder::entries_of(const IdentityPtr& identity, std::optional<BootTime> dies) const {
     std::vector<KeyEntry> out;
     KeyEntry entry{
@@ -73,7 +67,7 @@ std::vector<KeyEntry> KeyFolder::entries_of(const IdentityPtr& identity, std::op
         const auto key = keys_.find_entry(entry.blob());
         if (!key)
             return out;
-        // Its certificate signs for it, so it is held on the terms of both.
+        // The certificate makes signatures with the client's key, so the constraints of both apply to it.
         entry.constraints = confirmed_as(terms_, key->constraints);
         if (key->dies)
             entry.dies = dies ? std::min(*dies, *key->dies) : *key->dies;
@@ -84,7 +78,8 @@ std::vector<KeyEntry> KeyFolder::entries_of(const IdentityPtr& identity, std::op
     return out;
 }
 
-/// Also in the place of a client's entry of the certificate that the folder had before.
+/// Puts the entries of a file into the store. They also replace a client's entry of the certificate that the
+/// folder had before.
 void KeyFolder::put(const IdentityPtr& identity, File& file) {
     const auto certificate = identity->certificate ? name_of(identity->certificate->blob) : std::string();
     const auto old = file.certificate == certificate ? std::string() : file.certificate;
@@ -97,7 +92,7 @@ void KeyFolder::put(const IdentityPtr& identity, File& file) {
     keys_.replace(before, entries_of(identity, file.dies));
 }
 
-/// An entry of a client's whose file is read is confirmed where the folder demands it.
+/// Adds the folder's demand for confirmation to a client's entry of this key.
 void KeyFolder::note_clients(ByteView blob) {
     const auto held = keys_.find_entry(blob);
     if (!held || !held->is_clients())
@@ -122,7 +117,7 @@ void KeyFolder::read(const fs::path& path, File& file) {
             file.second = true;
             return;
         }
-        file.dies = end_of(terms_);
+        file.dies = end_from_now(terms_);
         note_clients(identity->public_key.blob());
         if (identity->certificate)
             note_clients(identity->certificate->blob);
@@ -145,7 +140,7 @@ void KeyFolder::scan() {
         const auto old = before.find(path);
         if (old != before.end()) {
             const auto stamps = std::exchange(file, old->second).stamps;
-            // When something has changed, the first file of its key may be gone.
+            // If something has changed, the first file of this key may be gone.
             if (stamps == file.stamps && !(changed && file.second))
                 continue;
             file.stamps = stamps;
@@ -169,7 +164,7 @@ void KeyFolder::reload() {
 
 KeyEntryPtr KeyFolder::refreshed(KeyEntryPtr entry) {
     const auto stamp = is_folders(*entry) ? stamp_of(entry->identity->file) : entry->identity->stamp;
-    if (stamp == entry->identity->stamp || stamp == FileStamp{}) // deleted, or for the moment out of sight
+    if (stamp == entry->identity->stamp || stamp == FileStamp{}) // a missing file changes nothing
         return entry;
     const auto blob = copy_of(entry->blob()); // the entry may be changed in place
     scan();

@@ -1,6 +1,6 @@
 #pragma once
-// Keeps the key store in step with the folder of key files. Keys that clients give pass through here too:
-// a key given by a client is the client's, even when the folder has its file.
+// Keeps the key store up to date with the folder of key files. Clients' keys are added through this class
+// too: a key that a client has added stays the client's, even if the folder has its file.
 
 #include "agent/key_store.hpp"
 #include "base/file.hpp"
@@ -14,22 +14,22 @@ namespace sshtpm::agent {
 
 class KeyFolder {
   public:
-    /// @param folder empty: no keys come from files.
-    /// @param terms the constraints of every key from the folder; their lifetime runs from when a file is
-    ///     read.
+    /// @param folder empty: no keys come from files
+    /// @param terms the constraints of every key from the folder; the lifetime begins when its file is read
     KeyFolder(KeyStore& keys, std::filesystem::path folder, protocol::Constraints terms);
 
-    /// Reads the files that are new or have changed, and drops the keys of files that are gone. A key that
-    /// was removed from the store stays away until its file changes. One that a client has given stays away
-    /// even then, also after the client's has gone.
+    /// Reads new and changed files, and removes the keys of deleted files. A key that was removed from the
+    /// store is not added again until its file changes. A key that a client has added is not added from the
+    /// folder at all, even after the client's entry has gone.
     void scan();
-    /// Reads every file again, which brings back all that stayed away.
+    /// Reads every file again, and adds also the keys that `scan` leaves out.
     void reload();
-    /// The entry as its file is now; null when it has gone with its file. A file that is not there leaves it.
+    /// Reads the entry's file again if it has changed. @returns the new entry; null if the file no longer has
+    /// the key; the same entry if the file is missing
     KeyEntryPtr refreshed(KeyEntryPtr entry);
 
-    /// Adds an entry that a client gives. Where the folder has a file of its key, what the folder demands
-    /// holds for it, and the folder's certificates of the key are held on the client's terms from now on.
+    /// Adds an entry of a client. If the folder has a file of its key, the folder's demand for confirmation
+    /// applies to it, and the client's constraints apply to the folder's certificates of the key from now on.
     void add(KeyEntry entry);
 
   private:
@@ -56,7 +56,7 @@ class KeyFolder {
     protocol::Constraints terms_;
     std::map<std::filesystem::path, File> files_;
     std::unordered_set<std::string> seen_keys_; ///< blobs of all keys that the folder has had
-    /// Blobs of keys and certificates that clients have given, and whose key the folder has had.
+    /// Blobs of keys and certificates that clients have added, if the folder has had the key.
     std::unordered_set<std::string> client_blobs_;
 };
 

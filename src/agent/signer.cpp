@@ -23,7 +23,7 @@ asio::awaitable<std::optional<Bytes>> Signer::sign_in_use(KeyUsePtr use, protoco
         log::info("sign: refused by the key's destination constraints");
         co_return std::nullopt;
     }
-    const auto identity = entry.identity; // the entry's may be renewed
+    const auto identity = entry.identity; // a copy: the entry may get another one
     const auto algorithm = ssh::choose_algorithm(identity->public_key.type(), request.flags);
     if (!algorithm) {
         log::info("sign: refused \"ssh-rsa\" (SHA-1) with key '", printable(identity->comment), "'");

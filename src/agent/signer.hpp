@@ -1,5 +1,5 @@
 #pragma once
-// One signature, from the request to its blob.
+// Makes a signature for a request.
 
 #include "agent/pin_broker.hpp"
 #include "protocol/message.hpp"
@@ -12,10 +12,10 @@ class Signer {
   public:
     Signer(PinBroker& broker, TpmService& tpm) : broker_(broker), tpm_(tpm) {}
 
-    /// The signature blob, checked with the public key; nothing when the request is refused: a key that may
-    /// not be used on this connection or for this, an algorithm that must not be made, a person's no, no PIN
-    /// that the TPM took, a use that has ended meanwhile.
-    /// @throws Error when the TPM fails.
+    /// @returns the signature blob, verified with the public key; nothing if the request is refused: the key
+    ///     may not be used on this connection or for this data, the algorithm is refused, a person said no,
+    ///     the TPM accepted no PIN, or the use has ended meanwhile
+    /// @throws Error if the TPM fails
     asio::awaitable<std::optional<Bytes>> sign(KeyUsePtr use, protocol::SignRequest request,
                                                const Client& client);
 
