@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
 #include "base/unique_fd.hpp"
 #include "cli/report.hpp"
 #include "os/child.hpp"
@@ -140,7 +141,7 @@ Error about_subject(const std::string& subject, const Error& error, const std::s
 /// @returns an error for each of the others @throws Error if the agent does not answer
 std::vector<Error> prove_host_keys(const std::filesystem::path& socket,
                                    const std::vector<std::string>& paths) {
-    protocol::Client agent(socket);
+    protocol::Client agent(socket, time_limits().host_agent);
     const auto served = agent.list();
     std::vector<Error> problems;
     for (const auto& path : paths) {

@@ -33,6 +33,7 @@ constexpr std::array named_limits{
     NamedLimit{"frame", &TimeLimits::frame},
     NamedLimit{"socket_folder", &TimeLimits::socket_folder},
     NamedLimit{"end", &TimeLimits::end},
+    NamedLimit{"host_agent", &TimeLimits::host_agent},
     NamedLimit{"upstream_list", &TimeLimits::upstream_list},
     NamedLimit{"upstream_quick", &TimeLimits::upstream_quick},
     NamedLimit{"upstream_request", &TimeLimits::upstream_request},
@@ -40,7 +41,7 @@ constexpr std::array named_limits{
     NamedLimit{"upstream_rest", &TimeLimits::upstream_rest},
 };
 
-/// Anything but "NAME=MILLISECONDS …" ends the program.
+/// Ends the program for a name that is not known, or a value that is not a number.
 TimeLimits limits_for_test() {
     TimeLimits limits;
     const char* const variable = std::getenv("SSH_TPM_TEST_LIMITS");

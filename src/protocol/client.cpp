@@ -10,13 +10,17 @@
 
 #include <array>
 #include <cerrno>
+#include <sys/time.h>
 
 namespace sshtpm::protocol {
 
 namespace {
 
-[[noreturn]] void connection_broke() {
-    throw Error(Errc::io, "communication with agent failed");
+/// After a failed system call. An answer that comes too late must not be taken for the next one.
+[[noreturn]] void connection_broke(int socket, ssize_t result) {
+    const bool late = result < 0 && errno == EAGAIN;
+    ::shutdown(socket, SHUT_RDWR);
+    throw Error(Errc::io, late ? "the agent does not answer" : "communication with agent failed");
 }
 
 constexpr const char* invalid_answer = "invalid answer from the agent";
@@ -26,11 +30,20 @@ void require_number(std::uint8_t number, MessageNumber expected) {
         malformed("number " + std::to_string(number) + " where " + std::to_string(expected) + " was due");
 }
 
-UniqueFd connect_to(const std::filesystem::path& path) {
+void limit_wait(int socket, std::chrono::milliseconds limit) {
+    const timeval time{.tv_sec = limit / std::chrono::seconds(1),
+                       .tv_usec = limit % std::chrono::seconds(1) / std::chrono::microseconds(1)};
+    for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
+        if (::setsockopt(socket, SOL_SOCKET, direction, &time, sizeof time) != 0)
+            throw Error::from_errno(errno, "limiting the wait for an agent");
+}
+
+UniqueFd connect_to(const std::filesystem::path& path, std::chrono::milliseconds limit) {
     const auto address = os::unix_address(path.native());
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket)
         throw Error::from_errno(errno, "socket");
+    limit_wait(socket.value(), limit);
     if (uninterrupted([&] { return ::connect(socket.value(), os::generic(address), sizeof address); }) != 0)
         throw Error::from_errno(errno, path.string());
     return socket;
@@ -41,7 +54,7 @@ void send_all(int socket, ByteView bytes) {
         const auto sent =
             uninterrupted([&] { return ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
         if (sent <= 0)
-            connection_broke();
+            connection_broke(socket, sent);
         bytes = bytes.subspan(static_cast<std::size_t>(sent));
     }
 }
@@ -50,7 +63,7 @@ void receive_all(int socket, std::span<std::uint8_t> bytes) {
     while (!bytes.empty()) {
         const auto got = uninterrupted([&] { return ::recv(socket, bytes.data(), bytes.size(), 0); });
         if (got <= 0)
-            connection_broke();
+            connection_broke(socket, got);
         bytes = bytes.subspan(static_cast<std::size_t>(got));
     }
 }
@@ -132,7 +145,8 @@ Secret secret_message(wire::Writer head, const Secret& last) {
 
 } // namespace
 
-Client::Client(const std::filesystem::path& socket) : socket_(connect_to(socket)) {}
+Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds limit)
+    : socket_(connect_to(socket, limit)) {}
 
 void Client::require_trusted_agent() const {
     const auto peer = os::peer_of(socket_.value());

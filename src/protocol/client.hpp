@@ -7,6 +7,7 @@
 #include "protocol/constraints.hpp"
 #include "protocol/reply.hpp"
 
+#include <chrono>
 #include <filesystem>
 
 namespace sshtpm::protocol {
@@ -29,8 +30,9 @@ struct PinResult {
 /// Error(refused) if the agent answers with a failure.
 class Client {
   public:
+    /// @param limit how long to wait for the agent each time; 0: for ever, since it may ask a person
     /// @throws Error(not_found | permission | io | usage) if no agent listens there
-    explicit Client(const std::filesystem::path& socket);
+    explicit Client(const std::filesystem::path& socket, std::chrono::milliseconds limit = {});
     /// Takes an open connection.
     explicit Client(UniqueFd connection) noexcept : socket_(std::move(connection)) {}
 

@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import unittest
 
 from agent import Agent
 from hierarchy import KINDS, base_of
 from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root, read
+from process import DEADLINE
 from softkey import SoftKey
 from stock import HostKeyStock
 
@@ -137,6 +139,15 @@ class HostKeysLive(HostKeyStock):
         self.config(self.plain_key())
         self.make_keys()
         self.assert_refused('an agent that does not answer', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+
+    def test_an_agent_that_hangs_is_not_waited_for_for_ever(self):
+        limit = self.lab.limit('host_agent', 0.5, 60)
+        self.make_keys()
+        self.socket = self.lab.path('hangs')
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.socket)
+            listener.listen()
+            self.assert_refused('the agent does not answer', deadline=DEADLINE + limit)
 
     def test_an_agent_without_keys_is_not_enough(self):
         self.make_keys()
