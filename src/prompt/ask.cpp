@@ -63,10 +63,13 @@ std::optional<Secret> ask_standard_input(const std::string& question) {
     std::array<std::uint8_t, 1> byte{};
     for (;;) {
         const auto got = uninterrupted([&] { return ::read(STDIN_FILENO, byte.data(), 1); });
-        if (got <= 0 && answer.empty())
+        if (got < 0 || (got == 0 && answer.empty()))
             return std::nullopt;
-        if (got <= 0 || byte[0] == '\n')
+        if (got == 0 || byte[0] == '\n') {
+            if (text_of(answer.view()).ends_with('\r')) // of a CR LF
+                answer.truncate(answer.size() - 1);
             return answer;
+        }
         if (!answer.append(byte))
             return std::nullopt;
     }

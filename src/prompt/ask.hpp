@@ -17,7 +17,8 @@ enum class Asker { askpass, terminal, standard_input, nobody };
 
 enum class Program {
     agent, ///< asks on the terminal, else through askpass
-    tool,  ///< the same if standard input is a terminal; else through askpass, else reads standard input
+    tool, ///< the same if standard input is a terminal; else asks through askpass, else on the terminal, else
+          ///< reads a line of standard input
 };
 
 struct Circumstances {

@@ -31,7 +31,7 @@ void show(int terminal, std::string_view text) {
     while (!text.empty()) {
         const auto written = uninterrupted([&] { return ::write(terminal, text.data(), text.size()); });
         if (written < 0)
-            return; // reading will fail too
+            return; // a person may still answer
         text.remove_prefix(static_cast<std::size_t>(written));
     }
 }

@@ -2,11 +2,13 @@
 """ssh-tpm-add lists, tests, locks and empties any agent, and removes keys from it, in the words of ssh-add."""
 
 import os
+import subprocess
 import unittest
 
 from add_recorder import AddScenario, Recorder, extensions, identities
 from agent import Askpass
 from lab import read_key
+from process import DEADLINE
 from protocol import Connection, string
 from softkey import SoftKey
 
@@ -47,7 +49,7 @@ class WithSshAgent(AddScenario):
 
     def test_lock_and_unlock(self):
         self.ssh_add(self.soft_key('a'), status=0)
-        locked = self.add('-x', stdin='a word\na word\n', status=0)
+        locked = self.add('-x', stdin='a word\r\na word\r\n', status=0)
         self.assertIn('Agent locked.\n', locked.stderr)
         self.assertEqual(self.add('-l').returncode, 1)
         askpass = Askpass(self.lab, 'b', 'b', 'wrong')
@@ -55,6 +57,21 @@ class WithSshAgent(AddScenario):
         self.assert_refused(self.add('-X', env=askpass.env), 'Failed to unlock agent: agent refused operation')
         self.assertIn('Agent unlocked.\n', self.add('-X', stdin='a word\n', status=0).stderr)
         self.assertEqual(self.add('-l').returncode, 0)
+
+    def test_half_a_password_is_not_sent(self):
+        """Some parents leave their child a pipe that does not block."""
+        self.add('-x', stdin='a wo\na wo\n', status=0)
+        pipe, writer = os.pipe()
+        os.set_blocking(pipe, False)
+        os.write(writer, b'a wo')
+        result = subprocess.run([f'{self.lab.bin}/ssh-tpm-add', '-X'], stdin=pipe, capture_output=True, text=True,
+                                start_new_session=True, timeout=DEADLINE,
+                                env=self.lab.merged(self.environment()))
+        os.close(pipe)
+        os.close(writer)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('error: no password was given', result.stderr)
+        self.add('-X', stdin='a wo\n', status=0)
 
     def test_two_passwords_that_differ_lock_nothing(self):
         askpass = Askpass(self.lab, 'a', 'b')
