@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <unistd.h>
 
 namespace sshtpm::os {
@@ -24,7 +25,8 @@ std::string bound_path(int socket) {
     auto* const any = static_cast<sockaddr*>(static_cast<void*>(&address));
     if (::getsockname(socket, any, &size) != 0)
         throw Error::from_errno(errno, "the socket's path");
-    return address.sun_path; // empty for an abstract name, which begins with a NUL
+    // Empty for an abstract name, which begins with a NUL. A path of 108 bytes has no NUL at its end.
+    return {address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path)};
 }
 
 Peer peer_of(int socket) {

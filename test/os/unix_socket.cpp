@@ -1,13 +1,17 @@
 #include "os/unix_socket.hpp"
 
 #include "base/error.hpp"
+#include "base/unique_fd.hpp"
 #include "support/catch.hpp"
+#include "support/temp_folder.hpp"
 
+#include <algorithm>
 #include <array>
 #include <sys/socket.h>
 #include <unistd.h>
 
 using namespace sshtpm;
+using namespace support;
 
 TEST_CASE("the peer of a UNIX socket is the process at its other end") {
     std::array<int, 2> pair{};
@@ -27,4 +31,15 @@ TEST_CASE("an agent serves its own user and root, and nobody else") {
     CHECK(os::may_use_agent({.pid = 1, .uid = ::geteuid()}));
     CHECK(os::may_use_agent({.pid = 1, .uid = 0}));
     CHECK_FALSE(os::may_use_agent({.pid = 1, .uid = ::geteuid() + 12345}));
+}
+
+TEST_CASE("a socket's path may fill its address, without a NUL") {
+    const TempFolder folder;
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    auto path = (folder / "").string();
+    path.resize(sizeof address.sun_path, 'a');
+    std::ranges::copy(path, address.sun_path);
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(socket.value(), os::generic(address), sizeof address) == 0);
+    CHECK(os::bound_path(socket.value()) == path);
 }
