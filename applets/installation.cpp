@@ -128,20 +128,11 @@ fs::path running_program() {
     return path;
 }
 
-Installation::Installation() {
-    sigset_t ending;
-    sigemptyset(&ending);
-    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM})
-        sigaddset(&ending, signal);
-    ::sigprocmask(SIG_BLOCK, &ending, &blocked_before_);
-}
-
 Installation::~Installation() {
     staged_.clear();
     std::error_code ignored;
     for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
         fs::remove(*folder, ignored);
-    ::sigprocmask(SIG_SETMASK, &blocked_before_, nullptr);
 }
 
 void Installation::add(std::string_view kind, const fs::path& folder, MissingFolder missing) {

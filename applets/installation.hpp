@@ -2,6 +2,7 @@
 // Installs and removes the files of data/ that are compiled into the program, for systemd and sshd.
 
 #include "base/staged_file.hpp"
+#include "os/signals.hpp"
 
 #include <csignal>
 #include <filesystem>
@@ -37,7 +38,7 @@ std::filesystem::path running_program();
 /// was called. A signal that would end the program waits until then.
 class Installation {
   public:
-    Installation();
+    Installation() = default;
     Installation(const Installation&) = delete;
     Installation& operator=(const Installation&) = delete;
     ~Installation();
@@ -70,7 +71,7 @@ class Installation {
     void require_in_tree() const;
     void make_folders(const std::filesystem::path& folder);
 
-    sigset_t blocked_before_{};
+    os::BlockedSignals blocked_{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     std::vector<File> files_;
     std::vector<std::filesystem::path> made_; ///< folders, outer ones first
     std::vector<std::filesystem::path> done_; ///< files that were written or removed
