@@ -82,10 +82,7 @@ struct Container {
     ByteView public_blob, private_section, tag;
 };
 
-/// Reads the cipher, the key derivation function and its options.
-void read_encryption(wire::Reader& reader, Container& out) {
-    const auto cipher = reader.text(), kdf = reader.text();
-    wire::Reader options(reader.string());
+void read_encryption(std::string_view cipher, std::string_view kdf, wire::Reader options, Container& out) {
     if (cipher == "none") {
         if (kdf != "none" || !options.empty())
             malformed(damaged_private_key);
@@ -114,12 +111,14 @@ Container parse_container(ByteView body) {
     if (body.size() < magic.size() || text_of(reader.take(magic.size())) != magic)
         malformed("not an OpenSSH private key, though the file says so");
     Container out;
-    read_encryption(reader, out);
+    const auto cipher = reader.text(), kdf = reader.text();
+    const wire::Reader options(reader.string());
     if (reader.uint32() != 1)
         unsupported("the file holds more than one private key, or none");
     out.public_blob = reader.string();
     out.private_section = reader.string();
     out.tag = reader.rest();
+    read_encryption(cipher, kdf, options, out);
     const auto block = out.cipher == nullptr ? 1 : out.cipher->block;
     if (out.tag.size() != (out.cipher == nullptr ? 0 : out.cipher->tag) ||
         out.private_section.size() % block != 0)

@@ -34,7 +34,7 @@ std::string_view take_word(std::string_view& text) {
 }
 
 bool same_word(std::string_view word, std::string_view lower_case) {
-    return lower(word) == lower_case;
+    return word.size() == lower_case.size() && lower(word) == lower_case;
 }
 
 bool match_pattern(std::string_view text, std::string_view pattern) {
