@@ -33,6 +33,7 @@ LIBRARIES = {
     "boost/": {"agent", "prompt"},
     "tss2/": {"keyfile", "tpm", "identity"},
     "openssl/": {"ssh", "keyfile", "base"},
+    "base/openssl.hpp": {"ssh", "keyfile", "base"},
     "sodium": {"base"},
 }
 
