@@ -24,8 +24,8 @@ Secret read_secret_file(const std::filesystem::path& path, std::size_t ceiling);
 /// @throws Error if the system does not tell, for example in a folder without search permission
 bool is_there(const std::filesystem::path& path);
 
-/// Identifies a version of a file. It changes when the file is written to or replaced. write_file and
-/// rewrite_file always replace the file.
+/// Identifies a version of a file. It changes when the file is replaced, and normally when it is
+/// written to. write_file and rewrite_file always replace the file.
 struct FileStamp {
     dev_t device = 0;
     ino_t inode = 0;

@@ -32,8 +32,7 @@ void* __libc_realloc(void* memory, std::size_t size); // NOLINT(bugprone-reserve
 
 namespace {
 
-/// The compiler may not remove the memset. This calls no function of a library, because it runs before
-/// libraries start.
+/// The compiler may not remove the memset. sodium_memzero does not do here: this runs before libraries start.
 void zero(void* memory, std::size_t size) noexcept {
     std::memset(memory, 0, size);
     __asm__ volatile("" : : "r"(memory) : "memory");

@@ -19,7 +19,7 @@ concept SizedBuffer = requires(T sized) {
     { sized.buffer[0] } -> std::convertible_to<BYTE>;
 };
 
-/// Copies secret bytes into a structure, which the caller wipes.
+/// Copies bytes into a structure. The caller wipes it if they are secret.
 /// @throws Error(malformed) if the bytes do not fit
 template <SizedBuffer T>
 void put(ByteView bytes, T& sized) {

@@ -44,7 +44,7 @@ const KeyFormat* key_format_named(std::string_view name);
 const KeyFormat* key_format_of_certificate(std::string_view name);
 
 /// Reads and checks the fields that follow the type's name. @returns the size of the key in bits
-/// @throws Error(malformed)
+/// @throws Error(malformed | unsupported)
 unsigned read_key_fields(wire::Reader& reader, const KeyFormat& format);
 
 inline constexpr std::uint32_t user_role = 1;
