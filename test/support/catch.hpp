@@ -3,23 +3,23 @@
 
 #include <string>
 
-#if __has_include(<catch2/catch.hpp>)
-
-#include <catch2/catch.hpp>
-
-namespace support {
-inline auto contains(const std::string& part) {
-    return Catch::Matchers::Contains(part);
-}
-} // namespace support
-
-#else
+#if __has_include(<catch2/catch_all.hpp>)
 
 #include <catch2/catch_all.hpp>
 
 namespace support {
 inline auto contains(const std::string& part) {
     return Catch::Matchers::ContainsSubstring(part);
+}
+} // namespace support
+
+#else
+
+#include <catch2/catch.hpp>
+
+namespace support {
+inline auto contains(const std::string& part) {
+    return Catch::Matchers::Contains(part);
 }
 } // namespace support
 
