@@ -48,7 +48,7 @@ std::string name_of(std::uint8_t tag) {
     if ((tag & number_bits) == number_bits)
         return "tag above 30";
     if (tag >= tag_explicit_0)
-        return "[" + std::to_string(tag & number_bits) + "]";
+        return std::string("[").append(std::to_string(tag & number_bits)).append("]");
     return "tag 0x" + hex({&tag, 1});
 }
 

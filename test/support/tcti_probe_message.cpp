@@ -95,6 +95,7 @@ Buffer name_of(const Buffer& area) {
     std::array<std::uint8_t, TPM2_SHA256_DIGEST_SIZE> digest{};
     EVP_Digest(inner.data(), inner.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
     Buffer name;
+    name.reserve(2 + 2 + digest.size());
     append_number(name, 2 + digest.size(), 2);
     append_number(name, TPM2_ALG_SHA256, 2);
     append(name, digest);
