@@ -10,62 +10,67 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <sys/time.h>
 
 namespace sshtpm::protocol {
 
 namespace {
 
-/// After a failed system call. An answer that comes too late must not be taken for the next one.
-[[noreturn]] void connection_broke(int socket, ssize_t result) {
-    const bool late = result < 0 && errno == EAGAIN;
-    ::shutdown(socket, SHUT_RDWR);
-    throw Error(Errc::io, late ? "the agent does not answer" : "communication with agent failed");
-}
-
 constexpr const char* invalid_answer = "invalid answer from the agent";
+constexpr const char* no_answer = "the agent does not answer";
+using Clock = std::chrono::steady_clock;
 
-void require_number(std::uint8_t number, MessageNumber expected) {
-    if (number != expected)
-        malformed("number " + std::to_string(number) + " where " + std::to_string(expected) + " was due");
+/// After this an answer that comes too late cannot be taken for the next one.
+[[noreturn]] void give_up(int socket, const char* reason) {
+    ::shutdown(socket, SHUT_RDWR);
+    throw Error(Errc::io, reason);
 }
 
-void limit_wait(int socket, std::chrono::milliseconds limit) {
-    const timeval time{.tv_sec = limit / std::chrono::seconds(1),
-                       .tv_usec = limit % std::chrono::seconds(1) / std::chrono::microseconds(1)};
+std::optional<Clock::time_point> end_of(std::chrono::milliseconds limit) {
+    return limit.count() > 0 ? std::optional(Clock::now() + limit) : std::nullopt;
+}
+
+/// Limits how long the next system call waits. @param end nothing: for ever
+void limit_wait(int socket, const std::optional<Clock::time_point>& end) {
+    using namespace std::chrono;
+    const auto left = end ? ceil<microseconds>(*end - Clock::now()) : microseconds(0);
+    if (end && left <= microseconds(0))
+        give_up(socket, no_answer);
+    const timeval time{.tv_sec = left / seconds(1), .tv_usec = left % seconds(1) / microseconds(1)};
     for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
         if (::setsockopt(socket, SOL_SOCKET, direction, &time, sizeof time) != 0)
             throw Error::from_errno(errno, "limiting the wait for an agent");
 }
 
-UniqueFd connect_to(const std::filesystem::path& path, std::chrono::milliseconds limit) {
+UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Clock::time_point>& end) {
     const auto address = os::unix_address(path.native());
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket)
         throw Error::from_errno(errno, "socket");
-    limit_wait(socket.value(), limit);
-    if (uninterrupted([&] { return ::connect(socket.value(), os::generic(address), sizeof address); }) != 0)
-        throw Error::from_errno(errno, path.string());
-    return socket;
+    limit_wait(socket.value(), end);
+    if (uninterrupted([&] { return ::connect(socket.value(), os::generic(address), sizeof address); }) == 0)
+        return socket;
+    if (errno == EAGAIN) // its queue of connections is full
+        throw Error(Errc::io, no_answer);
+    throw Error::from_errno(errno, path.string());
 }
 
-void send_all(int socket, ByteView bytes) {
+/// @param transfer sends or receives, as send(2) and recv(2) do, with the rest of the bytes
+void transfer_all(int socket, auto bytes, const std::optional<Clock::time_point>& end, const auto& transfer) {
     while (!bytes.empty()) {
-        const auto sent =
-            uninterrupted([&] { return ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
-        if (sent <= 0)
-            connection_broke(socket, sent);
-        bytes = bytes.subspan(static_cast<std::size_t>(sent));
+        if (end)
+            limit_wait(socket, end);
+        const ssize_t moved = uninterrupted([&] { return transfer(bytes); });
+        if (moved <= 0)
+            give_up(socket, moved < 0 && errno == EAGAIN ? no_answer : "communication with agent failed");
+        bytes = bytes.subspan(static_cast<std::size_t>(moved));
     }
 }
 
-void receive_all(int socket, std::span<std::uint8_t> bytes) {
-    while (!bytes.empty()) {
-        const auto got = uninterrupted([&] { return ::recv(socket, bytes.data(), bytes.size(), 0); });
-        if (got <= 0)
-            connection_broke(socket, got);
-        bytes = bytes.subspan(static_cast<std::size_t>(got));
-    }
+void require_number(std::uint8_t number, MessageNumber expected) {
+    if (number != expected)
+        malformed("number " + std::to_string(number) + " where " + std::to_string(expected) + " was due");
 }
 
 bool is_failure(std::uint8_t number) {
@@ -146,7 +151,7 @@ Secret secret_message(wire::Writer head, const Secret& last) {
 } // namespace
 
 Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds limit)
-    : socket_(connect_to(socket, limit)) {}
+    : socket_(connect_to(socket, end_of(limit))), limit_(limit) {}
 
 void Client::require_trusted_agent() const {
     const auto peer = os::peer_of(socket_.value());
@@ -162,15 +167,26 @@ Bytes Client::request(ByteView message) {
     if (message.size() > max_message)
         throw Error(Errc::unsupported, "a request of " + std::to_string(message.size()) +
                                            " bytes, where agents take " + std::to_string(max_message));
-    send_all(socket_.value(), wire::Writer().uint32(static_cast<std::uint32_t>(message.size())).bytes());
-    send_all(socket_.value(), message);
+    const auto end = end_of(limit_);
+    const auto send = [&](ByteView bytes) {
+        transfer_all(socket_.value(), bytes, end, [&](ByteView rest) {
+            return ::send(socket_.value(), rest.data(), rest.size(), MSG_NOSIGNAL);
+        });
+    };
+    const auto receive = [&](std::span<std::uint8_t> bytes) {
+        transfer_all(socket_.value(), bytes, end, [&](std::span<std::uint8_t> rest) {
+            return ::recv(socket_.value(), rest.data(), rest.size(), 0);
+        });
+    };
+    send(wire::Writer().uint32(static_cast<std::uint32_t>(message.size())).bytes());
+    send(message);
     std::array<std::uint8_t, 4> header{};
-    receive_all(socket_.value(), header);
+    receive(header);
     const std::size_t length = wire::Reader(header).uint32();
     if (length == 0 || length > max_message)
         malformed(std::string(invalid_answer) + ": of " + std::to_string(length) + " bytes");
     Bytes answer(length);
-    receive_all(socket_.value(), answer);
+    receive(answer);
     return answer;
 }
 

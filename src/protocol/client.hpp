@@ -25,12 +25,12 @@ struct PinResult {
     std::string text;                        ///< for a person; callers make it printable
 };
 
-/// A connection to an agent. Requests wait for the answer without a limit, because the agent may ask a
-/// person. Each throws Error(io) if the connection breaks, Error(malformed) for an invalid answer, and
-/// Error(refused) if the agent answers with a failure.
+/// A connection to an agent. Each request throws Error(io) if the connection breaks or the time is over,
+/// Error(malformed) for an invalid answer, and Error(refused) if the agent answers with a failure.
 class Client {
   public:
-    /// @param limit how long to wait for the agent each time; 0: for ever, since it may ask a person
+    /// @param limit how long to wait for the connection and for each answer; 0: for ever, because the agent
+    ///     may ask a person
     /// @throws Error(not_found | permission | io | usage) if no agent listens there
     explicit Client(const std::filesystem::path& socket, std::chrono::milliseconds limit = {});
     /// Takes an open connection.
@@ -68,6 +68,7 @@ class Client {
     void require_success(ByteView message);
 
     UniqueFd socket_;
+    std::chrono::milliseconds limit_{0};
 };
 
 } // namespace sshtpm::protocol
