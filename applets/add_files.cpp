@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view key_ending = ".tpm", public_ending = ".pub", certificate_ending = "-cert.pub";
+constexpr std::string_view key_ending = ".tpm", public_ending = ".pub";
 
 /// The name without its ending.
 std::string stem_of(std::string name) {
@@ -24,16 +24,6 @@ std::string stem_of(std::string name) {
             break;
         }
     return name;
-}
-
-fs::path certificate_beside(const std::string& file) {
-    return stem_of(file) + std::string(certificate_ending);
-}
-
-/// NAME.tpm if it exists, else NAME.
-std::string key_file_named(const std::string& name) {
-    const auto longer = name + std::string(key_ending);
-    return !name.ends_with(key_ending) && is_there(longer) ? longer : name;
 }
 
 /// A private key that is not in a TPM, in a format that ssh-add reads.
@@ -69,7 +59,7 @@ PublicHalf half_of_line(std::string_view text, const std::string& file) {
         return PublicHalf{.blob = std::move(line.blob),
                           .comment = std::move(line.comment),
                           .shown = file,
-                          .certificate_file = plain ? certificate_beside(file) : fs::path()};
+                          .certificate_file = plain ? identity::certificate_file(file) : fs::path()};
     });
 }
 
@@ -78,7 +68,7 @@ PublicHalf half_of_key(const std::string& file) {
     return {.blob = copy_of(identity.public_key.blob()),
             .comment = identity.comment,
             .shown = file,
-            .certificate_file = certificate_beside(file)};
+            .certificate_file = identity::certificate_file(file)};
 }
 
 } // namespace
@@ -96,7 +86,7 @@ KeyToAdd read_key_to_add(const std::string& name) {
     return {.identity = std::move(identity),
             .text = std::move(sent),
             .shown = shown,
-            .certificate_file = standard_input ? fs::path() : certificate_beside(file)};
+            .certificate_file = standard_input ? fs::path() : identity::certificate_file(file)};
 }
 
 std::optional<PublicHalf> read_public_file(const fs::path& file) {

@@ -20,15 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view key_file_ending = ".tpm";
 
-/// PATH if it exists, else PATH.tpm if that exists, else PATH.
-fs::path with_ending_if_needed(const fs::path& path) {
-    if (is_there(path))
-        return path;
-    auto longer = path;
-    longer += key_file_ending;
-    return is_there(longer) ? longer : path;
-}
-
 fs::path default_key(const std::optional<std::string>& type) {
     const auto folder = os::ssh_folder();
     if (type)
@@ -38,6 +29,11 @@ fs::path default_key(const std::optional<std::string>& type) {
 }
 
 } // namespace
+
+std::string key_file_named(const std::string& name) {
+    const auto longer = name + std::string(key_file_ending);
+    return !name.ends_with(key_file_ending) && is_there(longer) ? longer : name;
+}
 
 KeyPaths paths_for(std::string path) {
     if (path.size() > key_file_ending.size() && path.ends_with(key_file_ending))
@@ -49,14 +45,14 @@ KeyPaths paths_for(std::string path) {
 
 fs::path existing_key(const KeygenOptions& options) {
     if (options.file)
-        return *options.file == "-" ? fs::path("-") : with_ending_if_needed(*options.file);
+        return *options.file == "-" ? *options.file : key_file_named(*options.file);
     const auto usual = default_key(options.type);
     if (options.quiet || !interactive())
         return usual;
     const auto answer = ask_line("Enter file in which the key is (" + usual.string() + "): ");
     if (!answer)
         throw Error(Errc::refused, "no file was named");
-    return answer->empty() ? usual : with_ending_if_needed(*answer);
+    return answer->empty() ? usual : fs::path(key_file_named(*answer));
 }
 
 void make_ssh_folder(const KeyPaths& paths, bool quiet) {

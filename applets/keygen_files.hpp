@@ -17,8 +17,11 @@ struct KeyPaths {
 /// PATH.tpm and PATH.pub; `path` may have the ending .tpm already. @throws Error(usage)
 KeyPaths paths_for(std::string path);
 
-/// The file of an existing key: -f, with ".tpm" added if only that file exists; else the answer at the
-/// terminal; else ~/.ssh/id_TYPE.tpm (-t), or the first that exists of ~/.ssh/id_ecdsa.tpm and
+/// NAME.tpm if it exists, else NAME: an ordinary private key may have been imported beside its file.
+std::string key_file_named(const std::string& name);
+
+/// The file of an existing key: key_file_named(-f), or the same of the answer at the terminal; else
+/// ~/.ssh/id_TYPE.tpm (-t), or the first that exists of ~/.ssh/id_ecdsa.tpm and
 /// ~/.ssh/id_rsa.tpm.
 std::filesystem::path existing_key(const KeygenOptions& options);
 

@@ -2,6 +2,7 @@
 
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "identity/convert.hpp"
 #include "keyfile/usable.hpp"
 #include "ssh/authorized_key.hpp"
@@ -39,9 +40,7 @@ std::vector<ssh::AuthorizedKey> public_halves(std::string_view text, const fs::p
     }
     std::vector<ssh::AuthorizedKey> keys;
     while (!text.empty()) {
-        const auto end = std::min(text.find('\n'), text.size());
-        const auto line = text.substr(0, end);
-        text.remove_prefix(std::min(end + 1, text.size()));
+        const auto line = take_line(text);
         if (line.starts_with('#'))
             continue;
         if (auto key = find_key(line))

@@ -42,7 +42,8 @@ keyfile::KeyFile load_key_file(const fs::path& file) {
 } // namespace
 
 fs::path certificate_file(fs::path file) {
-    file.replace_extension();
+    if (file.extension() == ".tpm" || file.extension() == ".pub")
+        file.replace_extension();
     file += "-cert.pub";
     return file;
 }

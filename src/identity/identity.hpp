@@ -34,7 +34,7 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
 /// @throws Error that names the file
 Identity load_identity(const std::filesystem::path& file);
 
-/// PATH-cert.pub for PATH.tpm.
+/// PATH-cert.pub for PATH.tpm, PATH.pub and PATH.
 std::filesystem::path certificate_file(std::filesystem::path file);
 
 } // namespace sshtpm::identity

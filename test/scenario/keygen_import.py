@@ -90,6 +90,9 @@ class KeygenImport(WithTpm):
         self.assertIn('plaintext', said)
         self.assertRegex(said, rf'{soft.path}[\s,.:;]')
         self.assert_new_agent_signs(key, key_dir=self.outside)
+        self.lab.keygen('-q', '-c', '-C', 'another', '-f', soft.path)  # of the TPM key, and not of the plaintext
+        self.assertIn(' another', read(soft.pub))
+        self.lab.keygen('-q', '-c', '-C', 'two words', '-f', soft.path)
         public = read(soft.pub)
         for path in (soft.pub, key.tpm):  # with neither of them beside it
             os.unlink(path)
