@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "identity/sign.hpp"
+#include "os/signals.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/create.hpp"
@@ -97,6 +98,7 @@ void rewrite(const fs::path& file, const FileStamp& stamp, std::string_view text
     if (!pub_stamp)
         return private_half.commit();
     StagedFile public_half(pub, bytes_of(public_line(*identity.key, identity.public_key)), *pub_stamp);
+    const os::BlockedSignals until_both_are_in_place;
     commit(private_half, public_half);
 }
 
