@@ -61,7 +61,8 @@ SshdAnswer ask_sshd(const std::string& option) {
     const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC)); // unlike a pipe it is never full
     if (!errors)
         throw Error::from_errno(errno, "memfd_create");
-    os::Child child({*sshd, option}, {}, errors.value());
+    // In a group of its own: Ctrl-C must not end sshd, whose status decides what this program does.
+    os::Child child({*sshd, option}, {}, errors.value(), os::Child::Group::own);
     SshdAnswer answer;
     std::array<char, 4096> chunk{};
     for (;;) {
@@ -182,19 +183,18 @@ std::vector<std::string> installed_host_keys() {
     return paths;
 }
 
-Error undone(const std::string& what, const std::string& hint) {
-    return {Errc::refused, what + "; the old configuration is in place again", hint};
+Error not_installed(const std::string& what, const std::string& hint) {
+    return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
 
 void expect_sshd_to_agree() {
     if (ask_sshd("-t").status != 0)
-        throw undone("sshd -t refuses the configuration", first_the_agent);
-    const auto answer = ask_sshd("-T");
-    const auto sshd = ssh::parse_sshd_settings(answer.output);
-    if (answer.status == 0 && sshd.host_key_agent != system_socket)
-        throw undone("sshd does not read the new file (its HostKeyAgent is " +
-                         (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
-                     "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
+        throw not_installed("sshd -t refuses the configuration", first_the_agent);
+    const auto sshd = ask_for_configuration();
+    if (sshd.host_key_agent != system_socket)
+        throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
+                                (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
+                            "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
 void expect_keys_to_work() {
@@ -203,14 +203,14 @@ void expect_keys_to_work() {
     try { // caught to say what follows for sshd
         problems = prove_host_keys(system_socket, paths);
     } catch (const Error& error) {
-        throw undone("sshd would ask an agent that does not answer: " + std::string(error.what()),
-                     first_the_agent);
+        throw not_installed("sshd would ask an agent that does not answer: " + std::string(error.what()),
+                            first_the_agent);
     }
     const bool none_works = problems.size() == paths.size();
     for (const auto& problem : problems)
         none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
-        throw undone(
+        throw not_installed(
             "nobody could log in to sshd: the agent signs with none of these host keys",
             "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
             "(ssh-tpm-hostkeys(8))");
@@ -255,7 +255,7 @@ void expect_sshd_to_go_on(bool force) {
     const std::string what = "without the installed file, sshd -t refuses the configuration";
     const std::string keys = "if sshd has no other host key, ssh-keygen -A makes some in files";
     if (!force)
-        throw Error(Errc::refused, what + "; everything was put back", keys + "; --force removes it anyway");
+        throw Error(Errc::refused, what + "; nothing was removed", keys + "; --force removes it anyway");
     cli::warn(log::program(), Error(Errc::refused, what, keys));
 }
 

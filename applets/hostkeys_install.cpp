@@ -3,8 +3,11 @@
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/time_limits.hpp"
+#include "base/unique_fd.hpp"
 #include "cli/report.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
@@ -12,8 +15,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fcntl.h>
 #include <iostream>
 #include <set>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,10 +161,25 @@ void check_program(const fs::path& program) {
                     "install it there, too (meson install --destdir)"));
 }
 
+/// Locks the system's files, because two runs at once would take back each other's files. The lock is not on
+/// a file that other users can open, since they could lock it too.
+/// @returns nothing for a tree (DESTDIR), and for a user who may not write to /run
+UniqueFd lock_system_files() {
+    constexpr const char* path = "/run/ssh-tpm-hostkeys.lock";
+    if (!destdir().empty())
+        return {};
+    UniqueFd file(::open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (file && !lock_file(file, LOCK_EX, time_limits().host_agent, path))
+        throw Error(Errc::refused, "another ssh-tpm-hostkeys is installing or uninstalling files",
+                    "wait for its end");
+    return file;
+}
+
 } // namespace
 
 int hostkeys_install(const HostkeysOptions& options) {
     ::umask(022); // for folders that others read
+    const auto lock = lock_system_files();
     Installation units, sshd;
     if (options.system_units && !options.force)
         check_program(running_program());
@@ -186,6 +206,7 @@ int hostkeys_install(const HostkeysOptions& options) {
 }
 
 int hostkeys_uninstall(bool force) {
+    const auto lock = lock_system_files();
     Installation units, sshd;
     add_system_units(units);
     add_sshd_config(sshd);

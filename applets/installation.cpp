@@ -51,9 +51,8 @@ bool is_empty_link(const fs::path& path) {
 std::optional<Bytes> installed_content(const fs::path& path) {
     if (!is_there(path))
         return std::nullopt;
-    if (is_empty_link(path))
-        return Bytes{};
-    return read_file(path, max_file);
+    std::error_code ignored;
+    return fs::is_regular_file(path, ignored) ? read_file(path, max_file) : Bytes{};
 }
 
 Error changed(const fs::path& path) {
@@ -157,16 +156,19 @@ void Installation::install(bool force) {
         if (destdir().empty() && file.missing == MissingFolder::refused && !fs::is_directory(folder, ignored))
             throw Error(Errc::not_found, folder.string() + ": no such folder",
                         "the program that reads it is not installed here; with DESTDIR, folders are made");
-        const auto there = installed_content(file.path);
-        if (there && text_of(*there) == file.text)
-            continue;
-        if (there && !force)
-            throw changed(file.path);
+        if (!force) {
+            const auto there = installed_content(file.path);
+            if (there && text_of(*there) == file.text)
+                continue;
+            if (there)
+                throw changed(file.path);
+        }
         to_write.push_back(&file);
     }
     for (const auto* file : to_write) {
         make_folders(file->path.parent_path());
-        staged_.emplace_back(file->path, bytes_of(file->text), 0644, Existing::replace);
+        staged_.emplace_back(file->path, bytes_of(file->text), 0644,
+                             force ? Existing::replace : Existing::keep);
         done_.push_back(file->path);
     }
     for (auto& file : staged_)
@@ -176,10 +178,9 @@ void Installation::install(bool force) {
 bool Installation::uninstall(bool force) {
     require_in_tree();
     for (const auto& file : files_) {
-        const auto content = installed_content(file.path);
-        if (!content || (is_empty_link(file.path) && !force))
+        if (!is_there(file.path) || (is_empty_link(file.path) && !force))
             continue;
-        if (text_of(*content) != file.text && !force)
+        if (!force && text_of(*installed_content(file.path)) != file.text)
             throw changed(file.path);
         staged_.emplace_back(file.path);
         done_.push_back(file.path);

@@ -4,7 +4,6 @@
 #include "base/staged_file.hpp"
 #include "os/signals.hpp"
 
-#include <csignal>
 #include <filesystem>
 #include <list>
 #include <span>
@@ -35,7 +34,7 @@ void require_inside(const std::filesystem::path& root, const std::filesystem::pa
 std::filesystem::path running_program();
 
 /// Installs or uninstalls files, all of them or none: the destructor takes back what was done, unless keep()
-/// was called. A signal that would end the program waits until then.
+/// was called. Signals wait until then.
 class Installation {
   public:
     Installation() = default;
@@ -71,7 +70,7 @@ class Installation {
     void require_in_tree() const;
     void make_folders(const std::filesystem::path& folder);
 
-    os::BlockedSignals blocked_{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    os::BlockedSignals blocked_;
     std::vector<File> files_;
     std::vector<std::filesystem::path> made_; ///< folders, outer ones first
     std::vector<std::filesystem::path> done_; ///< files that were written or removed

@@ -151,11 +151,26 @@ StagedFile::StagedFile(const fs::path& path) : StagedFile(path, path) {}
 StagedFile::~StagedFile() {
     if (state_ == State::staged && file_)
         ::unlinkat(folder_.value(), temporary_.c_str(), 0);
-    if (state_ == State::placed && ::unlinkat(folder_.value(), name_.c_str(), 0) != 0)
-        log::error("not taken back: ", printable(path_.string()), ": ", std::strerror(errno));
-    if (state_ == State::set_aside && !rename(0))
+    if ((state_ == State::placed || state_ == State::set_aside) && !take_back())
         log::error("not taken back: ", printable(path_.string()), ": ", std::strerror(errno),
-                   "; the old file beside it is named ", printable(temporary_));
+                   state_ == State::placed ? ""
+                                           : "; the old file beside it is named " + printable(temporary_));
+}
+
+/// @returns false, with errno set, if another program has changed the file meanwhile, or the system refuses
+bool StagedFile::take_back() noexcept {
+    if (!file_) // a removal
+        return take_free_name();
+    struct stat ours {
+    }, now{};
+    if (::fstat(file_.value(), &ours) != 0 ||
+        ::fstatat(folder_.value(), name_.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    if (stamp_of(ours) != stamp_of(now)) {
+        errno = EEXIST;
+        return false;
+    }
+    return state_ == State::placed ? ::unlinkat(folder_.value(), name_.c_str(), 0) == 0 : rename(0);
 }
 
 void StagedFile::commit() {

@@ -52,6 +52,7 @@ class StagedFile {
     bool rename(unsigned flags) noexcept;
     bool take_free_name() noexcept;
     bool set_old_aside();
+    bool take_back() noexcept;
     void settle() noexcept;
     Error failure() const;
 

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """ssh-tpm-hostkeys on the system that runs: sshd is left as it was where it could serve no login."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import socket
+import struct
+import threading
 import unittest
 
 from agent import Agent
@@ -20,6 +23,17 @@ PROGRAMS = '/usr/local/sbin'  # there the program lies where units may start it 
 ENTER = ('mount -t tmpfs tmpfs /run && mkdir /run/sshd /run/ssh-tpm-agent && '
          'ln -s "$1" /run/ssh-tpm-agent/agent.sock && mount --bind "$2" ' + PROGRAMS + ' && '
          'mount --bind "$0" /etc && shift 2 && exec "$@"')
+
+
+def drip(listener, pace):
+    """Answers the newest connection with a byte now and then, until it is closed."""
+    listener.accept()[0].close()  # of the run before
+    connection = listener.accept()[0]
+    stop = threading.Event()
+    with connection, contextlib.suppress(OSError):
+        for byte in struct.pack('>I', 1000) + bytes(1000):
+            connection.sendall(bytes([byte]))
+            stop.wait(pace)
 
 
 @needs_root
@@ -121,6 +135,21 @@ class HostKeysLive(HostKeyStock):
         os.unlink(drop_in)
         self.assert_refused('sshd -t refuses', fault='no_exchange')
 
+    def test_sshd_that_cannot_tell_its_settings_is_refused(self):
+        self.make_keys()
+        self.start_agent()
+        self.lab.make_folder('tools')
+        self.lab.write('tools/sshd', '#!/bin/sh\n[ "$1" = -t ]\n', mode=0o755)
+        self.assert_refused('sshd -T fails', env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
+
+    def test_force_replaces_what_is_no_file(self):
+        self.make_keys()
+        self.start_agent()
+        os.mkfifo(self.drop_in())
+        self.assert_refused('70-ssh-tpm.conf')
+        self.hostkeys('--install-sshd-config', '--force', status=0)
+        self.assertIn('HostKeyAgent', read(self.drop_in()))
+
     def test_without_proc_sshds_words_are_shown(self):
         result = self.run_there('sh', '-c', 'mount -t tmpfs tmpfs /proc && exec "$@"', 'sh', PROGRAMS + '/ssh-tpm',
                                 'hostkeys', '--install-sshd-config')
@@ -140,7 +169,7 @@ class HostKeysLive(HostKeyStock):
         self.make_keys()
         self.assert_refused('an agent that does not answer', 'systemctl enable --now ssh-tpm-hostkeys.socket')
 
-    def test_an_agent_that_hangs_is_not_waited_for_for_ever(self):
+    def test_an_agent_that_hangs_or_drips_is_not_waited_for_for_ever(self):
         limit = self.lab.limit('host_agent', 0.5, 60)
         self.make_keys()
         self.socket = self.lab.path('hangs')
@@ -148,6 +177,10 @@ class HostKeysLive(HostKeyStock):
             listener.bind(self.socket)
             listener.listen()
             self.assert_refused('the agent does not answer', deadline=DEADLINE + limit)
+            thread = threading.Thread(target=drip, args=(listener, limit / 5))
+            thread.start()
+            self.assert_refused('the agent does not answer', deadline=DEADLINE + limit)
+            thread.join()
 
     def test_an_agent_without_keys_is_not_enough(self):
         self.make_keys()
@@ -185,9 +218,12 @@ class HostKeysLive(HostKeyStock):
         self.start_agent()
         tools = self.lab.make_folder('tools')
         for options in ('--install-sshd-config',), ('--uninstall',):
-            for name, status in ('INT', 1), ('HUP', 1), ('TERM', 1), ('TERM', 0):
+            for name, status in ('INT', 1), ('HUP', 1), ('TERM', 1), ('ALRM', 1), ('TERM', 0), ('INT', 0):
                 with self.subTest(options=options, signal=name, status=status):
-                    self.lab.write('tools/sshd', f'#!/bin/sh\nkill -{name} $PPID\nexit {status}\n', mode=0o755)
+                    if options == ('--uninstall',):
+                        self.hostkeys('--install-sshd-config', status=0)
+                    # To the whole group, as a terminal does.
+                    self.lab.write('tools/sshd', f'#!/bin/sh\nkill -s {name} -- -$PPID\nexit {status}\n', mode=0o755)
                     before = contents(self.etc)
                     result = self.hostkeys(*options, env={'PATH': tools + ':' + self.lab.env['PATH']})
                     self.assertEqual(result.returncode, -signal.Signals['SIG' + name], result.stderr)
@@ -198,7 +234,17 @@ class HostKeysLive(HostKeyStock):
                         self.assertEqual(set(before) - set(after), {self.drop_in()})
                         self.assertEqual(set(after) - set(before), set())
                         self.assertIn('removed ', result.stdout)
-            self.hostkeys('--install-sshd-config', status=0)
+
+    def test_several_at_once_leave_what_was_there(self):
+        self.make_keys()
+        drop_in = self.lab.write('root/etc/ssh/sshd_config.d/70-ssh-tpm.conf', '# mine\n')
+        self.lab.make_folder('tools')
+        self.lab.write('tools/sshd', '#!/bin/sh\nexit 1\n', mode=0o755)
+        each = f'{PROGRAMS}/ssh-tpm hostkeys --install-sshd-config --force'
+        self.run_there('sh', '-c', 'for i in 1 2 3 4; do ' + each + ' & done; wait', status=0,
+                       env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
+        self.assertEqual(os.listdir(os.path.dirname(drop_in)), [os.path.basename(drop_in)])
+        self.assertEqual(read(drop_in), '# mine\n')
 
     def test_a_folder_that_another_program_makes_is_there(self):
         self.hostkeys('--install-system-units', fault='mkdir_race', status=0)
