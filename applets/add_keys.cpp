@@ -155,7 +155,8 @@ class Addition {
     void send_and_try_pin() {
         require_extension(agent_);
         const bool was_there = listed(agent_.list(), key_.identity.public_key.blob());
-        auto result = try_pin(Secret(), was_there); // an empty one only asks for the tries that are left
+        // An empty PIN is not tried; the answer tells how many tries are left.
+        auto result = try_pin(Secret(), was_there);
         for (int tries = 0; tries < most_tries && !is_right(result.outcome); ++tries) {
             require_tries(result);
             require_person(result);
@@ -163,8 +164,9 @@ class Addition {
             const auto pin = ask_pin(question(key_, options_.confirm, result.tries_left, again));
             result = try_pin(pin, was_there);
             if (is_right(result.outcome) && was_there) {
-                send();                   // with the new constraints
-                (void)try_pin(pin, true); // if it came from another file, its PIN is not known yet
+                send(); // with the new constraints
+                // If the agent had the key from another file, it does not know the PIN of this one yet.
+                (void)try_pin(pin, true);
             }
         }
         require_tries(result);

@@ -66,7 +66,7 @@ asio::awaitable<bool> send(Socket& socket, const Response& response) {
         co_await write_all(socket, frame);
         co_return true;
     }
-    // Sends at once, before another request can end the use of the key. Bytes are seldom left.
+    // Sends at once, before another request can end the use of the key. This usually sends everything.
     ErrorCode failure;
     frame = frame.subspan(socket.write_some(asio::buffer(frame.data(), frame.size()), failure));
     if (failure && failure != asio::error::would_block)

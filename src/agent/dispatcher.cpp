@@ -297,7 +297,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
         co_return extension_failure_;
     const auto use = keys_.use(loop_, entry, request.key_blob);
     auto pin = tpm::to_auth(std::move(request.pin));
-    const auto trial = co_await while_in_use(use, broker_.try_pin(use, std::move(pin), client.tries_told));
+    const auto trial =
+        co_await while_in_use(use, broker_.try_given_pin(use, std::move(pin), client.tries_told));
     if (use->ended())
         co_return extension_failure_;
     if (trial.outcome == protocol::PinOutcome::wrong)

@@ -240,8 +240,8 @@ asio::awaitable<prompt::Confirmation> PinBroker::confirm(IdentityPtr identity, c
     co_return co_await in_time(prompter_.confirm(confirm_question(*identity, requester)), answer_limit_);
 }
 
-asio::awaitable<PinBroker::PinTrial> PinBroker::try_pin(KeyUsePtr use, tpm::Auth pin,
-                                                        std::uint32_t tries_told) {
+asio::awaitable<PinBroker::PinTrial> PinBroker::try_given_pin(KeyUsePtr use, tpm::Auth pin,
+                                                              std::uint32_t tries_told) {
     using protocol::PinOutcome;
     const auto identity = use->entry()->identity;
     if (!needs_pin(*identity)) // so the TPM's answer would prove nothing

@@ -50,7 +50,7 @@ class PinBroker {
     /// Tries this PIN with a signature, and keeps a right one. Does not use the last try unless the client
     /// knows that it is the last.
     /// @param tries_told the number of tries that the client was told before
-    asio::awaitable<PinTrial> try_pin(KeyUsePtr use, tpm::Auth pin, std::uint32_t tries_told);
+    asio::awaitable<PinTrial> try_given_pin(KeyUsePtr use, tpm::Auth pin, std::uint32_t tries_told);
 
   private:
     /// An auth value to try; null for a key without a PIN.

@@ -158,7 +158,8 @@ class Server {
     const ServerOptions& options_;
     const std::function<void()>& ready_;
     asio::io_context loop_{1};
-    UniqueFd terminal_ = terminal_to_end_with(); // opened first: a hang-up now ends the process
+    // Opened before SIGHUP is caught: until then a hang-up ends the process by its signal.
+    UniqueFd terminal_ = terminal_to_end_with();
     asio::signal_set signals_{loop_, SIGTERM, SIGHUP, SIGUSR1};
     TpmThread tpm_;
     std::unique_ptr<os::FolderWatch> watch_; // before the folder is read, so that no change is missed

@@ -54,7 +54,7 @@ class Secret {
     bool locked_ = false;
 };
 
-/// Compares in constant time; the duration depends on the lengths alone.
+/// The duration depends on the lengths alone.
 bool same_secret(const Secret& a, const Secret& b) noexcept;
 
 /// A C struct for a secret: zeroed at first, wiped at its end.

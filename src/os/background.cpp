@@ -102,7 +102,7 @@ std::variant<BackgroundParent, BackgroundChild> fork_to_background() {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
         throw Error::from_errno(errno, subject);
     UniqueFd parents(ends[0]), childs(ends[1]);
-    // The child cannot open it: the parent may have ended by then, and its pid belong to another process.
+    // The child cannot open it: the parent may have ended by then, and its pid may belong to another process.
     auto parent = open_pidfd(::getpid());
     if (!parent)
         throw Error::from_errno(errno, subject);

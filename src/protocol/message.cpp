@@ -62,7 +62,7 @@ TpmAddKey parse_tpm_add_key(wire::Reader body) {
 TpmTryPin parse_tpm_try_pin(wire::Reader body) {
     TpmTryPin request;
     request.key_blob = copy_of(body.string());
-    request.pin = read_secret(body, max_pin);
+    request.pin = read_secret(body, longest_pin_field);
     body.expect_end();
     return request;
 }

@@ -114,7 +114,7 @@ using Request = std::variant<RequestIdentities, SignRequest, AddIdentity, AddFor
                              TpmAddKey, TpmTryPin, UnknownExtension, Unsupported>;
 
 inline constexpr std::size_t max_lock_password = 4096;
-inline constexpr std::size_t max_pin = 1024;
+inline constexpr std::size_t longest_pin_field = 1024;
 inline constexpr std::size_t max_key_file = 64 * 1024;
 inline constexpr std::size_t max_extension_name = 200;
 

@@ -218,7 +218,8 @@ void shut_down(const sockaddr_un& address) {
         ::_exit(1);
     if (swtpm == 0)
         become_swtpm(plan, self);
-    ::close(socket_fd); // only swtpm listens, so that clients notice its end
+    // Only swtpm may hold the listening socket, so that clients notice when it ends.
+    ::close(socket_fd);
     ::close(control_fd);
     if (!wait_until_unused(swtpm, child_signal))
         ::_exit(0); // another swtpm may listen there by now

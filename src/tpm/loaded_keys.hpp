@@ -59,7 +59,7 @@ class LoadedKeys {
     /// kept for the parent of a key that is being loaded.
     static constexpr std::size_t capacity = 2;
 
-    /// The last three must outlive this object.
+    /// All must outlive this object.
     LoadedKeys(const Context& context, KnownTpms& known, const Auth& owner_password, PrimaryKeys& primaries);
 
     /// Signs a digest of `hash` with ECDSA or RSASSA, depending on the key's type. The commands: for a loaded

@@ -101,8 +101,8 @@ class StorageKeys {
 
     /// Call it after a Load under the persistent copy has failed its integrity check. Makes the owner's
     /// storage key to compare. If they differ, the copy is not used any more.
-    /// @returns the real storage key if they differ. Nothing if they are the same, so that the key file is
-    ///     from another TPM; nor if the owner password is needed and was not given.
+    /// @returns the real storage key if they differ. Nothing if they are the same (the key file is then
+    ///     from another TPM), or if the owner password is needed and was not given.
     /// @throws Error(refused) if the real one has another Name than the known one: an attacker between this
     ///     program and the TPM can fake a failed check
     std::optional<Parent> replace_impostor(const Parent& tried);

@@ -47,7 +47,7 @@ class Tcti {
     TSS2_TCTI_CONTEXT* tcti() noexcept;
 
     /// Set by the first failure. From then on every command fails at once and is not sent: a late reply would
-    /// be taken for that of another command, and flushing handles would take a deadline each.
+    /// be taken for that of another command, and each flush would wait for a whole deadline.
     const std::optional<Loss>& loss() const noexcept { return loss_; }
 
     /// Gives a busy TPM TimeLimits::tpm_busy again, for all commands together.

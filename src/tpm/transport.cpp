@@ -102,7 +102,7 @@ class SwtpmSocket final : public Transport {
             ::setsockopt(socket_.value(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
             ::setsockopt(socket_.value(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
             errno = EAGAIN;
-            return left > 0 ? call() : -1; // a timeout of 0 would never end
+            return left > 0 ? call() : -1; // a socket timeout of 0 means none
         });
     }
 

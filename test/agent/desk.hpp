@@ -123,7 +123,7 @@ class Desk {
         return run(signer.sign(use(), request, client_));
     }
     agent::PinBroker::PinTrial try_pin(std::string_view pin, std::uint32_t told = protocol::unknown_tries) {
-        return run(broker.try_pin(
+        return run(broker.try_given_pin(
             use(), pin.empty() ? nullptr : std::make_shared<const Secret>(Secret::copy_of(bytes_of(pin))),
             told));
     }
