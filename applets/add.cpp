@@ -30,7 +30,7 @@ constexpr std::string_view add_usage =
 constexpr std::string_view add_about =
     "Adds TPM keys to a running ssh-tpm-agent, as ssh-add does with ordinary ones: FILE.tpm, named with or "
     "without its ending, and the certificate FILE-cert.pub if it exists. Without a file: "
-    "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The other modes, except -x and -X, work with any "
+    "~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm. The modes that add no key, except -x and -X, work with any "
     "agent. Keys, PINs and passwords are sent only to an agent of the same user or of root.";
 
 constexpr std::string_view add_closing = R"(
@@ -76,7 +76,7 @@ std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     return {
         {"-t TIME", adding, "the agent forgets the keys after this time: seconds, or 90m, 1h30m and so on",
          [&o](char* time) { o.lifetime = cli::parse_time_span(time); }},
-        {"-c", adding, "the agent asks for confirmation at every use, only through its SSH_ASKPASS",
+        {"-c", adding, "the agent asks for confirmation at every use; only an askpass program can ask",
          cli::set(o.confirm)},
         {"-h DESTINATION", adding,
          "the keys log in to this destination alone: HOST, USER@HOST or, from one host to the next, "

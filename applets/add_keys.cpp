@@ -66,7 +66,7 @@ bool is_right(protocol::PinOutcome outcome) {
 
 void require_tries(const protocol::PinResult& result) {
     if (result.outcome == protocol::PinOutcome::lockout || result.tries_left == 0U)
-        throw Error(Errc::lockout, "the TPM is in lockout and takes no PIN", result.text);
+        throw Error(Errc::lockout, "the TPM takes no PIN now, not even the right one", result.text);
 }
 
 /// The last try needs a person who reads the warning in the question.

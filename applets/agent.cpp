@@ -42,8 +42,7 @@ constexpr std::string_view agent_about =
     "agent in the foreground, else by SSH_ASKPASS, and kept for 30 minutes after each use, 8 hours in all; "
     "\"ssh-tpm-add --pin\" gives it beforehand. Keys that ssh-add sends are sealed into the TPM. A time is a "
     "number of seconds, or 90m, 1h30m, 2d and so on. SIGHUP reads the key folder again, and SIGUSR1 drops "
-    "all "
-    "keys and PINs. The agent ends when its terminal is closed.";
+    "all keys and PINs. An agent in the foreground ends when its terminal is closed.";
 
 constexpr std::string_view agent_closing = R"(
 Environment
@@ -310,7 +309,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
              line.key_dir_terms.lifetime = line.policy.default_lifetime;
          }},
         {"--confirm", agents,
-         "ask before each use of a key of the folder or the hierarchy, only through SSH_ASKPASS",
+         "ask before each use of a key of the folder or the hierarchy; only an askpass program can ask",
          cli::set(line.key_dir_terms.confirm)},
         {"--pin-lifetime TIME", agents, "forget a PIN this long after its last use",
          [&line](char* text) { set_pin_lifetime(line, text); }},

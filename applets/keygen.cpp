@@ -107,7 +107,8 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
          "the old PIN, or the passphrase of a key to import; for a new key the same as -N; other users can "
          "read it like -N",
          [&o](char* pin) { o.old_pin = take_secret(pin); }},
-        {"-q", cli::every_mode, "print nothing, and ask for no file name", cli::set(o.quiet)},
+        {"-q", cli::every_mode, "print only errors and warnings, and ask for no file name",
+         cli::set(o.quiet)},
         {"-v", cli::every_mode, "with -l: show the randomart too", cli::set(o.randomart)},
         {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
          [&o](char* word) { o.hash = parse_hash(word); }},

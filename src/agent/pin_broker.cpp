@@ -169,7 +169,8 @@ asio::awaitable<std::optional<PinBroker::Offer>> PinBroker::without_pin(KeyEntry
     if (!may_be_last_try(state) && !state->active)
         co_return std::move(offer);
     log::info("key '", printable(identity->comment),
-              "' is not tried without a PIN, as its file says: if it has one, the TPM could lock");
+              "': its file says that it has no PIN; it is not tried without one now, because the TPM could "
+              "lock if the file is wrong");
     co_return std::nullopt;
 }
 
@@ -202,7 +203,8 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
         auto answer = co_await in_time(prompter_.ask(pin_question(*identity, requester, state, refused_pins)),
                                        answer_limit_);
         if (!answer) {
-            log::error("no PIN for key '", printable(identity->comment), "': none was given");
+            log::error("sign: refused: no PIN was given for key '", printable(identity->comment),
+                       "'; \"ssh-tpm-add --pin\" gives it beforehand");
             co_return std::nullopt;
         }
         offer.auth = tpm::to_auth(std::move(*answer));

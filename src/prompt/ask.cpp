@@ -50,6 +50,10 @@ Require parse_require(const std::optional<std::string>& word) {
                           : Require::nothing;
 }
 
+constexpr std::string_view askpass_needs =
+    "no askpass program may be started (that needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force; "
+    "SSH_ASKPASS_REQUIRE=never forbids it)";
+
 /// True if an askpass program may be started.
 bool askpass_allowed(const Circumstances& circumstances) {
     const auto require = parse_require(circumstances.askpass_require);
@@ -87,9 +91,8 @@ asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) 
         outcome = co_await ask_terminal(std::move(question));
         break;
     case Asker::nobody:
-        log::error(
-            "nobody can be asked: this process is not in the foreground of a terminal, and for an "
-            "askpass there must be DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and not =never");
+        log::error("nobody can be asked: this process is not in the foreground of a terminal, and ",
+                   askpass_needs);
         break;
     case Asker::standard_input: // only `ask_and_wait` may block
         break;
@@ -167,8 +170,7 @@ asio::awaitable<std::optional<Secret>> ask_in_turn(std::shared_ptr<TerminalQueue
 
 asio::awaitable<Confirmation> confirm(std::string question) {
     if (!askpass_allowed(current_circumstances())) {
-        log::error("nobody can be asked to confirm: there is no DISPLAY or WAYLAND_DISPLAY, and "
-                   "SSH_ASKPASS_REQUIRE is not \"force\", or it is \"never\"");
+        log::error("nobody can be asked to confirm: ", askpass_needs);
         co_return Confirmation::nobody;
     }
     try {

@@ -131,8 +131,8 @@ TPMT_PUBLIC storage_key_area(Tpm& tpm, TPM2_HANDLE parent) {
 std::optional<keyfile::KeyFile> change_auth(Tpm& tpm, const keyfile::KeyFile& key, const Auth& old_auth,
                                             const Auth& new_auth) {
     if ((key.public_area.objectAttributes & TPMA_OBJECT_ADMINWITHPOLICY) != 0)
-        throw Error(Errc::unsupported, "a key whose PIN can be changed under a policy only: its "
-                                       "adminWithPolicy attribute is set");
+        throw Error(Errc::unsupported,
+                    "the PIN of this key can be changed only under a policy (adminWithPolicy)");
     const auto& context = tpm.context();
     Wiped<TPM2B_AUTH> new_value;
     if (new_auth)

@@ -105,8 +105,8 @@ std::string lockout_hint(const Lockout& lockout) {
     std::string text("every PIN is refused until then, the right one too; ");
     if (!lockout.password_set)
         return text.append(
-            "this TPM has no lockout password, so that tpm2_dictionarylockout --clear-lockout ends it "
-            "at once");
+            "this TPM has no lockout password: tpm2_dictionarylockout --clear-lockout ends the lockout at "
+            "once");
     text.append(
         "who has the lockout password can end it at once: tpm2_dictionarylockout --clear-lockout -p PASSWORD "
         "(a wrong one, and the TPM takes none ");

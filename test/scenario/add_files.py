@@ -252,11 +252,11 @@ class Served(WithKeys):
     def test_the_last_try_is_announced_and_after_it_nobody_is_asked(self):
         self.start()
         result, questions = self.add_with(*[WRONG] * 5)
-        self.assert_refused(result, 'Could not add identity', 'lockout')
+        self.assert_refused(result, 'Could not add identity', 'takes no PIN now', 'hint: the TPM is locked')
         self.assertIn('LAST TRY: ', questions[-1])
         self.assertEqual(sum('LAST' in question for question in questions), 1)
         self.assertEqual(self.agent.listed(), [])
-        self.assert_refused(self.add_with(PIN)[0], 'lockout')
+        self.assert_refused(self.add_with(PIN)[0], 'takes no PIN now', 'hint: the TPM is locked')
         self.assertEqual(self.agent.listed(), [])
 
     def test_giving_up_leaves_the_agent_as_it_was(self):
@@ -375,8 +375,8 @@ class TriedPins(WithKeys):
         """The outcome that the agent tells, the words of the error, how many questions, and the PINs it has seen."""
         for number, (result, words, asked, tried) in enumerate((
                 ((NOT_TRIED, 1, b'later'), ('did not try the PIN', 'later'), 3, ['1', '2', '3']),
-                ((LOCKOUT, 0, b'in ten minutes'), ('lockout', 'in ten minutes'), 0, []),
-                ((BAD, 0, b''), ('lockout',), 1, ['1']),  # no try is spent when none is left
+                ((LOCKOUT, 0, b'in ten minutes'), ('takes no PIN now', 'hint: in ten minutes'), 0, []),
+                ((BAD, 0, b''), ('takes no PIN now',), 1, ['1']),  # no try is spent when none is left
                 (None, ('agent refused operation',), 0, []))):
             with self.subTest(result=result):
                 self.result, self.tried = result, []
