@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/printable.hpp"
 #include "os/environment.hpp"
 
 #include <algorithm>
@@ -19,10 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t max_file = 64 * 1024;
 
-bool is_control(unsigned char c) {
-    return c < 0x20 || c == 0x7f;
-}
-
 /// systemd.syntax(7): C escapes inside double quotes; a percent sign begins a specifier, doubled it is one.
 /// Bytes outside ASCII are escaped too: systemd drops lines that are not UTF-8.
 std::string quoted(std::string_view text) {
@@ -30,7 +27,7 @@ std::string quoted(std::string_view text) {
     std::string out = "\"";
     for (const char each : text) {
         const auto c = static_cast<unsigned char>(each);
-        if (is_control(c) || c >= 0x80)
+        if (is_control(each) || c >= 0x80)
             out.append("\\x").append({digits[c >> 4U], digits[c & 15U]});
         else if (c == '"' || c == '\\')
             out.append({'\\', each});
@@ -69,8 +66,7 @@ Error changed(const fs::path& path) {
 std::string exec_word(std::string_view path) {
     // ":" has systemd leave "$" alone.
     const bool plain = std::ranges::none_of(path, [](char c) {
-        return is_control(static_cast<unsigned char>(c)) ||
-               std::string_view("\"'\\").find(c) != std::string_view::npos;
+        return is_control(c) || std::string_view("\"'\\").find(c) != std::string_view::npos;
     });
     return (plain ? ":" : R"(:/bin/sh -c "exec \"$0\" \"$@\"" )") + quoted(path);
 }

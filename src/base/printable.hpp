@@ -15,6 +15,11 @@ std::string printable(std::string_view text, std::size_t limit = 200);
 /// True if `printable` would replace nothing.
 bool is_printable(std::string_view text);
 
+/// True for the control characters of ASCII, DEL included.
+inline bool is_control(char c) noexcept {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
 /// True for well-formed UTF-8 (the Unicode Standard, table 3-7); control characters are allowed.
 bool is_utf8(std::string_view text);
 

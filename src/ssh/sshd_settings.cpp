@@ -15,11 +15,6 @@ namespace {
     malformed("sshd -T: " + message, "see what `sshd -T` prints");
 }
 
-bool is_control(char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-}
-
 /// @returns the value of a line "NAME VALUE"; nothing for a line with another name
 std::optional<std::string> value_of(std::string_view line, std::string_view name) {
     if (!line.starts_with(name) || (line.size() > name.size() && line[name.size()] != ' '))

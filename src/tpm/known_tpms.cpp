@@ -40,9 +40,7 @@ bool is_parent(std::string_view text) {
 }
 
 bool is_tcti(std::string_view text) {
-    return !text.empty() && std::ranges::none_of(text, [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    });
+    return !text.empty() && std::ranges::none_of(text, is_control);
 }
 
 /// @param line without its newline
