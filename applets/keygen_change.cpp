@@ -6,9 +6,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "identity/sign.hpp"
-#include "os/signals.hpp"
 #include "ssh/authorized_key.hpp"
-#include "ssh/digest.hpp"
 #include "tpm/create.hpp"
 #include "tpm/lockout.hpp"
 #include "tpm/session.hpp"
@@ -32,10 +30,8 @@ tpm::Auth right_pin(tpm::Tpm& tpm, const KeygenOptions& options, const identity:
     tpm::Auth auth;
     if (identity.needs_pin())
         auth = existing_pin(tpm, *identity.key, options.old_pin, "Enter old passphrase: ");
-    const auto hash = ssh::info(identity.public_key.type()).hash;
-    const auto digest = ssh::digest(hash, identity.public_key.blob());
     auto job = [&](tpm::Tpm& opened) {
-        if (std::holds_alternative<tpm::WrongAuth>(identity::sign(opened, identity, auth, hash, digest)))
+        if (!identity::takes_auth(opened, identity, auth))
             refuse_pin(opened, *identity.key, file);
         opened.keys().flush(); // the person may think for long, or stop with Ctrl-C
     };
@@ -98,8 +94,7 @@ void rewrite(const fs::path& file, const FileStamp& stamp, std::string_view text
     if (!pub_stamp)
         return private_half.commit();
     StagedFile public_half(pub, bytes_of(public_line(*identity.key, identity.public_key)), *pub_stamp);
-    const os::BlockedSignals until_both_are_in_place;
-    commit(private_half, public_half);
+    put_in_place(private_half, public_half);
 }
 
 ssh::AuthorizedKey only_line(std::string_view text, const fs::path& file) {

@@ -7,6 +7,7 @@
 #include "keyfile/key_file.hpp"
 #include "keyfile/names.hpp"
 #include "os/paths.hpp"
+#include "os/signals.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
 
@@ -72,13 +73,18 @@ std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& publi
     return ssh::AuthorizedKey::of(public_key, key.description).line();
 }
 
+void put_in_place(StagedFile& private_half, StagedFile& public_half) {
+    const os::BlockedSignals until_done; // or an old private key could stay under a temporary name
+    commit(private_half, public_half);
+}
+
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
                Existing existing, std::optional<Existing> existing_pub) {
     StagedFile private_half(paths.key, bytes_of(keyfile::to_key_file(key)), private_mode, existing);
     if (!existing_pub)
         return private_half.commit();
     StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), public_mode, *existing_pub);
-    commit(private_half, public_half);
+    put_in_place(private_half, public_half);
 }
 
 void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked) {

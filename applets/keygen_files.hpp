@@ -38,6 +38,9 @@ inline constexpr mode_t private_mode = 0600, public_mode = 0644;
 /// The content of the .pub file, with the key's description as comment.
 std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& public_key);
 
+/// Puts both in place, or neither. Signals wait until then.
+void put_in_place(StagedFile& private_half, StagedFile& public_half);
+
 /// Writes the key file and the .pub file, or neither.
 /// @param existing_pub for the .pub file; nothing: it is not written
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,

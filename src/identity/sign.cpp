@@ -49,10 +49,14 @@ SignResult sign(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, 
     return result;
 }
 
-void prove(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth) {
+bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth) {
     const auto hash = ssh::info(identity.public_key.type()).hash;
     const auto digest = ssh::digest(hash, identity.public_key.blob());
-    if (std::holds_alternative<tpm::WrongAuth>(sign(tpm, identity, auth, hash, digest)))
+    return !std::holds_alternative<tpm::WrongAuth>(sign(tpm, identity, auth, hash, digest));
+}
+
+void prove(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth) {
+    if (!takes_auth(tpm, identity, auth))
         throw Error(Errc::auth, "the PIN is wrong; the key was not kept",
                     tpm::wrong_pin_hint(tpm.context(), *identity.key));
 }

@@ -30,6 +30,9 @@ SignResult sign_reloaded(tpm::Tpm& tpm, const Identity& identity, const tpm::Aut
 bool is_wrong(const SignResult& result, const Identity& identity, ssh::Hash hash, ByteView digest);
 [[noreturn]] void refuse_wrong_signature();
 
+/// Tries an auth value with a signature. @returns false if the TPM refuses it @throws Error as `sign` does
+bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth);
+
 /// Signs with a new key, before its file is written. @throws Error for a key that does not work.
 void prove(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth);
 
