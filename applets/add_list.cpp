@@ -5,12 +5,8 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "prompt/ask.hpp"
-#include "ssh/algorithm.hpp"
-#include "ssh/verify.hpp"
 
-#include <cerrno>
 #include <iostream>
-#include <sys/random.h>
 
 namespace sshtpm::applets {
 
@@ -67,25 +63,16 @@ int tell_lock(const std::string& word, const std::function<void()>& request) {
     return 0;
 }
 
-/// Random bytes: nobody has signed them before.
-Bytes fresh_message() {
-    Bytes message(256); // getrandom(2) never returns fewer up to this size
-    if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
-        throw Error::from_errno(errno, "getrandom");
-    return message;
-}
-
 /// @returns true @throws Error if the key does not sign
 bool test_key(protocol::Client& agent, const std::string& name) {
     const auto half = read_public_half(name);
-    const auto message = fresh_message();
-    Bytes signature;
+    bool right = false;
     try { // caught for ssh-add's words
-        signature = agent.sign(half.blob, message, ssh::SSH_AGENT_RSA_SHA2_256);
+        right = agent.proves(half.blob);
     } catch (const Error& error) {
         throw Error(error.code(), "Agent signature failed for " + half.shown + ": " + error.what());
     }
-    if (!ssh::verify_signature(half.blob, signature, message))
+    if (!right)
         throw Error(Errc::malformed,
                     "Signature verification failed for " + half.shown + ": incorrect signature");
     return true;

@@ -5,6 +5,7 @@
 #include "applets/installation.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
@@ -13,19 +14,15 @@
 #include "os/child.hpp"
 #include "os/environment.hpp"
 #include "protocol/client.hpp"
-#include "ssh/algorithm.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
 #include "ssh/sshd_settings.hpp"
-#include "ssh/verify.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <iostream>
-#include <sstream>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 namespace sshtpm::applets {
@@ -115,17 +112,13 @@ Error not_served(const std::string& path, bool has_file) {
             ".pub file and make it again; if it is not in the TPM, remove its HostKey line"};
 }
 
-/// Has the agent sign random bytes with this key.
 /// @throws Error if the agent does not serve the key or the signature does not verify
 void prove_host_key(protocol::Client& agent, const std::vector<protocol::AgentKey>& served,
                     const std::string& path) {
     const auto [key, has_file] = read_host_key(path);
     if (std::ranges::find(served, key, &protocol::AgentKey::blob) == served.end())
         throw not_served(path, has_file);
-    Bytes message(32); // the size of the hash that the agent signs for sshd
-    if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
-        throw Error::from_errno(errno, "getrandom");
-    if (!ssh::verify_signature(key, agent.sign(key, message, ssh::SSH_AGENT_RSA_SHA2_256), message))
+    if (!agent.proves(key))
         throw Error(Errc::malformed, path + ": the agent's signature is not this key's",
                     "the agent at this socket is not to be trusted: find out which program listens there");
     std::cout << ssh::fingerprint(key) << ' ' << printable(path) << ": served, and its signature verifies\n";
@@ -138,8 +131,8 @@ Error about_subject(const std::string& subject, const Error& error, const std::s
             error.hint().empty() ? hint : error.hint()};
 }
 
-/// Has the agent sign with each of these host keys, and prints those that work.
-/// @returns an error for each of the others @throws Error if the agent does not answer
+/// Tests each host key with a signature by the agent, and prints the keys that work.
+/// @returns an error for each key that does not work @throws Error if the agent does not answer
 std::vector<Error> prove_host_keys(const std::filesystem::path& socket,
                                    const std::vector<std::string>& paths) {
     protocol::Client agent(socket, time_limits().host_agent);
@@ -175,10 +168,9 @@ std::vector<std::string> installed_host_keys() {
     for (const auto& file : installed_files()) {
         if (!file.name.starts_with("sshd/"))
             continue;
-        std::istringstream text{std::string(file.text)};
-        for (std::string line; std::getline(text, line);)
-            if (line.starts_with(word))
-                paths.push_back(line.substr(word.size()));
+        for (auto text = file.text; !text.empty();)
+            if (const auto line = take_line(text); line.starts_with(word))
+                paths.emplace_back(line.substr(word.size()));
     }
     return paths;
 }
@@ -211,7 +203,7 @@ void expect_keys_to_work() {
         none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
         throw not_installed(
-            "nobody could log in to sshd: the agent signs with none of these host keys",
+            "the agent signs with none of these host keys, so nobody could log in to sshd",
             "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
             "(ssh-tpm-hostkeys(8))");
 }

@@ -5,12 +5,14 @@
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
 #include "ssh/algorithm.hpp"
+#include "ssh/verify.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <sys/random.h>
 #include <sys/time.h>
 
 namespace sshtpm::protocol {
@@ -31,11 +33,13 @@ std::optional<Clock::time_point> end_of(std::chrono::milliseconds limit) {
     return limit.count() > 0 ? std::optional(Clock::now() + limit) : std::nullopt;
 }
 
-/// Limits how long the next system call waits. @param end nothing: for ever
+/// Limits how long the next system call waits; for ever without an end.
 void limit_wait(int socket, const std::optional<Clock::time_point>& end) {
     using namespace std::chrono;
-    const auto left = end ? ceil<microseconds>(*end - Clock::now()) : microseconds(0);
-    if (end && left <= microseconds(0))
+    if (!end)
+        return;
+    const auto left = ceil<microseconds>(*end - Clock::now());
+    if (left <= microseconds(0))
         give_up(socket, no_answer);
     const timeval time{.tv_sec = left / seconds(1), .tv_usec = left % seconds(1) / microseconds(1)};
     for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
@@ -59,8 +63,7 @@ UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Clock
 /// @param transfer sends or receives, as send(2) and recv(2) do, with the rest of the bytes
 void transfer_all(int socket, auto bytes, const std::optional<Clock::time_point>& end, const auto& transfer) {
     while (!bytes.empty()) {
-        if (end)
-            limit_wait(socket, end);
+        limit_wait(socket, end);
         const ssize_t moved = uninterrupted([&] { return transfer(bytes); });
         if (moved <= 0)
             give_up(socket, moved < 0 && errno == EAGAIN ? no_answer : "communication with agent failed");
@@ -216,6 +219,13 @@ Bytes Client::sign(ByteView key_blob, ByteView data, std::uint32_t flags) {
         require_algorithm(key_blob, flags, signature);
         return copy_of(signature);
     });
+}
+
+bool Client::proves(ByteView key_blob) {
+    Bytes message(256); // getrandom(2) never returns fewer up to this size
+    if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
+        throw Error::from_errno(errno, "getrandom");
+    return ssh::verify_signature(key_blob, sign(key_blob, message, ssh::SSH_AGENT_RSA_SHA2_256), message);
 }
 
 void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints) {
