@@ -36,7 +36,7 @@ PublicHalf read_public_half(const std::string& name);
 /// @throws Error naming the file
 std::optional<PublicHalf> read_public_file(const std::filesystem::path& file);
 
-/// Those that exist of ~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm.
+/// Finds ~/.ssh/id_ecdsa.tpm and ~/.ssh/id_rsa.tpm, one or both.
 /// @param public_too the .pub file if there is no .tpm file
 /// @throws Error(not_found) if there is none
 std::vector<std::string> default_files(bool public_too);

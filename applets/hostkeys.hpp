@@ -21,8 +21,8 @@ int hostkeys_uninstall(bool force);
 /// ssh-tpm-agent --install-user-units: in ~/.config/systemd/user, or for all users.
 int install_user_units(bool for_all, bool force);
 
-/// Checks that sshd accepts and reads the drop-in, and that the agent signs with at least one of its host
-/// keys: otherwise nobody could log in. Warns of each other key that does not work. @throws Error(refused)
+/// Checks that sshd accepts and reads the drop-in, and that the agent signs with at least one host key,
+/// because sshd serves no login without one. Warns of host keys that do not work. @throws Error(refused)
 void expect_logins_to_work();
 
 /// Checks that sshd accepts its configuration without the drop-in, for which it needs another host key.

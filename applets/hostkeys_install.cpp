@@ -84,7 +84,7 @@ std::set<std::string> enabled_units() {
     return names;
 }
 
-/// These units, and those that may run without being enabled.
+/// Adds the units that may run although they are not enabled. @returns the list for systemctl
 std::string units_to_stop(std::set<std::string> units) {
     constexpr std::string_view socket = ".socket";
     for (const auto* name :
