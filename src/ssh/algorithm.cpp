@@ -11,6 +11,18 @@ std::optional<KeyType> find(std::string_view KeyTypeInfo::*member, std::string_v
     return found == key_types.end() ? std::nullopt : std::optional(found->type);
 }
 
+constexpr std::array rsa_algorithms{
+    SignatureAlgorithm{"rsa-sha2-512", Hash::sha512, SSH_AGENT_RSA_SHA2_512},
+    SignatureAlgorithm{"rsa-sha2-256", Hash::sha256, SSH_AGENT_RSA_SHA2_256},
+};
+
+/// In the order of KeyType.
+constexpr std::array ecdsa_algorithms{
+    SignatureAlgorithm{info(KeyType::ecdsa_p256).name, info(KeyType::ecdsa_p256).hash},
+    SignatureAlgorithm{info(KeyType::ecdsa_p384).name, info(KeyType::ecdsa_p384).hash},
+    SignatureAlgorithm{info(KeyType::ecdsa_p521).name, info(KeyType::ecdsa_p521).hash},
+};
+
 } // namespace
 
 std::size_t digest_size(Hash hash) {
@@ -33,14 +45,19 @@ std::optional<KeyType> key_type_of_certificate(std::string_view name) {
     return find(&KeyTypeInfo::certificate_name, name);
 }
 
+std::span<const SignatureAlgorithm> algorithms_of(KeyType type) {
+    if (type == KeyType::rsa)
+        return rsa_algorithms;
+    return std::span(ecdsa_algorithms).subspan(static_cast<std::size_t>(type), 1);
+}
+
 std::optional<SignatureAlgorithm> choose_algorithm(KeyType type, std::uint32_t flags) {
+    const auto algorithms = algorithms_of(type);
     if (type != KeyType::rsa)
-        return SignatureAlgorithm{info(type).name, info(type).hash};
-    if ((flags & SSH_AGENT_RSA_SHA2_256) != 0)
-        return SignatureAlgorithm{"rsa-sha2-256", Hash::sha256};
-    if ((flags & SSH_AGENT_RSA_SHA2_512) != 0)
-        return SignatureAlgorithm{"rsa-sha2-512", Hash::sha512};
-    return std::nullopt;
+        return algorithms.front();
+    const auto asked = std::find_if(algorithms.rbegin(), algorithms.rend(),
+                                    [&](const auto& algorithm) { return (flags & algorithm.flag) != 0; });
+    return asked == algorithms.rend() ? std::nullopt : std::optional(*asked);
 }
 
 } // namespace sshtpm::ssh

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace sshtpm::ssh {
@@ -49,16 +50,21 @@ std::optional<KeyType> key_type_named(std::string_view name);
 /// Finds the type by its name in a certificate blob; nothing for other names.
 std::optional<KeyType> key_type_of_certificate(std::string_view name);
 
+/// Flags of SSH_AGENTC_SIGN_REQUEST (RFC 9987).
+inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_256 = 0x02;
+inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_512 = 0x04;
+
 struct SignatureAlgorithm {
     std::string_view name; ///< in a signature blob: "rsa-sha2-256"
     Hash hash;
+    std::uint32_t flag = 0; ///< of a sign request for it; 0 where the key has no other algorithm
 
     friend bool operator==(const SignatureAlgorithm&, const SignatureAlgorithm&) = default;
 };
 
-/// Flags of SSH_AGENTC_SIGN_REQUEST (RFC 9987).
-inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_256 = 0x02;
-inline constexpr std::uint32_t SSH_AGENT_RSA_SHA2_512 = 0x04;
+/// The algorithms that OpenSSH uses with a key by default, in its order of preference (ssh_config(5),
+/// PubkeyAcceptedAlgorithms): both of RFC 8332 for RSA, one for each ECDSA curve.
+std::span<const SignatureAlgorithm> algorithms_of(KeyType type);
 
 /// The algorithm for the flags of a sign request. With both RSA flags it is SHA-256; other flags are ignored.
 /// @returns nothing for an RSA key without a SHA-2 flag: the client asks for SHA-1, which this agent refuses

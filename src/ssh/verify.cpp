@@ -66,12 +66,10 @@ bool verify_ecdsa(const PublicKey& key, const SignatureBlob& signature, ByteView
 bool verify_rsa(const PublicKey& key, const SignatureBlob& signature, ByteView data) {
     if (signature.value.size() > std::get<RsaNumbers>(key.numbers()).n.size())
         return false;
-    for (const auto flag : {SSH_AGENT_RSA_SHA2_256, SSH_AGENT_RSA_SHA2_512}) {
-        const auto algorithm = choose_algorithm(KeyType::rsa, flag);
-        if (algorithm && algorithm->name == signature.algorithm)
-            return Verifier(key).verify(algorithm->hash, digest(algorithm->hash, data),
+    for (const auto& algorithm : algorithms_of(KeyType::rsa))
+        if (algorithm.name == signature.algorithm)
+            return Verifier(key).verify(algorithm.hash, digest(algorithm.hash, data),
                                         RsaSignature{copy_of(signature.value)});
-    }
     return false;
 }
 

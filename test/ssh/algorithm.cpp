@@ -34,12 +34,21 @@ TEST_CASE("an ECDSA key signs with its own algorithm, whatever the flags") {
 }
 
 TEST_CASE("an RSA key signs with the SHA-2 that the flags ask for") {
-    const SignatureAlgorithm sha256{"rsa-sha2-256", Hash::sha256};
-    const SignatureAlgorithm sha512{"rsa-sha2-512", Hash::sha512};
+    const SignatureAlgorithm sha256{"rsa-sha2-256", Hash::sha256, SSH_AGENT_RSA_SHA2_256};
+    const SignatureAlgorithm sha512{"rsa-sha2-512", Hash::sha512, SSH_AGENT_RSA_SHA2_512};
     CHECK(choose_algorithm(KeyType::rsa, SSH_AGENT_RSA_SHA2_256) == sha256);
     CHECK(choose_algorithm(KeyType::rsa, SSH_AGENT_RSA_SHA2_512) == sha512);
     CHECK(choose_algorithm(KeyType::rsa, SSH_AGENT_RSA_SHA2_256 | SSH_AGENT_RSA_SHA2_512) == sha256);
     CHECK(choose_algorithm(KeyType::rsa, 0xfffffff8U | SSH_AGENT_RSA_SHA2_512) == sha512);
+}
+
+TEST_CASE("each algorithm of a key is chosen by its own flag") {
+    for (const auto type : {KeyType::ecdsa_p256, KeyType::ecdsa_p384, KeyType::ecdsa_p521, KeyType::rsa}) {
+        CHECK(algorithms_of(type).size() == (type == KeyType::rsa ? 2 : 1));
+        for (const auto& algorithm : algorithms_of(type))
+            CHECK(choose_algorithm(type, algorithm.flag) == algorithm);
+    }
+    CHECK(algorithms_of(KeyType::rsa).front().name == "rsa-sha2-512"); // as in OpenSSH's myproposal.h
 }
 
 TEST_CASE("an RSA key does not sign with SHA-1") {
