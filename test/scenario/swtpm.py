@@ -8,6 +8,7 @@ import socket
 from lab import contents, read, wait_until
 from neighbour import LOCKOUT_COUNTER, Neighbour
 
+SHA384, SHA512 = 0x000C, 0x000D  # TPM_ALG_SHA384, TPM_ALG_SHA512 (TPM 2.0 part 2, 6.3)
 STORAGE_KEY = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'
 
 
@@ -123,13 +124,16 @@ class Swtpm:
 
 
 class Probe:
-    """The TCTI of test/support in front of an emulator: `tcti` is what the tools are given."""
+    """The TCTI of test/support in front of an emulator: `tcti` is what the tools are given.
 
-    def __init__(self, tpm, name='probe', next_tcti=None):
+    The TPM behind it is one without the hashes in `lacks`: SHA384, SHA512."""
+
+    def __init__(self, tpm, name='probe', next_tcti=None, lacks=()):
         self.file, self.traffic = tpm.lab.path(name + '.log'), tpm.lab.path(name + '.bytes')
         self.faults = tpm.lab.path(name + '.faults')
         module = os.environ['SSH_TPM_TCTI_PROBE']
-        self.tcti = (f'{module}:log={self.file},record={self.traffic},faults={self.faults},'
+        missing = ''.join(f'lacks={number},' for number in lacks)
+        self.tcti = (f'{module}:log={self.file},record={self.traffic},faults={self.faults},{missing}'
                      f'next={next_tcti or tpm.tcti}')
         self._taken = 0
 

@@ -12,9 +12,11 @@ std::string TctiLog::tcti() const {
     const char* module = std::getenv("SSH_TPM_TCTI_PROBE");
     if (module == nullptr)
         throw std::runtime_error("SSH_TPM_TCTI_PROBE is not set: run the tests with `meson test`");
-    return std::string(module) + ":log=" + (folder_ / "log").string() +
-           ",record=" + (folder_ / "bus").string() + ",faults=" + (folder_ / "faults").string() +
-           ",next=" + next_;
+    std::string conf = std::string(module) + ":log=" + (folder_ / "log").string() +
+                       ",record=" + (folder_ / "bus").string() + ",faults=" + (folder_ / "faults").string();
+    for (const int hash : missing_hashes_)
+        conf.append(",lacks=").append(std::to_string(hash));
+    return conf + ",next=" + next_;
 }
 
 std::vector<std::string> TctiLog::lines() const {

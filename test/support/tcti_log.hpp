@@ -14,7 +14,9 @@ namespace support {
 class TctiLog {
   public:
     /// Of all that is sent to this TPM (a TCTI conf string) by way of `tcti()`, from any process.
-    explicit TctiLog(std::string next) : next_(std::move(next)) {}
+    /// @param missing_hashes TPM2_ALG_SHA512 and so on: the TPM is one without them
+    explicit TctiLog(std::string next, std::vector<int> missing_hashes = {})
+        : next_(std::move(next)), missing_hashes_(std::move(missing_hashes)) {}
 
     /// @throws std::runtime_error when SSH_TPM_TCTI_PROBE, the module's path, is not set.
     std::string tcti() const;
@@ -35,6 +37,7 @@ class TctiLog {
 
   private:
     std::string next_;
+    std::vector<int> missing_hashes_;
     TempFolder folder_;
 };
 

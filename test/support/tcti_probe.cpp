@@ -1,13 +1,15 @@
 // A TCTI in front of another one that writes down what passes, and makes it go wrong: tests load it by its
 // path to count the commands of a TPM, to look at the bytes of its bus, and to give it bad days.
 //
-//     /path/tcti-probe.so:log=FILE,record=FILE,faults=FILE,next=CONF
+//     /path/tcti-probe.so:log=FILE,record=FILE,faults=FILE,lacks=HASH,next=CONF
 //
 // `next` is the TCTI that does the work, any string of the TCTI loader; it comes last and takes the rest.
 // `log` gets one line for each command, "TPM2_Sign 0x00000000": its name of TPM 2.0 part 2, 6.5.2 and the
 // response code (or the code of the TCTI that failed, or "short-reply"). `record` gets the raw bytes, command
 // then response. Both hold what the program got, faults included. `faults` is read again whenever it changes:
-// tcti_probe_faults.hpp says what may stand in it. Several processes may name the same files.
+// tcti_probe_faults.hpp says what may stand in it. Several processes may name the same files. `lacks`, which
+// may come more than once, makes the TPM one without this hash, the number of a TPM2_ALG: it is missing in
+// TPM_CAP_ALGS, and TPM2_Sign refuses it.
 
 #include "tcti_probe_exchange.hpp"
 
@@ -60,6 +62,10 @@ bool add_option(Probe& probe, std::string_view name, const std::string& value) {
         return probe.log.emplace(value).is_open();
     if (name == "record")
         return probe.record.emplace(value).is_open();
+    if (name == "lacks") {
+        probe.missing_hashes.push_back(static_cast<std::uint16_t>(std::stoul(value, nullptr, 0)));
+        return true;
+    }
     if (name != "faults")
         return false;
     probe.faults.emplace(value);
@@ -108,7 +114,7 @@ TSS2_RC initialize(TSS2_TCTI_CONTEXT* tcti, size_t* size, const char* conf) {
 }
 
 constexpr TSS2_TCTI_INFO info = {2, "tcti-probe", "writes down what passes to another TCTI, and spoils it",
-                                 "log=FILE,record=FILE,faults=FILE,next=CONF", initialize};
+                                 "log=FILE,record=FILE,faults=FILE,lacks=HASH,next=CONF", initialize};
 
 } // namespace
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <tss2/tss2_tctildr.h>
+#include <tss2/tss2_tpm2_types.h>
 
 namespace probe {
 
@@ -54,11 +55,9 @@ TSS2_RC Probe::begin_fault() {
     switch (fault_->action) {
     case Action::answer:
     case Action::garbage:
-        response_ = fault_->action == Action::garbage
-                        ? garbage_reply()
-                        : error_reply(static_cast<std::uint32_t>(fault_->number.value_or(0)));
-        state_ = State::answered;
-        return TSS2_RC_SUCCESS;
+        return answer(fault_->action == Action::garbage
+                          ? garbage_reply()
+                          : error_reply(static_cast<std::uint32_t>(fault_->number.value_or(0))));
     case Action::hang:
         state_ = State::hung;
         return TSS2_RC_SUCCESS;
@@ -72,7 +71,16 @@ TSS2_RC Probe::begin_fault() {
     }
 }
 
+TSS2_RC Probe::answer(Buffer response) {
+    response_ = std::move(response);
+    state_ = State::answered;
+    return TSS2_RC_SUCCESS;
+}
+
 TSS2_RC Probe::pass_on() {
+    if (const auto hash = hash_of_signature(command_); hash && std::ranges::count(missing_hashes, *hash) > 0)
+        return answer(
+            error_reply(TPM2_RC_HASH + TPM2_RC_P + TPM2_RC_2)); // as the scheme, parameter 2, is read
     const TSS2_RC rc = Tss2_Tcti_Transmit(next, command_.size(), command_.data());
     if (rc != TSS2_RC_SUCCESS)
         return finish(rc);
@@ -113,7 +121,7 @@ TSS2_RC Probe::fetch(std::int32_t timeout) {
     if (rc != TSS2_RC_SUCCESS)
         return finish(rc);
     response.resize(size);
-    return spoil(std::move(response));
+    return spoil(without_algorithms(command_, std::move(response), missing_hashes));
 }
 
 TSS2_RC Probe::spoil(Buffer response) {
@@ -129,9 +137,7 @@ TSS2_RC Probe::spoil(Buffer response) {
     else if (action == Action::swap)
         response = with_swapped_area(command_, response, contents(fault_->word),
                                      fault_->stale ? SwappedName::left : SwappedName::adjusted);
-    response_ = std::move(response);
-    state_ = State::answered;
-    return TSS2_RC_SUCCESS;
+    return answer(std::move(response));
 }
 
 /// Writes the exchange down and makes ready for the next one.

@@ -6,7 +6,9 @@
 #include "tcti_probe_message.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include <tss2/tss2_tcti.h>
 
@@ -27,6 +29,7 @@ class Probe {
     TSS2_TCTI_CONTEXT* next = nullptr;
     std::optional<AppendedFile> log, record;
     std::optional<FaultFile> faults;
+    std::vector<std::uint16_t> missing_hashes; ///< TPM2_ALG_SHA512 and so on
 
   private:
     enum class State {
@@ -38,6 +41,7 @@ class Probe {
     };
 
     TSS2_RC begin_fault();
+    TSS2_RC answer(Buffer response);
     TSS2_RC pass_on();
     TSS2_RC fetch(std::int32_t timeout);
     TSS2_RC spoil(Buffer response);

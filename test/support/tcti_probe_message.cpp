@@ -1,5 +1,6 @@
 #include "tcti_probe_message.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <span>
@@ -176,6 +177,41 @@ Buffer corrupted(Buffer reply, std::optional<long> offset) {
     if (at >= 0 && at < size)
         reply[static_cast<std::size_t>(at)] ^= 0xffU;
     return reply;
+}
+
+std::optional<std::uint16_t> hash_of_signature(const Buffer& command) {
+    if (header_code(command) != TPM2_CC_Sign)
+        return std::nullopt;
+    Input in{std::span(command).subspan(header_size)};
+    in.take(4);            // keyHandle
+    in.take(in.number(4)); // the authorizations
+    in.tpm2b();            // digest
+    in.take(2);            // the scheme
+    return static_cast<std::uint16_t>(in.number(2));
+}
+
+Buffer without_algorithms(const Buffer& command, Buffer reply, const std::vector<std::uint16_t>& missing) {
+    if (header_code(command) != TPM2_CC_GetCapability || header_code(reply) != TPM2_RC_SUCCESS)
+        return reply;
+    Input in(reply);
+    const auto head = in.take(header_size + 1); // moreData
+    if (in.number(4) != TPM2_CAP_ALGS)
+        return reply;
+    Buffer kept;
+    std::size_t count = 0;
+    for (auto left = in.number(4); left > 0; --left) {
+        const auto property = in.take(2 + 4);
+        if (std::ranges::count(missing, Input(property).number(2)) > 0)
+            continue;
+        append(kept, property);
+        ++count;
+    }
+    Buffer out(head.begin(), head.end());
+    append_number(out, TPM2_CAP_ALGS, 4);
+    append_number(out, count, 4);
+    append(out, kept);
+    set_size_field(out, out.size());
+    return out;
 }
 
 Buffer with_swapped_area(const Buffer& command, const Buffer& reply, const Buffer& area, SwappedName name) {

@@ -30,6 +30,13 @@ Buffer with_lying_size(Buffer reply, long difference);
 /// One byte flipped. A negative offset counts from the end; nothing stands for the middle.
 Buffer corrupted(Buffer reply, std::optional<long> offset);
 
+/// The hash in the scheme of a TPM2_Sign (part 3, 20.2); nothing for another command.
+std::optional<std::uint16_t> hash_of_signature(const Buffer& command);
+
+/// The response to TPM2_GetCapability of TPM_CAP_ALGS (part 3, 30.2) without these algorithms; other
+/// responses keep what they have.
+Buffer without_algorithms(const Buffer& command, Buffer reply, const std::vector<std::uint16_t>& missing);
+
 enum class SwappedName { adjusted, left };
 
 /// The response of TPM2_ReadPublic or TPM2_CreatePrimary as of a TPM that has another object: its
