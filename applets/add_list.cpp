@@ -66,15 +66,15 @@ int tell_lock(const std::string& word, const std::function<void()>& request) {
 /// @returns true @throws Error if the key does not sign
 bool test_key(protocol::Client& agent, const std::string& name) {
     const auto half = read_public_half(name);
-    bool right = false;
+    std::optional<std::string> wrong;
     try { // caught for ssh-add's words
-        right = agent.proves(half.blob);
+        wrong = agent.find_wrong_signature(half.blob);
     } catch (const Error& error) {
         throw Error(error.code(), "Agent signature failed for " + half.shown + ": " + error.what());
     }
-    if (!right)
-        throw Error(Errc::malformed,
-                    "Signature verification failed for " + half.shown + ": incorrect signature");
+    if (wrong)
+        throw Error(Errc::malformed, "Signature verification failed for " + half.shown +
+                                         ": incorrect signature (" + printable(*wrong) + ")");
     return true;
 }
 

@@ -118,8 +118,9 @@ void prove_host_key(protocol::Client& agent, const std::vector<protocol::AgentKe
     const auto [key, has_file] = read_host_key(path);
     if (std::ranges::find(served, key, &protocol::AgentKey::blob) == served.end())
         throw not_served(path, has_file);
-    if (!agent.proves(key))
-        throw Error(Errc::malformed, path + ": the agent's signature is not this key's",
+    if (const auto wrong = agent.find_wrong_signature(key))
+        throw Error(Errc::malformed,
+                    path + ": the agent's signature is not this key's (" + printable(*wrong) + ")",
                     "the agent at this socket is not to be trusted: find out which program listens there");
     std::cout << ssh::fingerprint(key) << ' ' << printable(path) << ": served, and its signature verifies\n";
 }

@@ -113,15 +113,18 @@ std::vector<AgentKey> owned(std::span<const ListedKey> listed) {
     return keys;
 }
 
+/// True for an RSA key, and for a certificate of one.
+bool is_rsa(ByteView key_blob) {
+    const auto name = wire::Reader(key_blob).text();
+    return ssh::key_type_named(name) == ssh::KeyType::rsa ||
+           ssh::key_type_of_certificate(name) == ssh::KeyType::rsa;
+}
+
 /// Refuses a signature with another algorithm than the flags ask for: RSA keys have several.
 void require_algorithm(ByteView key_blob, std::uint32_t flags, ByteView signature) {
-    const auto name = wire::Reader(key_blob).text();
-    auto type = ssh::key_type_named(name);
-    if (!type)
-        type = ssh::key_type_of_certificate(name);
-    if (type != ssh::KeyType::rsa)
+    if (!is_rsa(key_blob))
         return;
-    const auto asked = ssh::choose_algorithm(*type, flags);
+    const auto asked = ssh::choose_algorithm(ssh::KeyType::rsa, flags);
     if (asked && wire::Reader(signature).text() != asked->name)
         malformed("a signature by another algorithm than " + std::string(asked->name));
 }
@@ -221,11 +224,19 @@ Bytes Client::sign(ByteView key_blob, ByteView data, std::uint32_t flags) {
     });
 }
 
-bool Client::proves(ByteView key_blob) {
+std::optional<std::string> Client::find_wrong_signature(ByteView key_blob) {
     Bytes message(256); // getrandom(2) never returns fewer up to this size
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
-    return ssh::verify_signature(key_blob, sign(key_blob, message, ssh::SSH_AGENT_RSA_SHA2_256), message);
+    const auto verifies = [&](std::uint32_t flags) {
+        return ssh::verify_signature(key_blob, sign(key_blob, message, flags), message);
+    };
+    if (!is_rsa(key_blob)) // the algorithm has the name of the key's type
+        return verifies(0) ? std::nullopt : std::optional<std::string>(wire::Reader(key_blob).text());
+    for (const auto& algorithm : ssh::algorithms_of(ssh::KeyType::rsa))
+        if (!naming(algorithm.name, [&] { return verifies(algorithm.flag); }))
+            return std::string(algorithm.name);
+    return std::nullopt;
 }
 
 void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints) {

@@ -50,9 +50,11 @@ class Client {
     /// SSH_AGENTC_SIGN_REQUEST.
     /// @returns the signature blob, not verified; it has the algorithm that the flags ask for
     Bytes sign(ByteView key_blob, ByteView data, std::uint32_t flags);
-    /// Has the agent sign random bytes, which nobody has had signed before. @returns true if the signature
-    /// verifies
-    bool proves(ByteView key_blob);
+    /// Has the agent sign random bytes, which nobody has had signed before, with each algorithm that OpenSSH
+    /// uses with this key by default (ssh::algorithms_of).
+    /// @returns the name of an algorithm whose signature does not verify; nothing if all signatures do
+    /// @throws Error as `sign` does; for an RSA key it names the algorithm
+    std::optional<std::string> find_wrong_signature(ByteView key_blob);
     /// extension::tpm_add_key. @param certificate its blob; empty for none
     void add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints);
     /// SSH_AGENTC_REMOVE_IDENTITY, for a key or a certificate.

@@ -9,9 +9,10 @@ from agent import Agent, ours
 from hierarchy import KINDS, HierarchyAgent, base_of, read_public
 from hostkey import HostKey
 from lab import NOBODY, contents, link_program, read, read_key
-from protocol import SIGN_RESPONSE, string
+from protocol import RSA_SHA2_512, SIGN_RESPONSE, string
 from softkey import SoftKey
 from stock import HostKeyStock
+from swtpm import SHA512, Probe
 from upstream import FakeAgent, signs
 
 DROP_IN = 'etc/ssh/sshd_config.d/70-ssh-tpm.conf'
@@ -239,10 +240,21 @@ class Check(HostKeys):
     def pretended(self, kind, message_of=lambda data: data, signer=None):
         """An agent with one key, which signs what `message_of` makes of the data, with `signer`'s key."""
         key = HostKey(self.lab, kind=kind)
-        agent = FakeAgent(self, signs(lambda data: bytes([SIGN_RESPONSE]) +
-                                      string((signer or key).sign(message_of(data), 256)), key.blob),
+
+        def answer(data, flags):
+            bits = 512 if flags == RSA_SHA2_512 else 256
+            return bytes([SIGN_RESPONSE]) + string((signer or key).sign(message_of(data), bits))
+        agent = FakeAgent(self, signs(answer, key.blob),
                           name=kind + '-' + str(len(os.listdir(self.lab.folder))))
         return agent, self.lab.write(kind + '.pub', f'{key.line}\n', mode=0o600)
+
+    def test_a_key_that_cannot_sign_what_openssh_prefers_is_found(self):
+        self.take_keys(self.root + '/etc/ssh', '.pub')
+        self.keys = {kind: read_key(base_of(self.root, kind)) for kind in KINDS}
+        self.agent = Agent(self.lab, key_dir=self.root + '/etc/ssh', tcti=Probe(self.tpm, lacks=[SHA512]).tcti)
+        result = self.check_keys(self.agent, *(key.pub for key in self.keys.values()))
+        self.assert_problem(result, self.keys['rsa'].pub + ': rsa-sha2-512: agent refused operation')
+        self.assertEqual((result.stdout.count(VERIFIES), result.stderr.count('error: ')), (1, 1))
 
     def test_a_signature_that_is_not_the_keys_is_found(self):
         for kind in 'ecdsa', 'rsa':
@@ -260,7 +272,7 @@ class Check(HostKeys):
         public = self.lab.write('alone.pub', key.line + '\n', mode=0o600)
         for number, answer in enumerate((bytes([5]), bytes([SIGN_RESPONSE]), bytes([SIGN_RESPONSE]) + string(b''),
                                          bytes([SIGN_RESPONSE]) + string(os.urandom(80)))):
-            agent = FakeAgent(self, signs(lambda _, answer=answer: answer, key.blob), name=f'rude{number}')
+            agent = FakeAgent(self, signs(lambda *_, answer=answer: answer, key.blob), name=f'rude{number}')
             self.assert_problem(self.check_keys(agent, public), public)
 
     @ours

@@ -130,13 +130,15 @@ def lists(*pairs):
 
 
 def signs(answer, blob):
-    """Behaviour: an agent with this key, whose answer to a request to sign is what `answer` makes of the data."""
+    """Behaviour: an agent with this key, whose answer to a request to sign is what `answer` makes of the data and the
+    flags."""
     def behave(peer):
         for request in peer.requests():
             if request == LIST:
                 peer.send(frame(identities((blob, b'host'))))
             else:
-                peer.send(frame(answer(take_string(take_string(request[1:])[1])[0])))
+                data, flags = take_string(take_string(request[1:])[1])
+                peer.send(frame(answer(data, int.from_bytes(flags, 'big'))))
     return behave
 
 
