@@ -132,7 +132,8 @@ identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity,
         if (!changed)
             refuse_pin(opened, *identity.key, file);
         auto out = identity::make_identity(std::move(*changed), identity.comment);
-        identity::prove(opened, out, after);
+        if (!identity::takes_auth(opened, out, after))
+            throw Error(Errc::tpm, file.string() + ": the TPM refuses the new PIN; nothing was changed");
         return out;
     };
     return tpm.run(job);

@@ -7,9 +7,34 @@
 #include "tpm/lockout.hpp"
 #include "tpm/tpm.hpp"
 
+#include <algorithm>
+#include <span>
+
 #include <tss2/tss2_tcti.h>
 
 namespace sshtpm::identity {
+
+namespace {
+
+/// The algorithms that OpenSSH uses with this key by default. A key with a scheme signs with its hash alone.
+std::span<const ssh::SignatureAlgorithm> algorithms_of(const Identity& identity) {
+    const auto all = ssh::algorithms_of(identity.public_key.type());
+    const auto& area = identity.key->public_area;
+    if (area.type != TPM2_ALG_RSA || area.parameters.rsaDetail.scheme.scheme == TPM2_ALG_NULL)
+        return all;
+    const auto hash = area.parameters.rsaDetail.scheme.details.anySig.hashAlg;
+    const auto own =
+        std::ranges::find(all, hash, [](const auto& algorithm) { return to_tpm(algorithm.hash); });
+    return all.subspan(static_cast<std::size_t>(own - all.begin()), 1);
+}
+
+bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth,
+                const ssh::SignatureAlgorithm& algorithm) {
+    const auto digest = ssh::digest(algorithm.hash, identity.public_key.blob());
+    return !std::holds_alternative<tpm::WrongAuth>(sign(tpm, identity, auth, algorithm.hash, digest));
+}
+
+} // namespace
 
 SignResult sign_once(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
                      ByteView digest) {
@@ -50,15 +75,16 @@ SignResult sign(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, 
 }
 
 bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth) {
-    const auto hash = ssh::info(identity.public_key.type()).hash;
-    const auto digest = ssh::digest(hash, identity.public_key.blob());
-    return !std::holds_alternative<tpm::WrongAuth>(sign(tpm, identity, auth, hash, digest));
+    return takes_auth(tpm, identity, auth, algorithms_of(identity).back()); // rsa-sha2-256 if it can
 }
 
 void prove(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth) {
-    if (!takes_auth(tpm, identity, auth))
-        throw Error(Errc::auth, "the PIN is wrong; the key was not kept",
-                    tpm::wrong_pin_hint(tpm.context(), *identity.key));
+    for (const auto& algorithm : algorithms_of(identity)) {
+        const auto accepted = [&] { return takes_auth(tpm, identity, auth, algorithm); };
+        if (!(algorithm.flag == 0 ? accepted() : naming(algorithm.name, accepted)))
+            throw Error(Errc::auth, "the PIN is wrong; the key was not kept",
+                        tpm::wrong_pin_hint(tpm.context(), *identity.key));
+    }
 }
 
 } // namespace sshtpm::identity

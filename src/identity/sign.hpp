@@ -33,7 +33,9 @@ bool is_wrong(const SignResult& result, const Identity& identity, ssh::Hash hash
 /// Tries an auth value with a signature. @returns false if the TPM refuses it @throws Error as `sign` does
 bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth);
 
-/// Signs with a new key, before its file is written. @throws Error for a key that does not work.
+/// Signs with a new key, before its file is written, with each algorithm that OpenSSH uses by default and
+/// that the key's scheme allows. @throws Error for a key that does not work; it names the algorithm of an RSA
+/// key.
 void prove(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth);
 
 } // namespace sshtpm::identity
