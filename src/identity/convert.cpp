@@ -58,8 +58,9 @@ tpm::KeyAlgorithm to_algorithm(const ssh::PublicKey& key) {
     return {TPM2_ALG_RSA, 0, static_cast<TPMI_RSA_KEY_BITS>(key.bits())};
 }
 
-TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack) {
-    auto area = tpm::signing_key(to_algorithm(key), dictionary_attack).publicArea;
+TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack,
+                           tpm::RsaUse rsa_use) {
+    auto area = tpm::signing_key(to_algorithm(key), dictionary_attack, rsa_use).publicArea;
     area.objectAttributes &=
         ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN);
     if (const auto* point = std::get_if<ssh::EcdsaPoint>(&key.numbers())) {

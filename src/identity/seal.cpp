@@ -10,9 +10,9 @@
 namespace sshtpm::identity {
 
 keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey& key, const tpm::Auth& auth,
-                          TPM2_HANDLE parent, const std::string& comment) {
-    const auto area =
-        to_public_area(key.public_key, auth ? tpm::DictionaryAttack::guarded : tpm::DictionaryAttack::exempt);
+                          TPM2_HANDLE parent, const std::string& comment, tpm::RsaUse rsa_use) {
+    const auto area = to_public_area(
+        key.public_key, auth ? tpm::DictionaryAttack::guarded : tpm::DictionaryAttack::exempt, rsa_use);
     auto wrapped = keyfile::wrap(storage_key, area, key.sensitive, auth ? auth->view() : ByteView());
     wrapped.parent = parent;
     wrapped.description = comment;
@@ -31,7 +31,8 @@ Identity unwrap(tpm::Tpm& tpm, const keyfile::KeyFile& wrapped, const tpm::Auth&
 Identity seal(tpm::Tpm& tpm, const ssh::PrivateKey& key, const tpm::Auth& auth, TPM2_HANDLE parent,
               const std::string& comment) {
     const auto storage_key = tpm::storage_key_area(tpm, parent);
-    return unwrap(tpm, wrap_for(storage_key, key, auth, parent, comment), auth, comment);
+    const auto rsa_use = tpm::rsa_use(tpm.context(), to_algorithm(key.public_key).type);
+    return unwrap(tpm, wrap_for(storage_key, key, auth, parent, comment, rsa_use), auth, comment);
 }
 
 } // namespace sshtpm::identity

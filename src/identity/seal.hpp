@@ -4,6 +4,7 @@
 #include "identity/identity.hpp"
 #include "ssh/private_key.hpp"
 #include "tpm/session.hpp"
+#include "tpm/templates.hpp"
 
 #include <tss2/tss2_tpm2_types.h>
 
@@ -16,9 +17,11 @@ namespace sshtpm::identity {
 /// Makes an importable key file for the TPM of this storage key. Needs no TPM.
 /// @param storage_key as from keyfile::parse_parent or tpm::storage_key_area
 /// @param parent written into the file: TPM2_RH_OWNER, or a persistent handle
+/// @param rsa_use as tpm::rsa_use returns it there; an RSA key with decrypt signs on every TPM
 /// @throws Error(unsupported) for an RSA key whose exponent is not 65537
 keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey& key, const tpm::Auth& auth,
-                          TPM2_HANDLE parent, const std::string& comment);
+                          TPM2_HANDLE parent, const std::string& comment,
+                          tpm::RsaUse rsa_use = tpm::RsaUse::sign_and_decrypt);
 
 /// Imports a wrapped key, and tests it with a signature. Blocking; call it in a job of Tpm::run.
 /// @param auth the auth value that was wrapped with the key

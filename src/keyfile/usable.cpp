@@ -14,7 +14,7 @@ namespace {
 struct Curve {
     TPM2_ECC_CURVE id;
     std::size_t width;  ///< of a coordinate, in bytes
-    TPMI_ALG_HASH hash; ///< of signatures with this curve: RFC 5656 section 6.2.1
+    TPMI_ALG_HASH hash; ///< of signatures with this curve
 };
 
 constexpr std::array<Curve, 3> signing_curves{{
@@ -40,8 +40,22 @@ void require_asymmetric(TPMI_ALG_PUBLIC type) {
         unsupported("an object of type " + algorithm_name(type) + ", where SSH needs an ECC or RSA key");
 }
 
-void require_free_signing(TPMA_OBJECT attributes) {
-    if ((attributes & TPMA_OBJECT_SIGN_ENCRYPT) == 0)
+const Curve& curve_of(TPM2_ECC_CURVE id) {
+    const auto* const curve = std::ranges::find(signing_curves, id, &Curve::id);
+    if (curve == signing_curves.end())
+        unsupported("the curve " + curve_name(id) + ", where SSH has NIST P-256, P-384 and P-521");
+    return *curve;
+}
+
+/// The private operation of an RSA key that only decrypts can make signatures too.
+bool only_decrypts(const TPMT_PUBLIC& area) {
+    constexpr TPMA_OBJECT uses = TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_DECRYPT | TPMA_OBJECT_RESTRICTED;
+    return area.type == TPM2_ALG_RSA && (area.objectAttributes & uses) == TPMA_OBJECT_DECRYPT;
+}
+
+void require_free_signing(const TPMT_PUBLIC& area) {
+    const auto attributes = area.objectAttributes;
+    if ((attributes & TPMA_OBJECT_SIGN_ENCRYPT) == 0 && !only_decrypts(area))
         unsupported("not a signing key: its sign attribute is clear");
     if ((attributes & TPMA_OBJECT_RESTRICTED) != 0)
         unsupported("a restricted key, which signs only data that the TPM itself made");
@@ -78,22 +92,19 @@ void require_use_by_pin(const KeyFile& key) {
 
 void require_ecdsa(const TPMT_PUBLIC& area) {
     const auto& parameters = area.parameters.eccDetail;
-    const auto curve = std::ranges::find(signing_curves, parameters.curveID, &Curve::id);
-    if (curve == signing_curves.end())
-        unsupported("the curve " + curve_name(parameters.curveID) +
-                    ", where SSH has NIST P-256, P-384 and P-521");
+    const auto& curve = curve_of(parameters.curveID);
     const auto scheme = parameters.scheme.scheme;
     const auto hash = parameters.scheme.details.anySig.hashAlg;
     if (scheme != TPM2_ALG_NULL && scheme != TPM2_ALG_ECDSA)
         unsupported("a key of the scheme " + algorithm_name(scheme) + ", where SSH needs ECDSA");
-    if (scheme == TPM2_ALG_ECDSA && hash != curve->hash)
+    if (scheme == TPM2_ALG_ECDSA && hash != curve.hash)
         unsupported("a key that signs with " + algorithm_name(hash) + ", where SSH needs " +
-                    algorithm_name(curve->hash) + " for " + curve_name(curve->id));
+                    algorithm_name(curve.hash) + " for " + curve_name(curve.id));
     for (const auto* coordinate : {&area.unique.ecc.x, &area.unique.ecc.y}) {
         // Some writers strip the leading zero bytes.
-        if (coordinate->size == 0 || coordinate->size > curve->width)
+        if (coordinate->size == 0 || coordinate->size > curve.width)
             malformed("a coordinate of " + std::to_string(coordinate->size) + " bytes on " +
-                      curve_name(curve->id));
+                      curve_name(curve.id));
     }
 }
 
@@ -104,6 +115,9 @@ void require_rsa_sha2(const TPMT_PUBLIC& area) {
                     " bits, where 2048, 3072 and 4096 are supported");
     const auto scheme = parameters.scheme.scheme;
     const auto hash = parameters.scheme.details.anySig.hashAlg;
+    if (scheme != TPM2_ALG_NULL && only_decrypts(area))
+        unsupported("a key that only decrypts, with the scheme " + algorithm_name(scheme) +
+                    ": without the attribute sign, SSH needs a key without a scheme");
     if (scheme != TPM2_ALG_NULL && scheme != TPM2_ALG_RSASSA)
         unsupported("a key of the scheme " + algorithm_name(scheme) + ", where SSH needs RSASSA");
     if (scheme == TPM2_ALG_RSASSA && hash != TPM2_ALG_SHA256 && hash != TPM2_ALG_SHA512)
@@ -122,12 +136,16 @@ void require_signing_key(const KeyFile& key) {
     require_loadable(key.kind);
     const auto& area = key.public_area;
     require_asymmetric(area.type);
-    require_free_signing(area.objectAttributes);
+    require_free_signing(area);
     require_use_by_pin(key);
     if (area.type == TPM2_ALG_ECC)
         require_ecdsa(area);
     else
         require_rsa_sha2(area);
+}
+
+TPMI_ALG_HASH signature_hash(TPM2_ECC_CURVE curve) {
+    return curve_of(curve).hash;
 }
 
 } // namespace sshtpm::keyfile

@@ -1,5 +1,6 @@
 #include "tpm/capability.hpp"
 
+#include "keyfile/usable.hpp"
 #include "tpm/rc.hpp"
 
 #include <algorithm>
@@ -7,13 +8,31 @@
 
 namespace sshtpm::tpm {
 
+namespace {
+
+/// Asks the TPM for the first algorithm from this one on (TPM_CAP_ALGS, TPM 2.0 Part 3, 30.2).
+bool has_hash(const Context& context, TPMI_ALG_HASH hash) {
+    const auto data = read_capability(context, TPM2_CAP_ALGS, hash, 1);
+    const auto& list = data->data.algorithms;
+    return list.count > 0 && list.algProperties[0].alg == hash;
+}
+
+} // namespace
+
 bool supports(const Context& context, const KeyAlgorithm& algorithm) {
     const auto area = signing_key(algorithm, DictionaryAttack::exempt).publicArea;
     const TPMT_PUBLIC_PARMS parameters{.type = area.type, .parameters = area.parameters};
     const auto rc = Esys_TestParms(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
-    return check_expecting("Esys_TestParms", rc,
-                           {TPM2_RC_CURVE, TPM2_RC_VALUE, TPM2_RC_KEY_SIZE, TPM2_RC_TYPE, TPM2_RC_SCHEME,
-                            TPM2_RC_ASYMMETRIC, TPM2_RC_SIZE, TPM2_RC_RANGE}) == TSS2_RC_SUCCESS;
+    const auto code = check_expecting("Esys_TestParms", rc,
+                                      {TPM2_RC_CURVE, TPM2_RC_VALUE, TPM2_RC_KEY_SIZE, TPM2_RC_TYPE,
+                                       TPM2_RC_SCHEME, TPM2_RC_ASYMMETRIC, TPM2_RC_SIZE, TPM2_RC_RANGE});
+    return code == TSS2_RC_SUCCESS &&
+           (algorithm.type == TPM2_ALG_RSA || has_hash(context, keyfile::signature_hash(algorithm.curve)));
+}
+
+RsaUse rsa_use(const Context& context, TPMI_ALG_PUBLIC type) {
+    return type == TPM2_ALG_RSA && !has_hash(context, TPM2_ALG_SHA512) ? RsaUse::sign_and_decrypt
+                                                                       : RsaUse::sign;
 }
 
 void require_support(const Context& context, const KeyAlgorithm& algorithm) {

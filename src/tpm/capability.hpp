@@ -11,7 +11,8 @@
 
 namespace sshtpm::tpm {
 
-/// Asks the TPM whether it supports signing keys of this algorithm (TPM2_TestParms).
+/// Asks the TPM whether it supports signing keys of this algorithm (TPM2_TestParms), and the hash that keys
+/// on this curve sign with.
 bool supports(const Context& context, const KeyAlgorithm& algorithm);
 
 /// @throws Error(unsupported) for an algorithm that this TPM lacks; the error lists the supported ones
@@ -29,6 +30,11 @@ inline constexpr std::array usual_algorithms{
 
 /// The usual algorithms that this TPM supports, in their order.
 std::vector<KeyAlgorithm> supported_algorithms(const Context& context);
+
+/// What new RSA keys of this TPM are made for. A TPM may have no hash but SHA-1 and SHA-256 (TCG PC Client
+/// Platform TPM Profile), and OpenSSH prefers rsa-sha2-512: where SHA-512 is missing, RSA keys need decrypt.
+/// @param type of the new key; for an ECC key, the TPM is not asked
+RsaUse rsa_use(const Context& context, TPMI_ALG_PUBLIC type);
 
 /// The key size in bits: 256, 384 or 521 for ECDSA, the size of the modulus for RSA.
 unsigned bits_of(const KeyAlgorithm& algorithm);

@@ -2,6 +2,7 @@
 
 #include "keyfile/marshal.hpp"
 #include "keyfile/wrap.hpp"
+#include "tpm/capability.hpp"
 #include "tpm/lockout.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/tpm.hpp"
@@ -66,8 +67,8 @@ keyfile::KeyFile create_key(Tpm& tpm, const KeyAlgorithm& algorithm, const Auth&
         prepare_session(context, session, Encryption::command);
         sensitive->sensitive.userAuth = tpm2b_of<TPM2B_AUTH>(auth->view());
     }
-    const auto in_public =
-        signing_key(algorithm, auth ? DictionaryAttack::guarded : DictionaryAttack::exempt);
+    const auto in_public = signing_key(algorithm, auth ? DictionaryAttack::guarded : DictionaryAttack::exempt,
+                                       rsa_use(context, algorithm.type));
     const TPM2B_DATA no_outside_info{};
     const TPML_PCR_SELECTION no_pcrs{};
     TPM2B_PRIVATE* private_area = nullptr;

@@ -11,7 +11,8 @@ namespace sshtpm::tpm {
 
 class Tpm;
 
-/// Makes a signing key under a hierarchy's storage key or a persistent one (TPM2_Create). With an auth value,
+/// Makes a signing key under a hierarchy's storage key or a persistent one (TPM2_Create); an RSA key for the
+/// use that rsa_use says. With an auth value,
 /// the command goes through a salted session that encrypts it; keys without an auth value are exempt from
 /// dictionary-attack protection. The key file names the parent as StorageKeys::open_for_creation does, and
 /// has no description yet.

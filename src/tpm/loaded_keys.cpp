@@ -1,8 +1,9 @@
 #include "tpm/loaded_keys.hpp"
 
 #include "keyfile/marshal.hpp"
-#include "tpm/lockout.hpp"
+#include "tpm/capability.hpp"
 #include "tpm/rc.hpp"
+#include "tpm/signature.hpp"
 
 #include <algorithm>
 #include <string>
@@ -27,9 +28,9 @@ std::optional<Handle> try_load(const Context& context, const Parent& parent, con
 }
 
 Handle create_hierarchy_key(const StorageKeys& parents, TPM2_HANDLE hierarchy,
-                            const KeyAlgorithm& algorithm) {
+                            const TPM2B_PUBLIC& key_template) {
     try { // caught to name the hierarchy
-        return parents.create_in(hierarchy, hierarchy_key(algorithm));
+        return parents.create_in(hierarchy, key_template);
     } catch (const Error& error) {
         if (error.tpm_rc() != TPM2_RC_HIERARCHY)
             throw;
@@ -41,10 +42,13 @@ Handle create_hierarchy_key(const StorageKeys& parents, TPM2_HANDLE hierarchy,
     }
 }
 
-KeyAlgorithm algorithm_of(const TPMT_PUBLIC& area) {
+/// The template that a hierarchy's key was made from.
+TPM2B_PUBLIC template_of(const TPMT_PUBLIC& area) {
+    const auto decrypts = (area.objectAttributes & TPMA_OBJECT_DECRYPT) != 0;
+    const auto use = decrypts ? RsaUse::sign_and_decrypt : RsaUse::sign;
     if (area.type == TPM2_ALG_ECC)
-        return {TPM2_ALG_ECC, area.parameters.eccDetail.curveID, 0};
-    return {TPM2_ALG_RSA, 0, area.parameters.rsaDetail.keyBits};
+        return hierarchy_key({TPM2_ALG_ECC, area.parameters.eccDetail.curveID, 0}, use);
+    return hierarchy_key({TPM2_ALG_RSA, 0, area.parameters.rsaDetail.keyBits}, use);
 }
 
 Error other_seed(TPM2_HANDLE hierarchy) {
@@ -76,7 +80,7 @@ Handle PrimaryKeys::load(const Context& context, const StorageKeys& parents, con
     auto public_area = keyfile::marshal_public(key.public_area);
     if (auto restored = restore(context, public_area))
         return restored;
-    auto made = create_hierarchy_key(parents, key.parent, algorithm_of(key.public_area));
+    auto made = create_hierarchy_key(parents, key.parent, template_of(key.public_area));
     if (!equal(keyfile::marshal_public(read_public(context, made.tr())), public_area))
         throw other_seed(key.parent);
     save(context, std::move(public_area), made.tr());
@@ -85,7 +89,8 @@ Handle PrimaryKeys::load(const Context& context, const StorageKeys& parents, con
 
 keyfile::KeyFile PrimaryKeys::make(const Context& context, const StorageKeys& parents, TPM2_HANDLE hierarchy,
                                    const KeyAlgorithm& algorithm) {
-    const auto made = create_hierarchy_key(parents, hierarchy, algorithm);
+    const auto key_template = hierarchy_key(algorithm, rsa_use(context, algorithm.type));
+    const auto made = create_hierarchy_key(parents, hierarchy, key_template);
     keyfile::KeyFile key;
     key.kind = keyfile::KeyKind::primary;
     key.empty_auth = true;
@@ -127,26 +132,15 @@ LoadedKeys::LoadedKeys(const Context& context, KnownTpms& known, const Auth& own
 
 SignResult LoadedKeys::sign(const Key& key, const Auth& auth, TPMI_ALG_HASH hash, ByteView digest) {
     const auto handle = ready(key, auth != nullptr);
-    const auto tpm_digest = tpm2b_of<TPM2B_DIGEST>(digest);
-    TPMT_SIG_SCHEME scheme{};
-    scheme.scheme = key->public_area.type == TPM2_ALG_ECC ? TPM2_ALG_ECDSA : TPM2_ALG_RSASSA;
-    scheme.details.any.hashAlg = hash;
-    // An empty ticket, for a digest that the TPM has not made: keys that are not restricted also sign such
-    // digests.
-    const TPMT_TK_HASHCHECK no_ticket{.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL, .digest = {}};
-
     const AuthInUse in_use(context_, handle, auth, &session_);
     if (auth)
         prepare_session(context_, session_, Encryption::none);
-    TPMT_SIGNATURE* signature = nullptr;
-    const auto rc = Esys_Sign(context_.esys(), handle, auth ? session_.tr() : ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                              ESYS_TR_NONE, &tpm_digest, &scheme, &no_ticket, &signature);
-    const EsysOutput<TPMT_SIGNATURE> owner(signature);
-    const bool accepted = auth_was_accepted(context_, "Esys_Sign", rc);
+    const auto signature = sign_digest(context_, handle, key->public_area,
+                                       auth ? session_.tr() : ESYS_TR_PASSWORD, hash, digest);
     keys_used_ = Clock::now();
     session_used_ = auth ? keys_used_ : session_used_;
-    if (accepted)
-        return *owner;
+    if (signature)
+        return *signature;
     drop_session();
     return WrongAuth{};
 }

@@ -62,11 +62,11 @@ class LoadedKeys {
     /// All must outlive this object.
     LoadedKeys(const Context& context, KnownTpms& known, const Auth& owner_password, PrimaryKeys& primaries);
 
-    /// Signs a digest of `hash` with ECDSA or RSASSA, depending on the key's type. The commands: for a loaded
-    /// key, TPM2_Sign. For another key, TPM2_Load and TPM2_Sign, preceded by TPM2_CreatePrimary if there is
-    /// no persistent storage key. For the first use with a PIN, also TPM2_StartAuthSession and a
-    /// TPM2_GetRandom. For a primary key that is not loaded, TPM2_ContextLoad and TPM2_Sign, and at first
-    /// TPM2_CreatePrimary.
+    /// Signs a digest of `hash` as sign_digest does. The commands: for a loaded key, TPM2_Sign or, for an RSA
+    /// key with decrypt, TPM2_RSA_Decrypt. For another key, TPM2_Load before it, preceded by
+    /// TPM2_CreatePrimary if there is no persistent storage key. For the first use with a PIN, also
+    /// TPM2_StartAuthSession and a TPM2_GetRandom. For a primary key that is not loaded, TPM2_ContextLoad,
+    /// and at first TPM2_CreatePrimary.
     /// @param auth the key's auth value; null for a key without one
     SignResult sign(const Key& key, const Auth& auth, TPMI_ALG_HASH hash, ByteView digest);
 

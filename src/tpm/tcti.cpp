@@ -29,6 +29,7 @@ constexpr std::array commands{
     Command{TPM2_CC_GetRandom, "TPM2_GetRandom"},
     Command{TPM2_CC_Load, "TPM2_Load"},
     Command{TPM2_CC_ObjectChangeAuth, "TPM2_ObjectChangeAuth"},
+    Command{TPM2_CC_RSA_Decrypt, "TPM2_RSA_Decrypt"},
     Command{TPM2_CC_ReadPublic, "TPM2_ReadPublic"},
     Command{TPM2_CC_Sign, "TPM2_Sign"},
     Command{TPM2_CC_StartAuthSession, "TPM2_StartAuthSession"},

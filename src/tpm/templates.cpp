@@ -48,17 +48,20 @@ bool made_from(const TPMT_PUBLIC& object, const TPMT_PUBLIC& storage_key) {
            equal(keyfile::marshal_public(without_key), keyfile::marshal_public(storage_key));
 }
 
-TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack dictionary_attack) {
+TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack dictionary_attack, RsaUse rsa_use) {
     constexpr TPMT_SYM_DEF_OBJECT no_symmetric{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
     constexpr TPMA_OBJECT attributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
                                        TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
                                        TPMA_OBJECT_SIGN_ENCRYPT;
     const bool exempt = dictionary_attack == DictionaryAttack::exempt;
-    return key_template(algorithm, attributes | (exempt ? TPMA_OBJECT_NODA : 0), no_symmetric);
+    const bool decrypts = algorithm.type == TPM2_ALG_RSA && rsa_use == RsaUse::sign_and_decrypt;
+    return key_template(algorithm,
+                        attributes | (exempt ? TPMA_OBJECT_NODA : 0) | (decrypts ? TPMA_OBJECT_DECRYPT : 0),
+                        no_symmetric);
 }
 
-TPM2B_PUBLIC hierarchy_key(const KeyAlgorithm& algorithm) {
-    return signing_key(algorithm, DictionaryAttack::exempt);
+TPM2B_PUBLIC hierarchy_key(const KeyAlgorithm& algorithm, RsaUse rsa_use) {
+    return signing_key(algorithm, DictionaryAttack::exempt, rsa_use);
 }
 
 } // namespace sshtpm::tpm

@@ -25,15 +25,21 @@ bool made_from(const TPMT_PUBLIC& object, const TPMT_PUBLIC& storage_key);
 
 enum class DictionaryAttack { exempt, guarded };
 
-/// The template of a sign-only key. Without a PIN it is exempt from dictionary-attack protection (noDA), so
+/// What an RSA key may do. With decrypt it signs on TPMs without SHA-512 too (sign_digest). ECC keys sign
+/// only.
+enum class RsaUse { sign, sign_and_decrypt };
+
+/// The template of a signing key. Without a PIN it is exempt from dictionary-attack protection (noDA), so
 /// that mistyped PINs of other keys do not lock it; with a PIN it is guarded.
-TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack dictionary_attack);
+TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack dictionary_attack,
+                         RsaUse rsa_use = RsaUse::sign);
 
 /// For the keys that TPM2_CreatePrimary makes from a hierarchy's seed, with an empty inSensitive. A key
 /// depends on every byte of the template: to change one changes all users' host keys. It is that of
 ///     tpm2_createprimary -G ecc256 -g sha256
 ///         -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|sign'
-/// (-G rsa2048): no policy, symmetric algorithm, scheme or kdf, and `unique` empty.
-TPM2B_PUBLIC hierarchy_key(const KeyAlgorithm& algorithm);
+/// (-G rsa2048; 'noda|sign|decrypt' for RSA on a TPM without SHA-512): no policy, symmetric algorithm, scheme
+/// or kdf, and `unique` empty.
+TPM2B_PUBLIC hierarchy_key(const KeyAlgorithm& algorithm, RsaUse rsa_use = RsaUse::sign);
 
 } // namespace sshtpm::tpm

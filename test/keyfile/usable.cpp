@@ -79,6 +79,25 @@ TEST_CASE("an RSA key whose scheme has another hash than SHA-256 or SHA-512 is r
     }
 }
 
+TEST_CASE("an RSA key that only decrypts can sign if it is neither restricted nor has a scheme") {
+    auto key = key_from("go-rsa-2048.tpm");
+    auto& area = key.public_area;
+    area.objectAttributes |= TPMA_OBJECT_DECRYPT;
+    CHECK(reason(key).empty());
+    area.objectAttributes &= ~TPMA_OBJECT_SIGN_ENCRYPT;
+    CHECK(reason(key).empty());
+    area.objectAttributes |= TPMA_OBJECT_RESTRICTED;
+    CHECK_THAT(reason(key), contains("sign attribute is clear"));
+    area.objectAttributes &= ~TPMA_OBJECT_RESTRICTED;
+    for (const TPMI_ALG_ASYM_SCHEME scheme : {TPM2_ALG_RSAES, TPM2_ALG_OAEP, TPM2_ALG_RSASSA}) {
+        area.parameters.rsaDetail.scheme.scheme = scheme;
+        CHECK_THAT(reason(key), contains("only decrypts, with the scheme"));
+    }
+    area.parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
+    area.objectAttributes &= ~TPMA_OBJECT_DECRYPT;
+    CHECK_THAT(reason(key), contains("sign attribute is clear"));
+}
+
 TEST_CASE("RSA keys of other sizes and exponents are refused") {
     auto key = key_from("openssl-rsa-2048.tpm");
     auto& parameters = key.public_area.parameters.rsaDetail;

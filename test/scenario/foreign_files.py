@@ -12,7 +12,7 @@ from agent import Agent, Askpass, verify
 from lab import contents, mode, read, read_key
 from protocol import RSA_SHA2_256, RSA_SHA2_512
 from stock import Stocked, WithTpm
-from swtpm import STORAGE_KEY, Probe, Swtpm
+from swtpm import SHA512, STORAGE_KEY, Probe, Swtpm
 
 OWN, SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin', 'userwithauth|sign'
 PARENTS = {'ecc': 'ecc256:aes128cfb', 'rsa': 'rsa2048:aes128cfb'}
@@ -85,6 +85,28 @@ class ForeignFiles(WithTpm):
                  self.with_pub(self.create('either', '-p', PIN, '-L', self.policy()))]
         self.assert_new_agent_signs(*keys, answers=[PIN] * 2)
         self.assertEqual(self.tpm.wrong_tries(), 0)
+
+    def test_rsa_keys_with_decrypt_sign_by_decryption_whatever_hashes_the_tpm_has(self):
+        both, alone = SIGNING + '|decrypt', 'userwithauth|decrypt'
+        keys = [self.with_pub(self.mend(self.create('a', algorithm='rsa2048', attributes=both), empty_auth=True)),
+                self.with_pub(self.mend(self.create('b', algorithm='rsa2048', attributes=alone), empty_auth=True)),
+                self.with_pub(self.create('c', '-p', PIN, algorithm='rsa2048', attributes=alone)),
+                self.openssl_key('d', f'user-auth:{PIN}', algorithm=('RSA', 'bits:2048'))]
+        for lacks in ((), (SHA512,)):
+            probe = Probe(self.tpm, name=f'probe{len(lacks)}', lacks=lacks)
+            askpass = Askpass(self.lab, PIN, PIN, name=f'askpass{len(lacks)}')
+            agent = Agent(self.lab, name=f'agent{len(lacks)}', tcti=probe.tcti, env=askpass.env)
+            for key in keys:
+                with self.subTest(key=key.path, lacks=lacks), agent.connect() as connection:
+                    for flag in (RSA_SHA2_256, RSA_SHA2_512):
+                        verify(self.lab, key, *connection.sign(key.blob, b'data', flag), b'data')
+                    agent.add('-T', key.pub, status=0)
+            # TPM_RC_RETRY, at the first use of a guarded key.
+            taken = probe.take(refused=('TPM2_RSA_Decrypt 0x00000922',))
+            signing = [name for name in taken if name in ('TPM2_Sign', 'TPM2_RSA_Decrypt')]
+            self.assertEqual(set(signing), {'TPM2_RSA_Decrypt'})
+            agent.stop()
+        self.tpm.assert_no_handles()
 
     def test_a_key_whose_file_does_not_say_that_it_has_no_pin_signs_with_an_empty_one(self):
         # tpm2_encodeobject 5.4 writes emptyAuth FALSE unless -p is given, and TRUE, as 0x01, when it is.
@@ -174,6 +196,9 @@ class ForeignFiles(WithTpm):
         os.unlink(self.lab.path('keys/locked.tpm'))
         self.assert_unusable(self.create('decrypts', algorithm='ecc256:ecdh-sha256',
                                          attributes='userwithauth|decrypt'), 'sign attribute')
+        os.unlink(self.lab.path('keys/decrypts.tpm'))
+        self.assert_unusable(self.create('rsaes', algorithm='rsa2048:rsaes', attributes='userwithauth|decrypt'),
+                             'only decrypts, with the scheme RSAES')
         other = Swtpm(self.lab, 'other')
         key = self.lab.make_key('stranger', env={'SSH_TPM_TCTI': other.tcti})
         agent = Agent(self.lab, name='second')

@@ -35,11 +35,11 @@ class HierarchyAgent(Agent):
         super().__init__(lab, '--hierarchy', hierarchy, *options, key_dir='', **more)
 
 
-def primary_of_tools(tpm, hierarchy, kind):
+def primary_of_tools(tpm, hierarchy, kind, more=''):
     """The numbers of the key that tpm2_createprimary makes: x and y, or n."""
     context = tpm.lab.path('primary.ctx')
     printed = tpm.craft('tpm2_createprimary', '-C', hierarchy, '-G', GENERATOR[kind], '-g', 'sha256',
-                        '-a', ATTRIBUTES, '-c', context)
+                        '-a', ATTRIBUTES + more, '-c', context)
     names = ('x', 'y') if kind == 'ecdsa' else ('rsa',)
     return b''.join(bytes.fromhex(re.search(rf'(?m)^{name}: ([0-9a-f]+)$', printed)[1]) for name in names)
 

@@ -6,11 +6,11 @@ import unittest
 
 from agent import Agent, ours
 from giving import SshAdd, SshTpmAdd, start_agent
-from hierarchy import KINDS, HierarchyAgent, login, read_public
+from hierarchy import KINDS, HierarchyAgent, login, primary_of_tools, read_public
 from lab import Scenario, read, slow
 from softkey import SoftKey
 from sshd import Sshd
-from swtpm import Swtpm
+from swtpm import SHA512, Probe, Swtpm
 
 # By the kind of key; ecdsa and rsa are those that keygen makes for hosts.
 ALGORITHMS = {'ecdsa': ('ecdsa-sha2-nistp256',), 'ecdsa384': ('ecdsa-sha2-nistp384',),
@@ -73,10 +73,13 @@ class HostKeys:
 
 
 class Made(HostKeys):
-    """`keygen -A` has made the keys."""
+    """`keygen -A` has made the keys, in a TPM without the hashes in LACKS."""
+
+    LACKS = ()
 
     def make(self, *options):
         self.tpm = Swtpm(self.lab)
+        self.lab.env['SSH_TPM_TCTI'] = Probe(self.tpm, lacks=self.LACKS).tcti
         self.root = self.lab.path('root')
         self.lab.keygen('-q', '-A', '-f', self.root, *options)
         self.keys = {kind: read_public(self.root, kind) for kind in KINDS}
@@ -156,6 +159,34 @@ class OfOtherHierarchies(Made, Scenario):
             self.assert_refused(algorithm)
         self.restart_agent()  # which has other keys now than the files say
         self.assert_refused('rsa-sha2-256')
+
+
+@ours
+class OfATpmWithoutSha512(Made, Scenario):
+    LACKS = SHA512,
+
+    def assert_serves(self):
+        self.serve()
+        self.know_keys()
+        self.assert_logins()
+        self.restart_agent()
+        self.tpm.reset()  # beneath the agent
+        self.assert_logins()
+        self.assert_learns('ecdsa')
+        for key in self.keys.values():
+            self.agent.add('-T', key.pub, status=0)
+
+    def test_keys_of_files_serve_logins_and_are_learnt(self):
+        self.start_agent = lambda: Agent(self.lab, key_dir=os.path.join(self.root, 'etc/ssh'))
+        self.make()
+        self.assert_serves()
+
+    def test_keys_of_a_hierarchy_serve_logins_and_are_learnt(self):
+        self.start_agent = lambda: HierarchyAgent(self.lab, 'endorsement')
+        self.make('--hierarchy', 'endorsement')
+        self.assertIn(primary_of_tools(self.tpm, 'e', 'rsa', '|decrypt'), self.keys['rsa'].blob)
+        self.assertIn(primary_of_tools(self.tpm, 'e', 'ecdsa'), self.keys['ecdsa'].blob)
+        self.assert_serves()
 
 
 class Added(HostKeys):

@@ -10,7 +10,8 @@ using namespace sshtpm;
 
 namespace tpm_test {
 
-Lab::Lab(Srk srk) : log(swtpm.tcti()), unseen(swtpm.tcti()) {
+Lab::Lab(Srk srk, std::vector<int> missing_hashes)
+    : log(swtpm.tcti(), std::move(missing_hashes)), unseen(swtpm.tcti()) {
     if (srk == Srk::persistent)
         tpm::prepare_emulator(unseen);
     reopen();

@@ -18,7 +18,8 @@ enum class Srk { absent, persistent };
 
 class Lab {
   public:
-    explicit Lab(Srk srk);
+    /// @param missing_hashes as for support::TctiLog
+    explicit Lab(Srk srk, std::vector<int> missing_hashes = {});
 
     support::Swtpm swtpm;
     support::TctiLog log;

@@ -82,6 +82,25 @@ SCENARIO("after a reset the same key is made again, once, within the same reques
     CHECK(lab.close() == 0);
 }
 
+SCENARIO("an RSA key is made again as what it was, whatever hashes the TPM has then") {
+    Lab without(Srk::absent, {TPM2_ALG_SHA512});
+    const Key key(*without.device, TPM2_RH_ENDORSEMENT, rsa_2048);
+    CHECK((key.file->public_area.objectAttributes & TPMA_OBJECT_DECRYPT) != 0);
+    const Key ecdsa(*without.device);
+    CHECK((ecdsa.file->public_area.objectAttributes & TPMA_OBJECT_DECRYPT) == 0);
+    tpm::Tpm with(tpm::Target{.tcti = without.swtpm.tcti(), .emulator_state = {}});
+    const Key other(with, TPM2_RH_ENDORSEMENT, rsa_2048);
+    CHECK((other.file->public_area.objectAttributes & TPMA_OBJECT_DECRYPT) == 0);
+    CHECK(other.area() != key.area());
+    for (auto* device : {&*without.device, &with}) { // neither has a context of the other one's key
+        CHECK(key.signs(*device));
+        device->keys().flush();
+        CHECK(other.signs(*device));
+        device->keys().flush();
+    }
+    CHECK(without.close() == 0);
+}
+
 SCENARIO("the null hierarchy's key does not survive a reset, and no other one takes its place") {
     Lab lab(Srk::absent);
     const Key key(*lab.device, TPM2_RH_NULL);

@@ -44,6 +44,16 @@ TEST_CASE("keys are made to sign and to do nothing else") {
     }
 }
 
+TEST_CASE("with decrypt, an RSA key differs in that alone, and an ECC key not at all") {
+    for (const auto& algorithm : {tpm::KeyAlgorithm{}, tpm::KeyAlgorithm{TPM2_ALG_RSA, 0, 3072}}) {
+        auto area = tpm::hierarchy_key(algorithm, tpm::RsaUse::sign_and_decrypt).publicArea;
+        CHECK(((area.objectAttributes & TPMA_OBJECT_DECRYPT) != 0) == (algorithm.type == TPM2_ALG_RSA));
+        area.objectAttributes &= ~TPMA_OBJECT_DECRYPT;
+        CHECK(keyfile::marshal_public(area) ==
+              keyfile::marshal_public(tpm::hierarchy_key(algorithm).publicArea));
+    }
+}
+
 TEST_CASE("the templates of hierarchy keys stay as they are to the last bit") {
     // A TPM makes the key from these bytes: whoever changes them changes the host keys of everybody who has
     // such ones. TPMT_PUBLIC: type, nameAlg, objectAttributes, authPolicy, parameters, unique.
