@@ -77,7 +77,15 @@ int keygen_create(const KeygenOptions& options) {
     require_comment(comment);
     // Before any question, so that nobody answers them in vain.
     const auto tpm = options.tpm.open_tpm();
-    auto require_support = [&](tpm::Tpm& opened) { tpm::require_support(opened.context(), algorithm); };
+    auto require_support = [&](tpm::Tpm& opened) {
+        try { // caught to name the options
+            tpm::require_support(opened.context(), algorithm);
+        } catch (const Error& error) {
+            throw error.code() == Errc::unsupported
+                ? Error(error.code(), error.what(), error.hint() + "; -t and -b choose, such as -t rsa")
+                : error;
+        }
+    };
     tpm->run(require_support);
     if (!options.quiet)
         std::cout << "Generating public/private " << type << " key pair.\n" << std::flush;

@@ -10,6 +10,8 @@
 #include "keyfile/wrap.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/private_key.hpp"
+#include "tpm/capability.hpp"
+#include "tpm/create.hpp"
 #include "tpm/session.hpp"
 
 #include <iostream>
@@ -114,6 +116,11 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     const auto destination = choose_destination(options, outside.key.public_key);
     if (!destination)
         return 1;
+    const auto require_import = [&](tpm::Tpm& opened) { // before a PIN is typed in vain
+        tpm::require_support(opened.context(), identity::to_algorithm(outside.key.public_key));
+        tpm::storage_key_area(opened, options.parent_or_owner());
+    };
+    tpm->run(require_import);
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
     const auto seal = [&](tpm::Tpm& opened) {
         return identity::seal(opened, outside.key, auth, options.parent_or_owner(), outside.comment);

@@ -15,6 +15,7 @@ keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey&
         key.public_key, auth ? tpm::DictionaryAttack::guarded : tpm::DictionaryAttack::exempt, rsa_use);
     auto wrapped = keyfile::wrap(storage_key, area, key.sensitive, auth ? auth->view() : ByteView());
     wrapped.parent = parent;
+    wrapped.rsa_parent = storage_key.type == TPM2_ALG_RSA && parent >> TPM2_HR_SHIFT == TPM2_HT_PERMANENT;
     wrapped.description = comment;
     return wrapped;
 }

@@ -1,6 +1,8 @@
 #include "tpm/create.hpp"
 
+#include "base/log.hpp"
 #include "keyfile/marshal.hpp"
+#include "keyfile/names.hpp"
 #include "keyfile/wrap.hpp"
 #include "tpm/capability.hpp"
 #include "tpm/lockout.hpp"
@@ -25,7 +27,7 @@ TPM2B_ENCRYPTED_SECRET seed_of(const keyfile::KeyFile& importable) {
 }
 
 /// @returns nothing if the seed or the private area does not fit this parent
-std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& parent,
+std::optional<TPM2B_PRIVATE> try_import(const Context& context, StorageKeys& parents, const Parent& parent,
                                         const keyfile::KeyFile& importable) {
     constexpr unsigned in_sym_seed = 4; // the parameter of TPM2_Import (TPM 2.0 Part 3, 13.3)
     const auto session = start_hmac_session(context, parent.tr);
@@ -42,9 +44,9 @@ std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& pa
     if (is_about_parameter(rc, in_sym_seed))
         return std::nullopt;
     const auto code = check_expecting(
-        "Esys_Import", rc, {TPM2_RC_INTEGRITY, TPM2_RC_FAILURE, TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH});
-    if (code == TPM2_RC_AUTH_FAIL || code == TPM2_RC_BAD_AUTH)
-        throw parent_password_error();
+        "Esys_Import", rc,
+        {TPM2_RC_INTEGRITY, TPM2_RC_FAILURE, TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT});
+    parents.require_use(parent, "Esys_Import", code);
     // libtpms returns this code for a seed that an RSA parent cannot decrypt. A TPM that has really failed
     // returns it for the next command too.
     if (code == TPM2_RC_FAILURE)
@@ -54,12 +56,27 @@ std::optional<TPM2B_PRIVATE> try_import(const Context& context, const Parent& pa
     return *owner;
 }
 
+/// For keys that are exempt from dictionary-attack protection, under a parent that is not.
+void warn_of_guarded_parent(const Parent& parent, const keyfile::KeyFile& key) {
+    if (!parent.exempt && !counts_wrong_pins(key))
+        log::info("warning: the parent ", keyfile::handle_name(parent.name.handle),
+                  " is not exempt from lockout (noDA): wrong PINs of other keys lock out this key too; keys "
+                  "without a PIN are safe from that under --parent-handle owner");
+}
+
+/// Writes the parent that accepted the key into its file.
+void name_parent(const Parent& parent, keyfile::KeyFile& key) {
+    key.parent = parent.name.handle;
+    key.rsa_parent = parent.name.rsa;
+}
+
 } // namespace
 
 keyfile::KeyFile create_key(Tpm& tpm, const KeyAlgorithm& algorithm, const Auth& auth, TPM2_HANDLE parent) {
     const auto& context = tpm.context();
     tpm.keys().drop_session(); // this function starts a session of its own
-    const auto storage_key = tpm.keys().parents().open_for_creation(parent);
+    auto& parents = tpm.keys().parents();
+    const auto storage_key = parents.open_for_creation({.handle = parent});
     Handle session;
     Wiped<TPM2B_SENSITIVE_CREATE> sensitive;
     if (auth) {
@@ -78,14 +95,16 @@ keyfile::KeyFile create_key(Tpm& tpm, const KeyAlgorithm& algorithm, const Auth&
                                 &no_pcrs, &private_area, &public_area, nullptr, nullptr, nullptr);
     const EsysOutput<TPM2B_PRIVATE> private_owner(private_area);
     const EsysOutput<TPM2B_PUBLIC> public_owner(public_area);
-    if (check_expecting("Esys_Create", rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH}) != TSS2_RC_SUCCESS)
-        throw parent_password_error();
+    parents.require_use(
+        storage_key, "Esys_Create",
+        check_expecting("Esys_Create", rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT}));
 
     keyfile::KeyFile key;
     key.empty_auth = auth == nullptr;
-    key.parent = storage_key.name.handle;
+    name_parent(storage_key, key);
     key.public_area = public_owner->publicArea;
     key.private_area = *private_owner;
+    warn_of_guarded_parent(storage_key, key);
     return key;
 }
 
@@ -102,13 +121,13 @@ keyfile::KeyFile import_key(Tpm& tpm, const keyfile::KeyFile& importable) {
     auto& parents = tpm.keys().parents();
     // A file that names the owner may be wrapped for its standard storage key or for another one at
     // 0x81000001. The new file names the parent that took the key.
-    const bool for_standard = importable.parent == TPM2_RH_OWNER && !importable.rsa_parent;
-    auto parent = for_standard ? parents.open_for_creation(TPM2_RH_OWNER) : parents.open(importable);
-    auto private_area = try_import(tpm.context(), parent, importable);
-    if (!private_area && for_standard)
+    const bool for_owner = importable.parent == TPM2_RH_OWNER;
+    auto parent = for_owner ? parents.open_for_creation(parent_name(importable)) : parents.open(importable);
+    auto private_area = try_import(tpm.context(), parents, parent, importable);
+    if (!private_area && for_owner)
         if (auto other = parents.open_other_at_srk_handle(parent)) {
             parent = std::move(*other);
-            private_area = try_import(tpm.context(), parent, importable);
+            private_area = try_import(tpm.context(), parents, parent, importable);
         }
     if (!private_area)
         throw Error(Errc::foreign_key, "this key was wrapped for another TPM's parent",
@@ -119,14 +138,23 @@ keyfile::KeyFile import_key(Tpm& tpm, const keyfile::KeyFile& importable) {
     auto key = importable;
     key.kind = keyfile::KeyKind::loadable;
     key.secret.clear();
-    key.parent = parent.name.handle;
+    name_parent(parent, key);
     key.private_area = *private_area;
+    warn_of_guarded_parent(parent, key);
     return key;
 }
 
 TPMT_PUBLIC storage_key_area(Tpm& tpm, TPM2_HANDLE parent) {
     tpm.keys().drop_session(); // the owner password gets a session of its own
-    return read_public(tpm.context(), tpm.keys().parents().open_for_creation(parent).tr);
+    auto area = read_public(tpm.context(), tpm.keys().parents().open_for_creation({.handle = parent}).tr);
+    try { // caught to name a parent that works
+        keyfile::require_storage_key(area);
+    } catch (const Error& error) {
+        throw Error(
+            error.code(), error.what(),
+            "no key can be imported under this parent; --parent-handle owner names one that takes keys");
+    }
+    return area;
 }
 
 std::optional<keyfile::KeyFile> change_auth(Tpm& tpm, const keyfile::KeyFile& key, const Auth& old_auth,

@@ -33,6 +33,7 @@ keyfile::KeyFile make_primary_key(Tpm& tpm, TPM2_HANDLE hierarchy, const KeyAlgo
 keyfile::KeyFile import_key(Tpm& tpm, const keyfile::KeyFile& importable);
 
 /// The public area of the parent of new keys (TPM2_ReadPublic), to wrap a key for it.
+/// @throws Error(unsupported) for a parent for which keyfile::wrap cannot wrap keys
 TPMT_PUBLIC storage_key_area(Tpm& tpm, TPM2_HANDLE parent);
 
 /// Changes the PIN of a key (TPM2_ObjectChangeAuth), through a salted session that encrypts the new value.

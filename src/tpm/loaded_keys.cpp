@@ -12,19 +12,19 @@ namespace sshtpm::tpm {
 
 namespace {
 
-/// @returns nothing if the private area does not fit this parent
-std::optional<Handle> try_load(const Context& context, const Parent& parent, const keyfile::KeyFile& key) {
+struct LoadResult {
+    Handle handle; ///< empty if the TPM refused
+    TSS2_RC code;  ///< that it does not fit the parent (TPM2_RC_INTEGRITY), or the parent's auth value
+};
+
+LoadResult try_load(const Context& context, const Parent& parent, const keyfile::KeyFile& key) {
     const TPM2B_PUBLIC public_area{.size = 0, .publicArea = key.public_area};
     ESYS_TR tr = ESYS_TR_NONE;
     const auto rc = Esys_Load(context.esys(), parent.tr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
                               &key.private_area, &public_area, &tr);
-    const auto code =
-        check_expecting("Esys_Load", rc, {TPM2_RC_INTEGRITY, TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH});
-    if (code == TPM2_RC_INTEGRITY)
-        return std::nullopt;
-    if (code != TSS2_RC_SUCCESS)
-        throw parent_password_error();
-    return Handle::transient(context, tr);
+    const auto code = check_expecting(
+        "Esys_Load", rc, {TPM2_RC_INTEGRITY, TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT});
+    return {code == TSS2_RC_SUCCESS ? Handle::transient(context, tr) : Handle(), code};
 }
 
 Handle create_hierarchy_key(const StorageKeys& parents, TPM2_HANDLE hierarchy,
@@ -63,17 +63,17 @@ Error other_seed(TPM2_HANDLE hierarchy) {
 } // namespace
 
 Handle load_key(const Context& context, StorageKeys& parents, Parent& parent, const keyfile::KeyFile& key) {
-    auto handle = try_load(context, parent, key);
-    if (!handle) {
-        if (auto replacement = parents.replace_impostor(parent)) {
+    auto loaded = try_load(context, parent, key);
+    if (!loaded.handle) {
+        if (auto replacement = parents.replace_copy(parent, loaded.code)) {
             parent = std::move(*replacement);
-            handle = try_load(context, parent, key);
+            loaded = try_load(context, parent, key);
         }
     }
-    if (!handle)
-        throw error_of("Esys_Load", TPM2_RC_INTEGRITY);
+    parents.require_use(parent, "Esys_Load", loaded.code);
+    check("Esys_Load", loaded.code);
     parents.accept(parent);
-    return std::move(*handle);
+    return std::move(loaded.handle);
 }
 
 Handle PrimaryKeys::load(const Context& context, const StorageKeys& parents, const keyfile::KeyFile& key) {

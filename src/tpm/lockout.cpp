@@ -53,17 +53,6 @@ std::string recovery_text(const Lockout& lockout) {
     return text;
 }
 
-Error lockout_error(const Context& context, const char* call) {
-    try { // caught because the lockout can be reported without its length
-        auto lockout = read_lockout(context);
-        lockout.active = true; // the TPM has just said so; a try may have come back since
-        return Error::from_tpm(Errc::lockout, TPM2_RC_LOCKOUT, lockout_text(lockout) + " (" + call + ")",
-                               lockout_hint(lockout));
-    } catch (const Error&) {
-        return error_of(call, TPM2_RC_LOCKOUT);
-    }
-}
-
 } // namespace
 
 Lockout read_lockout(const Context& context) {
@@ -113,6 +102,17 @@ std::string lockout_hint(const Lockout& lockout) {
     if (lockout.recovery == 0)
         return text.append("until it is reset)");
     return text.append("for ").append(counted(span_of(lockout.recovery))).append(")");
+}
+
+Error lockout_error(const Context& context, const char* call) {
+    try { // caught because the lockout can be reported without its length
+        auto lockout = read_lockout(context);
+        lockout.active = true; // the TPM has just said so; a try may have come back since
+        return Error::from_tpm(Errc::lockout, TPM2_RC_LOCKOUT, lockout_text(lockout) + " (" + call + ")",
+                               lockout_hint(lockout));
+    } catch (const Error&) {
+        return error_of(call, TPM2_RC_LOCKOUT);
+    }
 }
 
 bool auth_was_accepted(const Context& context, const char* call, TSS2_RC rc) {

@@ -1,6 +1,7 @@
 #pragma once
 // Dictionary-attack protection: its state, and texts about it for a person.
 
+#include "base/error.hpp"
 #include "keyfile/key_file.hpp"
 #include "tpm/context.hpp"
 
@@ -38,6 +39,9 @@ std::string lockout_text(const Lockout& lockout);
 
 /// How to end a lockout at once, and the cost of a wrong lockout password.
 std::string lockout_hint(const Lockout& lockout);
+
+/// The error for TPM_RC_LOCKOUT, with the duration of the lockout.
+Error lockout_error(const Context& context, const char* call);
 
 /// Checks the result of a command with a key's auth value. @returns false if the TPM refused the value
 /// @throws Error for any other failure; for TPM_RC_LOCKOUT it includes the duration

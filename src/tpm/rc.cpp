@@ -37,8 +37,13 @@ constexpr Cause causes[] = {
      "wait for the TPM to recover; tpm2_getcap properties-variable shows TPM2_PT_LOCKOUT_INTERVAL, the "
      "seconds for each failed try"},
     {TPM2_RC_INTEGRITY, Errc::foreign_key,
-     "this key belongs to another TPM, or the TPM was cleared since it was made",
-     "make a new key here and replace the public key where this one was authorized"},
+     "this key belongs to another TPM, or the TPM was cleared since it was made, or the key has another "
+     "parent "
+     "than its file names",
+     "make a new key here and replace the public key where this one was authorized; for a key that was made "
+     "here "
+     "under another primary key, keep that one (tpm2_evictcontrol) and write the file with its handle "
+     "(tpm2_encodeobject -C 0x81…)"},
     {TPM2_RC_BINDING, Errc::malformed, "the two halves of this key do not belong together", damaged},
     {TPM2_RC_SENSITIVE, Errc::malformed, "the private half of this key is damaged", damaged},
     {TPM2_RC_KEY, Errc::malformed, "this key is damaged", damaged},

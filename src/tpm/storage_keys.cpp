@@ -2,6 +2,8 @@
 
 #include "base/log.hpp"
 #include "keyfile/names.hpp"
+#include "tpm/capability.hpp"
+#include "tpm/lockout.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/templates.hpp"
 
@@ -22,10 +24,20 @@ bool is_storage_key(const TPMT_PUBLIC& area) {
            (area.objectAttributes & kind) == (TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT);
 }
 
-Error password_error(const Hierarchy& hierarchy) {
+Error hierarchy_password_error(const Hierarchy& hierarchy) {
     return {Errc::auth, "the " + std::string(hierarchy.name) + " hierarchy has a password",
             hierarchy.handle == TPM2_RH_OWNER ? "-o asks for it"
                                               : "only that of the owner hierarchy can be given"};
+}
+
+/// Only persistent objects have a password; for a key file that names the owner, it is the one at 0x81000001.
+Error parent_password_error(TPM2_HANDLE named) {
+    const bool is_named = is_persistent(named);
+    return {Errc::unsupported,
+            keyfile::handle_name(is_named ? named : srk_handle) +
+                ": the key's parent has a password of its own, which cannot be given here",
+            is_named ? "use a parent without one (--parent-handle); the key's PIN guards the key"
+                     : "with the owner password (-o) this parent is not needed"};
 }
 
 /// The storage keys of ssh-tpm-agent 0.1 and 0.2 differ from the TCG's in `unique`: it is filled with zeros.
@@ -84,12 +96,16 @@ Handle try_create_primary(const Context& context, ESYS_TR hierarchy, ESYS_TR ses
 StorageKeys::StorageKeys(const Context& context, KnownTpms& known, const Auth& owner_password)
     : context_(context), known_(known), owner_password_(owner_password) {
     auto found = look_up(context_, srk_handle);
-    if (found && made_from(read_public(context_, found.tr()), ecc_storage_key().publicArea))
+    if (!found)
+        return;
+    const auto area = read_public(context_, found.tr());
+    persistent_srk_name_.rsa = area.type == TPM2_ALG_RSA;
+    if (made_from(area, template_of(persistent_srk_name_).publicArea))
         persistent_srk_ = std::move(found);
 }
 
 bool StorageKeys::is_persistent_srk(const ParentName& name) const noexcept {
-    return persistent_srk_ && (name == ParentName{} || name.handle == srk_handle);
+    return persistent_srk_ && (name == persistent_srk_name_ || name.handle == srk_handle);
 }
 
 bool StorageKeys::opening_needs_session(const keyfile::KeyFile& key) const noexcept {
@@ -99,25 +115,25 @@ bool StorageKeys::opening_needs_session(const keyfile::KeyFile& key) const noexc
 
 Parent StorageKeys::open(const keyfile::KeyFile& key) {
     const auto name = parent_name(key);
-    auto parent = is_persistent_srk(name)      ? persistent_copy(name.handle)
+    auto parent = is_persistent_srk(name)      ? persistent_copy(name)
                   : is_persistent(name.handle) ? persistent_object(name.handle)
                                                : primary(name);
     // The known storage key of the owner is another one: either the copy is not the owner's key, or this is
     // another TPM. The key that the hierarchy makes shows which.
     if (parent.tr == persistent_srk_.tr() && name.handle == TPM2_RH_OWNER &&
         judge_persistent_copy() == KnownTpms::Verdict::other)
-        if (auto real = replace_impostor(parent))
+        if (auto real = replace_copy(parent, TPM2_RC_INTEGRITY))
             return std::move(*real);
     require(parent);
     return parent;
 }
 
-Parent StorageKeys::persistent_copy(TPM2_HANDLE named) const {
-    return {.loaded = {}, .tr = persistent_srk_.tr(), .name = {.handle = named}};
+Parent StorageKeys::persistent_copy(const ParentName& named) const {
+    return {.loaded = {}, .tr = persistent_srk_.tr(), .name = named};
 }
 
 KnownTpms::Verdict StorageKeys::judge_persistent_copy() const {
-    return known_.judge(label_of({}), name_of(context_, persistent_srk_.tr()));
+    return known_.judge(label_of(persistent_srk_name_), name_of(context_, persistent_srk_.tr()));
 }
 
 void StorageKeys::require(const Parent& parent) const {
@@ -130,39 +146,42 @@ void StorageKeys::accept(const Parent& parent) const {
         known_.accept(label, name_of(context_, parent.tr));
 }
 
-Parent StorageKeys::open_for_creation(TPM2_HANDLE handle) {
+Parent StorageKeys::open_for_creation(const ParentName& name) {
     auto parent = [&]() -> Parent {
-        if (handle == srk_handle && persistent_srk_)
-            return persistent_copy(srk_handle); // the same handle: a second one would close both
-        if (is_persistent(handle))
-            return persistent_object(handle);
-        if (handle != TPM2_RH_OWNER || !persistent_srk_)
-            return primary({.handle = handle});
+        if (name.handle == srk_handle && persistent_srk_)
+            return persistent_copy(name); // the same handle: a second one would close both
+        if (is_persistent(name.handle))
+            return persistent_object(name.handle);
+        if (!is_persistent_srk(name))
+            return primary(name);
         if (auto made = standard_storage_key())
-            return is_persistent_copy(*made) ? persistent_copy(handle) : std::move(*made);
+            return std::move(*made);
         const auto verdict = judge_persistent_copy();
         if (verdict == KnownTpms::Verdict::other)
-            throw password_error(hierarchy_of(handle));
-        return persistent_copy(verdict == KnownTpms::Verdict::same ? handle : srk_handle);
+            throw hierarchy_password_error(hierarchy_of(name.handle));
+        return persistent_copy(verdict == KnownTpms::Verdict::same ? name : ParentName{.handle = srk_handle});
     }();
     accept(parent);
     return parent;
 }
 
 std::optional<Parent> StorageKeys::open_other_at_srk_handle(const Parent& tried) {
-    if (!persistent_srk_ || tried.tr == persistent_srk_.tr())
+    if (!persistent_srk_ || is_persistent_copy(tried))
         return std::nullopt;
-    return open_for_creation(srk_handle);
+    return open_for_creation({.handle = srk_handle});
 }
 
-std::optional<Parent> StorageKeys::replace_impostor(const Parent& tried) {
-    if (!persistent_srk_ || tried.tr != persistent_srk_.tr())
+std::optional<Parent> StorageKeys::replace_copy(const Parent& tried, TSS2_RC failure) {
+    const bool has_password = failure != TPM2_RC_INTEGRITY;
+    if (!persistent_srk_ || tried.tr != persistent_srk_.tr() ||
+        (has_password && is_persistent(tried.name.handle)))
         return std::nullopt;
     auto made = standard_storage_key();
-    if (!made || is_persistent_copy(*made))
+    if (!made || (!has_password && is_persistent_copy(*made)))
         return std::nullopt;
     require(*made);
-    log::info("the key at 0x81000001 is not this TPM's standard storage key; it is not used");
+    log::info("the key at 0x81000001 ",
+              has_password ? "has a password" : "is not this TPM's standard storage key", "; it is not used");
     persistent_srk_ = {};
     return made;
 }
@@ -170,7 +189,7 @@ std::optional<Parent> StorageKeys::replace_impostor(const Parent& tried) {
 /// @returns nothing if the owner hierarchy has a password that was not given
 std::optional<Parent> StorageKeys::standard_storage_key() const {
     try {
-        return primary({});
+        return primary(persistent_srk_name_);
     } catch (const Error& error) { // caught because the persistent copy may be usable without the password
         if (error.code() != Errc::auth || owner_password_)
             throw;
@@ -183,7 +202,27 @@ bool StorageKeys::is_persistent_copy(const Parent& primary) const {
 }
 
 Parent StorageKeys::primary(const ParentName& name) const {
-    return loaded_parent(create_in(name.handle, template_of(name)), name);
+    try { // caught for TPMs without ECC
+        return loaded_parent(create_in(name.handle, template_of(name)), name);
+    } catch (const Error& error) {
+        const bool may_lack_ecc =
+            error.code() == Errc::unsupported && !name.rsa && name.legacy == keyfile::Legacy::none;
+        if (!may_lack_ecc || supports(context_, KeyAlgorithm{}))
+            throw;
+    }
+    return rsa_without_ecc(name.handle);
+}
+
+/// The RSA storage key of a hierarchy, on a TPM without ECC. It takes seconds to make, so the persistent copy
+/// is used if it is the known one.
+Parent StorageKeys::rsa_without_ecc(TPM2_HANDLE hierarchy) const {
+    const ParentName name{.handle = hierarchy, .rsa = true};
+    const bool is_known = is_persistent_srk(name) && judge_persistent_copy() == KnownTpms::Verdict::same;
+    auto parent = is_known ? persistent_copy(name) : primary(name);
+    // If this hierarchy's ECC key is known, the TPM did have ECC: an attacker between this program and the
+    // TPM denies it to bring in a key of their own.
+    known_.require(label_of({.handle = hierarchy}), name_of(context_, parent.tr));
+    return parent;
 }
 
 Handle StorageKeys::create_in(TPM2_HANDLE handle, const TPM2B_PUBLIC& key_template) const {
@@ -191,7 +230,7 @@ Handle StorageKeys::create_in(TPM2_HANDLE handle, const TPM2B_PUBLIC& key_templa
     if (handle != TPM2_RH_OWNER || !owner_password_) {
         if (auto made = try_create_primary(context_, hierarchy.tr, ESYS_TR_PASSWORD, key_template))
             return made;
-        throw password_error(hierarchy);
+        throw hierarchy_password_error(hierarchy);
     }
     const auto session = start_owner_session();
     prepare_session(context_, session, Encryption::none); // the new key has no auth value to hide
@@ -209,10 +248,7 @@ Handle StorageKeys::create_in(TPM2_HANDLE handle, const TPM2B_PUBLIC& key_templa
 Handle StorageKeys::start_owner_session() const {
     if (persistent_srk_ && judge_persistent_copy() == KnownTpms::Verdict::same)
         return start_hmac_session(context_, persistent_srk_.tr());
-    const auto salt_key = try_create_primary(context_, ESYS_TR_RH_NULL, ESYS_TR_PASSWORD, ecc_storage_key());
-    if (!salt_key)
-        throw error_of("Esys_CreatePrimary", TPM2_RC_BAD_AUTH);
-    return start_hmac_session(context_, salt_key.tr());
+    return start_hmac_session(context_, primary({.handle = TPM2_RH_NULL}).tr);
 }
 
 Parent StorageKeys::persistent_object(TPM2_HANDLE handle) const {
@@ -220,17 +256,30 @@ Parent StorageKeys::persistent_object(TPM2_HANDLE handle) const {
     if (!found)
         throw Error(Errc::not_found, "the parent, the persistent object " + keyfile::handle_name(handle) +
                                          ", is not in this TPM");
-    if (!is_storage_key(read_public(context_, found.tr())))
+    const auto area = read_public(context_, found.tr());
+    if (!is_storage_key(area))
         throw Error(Errc::unsupported,
                     "the key at " + keyfile::handle_name(handle) +
                         " cannot be a parent: it is no storage key",
                     "a parent is a restricted decryption key, as tpm2_createprimary makes it");
-    return loaded_parent(std::move(found), {.handle = handle});
+    if (std::ranges::find(with_password_, handle) != with_password_.end())
+        throw parent_password_error(handle);
+    auto parent = loaded_parent(std::move(found), {.handle = handle});
+    parent.exempt = (area.objectAttributes & TPMA_OBJECT_NODA) != 0;
+    return parent;
 }
 
-Error parent_password_error() {
-    return {Errc::unsupported, "the key's parent has a password of its own, which cannot be given here",
-            "use a parent without one; the key's PIN guards it"};
+void StorageKeys::require_use(const Parent& parent, const char* call, TSS2_RC code) {
+    if (code == TPM2_RC_LOCKOUT)
+        throw parent.exempt ? error_of(call, code)
+                            : lockout_error(context_, call)
+                                  .about("the key's parent, " + keyfile::handle_name(parent.name.handle) +
+                                         ", is not exempt from lockout (noDA)");
+    if (code != TPM2_RC_AUTH_FAIL && code != TPM2_RC_BAD_AUTH)
+        return;
+    if (!parent.exempt)
+        with_password_.push_back(parent.name.handle);
+    throw parent_password_error(parent.name.handle);
 }
 
 } // namespace sshtpm::tpm

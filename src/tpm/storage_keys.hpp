@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sshtpm::tpm {
 
@@ -52,6 +53,9 @@ struct Parent {
     Handle loaded; ///< empty for the persistent copy of the owner's storage key, which StorageKeys holds
     ESYS_TR tr = ESYS_TR_NONE;
     ParentName name; ///< for the key files under it
+    /// False for a parent under dictionary-attack protection: in a lockout the TPM refuses its auth value,
+    /// the empty one too, and so all keys under it (TPM 2.0 Part 1, 19.8).
+    bool exempt = true;
 };
 
 /// Makes a primary key without an auth value (TPM2_CreatePrimary).
@@ -64,16 +68,17 @@ Handle try_create_primary(const Context& context, ESYS_TR hierarchy, ESYS_TR ses
 
 class StorageKeys {
   public:
-    /// Checks once whether the TPM has the owner's ECC storage key at 0x81000001 (TPM2_ReadPublic): the
-    /// "persistent copy".
+    /// Checks once whether the TPM has a storage key of the owner's at 0x81000001 (TPM2_ReadPublic): the
+    /// "persistent copy", of the ECC key or of the RSA key.
     /// @param owner_password for CreatePrimary; null for none. An HMAC session keeps it off the bus.
     StorageKeys(const Context& context, KnownTpms& known, const Auth& owner_password);
 
     /// Opens the parent of a key file: a persistent object, or the storage key of a hierarchy
-    /// (TPM2_CreatePrimary). Uses the persistent copy for the owner's ECC key, which needs no command.
+    /// (TPM2_CreatePrimary). Uses the persistent copy for the owner's key, which needs no command. On a TPM
+    /// without ECC, a hierarchy's RSA key takes the place of the ECC key.
     /// @throws Error: not_found for a missing persistent object, unsupported for one that is not a storage
-    ///     key, auth for a hierarchy whose password was not given or is wrong, refused for a parent whose
-    ///     Name is not the known one
+    ///     key or has refused an empty auth value, auth for a hierarchy whose password was not given or is
+    ///     wrong, refused for a parent whose Name is not the known one
     Parent open(const keyfile::KeyFile& key);
     /// True if `open`, or `create_in` for a primary key, starts a session for the owner password.
     bool opening_needs_session(const keyfile::KeyFile& key) const noexcept;
@@ -84,13 +89,12 @@ class StorageKeys {
     /// @throws Error(refused) if the Name is not the known one
     void accept(const Parent& parent) const;
 
-    /// Opens a parent for a new key, and accepts it: the ECC storage key of a hierarchy, or a persistent
-    /// object. The owner's storage key is made by CreatePrimary, which proves that it is the right one; the
-    /// persistent copy is used if it has the same Name. If the owner password is needed and was not given,
-    /// the persistent copy is used if its Name is known. If no Name is known, the new key names the copy by
-    /// its handle, because it may be another key of the same template.
+    /// Opens a parent for a new key, and accepts it: the storage key of a hierarchy, or a persistent object.
+    /// The owner's storage key is made by CreatePrimary, which proves that it is the right one. If the owner
+    /// password is needed and was not given, the persistent copy is used if its Name is known. If no Name is
+    /// known, the new key names the copy by its handle, because it may be another key of the same template.
     /// @throws Error as open does
-    Parent open_for_creation(TPM2_HANDLE parent = TPM2_RH_OWNER);
+    Parent open_for_creation(const ParentName& name = {});
 
     /// Opens and accepts the key at 0x81000001, for a wrapped key that does not fit `tried`, the owner's
     /// storage key. @returns nothing if they are the same, or if that key has another template
@@ -99,19 +103,30 @@ class StorageKeys {
     /// TPM2_CreatePrimary, with the owner password if it is needed. @throws Error as open does
     Handle create_in(TPM2_HANDLE hierarchy, const TPM2B_PUBLIC& key_template) const;
 
-    /// Call it after a Load under the persistent copy has failed its integrity check. Makes the owner's
-    /// storage key to compare. If they differ, the copy is not used any more.
-    /// @returns the real storage key if they differ. Nothing if they are the same (the key file is then
-    ///     from another TPM), or if the owner password is needed and was not given.
-    /// @throws Error(refused) if the real one has another Name than the known one: an attacker between this
+    /// Call it after a Load under the persistent copy has failed: its integrity check, or because the copy
+    /// has a password, which does not show in its Name. Makes the owner's storage key, and does not use the
+    /// copy any more.
+    /// @param failure the base code of TPM2_Load
+    /// @returns the owner's storage key. Nothing if it is the same key and the integrity check failed (the
+    ///     key file is then from another TPM), if the key file names 0x81000001, or if the owner password is
+    ///     needed and was not given.
+    /// @throws Error(refused) if the new one has another Name than the known one: an attacker between this
     ///     program and the TPM can fake a failed check
-    std::optional<Parent> replace_impostor(const Parent& tried);
+    std::optional<Parent> replace_copy(const Parent& tried, TSS2_RC failure);
+
+    /// Checks the result of a command that used the parent's auth value, which is empty: TPM2_Create,
+    /// TPM2_Load, TPM2_Import. If the parent has a password and is not exempt, the TPM has counted a wrong
+    /// PIN: `open` then refuses this parent, so that one connection costs one try.
+    /// @param code the base code of the command
+    /// @throws Error(unsupported) for a parent with a password, Error(lockout) in a lockout
+    void require_use(const Parent& parent, const char* call, TSS2_RC code);
 
   private:
     bool is_persistent_srk(const ParentName& name) const noexcept;
-    Parent persistent_copy(TPM2_HANDLE named) const;
+    Parent persistent_copy(const ParentName& named) const;
     Parent persistent_object(TPM2_HANDLE handle) const;
     Parent primary(const ParentName& name) const;
+    Parent rsa_without_ecc(TPM2_HANDLE hierarchy) const;
     std::optional<Parent> standard_storage_key() const;
     KnownTpms::Verdict judge_persistent_copy() const;
     bool is_persistent_copy(const Parent& primary) const;
@@ -122,9 +137,8 @@ class StorageKeys {
     KnownTpms& known_;
     const Auth& owner_password_;
     Handle persistent_srk_;
+    ParentName persistent_srk_name_;         ///< of the owner's key with the same template
+    std::vector<TPM2_HANDLE> with_password_; ///< persistent objects that cost a try each time
 };
-
-/// The error for a parent that refuses an empty auth value.
-Error parent_password_error();
 
 } // namespace sshtpm::tpm

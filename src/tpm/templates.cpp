@@ -33,12 +33,11 @@ TPM2B_PUBLIC key_template(const KeyAlgorithm& algorithm, TPMA_OBJECT attributes,
 } // namespace
 
 TPM2B_PUBLIC ecc_storage_key() {
-    return {.size = 0, .publicArea = keyfile::standard_storage_key()};
+    return {.size = 0, .publicArea = keyfile::standard_storage_key(TPM2_ALG_ECC)};
 }
 
 TPM2B_PUBLIC rsa_storage_key() {
-    const auto ecc = keyfile::standard_storage_key();
-    return key_template({TPM2_ALG_RSA, 0, 2048}, ecc.objectAttributes, ecc.parameters.eccDetail.symmetric);
+    return {.size = 0, .publicArea = keyfile::standard_storage_key(TPM2_ALG_RSA)};
 }
 
 bool made_from(const TPMT_PUBLIC& object, const TPMT_PUBLIC& storage_key) {

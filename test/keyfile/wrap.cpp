@@ -5,6 +5,8 @@
 #include "parts.hpp"
 #include "support/test.hpp"
 
+#include <algorithm>
+
 using namespace sshtpm;
 using namespace support;
 using keyfile::parse_parent;
@@ -66,20 +68,72 @@ TEST_CASE("what does not fit is not wrapped") {
 }
 
 TEST_CASE("a storage key is the same from its PEM and from its TPM2B_PUBLIC") {
-    const auto from_tss = keyfile::marshal_public(parse_parent(parent("ecc-p256.pub")));
-    CHECK(from_tss == parent("ecc-p256.pub"));
-    CHECK(from_tss == keyfile::marshal_public(parse_parent(parent("ecc-p256.pem"))));
+    const std::string name = GENERATE("ecc-p256", "rsa-2048");
+    const auto from_tss = keyfile::marshal_public(parse_parent(parent(name + ".pub")));
+    CHECK(from_tss == parent(name + ".pub"));
+    CHECK(from_tss == keyfile::marshal_public(parse_parent(parent(name + ".pem"))));
+}
+
+// That TPMs take the result is in test/scenario/keygen_parents.py.
+TEST_CASE("keys are wrapped by the parent's own algorithms") {
+    const auto [name, seed_size, digest_size] = GENERATE(table<const char*, std::size_t, std::size_t>({
+        {"ecc-p256.pub", 2 * (2 + 32), 32},
+        {"ecc-p384.pub", 2 * (2 + 48), 32},
+        {"ecc-p256-sha384.pub", 2 * (2 + 32), 48},
+        {"ecc-p256-aes256.pub", 2 * (2 + 32), 32},
+        {"rsa-2048.pub", 256, 32},
+    }));
+    CAPTURE(name);
+    Wrapping wrapping;
+    wrapping.parent = parse_parent(parent(name));
+    const auto wrapped = wrapping.wrap("1234");
+    CHECK(keyfile::content_of_tpm2b(wrapped.secret).size() == seed_size);
+    CHECK(wrapped.private_area.buffer[1] == digest_size);
+    CHECK(wrapping.wrap("1234").secret != wrapped.secret);
+}
+
+TEST_CASE("a storage key that nothing can be wrapped for is refused by the name of its algorithm") {
+    auto ecc = parse_parent(parent("ecc-p256.pub")), rsa = parse_parent(parent("rsa-2048.pub"));
+    const auto refused = [](const TPMT_PUBLIC& area) {
+        return complaint([&] { keyfile::require_storage_key(area); });
+    };
+    for (auto* area : {&ecc, &rsa}) {
+        CHECK_NOTHROW(keyfile::require_storage_key(*area));
+        auto other = *area;
+        other.nameAlg = TPM2_ALG_SM3_256;
+        CHECK_THAT(refused(other), contains("SM3-256"));
+        other = *area;
+        other.parameters.asymDetail.symmetric.algorithm = TPM2_ALG_CAMELLIA;
+        CHECK_THAT(refused(other), contains("CAMELLIA of 128 bits"));
+        other.parameters.asymDetail.symmetric = {TPM2_ALG_AES, {.aes = 128}, {.aes = TPM2_ALG_CBC}};
+        CHECK_THAT(refused(other), contains("AES in CFB mode is wanted"));
+        other = *area;
+        other.type = TPM2_ALG_SYMCIPHER;
+        CHECK_THAT(refused(other), contains("SYMCIPHER"));
+    }
+    ecc.parameters.eccDetail.curveID = TPM2_ECC_BN_P256;
+    CHECK_THAT(refused(ecc), contains("BN P-256"));
+    rsa.unique.rsa.size = 128;
+    CHECK_THAT(refused(rsa), contains("modulus of 128 bytes"));
+}
+
+TEST_CASE("an RSA parent that cannot encrypt a seed is refused") {
+    Wrapping wrapping;
+    wrapping.parent = parse_parent(parent("rsa-2048.pub"));
+    SECTION("a modulus of zero") {
+        std::ranges::fill(wrapping.parent.unique.rsa.buffer, BYTE{0});
+    }
+    SECTION("a modulus with zeros in front") {
+        std::fill_n(wrapping.parent.unique.rsa.buffer, 200, BYTE{0});
+    }
+    CHECK(refusal([&] { wrapping.wrap(); }) == Errc::malformed);
 }
 
 TEST_CASE(
     "keys that nothing can be wrapped for, and files that hold something else, are refused with the reason") {
     const auto [file, words] = GENERATE(table<const char*, const char*>({
-        {"keyfile/parents/rsa-2048.pub", "type RSA"},
-        {"keyfile/parents/rsa-2048.pem", "an RSA key"},
-        {"keyfile/parents/ecc-p384.pub", "NIST P-384"},
         {"keyfile/parents/ecc-p384.pem", "another curve"},
-        {"keyfile/parents/ecc-p256-sha384.pub", "SHA-384"},
-        {"keyfile/parents/ecc-p256-aes256.pub", "AES-128"},
+        {"keyfile/openssl-rsa-3072.pub", "3072 bits"},
         {"keyfile/parents/ecc-p256-sign.pub", "a signing key"},
         {"keyfile/parents/ecc-p256-decrypt.pub", "not a storage key"},
         {"ssh/private/ecdsa-256.pem", "a private key"},
@@ -95,9 +149,10 @@ TEST_CASE(
 }
 
 TEST_CASE("every prefix of a parent's file is refused") {
-    const auto tss = parent("ecc-p256.pub");
+    const std::string name = GENERATE("ecc-p256", "rsa-2048");
+    const auto tss = parent(name + ".pub");
     CHECK(accepted_prefixes(tss, parse_parent).empty());
-    auto pem = parent("ecc-p256.pem");
+    auto pem = parent(name + ".pem");
     pem.pop_back(); // the last newline
     CHECK(accepted_prefixes(pem, parse_parent).empty());
     CHECK_NOTHROW(parse_parent(pem));

@@ -21,6 +21,8 @@ PASSPHRASE, PIN = 'the old passphrase', 'a new pin 77'
 FIRST, SECOND = 'passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 STORAGE = ('-C', 'o', '-G', 'ecc256:aes128cfb', '-g', 'sha256', '-a', STORAGE_KEY)
+P384_STORAGE = ('-C', 'o', '-G', 'ecc384:aes256cfb', '-g', 'sha384')
+RSA_STORAGE = ('-C', 'o', '-G', 'rsa2048:aes128cfb', '-g', 'sha256', '-a', STORAGE_KEY)
 # Each type and each container, with and without a passphrase; test/ssh/private_key.cpp has them all.
 KEYS = (('ecdsa', 256, 'openssh', ''), ('ecdsa', 384, 'pkcs8', PASSPHRASE), ('ecdsa', 521, 'pem', PASSPHRASE),
         ('rsa', 2048, 'openssh', PASSPHRASE), ('rsa', 3072, 'pkcs8', ''))
@@ -309,6 +311,18 @@ class KeygenWrap(Stocked):
                 keys.append(key)
         self.assert_new_agent_signs(*keys)
 
+    def test_an_rsa_storage_key_is_named_in_the_file_and_takes_the_key(self):
+        tss = self.make_parent('rsa', *RSA_STORAGE)
+        pem = self.lab.path('rsa.pem')
+        self.tpm.craft('tpm2_readpublic', '-c', self.lab.path('rsa.ctx'), '-f', 'pem', '-o', pem)
+        keys = []
+        for name, parent in (('a', tss), ('b', pem)):
+            self.wrap(name, parent=parent)
+            keys.append(self.unwrap(name, source=name))
+            for path in (f'{self.out}/{name}.tpm', keys[-1].tpm):
+                self.assertIn(keyfile.RSA_PARENT, dict(keyfile.fields(path)))
+        self.assert_new_agent_signs(*keys)
+
     def test_the_file_says_that_it_is_importable_and_neither_it_nor_the_bus_has_a_secret(self):
         self.wrap('wrapped', '-N', PIN)
         fields = keyfile.fields(os.path.join(self.out, 'wrapped.tpm'))
@@ -325,8 +339,15 @@ class KeygenWrap(Stocked):
 
     def test_tpm2_import_takes_it_apart_with_the_same_result(self):
         soft = SoftKey.ready_made(self.lab, self.lab.path('rsa'))
-        self.wrap(soft=soft, parent=self.make_parent('parent', *STORAGE))
-        fields = keyfile.fields(os.path.join(self.out, 'wrapped.tpm'))
+        for number, template in enumerate((STORAGE, RSA_STORAGE, P384_STORAGE)):
+            with self.subTest(template=template):
+                name = f'wrapped{number}'
+                self.wrap(name, soft=soft, parent=self.make_parent('parent', *template))
+                self.assert_tools_import(name, soft)
+
+    def assert_tools_import(self, name, soft):
+        """Under the storage key that make_parent made last."""
+        fields = keyfile.fields(os.path.join(self.out, name + '.tpm'))
         octets = [content for tag, content in fields if tag == keyfile.OCTETS]
         ((_, seed),) = keyfile.elements(dict(fields)[keyfile.SECRET])
         files = [self.lab.write(name, content)

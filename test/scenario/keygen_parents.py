@@ -10,9 +10,15 @@ from hierarchy import LACKS
 from lab import read, read_key
 from softkey import SoftKey
 from stock import Probed
+from swtpm import STORAGE_KEY
 
 HANDLES = {'owner': 0x40000001, 'endorsement': 0x4000000b, 'platform': 0x4000000c, 'null': 0x40000007,
            '0x81000055': 0x81000055}
+OWN = '0x81000055'
+# What tpm2_createprimary makes of storage keys: its default, which is FAPI's and Windows's too, other sizes, curves,
+# hashes and ciphers.
+STORAGE_KEYS = (('-G', 'rsa2048'), ('-G', 'rsa2048:aes256cfb', '-g', 'sha384'), ('-G', 'ecc256', '-g', 'sha1'),
+                ('-G', 'ecc384:aes256cfb', '-g', 'sha384'), ('-G', 'ecc521:aes256cfb', '-g', 'sha512'))
 PASSWORD, WRONG, PIN = 'owner password 5', 'wrong password', 'a pin 4321'
 VARIABLE = 'SSH_TPM_AGENT_OWNER_PASSWORD'
 
@@ -23,6 +29,18 @@ def named_parent(key):
 
 
 class KeygenParents(Probed):
+    def keep(self, *template, auth='', handle=OWN):
+        """Keeps a storage key of the owner hierarchy at a persistent handle."""
+        context = self.lab.path('kept.ctx')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', *template, *(('-p', auth) if auth else ()), '-c', context)
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', context, handle)
+
+    def evict(self, handle=OWN):
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', handle)
+
+    def bring(self, soft, name, *options, **more):
+        return self.lab.keygen('-q', '--import', soft.path, '-f', self.lab.path('keys', name), *options, **more)
+
     def make_under(self, parent, name, *options, status=0, **more):
         result = self.lab.keygen('-q', '-N', '', '-f', self.lab.path('keys', name), '--parent-handle', parent,
                                  *options, status=status, **more)
@@ -51,6 +69,73 @@ class KeygenParents(Probed):
                 self.assert_error(self.make_under(word, 'x', status=None), 'owner', 'endorsement', 'platform',
                                   'null', '0x81', status=2)
         self.assertEqual(os.listdir(self.lab.keys), [])
+
+    def test_keys_come_in_under_every_kind_of_storage_key(self):
+        ecdsa = SoftKey(self.lab, self.lab.path('ecdsa'))
+        rsa = SoftKey.ready_made(self.lab, self.lab.path('rsa'))
+        for template in STORAGE_KEYS:
+            with self.subTest(template=template):
+                self.keep(*template)
+                self.bring(ecdsa, 'ecdsa', '-N', PIN, '--parent-handle', OWN)
+                self.bring(rsa, 'rsa', '-N', '', '--parent-handle', OWN)
+                keys = [read_key(self.lab.path('keys', kind)) for kind in ('ecdsa', 'rsa')]
+                self.assertEqual({named_parent(key) for key in keys}, {HANDLES[OWN]})
+                self.assert_new_agent_signs(*keys, answers=[PIN])
+                self.evict()
+                for path in (self.lab.path('state/ssh-tpm/known_tpms'), *(key.tpm for key in keys)):
+                    os.unlink(path)
+                for key in keys:
+                    os.unlink(key.pub)
+        traffic = self.probe.bytes()
+        for secret in (PIN.encode(), *ecdsa.numbers(), *rsa.numbers()):
+            self.assertNotIn(secret, traffic)
+
+    def test_an_import_under_another_kind_is_refused_by_name_before_a_pin_is_asked_for(self):
+        soft, askpass = SoftKey(self.lab, self.lab.path('soft')), Askpass(self.lab, PIN, PIN)
+        self.keep('-G', 'rsa2048:camellia128cfb')
+        self.make_under(OWN, 'made')  # keygen makes keys under it
+        result = self.bring(soft, 'x', '--parent-handle', OWN, env=askpass.env, status=None)
+        self.assert_error(result, 'CAMELLIA of 128 bits', 'hint: ', '--parent-handle owner')
+        self.assertEqual(askpass.questions(), [])
+        self.assertNotIn('TPM2_Import', [line.split()[0] for line in self.probe.lines()])
+        self.bring(soft, 'x', '-N', '', '--parent-handle', 'owner')
+
+    def test_a_password_of_the_usual_storage_key_stops_no_key_of_the_owner(self):
+        soft, refusal = SoftKey(self.lab, self.lab.path('soft')), "0x81000001: the key's parent has a password"
+        before = self.lab.make_key('before', pin=PIN)
+        self.keep('-G', 'ecc256:aes128cfb', '-a', STORAGE_KEY, auth='secret', handle='0x81000001')
+        after = self.lab.make_key('after')
+        self.bring(soft, 'brought', '-N', PIN)
+        self.wrap(self.lab.path('wrap-me'))
+        self.lab.keygen('--import', self.lab.path('wrapped.tpm'), '-f', self.lab.path('keys/unwrapped'))
+        self.lab.keygen('-p', '-f', before.tpm, '-P', PIN, '-N', '')
+        keys = [before, after, *(read_key(self.lab.path('keys', name)) for name in ('brought', 'unwrapped'))]
+        self.assertEqual({named_parent(key) for key in keys}, {HANDLES['owner']})
+        self.assert_new_agent_signs(*keys, answers=[PIN])
+        self.assert_error(self.make_under('0x81000001', 'x', status=None), refusal, 'hint: ')
+        # Where a file names it, or the primary key cannot be made, it is needed.
+        named = self.lab.write('keys/named.tpm', keyfile.build(
+            [(keyfile.INTEGER, bytes.fromhex('0081000001')) if tag == keyfile.INTEGER else (tag, content)
+             for tag, content in keyfile.fields(after.tpm)]))
+        self.assert_error(self.lab.keygen('-p', '-f', named, '-N', PIN, status=None), refusal)
+        self.lock_owner()
+        self.assert_error(self.make_under('owner', 'x', status=None), refusal, 'hint: ', '-o')
+        self.assert_error(self.lab.keygen('-p', '-f', after.tpm, '-N', PIN, status=None), refusal, 'hint: ', '-o')
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+        self.tpm.assert_no_handles()
+
+    def test_a_password_of_a_parent_that_is_not_exempt_costs_an_agent_one_try(self):
+        self.keep('-G', 'ecc256')
+        key = self.make_under(OWN, 'x')
+        self.evict()
+        self.keep('-G', 'ecc256', auth='secret')
+        agent = Agent(self.lab)
+        for _ in range(3):
+            agent.process.lines.clear()
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            agent.process.wait_line(f"{OWN}: the key's parent has a password")
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        agent.stop()
 
     def lock_owner(self):
         self.tpm.craft('tpm2_changeauth', '-c', 'o', PASSWORD)

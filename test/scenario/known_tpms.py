@@ -332,6 +332,21 @@ class SwappedStorageKey(KnownTpmsLab):
         agent.sign_and_check(key)
         self.assertEqual(len(askpass.questions()), 1)
 
+    def test_a_tpm_that_denies_its_ecc_does_not_bring_an_rsa_key_in(self):
+        key = self.lab.make_key('x', 'rsa', 2048, pin=PIN)
+        agent, askpass = self.asking()
+        self.started()
+        with self.probe.failing('* no-ecc'):
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            self.assert_no_session()
+            self.assert_refusal(self.complaint(agent))
+            result = self.lab.keygen('-t', 'rsa', '-N', PIN, '-f', self.lab.path('keys/y'), status=None)
+            self.assert_refusal(result.stderr)
+            self.assert_no_session()
+        self.assertEqual(askpass.questions(), [])
+        self.assertEqual([line[0] for line in self.known()], ['owner-ecc'])
+        agent.sign_and_check(key)
+
     def test_a_pin_for_ssh_add_is_not_asked_for_either(self):
         key = self.lab.make_key('x', pin=PIN)
         agent, askpass = self.asking()

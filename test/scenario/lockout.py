@@ -199,6 +199,36 @@ class Lockout(Scenario):
         self.lab.make_key('new')
         self.tpm.assert_no_handles()
 
+    def test_a_parent_that_is_not_exempt_is_told_when_a_key_is_made_and_when_it_is_refused(self):
+        handle, context = '0x81000055', self.lab.path('kept.ctx')
+        self.tpm.craft('tpm2_createprimary', '-C', 'o', '-c', context)  # as guides have it, without noDA
+        self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', context, handle)
+        soft = SoftKey(self.lab, self.lab.path('soft'))
+        warning, keys = f'warning: the parent {handle} is not exempt from lockout', []
+        for name, options in (('made', ('-N', '')), ('brought', ('-N', '', '--import', soft.path)),
+                              ('guarded', ('-N', PIN))):
+            path = self.lab.path('keys', name)
+            result = self.lab.keygen('-q', *options, '-f', path, '--parent-handle', handle)
+            self.assertEqual(warning in result.stderr, name != 'guarded', result.stderr)
+            keys.append(read_key(path))
+        self.spend(0)
+        refusal = f"the key's parent, {handle}, is not exempt from lockout (noDA): the TPM is locked; one try"
+        agent = Agent(self.lab)
+        for key in keys[:2]:
+            agent.process.lines.clear()
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            agent.process.wait_line(refusal)
+            self.assert_told(agent.log(), 'every 10 minutes', '30 minutes')
+        agent.stop()
+        for options in (('-N', ''), ('-N', '', '--import', soft.path)):
+            result = self.lab.keygen('-q', *options, '-f', self.lab.path('keys/y'), '--parent-handle', handle, status=1)
+            self.assert_error(result, refusal)
+            self.assert_told(result.stderr, 'every 10 minutes', '30 minutes')
+        self.tpm.tool('tpm2_dictionarylockout', '--clear-lockout')
+        again = Agent(self.lab, name='again')
+        for key in keys[:2]:
+            again.sign_and_check(key)
+
     def test_a_lockout_password_and_what_a_wrong_one_costs_are_told(self):
         self.limit(3, 7200, 1000)
         self.tpm.tool('tpm2_changeauth', '-c', 'l', 'secret')

@@ -38,6 +38,7 @@ TSS2_RC Probe::transmit(Buffer command) {
     command_ = std::move(command);
     response_.clear();
     fault_.reset();
+    no_ecc_ = false;
     ready_at_ = {};
     if (!faults)
         return pass_on();
@@ -48,6 +49,12 @@ TSS2_RC Probe::transmit(Buffer command) {
     if (verdict->slow.count() > 0)
         ready_at_ = Clock::now() + verdict->slow;
     fault_ = verdict->fault;
+    no_ecc_ = verdict->no_ecc;
+    if (const auto refusal = no_ecc_ ? refusal_without_ecc(command_) : std::nullopt; refusal && !fault_) {
+        response_ = error_reply(*refusal);
+        state_ = State::answered;
+        return TSS2_RC_SUCCESS;
+    }
     return fault_ ? begin_fault() : pass_on();
 }
 
@@ -121,7 +128,10 @@ TSS2_RC Probe::fetch(std::int32_t timeout) {
     if (rc != TSS2_RC_SUCCESS)
         return finish(rc);
     response.resize(size);
-    return spoil(without_algorithms(command_, std::move(response), missing_hashes));
+    response = without_algorithms(command_, std::move(response), missing_hashes);
+    if (no_ecc_)
+        response = without_algorithms(command_, std::move(response), ecc_algorithms);
+    return spoil(std::move(response));
 }
 
 TSS2_RC Probe::spoil(Buffer response) {

@@ -51,6 +51,7 @@ class Probe {
     State state_ = State::idle;
     Buffer command_, response_;
     std::optional<Fault> fault_;
+    bool no_ecc_ = false;
     std::chrono::steady_clock::time_point ready_at_;
     int timer_ = -1; ///< readable when a response may be fetched that does not come from `next`
 };

@@ -28,6 +28,7 @@ constexpr auto kinds = std::to_array<Kind>({
     {"answer", Action::answer, Argument::number},
     {"delay", Action::delay, Argument::number},
     {"slow", Action::slow, Argument::number},
+    {"no-ecc", Action::no_ecc, Argument::none},
     {"lose", Action::lose, Argument::none},
     {"eof", Action::eof, Argument::receive_or_none},
     {"cut", Action::cut, Argument::number},
@@ -187,11 +188,12 @@ std::optional<Verdict> FaultFile::judge(std::string_view command) {
         if (before < rule.after || before - rule.after >= rule.times)
             continue;
         paced = paced || is_pace;
+        verdict.no_ecc = verdict.no_ecc || rule.action == Action::no_ecc;
         if (rule.action == Action::delay)
             verdict.delay = std::chrono::milliseconds(*rule.number);
         else if (rule.action == Action::slow)
             verdict.slow = std::chrono::milliseconds(*rule.number);
-        else
+        else if (rule.action != Action::no_ecc)
             verdict.fault = rule;
     }
     counts.store(version_, seen_);

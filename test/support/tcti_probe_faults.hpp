@@ -7,7 +7,7 @@
 //
 // `*` stands for every command. A rule leaves the first M commands that it is about alone, takes the next N
 // (all of them without `times`), and then leaves them alone again. The first rule that takes a command
-// decides; but `delay` and `slow` only set its pace, and the rules below decide what becomes of it. Counts
+// decides; but `delay`, `slow` and `no-ecc` leave it to the rules below to decide what becomes of it. Counts
 // are kept in FILE.count and hold for every process and context together; a changed file begins anew.
 //
 //     answer 0xRC         the TPM refuses with this response code; the command does not reach it
@@ -20,6 +20,7 @@
 //     garbage             bytes that are no response; the command does not reach the TPM
 //     lie DIFFERENCE      the size field of the response says so much more or less than there is
 //     hang                no response ever; the command does not reach the TPM
+//     no-ecc              the TPM refuses ECC keys, as one that has none (refusal_without_ecc)
 //     swap FILE [stale]   the public area in the responses of ReadPublic and CreatePrimary is that of
 //                         FILE, a TPM2B_PUBLIC; so is the Name, unless stale
 
@@ -33,7 +34,7 @@
 
 namespace probe {
 
-enum class Action { answer, delay, slow, lose, eof, cut, corrupt, garbage, lie, hang, swap };
+enum class Action { answer, delay, slow, no_ecc, lose, eof, cut, corrupt, garbage, lie, hang, swap };
 
 struct Fault {
     std::string command; ///< "*" for every
@@ -52,6 +53,7 @@ std::optional<Fault> parse_fault(std::string_view line);
 struct Verdict {
     std::chrono::milliseconds delay{0};
     std::chrono::milliseconds slow{0};
+    bool no_ecc = false;
     std::optional<Fault> fault;
 };
 

@@ -155,6 +155,37 @@ Buffer error_reply(std::uint32_t code) {
     return reply;
 }
 
+std::optional<std::uint32_t> refusal_without_ecc(const Buffer& command) {
+    /// The public area's position among the parameters: all in front of it are TPM2B structures.
+    struct Position {
+        TPM2_CC command;
+        std::size_t handles;
+        std::uint32_t parameter;
+    };
+    constexpr auto positions = std::to_array<Position>({{TPM2_CC_CreatePrimary, 1, 2},
+                                                        {TPM2_CC_Create, 1, 2},
+                                                        {TPM2_CC_Load, 1, 2},
+                                                        {TPM2_CC_Import, 1, 2},
+                                                        {TPM2_CC_LoadExternal, 0, 2},
+                                                        {TPM2_CC_TestParms, 0, 1}});
+    const auto* const found =
+        std::ranges::find(positions, header_code(command).value_or(0), &Position::command);
+    if (found == positions.end())
+        return std::nullopt;
+    Input in(command);
+    const bool has_sessions = in.number(2) == TPM2_ST_SESSIONS;
+    in.take(header_size - 2 + 4 * found->handles);
+    if (has_sessions)
+        in.take(in.number(4));
+    for (std::uint32_t i = 1; i < found->parameter; ++i)
+        in.tpm2b();
+    if (found->command != TPM2_CC_TestParms)
+        in.number(2); // the size of TPM2B_PUBLIC
+    if (in.number(2) != TPM2_ALG_ECC)
+        return std::nullopt;
+    return TPM2_RC_TYPE + TPM2_RC_P + found->parameter * TPM2_RC_1;
+}
+
 Buffer garbage_reply() {
     Buffer reply(97);
     std::uint32_t state = 1;
@@ -190,7 +221,7 @@ std::optional<std::uint16_t> hash_of_signature(const Buffer& command) {
     return static_cast<std::uint16_t>(in.number(2));
 }
 
-Buffer without_algorithms(const Buffer& command, Buffer reply, const std::vector<std::uint16_t>& missing) {
+Buffer without_algorithms(const Buffer& command, Buffer reply, std::span<const std::uint16_t> missing) {
     if (header_code(command) != TPM2_CC_GetCapability || header_code(reply) != TPM2_RC_SUCCESS)
         return reply;
     Input in(reply);

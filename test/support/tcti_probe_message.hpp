@@ -1,10 +1,14 @@
 #pragma once
 // Commands and responses of a TPM as bytes: what the probe reads in them and how it spoils them.
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
+
+#include <tss2/tss2_tpm2_types.h>
 
 namespace probe {
 
@@ -21,6 +25,15 @@ std::string command_name(const Buffer& command);
 /// The ten bytes of a TPM that refuses.
 Buffer error_reply(std::uint32_t code);
 
+/// The response code of a TPM without ECC to a command with an ECC key or its parameters (part 2, 12.2.2:
+/// TPM_RC_TYPE, with the number of the parameter); nothing for other commands.
+std::optional<std::uint32_t> refusal_without_ecc(const Buffer& command);
+
+/// The algorithms that a TPM without ECC lacks.
+inline constexpr std::array<std::uint16_t, 8> ecc_algorithms{
+    TPM2_ALG_ECC, TPM2_ALG_ECDSA,     TPM2_ALG_ECDH,  TPM2_ALG_ECDAA,
+    TPM2_ALG_SM2, TPM2_ALG_ECSCHNORR, TPM2_ALG_ECMQV, TPM2_ALG_KDF1_SP800_56A};
+
 /// Bytes that are no response, the same at each call.
 Buffer garbage_reply();
 
@@ -35,7 +48,7 @@ std::optional<std::uint16_t> hash_of_signature(const Buffer& command);
 
 /// The response to TPM2_GetCapability of TPM_CAP_ALGS (part 3, 30.2) without these algorithms; other
 /// responses keep what they have.
-Buffer without_algorithms(const Buffer& command, Buffer reply, const std::vector<std::uint16_t>& missing);
+Buffer without_algorithms(const Buffer& command, Buffer reply, std::span<const std::uint16_t> missing);
 
 enum class SwappedName { adjusted, left };
 
