@@ -207,6 +207,7 @@ class Addition {
     void report() const {
         if (!options_.certificate_only)
             say("Identity added: " + key_.shown + " (" + key_.identity.comment + ")");
+        identity::tell_fixed_hash(key_.identity);
         if (certificate_failure_)
             throw Error(*certificate_failure_);
         if (certificate_)

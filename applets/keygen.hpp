@@ -53,9 +53,9 @@ identity::Identity make_key(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm, c
                             const std::string& comment, TPM2_HANDLE parent);
 
 /// Verifies a signature made with the new PIN. @returns the key with its new PIN
-/// @throws Error(auth) naming the file if the PIN `before` is wrong
+/// @throws Error(auth) if the PIN `before` is wrong
 identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity, const tpm::Auth& before,
-                              const tpm::Auth& after, const std::filesystem::path& file);
+                              const tpm::Auth& after);
 
 /// Logs it if the key has got its first PIN, or lost it: whether the TPM counts wrong PINs was decided when
 /// the key was made.

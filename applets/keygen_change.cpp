@@ -19,20 +19,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void refuse_pin(const tpm::Tpm& tpm, const keyfile::KeyFile& key, const fs::path& file) {
-    throw Error(Errc::auth, file.string() + ": the PIN is wrong; nothing was changed",
-                tpm::wrong_pin_hint(tpm.context(), key));
+[[noreturn]] void refuse_pin(const tpm::Tpm& tpm, const keyfile::KeyFile& key) {
+    throw Error(Errc::auth, "the PIN is wrong; nothing was changed", tpm::wrong_pin_hint(tpm.context(), key));
 }
 
 /// The old PIN, checked with one signature before the new one is asked for.
-tpm::Auth right_pin(tpm::Tpm& tpm, const KeygenOptions& options, const identity::Identity& identity,
-                    const fs::path& file) {
+tpm::Auth right_pin(tpm::Tpm& tpm, const KeygenOptions& options, const identity::Identity& identity) {
     tpm::Auth auth;
     if (identity.needs_pin())
         auth = existing_pin(tpm, *identity.key, options.old_pin, "Enter old passphrase: ");
     auto job = [&](tpm::Tpm& opened) {
         if (!identity::takes_auth(opened, identity, auth))
-            refuse_pin(opened, *identity.key, file);
+            refuse_pin(opened, *identity.key);
         opened.keys().flush(); // the person may think for long, or stop with Ctrl-C
     };
     tpm.run(job);
@@ -126,14 +124,14 @@ int change_comment_of_public(const KeygenOptions& options, const fs::path& file,
 } // namespace
 
 identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity, const tpm::Auth& before,
-                              const tpm::Auth& after, const fs::path& file) {
+                              const tpm::Auth& after) {
     auto job = [&](tpm::Tpm& opened) {
         auto changed = tpm::change_auth(opened, *identity.key, before, after);
         if (!changed)
-            refuse_pin(opened, *identity.key, file);
+            refuse_pin(opened, *identity.key);
         auto out = identity::make_identity(std::move(*changed), identity.comment);
         if (!identity::takes_auth(opened, out, after))
-            throw Error(Errc::tpm, file.string() + ": the TPM refuses the new PIN; nothing was changed");
+            throw Error(Errc::tpm, "the TPM refuses the new PIN; nothing was changed");
         return out;
     };
     return tpm.run(job);
@@ -142,10 +140,12 @@ identity::Identity change_pin(tpm::Tpm& tpm, const identity::Identity& identity,
 void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
     const bool counted = tpm::counts_wrong_pins(key);
     if (!counted && after)
-        log::info("this key was made without a PIN, so the TPM does not count wrong tries of its new PIN; "
-                  "a new key that is made with a PIN is safer");
+        log::info(
+            "the TPM does not count wrong tries of this PIN, because the key was made with noDA, as keys "
+            "without a PIN are; a new key that is made with a PIN is safer");
     if (counted && !after)
-        log::info("this key was made with a PIN: wrong PINs of other keys can still lock it out");
+        log::info("wrong PINs of other keys can lock this key out, because it was made without noDA, as keys "
+                  "with a PIN are");
 }
 
 int keygen_change_pin(const KeygenOptions& options) {
@@ -154,13 +154,13 @@ int keygen_change_pin(const KeygenOptions& options) {
     const auto content = read_file(file, keyfile::max_file_size);
     const auto identity = identity_of(parse_key(text_of(content), file), file);
     const auto tpm = options.tpm.open_tpm();
-    const auto before = right_pin(*tpm, options, identity, file);
+    const auto before = naming(file.string(), [&] { return right_pin(*tpm, options, identity); });
     if (!options.quiet)
         std::cout << "Key has comment '" << identity.key->description << "'\n";
     const auto after = changed_pin(options.pin);
     if (!after)
         return 1;
-    const auto changed = change_pin(*tpm, identity, before, *after, file);
+    const auto changed = naming(file.string(), [&] { return change_pin(*tpm, identity, before, *after); });
     rewrite_file(file, bytes_of(rewritten(text_of(content), *changed.key, file)), stamp);
     warn_of_protection(*changed.key, *after);
     if (!options.quiet)

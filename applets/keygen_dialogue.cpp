@@ -94,6 +94,10 @@ tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::op
                        const std::string& question) {
     const bool last_allowed = require_try(tpm, key, false);
     auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question));
+    if (!given && !pin && tpm::counts_wrong_pins(key))
+        throw Error(Errc::refused, "an empty PIN was given; it was not tried",
+                    "if its file says wrongly that the key has a PIN, -P '' tries that; it costs a try if it "
+                    "has one");
     require_try(tpm, key, last_allowed); // other programs may have spent tries meanwhile
     return pin;
 }

@@ -41,7 +41,8 @@ inline constexpr int most_tries = 3; ///< as ssh asks for a passphrase
 
 /// The PIN of a key: `given` (-P), or asked for. If a wrong PIN would lock the TPM, it asks at the terminal,
 /// once, whether to go on.
-/// @throws Error(lockout) in lockout; Error(refused) if the person says no or there is no terminal
+/// @throws Error(lockout) in lockout; Error(refused) if the person says no, if there is no terminal, and for
+///     an empty answer that would cost a try
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
                        const std::string& question);
 

@@ -115,7 +115,10 @@ keyfile::KeyFile parse_key(std::string_view text, const fs::path& file) {
 }
 
 identity::Identity identity_of(keyfile::KeyFile key, const fs::path& file) {
-    return naming(file.string(), [&] { return identity::make_identity(std::move(key), file.string()); });
+    auto identity =
+        naming(file.string(), [&] { return identity::make_identity(std::move(key), file.string()); });
+    identity.file = file;
+    return identity;
 }
 
 identity::Identity read_identity(const fs::path& file) {

@@ -157,7 +157,7 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
     tell_parent(*identity.key, wrapped.parent);
     if (options.pin) {
         const auto after = auth_of(*options.pin);
-        identity = change_pin(*tpm, identity, auth, after, options.source);
+        identity = change_pin(*tpm, identity, auth, after);
         warn_of_protection(*identity.key, after);
     }
     write_imported(*destination, options, identity);

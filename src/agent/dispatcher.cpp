@@ -206,6 +206,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
         co_return failure_;
     }
     auto identity = identity::make_identity(keyfile::parse_key_file(request.key_file), {});
+    identity::tell_fixed_hash(identity);
     KeyEntry entry{.identity = std::make_shared<const identity::Identity>(std::move(identity))};
     if (!request.certificate.empty()) {
         entry.certificate = ssh::Certificate::from_blob(request.certificate);
@@ -302,7 +303,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     if (use->ended())
         co_return extension_failure_;
     if (trial.outcome == protocol::PinOutcome::wrong)
-        log::error("a wrong PIN for key '", printable(entry->identity->comment), "', given by ",
+        log::error("a wrong PIN for ", printable(entry->identity->name()), ", given by ",
                    os::describe_process(client.peer.pid), ": ", trial.text);
     if (trial.tries_left != protocol::unknown_tries) // a right PIN does not change the number
         client.tries_told = trial.tries_left;

@@ -117,6 +117,7 @@ void KeyFolder::read(const fs::path& path, File& file) {
             file.second = true;
             return;
         }
+        identity::tell_fixed_hash(*identity);
         file.dies = end_from_now(terms_);
         note_clients(identity->public_key.blob());
         if (identity->certificate)

@@ -64,6 +64,11 @@ asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::m
     co_return std::move(answer);
 }
 
+/// For protocol::try_pin_reply.
+std::uint32_t tries_to_tell(const std::optional<tpm::Lockout>& lockout) {
+    return lockout && lockout->counts() ? lockout->tries_left() : protocol::unknown_tries;
+}
+
 } // namespace
 
 bool may_be_last_try(const std::optional<tpm::Lockout>& lockout) {
@@ -89,8 +94,8 @@ bool PinBroker::needs_pin(const identity::Identity& identity) const {
     return found == learned_.end() ? identity.needs_pin() : found->second;
 }
 
-/// True if the TPM has shown that the key has no PIN, or would not count a wrong one. The file may be wrong
-/// about it.
+/// True if the file says that the key has no PIN, and the TPM has shown it or counts no wrong PINs of the
+/// key. The file may be wrong about it.
 bool PinBroker::has_no_pin(const identity::Identity& identity) const {
     return !needs_pin(identity) &&
            (!tpm::counts_wrong_pins(*identity.key) || learned_.contains(content_of(identity)));
@@ -114,7 +119,6 @@ bool PinBroker::accepted(const KeyUse& use, const tpm::Auth& auth) {
 void PinBroker::refused(const KeyEntry& entry) {
     learn(*entry.identity, true);
     keys_.forget_pin(entry);
-    refusal_seen_ = true;
 }
 
 asio::awaitable<std::optional<ssh::RawSignature>>
@@ -130,8 +134,10 @@ PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& a
                 accepted(*use, offer->auth);
             co_return std::move(*signature);
         }
-        log::error("the TPM refused the PIN of key '", printable(entry->identity->comment), "'");
+        log::error("the TPM refused the PIN of ", printable(entry->identity->name()));
         refused(*entry);
+        if (offer->typed && !offer->auth) // a person who presses Return gives up
+            break;
         refused_pins += offer->typed ? 1 : 0;
     }
     co_return std::nullopt;
@@ -165,12 +171,13 @@ asio::awaitable<std::optional<PinBroker::Offer>> PinBroker::without_pin(KeyEntry
         co_return Offer{};
     if (needs_pin(*identity))
         co_return std::nullopt;
-    const auto state = co_await lockout();
+    const auto state = co_await lockout(*identity->key);
     if (!may_be_last_try(state) && !state->active)
         co_return std::move(offer);
-    log::info("key '", printable(identity->comment),
-              "': its file says that it has no PIN; it is not tried without one now, because the TPM could "
-              "lock if the file is wrong");
+    log::info(
+        printable(identity->name()),
+        ": the file says that the key has no PIN; it is not tried without one now, because the TPM could "
+        "lock if the file is wrong");
     co_return std::nullopt;
 }
 
@@ -193,29 +200,33 @@ asio::awaitable<PinBroker::Offer> PinBroker::wait_to_ask(KeyEntryPtr entry, std:
 asio::awaitable<std::optional<PinBroker::Offer>>
 PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int refused_pins) {
     const auto identity = entry->identity;
-    auto state = co_await lockout();
+    auto state = co_await lockout(*identity->key);
     for (;;) {
         if (const auto reason = why_not_ask(state, refused_pins)) {
-            log::error("not asking for the PIN of key '", printable(identity->comment), "': ", *reason);
+            log::error("not asking for the PIN of ", printable(identity->name()), ": ", *reason);
             co_return std::nullopt;
         }
         co_await tpm_.make_ready(identity);
         auto answer = co_await in_time(prompter_.ask(pin_question(*identity, requester, state, refused_pins)),
                                        answer_limit_);
         if (!answer) {
-            log::error("sign: refused: no PIN was given for key '", printable(identity->comment),
-                       "'; \"ssh-tpm-add --pin\" gives it beforehand");
+            log::error("sign: refused: no PIN was given for ", printable(identity->name()),
+                       "; \"ssh-tpm-add --pin\" gives it beforehand");
             co_return std::nullopt;
         }
-        offer.auth = tpm::to_auth(std::move(*answer));
+        offer.auth = naming(identity->name(), [&] { return tpm::to_auth(std::move(*answer)); });
+        // An empty answer means "no", as for ssh. But some programs write key files that claim a PIN for a
+        // key without one. So it is tried if that costs no try.
+        if (!offer.auth && (!state || state->counts())) {
+            log::error(
+                "sign: refused: an empty PIN was given for ", printable(identity->name()),
+                "; if the key has no PIN, \"ssh-tpm-keygen -p -P '' -N '' -f FILE\" corrects its file");
+            co_return std::nullopt;
+        }
         // Tries may have been used while the person typed. Until this PIN is tried, no other attempt uses
         // one.
         offer.permit.emplace(co_await attempts_.acquire());
-        const auto now = co_await lockout();
-        // An empty answer means "no", as for ssh. But some programs write key files that claim a PIN for a
-        // key without one: so it is tried once, unless it may be the last try.
-        if (!offer.auth && (refusal_seen_ || may_be_last_try(now)))
-            co_return std::nullopt;
+        const auto now = co_await lockout(*identity->key);
         const bool locked = now && now->active;
         if (!locked && (may_be_last_try(state) || !may_be_last_try(now)))
             co_return std::move(offer);
@@ -225,7 +236,9 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
 }
 
 /// @returns nothing if reading it fails twice
-asio::awaitable<std::optional<tpm::Lockout>> PinBroker::lockout() {
+asio::awaitable<std::optional<tpm::Lockout>> PinBroker::lockout(const keyfile::KeyFile& key) {
+    if (!tpm::counts_wrong_pins(key))
+        co_return tpm::not_counted;
     for (int times = 0; times < 2; ++times) {
         try { // caught because a signature does not depend on it
             co_return co_await tpm_.lockout();
@@ -249,27 +262,25 @@ asio::awaitable<PinBroker::PinTrial> PinBroker::try_given_pin(KeyUsePtr use, tpm
     if (!needs_pin(*identity)) // so the TPM's answer would prove nothing
         co_return PinTrial{PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
     const auto permit = co_await attempts_.acquire();
-    const auto before = co_await lockout();
+    const auto before = co_await lockout(*identity->key);
     if (before && before->active)
         co_return PinTrial{PinOutcome::lockout, 0, tpm::lockout_text(*before)};
     co_await tpm_.make_ready(identity);
     if (!pin)
-        co_return PinTrial{PinOutcome::not_tried, before ? before->tries_left() : protocol::unknown_tries,
-                           "no PIN was tried"};
+        co_return PinTrial{PinOutcome::not_tried, tries_to_tell(before), "no PIN was tried"};
     if (may_be_last_try(before) && tries_told > 1)
         co_return PinTrial{
             PinOutcome::not_tried, 1,
             before ? "the PIN was not tried: a wrong one would lock the TPM"
                    : "the PIN was not tried: the TPM does not say whether a wrong one would lock it"};
-    const auto hash = ssh::info(identity->public_key.type()).hash;
+    const auto hash = identity::trial_hash(*identity);
     const auto digest = ssh::digest(hash, identity->public_key.blob());
     const auto result = co_await tpm_.sign(identity, pin, hash, digest);
     if (std::holds_alternative<tpm::WrongAuth>(result)) {
         refused(*use->entry());
-        const auto after = co_await lockout();
-        if (!after)
-            co_return PinTrial{PinOutcome::wrong, protocol::unknown_tries, "the PIN is wrong"};
-        co_return PinTrial{PinOutcome::wrong, after->tries_left(), tpm::lockout_text(*after)};
+        const auto after = co_await lockout(*identity->key);
+        co_return PinTrial{PinOutcome::wrong, tries_to_tell(after),
+                           after ? tpm::lockout_text(*after) : "the PIN is wrong"};
     }
     if (accepted(*use, pin))
         co_return PinTrial{PinOutcome::kept, protocol::unknown_tries, "the PIN is right"};

@@ -76,15 +76,14 @@ class PinBroker {
     asio::awaitable<Offer> wait_to_ask(KeyEntryPtr entry, std::optional<pid_t> process);
     asio::awaitable<std::optional<Offer>> ask(KeyEntryPtr entry, Offer offer, const Requester& requester,
                                               int refused);
-    asio::awaitable<std::optional<tpm::Lockout>> lockout();
+    asio::awaitable<std::optional<tpm::Lockout>> lockout(const keyfile::KeyFile& key);
 
     KeyStore& keys_;
     TpmService& tpm_;
     prompt::Prompter prompter_;
     std::chrono::milliseconds answer_limit_;
     QuestionQueue questions_;
-    Semaphore attempts_;        ///< one attempt with an unverified PIN at a time
-    bool refusal_seen_ = false; ///< the TPM has refused a PIN since the agent started
+    Semaphore attempts_; ///< one attempt with an unverified PIN at a time
     /// Whether a key has a PIN, as the TPM has shown, by content_of(key). The file may be wrong about it.
     std::unordered_map<std::string, bool> learned_;
 };

@@ -28,8 +28,8 @@ std::string quoted(const std::string& comment) {
 std::string tries(const std::optional<tpm::Lockout>& lockout) {
     if (!lockout)
         return "The TPM does not say how many tries are left: this may be the LAST TRY before it locks.\n";
-    if (lockout->interval == 0)
-        return {}; // the TPM counts none
+    if (!lockout->counts())
+        return {};
     std::string text = lockout->last_try()
                            ? std::string("LAST TRY: another wrong PIN locks the TPM")
                            : std::to_string(lockout->tries_left()).append(" tries before the TPM locks");

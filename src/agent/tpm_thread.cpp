@@ -101,17 +101,17 @@ asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm:
     auto once = [identity, auth, hash, digest](tpm::Tpm& tpm) {
         return identity::sign_once(tpm, *identity, auth, hash, digest);
     };
-    auto result = co_await run(std::move(once));
+    auto result = co_await run_with(identity, std::move(once));
     if (!identity::is_wrong(result, *identity, hash, digest))
         co_return result;
     auto reloaded = [identity, auth, hash, digest](tpm::Tpm& tpm) {
         return identity::sign_reloaded(tpm, *identity, auth, hash, digest);
     };
-    result = co_await run(std::move(reloaded));
+    result = co_await run_with(identity, std::move(reloaded));
     if (!identity::is_wrong(result, *identity, hash, digest))
         co_return result;
     auto refuse = [](tpm::Tpm&) -> bool { identity::refuse_wrong_signature(); };
-    co_await run(std::move(refuse));
+    co_await run_with(identity, std::move(refuse));
     co_return result; // not reached: refuse throws
 }
 
@@ -121,11 +121,11 @@ asio::awaitable<tpm::Lockout> TpmThread::lockout() {
 }
 
 asio::awaitable<void> TpmThread::make_ready(IdentityPtr identity) {
-    auto job = [identity = std::move(identity)](tpm::Tpm& tpm) {
+    auto job = [identity](tpm::Tpm& tpm) {
         tpm.keys().make_ready(identity->key);
         return true; // a job must return a value
     };
-    co_await run(std::move(job));
+    co_await run_with(identity, std::move(job));
 }
 
 asio::awaitable<IdentityPtr> TpmThread::seal(ssh::PrivateKey key, std::string comment) {

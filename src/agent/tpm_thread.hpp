@@ -20,7 +20,7 @@
 namespace sshtpm::agent {
 
 /// The operations of the TPM that requests need. An interface, so that tests need no TPM. Each operation
-/// throws Error if the TPM fails.
+/// throws Error if the TPM fails; the errors of `sign` and `make_ready` name the key.
 class TpmService {
   public:
     TpmService() = default;
@@ -87,6 +87,15 @@ class TpmThread final : public TpmService {
         asio::experimental::channel<void(ErrorCode)> done;
     };
 
+    /// Like `run`; errors name the key.
+    template <class Job>
+    asio::awaitable<std::invoke_result_t<Job, tpm::Tpm&>> run_with(IdentityPtr identity, Job job) {
+        try { // caught to name the key
+            co_return co_await run(std::move(job));
+        } catch (const Error& error) {
+            throw error.about(identity->name());
+        }
+    }
     asio::awaitable<void> perform(std::shared_ptr<Work> work);
     void serve();
 

@@ -7,6 +7,7 @@
 #include "identity/convert.hpp"
 #include "keyfile/usable.hpp"
 #include "ssh/authorized_key.hpp"
+#include "ssh/fingerprint.hpp"
 
 namespace sshtpm::identity {
 
@@ -41,6 +42,12 @@ keyfile::KeyFile load_key_file(const fs::path& file) {
 
 } // namespace
 
+std::string Identity::name() const {
+    if (!file.empty())
+        return file.string();
+    return "key '" + printable(comment) + "' (" + ssh::fingerprint(public_key.blob()) + ")";
+}
+
 fs::path certificate_file(fs::path file) {
     if (file.extension() == ".tpm" || file.extension() == ".pub")
         file.replace_extension();
@@ -58,6 +65,13 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
             .certificate = std::nullopt,
             .comment = std::move(comment),
             .key = std::make_shared<const keyfile::KeyFile>(std::move(key))};
+}
+
+void tell_fixed_hash(const Identity& identity) {
+    const auto& area = identity.key->public_area;
+    if (area.type == TPM2_ALG_RSA && keyfile::fixed_hash(area) == TPM2_ALG_SHA256)
+        log::info(printable(identity.name()), ": this key was made for signatures with SHA-256 only; "
+                                              "rsa-sha2-512, which OpenSSH prefers, fails");
 }
 
 Identity load_identity(const fs::path& file) {

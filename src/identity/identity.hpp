@@ -24,6 +24,8 @@ struct Identity {
     FileStamp stamp = {};            ///< of the file when it was loaded
 
     bool needs_pin() const noexcept { return !key->empty_auth; }
+    /// For messages: the file; for a key without one, "key 'COMMENT' (SHA256:…)".
+    std::string name() const;
 };
 
 /// @param fallback_comment the comment of a key file without a description
@@ -33,6 +35,10 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
 /// Loads a key file, and the certificate in PATH-cert.pub if it certifies this key.
 /// @throws Error that names the file
 Identity load_identity(const std::filesystem::path& file);
+
+/// Logs it if OpenSSH will ask the key for signatures that it cannot make: rsa-sha2-512, of an RSA key whose
+/// scheme is fixed to SHA-256.
+void tell_fixed_hash(const Identity& identity);
 
 /// PATH-cert.pub for PATH.tpm, PATH.pub and PATH.
 std::filesystem::path certificate_file(std::filesystem::path file);

@@ -3,6 +3,8 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "identity/convert.hpp"
+#include "keyfile/names.hpp"
+#include "keyfile/usable.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/lockout.hpp"
 #include "tpm/tpm.hpp"
@@ -19,22 +21,35 @@ namespace {
 /// The algorithms that OpenSSH uses with this key by default. A key with a scheme signs with its hash alone.
 std::span<const ssh::SignatureAlgorithm> algorithms_of(const Identity& identity) {
     const auto all = ssh::algorithms_of(identity.public_key.type());
-    const auto& area = identity.key->public_area;
-    if (area.type != TPM2_ALG_RSA || area.parameters.rsaDetail.scheme.scheme == TPM2_ALG_NULL)
+    const auto fixed = keyfile::fixed_hash(identity.key->public_area);
+    if (!fixed)
         return all;
-    const auto hash = area.parameters.rsaDetail.scheme.details.anySig.hashAlg;
     const auto own =
-        std::ranges::find(all, hash, [](const auto& algorithm) { return to_tpm(algorithm.hash); });
+        std::ranges::find(all, *fixed, [](const auto& algorithm) { return to_tpm(algorithm.hash); });
     return all.subspan(static_cast<std::size_t>(own - all.begin()), 1);
 }
 
-bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth,
-                const ssh::SignatureAlgorithm& algorithm) {
-    const auto digest = ssh::digest(algorithm.hash, identity.public_key.blob());
-    return !std::holds_alternative<tpm::WrongAuth>(sign(tpm, identity, auth, algorithm.hash, digest));
+bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash) {
+    const auto digest = ssh::digest(hash, identity.public_key.blob());
+    return !std::holds_alternative<tpm::WrongAuth>(sign(tpm, identity, auth, hash, digest));
 }
 
 } // namespace
+
+void require_hash(const Identity& identity, ssh::Hash hash) {
+    const auto fixed = keyfile::fixed_hash(identity.key->public_area);
+    if (fixed && *fixed != to_tpm(hash))
+        throw Error(
+            Errc::unsupported,
+            identity.name() + ": this key was made for signatures with " + keyfile::algorithm_name(*fixed) +
+                " only; a signature with " + keyfile::algorithm_name(to_tpm(hash)) + " was asked for",
+            "a key of ssh-tpm keygen signs with every hash; for this one, set PubkeyAcceptedAlgorithms "
+            "in ssh_config (for a host key, HostKeyAlgorithms in sshd_config) to the algorithm that it has");
+}
+
+ssh::Hash trial_hash(const Identity& identity) {
+    return algorithms_of(identity).back().hash; // SHA-256 if the key can
+}
 
 SignResult sign_once(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, ssh::Hash hash,
                      ByteView digest) {
@@ -75,12 +90,12 @@ SignResult sign(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth, 
 }
 
 bool takes_auth(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth) {
-    return takes_auth(tpm, identity, auth, algorithms_of(identity).back()); // rsa-sha2-256 if it can
+    return takes_auth(tpm, identity, auth, trial_hash(identity));
 }
 
 void prove(tpm::Tpm& tpm, const Identity& identity, const tpm::Auth& auth) {
     for (const auto& algorithm : algorithms_of(identity)) {
-        const auto accepted = [&] { return takes_auth(tpm, identity, auth, algorithm); };
+        const auto accepted = [&] { return takes_auth(tpm, identity, auth, algorithm.hash); };
         if (!(algorithm.flag == 0 ? accepted() : naming(algorithm.name, accepted)))
             throw Error(Errc::auth, "the PIN is wrong; the key was not kept",
                         tpm::wrong_pin_hint(tpm.context(), *identity.key));

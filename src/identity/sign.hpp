@@ -13,6 +13,13 @@ namespace sshtpm::identity {
 
 using SignResult = std::variant<ssh::RawSignature, tpm::WrongAuth>;
 
+/// Checks that the key's scheme, if it is fixed, has this hash. The TPM itself would answer TPM_RC_SCHEME,
+/// which also stands for a scheme that the TPM lacks.
+/// @throws Error(unsupported) that names the key
+void require_hash(const Identity& identity, ssh::Hash hash);
+/// A hash with which the key can sign.
+ssh::Hash trial_hash(const Identity& identity);
+
 /// Signs, blocking, within a job of Tpm::run, and checks the signature with the public key: a wrong one, from
 /// a faulty chip or a tampered bus, may reveal the private key. After a wrong one it signs once more with the
 /// key loaded again, since another program's key may have got its handle.

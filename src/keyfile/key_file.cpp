@@ -145,6 +145,19 @@ TPM2_HANDLE read_parent(der::Reader& fields) {
     return handle;
 }
 
+/// tpm2-openssl (1.1.1 at least) writes a file for a persistent key too. Its private area is made of the
+/// bytes of the handle in the memory of a little-endian machine: the low half as the size, the high half as
+/// the first bytes. A private area begins with the size of a digest, which is smaller (Part 2, 12.3.7).
+TPM2B_PRIVATE read_private(der::Reader& fields) {
+    constexpr std::size_t shortest = 4;
+    const auto tpm2b = fields.octet_string();
+    if (tpm2b.size() >= 2 && (tpm2b.size() < shortest || tpm2b[3] == TPM2_HT_PERSISTENT))
+        unsupported(
+            "a reference to a key at a persistent handle of the TPM, not a private key",
+            "use the file from which that key was made persistent, or make a new key with ssh-tpm keygen");
+    return unmarshal_private(tpm2b);
+}
+
 /// Refuses further fields, which the draft allows: they may change the meaning of the key.
 void refuse_more_optional_fields(const der::Reader& fields) {
     for (unsigned number = 0; number <= asn1::highest; ++number) {
@@ -229,7 +242,7 @@ KeyFile parse_der(ByteView der) {
     refuse_more_optional_fields(fields);
     key.parent = in_field("parent", [&] { return read_parent(fields); });
     key.public_area = in_field("pubkey", [&] { return unmarshal_public(fields.octet_string()); });
-    key.private_area = in_field("privkey", [&] { return unmarshal_private(fields.octet_string()); });
+    key.private_area = in_field("privkey", [&] { return read_private(fields); });
     fields.expect_end();
     check_kind(key);
     return key;

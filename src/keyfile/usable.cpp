@@ -148,4 +148,12 @@ TPMI_ALG_HASH signature_hash(TPM2_ECC_CURVE curve) {
     return curve_of(curve).hash;
 }
 
+std::optional<TPMI_ALG_HASH> fixed_hash(const TPMT_PUBLIC& area) noexcept {
+    const auto hash_in = [](const auto& scheme) {
+        return scheme.scheme == TPM2_ALG_NULL ? std::nullopt : std::optional(scheme.details.anySig.hashAlg);
+    };
+    return area.type == TPM2_ALG_ECC ? hash_in(area.parameters.eccDetail.scheme)
+                                     : hash_in(area.parameters.rsaDetail.scheme);
+}
+
 } // namespace sshtpm::keyfile

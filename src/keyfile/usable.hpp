@@ -3,6 +3,8 @@
 
 #include "keyfile/key_file.hpp"
 
+#include <optional>
+
 namespace sshtpm::keyfile {
 
 /// Checks that TPM2_Sign, or TPM2_RSA_Decrypt without a scheme, with the key and its PIN can make signatures
@@ -14,5 +16,8 @@ void require_signing_key(const KeyFile& key);
 /// The hash of signatures with this curve (RFC 5656 section 6.2.1).
 /// @throws Error(unsupported) for a curve that SSH does not have
 TPMI_ALG_HASH signature_hash(TPM2_ECC_CURVE curve);
+
+/// The hash with which alone the key signs, because its scheme is fixed; nothing for a key without a scheme.
+std::optional<TPMI_ALG_HASH> fixed_hash(const TPMT_PUBLIC& area) noexcept;
 
 } // namespace sshtpm::keyfile

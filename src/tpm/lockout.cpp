@@ -81,7 +81,7 @@ std::string every(std::uint32_t seconds) {
 std::string lockout_text(const Lockout& lockout) {
     const auto left = lockout.tries_left();
     if (!lockout.active && lockout.interval == 0)
-        return "this TPM does not count wrong PINs";
+        return "the TPM does not count wrong PINs of this key";
     if (!lockout.active && left > 0)
         return std::to_string(left) + (left == 1 ? " wrong PIN" : " wrong PINs") +
                " left before the TPM locks";
@@ -130,7 +130,7 @@ bool counts_wrong_pins(const keyfile::KeyFile& key) noexcept {
 
 std::string wrong_pin_hint(const Context& context, const keyfile::KeyFile& key) {
     if (!counts_wrong_pins(key))
-        return "the TPM does not count wrong tries for this key";
+        return lockout_text(not_counted);
     try { // caught because the wrong PIN can be reported without the count
         return lockout_text(read_lockout(context));
     } catch (const Error&) {

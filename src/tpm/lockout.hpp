@@ -21,13 +21,17 @@ struct Lockout {
     std::uint32_t recovery = 0;
     bool password_set = false; ///< the TPM has a lockout password
 
+    bool counts() const noexcept { return interval != 0; }
     /// The number of wrong PINs until the lockout.
     std::uint32_t tries_left() const noexcept {
         return failures < max_failures ? max_failures - failures : 0;
     }
     /// True if one more wrong PIN locks the TPM.
-    bool last_try() const noexcept { return interval != 0 && tries_left() <= 1; }
+    bool last_try() const noexcept { return counts() && tries_left() <= 1; }
 };
+
+/// For a key that is exempt (noDA): it is never locked, and its wrong PINs are not counted.
+inline constexpr Lockout not_counted{};
 
 Lockout read_lockout(const Context& context);
 

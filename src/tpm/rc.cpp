@@ -46,6 +46,7 @@ constexpr Cause causes[] = {
      "(tpm2_encodeobject -C 0x81…)"},
     {TPM2_RC_BINDING, Errc::malformed, "the two halves of this key do not belong together", damaged},
     {TPM2_RC_SENSITIVE, Errc::malformed, "the private half of this key is damaged", damaged},
+    {TPM2_RC_INSUFFICIENT, Errc::malformed, "a part of this key is cut short", damaged},
     {TPM2_RC_KEY, Errc::malformed, "this key is damaged", damaged},
     {TPM2_RC_ECC_POINT, Errc::malformed, "the public half of this key is no point of its curve", damaged},
     {TPM2_RC_PARENT, Errc::unsupported, "the key's parent is not a storage key: it cannot be a parent",

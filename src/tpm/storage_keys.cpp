@@ -254,8 +254,10 @@ Handle StorageKeys::start_owner_session() const {
 Parent StorageKeys::persistent_object(TPM2_HANDLE handle) const {
     auto found = look_up(context_, handle);
     if (!found)
-        throw Error(Errc::not_found, "the parent, the persistent object " + keyfile::handle_name(handle) +
-                                         ", is not in this TPM");
+        throw Error(Errc::not_found,
+                    "the parent, the persistent object " + keyfile::handle_name(handle) +
+                        ", is not in this TPM",
+                    "restore that object (tpm2_evictcontrol), or make a new key with ssh-tpm keygen");
     const auto area = read_public(context_, found.tr());
     if (!is_storage_key(area))
         throw Error(Errc::unsupported,

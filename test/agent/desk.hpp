@@ -40,10 +40,11 @@ inline Signed p256_signature() {
     throw std::out_of_range("no P-256 signature in the test data");
 }
 
-inline agent::IdentityPtr identity_of(const ssh::PublicKey& key, bool has_pin) {
+inline agent::IdentityPtr identity_of(const ssh::PublicKey& key, bool has_pin,
+                                      tpm::DictionaryAttack protection = tpm::DictionaryAttack::guarded) {
     keyfile::KeyFile file;
     file.empty_auth = !has_pin;
-    file.public_area = identity::to_public_area(key, tpm::DictionaryAttack::guarded);
+    file.public_area = identity::to_public_area(key, protection);
     return std::make_shared<const identity::Identity>(identity::make_identity(std::move(file), "a key"));
 }
 
@@ -105,12 +106,13 @@ class ScriptedTpm final : public agent::TpmService {
 /// An agent with one key, and a person who answers with the lines of `answers`, one for each question.
 class Desk {
   public:
-    explicit Desk(bool has_pin = true, const std::string& answers = "right")
+    explicit Desk(bool has_pin = true, const std::string& answers = "right",
+                  tpm::DictionaryAttack protection = tpm::DictionaryAttack::guarded)
         : script_("{ printf %s \"$1\" | tr '\\n' ' '; echo; } >> \"$0.asked\"\n"
                   "sed -n \"$(wc -l < \"$0.asked\")p\" <<'END'\n" +
                   answers + "\nEND"),
           askpass_("SSH_ASKPASS", script_.path().c_str()), require_("SSH_ASKPASS_REQUIRE", "force") {
-        keys.add({.identity = identity_of(signed_.key, has_pin)});
+        keys.add({.identity = identity_of(signed_.key, has_pin, protection)});
     }
 
     agent::KeyEntryPtr entry() { return keys.find_entry(signed_.key.blob()); }

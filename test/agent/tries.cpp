@@ -4,15 +4,9 @@ using namespace sshtpm;
 using protocol::PinOutcome;
 using support::Desk;
 
-TEST_CASE("an empty answer is tried once at most: where a PIN was refused it means no") {
-    Desk desk(true, "wrong\n\nright");
-    CHECK_FALSE(desk.sign());
-    CHECK(desk.tpm.tried == std::vector<std::string>{"wrong"});
-    CHECK(desk.questions() == 2);
-}
-
-TEST_CASE("an empty answer is not tried where it may be the last try") {
-    Desk desk(true, "\n\nright");
+TEST_CASE("an empty answer means no, and costs no try") {
+    Desk desk(true, "\nwrong\n\nright");
+    SECTION("more are left") {}
     SECTION("it is the last one") {
         desk.tpm.state.failures = 31;
     }
@@ -20,10 +14,60 @@ TEST_CASE("an empty answer is not tried where it may be the last try") {
         desk.tpm.silent = true;
     }
     CHECK_FALSE(desk.sign());
-    CHECK_FALSE(desk.sign());
     CHECK(desk.tpm.tried.empty());
-    CHECK(desk.sign());
+    CHECK_FALSE(desk.sign());  // the wrong one
+    if (desk.questions() == 2) // the TPM is locked, or a person is not asked again before it is
+        return;
     CHECK(desk.questions() == 3);
+    CHECK(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"wrong", "right"});
+}
+
+TEST_CASE("an empty answer is tried, once, where no try is counted") {
+    const auto protection = GENERATE(tpm::DictionaryAttack::exempt, tpm::DictionaryAttack::guarded);
+    Desk desk(true, "\nright", protection);
+    if (protection == tpm::DictionaryAttack::guarded)
+        desk.tpm.state.interval = 0;
+    SECTION("the key has no PIN, against its file") {
+        CHECK(desk.sign());
+        CHECK(desk.sign());
+        CHECK(desk.tpm.tried == std::vector<std::string>{"", ""});
+        CHECK(desk.questions() == 1);
+    }
+    SECTION("it has one") {
+        desk.tpm.guarded = true;
+        CHECK_FALSE(desk.sign());
+        CHECK(desk.tpm.tried == std::vector<std::string>{""});
+        CHECK(desk.questions() == 1);
+        CHECK(desk.sign());
+    }
+}
+
+TEST_CASE("the PIN of an exempt key is asked for and tried as if the TPM had no counter") {
+    Desk desk(true, "wrong\nright", tpm::DictionaryAttack::exempt);
+    SECTION("one try is left") {
+        desk.tpm.state.failures = 31;
+    }
+    SECTION("the TPM is locked") {
+        desk.tpm.state.failures = 32;
+        desk.tpm.state.active = true;
+    }
+    SECTION("the TPM does not say") {
+        desk.tpm.silent = true;
+    }
+    const auto looked = desk.try_pin("");
+    CHECK(looked.outcome == PinOutcome::not_tried);
+    CHECK(looked.tries_left == protocol::unknown_tries);
+    CHECK(desk.sign());
+    CHECK(desk.tpm.tried == std::vector<std::string>{"wrong", "right"});
+    for (const auto& question : desk.asked())
+        for (const auto* word : {"try", "tries", "TRY", "locks"})
+            CHECK(question.find(word) == std::string::npos);
+    CHECK(desk.try_pin("right").outcome == PinOutcome::kept);
+    const auto wrong = desk.try_pin("wrong");
+    CHECK(wrong.outcome == PinOutcome::wrong);
+    CHECK(wrong.tries_left == protocol::unknown_tries);
+    CHECK(wrong.text == "the TPM does not count wrong PINs of this key");
 }
 
 TEST_CASE("tries that go while a person types: the last one is told before it is spent") {

@@ -94,6 +94,16 @@ TEST_CASE("fields out of order, twice, or unknown are refused") {
     CHECK_THAT(complaint_with(element(0xBE, boolean)), contains("[30] that is not known"));
 }
 
+TEST_CASE("a reference to a persistent key is refused as what it is") {
+    for (const auto* handle : {"81000001", "81000100", "81010000", "81010002"}) {
+        const auto text = data_text("keyfile/handles/" + std::string(handle) + ".tpm");
+        const auto error = thrown(keyfile::parse_pem, text);
+        CHECK(error.code() == Errc::unsupported);
+        CHECK_THAT(error.what(), contains("privkey: a reference to a key at a persistent handle"));
+        CHECK_THAT(error.hint(), contains("ssh-tpm keygen"));
+    }
+}
+
 TEST_CASE("a type of key that is not one of the draft is refused by its number") {
     auto parts = parts_of_a_key();
     parts.type = oid("67 81 05 0a 01 06");

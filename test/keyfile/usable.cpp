@@ -98,6 +98,13 @@ TEST_CASE("an RSA key that only decrypts can sign if it is neither restricted no
     CHECK_THAT(reason(key), contains("sign attribute is clear"));
 }
 
+TEST_CASE("a key with a fixed scheme signs with its hash alone") {
+    CHECK(keyfile::fixed_hash(key_from("tools-rsa-2048-rsassa-sha256.tpm").public_area) == TPM2_ALG_SHA256);
+    CHECK(keyfile::fixed_hash(key_from("tools-ec-p256-ecdsa.tpm").public_area) == TPM2_ALG_SHA256);
+    CHECK_FALSE(keyfile::fixed_hash(key_from("openssl-rsa-2048.tpm").public_area));
+    CHECK_FALSE(keyfile::fixed_hash(key_from("openssl-ec-p256.tpm").public_area));
+}
+
 TEST_CASE("RSA keys of other sizes and exponents are refused") {
     auto key = key_from("openssl-rsa-2048.tpm");
     auto& parameters = key.public_area.parameters.rsaDetail;

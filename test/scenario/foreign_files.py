@@ -114,6 +114,53 @@ class ForeignFiles(WithTpm):
         self.assertEqual(dict(keyfile.fields(key.tpm))[keyfile.EMPTY_AUTH][-1], 0)
         self.assert_new_agent_signs(key, answers=[''])
 
+    def test_an_empty_answer_for_a_guarded_key_costs_no_try_and_its_file_is_corrected_on_a_word(self):
+        free, pin = (self.with_pub(self.create(name, *options)) for name, options in (('x', ()), ('y', ('-p', PIN))))
+        agent = Agent(self.lab, env=Askpass(self.lab, '', '').env)
+        for key in (free, pin):
+            self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+            self.assertIn("keygen -p -P '' -N ''", agent.process.wait_line(f'an empty PIN was given for {key.tpm}'))
+            result = self.lab.keygen('-p', '-f', key.tpm, '-N', '', stdin='\n', status=1)
+            self.assertIn(f'ssh-tpm-keygen: error: {key.tpm}: an empty PIN was given; it was not tried', result.stderr)
+            self.assertIn("-P ''", result.stderr)
+        agent.stop()
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+        self.lab.keygen('-p', '-f', free.tpm, '-P', '', '-N', '')
+        self.assert_error(self.lab.keygen('-p', '-f', pin.tpm, '-P', '', '-N', '', status=1), 'the PIN is wrong')
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        self.assert_new_agent_signs(free)
+
+    def test_an_exempt_key_with_a_pin_signs_in_lockout_and_its_question_counts_no_tries(self):
+        exempt = self.with_pub(self.create('x', '-p', PIN, attributes=SIGNING + '|noda'))
+        guarded = self.with_pub(self.create('y', '-p', PIN))
+        ours = self.lab.make_key('ours')
+        self.lab.keygen('-p', '-f', ours.tpm, '-N', PIN)
+        self.lab.keygen('-p', '-f', guarded.tpm, '-P', OTHER, '-N', PIN, status=1)
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '1', '-t', '600', '-l', '600')
+        askpass = Askpass(self.lab, OTHER, PIN, PIN, OTHER, PIN)
+        agent = Agent(self.lab, env=askpass.env)
+        for key in (exempt, ours):
+            agent.sign_and_check(key)
+        self.assertNotEqual(agent.ssh_keygen_sign(guarded).returncode, 0)
+        self.assertIn(guarded.tpm, agent.process.wait_line('the TPM is locked'))
+        agent.ssh_add('-D', status=0)
+        result = agent.add('--pin', exempt.tpm, env=askpass.env)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        agent.sign_and_check(exempt)
+        result = agent.add('--pin', guarded.tpm, env=askpass.env)
+        self.assert_error(result, guarded.tpm, 'the TPM is locked', tool='ssh-tpm-add')
+        agent.stop()  # the TPM has slots for one program
+        questions = askpass.questions()
+        self.assertEqual(len(questions), 5)
+        for question, again in zip(questions, (False, True, False, False, True)):
+            self.assertNotRegex(question, r'(?i)\btr(y|ies)\b|locks')
+            self.assertEqual('wrong' in question.lower(), again)
+        self.assert_error(self.lab.keygen('-p', '-f', exempt.tpm, '-P', OTHER, '-N', OTHER, status=1),
+                          f'{exempt.tpm}: the PIN is wrong', 'does not count wrong PINs of this key')
+        self.lab.keygen('-p', '-f', exempt.tpm, '-P', PIN, '-N', OTHER)
+        self.assert_error(self.lab.keygen('-p', '-f', guarded.tpm, '-P', PIN, '-N', OTHER, status=1),
+                          f'{guarded.tpm}: the TPM is locked')
+
     def test_a_key_whose_file_says_wrongly_that_it_has_no_pin_asks_for_it_all_the_same(self):
         self.assert_new_agent_signs(self.with_pub(self.create('x', '-p', PIN, says_pin=True)), answers=[PIN])
 
@@ -175,14 +222,49 @@ class ForeignFiles(WithTpm):
             self.assert_new_agent_signs(key, answers=[OTHER])
             self.tpm.assert_openssl_signs(key, OTHER)
 
-    def assert_unusable(self, path, *words):
+    def assert_unusable(self, path, *words, name=None):
         """The agent serves all but this file, and both programs say why."""
-        agent = Agent(self.lab, name=os.path.basename(path))
+        agent = Agent(self.lab, name=name or os.path.basename(path))
         self.assertEqual(agent.listed(), [self.good.line])
         line = agent.process.wait_line(os.path.basename(path))
         for word in words:
             self.assertIn(word, line)
         self.assert_error(self.lab.keygen('-p', '-f', path, '-N', PIN, status=None), path, *words)
+
+    def test_a_fixed_hash_is_the_keys_limit_and_told_when_the_key_comes_and_when_it_is_asked_for_another(self):
+        key, longer = (self.with_pub(self.create(name, '-p', PIN, algorithm=f'rsa2048:rsassa-{name}:null'))
+                       for name in ('sha256', 'sha512'))
+        agent = Agent(self.lab, env=Askpass(self.lab, PIN, PIN).env)
+        told = agent.process.wait_line(f'{key.tpm}: this key was made for signatures with SHA-256')
+        self.assertIn('rsa-sha2-512', told)
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)  # it wants rsa-sha2-512, and nobody is asked
+        agent.process.wait_line(f'{key.tpm}: this key was made for signatures with SHA-256 only; a signature with '
+                                'SHA-512 was asked for')
+        agent.process.wait_line('PubkeyAcceptedAlgorithms')
+        agent.sign_and_check(longer)
+        with agent.connect() as connection:
+            self.assertIsNone(connection.sign(longer.blob, b'data', RSA_SHA2_256))
+            agent.process.wait_line(f'{longer.tpm}: this key was made for signatures with SHA-512 only')
+            self.assertEqual(connection.sign(key.blob, b'data', RSA_SHA2_256)[0], 'rsa-sha2-256')
+        agent.stop()  # the TPM has slots for one program
+        for each in (key, longer):  # the trial signature has the right hash
+            self.lab.keygen('-p', '-f', each.tpm, '-P', PIN, '-N', OTHER)
+        agent = Agent(self.lab, '--no-load', name='second')
+        for each in (key, longer):
+            result = agent.add('--pin', each.tpm, stdin=OTHER + '\n')
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual('rsa-sha2-512, which OpenSSH prefers, fails' in result.stderr, each is key)
+
+    def test_a_reference_to_a_persistent_key_is_explained(self):
+        self.good = self.lab.make_key('good')
+        halves = create(self.tpm, self.primary(), '-G', 'ecc256', '-a', f'{OWN}|{SIGNING}|noda')
+        context, path = self.lab.path('x.ctx'), self.lab.path('keys/x.tpm')
+        for handle in ('0x81010002', '0x81000001', '0x81010000'):
+            self.tpm.craft('tpm2_load', '-C', self.primary(), '-u', halves[0], '-r', halves[1], '-c', context)
+            self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', context, handle)
+            self.tpm.openssl('pkey', '-in', 'handle:' + handle, '-out', path)
+            os.chmod(path, 0o600)
+            self.assert_unusable(path, 'a reference to a key at a persistent handle', name=handle)
 
     def policy(self):
         """The digest of a policy that demands the value of a PCR."""

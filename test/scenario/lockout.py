@@ -265,7 +265,7 @@ class Lockout(Scenario):
         for left in (1, 0):
             self.spend(left)
             result = self.change(WRONG, key=exempt)
-            self.assert_error(result, 'the PIN is wrong', 'does not count wrong tries for this key')
+            self.assert_error(result, 'the PIN is wrong', 'does not count wrong PINs of this key')
             self.assertEqual(self.tries_left(), left)
         probe = Probe(self.tpm)
         self.change(WRONG, key=exempt, env={'SSH_TPM_TCTI': probe.tcti})
@@ -310,7 +310,7 @@ class TryPin(Scenario):
             self.assertIsNone(connection.sign(second.blob, b'data'))
             self.assertEqual(len(self.askpass.questions()), 1)
             self.assertEqual(self.outcome(connection, key, OTHER), protocol.WRONG)
-            told = agent.process.wait_line("a wrong PIN for key 'x'")
+            told = agent.process.wait_line(f'a wrong PIN for {key.tpm}')
             self.assertIn(f'(pid {os.getpid()})', told)
             self.assertIsNone(connection.sign(key.blob, b'data'))
         self.assertEqual(len(self.askpass.questions()), 2)

@@ -33,6 +33,7 @@ ROWS = (
     (0x1df, 'another TPM', 'make a new key'),
     (0x2a5, 'do not belong together', 'backup'),
     (0x155, 'private half of this key is damaged', 'backup'),
+    (0x1da, 'cut short', 'backup'),
     (0x09c, 'damaged', 'backup'),
     (0x2a7, 'no point of its curve', 'backup'),
     (0x152, 'cannot be a parent', '--parent-handle'),
@@ -126,7 +127,8 @@ class TpmErrors(WithProbe):
                     log = agent.log()
                     if code == 0x921:  # the TPM itself says how long
                         words, hint = 'the TPM is locked', 'lockout password'
-                    self.assertIn(words, log)
+                    self.assertRegex(log, f'error: {key.tpm}: .*{words}')
+                    self.assertEqual(log.count(key.tpm), 1)
                     self.assertIn(hint, log)
                     self.assertIsNotNone(client.sign(key.blob, b'data'))
         agent.sign_and_check(key)

@@ -43,7 +43,7 @@ TEST_CASE("the time for one try is told in the unit that a person counts in, nev
 
 TEST_CASE("a TPM that counts nothing, and one that has no tries, are said to") {
     CHECK(lockout_text({.active = false, .failures = 0, .max_failures = 3}) ==
-          "this TPM does not count wrong PINs");
+          "the TPM does not count wrong PINs of this key");
     CHECK_THAT(lockout_text({.active = true, .failures = 0, .max_failures = 0, .interval = 600}),
                contains("no try comes back by itself"));
 }
