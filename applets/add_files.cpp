@@ -44,12 +44,14 @@ void refuse_ordinary_key(std::string_view text, const std::string& file) {
                     "the private key is in a file that ends in .tpm");
 }
 
-/// ssh-add uses the file's name if a key has no comment. The agent does not know the name.
-std::string with_comment(keyfile::KeyFile key, std::string_view text, const std::string& comment) {
-    if (!key.description.empty() || key.legacy != keyfile::Legacy::none)
+/// Writes the key for an agent. The comment is in the DER, where the Go program ssh-tpm-agent reads it.
+/// ssh-add uses the file's name if a key has no comment; the agent does not know the name.
+std::string text_to_send(keyfile::KeyFile key, std::string_view text, const std::string& comment) {
+    if (key.legacy != keyfile::Legacy::none)
         return std::string(text);
-    key.description = comment;
-    return keyfile::to_key_file(key);
+    if (key.description.empty())
+        key.description = comment;
+    return keyfile::encode_pem(keyfile::to_der(key), keyfile::pem_label);
 }
 
 PublicHalf half_of_line(std::string_view text, const std::string& file) {
@@ -82,7 +84,7 @@ KeyToAdd read_key_to_add(const std::string& name) {
     refuse_ordinary_key(text, shown);
     constexpr std::size_t longest_comment = 200;
     auto identity = identity_of(parse_key(text, shown), shown);
-    auto sent = with_comment(*identity.key, text, printable(shown, longest_comment));
+    auto sent = text_to_send(*identity.key, text, printable(shown, longest_comment));
     return {.identity = std::move(identity),
             .text = std::move(sent),
             .shown = shown,

@@ -3,7 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "identity/key_dir.hpp"
+#include "os/key_tree.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -36,6 +36,10 @@ bool is_placeholder(const fs::path& file) {
     return fs::file_size(file, failure) == 1 && !failure;
 }
 
+std::ptrdiff_t depth_of(const fs::path& file) {
+    return std::distance(file.begin(), file.end());
+}
+
 /// The constraints of a client, plus the folder's demand for confirmation.
 protocol::Constraints confirmed_as(const protocol::Constraints& terms, protocol::Constraints constraints) {
     constraints.confirm = constraints.confirm || terms.confirm;
@@ -43,6 +47,11 @@ protocol::Constraints confirmed_as(const protocol::Constraints& terms, protocol:
 }
 
 } // namespace
+
+bool KeyFolder::UpperFirst::operator()(const fs::path& one, const fs::path& other) const {
+    const auto depth = depth_of(one), others = depth_of(other);
+    return depth != others ? depth < others : one < other;
+}
 
 KeyFolder::KeyFolder(KeyStore& keys, fs::path folder, protocol::Constraints terms)
     : keys_(keys), folder_(std::move(folder)), terms_(std::move(terms)) {
@@ -131,8 +140,13 @@ void KeyFolder::read(const fs::path& path, File& file) {
 void KeyFolder::scan() {
     if (folder_.empty())
         return;
-    std::map<fs::path, File> before = std::exchange(files_, {});
-    for (const auto& path : identity::key_files(folder_))
+    const auto before = std::exchange(files_, {});
+    const auto tree = os::read_key_tree(folder_);
+    if (problems_ != tree.problems) // not once more after each change of a file
+        for (const auto& problem : tree.problems)
+            log::error(problem);
+    problems_ = tree.problems;
+    for (const auto& path : tree.files)
         files_[path].stamps = {stamp_of(path), stamp_of(identity::certificate_file(path))};
     const bool changed = !std::ranges::equal(before, files_, [](const auto& one, const auto& other) {
         return one.first == other.first && one.second.stamps == other.second.stamps;
@@ -158,6 +172,7 @@ void KeyFolder::scan() {
 
 void KeyFolder::reload() {
     client_blobs_.clear();
+    problems_.clear();
     for (auto& [path, file] : files_)
         file.stamps = {};
     scan();

@@ -9,12 +9,13 @@
 #include <map>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 namespace sshtpm::agent {
 
 class KeyFolder {
   public:
-    /// @param folder empty: no keys come from files
+    /// @param folder its key files are those that os::read_key_tree finds; empty: no keys come from files
     /// @param terms the constraints of every key from the folder; the lifetime begins when its file is read
     KeyFolder(KeyStore& keys, std::filesystem::path folder, protocol::Constraints terms);
 
@@ -46,6 +47,11 @@ class KeyFolder {
         bool second = false; ///< another file gives the same key
     };
 
+    /// The order in which files are read: of two with the same key, the upper one serves.
+    struct UpperFirst {
+        bool operator()(const std::filesystem::path& one, const std::filesystem::path& other) const;
+    };
+
     void read(const std::filesystem::path& path, File& file);
     void note_clients(ByteView blob);
     void put(const IdentityPtr& identity, File& file);
@@ -54,7 +60,8 @@ class KeyFolder {
     KeyStore& keys_;
     std::filesystem::path folder_;
     protocol::Constraints terms_;
-    std::map<std::filesystem::path, File> files_;
+    std::map<std::filesystem::path, File, UpperFirst> files_;
+    std::vector<std::string> problems_;         ///< of the folders, as the last scan has logged them
     std::unordered_set<std::string> seen_keys_; ///< blobs of all keys that the folder has had
     /// Blobs of keys and certificates that clients have added, if the folder has had the key.
     std::unordered_set<std::string> client_blobs_;

@@ -12,6 +12,7 @@
 #include <array>
 #include <functional>
 #include <type_traits>
+#include <utility>
 
 namespace sshtpm::keyfile {
 
@@ -273,6 +274,10 @@ Bytes to_der(const KeyFile& key) {
         fields.explicit_tag(asn1::secret, der::Writer().octet_string(key.secret));
     if (!key.auth_policies.empty())
         fields.explicit_tag(asn1::auth_policy, written(key.auth_policies));
+    if (!key.description.empty()) {
+        check_description(key.description);
+        fields.explicit_tag(asn1::description, der::Writer().utf8_string(key.description));
+    }
     if (key.rsa_parent)
         fields.explicit_tag(asn1::rsa_parent, der::Writer().boolean(true));
     fields.uint32(key.parent);
@@ -281,12 +286,11 @@ Bytes to_der(const KeyFile& key) {
     return der::Writer().sequence(fields).bytes();
 }
 
-std::string to_pem(const KeyFile& key) {
-    auto block = encode_pem(to_der(key), pem_label);
-    if (key.description.empty())
-        return block;
-    check_description(key.description);
-    return std::string(comment_prefix) + key.description + '\n' + block;
+std::string to_pem(KeyFile key) {
+    const auto description = std::exchange(key.description, {});
+    check_description(description);
+    const auto line = description.empty() ? std::string() : std::string(comment_prefix) + description + '\n';
+    return line + encode_pem(to_der(key), pem_label);
 }
 
 } // namespace sshtpm::keyfile

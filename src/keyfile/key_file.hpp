@@ -75,9 +75,9 @@ KeyFile parse_key_file(std::string_view text);
 /// Parses the DER inside a PEM block.
 KeyFile parse_der(ByteView der);
 
-/// The inverse of parse_pem. The description becomes a line in front of the block, because tpm2-openssl (1.1
-/// to 1.3 at least) cannot read a block with the description field.
-std::string to_pem(const KeyFile& key);
+/// Writes a key file that parse_pem reads. The description becomes a line in front of the block, because
+/// tpm2-openssl (1.1 to 1.3 at least) cannot read a block with the description field.
+std::string to_pem(KeyFile key);
 /// The inverse of parse_key_file, in the format in which the key was read.
 /// @throws Error(unsupported) for a description in a key of 0.1, whose format has no field for it
 std::string to_key_file(const KeyFile& key);
@@ -85,7 +85,7 @@ std::string to_key_file(const KeyFile& key);
 /// description.
 /// @throws Error(malformed) as parse_key_file does, and for several descriptions
 std::string to_key_file(const KeyFile& key, std::string_view before);
-/// The DER of all fields except the description.
+/// The inverse of parse_der, with the description.
 Bytes to_der(const KeyFile& key);
 
 /// True if the first PEM block of the text is a "TPM EC PRIVATE KEY" (0.1) or "TPM PRIVATE KEY" (0.2).

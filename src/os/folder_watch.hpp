@@ -14,13 +14,15 @@ namespace sshtpm::os {
 /// True for "….tpm" and "…-cert.pub".
 bool is_watched_name(std::string_view name);
 
-/// Watches one folder and each folder of its path. The folder may be missing at first, be deleted and made
-/// again, be moved, or be reached through links that change. The caller reads the folder after construction
-/// and after each drain() that returns true, and so misses no change, except for two kinds: changes by other
-/// hosts in a network file system, and changes inside a folder that this user may not list.
+/// Watches a folder with the subfolders that read_key_tree reads, and each folder of its path. The folder may
+/// be missing at first, be deleted and made again, be moved, or be reached through links that change. The
+/// caller reads the tree after construction and after each drain() that returns true, and so misses no
+/// change, except for three kinds: changes by other hosts in a network file system, changes inside a folder
+/// that this user may not list, and changes in subfolders for which the system has no more watches; these
+/// subfolders are logged.
 class FolderWatch {
   public:
-    /// @throws Error(io) if the user's limits on inotify are reached (sysctl fs.inotify)
+    /// @throws Error(io) if the user's limits on inotify (sysctl fs.inotify) leave no watch for the folder
     explicit FolderWatch(const std::filesystem::path& folder);
 
     /// Readable when there are events for drain().
@@ -31,20 +33,23 @@ class FolderWatch {
     bool drain();
 
   private:
-    /// A watched folder of the path.
+    /// A folder of the path, or one of the tree at its end.
     struct Watch {
         int descriptor = -1;
-        std::string next; ///< the next name of the path; empty for the last folder
+        std::string next = {};        ///< the next name of the path; empty in the tree
+        bool with_subfolders = false; ///< its subfolders are watched too
     };
 
-    void watch_path();
-    void watch(const std::filesystem::path& folder, const std::string& next);
+    void watch_all();
+    void watch_tree();
+    void watch(const std::filesystem::path& folder, std::uint32_t events, Watch watch);
     bool take(int descriptor, std::uint32_t mask, std::string_view name);
 
     std::filesystem::path folder_;
     UniqueFd inotify_;
     std::vector<Watch> watches_;
-    bool path_changed_ = false;
+    bool folders_changed_ = false;
+    bool full_ = false; ///< the system had no watch for a subfolder; this has been logged
 };
 
 } // namespace sshtpm::os

@@ -82,6 +82,35 @@ TEST_CASE("a second file of the same key is skipped while the first is there, an
     CHECK(lab.comments() == Comments{"other"});
 }
 
+TEST_CASE("of files with the same key the upper one serves, though a subfolder's name comes first") {
+    Lab lab;
+    std::filesystem::create_directories(lab.folder / "a" / "b");
+    write_file(lab.folder / "a" / "b" / "key.tpm", bytes_of("Comment: lowest\n" + lab.text), 0600,
+               Existing::keep);
+    write_file(lab.folder / "a" / "key.tpm", bytes_of("Comment: lower\n" + lab.text), 0600, Existing::keep);
+    lab.key_folder.scan();
+    CHECK(lab.comments() == Comments{"first"});
+    std::filesystem::remove(lab.file);
+    lab.key_folder.scan();
+    CHECK(lab.comments() == Comments{"lower"});
+    std::filesystem::remove_all(lab.folder / "a");
+    lab.key_folder.scan();
+    CHECK(lab.comments().empty());
+}
+
+TEST_CASE("a key whose file moves to a subfolder, or whose folder gets another name, stays the same entry") {
+    Lab lab;
+    lab.key_folder.scan();
+    const auto entry = lab.keys.entries()[0];
+    std::filesystem::create_directory(lab.folder / "one");
+    std::filesystem::rename(lab.file, lab.folder / "one" / "key.tpm");
+    lab.key_folder.scan();
+    CHECK(lab.keys.entries() == std::vector{entry});
+    std::filesystem::rename(lab.folder / "one", lab.folder / "two");
+    lab.key_folder.scan();
+    CHECK(lab.keys.entries() == std::vector{entry});
+}
+
 TEST_CASE("a key that a client gives is the client's, and stays away once that is gone") {
     Lab lab;
     lab.key_folder.scan();

@@ -94,7 +94,7 @@ TEST_CASE("a folder that is not there yet is told when it appears, and so are it
     CHECK_FALSE(watch.drain());
     fs::create_directory(folder / "a");
     CHECK(told(watch));
-    put(folder / "a" / "id.tpm"); // not in the folder
+    put(folder / "a" / "id.tpm"); // above the folder
     CHECK_FALSE(watch.drain());
     fs::create_directories(folder / "a" / "b" / "keys");
     CHECK(told(watch));
@@ -199,6 +199,88 @@ TEST_CASE("a folder is watched under a path with a slash at its end or dots; a c
     CHECK((told(slash) && told(dots)));
     fs::permissions(folder / "keys", fs::perms::owner_all);
     CHECK((told(slash) && told(dots)));
+}
+
+TEST_CASE(
+    "key files in subfolders and theirs are told, in a third level, hidden and linked folders they are not") {
+    const TempFolder folder, elsewhere;
+    for (const char* name : {"one/two/three", ".git", "one/.git"})
+        fs::create_directories(folder / name);
+    fs::create_directory_symlink(elsewhere.path(), folder / "link");
+    FolderWatch watch(folder.path());
+    for (const char* name : {"one/id.tpm", "one/two/id.tpm", "one/two/id-cert.pub"}) {
+        INFO(name);
+        put(folder / name);
+        CHECK(told(watch));
+    }
+    for (const char* name :
+         {"one/two/three/id.tpm", ".git/id.tpm", "one/.git/id.tpm", "link/id.tpm", "one/id.pub"}) {
+        INFO(name);
+        put(folder / name);
+        CHECK_FALSE(watch.drain());
+    }
+    for (const char* name : {".new", "one/.new", "one/two/new"}) { // not read
+        INFO(name);
+        fs::create_directory(folder / name);
+        CHECK_FALSE(watch.drain());
+    }
+}
+
+TEST_CASE("a subfolder that comes, is renamed, goes or is moved in with its files is told, and watched on") {
+    const TempFolder folder, elsewhere;
+    FolderWatch watch(folder.path());
+    fs::create_directories(folder / "one" / "two");
+    CHECK(told(watch));
+    put(folder / "one" / "two" / "id.tpm");
+    CHECK(told(watch));
+    fs::rename(folder / "one", folder / "other");
+    CHECK(told(watch));
+    put(folder / "other" / "two" / "id.tpm", "changed");
+    CHECK(told(watch));
+    fs::rename(folder / "other", elsewhere / "other");
+    CHECK(told(watch));
+    put(elsewhere / "other" / "two" / "id.tpm"); // watched no more
+    CHECK_FALSE(watch.drain());
+    fs::rename(elsewhere / "other", folder / "back");
+    CHECK(told(watch));
+    put(folder / "back" / "two" / "id.tpm", "changed again");
+    CHECK(told(watch));
+    fs::remove_all(folder / "back" / "two");
+    CHECK(told(watch));
+    fs::remove_all(folder / "back");
+    CHECK(told(watch));
+}
+
+TEST_CASE("a subfolder that is hidden by a new name is left, and one that is shown again is watched") {
+    const TempFolder folder;
+    fs::create_directories(folder / "one");
+    FolderWatch watch(folder.path());
+    fs::rename(folder / "one", folder / ".one");
+    CHECK(told(watch));
+    put(folder / ".one" / "id.tpm");
+    CHECK_FALSE(watch.drain());
+    fs::rename(folder / ".one", folder / "one");
+    CHECK(told(watch));
+    put(folder / "one" / "id.tpm", "changed");
+    CHECK(told(watch));
+}
+
+TEST_CASE("the mode of a subfolder is told, and so is a folder in the place of a link") {
+    const TempFolder folder, elsewhere;
+    fs::create_directories(folder / "one");
+    fs::create_directory_symlink(elsewhere.path(), folder / "link");
+    FolderWatch watch(folder.path());
+    for (const auto mode : {fs::perms::none, fs::perms::owner_all}) {
+        fs::permissions(folder / "one", mode);
+        CHECK(told(watch));
+    }
+    put(folder / "one" / "id.tpm");
+    CHECK(told(watch));
+    fs::remove(folder / "link");
+    fs::create_directory(folder / "link");
+    CHECK(told(watch));
+    put(folder / "link" / "id.tpm");
+    CHECK(told(watch));
 }
 
 TEST_CASE("events that were too many to be kept are told as a change") {

@@ -6,9 +6,11 @@ import os
 import shutil
 import unittest
 
+import keyfile
 from add_recorder import (EXTENSION, EXTENSION_FAILURE, EXTENSION_RESPONSE, AddScenario, Recorder, SUCCESS,
                           extensions, identities)
 from agent import Agent, Askpass, certify
+from applet_options import SOURCE
 from keys_once import KeysOnce
 from lab import read, read_key, wait_until
 from protocol import REMOVE_IDENTITY, REQUEST_IDENTITIES, string, take_string, u32
@@ -19,6 +21,13 @@ PIN, WRONG = 'a good pin', 'another one'
 KEPT, BAD, LOCKOUT, NOT_KEPT, NOT_TRIED = range(5)
 TRY_PIN = 'tpm-try-pin@ssh-tpm'
 REFUSED = bytes([5])
+DATA = os.path.join(SOURCE, 'test', 'data')
+
+
+def described(key, comment):
+    """The key file that is sent: the comment is in the DER, where the Go program reads it."""
+    description = keyfile.tlv(keyfile.UTF8, comment.encode())
+    return keyfile.build(keyfile.with_field(keyfile.fields(key.tpm), keyfile.DESCRIPTION, description))
 
 
 class WithKeys(AddScenario, KeysOnce):
@@ -47,7 +56,21 @@ class Recorded(WithKeys):
         key = self.take('x')
         added = self.add(key.tpm, status=0)
         self.assertEqual((added.stdout, added.stderr), ('', f'Identity added: {key.tpm} (x)\n'))
-        self.assertEqual(self.recorder.added(), [(read(key.tpm), b'', b'')])
+        self.assertEqual(self.recorder.added(), [(described(key, 'x'), b'', b'')])
+
+    def test_the_message_for_a_file_of_the_go_program_is_its_message_wherever_the_file_has_the_comment(self):
+        theirs = dict(line.split() for line in read(f'{DATA}/protocol/messages.txt').splitlines())['tpm-add-key']
+        vector = f'{DATA}/keyfile/go-ec-p256.tpm'
+        ours = self.lab.write('keys/ours.tpm', 'Comment: test@example\n' + keyfile.build(
+            [part for part in keyfile.fields(vector) if part[0] != keyfile.DESCRIPTION]))
+        for path in (vector, ours):
+            self.add('-c', path, status=0)
+            self.assertEqual(self.recorder.requests[-1].hex(), theirs)
+
+    def test_a_key_without_comment_is_sent_with_the_name_of_its_file(self):
+        key = self.take('bare')
+        self.add(key.tpm, status=0)
+        self.assertEqual(self.recorder.added(), [(described(key, key.tpm), b'', b'')])
 
     def test_a_certificate_beside_the_key_is_a_second_message_and_either_can_be_had_alone(self):
         key = self.take('certified')
@@ -55,7 +78,7 @@ class Recorded(WithKeys):
         added = self.add(key.tpm, status=0)
         self.assertEqual(added.stderr.splitlines(), [f'Identity added: {key.tpm} (certified)',
                                                      f'Certificate added: {certificate.pub} (a person)'])
-        text = read(key.tpm)
+        text = described(key, 'certified')
         self.assertEqual(self.recorder.added(), [(text, b'', b''), (text, certificate.blob, b'')])
         self.assertNotIn('Certificate', self.add('-k', key.tpm, status=0).stderr)
         self.assertNotIn('Identity', self.add('-C', key.tpm, status=0).stderr)
@@ -82,7 +105,7 @@ class Recorded(WithKeys):
         self.assertIn('(stdin)', self.add('-', stdin=read(key.tpm), status=0).stderr)
         other = shutil.copy(key.tpm, self.lab.path('other-name'))
         self.assertIn(other, self.add(other, status=0).stderr)
-        self.assertEqual({text for text, _, _ in self.recorder.added()}, {read(key.tpm)})
+        self.assertEqual({text for text, _, _ in self.recorder.added()}, {described(key, 'x')})
 
     def test_without_a_file_the_default_ones(self):
         self.assert_refused(self.add(), 'id_ecdsa.tpm', 'id_rsa.tpm')
@@ -122,7 +145,7 @@ class Recorded(WithKeys):
 
     def test_an_agent_that_refuses(self):
         key, other = self.take('x'), self.take('y')
-        self.recorder.answer = lambda request: SUCCESS if read(key.tpm).encode() in request else bytes([28])
+        self.recorder.answer = lambda request: SUCCESS if described(key, 'x').encode() in request else bytes([28])
         result = self.add(other.tpm, key.tpm)
         self.assert_refused(result, f'Could not add identity "{other.tpm}": agent refused operation', 'hint:')
         self.assertIn(f'Identity added: {key.tpm}', result.stderr)

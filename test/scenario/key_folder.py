@@ -129,6 +129,61 @@ class KeyFolder(WithKeys):
         third = self.take('c')
         agent.wait_until_listed([new.line, third.line])
 
+    def test_subfolders_are_read_to_the_second_level_without_hidden_and_linked_ones(self):
+        work, client = self.lab.make_folder('keys', 'work'), self.lab.make_folder('keys', 'work', 'client')
+        first, second = self.take('a', work), self.take('b', client)
+        for names in (('work', 'client', 'deeper'), ('.git',), ('work', '.git')):
+            self.take('c', self.lab.make_folder('keys', *names))
+        self.take('c', self.lab.make_folder('elsewhere'))
+        os.symlink(self.lab.path('elsewhere'), self.lab.path('keys', 'link'))
+        agent = Agent(self.lab)
+        self.assertEqual(agent.listed(), [first.line, second.line])
+        for key in (first, second):
+            agent.sign_and_check(key)
+        certificate = certify(self.lab, second, '-n', 'root')[1]
+        agent.wait_until_listed([first.line, second.line, certificate.line])
+
+    def test_a_subfolder_that_comes_is_renamed_and_goes_is_followed(self):
+        agent = Agent(self.lab)
+        key = self.take('a', self.lab.make_folder('keys', 'one', 'two'))
+        agent.wait_until_listed([key.line])
+        os.rename(self.lab.path('keys', 'one'), self.lab.path('keys', 'other'))
+        mark = self.take('b', self.lab.path('keys', 'other'))  # when it shows, the new name has been seen
+        agent.wait_until_listed([key.line, mark.line])
+        agent.sign_and_check(read_key(self.lab.path('keys', 'other', 'two', 'a')))
+        os.rename(self.lab.path('keys', 'other'), self.lab.path('away'))
+        agent.wait_until_listed([])
+        os.rename(self.lab.path('away'), self.lab.path('keys', 'back'))
+        agent.wait_until_listed([key.line, mark.line])
+        shutil.rmtree(self.lab.path('keys', 'back', 'two'))
+        agent.wait_until_listed([mark.line])
+
+    def test_a_file_that_is_written_as_soon_as_its_subfolder_is_there_is_seen(self):
+        agent = Agent(self.lab)
+        for round_ in range(50):
+            key = self.take('ab'[round_ % 2], self.lab.make_folder('keys', 'one', str(round_)))
+            agent.wait_until_listed([key.line])
+            shutil.rmtree(self.lab.path('keys', 'one'))
+
+    def test_the_same_key_in_two_folders_is_one_and_the_upper_file_serves(self):
+        lower = self.take('a', self.lab.make_folder('keys', 'A-backup'))
+        certify(self.lab, lower, '-n', 'old')
+        key = self.take('a')
+        agent = Agent(self.lab)
+        self.assertEqual(agent.listed(), [key.line])
+        self.assertIn(f"{lower.tpm}: the same key as another file's; skipped", agent.log())
+
+    def test_of_too_many_subfolders_256_are_read_and_the_log_says_so(self):
+        for number in range(257):
+            self.lab.make_folder('keys', f'{number:03}')
+        last, lost = self.take('a', self.lab.path('keys', '254')), self.take('b', self.lab.path('keys', '255'))
+        agent = Agent(self.lab)
+        agent.process.wait_line(f'{self.lab.keys}: has too many subfolders; the keys of 256 folders are read')
+        self.assertEqual(agent.listed(), [last.line])
+        os.rmdir(self.lab.path('keys', '000'))
+        agent.wait_until_listed([last.line, lost.line])
+        self.assertEqual(agent.log().count('too many subfolders'), 1)
+
     def test_a_broken_file_disturbs_no_other(self):
         key = self.take('a')
         agent = Agent(self.lab)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """An agent that is short of something: where memory cannot be locked, PINs are not kept, the log says why, and all else
-works; when accept(2) fails for a while, by strace's doing, whoever has connected is served all the same."""
+works; when accept(2) fails for a while, by strace's doing, whoever has connected is served all the same; without
+watches for its subfolders, the key folder itself is followed."""
 
 import ctypes
 import os
 import resource
+import signal
 import time
 import unittest
 
@@ -75,6 +77,15 @@ class LockedMemory(WithTpm):
         self.assertEqual(agent.listed(), [self.key.line])
 
 
+def traced_agent(lab, error, calls, which):
+    """An agent whose system calls fail with the error, by strace's doing: those that these options of strace name."""
+    # -D: the agent itself is our child, and strace our grandchild.
+    program = lab.write(error, '#!/bin/sh\n'
+                        f'exec strace -D -f -qq -o {lab.path(error + ".trace")} -e signal=none -e trace={calls} '
+                        f'-e inject={calls}:error={error}{which} {lab.bin}/ssh-tpm-agent "$@"\n', mode=0o755)
+    return Agent(lab, name=error, program=program, env=NO_LEAK_CHECK)
+
+
 class AcceptFailures(WithTpm):
     def setUp(self):
         super().setUp()
@@ -84,12 +95,7 @@ class AcceptFailures(WithTpm):
         """An agent that finds nobody at its first call of accept and then fails as often as clients come, so that
         no later one wakes it."""
         self.trace = self.lab.path(error + '.trace')
-        # -D: the agent itself is our child, and strace our grandchild.
-        program = self.lab.write(error, '#!/bin/sh\n'
-                                 f'exec strace -D -f -qq -o {self.trace} -e signal=none -e trace=accept,accept4 '
-                                 f'-e inject=accept,accept4:error={error}:when=2..{CLIENTS + 1} '
-                                 f'{self.lab.bin}/ssh-tpm-agent "$@"\n', mode=0o755)
-        return Agent(self.lab, name=error, program=program, env=NO_LEAK_CHECK)
+        return traced_agent(self.lab, error, 'accept,accept4', f':when=2..{CLIENTS + 1}')
 
     def assert_all_are_served(self, agent):
         """Several at once: nobody waits for the next one to come."""
@@ -111,6 +117,24 @@ class AcceptFailures(WithTpm):
                     self.assertGreaterEqual(time.monotonic() - begun, CLIENTS * PAUSE)  # it did not try again at once
                 self.assertEqual(agent.log().count('accepting a client'), int(error in SHORTAGES))
                 agent.stop()
+
+
+class NoMoreWatches(WithTpm):
+    def test_without_watches_for_subfolders_the_folder_is_followed_and_sighup_reads_the_others(self):
+        key, other = self.lab.make_key('x'), self.lab.make_key('y', folder=self.lab.make_folder('elsewhere'))
+        one = self.lab.make_folder('keys', 'one')
+        self.lab.make_folder('keys', 'two')
+        agent = traced_agent(self.lab, 'ENOSPC', 'inotify_add_watch', f' -P {one}')
+        self.assertEqual(agent.listed(), [key.line])
+        self.assertIn(f'watching {one} (inotify): No space left on device', agent.log())
+        os.rename(other.tpm, os.path.join(one, 'y.tpm'))  # nobody tells the agent
+        self.assertEqual(agent.listed(), [key.line])
+        agent.process.popen.send_signal(signal.SIGHUP)
+        agent.wait_until_listed([key.line, other.line])
+        self.lab.make_folder('keys', 'three')  # the watches are set anew
+        os.unlink(key.tpm)
+        agent.wait_until_listed([other.line])
+        self.assertEqual(agent.log().count('seen after SIGHUP alone'), 1, agent.log())
 
 
 if __name__ == '__main__':
