@@ -62,15 +62,9 @@ constexpr cli::Modes adding = 1U << 0, removing = 1U << 1, removing_all = 1U << 
                      public_keys = 1U << 4, extensions = 1U << 5, testing = 1U << 6, locking = 1U << 7,
                      unlocking = 1U << 8;
 
-/// An option of ssh-add for keys that are not in a TPM.
-cli::Option add_refused(std::string_view names, const std::string& what) {
-    return {names, cli::every_mode, "refused: only ssh-add and ssh-agent have it", [=](char*) {
-                throw Error(Errc::unsupported,
-                            std::string(names.substr(0, 2)) + ": " + what +
-                                " are not in a TPM, and ssh-tpm-agent does not hold them",
-                            "use ssh-add with an ssh-agent");
-            }};
-}
+constexpr std::string_view not_held = "ssh-tpm-agent does not hold keys of PKCS#11 tokens and FIDO devices",
+                           held_elsewhere =
+                               "use ssh-add with an ssh-agent; ssh-tpm-agent -A serves its keys too";
 
 std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     return {
@@ -104,10 +98,10 @@ std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
         cli::mode_option("-x", locking, "lock the agent with a password"),
         cli::mode_option("-X", unlocking, "unlock the agent"),
         {"-v", cli::every_mode, "print each step", [&level](char*) { level = log::Level::debug; }},
-        add_refused("-s PKCS11", "keys of PKCS#11 tokens"),
-        add_refused("-e PKCS11", "keys of PKCS#11 tokens"),
-        add_refused("-S PROVIDER", "keys of FIDO devices"),
-        add_refused("-K", "keys of FIDO devices"),
+        cli::refused_option("-s PKCS11", not_held, held_elsewhere),
+        cli::refused_option("-e PKCS11", not_held, held_elsewhere),
+        cli::refused_option("-S PROVIDER", not_held, held_elsewhere),
+        cli::refused_option("-K", not_held, held_elsewhere),
     };
 }
 
@@ -165,6 +159,8 @@ int run_add(std::span<char*> arguments) {
         std::cout << cli::help_text(add_usage, add_about, table) << add_closing;
         return 0;
     }
+    if (parsed.version)
+        return show_version();
     log::configure("ssh-tpm-add", level);
     const auto with_agent = [&options](auto* act) {
         return [act, &options] {

@@ -274,16 +274,10 @@ void print_for(AgentOptions& line, Shell shell) {
     line.shell = shell;
 }
 
-/// An option that only ssh-agent has.
-cli::Option agent_refused(std::string_view names) {
-    return {names, cli::every_mode, "refused: only ssh-agent has it", [names](char*) {
-                throw Error(Errc::unsupported,
-                            std::string(names.substr(0, 2)) +
-                                " is for keys of PKCS#11 tokens and FIDO devices, which ssh-tpm-agent does "
-                                "not hold",
-                            "give it to an upstream ssh-agent (-A)");
-            }};
-}
+constexpr std::string_view other_keys =
+                               "it is for keys of PKCS#11 tokens and FIDO devices, which ssh-tpm-agent "
+                               "does not hold",
+                           to_upstream = "give it to an upstream ssh-agent (-A)";
 
 std::vector<cli::Option> agent_option_table(AgentOptions& line) {
     std::vector<cli::Option> table{
@@ -311,6 +305,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
         {"--confirm", agents,
          "ask before each use of a key of the folder or the hierarchy; only an askpass program can ask",
          cli::set(line.key_dir_terms.confirm)},
+        {"--confirm-loaded", agents, "the same as --confirm", cli::set(line.key_dir_terms.confirm)},
         {"--pin-lifetime TIME", agents, "forget a PIN this long after its last use",
          [&line](char* text) { set_pin_lifetime(line, text); }},
         {"--no-cache", agents, "keep no PINs: ask for each use",
@@ -344,8 +339,16 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
                  throw Error(Errc::unsupported, "-E " + std::string(word) + ": questions name keys by SHA256",
                              "ssh-tpm-add -l -E md5 shows the other fingerprint");
          }},
-        agent_refused("-O OPTION"),
-        agent_refused("-P PROVIDERS"),
+        {"-U", agents, "accepted as by ssh-agent; this agent never removes other agents' sockets"},
+        cli::refused_option("-O OPTION", other_keys, to_upstream),
+        cli::refused_option("-P PROVIDERS", other_keys, to_upstream),
+        cli::refused_option("-T",
+                            "this agent puts its socket into no folder that all users may write to, such as "
+                            "$TMPDIR",
+                            "-a PATH names the socket; an agent of a command has one of its own anyway"),
+        cli::refused_option(
+            "-u", "this agent has no stale sockets to remove: it replaces its own at the next start",
+            "ssh-agent -u removes those of ssh-agent"),
     };
     line.tpm.add_to(table, agents);
     return table;
@@ -361,6 +364,8 @@ int run_agent(std::span<char*> arguments) {
         std::cout << cli::help_text(agent_usage, agent_about, table) << agent_closing;
         return 0;
     }
+    if (parsed.version)
+        return show_version();
     if (parsed.mode == serving && !parsed.operands.empty())
         parsed.mode = for_command;
     const auto serve = [&line] { return serve_agent(line); };
@@ -380,7 +385,8 @@ int run_agent(std::span<char*> arguments) {
     cli::require_apart(parsed, "--no-load", "--key-dir");
     cli::require_apart(parsed, "--no-cache", "--pin-lifetime");
     if (!line.load && !line.hierarchy)
-        cli::require_apart(parsed, "--no-load", "--confirm");
+        for (const auto* confirm : {"--confirm", "--confirm-loaded"})
+            cli::require_apart(parsed, "--no-load", confirm);
     log::configure("ssh-tpm-agent", line.level);
     return mode.run();
 }

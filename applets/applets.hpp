@@ -18,4 +18,7 @@ int run_agent(std::span<char*> arguments);
 int run_add(std::span<char*> arguments);
 int run_hostkeys(std::span<char*> arguments);
 
+/// Prints the version, of all applets alike. @returns the exit status
+int show_version();
+
 } // namespace sshtpm::applets

@@ -75,6 +75,8 @@ int run_hostkeys(std::span<char*> arguments) {
         std::cout << cli::help_text(hostkeys_usage, hostkeys_about, table) << hostkeys_closing;
         return 0;
     }
+    if (parsed.version)
+        return show_version();
     const std::vector<cli::Mode> modes{
         {listing, "listing keys", [&o] { return hostkeys_list(o.socket); }},
         {checking, "--check", [&o] { return hostkeys_check(o.socket); }},

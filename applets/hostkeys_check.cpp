@@ -22,8 +22,10 @@
 #include <array>
 #include <cerrno>
 #include <iostream>
+#include <map>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sshtpm::applets {
 
@@ -39,44 +41,88 @@ std::optional<std::string> find_sshd() {
 
 struct SshdAnswer {
     int status = 0;
-    std::string output; ///< from stdout
+    std::string output, errors; ///< from stdout and stderr
 };
 
-void print(const UniqueFd& errors) {
+/// Reads to the end. @throws Error(malformed) for more than max_sshd_output
+std::string read_all(int descriptor) {
+    std::string text;
     std::array<char, 4096> chunk{};
-    off_t at = 0;
-    for (ssize_t got = 0; (got = ::pread(errors.value(), chunk.data(), chunk.size(), at)) > 0; at += got)
-        std::cerr.write(chunk.data(), got);
+    for (;;) {
+        const auto got = uninterrupted([&] { return ::read(descriptor, chunk.data(), chunk.size()); });
+        if (got <= 0)
+            return text;
+        if (text.size() > max_sshd_output)
+            throw Error(Errc::malformed, "sshd prints more than a configuration can be");
+        text.append(chunk.data(), static_cast<std::size_t>(got));
+    }
 }
 
-/// Runs sshd with an option, and shows its messages only if it fails. @throws Error(not_found)
-SshdAnswer ask_sshd(const std::string& option) {
+/// @throws Error(not_found)
+SshdAnswer run_sshd(std::vector<std::string> words) {
     const auto sshd = find_sshd();
     if (!sshd)
         throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
-    // sshd first reads every HostKey as a private key, and warns about .pub files that others can read.
     const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC)); // unlike a pipe it is never full
     if (!errors)
         throw Error::from_errno(errno, "memfd_create");
     // In a group of its own: Ctrl-C must not end sshd, whose status decides what this program does.
-    os::Child child({*sshd, option}, {}, errors.value(), os::Child::Group::own);
+    words.insert(words.begin(), *sshd);
+    os::Child child(words, {}, errors.value(), os::Child::Group::own);
     SshdAnswer answer;
-    std::array<char, 4096> chunk{};
-    for (;;) {
-        const auto got = uninterrupted([&] { return ::read(child.output(), chunk.data(), chunk.size()); });
-        if (got <= 0)
-            break;
-        if (answer.output.size() > max_sshd_output)
-            throw Error(Errc::malformed, *sshd + " prints more than a configuration can be");
-        answer.output.append(chunk.data(), static_cast<std::size_t>(got));
-    }
+    answer.output = read_all(child.output());
     answer.status = child.wait();
-    if (answer.status != 0)
-        print(errors);
+    ::lseek(errors.value(), 0, SEEK_SET);
+    answer.errors = read_all(errors.value());
     return answer;
 }
 
+/// Runs sshd with an option, and shows its messages only if it fails: it reads every HostKey as a private key
+/// first, and warns about .pub files that others can read. @throws Error(not_found)
+SshdAnswer ask_sshd(const std::string& option) {
+    auto answer = run_sshd({option});
+    if (answer.status != 0)
+        std::cerr << answer.errors;
+    return answer;
+}
+
+/// The lines of sshd's configuration that set host keys and their agent.
+struct SshdLines {
+    std::vector<ssh::SshdLine> agents, host_keys;
+};
+
+/// Also of a configuration that sshd refuses, up to the line that it refuses.
+SshdLines ask_for_lines() {
+    const auto printed = run_sshd({"-T", "-ddd"}).errors;
+    return {.agents = ssh::parse_sshd_lines(printed, "HostKeyAgent"),
+            .host_keys = ssh::parse_sshd_lines(printed, "HostKey")};
+}
+
+std::string place_of(const ssh::SshdLine& line) {
+    return line.file + " line " + std::to_string(line.number);
+}
+
+/// " (FILE line N)" for a host key whose line is known, else empty.
+std::string in_line_of(const std::string& path, const SshdLines& lines) {
+    const auto line = std::ranges::find(lines.host_keys, path, &ssh::SshdLine::value);
+    return line == lines.host_keys.end() ? "" : " (" + place_of(*line) + ")";
+}
+
+/// The error of a configuration whose first HostKeyAgent, which is the one that sshd takes, is not `socket`.
+std::optional<Error> other_agent(const SshdLines& lines, const std::filesystem::path& socket,
+                                 const std::string& hint) {
+    if (lines.agents.empty() || lines.agents.front().value == socket.string())
+        return std::nullopt;
+    const auto& line = lines.agents.front();
+    const bool of_go = std::filesystem::path(line.file).filename() == "10-ssh-tpm-agent.conf";
+    return Error(Errc::refused, "HostKeyAgent is " + line.value + ", which " + place_of(line) + " sets first",
+                 of_go ? "this file is of the ssh-tpm-agent written in Go: remove it, and stop that agent "
+                         "(systemctl disable --now ssh-tpm-agent.socket ssh-tpm-agent.service)"
+                       : hint);
+}
+
 struct NamedKey {
+    std::string type; ///< "ecdsa-sha2-nistp256", "ssh-rsa", …
     Bytes blob;
     bool has_file = false; ///< the private half is in a file
 };
@@ -89,7 +135,9 @@ NamedKey read_host_key(const std::string& path) {
         key.has_file = text_of(text).find("-----BEGIN ") != std::string_view::npos;
         if (key.has_file)
             text = read_file(path + ".pub", ssh::max_public_file);
-        key.blob = ssh::AuthorizedKey::parse(text_of(text)).blob;
+        auto line = ssh::AuthorizedKey::parse(text_of(text));
+        key.type = std::move(line.type);
+        key.blob = std::move(line.blob);
         return key;
     } catch (const Error& error) {
         if (error.code() == Errc::not_found && path.ends_with(".pub"))
@@ -100,24 +148,26 @@ NamedKey read_host_key(const std::string& path) {
     }
 }
 
-Error not_served(const std::string& path, bool has_file) {
+Error not_served(const std::string& path, bool has_file, const std::string& in_line) {
     const auto what = path + ": the agent does not serve this key";
     if (has_file)
         return {Errc::not_found, what,
                 "it is in a file, and sshd signs with it by itself: once clients have learnt the TPM's keys "
-                "(UpdateHostKeys), remove its HostKey line"};
+                "(UpdateHostKeys), remove its HostKey line" +
+                    in_line};
     return {Errc::not_found, what,
             "ssh-tpm keygen -A makes missing keys, and systemctl restart ssh-tpm-hostkeys.service makes the "
             "agent read them; if the key is of a hierarchy whose seed has changed (tpm2_clear), remove the "
-            ".pub file and make it again; if it is not in the TPM, remove its HostKey line"};
+            ".pub file and make it again; if it is not in the TPM, remove its HostKey line" +
+                in_line};
 }
 
 /// @throws Error if the agent does not serve the key or the signature does not verify
 void prove_host_key(protocol::Client& agent, const std::vector<protocol::AgentKey>& served,
-                    const std::string& path) {
-    const auto [key, has_file] = read_host_key(path);
+                    const std::string& path, const SshdLines& lines) {
+    const auto [type, key, has_file] = read_host_key(path);
     if (std::ranges::find(served, key, &protocol::AgentKey::blob) == served.end())
-        throw not_served(path, has_file);
+        throw not_served(path, has_file, in_line_of(path, lines));
     if (const auto wrong = agent.find_wrong_signature(key))
         throw Error(Errc::malformed,
                     path + ": the agent's signature is not this key's (" + printable(*wrong) + ")",
@@ -134,20 +184,41 @@ Error about_subject(const std::string& subject, const Error& error, const std::s
 
 /// Tests each host key with a signature by the agent, and prints the keys that work.
 /// @returns an error for each key that does not work @throws Error if the agent does not answer
-std::vector<Error> prove_host_keys(const std::filesystem::path& socket,
-                                   const std::vector<std::string>& paths) {
+std::vector<Error> prove_host_keys(const std::filesystem::path& socket, const std::vector<std::string>& paths,
+                                   const SshdLines& lines) {
     protocol::Client agent(socket, time_limits().host_agent);
     const auto served = agent.list();
     std::vector<Error> problems;
     for (const auto& path : paths) {
         try { // caught to try the others
-            prove_host_key(agent, served, path);
+            prove_host_key(agent, served, path, lines);
         } catch (const Error& error) {
             problems.push_back(about_subject(
                 path, error, "see what the agent says: journalctl -u ssh-tpm-hostkeys.service"));
         }
     }
     return problems;
+}
+
+/// The errors of keys that an agent serves, but sshd never uses: it takes the first host key of each type
+/// (get_hostkey_by_type in its sshd.c).
+std::vector<Error> unused_host_keys(const std::vector<std::string>& paths, const SshdLines& lines) {
+    std::map<std::string, std::pair<std::string, Bytes>> first; // of each type: its path and its key
+    std::vector<Error> errors;
+    for (const auto& path : paths) {
+        try { // caught because sshd leaves such a key out too
+            const auto key = read_host_key(path);
+            const auto& used = first.try_emplace(key.type, path, key.blob).first->second;
+            if (!key.has_file && used.second != key.blob)
+                errors.emplace_back(
+                    Errc::refused,
+                    path + ": sshd does not use this key, but " + used.first + ", the first one of this type",
+                    "remove the HostKey line of " + used.first + in_line_of(used.first, lines) +
+                        ", or move it behind that of this key");
+        } catch (const Error&) {
+        }
+    }
+    return errors;
 }
 
 ssh::SshdSettings ask_for_configuration() {
@@ -180,7 +251,15 @@ Error not_installed(const std::string& what, const std::string& hint) {
     return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
 
-void expect_sshd_to_agree() {
+/// @returns the keys of the drop-in that sshd will not use
+std::vector<Error> expect_sshd_to_agree() {
+    const auto lines = ask_for_lines();
+    // First, because sshd -t may fail for this reason: it asks the wrong agent.
+    if (const auto other =
+            other_agent(lines, system_socket,
+                        "sshd takes the first HostKeyAgent: remove that line, or, to keep that agent, "
+                        "do without --install-sshd-config"))
+        throw not_installed(other->what(), other->hint());
     if (ask_sshd("-t").status != 0)
         throw not_installed("sshd -t refuses the configuration", first_the_agent);
     const auto sshd = ask_for_configuration();
@@ -188,13 +267,14 @@ void expect_sshd_to_agree() {
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
+    return unused_host_keys(sshd.host_keys, lines);
 }
 
 void expect_keys_to_work() {
     const auto paths = installed_host_keys();
     std::vector<Error> problems;
     try { // caught to say what follows for sshd
-        problems = prove_host_keys(system_socket, paths);
+        problems = prove_host_keys(system_socket, paths, {});
     } catch (const Error& error) {
         throw not_installed("sshd would ask an agent that does not answer: " + std::string(error.what()),
                             first_the_agent);
@@ -217,20 +297,30 @@ int hostkeys_check(const std::filesystem::path& socket) {
         cli::report(log::program(), error);
         bad = true;
     };
+    const auto tell_of_sshd = [&tell](const Error& error) {
+        tell(about_subject("sshd's configuration", error, ""));
+    };
     ssh::SshdSettings sshd;
+    SshdLines lines;
     try { // caught to check the agent too
+        lines = ask_for_lines();
+        if (const auto other = other_agent(lines, socket,
+                                           "remove that line for the one that ssh-tpm hostkeys "
+                                           "--install-sshd-config installs, or give --socket for this agent"))
+            tell_of_sshd(*other);
         sshd = ask_for_configuration();
-        if (sshd.host_key_agent != socket.string())
+        if (lines.agents.empty() && sshd.host_key_agent != socket.string())
             throw Error(Errc::refused,
                         sshd.host_key_agent.empty() ? "there is no HostKeyAgent"
                                                     : "HostKeyAgent is " + sshd.host_key_agent,
                         "ssh-tpm hostkeys --install-sshd-config, or --socket for another agent than " +
                             socket.string());
     } catch (const Error& error) {
-        tell(about_subject("sshd's configuration", error, ""));
+        tell_of_sshd(error);
     }
     try { // caught to report it like the others
-        std::ranges::for_each(prove_host_keys(socket, sshd.host_keys), tell);
+        std::ranges::for_each(prove_host_keys(socket, sshd.host_keys, lines), tell);
+        std::ranges::for_each(unused_host_keys(sshd.host_keys, lines), tell);
     } catch (const Error& error) {
         tell(about_subject(socket.string(), error, "systemctl status ssh-tpm-hostkeys.socket"));
     }
@@ -238,8 +328,10 @@ int hostkeys_check(const std::filesystem::path& socket) {
 }
 
 void expect_logins_to_work() {
-    expect_sshd_to_agree();
+    const auto unused = expect_sshd_to_agree();
     expect_keys_to_work();
+    for (const auto& error : unused)
+        cli::warn(log::program(), error);
 }
 
 void expect_sshd_to_go_on(bool force) {

@@ -72,6 +72,48 @@ constexpr cli::Modes making = 1U << 0, changing_pin = 1U << 1, changing_comment 
 /// Modes that work on an existing key file; -t selects the default file.
 constexpr cli::Modes of_existing_keys = changing_pin | changing_comment | fingerprint | printing_public;
 
+struct RefusedOption {
+    std::string_view names, reason, hint;
+};
+
+constexpr std::string_view no_cipher = "a TPM key file is not encrypted with its PIN: the TPM checks the PIN",
+                           leave_out = "leave it out", other_files = "ssh-keygen does this, without TPM keys",
+                           certificates = "ssh-keygen makes certificates",
+                           ca_in_tpm =
+                               "with the CA's key in this agent: ssh-keygen -U -s CA.pub -I NAME KEY.pub",
+                           fido = "it is for keys on FIDO devices", with_ssh_keygen = "use ssh-keygen";
+
+/// Those of OpenSSH 10.5.
+constexpr RefusedOption only_of_ssh_keygen[] = {
+    {"-a ROUNDS", no_cipher, leave_out},
+    {"-Z CIPHER", no_cipher, leave_out},
+    {"-m FORMAT", "a TPM key file has one format, TSS2 PRIVATE KEY",
+     "for the public key: ssh-keygen -e -m FORMAT -f KEY.pub"},
+    {"-e", "ssh-keygen converts public keys", "ssh-keygen -e -f KEY.pub"},
+    {"-i", "ssh-keygen converts public keys", "--import FILE seals a private key, PEM and PKCS#8 too"},
+    {"-O OPTION", "it is for FIDO devices, certificates and prime numbers", with_ssh_keygen},
+    {"-w PROVIDER", fido, with_ssh_keygen},
+    {"-K", fido, with_ssh_keygen},
+    {"-D PKCS11", "it is for keys of PKCS#11 tokens", with_ssh_keygen},
+    {"-s CA", certificates, ca_in_tpm},
+    {"-U", certificates, ca_in_tpm},
+    {"-n PRINCIPALS", certificates, ca_in_tpm},
+    {"-z SERIAL", certificates, ca_in_tpm},
+    {"-L", "ssh-keygen shows certificates", "ssh-keygen -L -f KEY-cert.pub"},
+    {"-Y COMMAND", "ssh-keygen signs files, with keys of an agent too",
+     "ssh-keygen -Y sign -n file -f KEY.pub FILE"},
+    {"-B", other_files, "ssh-keygen -B -f KEY.pub"},
+    {"-r HOST", other_files, "ssh-keygen -r HOST -f KEY.pub"},
+    {"-g", other_files, with_ssh_keygen},
+    {"-F HOST", other_files, with_ssh_keygen},
+    {"-H", other_files, with_ssh_keygen},
+    {"-R HOST", other_files, with_ssh_keygen},
+    {"-k", other_files, with_ssh_keygen},
+    {"-Q", other_files, with_ssh_keygen},
+    {"-u", other_files, with_ssh_keygen},
+    {"-M COMMAND", other_files, with_ssh_keygen},
+};
+
 unsigned parse_bits(std::string_view text) {
     unsigned bits = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), bits);
@@ -90,7 +132,9 @@ Secret take_secret(char* argument) {
 std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
     std::vector<cli::Option> table{
         {"-t TYPE", making | of_existing_keys,
-         "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file", cli::set(o.type)},
+         "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file; names such as "
+         "ecdsa-sha2-nistp384, which say the size too, and rsa-sha2-512 work as well",
+         [&o](char* word) { o.type = parse_key_type(word); }},
         {"-b BITS", making,
          "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size",
          [&o](char* bits) { o.bits = parse_bits(bits); }},
@@ -107,8 +151,7 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
          "the old PIN, or the passphrase of a key to import; for a new key the same as -N; other users can "
          "read it like -N",
          [&o](char* pin) { o.old_pin = take_secret(pin); }},
-        {"-q", cli::every_mode, "print only errors and warnings, and ask for no file name",
-         cli::set(o.quiet)},
+        {"-q", cli::every_mode, "print only errors, warnings and questions", cli::set(o.quiet)},
         {"-v", cli::every_mode, "with -l: show the randomart too", cli::set(o.randomart)},
         {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
          [&o](char* word) { o.hash = parse_hash(word); }},
@@ -144,6 +187,8 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
          "or TPM2B_PUBLIC (tpm2_readpublic -f tss)",
          cli::set(o.wrap_with)},
     };
+    for (const auto& each : only_of_ssh_keygen)
+        table.push_back(cli::refused_option(each.names, each.reason, each.hint));
     o.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
     return table;
 }
@@ -159,6 +204,8 @@ int run_keygen(std::span<char*> arguments) {
         std::cout << cli::help_text(keygen_usage, keygen_about, table) << keygen_closing;
         return 0;
     }
+    if (parsed.version)
+        return show_version();
     if (!parsed.operands.empty())
         throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"", "-f names a file");
     const auto with_options = [&options](auto* act) { return [act, &options] { return act(options); }; };

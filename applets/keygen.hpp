@@ -13,8 +13,18 @@
 
 namespace sshtpm::applets {
 
+/// The argument of -t.
+struct KeyType {
+    std::string_view name;        ///< "ecdsa" or "rsa"
+    std::optional<unsigned> bits; ///< in names such as ecdsa-sha2-nistp384
+};
+
+/// Reads ssh-keygen's short names, in either case, and OpenSSH's names for the types of keys and signatures.
+/// @throws Error(usage), listing the types.
+KeyType parse_key_type(std::string_view word);
+
 struct KeygenOptions {
-    std::optional<std::string> type;                          ///< -t
+    std::optional<KeyType> type;                              ///< -t
     std::optional<unsigned> bits;                             ///< -b
     std::optional<std::string> file;                          ///< -f
     std::optional<std::string> comment;                       ///< -C

@@ -8,46 +8,86 @@
 #include "os/paths.hpp"
 #include "tpm/create.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <iostream>
+#include <utility>
 
 namespace sshtpm::applets {
 
 namespace {
 
-/// The argument of -t.
-std::string_view type_of(const tpm::KeyAlgorithm& algorithm) {
-    return algorithm.type == TPM2_ALG_ECC ? "ecdsa" : "rsa";
+constexpr std::string_view ecdsa_type = "ecdsa", rsa_type = "rsa";
+
+constexpr std::array<std::pair<std::string_view, KeyType>, 8> key_types{{
+    {"ecdsa", {ecdsa_type, {}}},
+    {"ecdsa-sha2-nistp256", {ecdsa_type, 256}},
+    {"ecdsa-sha2-nistp384", {ecdsa_type, 384}},
+    {"ecdsa-sha2-nistp521", {ecdsa_type, 521}},
+    {"rsa", {rsa_type, {}}},
+    {"ssh-rsa", {rsa_type, {}}},
+    {"rsa-sha2-256", {rsa_type, {}}},
+    {"rsa-sha2-512", {rsa_type, {}}},
+}};
+
+/// The reason why there is no such type here.
+std::string_view why_not(std::string_view type) {
+    const auto has = [type](std::string_view part) { return type.find(part) != std::string_view::npos; };
+    if (has("-sk") || has("sk-"))
+        return "such a key is on a FIDO device, for which ssh-keygen makes it";
+    if (has("ed25519"))
+        return "TPMs make no Ed25519 keys";
+    if (type == "dsa" || type == "ssh-dss")
+        return "TPMs make no DSA keys, and OpenSSH no longer takes them";
+    return "no such type of key";
 }
 
-KeyPaths ask_paths(const KeygenOptions& options, const std::string& type) {
+std::string_view type_of(const tpm::KeyAlgorithm& algorithm) {
+    return algorithm.type == TPM2_ALG_ECC ? ecdsa_type : rsa_type;
+}
+
+KeyPaths ask_paths(const KeygenOptions& options, std::string_view type) {
     if (options.file)
         return paths_for(*options.file);
-    const auto base = (os::ssh_folder() / ("id_" + type)).string();
-    if (options.quiet || !interactive())
-        return paths_for(base);
-    const auto answer = ask_line("Enter file in which to save the key (" + base + "): ");
-    if (!answer)
-        throw Error(Errc::refused, "no file was named");
-    return paths_for(answer->empty() ? base : *answer);
+    const auto base = (os::ssh_folder() / ("id_" + std::string(type))).string();
+    return paths_for(ask_file("Enter file in which to save the key", base));
 }
 
-/// From -t and -b. @throws Error(usage) with the types or sizes that exist
-tpm::KeyAlgorithm choose_algorithm(const std::string& type, std::optional<unsigned> bits) {
+/// From -t and -b. @throws Error(usage) with the sizes that exist
+tpm::KeyAlgorithm choose_algorithm(const KeyType& type, std::optional<unsigned> bits) {
+    if (type.bits && bits && *type.bits != *bits)
+        throw Error(Errc::usage,
+                    "conflicting options: -t ecdsa-sha2-nistp" + std::to_string(*type.bits) + " and -b " +
+                        std::to_string(*bits),
+                    "leave -b out: the type has a size of its own");
+    if (type.bits)
+        bits = type.bits;
     std::string sizes;
     for (const auto& algorithm : tpm::usual_algorithms) {
-        if (type_of(algorithm) != type)
+        if (type_of(algorithm) != type.name)
             continue;
         if (!bits || tpm::bits_of(algorithm) == *bits)
             return algorithm;
         sizes += (sizes.empty() ? "" : ", ") + std::to_string(tpm::bits_of(algorithm));
     }
-    if (!sizes.empty())
-        throw Error(Errc::usage, "-b " + std::to_string(*bits) + ": no such size of " + type + " key",
-                    "sizes are " + sizes);
-    throw Error(Errc::usage, "-t " + type + ": no such type of key", "types are ecdsa and rsa");
+    throw Error(Errc::usage,
+                "-b " + std::to_string(*bits) + ": no such size of " + std::string(type.name) + " key",
+                "sizes are " + sizes);
 }
 
 } // namespace
+
+KeyType parse_key_type(std::string_view word) {
+    std::string type(word);
+    std::ranges::transform(type, type.begin(), [](unsigned char c) { return std::tolower(c); });
+    for (const auto& [name, key_type] : key_types)
+        if (type == name)
+            return key_type;
+    throw Error(
+        Errc::usage, "-t " + std::string(word) + ": " + std::string(why_not(type)),
+        "types are ecdsa and rsa; ecdsa, the default, makes a P-256 key, which is as strong as Ed25519");
+}
 
 void require_comment(const std::string& comment) {
     try { // caught to name the option
@@ -71,7 +111,7 @@ identity::Identity make_key(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm, c
 }
 
 int keygen_create(const KeygenOptions& options) {
-    const auto type = options.type.value_or("ecdsa");
+    const auto type = options.type.value_or(KeyType{.name = ecdsa_type, .bits = {}});
     const auto algorithm = choose_algorithm(type, options.bits);
     const auto comment = options.comment.value_or(os::user_at_host());
     require_comment(comment);
@@ -88,10 +128,10 @@ int keygen_create(const KeygenOptions& options) {
     };
     tpm->run(require_support);
     if (!options.quiet)
-        std::cout << "Generating public/private " << type << " key pair.\n" << std::flush;
+        std::cout << "Generating public/private " << type.name << " key pair.\n" << std::flush;
 
-    const auto paths = ask_paths(options, type);
-    make_ssh_folder(paths, options.quiet);
+    const auto paths = ask_paths(options, type.name);
+    const NewSshFolder folder(paths, options.quiet);
     const auto existing = may_write(paths);
     if (!existing)
         return 1; // without a message, as ssh-keygen does
@@ -110,7 +150,7 @@ int keygen_supported(const KeygenOptions& options) {
     auto job = [](tpm::Tpm& opened) {
         std::string lines;
         const auto supported = tpm::supported_algorithms(opened.context());
-        for (const std::string_view type : {"ecdsa", "rsa"}) {
+        for (const std::string_view type : {ecdsa_type, rsa_type}) {
             std::string sizes;
             for (const auto& algorithm : supported)
                 if (type_of(algorithm) == type)

@@ -15,17 +15,23 @@ bool interactive() {
 
 std::optional<std::string> ask_line(const std::string& question) {
     std::cout << question << std::flush;
-    std::string line;
-    if (!std::getline(std::cin, line))
-        return std::nullopt;
-    return line;
+    const auto line = prompt::read_input_line();
+    return line ? std::optional(std::string(text_of(line->view()))) : std::nullopt;
 }
 
-Secret ask_secret(const std::string& question) {
+std::string ask_file(const std::string& question, const std::string& usual) {
+    // Shown to a person alone: scripts read the output of -y and -l.
+    const auto answer = ask_line(interactive() ? question + " (" + usual + "): " : "");
+    if (!answer && interactive())
+        throw Error(Errc::refused, "no file was named");
+    return answer && !answer->empty() ? *answer : usual;
+}
+
+Secret ask_secret(const std::string& question, const std::string& hint) {
     std::cout << std::flush; // earlier output comes before the question
     auto answer = prompt::ask_and_wait(question, prompt::Program::tool);
     if (!answer)
-        throw Error(Errc::refused, "no passphrase was given", "-N gives a new one, -P an old one");
+        throw Error(Errc::refused, "no passphrase was given", hint);
     return std::move(*answer);
 }
 
@@ -33,13 +39,25 @@ tpm::Auth auth_of(const Secret& pin) {
     return tpm::to_auth(Secret::copy_of(pin.view()));
 }
 
+namespace {
+
+/// @returns nothing if the two answers differ
+std::optional<tpm::Auth> ask_twice(const std::string& question) {
+    const std::string hint = "-N gives it; -N '' is for a key without a PIN";
+    auto first = ask_secret(question, hint);
+    if (!same_secret(first, ask_secret("Enter same passphrase again: ", hint)))
+        return std::nullopt;
+    return tpm::to_auth(std::move(first));
+}
+
+} // namespace
+
 tpm::Auth new_pin(const std::optional<Secret>& given, const std::string& question) {
     if (given)
         return auth_of(*given);
     for (;;) {
-        auto first = ask_secret(question);
-        if (same_secret(first, ask_secret("Enter same passphrase again: ")))
-            return tpm::to_auth(std::move(first));
+        if (auto auth = ask_twice(question))
+            return std::move(*auth);
         std::cerr << "Passphrases do not match.  Try again.\n";
     }
 }
@@ -47,18 +65,16 @@ tpm::Auth new_pin(const std::optional<Secret>& given, const std::string& questio
 std::optional<tpm::Auth> changed_pin(const std::optional<Secret>& given) {
     if (given)
         return auth_of(*given);
-    auto first = ask_secret("Enter new passphrase (empty for no passphrase): ");
-    if (same_secret(first, ask_secret("Enter same passphrase again: ")))
-        return tpm::to_auth(std::move(first));
-    std::cout << "Pass phrases do not match.  Try again.\n";
-    return std::nullopt;
+    auto auth = ask_twice("Enter new passphrase (empty for no passphrase): ");
+    if (!auth)
+        std::cout << "Pass phrases do not match.  Try again.\n";
+    return auth;
 }
 
 namespace {
 
-bool confirmed(const std::string& question) {
-    const auto answer = ask_line(question);
-    return answer && !answer->empty() && (answer->front() == 'y' || answer->front() == 'Y');
+bool is_yes(const std::optional<std::string>& answer) {
+    return answer && (answer->starts_with('y') || answer->starts_with('Y'));
 }
 
 /// @param last_allowed a person has allowed the last try. @returns whether this is so now
@@ -75,7 +91,7 @@ bool require_try(tpm::Tpm& tpm, const keyfile::KeyFile& key, bool last_allowed) 
         throw Error(Errc::refused, last_try_unasked,
                     "run this at a terminal, which asks first, or wait: one wrong PIN is forgotten " +
                         tpm::every(lockout.interval));
-    if (!confirmed("LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) "))
+    if (!is_yes(ask_line("LAST TRY: another wrong PIN locks the TPM. Try it? (y/N) ")))
         throw Error(Errc::refused, "the last try was not spent; nothing was changed",
                     "one wrong PIN is forgotten " + tpm::every(lockout.interval));
     return true;
@@ -84,16 +100,18 @@ bool require_try(tpm::Tpm& tpm, const keyfile::KeyFile& key, bool last_allowed) 
 } // namespace
 
 bool confirm_overwrite(const std::string& path) {
-    if (!interactive())
-        throw Error(Errc::exists, path + " already exists", "choose another file with -f");
     std::cout << path << " already exists.\n";
-    return confirmed("Overwrite (y/n)? ");
+    const auto answer = ask_line("Overwrite (y/n)? ");
+    if (!answer && !interactive())
+        throw Error(Errc::exists, path + " already exists",
+                    "choose another file with -f; a line with y on standard input overwrites it");
+    return is_yes(answer);
 }
 
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
                        const std::string& question) {
     const bool last_allowed = require_try(tpm, key, false);
-    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question));
+    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "-P gives it"));
     if (!given && !pin && tpm::counts_wrong_pins(key))
         throw Error(Errc::refused, "an empty PIN was given; it was not tried",
                     "if its file says wrongly that the key has a PIN, -P '' tries that; it costs a try if it "

@@ -15,8 +15,13 @@ namespace sshtpm::applets {
 /// Asks for a line from standard input that is not secret. Nothing at its end.
 std::optional<std::string> ask_line(const std::string& question);
 
-/// @throws Error(refused) if nobody answers
-Secret ask_secret(const std::string& question);
+/// Asks for the name of a file, on standard input. An empty line means `usual`, and so does the end of a
+/// standard input that is no terminal: a script that gives everything else by options need not answer.
+/// @throws Error(refused) at the end of a terminal's input
+std::string ask_file(const std::string& question, const std::string& usual);
+
+/// @throws Error(refused) with the hint if nobody answers
+Secret ask_secret(const std::string& question, const std::string& hint);
 
 /// From the PIN of an option; null for an empty one.
 tpm::Auth auth_of(const Secret& pin);
@@ -28,7 +33,8 @@ tpm::Auth new_pin(const std::optional<Secret>& given, const std::string& questio
 /// Like new_pin, but if the answers differ it prints that and returns nothing, as in ssh-keygen -p.
 std::optional<tpm::Auth> changed_pin(const std::optional<Secret>& given);
 
-/// Asks at the terminal whether a file may be replaced. @throws Error(exists) without a terminal
+/// Asks on standard input whether a file may be replaced.
+/// @throws Error(exists) at the end of a standard input that is no terminal
 bool confirm_overwrite(const std::string& path);
 
 /// True when standard input is a terminal.

@@ -12,6 +12,7 @@
 #include "ssh/fingerprint.hpp"
 
 #include <iostream>
+#include <unistd.h>
 
 namespace sshtpm::applets {
 
@@ -21,10 +22,10 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view key_file_ending = ".tpm";
 
-fs::path default_key(const std::optional<std::string>& type) {
+fs::path default_key(const std::optional<KeyType>& type) {
     const auto folder = os::ssh_folder();
     if (type)
-        return folder / ("id_" + *type + ".tpm");
+        return folder / ("id_" + std::string(type->name) + ".tpm");
     const auto ecdsa = folder / "id_ecdsa.tpm", rsa = folder / "id_rsa.tpm";
     return !is_there(ecdsa) && is_there(rsa) ? rsa : ecdsa;
 }
@@ -48,18 +49,21 @@ fs::path existing_key(const KeygenOptions& options) {
     if (options.file)
         return *options.file == "-" ? *options.file : key_file_named(*options.file);
     const auto usual = default_key(options.type);
-    if (options.quiet || !interactive())
-        return usual;
-    const auto answer = ask_line("Enter file in which the key is (" + usual.string() + "): ");
-    if (!answer)
-        throw Error(Errc::refused, "no file was named");
-    return answer->empty() ? usual : fs::path(key_file_named(*answer));
+    return key_file_named(ask_file("Enter file in which the key is", usual.string()));
 }
 
-void make_ssh_folder(const KeyPaths& paths, bool quiet) {
+NewSshFolder::NewSshFolder(const KeyPaths& paths, bool quiet) {
     const auto folder = os::ssh_folder();
-    if (paths.key.parent_path() == folder && make_folder(folder, 0700) && !quiet)
+    if (paths.key.parent_path() != folder || !make_folder(folder, 0700))
+        return;
+    made_ = folder;
+    if (!quiet)
         std::cout << "Created directory '" << folder.string() << "'.\n";
+}
+
+NewSshFolder::~NewSshFolder() {
+    if (!made_.empty())
+        ::rmdir(made_.c_str()); // fails if there is a file in it
 }
 
 std::optional<Existing> may_write(const KeyPaths& paths) {

@@ -47,11 +47,6 @@ std::size_t edits(std::string_view a, std::string_view b) {
     return row.back();
 }
 
-int show_version() {
-    std::cout << "ssh-tpm " << SSHTPM_VERSION << '\n';
-    return 0;
-}
-
 int show_help() {
     std::cout << "usage: ssh-tpm APPLET [options]\n\nSSH keys that never leave the TPM.\n\n";
     for (const auto& applet : table)
@@ -99,6 +94,11 @@ int run_named(std::string_view word, std::span<char*> arguments) {
 
 } // namespace
 
+int sshtpm::applets::show_version() {
+    std::cout << "ssh-tpm " << SSHTPM_VERSION << '\n';
+    return 0;
+}
+
 int main(int argc, char** argv) {
     sshtpm::os::harden_process();
     const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
@@ -110,7 +110,7 @@ int main(int argc, char** argv) {
 
     const std::string_view word = arguments.size() > 1 ? arguments[1] : "help";
     if (word == "--version" || word == "-V" || word == "version")
-        return finish(program, show_version);
+        return finish(program, applets::show_version);
     if (word == "help" || word == "--help" || word == "-h")
         return finish(program, show_help);
     return run_named(word, arguments.subspan(1));

@@ -81,7 +81,6 @@ __ssh_tpm_agent_value() {
     --key-dir) __ssh_tpm_folders ;;
     -t | --pin-lifetime) __ssh_tpm_words 10m 1h 8h 1d ;;
     -E) __ssh_tpm_words sha256 ;;
-    -O | -P) ;; # refused whatever they are given
     *) __ssh_tpm_tpm_value "$1" ;;
     esac
 }
@@ -92,7 +91,6 @@ __ssh_tpm_add_value() {
     -E) __ssh_tpm_words sha256 md5 ;;
     -H) __ssh_tpm_paths ;;
     -h) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
-    -s | -e | -S) ;; # refused whatever they are given
     *) return 1 ;;
     esac
 }
@@ -106,17 +104,18 @@ __ssh_tpm_hostkeys_value() {
 
 __ssh_tpm_keygen_options=(
     -t -b -C -f -N -P -q -v -E --parent-handle -p -c -l -y --print-pubkey -A --hierarchy -I --import --wrap
-    --wrap-with --supported --tcti --swtpm -o --owner-password -h --help
+    --wrap-with --supported --tcti --swtpm -o --owner-password -h --help -V --version
 )
 __ssh_tpm_agent_options=(
-    -a -l -A --key-dir --no-load --hierarchy -t --confirm --pin-lifetime --no-cache --no-seal -D -d -s -c -k
-    -E -O -P --print-socket --install-user-units --install-system --force --tcti --swtpm -o --owner-password -h --help
+    -a -l -A --key-dir --no-load --hierarchy -t --confirm --confirm-loaded --pin-lifetime --no-cache --no-seal
+    -D -d -s -c -k -U -E --print-socket --install-user-units --install-system --force --tcti --swtpm -o
+    --owner-password -h --help -V --version
 )
 __ssh_tpm_add_options=(
-    -t -c -h -H --pin -k -C -N -E -q -d -D -l -L -Q -T -x -X -v -s -e -S -K --help
+    -t -c -h -H --pin -k -C -N -E -q -d -D -l -L -Q -T -x -X -v --help -V --version
 )
 __ssh_tpm_hostkeys_options=(
-    --socket --check --install-system-units --install-sshd-config --uninstall --force -h --help
+    --socket --check --install-system-units --install-sshd-config --uninstall --force -h --help -V --version
 )
 
 # What stands where no option does: __ssh_tpm_operand APPLET FIRST, FIRST being the index of its first word.

@@ -35,7 +35,7 @@ function __ssh_tpm_command
     set -l words (commandline -opc)[2..-1]
     test "$words[1]" = agent; and set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        contains -- $words[1] -a -l -A -t -E -O -P --key-dir --hierarchy --pin-lifetime --tcti; and set -e words[1]
+        contains -- $words[1] -a -l -A -t -E --key-dir --hierarchy --pin-lifetime --tcti; and set -e words[1]
         set -q words[1]; and set -e words[1]
     end
     set -l rest (commandline -ct)
@@ -64,6 +64,9 @@ for applet in keygen agent
 end
 for applet in keygen agent hostkeys
     __ssh_tpm $applet -s h -l help -d 'Show the help'
+end
+for applet in keygen agent add hostkeys
+    __ssh_tpm $applet -s V -l version -d 'Print the version'
 end
 
 __ssh_tpm keygen -f
@@ -98,6 +101,7 @@ __ssh_tpm agent -l no-load -d 'Load no keys'
 __ssh_tpm agent -l hierarchy -x -a "$hierarchies" -d 'Serve the host keys of a hierarchy'
 __ssh_tpm agent -s t -x -a "$times" -d 'How long keys are held'
 __ssh_tpm agent -l confirm -d 'Ask before each use of a key'
+__ssh_tpm agent -l confirm-loaded -d 'Ask before each use of a key'
 __ssh_tpm agent -l pin-lifetime -x -a "$times" -d 'How long PINs are kept'
 __ssh_tpm agent -l no-cache -d 'Keep no PINs'
 __ssh_tpm agent -l no-seal -d 'Take no private keys of ssh-add'
@@ -106,8 +110,7 @@ __ssh_tpm agent -s d -d 'Stay in the foreground, and log more'
 __ssh_tpm agent -s s -d 'Go to the background and print shell commands'
 __ssh_tpm agent -s c -d 'Go to the background and print C shell commands'
 __ssh_tpm agent -s E -x -a sha256 -d 'Hash of fingerprints'
-__ssh_tpm agent -s O -x -d 'Refused, for ssh-agent'
-__ssh_tpm agent -s P -x -d 'Refused, for ssh-agent'
+__ssh_tpm agent -s U -d 'Accepted as by ssh-agent'
 __ssh_tpm agent -s k -d 'End the agent of SSH_AGENT_PID'
 __ssh_tpm agent -l print-socket -d 'Print the path of the socket'
 __ssh_tpm agent -l install-user-units -d 'Install systemd user units'
@@ -134,10 +137,6 @@ __ssh_tpm add -s T -d 'Test whether the agent signs'
 __ssh_tpm add -s x -d 'Lock the agent'
 __ssh_tpm add -s X -d 'Unlock the agent'
 __ssh_tpm add -s v -d 'Tell what is done'
-__ssh_tpm add -s s -x -d 'Refused: for ssh-add'
-__ssh_tpm add -s e -x -d 'Refused: for ssh-add'
-__ssh_tpm add -s S -x -d 'Refused: for ssh-add'
-__ssh_tpm add -s K -d 'Refused: for ssh-add'
 __ssh_tpm add -l help -d 'Show the help'
 
 __ssh_tpm hostkeys -f

@@ -37,11 +37,15 @@ std::string_view first_name(const Option& option) {
     return option.names.substr(0, option.names.find_first_of(", "));
 }
 
-/// Adds -h and --help as the last option, so that an applet's own -h takes precedence.
-std::vector<Option> with_help(std::vector<Option> options) {
+constexpr std::string_view version_names = "-V, --version";
+
+/// Adds the options that every applet has. They are the last ones, so that an applet's own -h takes
+/// precedence.
+std::vector<Option> with_common(std::vector<Option> options) {
     const bool own_h =
         std::ranges::any_of(options, [](const Option& option) { return split(option.names).letter == 'h'; });
     options.push_back({own_h ? "--help" : "-h, --help", every_mode, "show this help"});
+    options.push_back({version_names, every_mode, "print the version"});
     return options;
 }
 
@@ -58,13 +62,13 @@ Error conflict(std::string_view one, std::string_view other) {
 class Parser {
   public:
     Parser(std::span<char*> words, const std::vector<Option>& options, Modes usual_mode)
-        : rest_(words), options_(with_help(options)) {
+        : rest_(words), options_(with_common(options)) {
         parsed_.mode = usual_mode;
     }
 
     Parsed run(Operands operands) {
         bool options_over = false;
-        while (!rest_.empty() && !parsed_.help) {
+        while (!rest_.empty() && !is_over()) {
             auto* word = next();
             const std::string_view text = word;
             if (options_over || text.size() < 2 || text[0] != '-') {
@@ -80,6 +84,8 @@ class Parser {
     }
 
   private:
+    bool is_over() const { return parsed_.help || parsed_.version; }
+
     char* next() {
         auto* word = rest_.front();
         rest_ = rest_.subspan(1);
@@ -125,7 +131,7 @@ class Parser {
 
     /// Applies short options in one word: "-lv", "-lvf FILE", "-lvfFILE".
     void apply_bundle(char* word) {
-        for (char* letter = word + 1; *letter != '\0' && !parsed_.help; ++letter) {
+        for (char* letter = word + 1; *letter != '\0' && !is_over(); ++letter) {
             const auto name = std::string("-") + *letter;
             const auto* option = find([&](const Names& names) { return names.letter == *letter; });
             if (option == nullptr)
@@ -142,6 +148,7 @@ class Parser {
         if (option.apply)
             option.apply(argument);
         parsed_.help = asks_for_help(option);
+        parsed_.version = option.names == version_names;
         parsed_.given.push_back({.name = first_name(option), .modes = option.modes});
     }
 
@@ -186,6 +193,14 @@ void add_wrapped(std::string& out, std::string_view text, std::size_t indent) {
 
 } // namespace
 
+Option refused_option(std::string_view names, std::string_view reason, std::string_view hint) {
+    return {names, every_mode, {}, [=](char*) {
+                throw Error(Errc::usage,
+                            std::string(names.substr(0, names.find(' '))).append(": ").append(reason),
+                            std::string(hint));
+            }};
+}
+
 Parsed parse_options(std::span<char*> arguments, const std::vector<Option>& options, Modes usual_mode,
                      Operands operands) {
     return Parser(arguments.subspan(1), options, usual_mode).run(operands);
@@ -229,7 +244,9 @@ std::string help_text(std::string_view usage, std::string_view about, const std:
     out += "\n\n";
     add_wrapped(out, about, 0);
     out += '\n';
-    for (const auto& each : with_help(options)) {
+    for (const auto& each : with_common(options)) {
+        if (each.help.empty())
+            continue;
         // Aligns the long names, with or without a short name in front.
         auto line = std::string(each.names.starts_with("--") ? 6 : 2, ' ').append(each.names);
         if (line.size() + 2 > help_column)

@@ -17,9 +17,9 @@ using Modes = unsigned;
 inline constexpr Modes every_mode = ~0U;
 
 struct Option {
-    std::string_view names; ///< with the argument, as the help shows them: "-q", "-I, --import FILE"
-    Modes modes = 0;        ///< that accept the option; it is an error in others
-    std::string_view help = {};
+    std::string_view names;     ///< with the argument, as the help shows them: "-q", "-I, --import FILE"
+    Modes modes = 0;            ///< that accept the option; it is an error in others
+    std::string_view help = {}; ///< empty: the help text leaves the option out
     /// Called in the order of the command line. `argument` points into the memory of argv, and is null for an
     /// option without an argument. An option that takes a secret overwrites it there, so that the process
     /// list no longer shows it.
@@ -44,6 +44,10 @@ inline Option mode_option(std::string_view names, Modes mode, std::string_view h
     return {names, mode, help, std::move(apply), true};
 }
 
+/// An option of OpenSSH's tool of this name that would have no meaning here, or another one. It is a usage
+/// error that begins with the option's name, and the help text leaves it out.
+Option refused_option(std::string_view names, std::string_view reason, std::string_view hint);
+
 enum class Operands {
     anywhere,    ///< options may follow operands
     end_options, ///< the first operand ends the options, as for a command to run
@@ -55,8 +59,9 @@ struct Parsed {
         std::string_view name; ///< the first of the option's names: "-l", "--force"
         Modes modes = 0;
     };
-    bool help = false; ///< -h or --help was given; the rest is not parsed
-    Modes mode = 0;    ///< chosen by an option, else the usual mode
+    bool help = false;    ///< -h or --help was given; the rest is not parsed
+    bool version = false; ///< -V or --version, likewise
+    Modes mode = 0;       ///< chosen by an option, else the usual mode
     std::vector<std::string> operands = {};
     std::vector<Given> given = {};
 };

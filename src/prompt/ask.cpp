@@ -60,25 +60,6 @@ bool askpass_allowed(const Circumstances& circumstances) {
     return require == Require::force || (circumstances.display && require != Require::never);
 }
 
-/// Reads a line from standard input, byte by byte, so that the next question gets the next line.
-std::optional<Secret> ask_standard_input(const std::string& question) {
-    std::cerr << question << std::flush;
-    Secret answer(max_answer);
-    std::array<std::uint8_t, 1> byte{};
-    for (;;) {
-        const auto got = uninterrupted([&] { return ::read(STDIN_FILENO, byte.data(), 1); });
-        if (got < 0 || (got == 0 && answer.empty()))
-            return std::nullopt;
-        if (got == 0 || byte[0] == '\n') {
-            if (text_of(answer.view()).ends_with('\r')) // of a CR LF
-                answer.truncate(answer.size() - 1);
-            return answer;
-        }
-        if (!answer.append(byte))
-            return std::nullopt;
-    }
-}
-
 asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) {
     TerminalAnswer outcome;
     switch (choose_asker(current_circumstances(), program)) {
@@ -214,8 +195,12 @@ Circumstances current_circumstances() {
 
 std::optional<Secret> ask_and_wait(const std::string& question, Program program) {
     const auto asker = choose_asker(current_circumstances(), program);
-    if (asker == Asker::standard_input)
-        return ask_standard_input(question);
+    if (asker == Asker::standard_input) {
+        std::cerr << question << std::flush;
+        auto answer = read_input_line();
+        std::cerr << '\n'; // nobody has typed one, and the next message may be an error
+        return answer;
+    }
     if (asker == Asker::terminal)
         wait_for_foreground();
     for (;;) {
@@ -224,6 +209,24 @@ std::optional<Secret> ask_and_wait(const std::string& question, Program program)
             return std::move(outcome.answer);
         ::raise(*outcome.stopped_by);
         wait_for_foreground();
+    }
+}
+
+std::optional<Secret> read_input_line() {
+    Secret answer(max_answer);
+    std::array<std::uint8_t, 1> byte{};
+    for (;;) { // byte by byte, so that the next question gets the next line
+        const auto got = uninterrupted([&] { return ::read(STDIN_FILENO, byte.data(), 1); });
+        if (got < 0 || (got == 0 && answer.empty()))
+            return std::nullopt;
+        if (got == 0 || byte[0] == '\n' || byte[0] == '\0') {
+            if (text_of(answer.view()).ends_with('\r')) // of a CR LF
+                answer.truncate(answer.size() - 1);
+            return answer;
+        }
+        if (!answer.append(byte))
+            throw Error(Errc::malformed,
+                        "standard input: an answer has at most " + std::to_string(max_answer) + " bytes");
     }
 }
 

@@ -37,7 +37,13 @@ Asker choose_asker(const Circumstances& circumstances, Program program);
 /// Asks for a secret in a program without an event loop. A signal that ends the program does so after the
 /// terminal's echo is on again.
 /// @returns nothing if nobody can be asked, or there is no answer
+/// @throws Error as read_input_line
 std::optional<Secret> ask_and_wait(const std::string& question, Program program);
+
+/// Reads a line of standard input, and nothing behind it. As in ssh-keygen a NUL ends it too: people run
+/// `cat /dev/zero | ssh-keygen -q -N ''` to take the default file.
+/// @returns nothing at the end of input @throws Error(malformed) for more than max_answer bytes
+std::optional<Secret> read_input_line();
 
 struct TerminalQueue;
 

@@ -1,5 +1,5 @@
 #pragma once
-// The output of `sshd -T`: the configuration of sshd (sshd(8), "-T").
+// What sshd prints of its configuration: the settings (sshd(8), "-T"), and the lines that they come from.
 
 #include <string>
 #include <string_view>
@@ -22,5 +22,20 @@ struct SshdSettings {
 /// @throws Error(malformed) for a path that is missing or has control characters, for a second agent, and for
 ///     more than max_host_keys host keys.
 SshdSettings parse_sshd_settings(std::string_view printed);
+
+/// A line of sshd's configuration files.
+struct SshdLine {
+    std::string file;
+    unsigned number = 0;
+    std::string value; ///< the first argument, without quotation marks
+
+    friend bool operator==(const SshdLine&, const SshdLine&) = default;
+};
+
+/// Finds the lines that set a keyword, in the order in which sshd reads them, in the output of sshd -ddd:
+/// "debug3: FILE:NUMBER setting KEYWORD VALUE" (process_server_config_line_depth in servconf.c of OpenSSH 8.4
+/// to 10.5). Other lines are skipped.
+/// @param keyword as in sshd_config(5), in either case
+std::vector<SshdLine> parse_sshd_lines(std::string_view printed, std::string_view keyword);
 
 } // namespace sshtpm::ssh

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "support/test.hpp"
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,7 @@ struct Line {
     std::vector<std::string> seen;
     std::vector<std::string> operands;
     std::vector<cli::Parsed::Given> given;
-    bool help = false;
+    bool help = false, version = false;
     cli::Modes mode = 0;
 
     explicit Line(std::vector<std::string> all, cli::Operands where = cli::Operands::anywhere)
@@ -35,6 +36,7 @@ struct Line {
         operands = std::move(parsed.operands);
         given = std::move(parsed.given);
         help = parsed.help;
+        version = parsed.version;
         mode = parsed.mode;
     }
 
@@ -95,6 +97,30 @@ TEST_CASE("a missing argument and one too many are errors that name the option")
     CHECK_THROWS_WITH(Line({"-f"}), contains("-f needs an argument"));
     CHECK_THROWS_WITH(Line({"--key-dir"}), contains("--key-dir needs an argument"));
     CHECK_THROWS_AS(Line({"--no-load=yes"}), Error);
+}
+
+TEST_CASE("the version is asked for with -V or --version, and the rest is not parsed") {
+    for (const auto& words : {Words{"-V"}, {"--version", "--nonsense"}, {"-vVx"}}) {
+        const Line line(words);
+        CHECK(line.version);
+        CHECK_FALSE(line.help);
+    }
+    CHECK_FALSE(Line({"-f", "-V"}).version);
+    CHECK_FALSE(Line({"--help", "--version"}).version);
+}
+
+TEST_CASE("an option of OpenSSH's that has no meaning here is refused with its reason, and not in the help") {
+    const std::vector<cli::Option> table{{"-q", making, "quiet"},
+                                         cli::refused_option("-a ROUNDS", "no rounds", "leave it out")};
+    std::string word = "program", option = "-a16";
+    std::array<char*, 2> words{word.data(), option.data()};
+    const auto parse = [&] { cli::parse_options(words, table, making); };
+    CHECK_THROWS_WITH(parse(), "-a: no rounds");
+    CHECK(refusal(parse) == Errc::usage);
+    CHECK(thrown(parse).hint() == "leave it out");
+    const auto text = cli::help_text("usage: program", "about", table);
+    CHECK(text.find("-a") == std::string::npos);
+    CHECK_THAT(text, contains("-q"));
 }
 
 TEST_CASE("help is asked for with -h or --help") {
@@ -162,6 +188,7 @@ TEST_CASE("the help text has every option and keeps to 80 columns") {
     CHECK_THAT(text, contains("-f FILE"));
     CHECK_THAT(text, contains("--key-dir DIR"));
     CHECK_THAT(text, contains("-h, --help"));
+    CHECK_THAT(text, contains("-V, --version"));
     std::size_t start = 0;
     while (start < text.size()) {
         const auto end = text.find('\n', start);

@@ -211,7 +211,7 @@ class WithOthers(AddScenario):
         self.assert_refused(self.add('-E', 'sha1'), 'sha1', status=2)
         self.assert_refused(self.add('--nonsense'), 'nonsense', status=2)
         for options in (('-s', 'x.so'), ('-e', 'x.so'), ('-S', 'x.so'), ('-K',)):
-            self.assert_refused(self.add(*options), 'ssh-add')
+            self.assert_refused(self.add(*options), 'ssh-add', status=2)
 
     def test_help(self):
         printed = self.add('--help', status=0).stdout

@@ -156,11 +156,54 @@ class HostKeysLive(HostKeyStock):
         self.assert_problem(result, 'sshd -t refuses', 'no hostkeys available')
 
     def test_what_sshd_does_not_read_is_taken_back(self):
+        self.lab.write('root/etc/ssh/sshd_config', self.plain_key() + '\n')
+        self.assert_refused('does not read the new file', 'none', 'Include')
+
+    def test_the_line_that_sets_another_agent_first_is_named(self):
         plain = self.plain_key()
-        for config in (plain + '\n', f'HostKeyAgent /elsewhere\n{INCLUDE}{plain}\n'):
-            self.lab.write('root/etc/ssh/sshd_config', config)
-            self.assert_refused('does not read the new file', 'elsewhere' if 'elsewhere' in config else 'none',
-                                'Include')
+        self.make_keys()
+        self.start_agent()
+        config = self.lab.write('root/etc/ssh/sshd_config', f'{plain}\n hostkeyagent="/else where"\n{INCLUDE}')
+        where = 'HostKeyAgent is /else where, which /etc/ssh/sshd_config line 2 sets first'
+        self.assert_refused(where, 'sshd takes the first HostKeyAgent: remove that line')
+        self.assert_problem(self.hostkeys('--check'), where, 'hint: remove that line')
+        for line in 'HostKeyAgent /run/ssh-tpm-agent/agent.sock # the same', '# HostKeyAgent /elsewhere':
+            self.lab.write(config, f'{line}\n{INCLUDE}HostKeyAgent /elsewhere\n')
+            self.hostkeys('--install-sshd-config', status=0)
+            self.assertEqual(self.hostkeys('--check').returncode, 0)
+            self.lab.write(config, f'{INCLUDE}{plain}\n')
+            self.hostkeys('--uninstall', status=0)
+
+    def test_the_file_of_the_program_in_go_is_to_be_removed(self):
+        """Whose agent does not run: without another host key, sshd then refuses the configuration."""
+        self.make_keys()
+        self.start_agent()
+        lines = ['# theirs', '', 'HostKeyAgent /var/tmp/ssh-tpm-agent.sock',
+                 *(f'HostKey {base_of("/", kind)}.pub' for kind in KINDS)]
+        theirs = self.lab.write('root/etc/ssh/sshd_config.d/10-ssh-tpm-agent.conf', '\n'.join(lines) + '\n')
+        place = '/etc/ssh/sshd_config.d/10-ssh-tpm-agent.conf line 3'
+        for config in (), (self.plain_key(),):
+            self.config(*config)
+            self.assert_refused(place, 'written in Go: remove it')
+            self.assert_problem(self.hostkeys('--check'), place, 'written in Go: remove it')
+        os.unlink(theirs)
+        self.hostkeys('--install-sshd-config', status=0)
+
+    def test_a_key_in_a_file_before_one_of_its_type_is_named_with_its_line(self):
+        self.make_keys()
+        self.start_agent()
+        plain = self.plain_key()
+        config = self.lab.write('root/etc/ssh/sshd_config', f'# first\n{plain}\n{INCLUDE}')
+        words = ('/etc/ssh/ssh_tpm_host_ecdsa_key.pub: sshd does not use this key, but /etc/ssh/plain',
+                 'remove the HostKey line of /etc/ssh/plain (/etc/ssh/sshd_config line 2)')
+        result = self.hostkeys('--install-sshd-config', status=0)
+        for word in ('warning: ' + words[0], words[1]):
+            self.assertIn(word, result.stderr)
+        self.assert_problem(self.hostkeys('--check'), 'error: ' + words[0], words[1])
+        self.lab.write(config, f'{INCLUDE}{plain}\n')
+        result = self.hostkeys('--check')
+        self.assert_problem(result, 'remove its HostKey line (/etc/ssh/sshd_config line 2)')
+        self.assertNotIn('sshd does not use', result.stderr)
 
     # The agent's, with a key beside those of the TPM for which sshd -t is content
 

@@ -9,6 +9,7 @@ import socket
 import unittest
 
 import keyfile
+from agent import Askpass
 from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read, read_key
 from stock import Stocked, WithTpm
 from swtpm import Probe
@@ -140,13 +141,38 @@ class KeygenCreates(WithTpm):
             with self.subTest(options=options):
                 self.assertEqual(self.refuse(*options, status=2).stdout, '')
 
+    def test_names_of_types_that_openssh_has_are_those_of_types_and_sizes(self):
+        for names, algorithm, bits in (
+                (('ecdsa-sha2-nistp256', 'ECDSA'), CURVES[256], 256), (('ecdsa-sha2-nistp384',), CURVES[384], 384),
+                (('ecdsa-sha2-nistp521',), CURVES[521], 521),
+                (('rsa-sha2-256', 'rsa-sha2-512', 'ssh-rsa', 'RSA'), 'ssh-rsa', 2048)):
+            for name in names:
+                with self.subTest(name=name):
+                    path = self.lab.path('keys', name)
+                    self.lab.keygen('-q', '-t', name, '-N', '', '-f', path)
+                    self.assertEqual(read_key(path).algorithm, algorithm)
+                    self.assertEqual(self.lab.ssh_keygen('-l', '-f', path + '.pub').split()[0], str(bits))
+        for options in (('-t', 'ecdsa-sha2-nistp384', '-b', '384'), ('-t', 'rsa-sha2-512', '-b', '2048')):
+            self.lab.keygen('-q', *options, '-N', '', '-f', self.lab.path('keys/both'), stdin='y\n')
+        self.lab.keygen('-q', '-t', 'rsa-sha2-512', '-N', '')
+        self.assertEqual(self.lab.keygen('-y', '-t', 'ssh-rsa').stdout, read(self.lab.home + '/.ssh/id_rsa.pub'))
+
+    def test_types_that_a_tpm_does_not_have_are_refused_with_the_reason(self):
+        for kind, word in (('ed25519', 'TPMs make no Ed25519 keys'), ('ssh-ed25519', 'TPMs make no Ed25519 keys'),
+                           ('ed25519-sk', 'FIDO'), ('ecdsa-sk', 'FIDO'), ('sk-ssh-ed25519@openssh.com', 'FIDO'),
+                           ('dsa', 'DSA'), ('rsa1', 'no such type'), ('ecdsa-sha2-nistp224', 'no such type')):
+            with self.subTest(kind=kind):
+                self.refuse('-t', kind, status=2, words=(f'-t {kind}: ', word, 'hint: types are ecdsa and rsa'))
+        for options in (('-t', 'ecdsa-sha2-nistp384', '-b', '256'), ('-b', '2048', '-t', 'ecdsa-sha2-nistp256')):
+            self.refuse(*options, status=2, words=('conflicting options: -t ecdsa-sha2-nistp', 'hint: '))
+
     def test_an_existing_file_is_refused_without_a_terminal_and_nothing_changes(self):
         self.lab.make_key('x')
         self.lab.write('keys/y.pub', 'the public half of something else\n')
         before = contents(self.lab.keys)
-        for name, stdin in (('x', None), ('x', ''), ('x', 'n\n'), ('x', 'y\n'), ('y', None)):
+        for name, stdin in (('x', None), ('x', ''), ('y', None)):
             result = self.lab.keygen('-N', '', '-f', self.lab.path('keys', name), stdin=stdin, status=1)
-            self.assertIn('already exists', result.stdout + result.stderr)
+            self.assert_error(result, 'already exists', 'hint: ', '-f')
             self.assertEqual(contents(self.lab.keys), before)
 
     def test_a_folder_that_does_not_exist_is_an_error(self):
@@ -185,6 +211,116 @@ class KeygenCreates(WithTpm):
                                  env={'SSH_TPM_TCTI': 'swtpm:path=/nonexistent', 'TSS2_LOG': 'all+debug'})
         for line in result.stderr.splitlines():
             self.assertTrue(re.match(r'ssh-tpm-keygen: |hint: ', line), line)
+
+
+class PipedInput(WithTpm):
+    """Standard input is no terminal: what ssh-keygen reads from it, line by line, is read here too."""
+
+    def setUp(self):
+        super().setUp()
+        self.program = f'{self.lab.bin}/ssh-tpm-keygen'
+        self.theirs = ('ssh-keygen', '-q', '-t', 'ecdsa', '-a', '1')
+
+    def has_pin(self, path, pin):
+        """Whether the key of this program has it."""
+        return self.lab.keygen('-p', '-f', path, '-P', pin, '-N', pin, status=None).returncode == 0
+
+    def assert_nothing_written(self, *options, stdin, words=(), **more):
+        before = contents(self.lab.home), contents(self.lab.keys)
+        result = self.lab.keygen(*options, stdin=stdin, status=1, **more)
+        self.assert_error(result, *words)
+        self.assertEqual((contents(self.lab.home), contents(self.lab.keys)), before)
+
+    def test_the_first_line_names_the_file_and_the_next_ones_are_the_pin(self):
+        for pin in '', 'a pin':
+            ours = self.lab.path('keys/ours' + pin)
+            self.lab.keygen(stdin=f'{ours}\n{pin}\n{pin}\n')
+            self.assertTrue(self.has_pin(ours, pin))
+        self.assertFalse(self.has_pin(ours, 'x'))
+        theirs = self.lab.path('theirs')
+        self.lab.run(*self.theirs, stdin=f'{theirs}\n\n\n', status=0)
+        self.lab.ssh_keygen('-y', '-P', '', '-f', theirs)
+        for program, path in ((self.theirs, theirs), ((self.program,), self.lab.path('keys/named'))):
+            self.lab.run(*program, '-f', path + '2', stdin='secret\nsecret\n', status=0)
+        self.lab.ssh_keygen('-y', '-P', 'secret', '-f', theirs + '2')
+        self.assertTrue(self.has_pin(self.lab.path('keys/named2'), 'secret'))
+        self.assertFalse(os.path.exists(self.lab.home + '/.ssh'))
+
+    def test_carriage_returns_and_a_missing_newline_at_the_end_do_no_harm(self):
+        path = self.lab.path('keys/x')
+        self.lab.keygen(stdin=f'{path}\r\na pin\r\na pin')
+        self.assertTrue(self.has_pin(path, 'a pin'))
+
+    def test_where_a_pin_is_missing_no_key_is_made(self):
+        hint = "hint: -N gives it; -N '' is for a key without a PIN"
+        path = self.lab.path('keys/x')
+        for stdin in None, '', '\n', f'{path}\n', f'{path}\nonce\n', f'{path}\na\nb\n':
+            with self.subTest(stdin=stdin):
+                self.assert_nothing_written(stdin=stdin, words=('no passphrase was given', hint))
+        self.assert_nothing_written(stdin='x' * 2000 + '\n\n\n', words=('at most 1024 bytes',))
+        self.assert_nothing_written(env={'DISPLAY': ':0', 'SSH_ASKPASS': '/bin/false'}, stdin='\n', words=(hint,))
+
+    def test_a_display_has_askpass_ask_for_the_pin_and_the_file_is_still_read(self):
+        askpass = Askpass(self.lab, 'a pin', 'a pin')
+        path = self.lab.path('keys/x')
+        self.lab.keygen(stdin=f'{path}\nno\nno\n', env=askpass.env)
+        self.assertEqual(askpass.questions(), [FIRST, SECOND])
+        self.assertTrue(self.has_pin(path, 'a pin'))
+
+    def test_on_a_terminal_the_pin_is_typed_there(self):
+        ours, theirs = self.lab.path('keys/ours'), self.lab.path('theirs')
+        for command, path in ((self.program, ours), (' '.join(self.theirs), theirs)):
+            with Terminal(self.lab, 'sh', '-c', f"printf '{path}\\nno\\nno\\n' | {command}") as terminal:
+                self.assertFalse(terminal.answer(FIRST, 'typed'))
+                self.assertFalse(terminal.answer(SECOND, 'typed'))
+                self.assertEqual(terminal.finish(), 0, terminal.transcript)
+        self.lab.ssh_keygen('-y', '-P', 'typed', '-f', theirs)
+        self.assertTrue(self.has_pin(ours, 'typed'))
+
+    def test_whether_a_file_is_overwritten_is_read_as_ssh_keygen_reads_it(self):
+        ours, theirs = self.lab.path('keys/x'), self.lab.path('theirs')
+        for program, path, file in (((self.program, '-q'), ours, ours + '.tpm'), (self.theirs, theirs, theirs)):
+            self.lab.run(*program, '-N', '', '-f', path, status=0)
+            for options, before in ((('-f', path), ''), ((), path + '\n')):
+                for answer, changes in (('y\n', True), ('yes', True), ('Y\n', True), ('n\n', False), ('\n', False),
+                                        ('no, not y\n', False), ('', False)):
+                    with self.subTest(program=program, options=options, answer=answer):
+                        old = read(file)
+                        result = self.lab.run(*program, '-N', '', *options, stdin=before + answer)
+                        self.assertEqual((result.returncode, read(file) != old), (not changes, changes), result.stderr)
+                        self.assertIn(f'{file} already exists.\nOverwrite (y/n)? ', result.stdout)
+
+    def test_the_ways_to_take_the_default_file_that_people_know(self):
+        default = self.lab.home + '/.ssh/id_ecdsa.tpm'
+        old = None
+        for stdin, changes in (('\n', True), ('\ny\n', True), (None, False), ('\0' * 9000, False)):
+            status = self.lab.keygen('-q', '-N', '', stdin=stdin, status=None).returncode
+            self.assertEqual((status, read(default) != old), (not changes, changes), stdin)
+            old = read(default)
+        for stdin in None, '\0' * 9000:
+            os.unlink(default)
+            os.unlink(default.replace('.tpm', '.pub'))
+            self.lab.keygen('-q', '-N', '', stdin=stdin)
+
+    def test_the_other_modes_read_the_file_and_what_follows_it(self):
+        key = self.lab.make_key('x', pin='old')
+        self.lab.keygen('-p', stdin=f'{key.path}\nold\nnew\nnew\n')
+        self.assertTrue(self.has_pin(key.path, 'new'))
+        self.lab.keygen('-c', stdin=f'{key.path}\nanother comment\n')
+        self.assert_nothing_written('-c', stdin=key.path, words=('no comment was given', 'hint: -C'))
+        self.assert_nothing_written('-p', stdin=key.path + '\nnew\n', words=('no passphrase was given', 'hint: -N'))
+        self.assert_nothing_written('-p', stdin=key.path, words=('no passphrase was given', 'hint: -P'))
+        for options, printed in ((('-l',), self.lab.ssh_keygen('-l', '-f', key.pub)), (('-q', '-y'), read(key.pub))):
+            self.assertEqual(self.lab.keygen(*options, stdin=key.path + '\n').stdout, printed)
+
+    def test_an_import_reads_the_passphrase_whether_to_overwrite_and_the_pin(self):
+        theirs = self.lab.path('theirs')
+        self.lab.run(*self.theirs, '-m', 'PEM', '-N', 'secret', '-f', theirs, status=0)
+        for stdin in 'secret\na pin\na pin\n', 'secret\ny\na pin\na pin\n':
+            self.lab.keygen('--import', theirs, stdin=stdin)
+            self.assertTrue(self.has_pin(theirs, 'a pin'))
+        self.assert_nothing_written('--import', theirs, stdin='secret\n', words=('already exists',))
+        self.assert_nothing_written('--import', theirs, stdin='', words=('no passphrase was given', 'hint: -P'))
 
 
 class KeygenDialogue(WithTpm):

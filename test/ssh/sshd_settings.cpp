@@ -62,3 +62,32 @@ TEST_CASE("what was cut off anywhere is parsed or refused, and never read past i
         }
     }
 }
+
+TEST_CASE("the lines that set a keyword are found in sshd's debugging output, in their order") {
+    const auto printed = data_text("ssh/sshd_settings/debug");
+    const std::string folder = "/tmp/sshd-settings-keys/";
+    const auto agents = parse_sshd_lines(printed, "HostKeyAgent");
+    CHECK(agents == std::vector<SshdLine>{{folder + "drop-ins/10-first.conf", 2, "/run/first.sock"},
+                                          {folder + "config", 3, "/run/second one.sock"}});
+    CHECK(parse_sshd_lines(printed, "hostKEY") ==
+          std::vector<SshdLine>{{folder + "drop-ins/10-first.conf", 3, "/nowhere"},
+                                {folder + "config", 4, folder + "plain"}});
+    CHECK(parse_sshd_lines(printed, "HostKeyAlgorithms").empty());
+}
+
+TEST_CASE("a line that is not quite one of sshd's on a setting is skipped") {
+    for (const char* line :
+         {"debug3: /f:1 setting hostkeys /x", "debug2: /f:1 setting hostkey /x", "/f:1 setting hostkey /x",
+          "debug3: /f:x setting hostkey /x", "debug3: /f: setting hostkey /x",
+          "debug3: /f:1x setting hostkey /x", "debug3: :1 setting hostkey /x", "debug3: 1 setting hostkey /x",
+          "debug3:  setting hostkey /x", "debug3: /f:-1 setting hostkey /x",
+          "debug3: /f:99999999999 setting hostkey /x", "debug3: /f:1 set"}) {
+        INFO(line);
+        CHECK(parse_sshd_lines(line, "hostkey").empty());
+    }
+    CHECK(parse_sshd_lines("debug3: /a:b:7 setting hostkey", "hostkey") ==
+          std::vector<SshdLine>{{"/a:b", 7, ""}});
+    const std::string line = "debug3: /f:12 setting hostkey \"/x y\"";
+    for (std::size_t size = 0; size <= line.size(); ++size)
+        CHECK(parse_sshd_lines(line.substr(0, size), "hostkey").size() == (size < 29 ? 0 : 1));
+}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes `printed`; by root, who alone may ask sshd for its configuration.
+# Writes `printed` and `debug`; by root, who alone may ask sshd for its configuration.
 set -eu
 cd "$(dirname "$0")"
 keys=/tmp/sshd-settings-keys
@@ -9,4 +9,10 @@ for name in plain 'with blanks in it'; do
 done
 printf '%s\n' 'HostKeyAgent /run/ssh-tpm-agent/agent.sock' "HostKey $keys/plain" "HostKey \"$keys/with blanks in it\"" > "$keys/config"
 /usr/sbin/sshd -T -f "$keys/config" > printed
+mkdir "$keys/drop-ins"
+printf '%s\n' '# the first one' 'hostkeyagent=/run/first.sock # wins' 'HostKey /nowhere' > "$keys/drop-ins/10-first.conf"
+printf '%s\n' "Include $keys/drop-ins/*.conf" '' '  HOSTKEYAGENT  "/run/second one.sock"' "HostKey $keys/plain" \
+    'Port 22' 'Match User nobody' '  X11Forwarding no' > "$keys/config"
+# Without the lines that change from run to run.
+/usr/sbin/sshd -T -ddd -f "$keys/config" 2>&1 >/dev/null | grep -a "config\|drop-ins" > debug
 rm -r "$keys"

@@ -1,0 +1,21 @@
+// The debugging output of sshd: a line that is found can be written out again as sshd would, and is found
+// again.
+
+#include "base/bytes.hpp"
+#include "fuzz/target.hpp"
+#include "ssh/sshd_settings.hpp"
+
+using namespace sshtpm;
+
+FUZZ_TARGET(sshd_lines) {
+    const auto input = text_of({data, size});
+    const auto lines = ssh::parse_sshd_lines(input, "HostKeyAgent");
+    std::string printed;
+    for (const auto& line : lines) {
+        require(!line.file.empty() && input.find(line.file) != std::string_view::npos);
+        require(line.value.find_first_of("\"\n") == std::string::npos);
+        printed += "debug3: " + line.file + ':' + std::to_string(line.number) + " setting hostkeyagent \"" +
+                   line.value + "\"\r\n";
+    }
+    require(ssh::parse_sshd_lines(printed, "hostkeyagent") == lines);
+}
