@@ -2,8 +2,8 @@
 
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
+#include "base/pem.hpp"
 #include "base/printable.hpp"
-#include "keyfile/pem.hpp"
 #include "os/paths.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
@@ -28,20 +28,18 @@ std::string stem_of(std::string name) {
 
 /// A private key that is not in a TPM, in a format that ssh-add reads.
 bool is_ordinary_key(std::string_view text) {
-    const auto label = keyfile::first_label(text);
-    return label && label->ends_with("PRIVATE KEY") && !label->starts_with("TSS2 ") &&
-           !label->starts_with("TPM ");
+    const auto found = find_private_key(text);
+    return found && !found->label.starts_with("TSS2 ") && !found->label.starts_with("TPM ");
 }
 
 void refuse_ordinary_key(std::string_view text, const std::string& file) {
     if (is_ordinary_key(text))
-        throw Error(Errc::unsupported, file + ": an ordinary private key, not a TPM key",
+        throw Error(Errc::unsupported, "an ordinary private key, not a TPM key",
                     "ssh-add gives it to the agent, which seals it for as long as it runs; "
                     "ssh-tpm-keygen --import " +
                         file + " seals it for good");
     if (!is_key_file(text))
-        throw Error(Errc::malformed, file + ": not a key file",
-                    "the private key is in a file that ends in .tpm");
+        throw Error(Errc::malformed, "not a key file", "the private key is in a file that ends in .tpm");
 }
 
 /// Writes the key for an agent. The comment is in the DER, where the Go program ssh-tpm-agent reads it.
@@ -81,7 +79,7 @@ KeyToAdd read_key_to_add(const std::string& name) {
     const auto shown = standard_input ? std::string("(stdin)") : file;
     const auto content = read_text(file);
     const auto text = text_of(content);
-    refuse_ordinary_key(text, shown);
+    naming(shown, [&] { refuse_ordinary_key(text, shown); });
     constexpr std::size_t longest_comment = 200;
     auto identity = identity_of(parse_key(text, shown), shown);
     auto sent = text_to_send(*identity.key, text, printable(shown, longest_comment));

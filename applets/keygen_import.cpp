@@ -4,6 +4,7 @@
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/pem.hpp"
 #include "base/printable.hpp"
 #include "identity/convert.hpp"
 #include "identity/seal.hpp"
@@ -172,7 +173,8 @@ int keygen_import(const KeygenOptions& options) {
         options.comment.value_or("")); // before a passphrase is asked for and the TPM works in vain
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto text = text_of(content.view());
-    if (text.find("-----BEGIN TSS2 PRIVATE KEY-----") == std::string_view::npos)
+    const auto found = naming(options.source, [&] { return find_private_key(text); });
+    if (!found || found->label != keyfile::pem_label)
         return import_outside_key(options, content);
     try { // caught to say which file it was
         return import_wrapped_key(options, keyfile::parse_pem(text));

@@ -2,11 +2,11 @@
 
 #include "base/error.hpp"
 #include "base/lines.hpp"
+#include "base/pem.hpp"
 #include "base/printable.hpp"
 #include "der/der.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
-#include "keyfile/pem.hpp"
 
 #include <algorithm>
 #include <array>
@@ -180,9 +180,9 @@ void check_kind(const KeyFile& key) {
 }
 
 /// The first line "Comment: …" in front of the block.
-std::string comment_in(std::string_view preamble) {
-    while (!preamble.empty()) {
-        const auto line = take_line(preamble);
+std::string comment_in(std::string_view text) {
+    while (!text.empty()) {
+        const auto line = take_line(text);
         if (!line.starts_with(comment_prefix))
             continue;
         const auto comment = line.substr(comment_prefix.size());
@@ -255,7 +255,7 @@ KeyFile parse_pem(std::string_view text) {
     const auto block = decode_pem(text, pem_label);
     auto key = parse_der(block.content);
     if (key.description.empty())
-        key.description = comment_in(block.preamble);
+        key.description = comment_in(block.before);
     return key;
 }
 

@@ -81,7 +81,7 @@ std::string to_pem(KeyFile key);
 /// The inverse of parse_key_file, in the format in which the key was read.
 /// @throws Error(unsupported) for a description in a key of 0.1, whose format has no field for it
 std::string to_key_file(const KeyFile& key);
-/// Writes the key for a file with the content `before`: the lines in front of its PEM block stay, except the
+/// Writes the key for a file with the content `before`: the text around its PEM block stays, except the
 /// description.
 /// @throws Error(malformed) as parse_key_file does, and for several descriptions
 std::string to_key_file(const KeyFile& key, std::string_view before);

@@ -7,10 +7,10 @@
 
 #include "base/error.hpp"
 #include "base/lines.hpp"
+#include "base/pem.hpp"
 #include "keyfile/key_file.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
-#include "keyfile/pem.hpp"
 
 #include <utility>
 
@@ -26,10 +26,10 @@ constexpr std::uint8_t no_pin = 0;
 constexpr std::uint8_t has_pin = 1;
 
 Legacy release_of(std::string_view text) {
-    const auto label = first_label(text);
-    if (label == label_0_1)
+    const auto found = find_private_key(text);
+    if (found && found->label == label_0_1)
         return Legacy::release_0_1;
-    return label == label_0_2 ? Legacy::release_0_2 : Legacy::none;
+    return found && found->label == label_0_2 ? Legacy::release_0_2 : Legacy::none;
 }
 
 std::string_view label_of(Legacy release) {
@@ -126,8 +126,9 @@ std::string to_key_file(const KeyFile& key) {
 }
 
 std::string to_key_file(const KeyFile& key, std::string_view before) {
-    const auto block = to_key_file(key);
-    auto lines = decode_pem(before, first_label(before).value_or(pem_label)).preamble;
+    const auto found = find_private_key(before);
+    const auto old = decode_pem(before, found ? found->label : pem_label);
+    auto lines = old.before;
     std::string kept;
     bool described = false;
     while (!lines.empty()) {
@@ -138,7 +139,7 @@ std::string to_key_file(const KeyFile& key, std::string_view before) {
         else if (std::exchange(described, true))
             malformed("several lines \"" + std::string(comment_prefix) + "…\" in front of the key");
     }
-    return kept + block;
+    return kept + to_key_file(key) + std::string(old.after);
 }
 
 } // namespace sshtpm::keyfile

@@ -1,5 +1,6 @@
 #include "ssh/key_container.hpp"
 
+#include "base/pem.hpp"
 #include "base/printable.hpp"
 #include "wire/reader.hpp"
 
@@ -19,7 +20,7 @@ struct Other {
 
 constexpr auto is_public = "a public key, where the private one is wanted";
 
-constexpr std::array<Other, 6> others{{
+constexpr std::array<Other, 8> others{{
     {"ssh-", Errc::malformed, is_public, ""},
     {"ecdsa-sha2-", Errc::malformed, is_public, ""},
     {"sk-", Errc::malformed, is_public, ""},
@@ -27,9 +28,18 @@ constexpr std::array<Other, 6> others{{
      "puttygen FILE -O private-openssh -o NEW"},
     {"---- BEGIN SSH2 ", Errc::unsupported, "a key in the format of SSH.com's programs",
      "convert it with ssh-keygen -i"},
+    {"\xFF\xFE", Errc::unsupported, "a text in UTF-16", "iconv -f UTF-16 -t UTF-8 FILE >NEW"},
+    {"\xFE\xFF", Errc::unsupported, "a text in UTF-16", "iconv -f UTF-16 -t UTF-8 FILE >NEW"},
     {"\x30", Errc::unsupported, "a key in DER, where PEM is wanted",
      "openssl pkey -inform DER -in FILE -out NEW"},
 }};
+
+[[noreturn]] void refuse_other(std::string_view text) {
+    for (const auto& other : others)
+        if (text.starts_with(other.start))
+            throw Error(other.code, other.message, other.hint);
+    refuse_without_private_key(text);
+}
 
 constexpr std::size_t widest = 512; ///< bytes of an RSA modulus of 4096 bits
 
@@ -177,10 +187,11 @@ OpenedKey open_private_key(const Secret& file, const Secret* passphrase) {
     if (file.size() > max_private_key_file)
         malformed("too large for a private key");
     const auto text = text_of(file.view());
-    for (const auto& other : others)
-        if (text.starts_with(other.start))
-            throw Error(other.code, other.message, other.hint);
-    return is_openssh_key(text) ? read_openssh_key(text, passphrase) : read_pem_key(text, passphrase);
+    const auto found = find_private_key(text);
+    if (!found)
+        refuse_other(text);
+    return found->label == "OPENSSH PRIVATE KEY" ? read_openssh_key(found->text, passphrase)
+                                                 : read_pem_key(found->text, passphrase);
 }
 
 KeyPair read_key_pair(wire::Reader& reader) {

@@ -11,13 +11,14 @@ namespace sshtpm::ssh {
 
 /// "OPENSSH PRIVATE KEY" (PROTOCOL.key of OpenSSH). The public half is not encrypted: a type that cannot be
 /// used is refused before a passphrase is needed.
+/// @param text begins with the BEGIN line
 /// @throws Error(malformed | unsupported)
 OpenedKey read_openssh_key(std::string_view text, const Secret* passphrase);
-bool is_openssh_key(std::string_view text) noexcept;
 
 /// "EC PRIVATE KEY" (SEC 1, RFC 5915) and "RSA PRIVATE KEY" (PKCS#1, RFC 8017), which may be encrypted with
 /// the headers of RFC 1421 as OpenSSL uses them; "PRIVATE KEY" and "ENCRYPTED PRIVATE KEY" (PKCS#8, RFC
 /// 5958).
+/// @param text begins with the BEGIN line
 /// @throws Error(malformed | unsupported)
 OpenedKey read_pem_key(std::string_view text, const Secret* passphrase);
 

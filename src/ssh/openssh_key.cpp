@@ -2,6 +2,8 @@
 // decrypts, and the clear text is in guarded memory only. (libssh 0.10 reads these files too, but cannot hand
 // out the numbers of an RSA key, and leaves the decrypted section in freed memory.)
 
+#include "base/lines.hpp"
+#include "base/pem.hpp"
 #include "base/printable.hpp"
 #include "ssh/key_container.hpp"
 #include "wire/reader.hpp"
@@ -19,7 +21,6 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr auto begin_line = "-----BEGIN OPENSSH PRIVATE KEY-----"sv;
 constexpr auto end_line = "-----END OPENSSH PRIVATE KEY-----"sv;
 constexpr auto magic = "openssh-key-v1\0"sv;
 
@@ -45,15 +46,15 @@ constexpr std::array<Cipher, 9> ciphers{{
 }};
 
 /// The characters between the BEGIN and the END line without white space.
-Secret base64_of(std::string_view file) {
-    const auto block = file.substr(file.find(begin_line) + begin_line.size());
+Secret base64_of(std::string_view block) {
+    take_line(block);
     const auto end = block.find(end_line);
     if (end == std::string_view::npos)
         malformed("the private key has no END line: the file is cut short");
     const auto body = block.substr(0, end);
     Secret text(body.size());
     for (const auto& c : body)
-        if (" \t\r\n"sv.find(c) == std::string_view::npos)
+        if (white_space.find(c) == std::string_view::npos)
             text.append(bytes_of({&c, 1}));
     return text;
 }
@@ -228,11 +229,6 @@ std::optional<PrivateKey> read_private_section(ByteView section, const PublicKey
 }
 
 } // namespace
-
-bool is_openssh_key(std::string_view text) noexcept {
-    const auto first = text.find("-----BEGIN ");
-    return first != std::string_view::npos && text.substr(first).starts_with(begin_line);
-}
 
 OpenedKey read_openssh_key(std::string_view text, const Secret* passphrase) {
     const auto body = decode(base64_of(text));

@@ -95,23 +95,17 @@ struct Block {
         OPENSSL_secure_free(header);
         OPENSSL_secure_clear_free(data, capacity);
     }
-    /// @returns false at the end of the text. @throws Error(malformed)
-    bool read(BIO* text);
+    /// @throws Error(malformed)
+    void read(BIO* text);
 
     std::size_t capacity = 0; ///< of `data`: decryption makes `length` smaller
 };
 
-bool Block::read(BIO* text) {
-    if (PEM_read_bio_ex(text, &label, &header, &data, &length, PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) ==
-        1) {
-        capacity = static_cast<std::size_t>(length);
-        return true;
-    }
-    const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-    ERR_clear_error();
-    if (!at_end)
+void Block::read(BIO* text) {
+    if (PEM_read_bio_ex(text, &label, &header, &data, &length, PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) !=
+        1)
         malformed_pem("the PEM block is damaged or cut short");
-    return false;
+    capacity = static_cast<std::size_t>(length);
 }
 
 /// True if OpenSSL failed because it lacks an algorithm. Otherwise the passphrase is wrong, because the
@@ -220,25 +214,20 @@ OpenedKey read_encrypted_pkcs8(const Block& block, const Secret* passphrase) {
 OpenedKey read_pem_key(std::string_view text, const Secret* passphrase) {
     const openssl::Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
     openssl::require(bio != nullptr, Errc::io, "OpenSSL has no memory for a file");
-    for (;;) {
-        Block block;
-        if (text.empty() || !block.read(bio.get()))
-            malformed_pem("no private key: there is no PEM block that holds one");
-        const std::string_view label(block.label);
-        if (label == "EC PRIVATE KEY")
-            return read_traditional(EVP_PKEY_EC, block, passphrase);
-        if (label == "RSA PRIVATE KEY")
-            return read_traditional(EVP_PKEY_RSA, block, passphrase);
-        if (label == "PRIVATE KEY")
-            return read_pkcs8(block);
-        if (label == "ENCRYPTED PRIVATE KEY")
-            return read_encrypted_pkcs8(block, passphrase);
-        if (label == "DSA PRIVATE KEY")
-            refuse_type("DSA");
-        // "openssl ecparam -genkey" writes a block with the curve in front of the key.
-        if (label != "EC PARAMETERS")
-            malformed_pem("the file holds \"" + printable(label, 64) + "\", which is no private key");
-    }
+    Block block;
+    block.read(bio.get());
+    const std::string_view label(block.label);
+    if (label == "EC PRIVATE KEY")
+        return read_traditional(EVP_PKEY_EC, block, passphrase);
+    if (label == "RSA PRIVATE KEY")
+        return read_traditional(EVP_PKEY_RSA, block, passphrase);
+    if (label == "PRIVATE KEY")
+        return read_pkcs8(block);
+    if (label == "ENCRYPTED PRIVATE KEY")
+        return read_encrypted_pkcs8(block, passphrase);
+    if (label == "DSA PRIVATE KEY")
+        refuse_type("DSA");
+    malformed_pem("the file holds \"" + printable(label, 64) + "\", where a key outside a TPM is wanted");
 }
 
 } // namespace sshtpm::ssh

@@ -31,6 +31,12 @@ void check_key_file(const KeyFile& key) {
     require(same(keyfile::parse_pem(keyfile::to_pem(key)), key));
 }
 
+/// The text around the block stays. Refused for several descriptions.
+void check_rewritten(const KeyFile& key, std::string_view before) {
+    if (const auto after = taken([&] { return keyfile::to_key_file(key, before); }))
+        require(same_but_description(keyfile::parse_pem(*after), key));
+}
+
 } // namespace
 
 FUZZ_TARGET(key_file) {
@@ -38,6 +44,10 @@ FUZZ_TARGET(key_file) {
         return;
     const ByteView input(data, size);
     const bool der = size > 0 && data[0] == 0x30; // SEQUENCE; no seed in PEM begins with '0'
-    if (const auto key = der ? taken(keyfile::parse_der, input) : taken(keyfile::parse_pem, text_of(input)))
-        check_key_file(*key);
+    const auto key = der ? taken(keyfile::parse_der, input) : taken(keyfile::parse_pem, text_of(input));
+    if (!key)
+        return;
+    check_key_file(*key);
+    if (!der)
+        check_rewritten(*key, text_of(input));
 }

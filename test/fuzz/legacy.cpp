@@ -1,10 +1,10 @@
 // A key file of ssh-tpm-agent 0.1 or 0.2: its PEM text, or '1' or '2' for the release and the content of the
 // block, which a fuzzer changes more easily than base64.
 
+#include "base/pem.hpp"
 #include "fuzz/target.hpp"
 #include "keyfile/key_file.hpp"
 #include "keyfile/marshal.hpp"
-#include "keyfile/pem.hpp"
 #include "keyfile/usable.hpp"
 
 #include <tuple>
@@ -25,9 +25,9 @@ bool same_key(const KeyFile& a, const KeyFile& b) {
 
 std::string text_for(ByteView input) {
     if (!input.empty() && input[0] == '1')
-        return keyfile::encode_pem(input.subspan(1), "TPM EC PRIVATE KEY");
+        return encode_pem(input.subspan(1), "TPM EC PRIVATE KEY");
     if (!input.empty() && input[0] == '2')
-        return keyfile::encode_pem(input.subspan(1), "TPM PRIVATE KEY");
+        return encode_pem(input.subspan(1), "TPM PRIVATE KEY");
     return std::string(text_of(input));
 }
 

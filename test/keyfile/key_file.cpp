@@ -2,8 +2,8 @@
 
 #include "keyfile/key_file.hpp"
 
+#include "base/base64.hpp"
 #include "base/error.hpp"
-#include "keyfile/pem.hpp"
 #include "parts.hpp"
 #include "support/test.hpp"
 
@@ -29,7 +29,11 @@ bool holds(ByteView whole, ByteView part) {
 
 /// The SubjectPublicKeyInfo that tpm2-openssl told of the key.
 Bytes spki_of(const std::string& vector) {
-    return keyfile::decode_pem(data_text("keyfile/" + vector + ".pub"), "PUBLIC KEY").content;
+    const auto text = data_text("keyfile/" + vector + ".pub");
+    const auto body = text.find('\n'), end = text.find("-----END");
+    std::string base64 = text.substr(body, end - body);
+    std::erase(base64, '\n');
+    return base64_decode(base64);
 }
 
 } // namespace
@@ -101,6 +105,21 @@ TEST_CASE("keys of go-tpm-keyfiles are read") {
     CHECK(key_from("go-ec-p256.tpm").description == "test@example");
     CHECK(key_from("go-rsa-2048.tpm").public_area.type == TPM2_ALG_RSA);
     CHECK(key_from("go-ec-p256-narrow.tpm").public_area.unique.ecc.x.size == 31);
+}
+
+TEST_CASE("keys of create_tpm2_key, which leaves emptyAuth out of the file of a key with a PIN, are read") {
+    const auto ecc = key_from("engine-ec-p256.tpm");
+    CHECK(ecc.empty_auth);
+    CHECK(ecc.public_area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P256);
+    CHECK_FALSE(key_from("engine-ec-p256-pin.tpm").empty_auth);
+    CHECK(key_from("engine-ec-p256-persistent.tpm").parent == 0x81000001);
+    CHECK(key_from("engine-ec-p256-importable.tpm").kind == KeyKind::importable);
+    const auto pcr = key_from("engine-ec-p256-pcr.tpm");
+    REQUIRE(pcr.policy.size() == 1);
+    CHECK(pcr.policy[0].command_code == TPM2_CC_PolicyPCR);
+    const auto rsa = key_from("engine-rsa-2048.tpm");
+    CHECK((rsa.public_area.objectAttributes & TPMA_OBJECT_DECRYPT) != 0);
+    CHECK((rsa.public_area.objectAttributes & TPMA_OBJECT_SIGN_ENCRYPT) == 0);
 }
 
 TEST_CASE("importable and sealed keys are read as such") {

@@ -1,14 +1,15 @@
 // Key files of ssh-tpm-agent 0.1 and 0.2.
 
+#include "base/pem.hpp"
 #include "keyfile/key_file.hpp"
 #include "keyfile/marshal.hpp"
-#include "keyfile/pem.hpp"
 #include "keyfile/usable.hpp"
 #include "parts.hpp"
 #include "support/test.hpp"
 
 using namespace sshtpm;
 using namespace support;
+using namespace std::string_literals;
 using namespace keyfile_test;
 using keyfile::Legacy;
 
@@ -23,12 +24,12 @@ std::string text_of_vector(const std::string& name) {
 /// What is in the PEM block of a vector.
 Bytes pem_content_of(const std::string& name) {
     const auto text = text_of_vector(name);
-    return keyfile::decode_pem(text, keyfile::first_label(text).value()).content;
+    return decode_pem(text, find_private_key(text).value().label).content;
 }
 
 /// What parse_key_file says of this content: "" when it takes it.
 std::string legacy_complaint(const Bytes& content, std::string_view label) {
-    return complaint([&] { keyfile::parse_key_file(keyfile::encode_pem(content, label)); });
+    return complaint([&] { keyfile::parse_key_file(encode_pem(content, label)); });
 }
 
 Bytes changed(Bytes content, std::size_t at, std::uint8_t value) {
@@ -67,7 +68,7 @@ TEST_CASE("key files of ssh-tpm-agent 0.1 and 0.2 are read") {
     CHECK(keyfile::to_key_file(key) == text);
 }
 
-TEST_CASE("the format of a key file is told by its first block") {
+TEST_CASE("the format of a key file is told by the block of its private key") {
     CHECK(keyfile::parse_key_file(text_of_vector("go-ec-p256.tpm")).legacy == Legacy::none);
     CHECK_FALSE(keyfile::is_legacy(text_of_vector("go-ec-p256.tpm")));
     CHECK_FALSE(keyfile::is_legacy(""));
@@ -80,14 +81,17 @@ TEST_CASE("the format of a key file is told by its first block") {
     CHECK(keyfile::to_key_file(key) == keyfile::to_pem(key)); // and it is written in that format
 }
 
-TEST_CASE("lines in front of a key stay when its file is written again") {
+TEST_CASE("the text around a key stays when its file is written again") {
     for (const auto* name : {"go-ec-p256.tpm", "legacy/0.2-rsa.tpm"}) {
         auto key = keyfile::parse_key_file(text_of_vector(name));
         const auto plain = keyfile::to_key_file(key);
         CHECK(keyfile::to_key_file(key, plain) == plain);
         CHECK(keyfile::to_key_file(key, "# a\r\n\nOwner: b\n" + plain) == "# a\r\n\nOwner: b\n" + plain);
+        const auto certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\r\n\nb"s;
+        CHECK(keyfile::to_key_file(key, "# a\n" + plain + certificate) == "# a\n" + plain + certificate);
         key.description = "new";
         CHECK(keyfile::to_key_file(key, "# a\n" + plain) == "# a\n" + keyfile::to_key_file(key));
+        CHECK(keyfile::to_key_file(key, "\xEF\xBB\xBF" + plain) == keyfile::to_key_file(key));
     }
     auto key = keyfile::parse_key_file(text_of_vector("go-ec-p256.tpm"));
     key.description = "new";
@@ -122,18 +126,14 @@ TEST_CASE("a key file of 0.1 has no place for a comment") {
 TEST_CASE("a key file of 0.1 or 0.2 that is cut short anywhere is refused") {
     for (const auto* name : {"legacy/0.1-ecdsa.tpm", "legacy/0.2-rsa.tpm"}) {
         const auto label = std::string_view(name).starts_with("legacy/0.1") ? label_0_1 : label_0_2;
-        const auto parse = [&](ByteView prefix) {
-            keyfile::parse_key_file(keyfile::encode_pem(prefix, label));
-        };
+        const auto parse = [&](ByteView prefix) { keyfile::parse_key_file(encode_pem(prefix, label)); };
         const auto content = pem_content_of(name);
         CHECK_NOTHROW(parse(content));
         CHECK(accepted_prefixes(content, parse).empty());
     }
     // The comment has no length: a file that ends within it is another whole file.
     const auto content = pem_content_of("legacy/0.2-ecdsa.tpm");
-    const auto parse = [](ByteView prefix) {
-        keyfile::parse_key_file(keyfile::encode_pem(prefix, label_0_2));
-    };
+    const auto parse = [](ByteView prefix) { keyfile::parse_key_file(encode_pem(prefix, label_0_2)); };
     const auto accepted = accepted_prefixes(content, parse);
     CHECK(accepted.size() == std::string_view("test@example").size());
 }
@@ -161,7 +161,7 @@ TEST_CASE("a version, PIN status or algorithm that is not known is refused") {
     complains(1, 255, "PIN status of 255");
     complains(3, TPM2_ALG_ECC, "algorithm ECC");
     complains(2, 0xFF, "algorithm 0xff18");
-    const auto future = keyfile::encode_pem(changed(content, 0, 2), label_0_2);
+    const auto future = encode_pem(changed(content, 0, 2), label_0_2);
     CHECK(refusal(keyfile::parse_key_file, future) == Errc::unsupported);
 }
 

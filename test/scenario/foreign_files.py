@@ -4,6 +4,7 @@ and 0.2, put together from keys that tpm2-tools made. What cannot sign is explai
 
 import base64
 import os
+import subprocess
 import unittest
 
 import bus
@@ -26,6 +27,26 @@ OLD_PARENTS = {'ecdsa': ('ecc256:aes128cfb', COORDINATE * 2),
 SCHEMES = {'ecdsa': 'ecc256:ecdsa-sha256', 'rsa': 'rsa2048:rsassa-sha256:null'}
 ALGORITHMS = {'ecdsa': 0x0018, 'rsa': 0x0001}  # TPM_ALG_ECDSA, TPM_ALG_RSA
 BLOCKS = {1: 'TPM EC PRIVATE KEY', 2: 'TPM PRIVATE KEY'}
+# tpm2-pytss makes a key: arguments TCTI, ecc or rsa, the curve or the bits, the parent, and the PIN, or ''. Or it
+# reads one: arguments TCTI, load, the file and the PIN.
+PYTSS = '''
+import sys
+from tpm2_pytss import ESAPI, TPM2_ECC
+from tpm2_pytss.tsskey import TSSPrivKey
+tcti, what, *words, pin = sys.argv[1:]
+with ESAPI(tcti) as tpm:
+    if what == 'load':
+        with open(words[0], 'rb') as file:
+            key = TSSPrivKey.from_pem(file.read())
+        tpm.flush_context(key.load(tpm, pin.encode() or None))
+    else:
+        make, size = ((TSSPrivKey.create_ecc, TPM2_ECC(int(words[0], 0))) if what == 'ecc' else
+                      (TSSPrivKey.create_rsa, int(words[0])))
+        print(make(tpm, size, parent=int(words[1], 0), password=pin.encode() or None).to_pem().decode(), end='')
+'''
+PYTHON = '/usr/bin/python3'  # Debian's, which has Debian's modules
+HAS_PYTSS = not subprocess.run((PYTHON, '-c', 'import tpm2_pytss'), capture_output=True, check=False).returncode
+
 RELEASES, COMMENT, MOVE = ((1, 'ecdsa'), (2, 'ecdsa'), (2, 'rsa')), 'an old key', 'fixed'
 
 
@@ -221,6 +242,29 @@ class ForeignFiles(WithTpm):
             self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
             self.assert_new_agent_signs(key, answers=[OTHER])
             self.tpm.assert_openssl_signs(key, OTHER)
+
+    def pytss(self, *words):
+        """Runs PYTSS, and flushes the parent that it leaves in the TPM."""
+        printed = self.lab.run(PYTHON, '-c', PYTSS, self.tpm.tcti, *words, status=0).stdout
+        for _, handle in self.tpm.handles():
+            self.tpm.tool('tpm2_flushcontext', handle)
+        return printed
+
+    @unittest.skipUnless(HAS_PYTSS, 'no python3-tpm2-pytss')
+    def test_keys_of_tpm2_pytss_sign_and_change_their_pin_and_it_still_reads_them(self):
+        self.tpm.make_persistent('-C', 'o', '-G', PARENTS['rsa'])
+        owner, persistent = '0x40000001', '0x81000001'
+        for name, words, pin in (('p256', ('ecc', '0x0003', owner), ''), ('p384', ('ecc', '0x0004', owner), PIN),
+                                 ('rsa', ('rsa', '2048', owner), PIN), ('kept', ('ecc', '0x0003', persistent), '')):
+            with self.subTest(name):
+                path = self.lab.write(f'keys/{name}.tpm', self.pytss(*words, pin), mode=0o600)
+                key = self.with_pub(path)
+                self.assertEqual(self.lab.keygen('-l', '-f', path).stdout.split()[1], self.lab.fingerprint(key))
+                self.assert_new_agent_signs(key, answers=[pin] if pin else [])
+                self.lab.keygen('-p', '-f', path, '-P', pin, '-N', OTHER)
+                self.assert_new_agent_signs(key, answers=[OTHER])
+                self.pytss('load', path, OTHER)
+                os.unlink(path)
 
     def assert_unusable(self, path, *words, name=None):
         """The agent serves all but this file, and both programs say why."""

@@ -99,7 +99,8 @@ TEST_CASE("line ends of other systems and text around the block do no harm") {
             crlf += c == '\n' ? "\r\n" : std::string(1, c);
         const auto typed = passphrase();
         CHECK(std::holds_alternative<PrivateKey>(open_private_key(secret(crlf), &typed)));
-        CHECK(
-            std::holds_alternative<PrivateKey>(open_private_key(secret("a note\n" + text + "\n\n"), &typed)));
+        const auto pub = support::data_text("keyfile/openssl-ec-p256.pub"); // "PUBLIC KEY"
+        for (const auto& around : {"a note\n" + text + "\n\n", "\xEF\xBB\xBF" + text, pub + text, text + pub})
+            CHECK(std::holds_alternative<PrivateKey>(open_private_key(secret(around), &typed)));
     }
 }

@@ -5,6 +5,7 @@
 using namespace sshtpm;
 using namespace sshtpm::ssh;
 using namespace private_keys;
+using namespace std::string_literals;
 using support::contains;
 using support::refusal;
 
@@ -87,8 +88,8 @@ TEST_CASE("a change anywhere in the base64 text of a key is refused or changes n
 
 TEST_CASE("what is no private key is refused, and says what it is") {
     const std::tuple<std::string, Errc, const char*> rows[] = {
-        {"", Errc::malformed, "no private key"},
-        {"\n", Errc::malformed, "no private key"},
+        {"", Errc::malformed, "the file is empty"},
+        {"\n", Errc::malformed, "the file is empty"},
         {"no key", Errc::malformed, "no private key"},
         {text_of_file("ecdsa-256.pub"), Errc::malformed, "a public key"},
         {support::data_text("keyfile/openssl-ec-p256.pub"), Errc::malformed, "\"PUBLIC KEY\""},
@@ -96,10 +97,21 @@ TEST_CASE("what is no private key is refused, and says what it is") {
         {text_of_file("refused-der"), Errc::unsupported, "DER"},
         {"PuTTY-User-Key-File-3: ecdsa-sha2-nistp256\r\n", Errc::unsupported, "PuTTY"},
         {"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n", Errc::unsupported, "SSH.com"},
+        {"\xFF\xFE-\0-\0"s, Errc::unsupported, "UTF-16"},
+        {"\xFE\xFF\0-\0-"s, Errc::unsupported, "UTF-16"},
         {std::string(max_private_key_file + 1, ' '), Errc::malformed, "too large"},
     };
     for (const auto& [text, code, words] : rows)
         CHECK_THAT(text_complaint(text, code), contains(words));
+}
+
+TEST_CASE("two private keys in one file are refused before a passphrase is asked for") {
+    for (const auto& container : containers)
+        for (const auto* const other : {"ecdsa-256.openssh", "ecdsa-256.pem", "refused-ed25519.pkcs8"}) {
+            const auto one = text_of_file("ecdsa-256." + container), two = text_of_file(other);
+            CHECK(text_complaint(one + two, Errc::malformed) == "two private keys in one file");
+            CHECK(text_complaint(two + one, Errc::malformed) == "two private keys in one file");
+        }
 }
 
 TEST_CASE("a file that asks for hours of bcrypt is refused before it gets them") {
