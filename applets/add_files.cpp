@@ -49,7 +49,7 @@ std::string text_to_send(keyfile::KeyFile key, std::string_view text, const std:
         return std::string(text);
     if (key.description.empty())
         key.description = comment;
-    return keyfile::encode_pem(keyfile::to_der(key), keyfile::pem_label);
+    return encode_pem(keyfile::to_der(key), keyfile::pem_label);
 }
 
 PublicHalf half_of_line(std::string_view text, const std::string& file) {

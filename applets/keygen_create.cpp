@@ -131,7 +131,7 @@ int keygen_create(const KeygenOptions& options) {
         std::cout << "Generating public/private " << type.name << " key pair.\n" << std::flush;
 
     const auto paths = ask_paths(options, type.name);
-    const NewSshFolder folder(paths, options.quiet);
+    make_ssh_folder(paths, options.quiet);
     const auto existing = may_write(paths);
     if (!existing)
         return 1; // without a message, as ssh-keygen does

@@ -12,7 +12,6 @@
 #include "ssh/fingerprint.hpp"
 
 #include <iostream>
-#include <unistd.h>
 
 namespace sshtpm::applets {
 
@@ -52,18 +51,10 @@ fs::path existing_key(const KeygenOptions& options) {
     return key_file_named(ask_file("Enter file in which the key is", usual.string()));
 }
 
-NewSshFolder::NewSshFolder(const KeyPaths& paths, bool quiet) {
+void make_ssh_folder(const KeyPaths& paths, bool quiet) {
     const auto folder = os::ssh_folder();
-    if (paths.key.parent_path() != folder || !make_folder(folder, 0700))
-        return;
-    made_ = folder;
-    if (!quiet)
+    if (paths.key.parent_path() == folder && make_folder(folder, 0700) && !quiet)
         std::cout << "Created directory '" << folder.string() << "'.\n";
-}
-
-NewSshFolder::~NewSshFolder() {
-    if (!made_.empty())
-        ::rmdir(made_.c_str()); // fails if there is a file in it
 }
 
 std::optional<Existing> may_write(const KeyPaths& paths) {

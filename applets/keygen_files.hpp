@@ -25,17 +25,8 @@ std::string key_file_named(const std::string& name);
 /// ~/.ssh/id_rsa.tpm.
 std::filesystem::path existing_key(const KeygenOptions& options);
 
-/// Makes ~/.ssh if the key goes there, and prints it. The destructor removes it if it is still empty.
-class NewSshFolder {
-  public:
-    NewSshFolder(const KeyPaths& paths, bool quiet);
-    NewSshFolder(const NewSshFolder&) = delete;
-    NewSshFolder& operator=(const NewSshFolder&) = delete;
-    ~NewSshFolder();
-
-  private:
-    std::filesystem::path made_;
-};
+/// Makes ~/.ssh if the key goes there, and prints it.
+void make_ssh_folder(const KeyPaths& paths, bool quiet);
 
 /// Asks at the terminal whether existing files may be replaced; nothing if the answer is no.
 /// @throws Error(exists) without a terminal

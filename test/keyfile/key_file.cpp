@@ -4,6 +4,7 @@
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/pem.hpp"
 #include "parts.hpp"
 #include "support/test.hpp"
 
@@ -219,7 +220,7 @@ TEST_CASE("the DER of a file of go-tpm-keyfiles comes out byte for byte, with it
         INFO(vector);
         const auto key = key_from(vector);
         CHECK_FALSE(key.description.empty());
-        CHECK(keyfile::encode_pem(keyfile::to_der(key), keyfile::pem_label) ==
+        CHECK(encode_pem(keyfile::to_der(key), keyfile::pem_label) ==
               data_text("keyfile/" + std::string(vector)));
     }
 }

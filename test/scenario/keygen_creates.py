@@ -220,6 +220,7 @@ class PipedInput(WithTpm):
         super().setUp()
         self.program = f'{self.lab.bin}/ssh-tpm-keygen'
         self.theirs = ('ssh-keygen', '-q', '-t', 'ecdsa', '-a', '1')
+        os.mkdir(self.lab.home + '/.ssh', 0o700)
 
     def has_pin(self, path, pin):
         """Whether the key of this program has it."""
@@ -244,7 +245,7 @@ class PipedInput(WithTpm):
             self.lab.run(*program, '-f', path + '2', stdin='secret\nsecret\n', status=0)
         self.lab.ssh_keygen('-y', '-P', 'secret', '-f', theirs + '2')
         self.assertTrue(self.has_pin(self.lab.path('keys/named2'), 'secret'))
-        self.assertFalse(os.path.exists(self.lab.home + '/.ssh'))
+        self.assertEqual(os.listdir(self.lab.home + '/.ssh'), [])
 
     def test_carriage_returns_and_a_missing_newline_at_the_end_do_no_harm(self):
         path = self.lab.path('keys/x')
