@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import unittest
 
-from lab import wait_until
 from stock import WithTpm
 from swtpm import STORAGE_KEY
 
@@ -131,9 +130,8 @@ class Script:
         """An agent in the background."""
         script = 'cd "$WORK" && exec "$@"'
         process = self.lab.start('sh', '-c', script, 'sh', *words, env=self.env)
-        socket = self.env['SSH_AUTH_SOCK']
-        wait_until(lambda: os.path.exists(socket) or process.popen.poll() is not None, 'the agent')
-        return process.popen.poll() is None
+        process.wait_line(f'listening on {self.env["SSH_AUTH_SOCK"]}')
+        return True
 
     def do_stdout(self, pattern):
         return re.search(pattern, self.out, re.M) is not None

@@ -51,7 +51,7 @@ class KeygenImport(WithTpm):
     def botan(self):
         """The name of the library's file, as the program has it."""
         with open(f'{self.lab.bin}/ssh-tpm', 'rb') as program:
-            return re.search(rb'\0(libbotan-\d+\.so\.\d+)\0', program.read())[1].decode()
+            return re.search(rb'(libbotan-\d+\.so\.\d+)\0', program.read())[1].decode()
 
     def maps_botan(self, process):
         return self.botan() in read(f'/proc/{process.pid}/maps')
