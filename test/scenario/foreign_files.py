@@ -243,6 +243,15 @@ class ForeignFiles(WithTpm):
             self.assert_new_agent_signs(key, answers=[OTHER])
             self.tpm.assert_openssl_signs(key, OTHER)
 
+    def test_the_pin_of_an_rsa_key_changes_whatever_hash_its_scheme_has(self):
+        for bits in (256, 512):
+            key = self.with_pub(self.create(f'x{bits}', '-p', PIN, algorithm=f'rsa2048:rsassa-sha{bits}:null'))
+            self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
+            askpass = Askpass(self.lab, OTHER, name=f'askpass{bits}')
+            with Agent(self.lab, name=f'agent{bits}', env=askpass.env).connect() as connection:
+                flag = RSA_SHA2_512 if bits == 512 else RSA_SHA2_256
+                verify(self.lab, key, *connection.sign(key.blob, b'data', flag), b'data')
+
     def pytss(self, *words):
         """Runs PYTSS, and flushes the parent that it leaves in the TPM."""
         printed = self.lab.run(PYTHON, '-c', PYTSS, self.tpm.tcti, *words, status=0).stdout

@@ -55,12 +55,12 @@ class MissingHashes(bus.Hidden, WithTpm):
         return SoftKey.ready_made(self.lab, self.lab.path(f'soft-{kind}'), kind, bits)
 
     def test_rsa_keys_log_in_with_what_openssh_prefers_with_and_without_a_pin(self):
-        for bits, pin in ((2048, ''), (3072, PIN)):
+        for name, pin in (('open', ''), ('guarded', PIN)):
             with self.subTest(pin=pin):
-                key = self.lab.make_key(f'rsa{bits}', 'rsa', bits, pin=pin)
+                key = self.lab.make_key(name, 'rsa', 2048, pin=pin)
                 self.assertTrue(decrypts(key))
                 agent = self.agent(*([pin] if pin else []))
-                server = Sshd(self.lab, 'PubkeyAcceptedAlgorithms rsa-sha2-512', authorized=[key.pub], name=f'd{bits}')
+                server = Sshd(self.lab, 'PubkeyAcceptedAlgorithms rsa-sha2-512', authorized=[key.pub], name=name)
                 self.assertEqual(server.login(agent).stdout, 'in\n')
                 server.accepted(key)
                 agent.add('-T', key.pub, status=0)
