@@ -22,10 +22,8 @@
 #include <array>
 #include <cerrno>
 #include <iostream>
-#include <map>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <utility>
 
 namespace sshtpm::applets {
 
@@ -86,16 +84,33 @@ SshdAnswer ask_sshd(const std::string& option) {
     return answer;
 }
 
-/// The lines of sshd's configuration that set host keys and their agent.
-struct SshdLines {
+/// sshd's configuration, and the lines that set host keys and their agent. The lines serve only to name
+/// places: their values are not parsed as sshd does.
+struct SshdView {
     std::vector<ssh::SshdLine> agents, host_keys;
+    std::optional<ssh::SshdSettings> settings; ///< nothing if sshd refuses the configuration
+    std::string errors;                        ///< its reason
 };
 
-/// Also of a configuration that sshd refuses, up to the line that it refuses.
-SshdLines ask_for_lines() {
-    const auto printed = run_sshd({"-T", "-ddd"}).errors;
-    return {.agents = ssh::parse_sshd_lines(printed, "HostKeyAgent"),
-            .host_keys = ssh::parse_sshd_lines(printed, "HostKey")};
+/// Also for a configuration that sshd refuses, with the lines up to the one that it refuses.
+SshdView ask_for_configuration() {
+    const auto debugged = run_sshd({"-T", "-ddd"}).errors;
+    auto answer = run_sshd({"-T"});
+    SshdView view{.agents = ssh::parse_sshd_lines(debugged, "HostKeyAgent"),
+                  .host_keys = ssh::parse_sshd_lines(debugged, "HostKey"),
+                  .settings = {},
+                  .errors = std::move(answer.errors)};
+    if (answer.status == 0)
+        view.settings = ssh::parse_sshd_settings(answer.output);
+    return view;
+}
+
+const ssh::SshdSettings& settings_of(const SshdView& view) {
+    if (view.settings)
+        return *view.settings;
+    std::cerr << view.errors;
+    throw Error(Errc::refused, "sshd -T fails",
+                "its message is above; it must run as root, and needs a host key that works");
 }
 
 std::string place_of(const ssh::SshdLine& line) {
@@ -103,22 +118,26 @@ std::string place_of(const ssh::SshdLine& line) {
 }
 
 /// " (FILE line N)" for a host key whose line is known, else empty.
-std::string in_line_of(const std::string& path, const SshdLines& lines) {
-    const auto line = std::ranges::find(lines.host_keys, path, &ssh::SshdLine::value);
-    return line == lines.host_keys.end() ? "" : " (" + place_of(*line) + ")";
+std::string in_line_of(const std::string& path, const SshdView& view) {
+    const auto line = std::ranges::find(view.host_keys, path, &ssh::SshdLine::value);
+    return line == view.host_keys.end() ? "" : " (" + place_of(*line) + ")";
 }
 
-/// The error of a configuration whose first HostKeyAgent, which is the one that sshd takes, is not `socket`.
-std::optional<Error> other_agent(const SshdLines& lines, const std::filesystem::path& socket,
+/// Reports that the first HostKeyAgent, the one that sshd takes, is not `socket`.
+std::optional<Error> other_agent(const SshdView& view, const std::filesystem::path& socket,
                                  const std::string& hint) {
-    if (lines.agents.empty() || lines.agents.front().value == socket.string())
+    if (view.agents.empty())
         return std::nullopt;
-    const auto& line = lines.agents.front();
+    const auto& line = view.agents.front();
+    const auto& agent = view.settings ? view.settings->host_key_agent : line.value;
+    if (agent == socket.string())
+        return std::nullopt;
     const bool of_go = std::filesystem::path(line.file).filename() == "10-ssh-tpm-agent.conf";
-    return Error(Errc::refused, "HostKeyAgent is " + line.value + ", which " + place_of(line) + " sets first",
-                 of_go ? "this file is of the ssh-tpm-agent written in Go: remove it, and stop that agent "
-                         "(systemctl disable --now ssh-tpm-agent.socket ssh-tpm-agent.service)"
-                       : hint);
+    return Error(Errc::refused, "HostKeyAgent is " + agent + ", which " + place_of(line) + " sets first",
+                 of_go
+                     ? "the ssh-tpm-agent written in Go installed this file: remove it, and stop that agent "
+                       "(systemctl disable --now ssh-tpm-agent.socket ssh-tpm-agent.service)"
+                     : hint);
 }
 
 struct NamedKey {
@@ -157,22 +176,43 @@ Error not_served(const std::string& path, bool has_file, const std::string& in_l
                     in_line};
     return {Errc::not_found, what,
             "ssh-tpm keygen -A makes missing keys, and systemctl restart ssh-tpm-hostkeys.service makes the "
-            "agent read them; if the key is of a hierarchy whose seed has changed (tpm2_clear), remove the "
-            ".pub file and make it again; if it is not in the TPM, remove its HostKey line" +
+            "agent read them; if the TPM derives another key of a hierarchy now (after tpm2_clear, or "
+            "for RSA on a TPM without SHA-512), remove the .pub file and make it again; if it is not in the "
+            "TPM, remove its HostKey line" +
                 in_line};
 }
 
 /// @throws Error if the agent does not serve the key or the signature does not verify
 void prove_host_key(protocol::Client& agent, const std::vector<protocol::AgentKey>& served,
-                    const std::string& path, const SshdLines& lines) {
-    const auto [type, key, has_file] = read_host_key(path);
-    if (std::ranges::find(served, key, &protocol::AgentKey::blob) == served.end())
-        throw not_served(path, has_file, in_line_of(path, lines));
-    if (const auto wrong = agent.find_wrong_signature(key))
+                    const std::string& path, const NamedKey& key, const SshdView& view) {
+    if (std::ranges::find(served, key.blob, &protocol::AgentKey::blob) == served.end())
+        throw not_served(path, key.has_file, in_line_of(path, view));
+    if (const auto wrong = agent.find_wrong_signature(key.blob))
         throw Error(Errc::malformed,
                     path + ": the agent's signature is not this key's (" + printable(*wrong) + ")",
                     "the agent at this socket is not to be trusted: find out which program listens there");
-    std::cout << ssh::fingerprint(key) << ' ' << printable(path) << ": served, and its signature verifies\n";
+    std::cout << ssh::fingerprint(key.blob) << ' ' << printable(path)
+              << ": served, and its signature verifies\n";
+}
+
+/// sshd uses the first host key of each type (get_hostkey_by_type in its sshd.c).
+/// @returns an error if another key is before this one
+std::optional<Error> find_key_before(const std::string& path, const NamedKey& key, const SshdView& view) {
+    for (const auto& other : settings_of(view).host_keys) {
+        try { // caught because sshd leaves such a key out too
+            const auto first = read_host_key(other);
+            if (first.type != key.type)
+                continue;
+            if (first.blob == key.blob)
+                return std::nullopt;
+            return Error(Errc::refused,
+                         path + ": sshd does not use this key, but " + other + ", the first one of this type",
+                         "remove the HostKey line of " + other + in_line_of(other, view) +
+                             ", or move it behind that of this key");
+        } catch (const Error&) {
+        }
+    }
+    return std::nullopt;
 }
 
 /// The error with "subject: " in front, unless it begins with that already; with `hint` if it has none.
@@ -182,51 +222,30 @@ Error about_subject(const std::string& subject, const Error& error, const std::s
             error.hint().empty() ? hint : error.hint()};
 }
 
+struct HostKeyProblems {
+    std::vector<Error> failed; ///< of keys that do not work
+    std::vector<Error> unused; ///< of keys that work, but sshd uses another one
+};
+
 /// Tests each host key with a signature by the agent, and prints the keys that work.
-/// @returns an error for each key that does not work @throws Error if the agent does not answer
-std::vector<Error> prove_host_keys(const std::filesystem::path& socket, const std::vector<std::string>& paths,
-                                   const SshdLines& lines) {
+/// @throws Error if the agent does not answer
+HostKeyProblems prove_host_keys(const std::filesystem::path& socket, const std::vector<std::string>& paths,
+                                const SshdView& view) {
     protocol::Client agent(socket, time_limits().host_agent);
     const auto served = agent.list();
-    std::vector<Error> problems;
+    HostKeyProblems problems;
     for (const auto& path : paths) {
         try { // caught to try the others
-            prove_host_key(agent, served, path, lines);
+            const auto key = read_host_key(path);
+            prove_host_key(agent, served, path, key, view);
+            if (auto before = find_key_before(path, key, view))
+                problems.unused.push_back(std::move(*before));
         } catch (const Error& error) {
-            problems.push_back(about_subject(
+            problems.failed.push_back(about_subject(
                 path, error, "see what the agent says: journalctl -u ssh-tpm-hostkeys.service"));
         }
     }
     return problems;
-}
-
-/// The errors of keys that an agent serves, but sshd never uses: it takes the first host key of each type
-/// (get_hostkey_by_type in its sshd.c).
-std::vector<Error> unused_host_keys(const std::vector<std::string>& paths, const SshdLines& lines) {
-    std::map<std::string, std::pair<std::string, Bytes>> first; // of each type: its path and its key
-    std::vector<Error> errors;
-    for (const auto& path : paths) {
-        try { // caught because sshd leaves such a key out too
-            const auto key = read_host_key(path);
-            const auto& used = first.try_emplace(key.type, path, key.blob).first->second;
-            if (!key.has_file && used.second != key.blob)
-                errors.emplace_back(
-                    Errc::refused,
-                    path + ": sshd does not use this key, but " + used.first + ", the first one of this type",
-                    "remove the HostKey line of " + used.first + in_line_of(used.first, lines) +
-                        ", or move it behind that of this key");
-        } catch (const Error&) {
-        }
-    }
-    return errors;
-}
-
-ssh::SshdSettings ask_for_configuration() {
-    const auto answer = ask_sshd("-T");
-    if (answer.status != 0)
-        throw Error(Errc::refused, "sshd -T fails",
-                    "its message is above; it must run as root, and needs a host key that works");
-    return ssh::parse_sshd_settings(answer.output);
 }
 
 constexpr const char* first_the_agent =
@@ -251,42 +270,40 @@ Error not_installed(const std::string& what, const std::string& hint) {
     return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
 
-/// @returns the keys of the drop-in that sshd will not use
-std::vector<Error> expect_sshd_to_agree() {
-    const auto lines = ask_for_lines();
+void expect_sshd_to_agree(const SshdView& view) {
     // First, because sshd -t may fail for this reason: it asks the wrong agent.
     if (const auto other =
-            other_agent(lines, system_socket,
+            other_agent(view, system_socket,
                         "sshd takes the first HostKeyAgent: remove that line, or, to keep that agent, "
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
     if (ask_sshd("-t").status != 0)
         throw not_installed("sshd -t refuses the configuration", first_the_agent);
-    const auto sshd = ask_for_configuration();
-    if (sshd.host_key_agent != system_socket)
+    if (const auto& sshd = settings_of(view); sshd.host_key_agent != system_socket)
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
-    return unused_host_keys(sshd.host_keys, lines);
 }
 
-void expect_keys_to_work() {
+void expect_keys_to_work(const SshdView& view) {
     const auto paths = installed_host_keys();
-    std::vector<Error> problems;
+    HostKeyProblems problems;
     try { // caught to say what follows for sshd
-        problems = prove_host_keys(system_socket, paths, {});
+        problems = prove_host_keys(system_socket, paths, view);
     } catch (const Error& error) {
         throw not_installed("sshd would ask an agent that does not answer: " + std::string(error.what()),
                             first_the_agent);
     }
-    const bool none_works = problems.size() == paths.size();
-    for (const auto& problem : problems)
+    const bool none_works = problems.failed.size() == paths.size();
+    for (const auto& problem : problems.failed)
         none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
         throw not_installed(
             "the agent signs with none of these host keys, so nobody could log in to sshd",
             "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
             "(ssh-tpm-hostkeys(8))");
+    for (const auto& problem : problems.unused)
+        cli::warn(log::program(), problem);
 }
 
 } // namespace
@@ -300,16 +317,15 @@ int hostkeys_check(const std::filesystem::path& socket) {
     const auto tell_of_sshd = [&tell](const Error& error) {
         tell(about_subject("sshd's configuration", error, ""));
     };
-    ssh::SshdSettings sshd;
-    SshdLines lines;
+    SshdView view;
     try { // caught to check the agent too
-        lines = ask_for_lines();
-        if (const auto other = other_agent(lines, socket,
+        view = ask_for_configuration();
+        if (const auto other = other_agent(view, socket,
                                            "remove that line for the one that ssh-tpm hostkeys "
                                            "--install-sshd-config installs, or give --socket for this agent"))
             tell_of_sshd(*other);
-        sshd = ask_for_configuration();
-        if (lines.agents.empty() && sshd.host_key_agent != socket.string())
+        const auto& sshd = settings_of(view);
+        if (view.agents.empty() && sshd.host_key_agent != socket.string())
             throw Error(Errc::refused,
                         sshd.host_key_agent.empty() ? "there is no HostKeyAgent"
                                                     : "HostKeyAgent is " + sshd.host_key_agent,
@@ -319,8 +335,10 @@ int hostkeys_check(const std::filesystem::path& socket) {
         tell_of_sshd(error);
     }
     try { // caught to report it like the others
-        std::ranges::for_each(prove_host_keys(socket, sshd.host_keys, lines), tell);
-        std::ranges::for_each(unused_host_keys(sshd.host_keys, lines), tell);
+        const auto problems = prove_host_keys(
+            socket, view.settings ? view.settings->host_keys : std::vector<std::string>(), view);
+        std::ranges::for_each(problems.failed, tell);
+        std::ranges::for_each(problems.unused, tell);
     } catch (const Error& error) {
         tell(about_subject(socket.string(), error, "systemctl status ssh-tpm-hostkeys.socket"));
     }
@@ -328,10 +346,9 @@ int hostkeys_check(const std::filesystem::path& socket) {
 }
 
 void expect_logins_to_work() {
-    const auto unused = expect_sshd_to_agree();
-    expect_keys_to_work();
-    for (const auto& error : unused)
-        cli::warn(log::program(), error);
+    const auto view = ask_for_configuration();
+    expect_sshd_to_agree(view);
+    expect_keys_to_work(view);
 }
 
 void expect_sshd_to_go_on(bool force) {

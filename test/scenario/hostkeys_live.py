@@ -167,7 +167,8 @@ class HostKeysLive(HostKeyStock):
         where = 'HostKeyAgent is /else where, which /etc/ssh/sshd_config line 2 sets first'
         self.assert_refused(where, 'sshd takes the first HostKeyAgent: remove that line')
         self.assert_problem(self.hostkeys('--check'), where, 'hint: remove that line')
-        for line in 'HostKeyAgent /run/ssh-tpm-agent/agent.sock # the same', '# HostKeyAgent /elsewhere':
+        for line in ('HostKeyAgent /run/ssh-tpm-agent/agent.sock # the same', '# HostKeyAgent /elsewhere',
+                     "HostKeyAgent '/run/ssh-tpm-agent/agent.sock'", 'HostKeyAgent /run/ssh-tpm-agent/"agent".sock'):
             self.lab.write(config, f'{line}\n{INCLUDE}HostKeyAgent /elsewhere\n')
             self.hostkeys('--install-sshd-config', status=0)
             self.assertEqual(self.hostkeys('--check').returncode, 0)
@@ -184,8 +185,8 @@ class HostKeysLive(HostKeyStock):
         place = '/etc/ssh/sshd_config.d/10-ssh-tpm-agent.conf line 3'
         for config in (), (self.plain_key(),):
             self.config(*config)
-            self.assert_refused(place, 'written in Go: remove it')
-            self.assert_problem(self.hostkeys('--check'), place, 'written in Go: remove it')
+            self.assert_refused(place, 'written in Go installed this file: remove it')
+            self.assert_problem(self.hostkeys('--check'), place, 'written in Go installed this file: remove it')
         os.unlink(theirs)
         self.hostkeys('--install-sshd-config', status=0)
 
@@ -203,6 +204,13 @@ class HostKeysLive(HostKeyStock):
         self.lab.write(config, f'{INCLUDE}{plain}\n')
         result = self.hostkeys('--check')
         self.assert_problem(result, 'remove its HostKey line (/etc/ssh/sshd_config line 2)')
+        self.assertNotIn('sshd does not use', result.stderr)
+        # A public key that no agent serves does not push the working one out.
+        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', self.root + '/etc/ssh/unserved')
+        os.unlink(self.root + '/etc/ssh/unserved')
+        self.lab.write(config, f'{INCLUDE}{plain}\nHostKey /etc/ssh/unserved.pub\n')
+        result = self.hostkeys('--check')
+        self.assert_problem(result, '/etc/ssh/unserved.pub: the agent does not serve this key')
         self.assertNotIn('sshd does not use', result.stderr)
 
     # The agent's, with a key beside those of the TPM for which sshd -t is content
