@@ -36,10 +36,6 @@ bool is_placeholder(const fs::path& file) {
     return fs::file_size(file, failure) == 1 && !failure;
 }
 
-std::ptrdiff_t depth_of(const fs::path& file) {
-    return std::distance(file.begin(), file.end());
-}
-
 /// The constraints of a client, plus the folder's demand for confirmation.
 protocol::Constraints confirmed_as(const protocol::Constraints& terms, protocol::Constraints constraints) {
     constraints.confirm = constraints.confirm || terms.confirm;
@@ -47,11 +43,6 @@ protocol::Constraints confirmed_as(const protocol::Constraints& terms, protocol:
 }
 
 } // namespace
-
-bool KeyFolder::UpperFirst::operator()(const fs::path& one, const fs::path& other) const {
-    const auto depth = depth_of(one), others = depth_of(other);
-    return depth != others ? depth < others : one < other;
-}
 
 KeyFolder::KeyFolder(KeyStore& keys, fs::path folder, protocol::Constraints terms)
     : keys_(keys), folder_(std::move(folder)), terms_(std::move(terms)) {
@@ -112,7 +103,7 @@ void KeyFolder::note_clients(ByteView blob) {
     keys_.add(std::move(confirmed));
 }
 
-void KeyFolder::read(const fs::path& path, File& file) {
+void KeyFolder::read(const fs::path& path, File& file, const File& before) {
     if (is_placeholder(path)) {
         log::info(printable(path.string()), ": holds no key; skipped");
         return;
@@ -122,7 +113,8 @@ void KeyFolder::read(const fs::path& path, File& file) {
         file.key = name_of(identity->public_key.blob());
         seen_keys_.insert(file.key);
         if (is_second_file(keys_, *identity)) {
-            log::info(printable(path.string()), ": the same key as another file's; skipped");
+            if (!before.second)
+                log::info(printable(path.string()), ": the same key as another file's; skipped");
             file.second = true;
             return;
         }
@@ -133,7 +125,9 @@ void KeyFolder::read(const fs::path& path, File& file) {
             note_clients(identity->certificate->blob);
         put(identity, file);
     } catch (const Error& error) {
-        log::report(error, "; skipped");
+        file.denied = error.code() == Errc::permission;
+        if (!file.denied || !before.denied)
+            log::report(error, "; skipped");
     }
 }
 
@@ -151,17 +145,18 @@ void KeyFolder::scan() {
     const bool changed = !std::ranges::equal(before, files_, [](const auto& one, const auto& other) {
         return one.first == other.first && one.second.stamps == other.second.stamps;
     });
-    for (auto& [path, file] : files_) {
+    for (const auto& path : tree.files) { // of two files with the same key, the upper one serves
+        auto& file = files_[path];
         const auto old = before.find(path);
         if (old != before.end()) {
             const auto stamps = std::exchange(file, old->second).stamps;
             // If something has changed, the first file of this key may be gone.
-            if (stamps == file.stamps && !(changed && file.second))
+            if (stamps == file.stamps && !(changed && file.second) && !file.denied)
                 continue;
             file.stamps = stamps;
-            file.second = false;
+            file.second = file.denied = false;
         }
-        read(path, file);
+        read(path, file, old == before.end() ? File{} : old->second);
     }
     for (const auto& [path, file] : before)
         if (!files_.contains(path))
@@ -173,8 +168,10 @@ void KeyFolder::scan() {
 void KeyFolder::reload() {
     client_blobs_.clear();
     problems_.clear();
-    for (auto& [path, file] : files_)
+    for (auto& [path, file] : files_) {
         file.stamps = {};
+        file.second = file.denied = false;
+    }
     scan();
 }
 

@@ -45,14 +45,11 @@ class KeyFolder {
         std::string certificate = {}; ///< its blob; empty when there is none
         std::optional<BootTime> dies = {};
         bool second = false; ///< another file gives the same key
+        bool denied = false; ///< this user may not read it; a change of that does not show in `stamps`
     };
 
-    /// The order in which files are read: of two with the same key, the upper one serves.
-    struct UpperFirst {
-        bool operator()(const std::filesystem::path& one, const std::filesystem::path& other) const;
-    };
-
-    void read(const std::filesystem::path& path, File& file);
+    /// @param before the file at the last scan: what was logged then is not logged again
+    void read(const std::filesystem::path& path, File& file, const File& before);
     void note_clients(ByteView blob);
     void put(const IdentityPtr& identity, File& file);
     std::vector<KeyEntry> entries_of(const IdentityPtr& identity, std::optional<BootTime> dies) const;
@@ -60,7 +57,7 @@ class KeyFolder {
     KeyStore& keys_;
     std::filesystem::path folder_;
     protocol::Constraints terms_;
-    std::map<std::filesystem::path, File, UpperFirst> files_;
+    std::map<std::filesystem::path, File> files_;
     std::vector<std::string> problems_;         ///< of the folders, as the last scan has logged them
     std::unordered_set<std::string> seen_keys_; ///< blobs of all keys that the folder has had
     /// Blobs of keys and certificates that clients have added, if the folder has had the key.

@@ -57,7 +57,7 @@ KeyTree read_key_tree(const fs::path& folder, const BeforeReading& before_readin
     };
     KeyTree tree;
     std::vector<Folder> folders{{.path = folder, .depth = 0}};
-    bool left_out = false;
+    std::string left_out; // the first of the folders that are too many
     for (std::size_t i = 0; i < folders.size(); ++i) {
         const auto [path, depth] = folders[i]; // a copy, because the vector grows
         const bool with_subfolders = depth < subfolder_levels;
@@ -67,13 +67,14 @@ KeyTree read_key_tree(const fs::path& folder, const BeforeReading& before_readin
         if (!with_subfolders)
             continue;
         const auto room = std::min(subfolders.size(), max_key_folders - folders.size());
-        left_out |= room < subfolders.size();
+        if (left_out.empty() && room < subfolders.size())
+            left_out = printable(subfolders[room].string());
         for (auto& subfolder : std::span(subfolders).first(room))
             folders.push_back({.path = std::move(subfolder), .depth = depth + 1});
     }
-    if (left_out)
-        tree.problems.push_back(printable(folder.string()) + ": has too many subfolders; the keys of " +
-                                std::to_string(max_key_folders) + " folders are read");
+    if (!left_out.empty())
+        tree.problems.push_back(printable(folder.string()) + ": has too many subfolders: " + left_out +
+                                " and those after it are not read");
     return tree;
 }
 

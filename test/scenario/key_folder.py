@@ -171,18 +171,25 @@ class KeyFolder(WithKeys):
         key = self.take('a')
         agent = Agent(self.lab)
         self.assertEqual(agent.listed(), [key.line])
-        self.assertIn(f"{lower.tpm}: the same key as another file's; skipped", agent.log())
+        said = f"{lower.tpm}: the same key as another file's; skipped"
+        self.assertIn(said, agent.log())
+        other = self.take('b')
+        agent.wait_until_listed([key.line, other.line])
+        self.assertEqual(agent.log().count(said), 1)
+        agent.process.lines.clear()
+        agent.process.popen.send_signal(signal.SIGHUP)
+        agent.process.wait_line(said)
 
     def test_of_too_many_subfolders_256_are_read_and_the_log_says_so(self):
         for number in range(257):
             self.lab.make_folder('keys', f'{number:03}')
         last, lost = self.take('a', self.lab.path('keys', '254')), self.take('b', self.lab.path('keys', '255'))
         agent = Agent(self.lab)
-        agent.process.wait_line(f'{self.lab.keys}: has too many subfolders; the keys of 256 folders are read')
+        agent.process.wait_line(f'{self.lab.keys}: has too many subfolders: {self.lab.keys}/255 and those after it')
         self.assertEqual(agent.listed(), [last.line])
         os.rmdir(self.lab.path('keys', '000'))
         agent.wait_until_listed([last.line, lost.line])
-        self.assertEqual(agent.log().count('too many subfolders'), 1)
+        self.assertEqual(agent.log().count('too many subfolders'), 2)  # another folder is the first that is left out
 
     def test_a_broken_file_disturbs_no_other(self):
         key = self.take('a')

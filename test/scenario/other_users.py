@@ -54,6 +54,15 @@ class Serving(OtherUsers, Scenario):
                 os._exit(status)
         return outcomes[os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]
 
+    def test_a_key_file_is_read_as_soon_as_the_user_may_read_it(self):
+        key = self.lab.make_key('x')
+        agent = self.agent_of_nobody()
+        agent.process.wait_line(key.tpm)
+        self.assertIn('Permission denied', agent.log())
+        self.assertEqual(agent.listed(), [])
+        os.chown(key.tpm, NOBODY, NOBODY)
+        agent.wait_until_listed([key.line])
+
     def test_another_user_is_refused_without_a_word(self):
         agent = Agent(self.lab)
         self.assertEqual(stat.S_IMODE(os.stat(agent.socket).st_mode), 0o600)
