@@ -179,19 +179,6 @@ void check_kind(const KeyFile& key) {
         malformed("sealed data that is of type " + algorithm_name(key.public_area.type));
 }
 
-/// The first line "Comment: …" in front of the block.
-std::string comment_in(std::string_view text) {
-    while (!text.empty()) {
-        const auto line = take_line(text);
-        if (!line.starts_with(comment_prefix))
-            continue;
-        const auto comment = line.substr(comment_prefix.size());
-        in_field("comment", [&] { check_description(comment); });
-        return std::string(comment);
-    }
-    return {};
-}
-
 der::Writer written(const std::vector<PolicyCommand>& policy) {
     der::Writer commands;
     for (const auto& command : policy)
@@ -214,6 +201,24 @@ der::Writer written(const std::vector<AuthPolicy>& auth_policies) {
 }
 
 } // namespace
+
+SplitText take_comments(std::string_view text) {
+    SplitText out;
+    bool in_block = false;
+    while (!text.empty()) {
+        const auto from = text;
+        const auto line = take_line(text);
+        if (line.starts_with("-----BEGIN ") || line.starts_with("---- BEGIN ")) // the latter in RFC 4716
+            in_block = true;
+        else if (line.starts_with("-----END ") || line.starts_with("---- END "))
+            in_block = false;
+        if (!in_block && line.starts_with(comment_prefix))
+            out.comments.emplace_back(line.substr(comment_prefix.size()));
+        else
+            out.rest += from.substr(0, from.size() - text.size());
+    }
+    return out;
+}
 
 void check_description(std::string_view text) {
     if (text.size() > longest_description)
@@ -254,8 +259,11 @@ KeyFile parse_pem(std::string_view text) {
         malformed("larger than " + std::to_string(max_file_size) + " bytes");
     const auto block = decode_pem(text, pem_label);
     auto key = parse_der(block.content);
-    if (key.description.empty())
-        key.description = comment_in(block.before);
+    const auto comments = take_comments(block.before).comments;
+    if (key.description.empty() && !comments.empty()) {
+        in_field("comment", [&] { check_description(comments.front()); });
+        key.description = comments.front();
+    }
     return key;
 }
 

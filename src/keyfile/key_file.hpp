@@ -67,6 +67,14 @@ inline constexpr std::size_t longest_description = 1024;
 ///     reorder letters, or that a reader could take for the first line of a PEM block
 void check_description(std::string_view text);
 
+struct SplitText {
+    std::vector<std::string> comments; ///< of the lines "Comment: …"
+    std::string rest;                  ///< the other lines
+};
+
+/// Takes the lines "Comment: …" out of the text in front of a key's block; those inside other blocks stay.
+SplitText take_comments(std::string_view text);
+
 /// Parses a TSS2 PRIVATE KEY. A line "Comment: …" in front of the PEM block is the description if the block
 /// has none. @throws Error(malformed | unsupported)
 KeyFile parse_pem(std::string_view text);

@@ -6,7 +6,6 @@
 //          TPM2B_PRIVATE, and the rest is the comment
 
 #include "base/error.hpp"
-#include "base/lines.hpp"
 #include "base/pem.hpp"
 #include "keyfile/key_file.hpp"
 #include "keyfile/marshal.hpp"
@@ -128,18 +127,12 @@ std::string to_key_file(const KeyFile& key) {
 std::string to_key_file(const KeyFile& key, std::string_view before) {
     const auto found = find_private_key(before);
     const auto old = decode_pem(before, found ? found->label : pem_label);
-    auto lines = old.before;
-    std::string kept;
-    bool described = false;
-    while (!lines.empty()) {
-        const auto whole = lines;
-        const auto line = take_line(lines);
-        if (key.legacy != Legacy::none || !line.starts_with(comment_prefix))
-            kept += whole.substr(0, whole.size() - lines.size());
-        else if (std::exchange(described, true))
-            malformed("several lines \"" + std::string(comment_prefix) + "…\" in front of the key");
-    }
-    return kept + to_key_file(key) + std::string(old.after);
+    if (key.legacy != Legacy::none) // the comment is in the block
+        return std::string(old.before) + to_key_file(key) + std::string(old.after);
+    const auto before_block = take_comments(old.before);
+    if (before_block.comments.size() > 1)
+        malformed("several lines \"" + std::string(comment_prefix) + "…\" in front of the key");
+    return before_block.rest + to_key_file(key) + std::string(old.after);
 }
 
 } // namespace sshtpm::keyfile

@@ -13,6 +13,7 @@
 
 using namespace sshtpm;
 using namespace support;
+using namespace std::string_literals;
 using namespace keyfile_test;
 using keyfile::KeyKind;
 using keyfile::parse_pem;
@@ -163,6 +164,10 @@ TEST_CASE("a comment in front of the block is the description of a block without
           " two  spaces ");
     CHECK(parse_pem("comment: no\nComment\n Comment: no\n" + bare).description.empty());
     CHECK(parse_pem("Comment: me@host\n" + described).description == "test@example");
+    const auto of_rfc_4716 = "---- BEGIN SSH2 PUBLIC KEY ----\nComment: \"its own\"\nAAAA\n"s;
+    CHECK(parse_pem(of_rfc_4716 + "---- END SSH2 PUBLIC KEY ----\nComment: me@host\n" + bare).description ==
+          "me@host");
+    CHECK(parse_pem("-----BEGIN X-----\nComment: a\n\nAAAA\n-----END X-----\n" + bare).description.empty());
     const std::string filler(keyfile::max_file_size - bare.size() - 1,
                              'x'); // and a file has 64 KiB at the most
     CHECK_NOTHROW(parse_pem(filler + "\n" + bare));

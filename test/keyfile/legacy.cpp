@@ -98,6 +98,8 @@ TEST_CASE("the text around a key stays when its file is written again") {
     const auto plain = keyfile::to_key_file(key);
     CHECK(keyfile::to_key_file(key, "Comment: old\n#\n" + text_of_vector("go-ec-p256.tpm")) == "#\n" + plain);
     CHECK(refusal([&] { keyfile::to_key_file(key, "Comment: old\n" + plain); }) == Errc::malformed);
+    const auto other = "---- BEGIN SSH2 PUBLIC KEY ----\nComment: \"a\"\nA\n---- END SSH2 PUBLIC KEY ----\n"s;
+    CHECK(keyfile::to_key_file(key, other + plain) == other + plain);
     CHECK(refusal([&] { keyfile::to_key_file(key, plain + plain); }) == Errc::malformed);
 }
 
