@@ -98,6 +98,7 @@ keyfile::KeyFile create_key(Tpm& tpm, const KeyAlgorithm& algorithm, const Auth&
     parents.require_use(
         storage_key, "Esys_Create",
         check_expecting("Esys_Create", rc, {TPM2_RC_AUTH_FAIL, TPM2_RC_BAD_AUTH, TPM2_RC_LOCKOUT}));
+    parents.accept(storage_key);
 
     keyfile::KeyFile key;
     key.empty_auth = auth == nullptr;
@@ -150,9 +151,8 @@ TPMT_PUBLIC storage_key_area(Tpm& tpm, TPM2_HANDLE parent) {
     try { // caught to name a parent that works
         keyfile::require_storage_key(area);
     } catch (const Error& error) {
-        throw Error(
-            error.code(), error.what(),
-            "no key can be imported under this parent; --parent-handle owner names one that takes keys");
+        throw Error(error.code(), error.what(),
+                    "no key can be imported under this parent: use --parent-handle owner");
     }
     return area;
 }

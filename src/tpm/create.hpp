@@ -12,10 +12,9 @@ namespace sshtpm::tpm {
 class Tpm;
 
 /// Makes a signing key under a hierarchy's storage key or a persistent one (TPM2_Create); an RSA key for the
-/// use that rsa_use says. With an auth value,
-/// the command goes through a salted session that encrypts it; keys without an auth value are exempt from
-/// dictionary-attack protection. The key file names the parent as StorageKeys::open_for_creation does, and
-/// has no description yet.
+/// use that rsa_use says. With an auth value, the command goes through a salted session that encrypts it;
+/// keys without an auth value are exempt from dictionary-attack protection. The key file names the parent as
+/// StorageKeys::open_for_creation does, and has no description yet.
 keyfile::KeyFile create_key(Tpm& tpm, const KeyAlgorithm& algorithm, const Auth& auth,
                             TPM2_HANDLE parent = TPM2_RH_OWNER);
 

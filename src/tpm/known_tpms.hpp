@@ -57,6 +57,10 @@ class KnownTpms {
     /// logs it once and keeps the Name in memory.
     void accept(std::string_view parent, ByteView name);
 
+    /// Parents that have refused an empty auth value, for as long as this lives: each further use could cost
+    /// a try.
+    std::vector<std::string> with_password;
+
   private:
     const KnownParent* find(std::string_view parent) const;
     Error other_name(const KnownParent& known, ByteView name) const;

@@ -14,7 +14,9 @@ namespace {
 
 struct LoadResult {
     Handle handle; ///< empty if the TPM refused
-    TSS2_RC code;  ///< that it does not fit the parent (TPM2_RC_INTEGRITY), or the parent's auth value
+    /// TPM2_RC_INTEGRITY: the key does not fit the parent. A code of an auth value: the parent has a
+    /// password.
+    TSS2_RC code;
 };
 
 LoadResult try_load(const Context& context, const Parent& parent, const keyfile::KeyFile& key) {
@@ -43,12 +45,9 @@ Handle create_hierarchy_key(const StorageKeys& parents, TPM2_HANDLE hierarchy,
 }
 
 /// The template that a hierarchy's key was made from.
-TPM2B_PUBLIC template_of(const TPMT_PUBLIC& area) {
-    const auto decrypts = (area.objectAttributes & TPMA_OBJECT_DECRYPT) != 0;
-    const auto use = decrypts ? RsaUse::sign_and_decrypt : RsaUse::sign;
-    if (area.type == TPM2_ALG_ECC)
-        return hierarchy_key({TPM2_ALG_ECC, area.parameters.eccDetail.curveID, 0}, use);
-    return hierarchy_key({TPM2_ALG_RSA, 0, area.parameters.rsaDetail.keyBits}, use);
+TPM2B_PUBLIC template_of(TPMT_PUBLIC area) {
+    area.unique = {};
+    return {.size = 0, .publicArea = area};
 }
 
 Error other_seed(TPM2_HANDLE hierarchy) {

@@ -8,6 +8,7 @@
 #include "tpm/templates.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace sshtpm::tpm {
 
@@ -49,6 +50,14 @@ TPM2B_PUBLIC template_of(const ParentName& name) {
     else if (name.legacy != keyfile::Legacy::none)
         unique.ecc.x.size = unique.ecc.y.size = 32;
     return out;
+}
+
+/// The names by which KnownTpms knows a parent; none for a key of the null hierarchy.
+std::vector<std::string> labels_of(const Parent& parent) {
+    const auto label = label_of(parent.name);
+    if (label.empty() || !parent.instead_of_ecc)
+        return label.empty() ? std::vector<std::string>{} : std::vector{label};
+    return {label_of({.handle = parent.name.handle}), label};
 }
 
 Parent loaded_parent(Handle object, const ParentName& name) {
@@ -100,12 +109,15 @@ StorageKeys::StorageKeys(const Context& context, KnownTpms& known, const Auth& o
         return;
     const auto area = read_public(context_, found.tr());
     persistent_srk_name_.rsa = area.type == TPM2_ALG_RSA;
-    if (made_from(area, template_of(persistent_srk_name_).publicArea))
-        persistent_srk_ = std::move(found);
+    if (!made_from(area, template_of(persistent_srk_name_).publicArea))
+        return;
+    persistent_srk_ = std::move(found);
+    copy_is_instead_of_ecc_ = persistent_srk_name_.rsa && !supports(context_, KeyAlgorithm{});
 }
 
 bool StorageKeys::is_persistent_srk(const ParentName& name) const noexcept {
-    return persistent_srk_ && (name == persistent_srk_name_ || name.handle == srk_handle);
+    return persistent_srk_ && (name == persistent_srk_name_ || name.handle == srk_handle ||
+                               (copy_is_instead_of_ecc_ && name == ParentName{}));
 }
 
 bool StorageKeys::opening_needs_session(const keyfile::KeyFile& key) const noexcept {
@@ -129,7 +141,11 @@ Parent StorageKeys::open(const keyfile::KeyFile& key) {
 }
 
 Parent StorageKeys::persistent_copy(const ParentName& named) const {
-    return {.loaded = {}, .tr = persistent_srk_.tr(), .name = named};
+    const bool is_owners = named.handle == TPM2_RH_OWNER;
+    return {.loaded = {},
+            .tr = persistent_srk_.tr(),
+            .name = is_owners ? persistent_srk_name_ : named,
+            .instead_of_ecc = is_owners && copy_is_instead_of_ecc_};
 }
 
 KnownTpms::Verdict StorageKeys::judge_persistent_copy() const {
@@ -137,12 +153,12 @@ KnownTpms::Verdict StorageKeys::judge_persistent_copy() const {
 }
 
 void StorageKeys::require(const Parent& parent) const {
-    if (const auto label = label_of(parent.name); !label.empty())
+    for (const auto& label : labels_of(parent))
         known_.require(label, name_of(context_, parent.tr));
 }
 
 void StorageKeys::accept(const Parent& parent) const {
-    if (const auto label = label_of(parent.name); !label.empty())
+    for (const auto& label : labels_of(parent))
         known_.accept(label, name_of(context_, parent.tr));
 }
 
@@ -154,14 +170,14 @@ Parent StorageKeys::open_for_creation(const ParentName& name) {
             return persistent_object(name.handle);
         if (!is_persistent_srk(name))
             return primary(name);
-        if (auto made = standard_storage_key())
+        if (auto made = owner_storage_key())
             return std::move(*made);
         const auto verdict = judge_persistent_copy();
         if (verdict == KnownTpms::Verdict::other)
             throw hierarchy_password_error(hierarchy_of(name.handle));
         return persistent_copy(verdict == KnownTpms::Verdict::same ? name : ParentName{.handle = srk_handle});
     }();
-    accept(parent);
+    require(parent);
     return parent;
 }
 
@@ -172,11 +188,11 @@ std::optional<Parent> StorageKeys::open_other_at_srk_handle(const Parent& tried)
 }
 
 std::optional<Parent> StorageKeys::replace_copy(const Parent& tried, TSS2_RC failure) {
-    const bool has_password = failure != TPM2_RC_INTEGRITY;
+    const bool has_password = failure == TPM2_RC_AUTH_FAIL || failure == TPM2_RC_BAD_AUTH;
     if (!persistent_srk_ || tried.tr != persistent_srk_.tr() ||
-        (has_password && is_persistent(tried.name.handle)))
+        (has_password && is_persistent(tried.name.handle)) || (!has_password && failure != TPM2_RC_INTEGRITY))
         return std::nullopt;
-    auto made = standard_storage_key();
+    auto made = owner_storage_key();
     if (!made || (!has_password && is_persistent_copy(*made)))
         return std::nullopt;
     require(*made);
@@ -187,9 +203,11 @@ std::optional<Parent> StorageKeys::replace_copy(const Parent& tried, TSS2_RC fai
 }
 
 /// @returns nothing if the owner hierarchy has a password that was not given
-std::optional<Parent> StorageKeys::standard_storage_key() const {
+std::optional<Parent> StorageKeys::owner_storage_key() const {
     try {
-        return primary(persistent_srk_name_);
+        auto parent = primary(persistent_srk_name_);
+        parent.instead_of_ecc = copy_is_instead_of_ecc_;
+        return parent;
     } catch (const Error& error) { // caught because the persistent copy may be usable without the password
         if (error.code() != Errc::auth || owner_password_)
             throw;
@@ -210,18 +228,8 @@ Parent StorageKeys::primary(const ParentName& name) const {
         if (!may_lack_ecc || supports(context_, KeyAlgorithm{}))
             throw;
     }
-    return rsa_without_ecc(name.handle);
-}
-
-/// The RSA storage key of a hierarchy, on a TPM without ECC. It takes seconds to make, so the persistent copy
-/// is used if it is the known one.
-Parent StorageKeys::rsa_without_ecc(TPM2_HANDLE hierarchy) const {
-    const ParentName name{.handle = hierarchy, .rsa = true};
-    const bool is_known = is_persistent_srk(name) && judge_persistent_copy() == KnownTpms::Verdict::same;
-    auto parent = is_known ? persistent_copy(name) : primary(name);
-    // If this hierarchy's ECC key is known, the TPM did have ECC: an attacker between this program and the
-    // TPM denies it to bring in a key of their own.
-    known_.require(label_of({.handle = hierarchy}), name_of(context_, parent.tr));
+    auto parent = primary({.handle = name.handle, .rsa = true});
+    parent.instead_of_ecc = true;
     return parent;
 }
 
@@ -264,11 +272,24 @@ Parent StorageKeys::persistent_object(TPM2_HANDLE handle) const {
                     "the key at " + keyfile::handle_name(handle) +
                         " cannot be a parent: it is no storage key",
                     "a parent is a restricted decryption key, as tpm2_createprimary makes it");
-    if (std::ranges::find(with_password_, handle) != with_password_.end())
-        throw parent_password_error(handle);
     auto parent = loaded_parent(std::move(found), {.handle = handle});
+    const auto label = label_of(parent.name);
+    if (std::ranges::find(known_.with_password, label) != known_.with_password.end())
+        throw parent_password_error(handle);
     parent.exempt = (area.objectAttributes & TPMA_OBJECT_NODA) != 0;
+    if (!parent.exempt && known_.judge(label, name_of(context_, parent.tr)) !=
+                              KnownTpms::Verdict::same) // it may have a password
+        require_tries(handle);
     return parent;
+}
+
+/// @throws Error(refused) if a wrong auth value would lock the TPM
+void StorageKeys::require_tries(TPM2_HANDLE parent) const {
+    if (const auto lockout = read_lockout(context_); lockout.last_try())
+        throw Error(Errc::refused,
+                    keyfile::handle_name(parent) +
+                        ": this parent is not tried now: if it has a password, that would lock the TPM",
+                    "one wrong PIN is forgotten " + every(lockout.interval));
 }
 
 void StorageKeys::require_use(const Parent& parent, const char* call, TSS2_RC code) {
@@ -280,7 +301,7 @@ void StorageKeys::require_use(const Parent& parent, const char* call, TSS2_RC co
     if (code != TPM2_RC_AUTH_FAIL && code != TPM2_RC_BAD_AUTH)
         return;
     if (!parent.exempt)
-        with_password_.push_back(parent.name.handle);
+        known_.with_password.push_back(label_of(parent.name));
     throw parent_password_error(parent.name.handle);
 }
 

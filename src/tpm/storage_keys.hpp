@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace sshtpm::tpm {
 
@@ -56,6 +55,10 @@ struct Parent {
     /// False for a parent under dictionary-attack protection: in a lockout the TPM refuses its auth value,
     /// the empty one too, and so all keys under it (TPM 2.0 Part 1, 19.8).
     bool exempt = true;
+    /// True for a hierarchy's RSA key in the place of its ECC key, on a TPM without ECC. It is known by both
+    /// names: an attacker between this program and the TPM could deny ECC, or bring it in, to substitute a
+    /// key of their own.
+    bool instead_of_ecc = false;
 };
 
 /// Makes a primary key without an auth value (TPM2_CreatePrimary).
@@ -89,14 +92,14 @@ class StorageKeys {
     /// @throws Error(refused) if the Name is not the known one
     void accept(const Parent& parent) const;
 
-    /// Opens a parent for a new key, and accepts it: the storage key of a hierarchy, or a persistent object.
+    /// Opens a parent for a new key: the storage key of a hierarchy, or a persistent object.
     /// The owner's storage key is made by CreatePrimary, which proves that it is the right one. If the owner
     /// password is needed and was not given, the persistent copy is used if its Name is known. If no Name is
     /// known, the new key names the copy by its handle, because it may be another key of the same template.
     /// @throws Error as open does
     Parent open_for_creation(const ParentName& name = {});
 
-    /// Opens and accepts the key at 0x81000001, for a wrapped key that does not fit `tried`, the owner's
+    /// Opens the key at 0x81000001, for a wrapped key that does not fit `tried`, the owner's
     /// storage key. @returns nothing if they are the same, or if that key has another template
     std::optional<Parent> open_other_at_srk_handle(const Parent& tried);
 
@@ -116,7 +119,7 @@ class StorageKeys {
 
     /// Checks the result of a command that used the parent's auth value, which is empty: TPM2_Create,
     /// TPM2_Load, TPM2_Import. If the parent has a password and is not exempt, the TPM has counted a wrong
-    /// PIN: `open` then refuses this parent, so that one connection costs one try.
+    /// PIN: `open` then refuses this parent, so that a program spends one try on it.
     /// @param code the base code of the command
     /// @throws Error(unsupported) for a parent with a password, Error(lockout) in a lockout
     void require_use(const Parent& parent, const char* call, TSS2_RC code);
@@ -126,19 +129,19 @@ class StorageKeys {
     Parent persistent_copy(const ParentName& named) const;
     Parent persistent_object(TPM2_HANDLE handle) const;
     Parent primary(const ParentName& name) const;
-    Parent rsa_without_ecc(TPM2_HANDLE hierarchy) const;
-    std::optional<Parent> standard_storage_key() const;
+    std::optional<Parent> owner_storage_key() const;
     KnownTpms::Verdict judge_persistent_copy() const;
     bool is_persistent_copy(const Parent& primary) const;
     void require(const Parent& parent) const;
+    void require_tries(TPM2_HANDLE parent) const;
     Handle start_owner_session() const;
 
     const Context& context_;
     KnownTpms& known_;
     const Auth& owner_password_;
     Handle persistent_srk_;
-    ParentName persistent_srk_name_;         ///< of the owner's key with the same template
-    std::vector<TPM2_HANDLE> with_password_; ///< persistent objects that cost a try each time
+    ParentName persistent_srk_name_; ///< of the owner's key with the same template
+    bool copy_is_instead_of_ecc_ = false;
 };
 
 } // namespace sshtpm::tpm

@@ -126,7 +126,7 @@ class KeygenParents(Probed):
 
     def test_a_password_of_a_parent_that_is_not_exempt_costs_an_agent_one_try(self):
         self.keep('-G', 'ecc256')
-        key = self.make_under(OWN, 'x')
+        key, other = self.make_under(OWN, 'x'), self.lab.make_key('other')
         self.evict()
         self.keep('-G', 'ecc256', auth='secret')
         agent = Agent(self.lab)
@@ -134,8 +134,24 @@ class KeygenParents(Probed):
             agent.process.lines.clear()
             self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
             agent.process.wait_line(f"{OWN}: the key's parent has a password")
+        with self.probe.failing('TPM2_Load answer 0x9a'):  # TPM_RC_INSUFFICIENT: the agent opens the TPM again
+            self.assertNotEqual(agent.ssh_keygen_sign(other).returncode, 0)
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         self.assertEqual(self.tpm.wrong_tries(), 1)
         agent.stop()
+
+    def test_the_last_try_is_not_spent_on_a_parent_that_may_have_a_password(self):
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '1', '-t', '600', '-l', '600')
+        self.keep('-G', 'ecc256', auth='secret')
+        result = self.make_under(OWN, 'x', status=None)
+        self.assert_error(result, f'{OWN}: this parent is not tried now', 'hint: ', 'every 10 minutes')
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+        self.evict()
+        self.keep('-G', 'ecc256')
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '32', '-t', '600', '-l', '600')
+        key = self.make_under(OWN, 'x')
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '1', '-t', '600', '-l', '600')
+        self.assert_new_agent_signs(key)  # the known parent has no password
 
     def lock_owner(self):
         self.tpm.craft('tpm2_changeauth', '-c', 'o', PASSWORD)

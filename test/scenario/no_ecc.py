@@ -53,7 +53,7 @@ class NoEcc(Probed):
         keys = [self.make('free'), self.make('guarded', '-N', PIN), self.make('endorsed', '-N', '', '--parent-handle',
                                                                              'endorsement')]
         self.assert_names_rsa(*keys)
-        self.assertEqual(self.known(), ['owner-rsa', 'endorsement-rsa'])
+        self.assertEqual(self.known(), ['owner-ecc', 'owner-rsa', 'endorsement-ecc', 'endorsement-rsa'])
         self.assert_new_agent_signs(*keys, answers=[PIN])
         self.lab.keygen('-p', '-f', keys[1].tpm, '-P', PIN, '-N', '')
         self.assert_new_agent_signs(keys[1])
@@ -103,8 +103,11 @@ class NoEcc(Probed):
             self.assert_new_agent_signs(key, answers=[PIN])
 
     def test_a_file_of_tpm2_tools_that_names_the_owner_alone_signs(self):
-        public, private, path = (self.lab.path(name) for name in ('k.pub', 'k.priv', 'keys/tools.tpm'))
         self.tpm.craft('tpm2_createprimary', *RSA_STORAGE, '-c', self.parent)
+        self.assert_new_agent_signs(self.other_writers_key())
+
+    def other_writers_key(self):
+        public, private, path = (self.lab.path(name) for name in ('k.pub', 'k.priv', 'keys/tools.tpm'))
         self.tpm.craft('tpm2_create', '-C', self.parent, '-G', 'rsa2048', '-a',
                        'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign', '-u', public, '-r', private)
         self.tpm.craft('tpm2_encodeobject', '-C', self.parent, '-u', public, '-r', private, '-o', path)
@@ -113,7 +116,7 @@ class NoEcc(Probed):
             parts, keyfile.EMPTY_AUTH, keyfile.tlv(keyfile.BOOLEAN, b'\xff'))))
         self.assertNotIn(keyfile.RSA_PARENT, dict(keyfile.fields(path)))
         self.lab.write('keys/tools.pub', self.lab.keygen('-y', '-f', path).stdout)
-        self.assert_new_agent_signs(read_key(self.lab.path('keys/tools')))
+        return read_key(self.lab.path('keys/tools'))
 
     def test_an_owner_password_goes_through_a_session_of_an_rsa_key(self):
         self.tpm.craft('tpm2_changeauth', '-c', 'o', PASSWORD)
@@ -129,6 +132,20 @@ class NoEcc(Probed):
         self.tpm.craft('tpm2_createprimary', *RSA_STORAGE, '-P', PASSWORD, '-c', self.parent)
         self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-P', PASSWORD, '-c', self.parent, '0x81000001')
 
+    def test_with_a_persistent_storage_key_no_owner_password_is_needed(self):
+        self.make_persistent()
+        key = self.make('x', '-N', PIN)
+        self.tpm.craft('tpm2_changeauth', '-c', 'o', PASSWORD)
+        keys = key, self.make('y'), self.other_writers_key()
+        self.assert_new_agent_signs(*keys, answers=[PIN])
+
+    def test_a_tpm_that_has_ecc_all_at_once_is_another_one(self):
+        self.make('x')
+        self.probe.heal()
+        result = self.make('y', '-N', PIN, status=1)
+        self.assert_error(result, 'known_tpms')
+        self.assertNotIn('y.tpm', os.listdir(self.lab.keys))
+
     def test_the_persistent_storage_key_saves_making_it(self):
         self.make_persistent()
         key = self.make()
@@ -136,7 +153,8 @@ class NoEcc(Probed):
         agent = Agent(self.lab)
         agent.sign_and_check(key)
         agent.stop()
-        self.assertNotIn('TPM2_CreatePrimary', self.probe.take())
+        asked_for_ecc = 'TPM2_TestParms 0x000001ca'  # TPM_RC_TYPE
+        self.assertNotIn('TPM2_CreatePrimary', self.probe.take(refused=(asked_for_ecc,)))
 
 
 if __name__ == '__main__':

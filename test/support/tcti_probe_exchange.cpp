@@ -50,11 +50,8 @@ TSS2_RC Probe::transmit(Buffer command) {
         ready_at_ = Clock::now() + verdict->slow;
     fault_ = verdict->fault;
     no_ecc_ = verdict->no_ecc;
-    if (const auto refusal = no_ecc_ ? refusal_without_ecc(command_) : std::nullopt; refusal && !fault_) {
-        response_ = error_reply(*refusal);
-        state_ = State::answered;
-        return TSS2_RC_SUCCESS;
-    }
+    if (const auto refusal = no_ecc_ && !fault_ ? hide_ecc_key(command_) : std::nullopt)
+        return answer(error_reply(*refusal));
     return fault_ ? begin_fault() : pass_on();
 }
 

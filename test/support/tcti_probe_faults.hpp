@@ -20,7 +20,7 @@
 //     garbage             bytes that are no response; the command does not reach the TPM
 //     lie DIFFERENCE      the size field of the response says so much more or less than there is
 //     hang                no response ever; the command does not reach the TPM
-//     no-ecc              the TPM refuses ECC keys, as one that has none (refusal_without_ecc)
+//     no-ecc              the TPM refuses ECC keys, as one that has none (hide_ecc_key)
 //     swap FILE [stale]   the public area in the responses of ReadPublic and CreatePrimary is that of
 //                         FILE, a TPM2B_PUBLIC; so is the Name, unless stale
 

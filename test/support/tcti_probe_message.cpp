@@ -155,7 +155,8 @@ Buffer error_reply(std::uint32_t code) {
     return reply;
 }
 
-std::optional<std::uint32_t> refusal_without_ecc(const Buffer& command) {
+std::optional<std::uint32_t> hide_ecc_key(Buffer& command) {
+    constexpr std::uint16_t no_type = 0x7777;
     /// The public area's position among the parameters: all in front of it are TPM2B structures.
     struct Position {
         TPM2_CC command;
@@ -175,15 +176,19 @@ std::optional<std::uint32_t> refusal_without_ecc(const Buffer& command) {
     Input in(command);
     const bool has_sessions = in.number(2) == TPM2_ST_SESSIONS;
     in.take(header_size - 2 + 4 * found->handles);
-    if (has_sessions)
-        in.take(in.number(4));
+    const auto sessions = has_sessions ? in.take(in.number(4)) : std::span<const std::uint8_t>();
     for (std::uint32_t i = 1; i < found->parameter; ++i)
         in.tpm2b();
     if (found->command != TPM2_CC_TestParms)
         in.number(2); // the size of TPM2B_PUBLIC
+    const auto type_at = command.size() - in.rest().size();
     if (in.number(2) != TPM2_ALG_ECC)
         return std::nullopt;
-    return TPM2_RC_TYPE + TPM2_RC_P + found->parameter * TPM2_RC_1;
+    if (has_sessions && Input(sessions).number(4) != TPM2_RS_PW)
+        return TPM2_RC_TYPE + TPM2_RC_P + found->parameter * TPM2_RC_1;
+    command[type_at] = no_type >> 8U;
+    command[type_at + 1] = no_type & 0xFFU;
+    return std::nullopt;
 }
 
 Buffer garbage_reply() {

@@ -25,9 +25,11 @@ std::string command_name(const Buffer& command);
 /// The ten bytes of a TPM that refuses.
 Buffer error_reply(std::uint32_t code);
 
-/// The response code of a TPM without ECC to a command with an ECC key or its parameters (part 2, 12.2.2:
-/// TPM_RC_TYPE, with the number of the parameter); nothing for other commands.
-std::optional<std::uint32_t> refusal_without_ecc(const Buffer& command);
+/// Gives an ECC key in a command, or its parameters, a type that no TPM has: the TPM then refuses it by
+/// itself, after it has checked the authorization, as one without ECC does.
+/// @returns for a command with an HMAC, which such a change would spoil: the code that the TPM would answer
+///     (part 2, 12.2.2: TPM_RC_TYPE, with the number of the parameter)
+std::optional<std::uint32_t> hide_ecc_key(Buffer& command);
 
 /// The algorithms that a TPM without ECC lacks.
 inline constexpr std::array<std::uint16_t, 8> ecc_algorithms{
