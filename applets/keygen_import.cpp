@@ -118,16 +118,20 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     const auto destination = choose_destination(options, outside.key.public_key);
     if (!destination)
         return 1;
-    const auto require_import = [&](tpm::Tpm& opened) { // before a PIN is typed in vain
-        tpm::require_support(opened.context(), identity::to_algorithm(outside.key.public_key));
-        tpm::storage_key_area(opened, options.parent_or_owner());
+    const auto ask_parent = [&](tpm::Tpm& opened) { // before a PIN is typed in vain
+        const auto algorithm = identity::to_algorithm(outside.key.public_key);
+        tpm::require_support(opened.context(), algorithm);
+        return std::pair(tpm::storage_key_area(opened, options.parent_or_owner()),
+                         tpm::rsa_use(opened.context(), algorithm.type));
     };
-    tpm->run(require_import);
+    const auto [storage_key, rsa_use] = tpm->run(ask_parent);
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
-    const auto seal = [&](tpm::Tpm& opened) {
-        return identity::seal(opened, outside.key, auth, options.parent_or_owner(), outside.comment);
+    const auto wrapped = identity::wrap_for(storage_key, outside.key, auth, options.parent_or_owner(),
+                                            outside.comment, rsa_use);
+    const auto unwrap = [&](tpm::Tpm& opened) {
+        return identity::unwrap(opened, wrapped, auth, outside.comment);
     };
-    const auto identity = tpm->run(seal);
+    const auto identity = tpm->run(unwrap);
     tell_parent(*identity.key, options.parent_or_owner());
     write_imported(*destination, options, identity);
     log::info("the plaintext private key is still in ", printable(options.source),
@@ -198,7 +202,8 @@ int keygen_wrap(const KeygenOptions& options) {
         return 1;
     const auto auth = new_pin(options.pin, "Enter new passphrase (empty for no passphrase): ");
     const auto wrapped =
-        identity::wrap_for(storage_key, outside.key, auth, options.parent_or_owner(), outside.comment);
+        identity::wrap_for(storage_key, outside.key, auth, options.parent_or_owner(), outside.comment,
+                           tpm::RsaUse::sign_and_decrypt); // that TPM may lack SHA-512
     write_key(paths, wrapped, outside.key.public_key, *existing, *existing);
     if (!options.quiet)
         std::cout << "The wrapped key has been saved in " << paths.key.string() << '\n'

@@ -18,7 +18,7 @@ tpm::KeyAlgorithm to_algorithm(const ssh::PublicKey& key);
 
 /// The public area of a key to import: neither fixedTPM nor fixedParent.
 TPMT_PUBLIC to_public_area(const ssh::PublicKey& key, tpm::DictionaryAttack dictionary_attack,
-                           tpm::RsaUse rsa_use = tpm::RsaUse::sign);
+                           tpm::RsaUse rsa_use);
 
 /// @throws Error(malformed) for a signature that is neither ECDSA nor RSASSA.
 ssh::RawSignature to_signature(const TPMT_SIGNATURE& signature);

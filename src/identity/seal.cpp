@@ -1,5 +1,6 @@
 #include "identity/seal.hpp"
 
+#include "base/error.hpp"
 #include "identity/convert.hpp"
 #include "identity/sign.hpp"
 #include "keyfile/wrap.hpp"
@@ -23,7 +24,14 @@ keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey&
 Identity unwrap(tpm::Tpm& tpm, const keyfile::KeyFile& wrapped, const tpm::Auth& auth,
                 const std::string& fallback_comment) {
     // TPM2_Import would refuse it too, but with a code that has other meanings.
-    tpm::require_support(tpm.context(), to_algorithm(to_public_key(wrapped.public_area)));
+    const auto& area = wrapped.public_area;
+    tpm::require_support(tpm.context(), to_algorithm(to_public_key(area)));
+    if (tpm::rsa_use(tpm.context(), area.type) == tpm::RsaUse::sign_and_decrypt &&
+        (area.objectAttributes & TPMA_OBJECT_DECRYPT) == 0)
+        throw Error(Errc::unsupported,
+                    "this TPM does not have SHA-512, and this RSA key cannot do without it: it was wrapped "
+                    "without the attribute decrypt",
+                    "wrap it again with ssh-tpm keygen --wrap, which sets that attribute");
     auto identity = make_identity(tpm::import_key(tpm, wrapped), fallback_comment);
     prove(tpm, identity, auth);
     return identity;

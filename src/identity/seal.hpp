@@ -20,8 +20,7 @@ namespace sshtpm::identity {
 /// @param rsa_use as tpm::rsa_use returns it there; an RSA key with decrypt signs on every TPM
 /// @throws Error(unsupported) for an RSA key whose exponent is not 65537
 keyfile::KeyFile wrap_for(const TPMT_PUBLIC& storage_key, const ssh::PrivateKey& key, const tpm::Auth& auth,
-                          TPM2_HANDLE parent, const std::string& comment,
-                          tpm::RsaUse rsa_use = tpm::RsaUse::sign_and_decrypt);
+                          TPM2_HANDLE parent, const std::string& comment, tpm::RsaUse rsa_use);
 
 /// Imports a wrapped key, and tests it with a signature. Blocking; call it in a job of Tpm::run.
 /// @param auth the auth value that was wrapped with the key

@@ -44,7 +44,7 @@ inline agent::IdentityPtr identity_of(const ssh::PublicKey& key, bool has_pin,
                                       tpm::DictionaryAttack protection = tpm::DictionaryAttack::guarded) {
     keyfile::KeyFile file;
     file.empty_auth = !has_pin;
-    file.public_area = identity::to_public_area(key, protection);
+    file.public_area = identity::to_public_area(key, protection, tpm::RsaUse::sign);
     return std::make_shared<const identity::Identity>(identity::make_identity(std::move(file), "a key"));
 }
 

@@ -3,7 +3,9 @@
 #include "identity/sign.hpp"
 #include "ssh/digest.hpp"
 #include "support/swtpm.hpp"
+#include "support/tcti_log.hpp"
 #include "support/test.hpp"
+#include "tpm/create.hpp"
 #include "tpm/tpm.hpp"
 
 using namespace sshtpm;
@@ -24,8 +26,11 @@ bool signs(tpm::Tpm& device, const identity::Identity& identity) {
 }
 
 struct SealLab {
+    explicit SealLab(std::vector<int> missing_hashes = {}) : log(swtpm.tcti(), std::move(missing_hashes)) {}
+
     Swtpm swtpm;
-    tpm::Tpm device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
+    TctiLog log;
+    tpm::Tpm device{{.tcti = log.tcti(), .emulator_state = {}}};
 
     void end() {
         device.keys().flush();
@@ -54,5 +59,19 @@ SCENARIO("a key that the TPM cannot hold is unsupported, and nothing of it stays
     SealLab lab;
     const auto key = outside_key("rsa-2048-e3.pkcs8");
     CHECK(refusal([&] { identity::seal(lab.device, key, nullptr, TPM2_RH_OWNER, ""); }) == Errc::unsupported);
+    lab.end();
+}
+
+SCENARIO("a wrapped RSA key that only signs is refused by name on a TPM without SHA-512") {
+    SealLab lab({TPM2_ALG_SHA512});
+    const auto key = outside_key("rsa-2048.openssh");
+    const auto storage_key = tpm::storage_key_area(lab.device, TPM2_RH_OWNER);
+    const auto import = [&](tpm::RsaUse use) {
+        identity::unwrap(lab.device, identity::wrap_for(storage_key, key, nullptr, TPM2_RH_OWNER, "", use),
+                         nullptr, "");
+    };
+    CHECK_THAT(complaint([&] { import(tpm::RsaUse::sign); }), contains("without the attribute decrypt"));
+    CHECK(lab.log.count("TPM2_Import") == 0);
+    CHECK_NOTHROW(import(tpm::RsaUse::sign_and_decrypt));
     lab.end();
 }

@@ -32,8 +32,9 @@ struct SealLab {
     bool signs(const ssh::PrivateKey& key, std::string_view pin) {
         const auto auth =
             pin.empty() ? nullptr : std::make_shared<const Secret>(Secret::copy_of(bytes_of(pin)));
-        const auto sealed =
-            identity::unwrap(device, identity::wrap_for(storage_key, key, auth, TPM2_RH_OWNER, ""), auth, "");
+        const auto sealed = identity::unwrap(
+            device, identity::wrap_for(storage_key, key, auth, TPM2_RH_OWNER, "", tpm::RsaUse::sign), auth,
+            "");
         const auto hash = ssh::info(key.public_key.type()).hash;
         const auto digest = ssh::digest(hash, bytes_of("a message"));
         const auto result = identity::sign(device, sealed, auth, hash, digest);
