@@ -303,7 +303,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     if (use->ended())
         co_return extension_failure_;
     if (trial.outcome == protocol::PinOutcome::wrong)
-        log::error("a wrong PIN for ", printable(entry->identity->name()), ", given by ",
+        log::error("a wrong PIN for ", entry->identity->name(), ", given by ",
                    os::describe_process(client.peer.pid), ": ", trial.text);
     if (trial.tries_left != protocol::unknown_tries) // a right PIN does not change the number
         client.tries_told = trial.tries_left;

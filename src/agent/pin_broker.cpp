@@ -134,7 +134,7 @@ PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& a
                 accepted(*use, offer->auth);
             co_return std::move(*signature);
         }
-        log::error("the TPM refused the PIN of ", printable(entry->identity->name()));
+        log::error("the TPM refused the PIN of ", entry->identity->name());
         refused(*entry);
         if (offer->typed && !offer->auth) // a person who presses Return gives up
             break;
@@ -175,7 +175,7 @@ asio::awaitable<std::optional<PinBroker::Offer>> PinBroker::without_pin(KeyEntry
     if (!may_be_last_try(state) && !state->active)
         co_return std::move(offer);
     log::info(
-        printable(identity->name()),
+        identity->name(),
         ": the file says that the key has no PIN; it is not tried without one now, because the TPM could "
         "lock if the file is wrong");
     co_return std::nullopt;
@@ -203,14 +203,14 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
     auto state = co_await lockout(*identity->key);
     for (;;) {
         if (const auto reason = why_not_ask(state, refused_pins)) {
-            log::error("not asking for the PIN of ", printable(identity->name()), ": ", *reason);
+            log::error("not asking for the PIN of ", identity->name(), ": ", *reason);
             co_return std::nullopt;
         }
         co_await tpm_.make_ready(identity);
         auto answer = co_await in_time(prompter_.ask(pin_question(*identity, requester, state, refused_pins)),
                                        answer_limit_);
         if (!answer) {
-            log::error("sign: refused: no PIN was given for ", printable(identity->name()),
+            log::error("sign: refused: no PIN was given for ", identity->name(),
                        "; \"ssh-tpm-add --pin\" gives it beforehand");
             co_return std::nullopt;
         }
@@ -219,7 +219,7 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
         // key without one. So it is tried if that costs no try.
         if (!offer.auth && (!state || state->counts())) {
             log::error(
-                "sign: refused: an empty PIN was given for ", printable(identity->name()),
+                "sign: refused: an empty PIN was given for ", identity->name(),
                 "; if the key has no PIN, \"ssh-tpm-keygen -p -P '' -N '' -f FILE\" corrects its file");
             co_return std::nullopt;
         }

@@ -11,8 +11,8 @@ asio::awaitable<std::optional<Bytes>> Signer::sign(KeyUsePtr use, protocol::Sign
                                                    const Client& client) {
     auto signature = co_await while_in_use(use, sign_in_use(use, std::move(request), client));
     if (use->ended())
-        log::info("sign: refused: meanwhile the agent was locked, or ",
-                  printable(use->entry()->identity->name()), " was removed or given other constraints");
+        log::info("sign: refused: meanwhile the agent was locked, or ", use->entry()->identity->name(),
+                  " was removed or given other constraints");
     co_return std::move(signature);
 }
 
@@ -20,20 +20,20 @@ asio::awaitable<std::optional<Bytes>> Signer::sign_in_use(KeyUsePtr use, protoco
                                                           const Client& client) {
     const auto& entry = *use->entry();
     if (!protocol::may_sign(entry.constraints, client.sessions, request.key_blob, request.data)) {
-        log::info("sign: refused by the destination constraints of ", printable(entry.identity->name()));
+        log::info("sign: refused by the destination constraints of ", entry.identity->name());
         co_return std::nullopt;
     }
     const auto identity = entry.identity; // a copy: the entry may get another one
     const auto algorithm = ssh::choose_algorithm(identity->public_key.type(), request.flags);
     if (!algorithm) {
-        log::info("sign: refused \"ssh-rsa\" (SHA-1) with ", printable(identity->name()));
+        log::info("sign: refused \"ssh-rsa\" (SHA-1) with ", identity->name());
         co_return std::nullopt;
     }
     identity::require_hash(*identity, algorithm->hash); // before a person is asked
     const Requester requester(client, request.data);
     if (entry.constraints.confirm) {
         const auto outcome = co_await broker_.confirm(identity, requester);
-        log::info("sign: ", prompt::in_words(outcome), " the use of ", printable(identity->name()));
+        log::info("sign: ", prompt::in_words(outcome), " the use of ", identity->name());
         if (outcome != prompt::Confirmation::yes)
             co_return std::nullopt;
     }

@@ -44,7 +44,7 @@ keyfile::KeyFile load_key_file(const fs::path& file) {
 
 std::string Identity::name() const {
     if (!file.empty())
-        return file.string();
+        return printable(file.string());
     return "key '" + printable(comment) + "' (" + ssh::fingerprint(public_key.blob()) + ")";
 }
 
@@ -70,8 +70,8 @@ Identity make_identity(keyfile::KeyFile key, const std::string& fallback_comment
 void tell_fixed_hash(const Identity& identity) {
     const auto& area = identity.key->public_area;
     if (area.type == TPM2_ALG_RSA && keyfile::fixed_hash(area) == TPM2_ALG_SHA256)
-        log::info(printable(identity.name()), ": this key was made for signatures with SHA-256 only; "
-                                              "rsa-sha2-512, which OpenSSH prefers, fails");
+        log::info(identity.name(), ": this key was made for signatures with SHA-256 only; "
+                                   "rsa-sha2-512, which OpenSSH prefers, fails");
 }
 
 Identity load_identity(const fs::path& file) {
