@@ -47,7 +47,8 @@ DIFFERENT = {
         PIN, None),
     ('agent_password', 'exists file_to_sign.txt.sig'): (PIN, None),
     ('keygen', 'exec ssh-tpm-keygen'): (NO_TERMINAL, "exec ssh-tpm-keygen -N ''"),
-    ('keygen', 'exec ssh-tpm-keygen (2)'): (NO_TERMINAL, "exec ssh-tpm-keygen -N '' -f .ssh/new_name"),
+    ('keygen', 'exec ssh-tpm-keygen (2)'): (  # ssh-keygen makes no .ssh for a relative name either
+        NO_TERMINAL, '''exec sh -c "mkdir .ssh && ssh-tpm-keygen -N '' -f .ssh/new_name"'''),
     ('keygen', 'exec ssh-tpm-keygen -t rsa'): (NO_TERMINAL, "exec ssh-tpm-keygen -t rsa -N ''"),
     ('keygen', 'exec ssh-tpm-keygen -p -N 1234 -P 12345 -f .ssh/id_ecdsa.tpm'): (
         'the Go program has the old and the new PIN swapped; ours is as ssh-keygen',

@@ -78,7 +78,7 @@ class Limits(Scenario):
     @unittest.skipIf(SANITIZED, 'UBSan looks at objects through a pipe of its own, which needs descriptors')
     def test_descriptors_that_run_out_meanwhile_are_waited_for(self):
         agent = Agent(self.lab)
-        agent.listed()
+        agent.sign_and_check(self.key)  # it has opened the TPM, which takes a descriptor for each command
         pid = agent.process.pid
         wait_until(lambda: len(self.connect(agent, 1)[0].list()) == 1, 'the key')
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
