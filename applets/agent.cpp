@@ -339,13 +339,13 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
                  throw Error(Errc::unsupported, "-E " + std::string(word) + ": questions name keys by SHA256",
                              "ssh-tpm-add -l -E md5 shows the other fingerprint");
          }},
-        {"-U", agents, "accepted as by ssh-agent; this agent never removes other agents' sockets"},
+        {"-U", agents, "accepted, without effect: this agent never removes other agents' sockets"},
         cli::refused_option("-O OPTION", other_keys, to_upstream),
         cli::refused_option("-P PROVIDERS", other_keys, to_upstream),
         cli::refused_option("-T",
                             "this agent puts its socket into no folder that all users may write to, such as "
                             "$TMPDIR",
-                            "-a PATH names the socket; an agent of a command has one of its own anyway"),
+                            "-a PATH chooses another socket; an agent that runs a command makes its own"),
         cli::refused_option(
             "-u", "this agent has no stale sockets to remove: it replaces its own at the next start",
             "ssh-agent -u removes those of ssh-agent"),

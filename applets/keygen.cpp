@@ -77,7 +77,7 @@ struct RefusedOption {
 };
 
 constexpr std::string_view no_cipher = "a TPM key file is not encrypted with its PIN: the TPM checks the PIN",
-                           leave_out = "leave it out", other_files = "ssh-keygen does this, without TPM keys",
+                           leave_out = "leave it out", other_files = "this needs no TPM: ssh-keygen does it",
                            certificates = "ssh-keygen makes certificates",
                            ca_in_tpm =
                                "with the CA's key in this agent: ssh-keygen -U -s CA.pub -I NAME KEY.pub",

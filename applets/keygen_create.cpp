@@ -35,7 +35,7 @@ constexpr std::array<std::pair<std::string_view, KeyType>, 8> key_types{{
 std::string_view why_not(std::string_view type) {
     const auto has = [type](std::string_view part) { return type.find(part) != std::string_view::npos; };
     if (has("-sk") || has("sk-"))
-        return "such a key is on a FIDO device, for which ssh-keygen makes it";
+        return "ssh-keygen makes such keys, on FIDO devices";
     if (has("ed25519"))
         return "TPMs make no Ed25519 keys";
     if (type == "dsa" || type == "ssh-dss")

@@ -102,9 +102,11 @@ bool require_try(tpm::Tpm& tpm, const keyfile::KeyFile& key, bool last_allowed) 
 bool confirm_overwrite(const std::string& path) {
     std::cout << path << " already exists.\n";
     const auto answer = ask_line("Overwrite (y/n)? ");
-    if (!answer && !interactive())
+    if (!answer && !interactive()) {
+        std::cout << '\n' << std::flush; // the error begins a line
         throw Error(Errc::exists, path + " already exists",
                     "choose another file with -f; a line with y on standard input overwrites it");
+    }
     return is_yes(answer);
 }
 
@@ -114,8 +116,8 @@ tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::op
     auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "-P gives it"));
     if (!given && !pin && tpm::counts_wrong_pins(key))
         throw Error(Errc::refused, "an empty PIN was given; it was not tried",
-                    "if its file says wrongly that the key has a PIN, -P '' tries that; it costs a try if it "
-                    "has one");
+                    "if the key has no PIN although its file says so, use -P ''; if it has one, that costs a "
+                    "try");
     require_try(tpm, key, last_allowed); // other programs may have spent tries meanwhile
     return pin;
 }

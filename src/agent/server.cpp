@@ -122,7 +122,7 @@ std::unique_ptr<os::FolderWatch> watch(const std::filesystem::path& folder) {
         return std::make_unique<os::FolderWatch>(folder);
     } catch (const Error& error) {
         log::error(printable(error.what()), "; changes in ", printable(folder.string()),
-                   " are seen after SIGHUP alone");
+                   " are seen only after SIGHUP");
         return nullptr;
     }
 }

@@ -78,7 +78,7 @@ void FolderWatch::watch_tree() {
             full = true;
             if (!full_)
                 log::error(printable(error.what()),
-                           "; changes there and in further subfolders are seen after SIGHUP alone");
+                           "; changes there and in further subfolders are seen only after SIGHUP");
         }
     });
     full_ = full;

@@ -134,7 +134,7 @@ class NoMoreWatches(WithTpm):
         self.lab.make_folder('keys', 'three')  # the watches are set anew
         os.unlink(key.tpm)
         agent.wait_until_listed([other.line])
-        self.assertEqual(agent.log().count('seen after SIGHUP alone'), 1, agent.log())
+        self.assertEqual(agent.log().count('seen only after SIGHUP'), 1, agent.log())
 
 
 if __name__ == '__main__':
