@@ -3,6 +3,7 @@
 
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
+#include "applets/keygen_files.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/lines.hpp"
@@ -151,7 +152,7 @@ NamedKey read_host_key(const std::string& path) {
     try { // caught to add a hint
         NamedKey key;
         auto text = read_file(path, ssh::max_public_file);
-        key.has_file = text_of(text).find("-----BEGIN ") != std::string_view::npos;
+        key.has_file = is_key_file(text_of(text));
         if (key.has_file)
             text = read_file(path + ".pub", ssh::max_public_file);
         auto line = ssh::AuthorizedKey::parse(text_of(text));
@@ -299,7 +300,7 @@ void expect_keys_to_work(const SshdView& view) {
         none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
         throw not_installed(
-            "the agent signs with none of these host keys, so nobody could log in to sshd",
+            "the agent signs with none of these host keys, and without one nobody can log in",
             "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
             "(ssh-tpm-hostkeys(8))");
     for (const auto& problem : problems.unused)

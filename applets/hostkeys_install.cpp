@@ -191,7 +191,7 @@ int hostkeys_install(const HostkeysOptions& options) {
         units.install(options.force);
         sshd.install(options.force);
     });
-    // The units stay even if sshd refuses: they run only once somebody starts them, and sshd may need them.
+    // The units stay even if sshd refuses: it may need them, and they do nothing until they are started.
     units.keep("wrote");
     if (options.system_units)
         tell_how_to_start();

@@ -50,7 +50,7 @@ std::string ask_comment(const KeygenOptions& options, const std::string& before)
     return *answer;
 }
 
-/// For a key on standard input, where nobody can be asked.
+/// For a key on standard input, which leaves no terminal to ask at.
 const std::string& given_comment(const KeygenOptions& options) {
     if (!options.comment)
         throw Error(Errc::usage, "-c with -f - needs the comment with -C");

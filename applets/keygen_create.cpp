@@ -115,7 +115,7 @@ int keygen_create(const KeygenOptions& options) {
     const auto algorithm = choose_algorithm(type, options.bits);
     const auto comment = options.comment.value_or(os::user_at_host());
     require_comment(comment);
-    // Before any question, so that nobody answers them in vain.
+    // Before the first question, so that a person does not answer for a key that cannot be made.
     const auto tpm = options.tpm.open_tpm();
     auto require_support = [&](tpm::Tpm& opened) {
         try { // caught to name the options

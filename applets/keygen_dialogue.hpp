@@ -20,7 +20,7 @@ std::optional<std::string> ask_line(const std::string& question);
 /// @throws Error(refused) at the end of a terminal's input
 std::string ask_file(const std::string& question, const std::string& usual);
 
-/// @throws Error(refused) with the hint if nobody answers
+/// @throws Error(refused) with the hint if there is no answer
 Secret ask_secret(const std::string& question, const std::string& hint);
 
 /// From the PIN of an option; null for an empty one.
