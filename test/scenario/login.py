@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """An unmodified ssh, and other clients, log in to an unmodified sshd with a key of the TPM."""
 
+import itertools
 import os
 import pwd
 import shutil
@@ -9,6 +10,7 @@ import unittest
 from agent import Agent, Askpass, ours
 from giving import SshAdd, SshTpmAdd, start_agent
 from lab import KINDS, Scenario, slow
+from openssh import generations
 from sshd import USER, Sshd
 from swtpm import Swtpm
 
@@ -118,11 +120,11 @@ class Login(Scenario):
     def test_of_keys_of_every_type_the_one_that_fits_is_found(self):
         keys = [self.lab.make_key(f'{kind}{bits}', kind, bits) for kind, bits in KINDS[:4]]
         agent = Agent(self.lab)
-        for key in keys:
-            with self.subTest(key.comment):
+        for tools, key in itertools.product(generations(), keys):
+            with self.subTest(key.comment, openssh=tools.name):
                 # One with OpenSSH's own order of key exchanges, where the hash over the session is a longer one.
                 kex = () if key is not keys[0] else ('KexAlgorithms +curve25519-sha256',)
-                server = Sshd(self.lab, *kex, authorized=[key.pub])
+                server = Sshd(self.lab, *kex, authorized=[key.pub], name=f'{tools.name}.{key.comment}', tools=tools)
                 self.assert_login(agent, server, key)
                 server.process.end()
         agent.stop()

@@ -9,6 +9,7 @@ import socket
 
 from agent import Agent
 from lab import read, wait_until
+from openssh import INSTALLED
 
 QUICK_KEX = 'curve25519-sha256,curve25519-sha256@libssh.org'
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -30,13 +31,14 @@ def account_is_locked():
 
 
 class Sshd:
-    """An unmodified sshd; `options` are sshd_config lines that come before the lab's own.
+    """An unmodified sshd; `options` are sshd_config lines that come before the lab's own. `tools` has the release of
+    sshd and ssh.
 
     Two of these save most of a login's time: a key exchange without sntrup761, whose keys take 0.1 s, and a home
     whose shell has no rc file to read."""
 
-    def __init__(self, lab, *options, authorized=(), name='sshd', host_keys=None):
-        self.lab = lab
+    def __init__(self, lab, *options, authorized=(), name='sshd', host_keys=None, tools=INSTALLED):
+        self.lab, self.tools = lab, tools
         self.port = free_port()
         if os.geteuid() == 0:
             os.makedirs('/run/sshd', mode=0o755, exist_ok=True)  # compiled in: root's sshd wants it
@@ -44,18 +46,18 @@ class Sshd:
             host_keys = [make_host_key(lab, 'host_key')]
         keys = lab.write(name + '.authorized', ''.join(map(read, authorized)))
         config = lab.write(name + '.config', '\n'.join([
-            *options, f'ListenAddress 127.0.0.1:{self.port}', *(f'HostKey {key}' for key in host_keys),
+            *options, *tools.sshd_options(), f'ListenAddress 127.0.0.1:{self.port}', *(f'HostKey {key}' for key in host_keys),
             f'AuthorizedKeysFile {keys}', 'PidFile none', 'StrictModes no', 'LogLevel VERBOSE',
             'AuthenticationMethods publickey', 'PermitRootLogin yes', 'PermitUserRC no',
             f'KexAlgorithms {QUICK_KEX}', f'SetEnv HOME={lab.home}',
             f'UsePAM {"yes" if account_is_locked() else "no"}', '']))
-        self.process = lab.start('/usr/sbin/sshd', '-D', '-e', '-f', config)
+        self.process = lab.start(tools.path('sshd'), '-D', '-e', '-f', config)
         self.process.wait_line('Server listening on 127.0.0.1')
 
     def login(self, agent, *options, command='echo in', env=None, **more):
         """Runs a command through ssh with the keys of `agent`: the completed process."""
         return self.lab.run(
-            'ssh', '-F', 'none', '-p', str(self.port), '-o', f'IdentityAgent={agent.socket}',
+            self.tools.path('ssh'), '-F', 'none', '-p', str(self.port), '-o', f'IdentityAgent={agent.socket}',
             '-o', 'IdentityFile=none', '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no',
             '-o', 'UserKnownHostsFile=/dev/null', '-o', 'GlobalKnownHostsFile=/dev/null',
             '-o', 'LogLevel=ERROR', '-o', 'ControlPath=none', *options, f'{USER}@127.0.0.1', command,
