@@ -3,6 +3,7 @@
 #include "applets/add.hpp"
 
 #include "applets/applets.hpp"
+#include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -105,17 +106,19 @@ std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     };
 }
 
-/// SSH_AUTH_SOCK may name another agent, so our own variable comes first.
-std::filesystem::path agent_socket() {
-    for (const auto* name : {"SSH_TPM_AUTH_SOCK", "SSH_AUTH_SOCK"})
+/// SSH_AUTH_SOCK may name another agent, so our own variable comes first, but not in place of ssh-add.
+std::filesystem::path agent_socket(bool as_openssh) {
+    const char* own = "SSH_TPM_AUTH_SOCK";
+    const char* usual = "SSH_AUTH_SOCK";
+    for (const auto* name : {as_openssh ? usual : own, as_openssh ? own : usual})
         if (os::has_variable(name))
             return *os::variable(name);
     return os::default_socket();
 }
 
 /// Nothing if there is no agent; then the reason was printed.
-std::optional<protocol::Client> connect() {
-    const auto socket = agent_socket();
+std::optional<protocol::Client> connect(bool as_openssh) {
+    const auto socket = agent_socket(as_openssh);
     log::debug("the agent at ", printable(socket.string()));
     try { // caught for an exit status of its own
         return protocol::Client(socket);
@@ -124,6 +127,52 @@ std::optional<protocol::Client> connect() {
                      "start ssh-tpm-agent, or set SSH_TPM_AUTH_SOCK to its socket"});
         return std::nullopt;
     }
+}
+
+/// True if ssh-add without a file would add keys that are not in a TPM: ~/.ssh/id_ed25519 and so on.
+bool has_ordinary_defaults() {
+    std::error_code failure;
+    for (const auto& entry : std::filesystem::directory_iterator(os::ssh_folder(), failure)) {
+        const auto name = entry.path().filename().string();
+        if (name.starts_with("id_") && name.find('.') == std::string::npos && entry.is_regular_file(failure))
+            return true;
+    }
+    return false;
+}
+
+/// The files of a call of ssh-add that have TPM keys; hands it over if it names others only.
+struct AddShares {
+    std::vector<std::string> ours;
+    bool others = false; ///< the call is for keys of OpenSSH's ssh-add, too
+};
+
+AddShares shares_of(const Call& call, const std::vector<std::string>& files) {
+    AddShares shares;
+    for (const auto& file : files) {
+        if (names_tpm_key(file))
+            shares.ours.push_back(file);
+        else
+            shares.others = true;
+    }
+    if (files.empty()) {
+        const auto folder = os::ssh_folder();
+        for (const auto* name : {"id_ecdsa.tpm", "id_rsa.tpm"})
+            if (names_tpm_key((folder / name).string()))
+                shares.ours.push_back((folder / name).string());
+        shares.others = has_ordinary_defaults();
+    }
+    if (shares.ours.empty())
+        hand_over(call, "no TPM key is named");
+    return shares;
+}
+
+/// Runs OpenSSH's ssh-add with the other files of the call. @returns its exit status
+int add_others(const Call& call, const std::vector<std::string>& ours) {
+    auto arguments = call.original;
+    std::erase_if(arguments, [&](const std::string& word) {
+        return word == "--pin" || std::ranges::find(ours, word) != ours.end();
+    });
+    return run_next(call, std::move(arguments));
 }
 
 } // namespace
@@ -150,22 +199,20 @@ int each_file(const std::vector<std::string>& files,
     return status;
 }
 
-int run_add(std::span<char*> arguments) {
+int run_add(const Call& call) {
     AddOptions options;
     auto level = log::Level::info;
     const auto table = add_option_table(options, level);
-    auto parsed = cli::parse_options(arguments, table, adding);
-    if (parsed.help) {
-        std::cout << cli::help_text(add_usage, add_about, table) << add_closing;
-        return 0;
-    }
+    auto parsed = or_hand_over(call, [&] { return cli::parse_options(call.arguments, table, adding); });
+    if (parsed.help)
+        return show_help(call, add_usage, add_about, table, add_closing);
     if (parsed.version)
         return show_version();
-    log::configure("ssh-tpm-add", level);
-    const auto with_agent = [&options](auto* act) {
-        return [act, &options] {
+    log::configure(call.name, level);
+    const auto with_agent = [&](auto* act) {
+        return [act, &options, &call] {
             constexpr int no_agent = 2; // as ssh-add
-            auto agent = connect();
+            auto agent = connect(call.as_openssh());
             return agent ? act(*agent, options) : no_agent;
         };
     };
@@ -178,11 +225,20 @@ int run_add(std::span<char*> arguments) {
                                        {testing, "-T", with_agent(add_test), true},
                                        {locking, "-x", with_agent(add_lock)},
                                        {unlocking, "-X", with_agent(add_unlock)}};
-    const auto& mode = cli::fitting_mode(parsed, modes);
+    const auto& mode =
+        or_hand_over(call, [&]() -> const cli::Mode& { return cli::fitting_mode(parsed, modes); });
     cli::require_apart(parsed, "-k", "-C");
     cli::require_with(parsed, "-H", "-h");
     options.files = std::move(parsed.operands);
-    return mode.run();
+    if (!call.as_openssh() || (mode.bit != adding && mode.bit != removing))
+        return mode.run();
+    const auto shares = shares_of(call, options.files);
+    options.files = shares.ours;
+    const int status = mode.run();
+    if (!shares.others)
+        return status;
+    const int other_status = add_others(call, shares.ours);
+    return status == 0 ? other_status : status;
 }
 
 } // namespace sshtpm::applets

@@ -3,6 +3,7 @@
 #include "agent/server.hpp"
 #include "applets/applets.hpp"
 #include "applets/hostkeys.hpp"
+#include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -74,6 +75,7 @@ struct AgentOptions {
     bool for_all_users = ::geteuid() == 0; ///< --install-system
     bool force = false;
     std::optional<Shell> shell; ///< -s or -c, which also means to go to the background, except with -k
+    bool own_socket = false;    ///< another one for each agent, without -a
     bool stay = false;          ///< -D or -d: stay in the foreground, even with -s or -c
     log::Level level = log::Level::info;
     protocol::Constraints key_dir_terms;
@@ -124,12 +126,13 @@ std::string environment_commands(const std::filesystem::path& socket, pid_t agen
     return out.append("echo Agent pid ").append(pid).append(";\n");
 }
 
-/// The agent of a command has its own socket: another agent may listen on the usual one.
+/// The agent of a command has its own socket, and each one that was started as ssh-agent, because "ssh-agent
+/// -k" ends it: another agent may listen on the usual one.
 std::filesystem::path socket_path(const AgentOptions& line) {
     if (!line.socket.empty())
         return std::filesystem::absolute(line.socket);
     auto path = os::default_socket();
-    if (!line.command.empty())
+    if (line.own_socket)
         path.replace_filename("ssh-tpm-agent." + std::to_string(::getpid()) + ".sock");
     return std::filesystem::absolute(path);
 }
@@ -198,7 +201,7 @@ int serve_in_background(const AgentOptions& line) {
         throw Error(Errc::usage, "an agent in the background cannot ask for the owner password",
                     "set SSH_TPM_AGENT_OWNER_PASSWORD, or stay in the foreground");
     if (!line.command.empty())
-        log::configure("ssh-tpm-agent", line.level == log::Level::debug ? line.level : log::Level::error);
+        log::configure(log::program(), line.level == log::Level::debug ? line.level : log::Level::error);
     auto sides = os::fork_to_background();
     take_owner_password(); // in both processes, so that the command does not get it
     if (auto* parent = std::get_if<os::BackgroundParent>(&sides))
@@ -356,14 +359,13 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
 
 } // namespace
 
-int run_agent(std::span<char*> arguments) {
+int run_agent(const Call& call) {
     AgentOptions line;
     const auto table = agent_option_table(line);
-    auto parsed = cli::parse_options(arguments, table, serving, cli::Operands::end_options);
-    if (parsed.help) {
-        std::cout << cli::help_text(agent_usage, agent_about, table) << agent_closing;
-        return 0;
-    }
+    auto parsed = or_hand_over(
+        call, [&] { return cli::parse_options(call.arguments, table, serving, cli::Operands::end_options); });
+    if (parsed.help)
+        return show_help(call, agent_usage, agent_about, table, agent_closing);
     if (parsed.version)
         return show_version();
     if (parsed.mode == serving && !parsed.operands.empty())
@@ -380,14 +382,18 @@ int run_agent(std::span<char*> arguments) {
                                        {agent_installing, "--install-user-units", [&line] {
                                             return install_user_units(line.for_all_users, line.force);
                                         }}};
-    const auto& mode = cli::fitting_mode(parsed, modes);
+    const auto& mode =
+        or_hand_over(call, [&]() -> const cli::Mode& { return cli::fitting_mode(parsed, modes); });
+    if (call.as_openssh() && parsed.mode == serving && !line.stay)
+        line.shell = line.shell_or_usual();
+    line.own_socket = call.as_openssh() || parsed.mode == for_command;
     line.command = std::move(parsed.operands);
     cli::require_apart(parsed, "--no-load", "--key-dir");
     cli::require_apart(parsed, "--no-cache", "--pin-lifetime");
     if (!line.load && !line.hierarchy)
         for (const auto* confirm : {"--confirm", "--confirm-loaded"})
             cli::require_apart(parsed, "--no-load", confirm);
-    log::configure("ssh-tpm-agent", line.level);
+    log::configure(call.name, line.level);
     return mode.run();
 }
 

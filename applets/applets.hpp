@@ -2,21 +2,34 @@
 // The applets, for the table in main.
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace sshtpm::applets {
+
+/// How the program was called.
+struct Call {
+    std::string name;                       ///< for messages: "ssh-tpm-add", or "ssh-add"
+    std::span<char*> arguments;             ///< as main's: the first is the program's name
+    std::vector<std::string> original = {}; ///< the same for OpenSSH's program, else empty
+
+    /// By a link named like a tool of OpenSSH.
+    bool as_openssh() const { return !original.empty(); }
+};
 
 struct Applet {
     std::string_view name;    ///< "keygen"; the link is "ssh-tpm-keygen"
     std::string_view summary; ///< one line for the list
-    /// @param arguments as main's: the first is the program's name. @returns the exit status.
-    int (*run)(std::span<char*> arguments);
+    std::string_view openssh; ///< the tool of OpenSSH that has its options, if any
+    /// @returns the exit status
+    int (*run)(const Call& call);
 };
 
-int run_keygen(std::span<char*> arguments);
-int run_agent(std::span<char*> arguments);
-int run_add(std::span<char*> arguments);
-int run_hostkeys(std::span<char*> arguments);
+int run_keygen(const Call& call);
+int run_agent(const Call& call);
+int run_add(const Call& call);
+int run_hostkeys(const Call& call);
 
 /// Prints the version, of all applets alike. @returns the exit status
 int show_version();

@@ -52,8 +52,8 @@ int hostkeys_list(const std::filesystem::path& socket) {
     return keys.empty() ? 1 : 0;
 }
 
-int run_hostkeys(std::span<char*> arguments) {
-    log::configure("ssh-tpm-hostkeys", log::Level::info);
+int run_hostkeys(const Call& call) {
+    log::configure(call.name, log::Level::info);
     HostkeysOptions o;
     const std::vector<cli::Option> table{
         {"--socket PATH", listing | checking, "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
@@ -70,7 +70,7 @@ int run_hostkeys(std::span<char*> arguments) {
         {"--force", hostkeys_installing | uninstalling, "overwrite or remove files that were changed",
          cli::set(o.force)},
     };
-    const auto parsed = cli::parse_options(arguments, table, listing);
+    const auto parsed = cli::parse_options(call.arguments, table, listing);
     if (parsed.help) {
         std::cout << cli::help_text(hostkeys_usage, hostkeys_about, table) << hostkeys_closing;
         return 0;

@@ -3,10 +3,14 @@
 #include "applets/keygen.hpp"
 
 #include "applets/applets.hpp"
+#include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "os/paths.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <iostream>
@@ -129,81 +133,111 @@ Secret take_secret(char* argument) {
     return secret;
 }
 
-std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
-    std::vector<cli::Option> table{
-        {"-t TYPE", making | of_existing_keys,
-         "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file; names such as "
-         "ecdsa-sha2-nistp384, which say the size too, and rsa-sha2-512 work as well",
-         [&o](char* word) { o.type = parse_key_type(word); }},
-        {"-b BITS", making,
-         "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size",
-         [&o](char* bits) { o.bits = parse_bits(bits); }},
-        {"-C TEXT", making | changing_comment | importing | wrapping | host_keys,
-         "the comment (default: user@host)", cli::set(o.comment)},
-        {"-f FILE", making | of_existing_keys | importing | wrapping | host_keys,
-         "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
-         cli::set(o.file)},
-        {"-N PIN", making | changing_pin | importing | wrapping | host_keys,
-         "the new PIN, at most 32 bytes, which is then not asked for; an empty one means none; other users "
-         "can read it until the program has started",
-         [&o](char* pin) { o.pin = take_secret(pin); }},
-        {"-P PIN", making | changing_pin | changing_comment | printing_public | importing | wrapping,
-         "the old PIN, or the passphrase of a key to import; for a new key the same as -N; other users can "
-         "read it like -N",
-         [&o](char* pin) { o.old_pin = take_secret(pin); }},
-        {"-q", cli::every_mode, "print only errors, warnings and questions", cli::set(o.quiet)},
-        {"-v", cli::every_mode, "with -l: show the randomart too", cli::set(o.randomart)},
-        {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
-         [&o](char* word) { o.hash = parse_hash(word); }},
-        {"--parent-handle HANDLE", making | importing | wrapping | host_keys,
-         "the parent of a new or imported key: the storage key of a hierarchy (owner, the default, "
-         "endorsement, platform or null), or a persistent one, 0x81…",
-         [&o](char* word) { o.parent = parse_parent_handle(word); }},
-        cli::mode_option("-p", changing_pin, "change the PIN of a key file"),
-        cli::mode_option("-c", changing_comment, "change the comment of a key file"),
-        cli::mode_option("-l", fingerprint,
-                         "show the fingerprint of a .tpm or .pub file; -f - is standard input"),
-        cli::mode_option("-y", printing_public, "print the public key of a key file"),
-        cli::mode_option("--print-pubkey FILE", public_key_of, "the same, of FILE", cli::set(o.file)),
-        cli::mode_option("-A", host_keys,
-                         "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are missing; "
-                         "-f gives the prefix, else it is $DESTDIR"),
-        {"--hierarchy H", host_keys,
-         "with -A: write only the .pub files of the host keys that the TPM derives from the seed of its "
-         "endorsement, owner, platform or null hierarchy (e, o, p, n); ssh-tpm-agent --hierarchy serves "
-         "them; those of the null hierarchy change at every boot",
-         [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},
-        cli::mode_option("--supported", telling_supported,
-                         "list the key types and sizes that this TPM makes"),
-        cli::mode_option("-I, --import FILE", importing,
-                         "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file "
-                         "usable; -f gives another name than FILE.tpm",
-                         cli::set(o.source)),
-        cli::mode_option("--wrap KEY", wrapping,
-                         "wrap a private key for the TPM of another machine; needs no TPM",
-                         cli::set(o.source)),
-        {"--wrap-with PARENT", wrapping,
-         "with --wrap: the public area of the storage key of that TPM, as PEM (ssh-tpm(7) has the command) "
-         "or TPM2B_PUBLIC (tpm2_readpublic -f tss)",
-         cli::set(o.wrap_with)},
-    };
+/// @param as_openssh with the meanings that ssh-keygen's options have
+std::vector<cli::Option> keygen_option_table(KeygenOptions& o, bool as_openssh) {
+    std::vector<cli::Option> table;
+    if (as_openssh)
+        table = {
+            {"-a ROUNDS", making | changing_pin}, // scripts give it; it protects a key that is in a file
+            {"-Z CIPHER", making | changing_pin},
+            cli::refused_option("-h", certificates, ca_in_tpm),
+            cli::refused_option("-V VALIDITY", certificates, ca_in_tpm),
+            cli::refused_option("-I NAME", certificates, ca_in_tpm),
+        };
+    table.insert(
+        table.end(),
+        {
+            {"-t TYPE", making | of_existing_keys,
+             "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file; names such as "
+             "ecdsa-sha2-nistp384, which say the size too, and rsa-sha2-512 work as well",
+             [&o](char* word) { o.type = parse_key_type(word); }},
+            {"-b BITS", making,
+             "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size",
+             [&o](char* bits) { o.bits = parse_bits(bits); }},
+            {"-C TEXT", making | changing_comment | importing | wrapping | host_keys,
+             "the comment (default: user@host)", cli::set(o.comment)},
+            {"-f FILE", making | of_existing_keys | importing | wrapping | host_keys,
+             "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
+             cli::set(o.file)},
+            {"-N PIN", making | changing_pin | importing | wrapping | host_keys,
+             "the new PIN, at most 32 bytes, which is then not asked for; an empty one means none; other "
+             "users "
+             "can read it until the program has started",
+             [&o](char* pin) { o.pin = take_secret(pin); }},
+            {"-P PIN", making | changing_pin | changing_comment | printing_public | importing | wrapping,
+             "the old PIN, or the passphrase of a key to import; for a new key the same as -N; other users "
+             "can "
+             "read it like -N",
+             [&o](char* pin) { o.old_pin = take_secret(pin); }},
+            {"-q", cli::every_mode, "print only errors, warnings and questions", cli::set(o.quiet)},
+            {"-v", cli::every_mode, "with -l: show the randomart too", cli::set(o.randomart)},
+            {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
+             [&o](char* word) { o.hash = parse_hash(word); }},
+            {"--parent-handle HANDLE", making | importing | wrapping | host_keys,
+             "the parent of a new or imported key: the storage key of a hierarchy (owner, the default, "
+             "endorsement, platform or null), or a persistent one, 0x81…",
+             [&o](char* word) { o.parent = parse_parent_handle(word); }},
+            cli::mode_option("-p", changing_pin, "change the PIN of a key file"),
+            cli::mode_option("-c", changing_comment, "change the comment of a key file"),
+            cli::mode_option("-l", fingerprint,
+                             "show the fingerprint of a .tpm or .pub file; -f - is standard input"),
+            cli::mode_option("-y", printing_public, "print the public key of a key file"),
+            cli::mode_option("--print-pubkey FILE", public_key_of, "the same, of FILE", cli::set(o.file)),
+            cli::mode_option(
+                "-A", host_keys,
+                "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are missing; "
+                "-f gives the prefix, else it is $DESTDIR"),
+            {"--hierarchy H", host_keys,
+             "with -A: write only the .pub files of the host keys that the TPM derives from the seed of its "
+             "endorsement, owner, platform or null hierarchy (e, o, p, n); ssh-tpm-agent --hierarchy serves "
+             "them; those of the null hierarchy change at every boot",
+             [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},
+            cli::mode_option("--supported", telling_supported,
+                             "list the key types and sizes that this TPM makes"),
+            cli::mode_option(
+                "-I, --import FILE", importing,
+                "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file "
+                "usable; -f gives another name than FILE.tpm",
+                cli::set(o.source)),
+            cli::mode_option("--wrap KEY", wrapping,
+                             "wrap a private key for the TPM of another machine; needs no TPM",
+                             cli::set(o.source)),
+            {"--wrap-with PARENT", wrapping,
+             "with --wrap: the public area of the storage key of that TPM, as PEM (ssh-tpm(7) has the "
+             "command) "
+             "or TPM2B_PUBLIC (tpm2_readpublic -f tss)",
+             cli::set(o.wrap_with)},
+        });
     for (const auto& each : only_of_ssh_keygen)
         table.push_back(cli::refused_option(each.names, each.reason, each.hint));
     o.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
     return table;
 }
 
+/// Whether a call of ssh-keygen is for a TPM key. New keys are; host keys stay where sshd looks for them.
+bool is_for_tpm(cli::Modes mode, const KeygenOptions& options) {
+    if (mode == host_keys)
+        return options.hierarchy.has_value();
+    if ((mode & of_existing_keys) == 0)
+        return true;
+    if (options.file)
+        return names_tpm_key(*options.file);
+    const auto folder = os::ssh_folder();
+    return std::ranges::any_of(std::array{"id_ecdsa.tpm", "id_rsa.tpm"}, [&](const auto* name) {
+        return (!options.type || std::string_view(name).substr(3).starts_with(options.type->name)) &&
+               names_tpm_key((folder / name).string());
+    });
+}
+
 } // namespace
 
-int run_keygen(std::span<char*> arguments) {
-    log::configure("ssh-tpm-keygen", log::Level::info);
+int run_keygen(const Call& call) {
+    log::configure(call.name, log::Level::info);
     KeygenOptions options;
-    const auto table = keygen_option_table(options);
-    const auto parsed = cli::parse_options(arguments, table, making);
-    if (parsed.help) {
-        std::cout << cli::help_text(keygen_usage, keygen_about, table) << keygen_closing;
-        return 0;
-    }
+    const auto table = keygen_option_table(options, call.as_openssh());
+    const auto parsed = or_hand_over(call, [&] { return cli::parse_options(call.arguments, table, making); });
+    if (parsed.help)
+        return show_help(call, keygen_usage, keygen_about, table, keygen_closing);
     if (parsed.version)
         return show_version();
     if (!parsed.operands.empty())
@@ -219,7 +253,10 @@ int run_keygen(std::span<char*> arguments) {
                                        {wrapping, "--wrap", with_options(keygen_wrap)},
                                        {host_keys, "-A", with_options(keygen_host_keys)},
                                        {telling_supported, "--supported", with_options(keygen_supported)}};
-    const auto& mode = cli::fitting_mode(parsed, modes);
+    const auto& mode =
+        or_hand_over(call, [&]() -> const cli::Mode& { return cli::fitting_mode(parsed, modes); });
+    if (call.as_openssh() && !is_for_tpm(mode.bit, options))
+        hand_over(call, std::string(mode.name) + ": no TPM key is named");
     cli::require_apart(parsed, "--hierarchy", "--parent-handle");
     if (parsed.mode == making)
         cli::require_apart(parsed, "-N", "-P");

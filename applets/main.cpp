@@ -23,10 +23,10 @@ namespace applets = sshtpm::applets;
 namespace cli = sshtpm::cli;
 
 constexpr std::array table{
-    Applet{"keygen", "make keys in the TPM, and look at them", applets::run_keygen},
-    Applet{"agent", "serve the keys to ssh", applets::run_agent},
-    Applet{"add", "add keys to a running agent", applets::run_add},
-    Applet{"hostkeys", "keep sshd's host keys in the TPM", applets::run_hostkeys},
+    Applet{"keygen", "make keys in the TPM, and look at them", "ssh-keygen", applets::run_keygen},
+    Applet{"agent", "serve the keys to ssh", "ssh-agent", applets::run_agent},
+    Applet{"add", "add keys to a running agent", "ssh-add", applets::run_add},
+    Applet{"hostkeys", "keep sshd's host keys in the TPM", "", applets::run_hostkeys},
 };
 
 constexpr std::string_view program = "ssh-tpm", link_prefix = "ssh-tpm-";
@@ -70,11 +70,11 @@ int finish(std::string_view name, const auto& run) {
     }
 }
 
-int run_applet(const Applet& applet, std::span<char*> arguments) {
-    return finish(std::string(link_prefix) + std::string(applet.name), [&] {
+int run_applet(const Applet& applet, const applets::Call& call) {
+    return finish(call.name, [&] {
         if (applet.run != applets::run_agent) // it takes the password after its fork
             applets::take_owner_password();
-        return applet.run(arguments);
+        return applet.run(call);
     });
 }
 
@@ -86,7 +86,7 @@ int run_named(std::string_view word, std::span<char*> arguments) {
     const auto& nearest =
         *std::ranges::min_element(table, {}, [&](const Applet& applet) { return edits(word, applet.name); });
     if (nearest.name == word)
-        return run_applet(nearest, arguments);
+        return run_applet(nearest, {std::string(link_prefix) + std::string(word), arguments});
     return cli::report(program,
                        Error(Errc::usage, "no applet \"" + std::string(word) + "\"",
                              "the nearest is \"" + std::string(nearest.name) + "\"; ssh-tpm help lists all"));
@@ -107,6 +107,10 @@ int main(int argc, char** argv) {
     const auto called = base_name(arguments[0]);
     if (called.starts_with(link_prefix))
         return run_named(called.substr(link_prefix.size()), arguments);
+
+    for (const auto& applet : table)
+        if (called == applet.openssh)
+            return run_applet(applet, {std::string(called), arguments, {argv, argv + argc}});
 
     const std::string_view word = arguments.size() > 1 ? arguments[1] : "help";
     if (word == "--version" || word == "-V" || word == "version")

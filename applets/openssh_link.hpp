@@ -1,0 +1,47 @@
+#pragma once
+// Links named like the OpenSSH tools: ssh-agent, ssh-add and ssh-keygen. Each applet decides which calls of
+// the tool are for it; the others go to the next program of that name in PATH.
+
+#include "applets/applets.hpp"
+#include "base/error.hpp"
+#include "cli/options.hpp"
+
+#include <string>
+#include <vector>
+
+namespace sshtpm::applets {
+
+/// The next program of this name in the folders of PATH. Leaves out every ssh-tpm: this one, by its inode,
+/// and another installation, which could hand the call back.
+/// @throws Error(not_found)
+std::string next_program(std::string_view name);
+
+/// Runs the next program of this name in place of this one, with the arguments as they came.
+/// @param reason why the call is not ours, for an error
+/// @throws Error(not_found | permission | io) if it cannot be run
+[[noreturn]] void hand_over(const Call& call, std::string_view reason);
+
+/// Runs the next program of this name as a child, with other arguments, and waits for it.
+/// @returns its exit status, or 128 plus the number of the signal that ended it
+int run_next(const Call& call, std::vector<std::string> arguments);
+
+/// @returns the result of `parse`. Hands the call of an OpenSSH tool over if it throws a usage error.
+template <class Parse>
+decltype(auto) or_hand_over(const Call& call, const Parse& parse) {
+    try { // caught because a line that is wrong here may be right there
+        return parse();
+    } catch (const Error& error) {
+        if (!call.as_openssh() || (error.code() != Errc::usage && error.code() != Errc::unsupported))
+            throw;
+        hand_over(call, error.what());
+    }
+}
+
+/// True if the file has a TPM key: FILE, or FILE.tpm if there is no FILE. Does not read from pipes.
+bool names_tpm_key(const std::string& file);
+
+/// Prints the help text under the name that was called.
+int show_help(const Call& call, std::string_view usage, std::string_view about,
+              const std::vector<cli::Option>& options, std::string_view closing);
+
+} // namespace sshtpm::applets
