@@ -240,8 +240,6 @@ int run_keygen(const Call& call) {
         return show_help(call, keygen_usage, keygen_about, table, keygen_closing);
     if (parsed.version)
         return show_version();
-    if (!parsed.operands.empty())
-        throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"", "-f names a file");
     const auto with_options = [&options](auto* act) { return [act, &options] { return act(options); }; };
     const std::vector<cli::Mode> modes{{making, "making a key", with_options(keygen_create)},
                                        {changing_pin, "-p", with_options(keygen_change_pin)},
@@ -253,8 +251,11 @@ int run_keygen(const Call& call) {
                                        {wrapping, "--wrap", with_options(keygen_wrap)},
                                        {host_keys, "-A", with_options(keygen_host_keys)},
                                        {telling_supported, "--supported", with_options(keygen_supported)}};
-    const auto& mode =
-        or_hand_over(call, [&]() -> const cli::Mode& { return cli::fitting_mode(parsed, modes); });
+    const auto& mode = or_hand_over(call, [&]() -> const cli::Mode& {
+        if (!parsed.operands.empty())
+            throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"", "-f names a file");
+        return cli::fitting_mode(parsed, modes);
+    });
     if (call.as_openssh() && !is_for_tpm(mode.bit, options))
         hand_over(call, std::string(mode.name) + ": no TPM key is named");
     cli::require_apart(parsed, "--hierarchy", "--parent-handle");
