@@ -129,50 +129,51 @@ std::optional<protocol::Client> connect(bool as_openssh) {
     }
 }
 
-/// True if ssh-add without a file would add keys that are not in a TPM: ~/.ssh/id_ed25519 and so on.
-bool has_ordinary_defaults() {
-    std::error_code failure;
-    for (const auto& entry : std::filesystem::directory_iterator(os::ssh_folder(), failure)) {
-        const auto name = entry.path().filename().string();
-        if (name.starts_with("id_") && name.find('.') == std::string::npos && entry.is_regular_file(failure))
-            return true;
-    }
-    return false;
-}
-
-/// The files of a call of ssh-add that have TPM keys; hands it over if it names others only.
+/// The files of a call of ssh-add.
 struct AddShares {
-    std::vector<std::string> ours;
-    bool others = false; ///< the call is for keys of OpenSSH's ssh-add, too
+    std::vector<std::string> ours;   ///< with TPM keys
+    std::vector<std::string> others; ///< for OpenSSH's ssh-add
 };
 
-AddShares shares_of(const Call& call, const std::vector<std::string>& files) {
+/// Without a file: the default ones, ~/.ssh/id_*.
+AddShares shares_of(const std::vector<std::string>& files) {
     AddShares shares;
-    for (const auto& file : files) {
-        if (names_tpm_key(file))
-            shares.ours.push_back(file);
-        else
-            shares.others = true;
+    for (const auto& file : files)
+        (names_tpm_key(file) ? shares.ours : shares.others).push_back(file);
+    if (!files.empty())
+        return shares;
+    const auto folder = os::ssh_folder();
+    for (const auto* name : {"id_ecdsa.tpm", "id_rsa.tpm"})
+        if (names_tpm_key(folder / name))
+            shares.ours.push_back(folder / name);
+    std::error_code failure;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, failure)) {
+        const auto name = entry.path().filename().string();
+        if (name.starts_with("id_") && name.find('.') == std::string::npos && !names_tpm_key(entry.path()))
+            shares.others.push_back(entry.path());
     }
-    if (files.empty()) {
-        const auto folder = os::ssh_folder();
-        for (const auto* name : {"id_ecdsa.tpm", "id_rsa.tpm"})
-            if (names_tpm_key((folder / name).string()))
-                shares.ours.push_back((folder / name).string());
-        shares.others = has_ordinary_defaults();
-    }
-    if (shares.ours.empty())
-        hand_over(call, "no TPM key is named");
     return shares;
 }
 
-/// Runs OpenSSH's ssh-add with the other files of the call. @returns its exit status
-int add_others(const Call& call, const std::vector<std::string>& ours) {
+/// Adds or removes the TPM keys of a call of ssh-add, and has OpenSSH's ssh-add do it with the others.
+/// @param act for options.files
+int add_shares(const Call& call, AddOptions& options, const std::function<int()>& act) {
+    const bool with_files = !options.files.empty();
+    auto shares = shares_of(options.files);
+    if (shares.ours.empty())
+        hand_over(call, "no TPM key is named");
+    options.files = shares.ours;
+    const int status = act();
+    if (shares.others.empty())
+        return status;
     auto arguments = call.original;
     std::erase_if(arguments, [&](const std::string& word) {
-        return word == "--pin" || std::ranges::find(ours, word) != ours.end();
+        return word == "--pin" || std::ranges::find(shares.ours, word) != shares.ours.end();
     });
-    return run_next(call, std::move(arguments));
+    if (!with_files)
+        std::ranges::move(shares.others, std::back_inserter(arguments));
+    const int other_status = run_next(call, std::move(arguments));
+    return status == 0 ? other_status : status;
 }
 
 } // namespace
@@ -230,15 +231,9 @@ int run_add(const Call& call) {
     cli::require_apart(parsed, "-k", "-C");
     cli::require_with(parsed, "-H", "-h");
     options.files = std::move(parsed.operands);
-    if (!call.as_openssh() || (mode.bit != adding && mode.bit != removing))
-        return mode.run();
-    const auto shares = shares_of(call, options.files);
-    options.files = shares.ours;
-    const int status = mode.run();
-    if (!shares.others)
-        return status;
-    const int other_status = add_others(call, shares.ours);
-    return status == 0 ? other_status : status;
+    if (call.as_openssh() && (mode.bit == adding || mode.bit == removing))
+        return add_shares(call, options, mode.run);
+    return mode.run();
 }
 
 } // namespace sshtpm::applets

@@ -133,10 +133,9 @@ Secret take_secret(char* argument) {
     return secret;
 }
 
-/// @param as_openssh with the meanings that ssh-keygen's options have
-std::vector<cli::Option> keygen_option_table(KeygenOptions& o, bool as_openssh) {
+std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
     std::vector<cli::Option> table;
-    if (as_openssh)
+    if (o.as_openssh) // with the meanings that they have for ssh-keygen
         table = {
             {"-a ROUNDS", making | changing_pin}, // scripts give it; it protects a key that is in a file
             {"-Z CIPHER", making | changing_pin},
@@ -234,7 +233,8 @@ bool is_for_tpm(cli::Modes mode, const KeygenOptions& options) {
 int run_keygen(const Call& call) {
     log::configure(call.name, log::Level::info);
     KeygenOptions options;
-    const auto table = keygen_option_table(options, call.as_openssh());
+    options.as_openssh = call.as_openssh();
+    const auto table = keygen_option_table(options);
     const auto parsed = or_hand_over(call, [&] { return cli::parse_options(call.arguments, table, making); });
     if (parsed.help)
         return show_help(call, keygen_usage, keygen_about, table, keygen_closing);

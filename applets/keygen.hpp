@@ -37,6 +37,7 @@ struct KeygenOptions {
     std::string wrap_with;                                    ///< --wrap-with PARENT
     std::optional<TPM2_HANDLE> parent;                        ///< --parent-handle
     std::optional<tpm::Hierarchy> hierarchy;                  ///< --hierarchy
+    bool as_openssh = false;                                  ///< called by the name ssh-keygen
     TpmOptions tpm;
 
     TPM2_HANDLE parent_or_owner() const { return parent.value_or(TPM2_RH_OWNER); }

@@ -47,11 +47,15 @@ std::string_view type_of(const tpm::KeyAlgorithm& algorithm) {
     return algorithm.type == TPM2_ALG_ECC ? ecdsa_type : rsa_type;
 }
 
+/// A script that calls ssh-keygen expects the key in the file that it names. So it is there, and the name
+/// that ends in .tpm, by which the agent finds it, is a link.
 KeyPaths ask_paths(const KeygenOptions& options, std::string_view type) {
-    if (options.file)
-        return paths_for(*options.file);
     const auto base = (os::ssh_folder() / ("id_" + std::string(type))).string();
-    return paths_for(ask_file("Enter file in which to save the key", base));
+    const auto path = options.file ? *options.file : ask_file("Enter file in which to save the key", base);
+    auto paths = paths_for(path);
+    if (options.as_openssh && paths.key != path)
+        paths.link = std::exchange(paths.key, path);
+    return paths;
 }
 
 /// From -t and -b. @throws Error(usage) with the sizes that exist

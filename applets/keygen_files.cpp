@@ -58,8 +58,8 @@ void make_ssh_folder(const KeyPaths& paths, bool quiet) {
 }
 
 std::optional<Existing> may_write(const KeyPaths& paths) {
-    for (const auto& path : {paths.key, paths.pub})
-        if (is_there(path))
+    for (const auto& path : {paths.key, paths.pub, paths.link})
+        if (!path.empty() && is_there(path))
             return confirm_overwrite(path.string()) ? std::optional(Existing::replace) : std::nullopt;
     return Existing::keep;
 }
@@ -80,6 +80,13 @@ void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::Pu
         return private_half.commit();
     StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), public_mode, *existing_pub);
     put_in_place(private_half, public_half);
+    if (paths.link.empty())
+        return;
+    std::error_code failure;
+    fs::remove(paths.link, failure);
+    fs::create_symlink(paths.key.filename(), paths.link, failure);
+    if (failure)
+        throw Error::from_errno(failure.value(), paths.link.string());
 }
 
 void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked) {

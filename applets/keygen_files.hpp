@@ -9,9 +9,10 @@
 
 namespace sshtpm::applets {
 
-/// The names of the two files of a key.
+/// The names of the files of a key.
 struct KeyPaths {
     std::filesystem::path key, pub;
+    std::filesystem::path link = {}; ///< a symbolic link to the key file; empty: none
 };
 
 /// PATH.tpm and PATH.pub; `path` may have the ending .tpm already. @throws Error(usage)
@@ -41,7 +42,7 @@ std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& publi
 /// Puts both in place, or neither. Signals wait until then.
 void put_in_place(StagedFile& private_half, StagedFile& public_half);
 
-/// Writes the key file and the .pub file, or neither.
+/// Writes the key file and the .pub file, or neither, and then the link.
 /// @param existing_pub for the .pub file; nothing: it is not written
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
                Existing existing, std::optional<Existing> existing_pub);

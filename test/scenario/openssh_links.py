@@ -146,7 +146,8 @@ class Ours(WithTpm):
     def test_ssh_keygen_makes_and_changes_tpm_keys(self):
         self.make('-f', self.home('work'))
         self.make('-a', '100', '-t', 'rsa', '-b', '2048', '-f', self.home('id_rsa'), '-C', 'mine')
-        self.assertEqual(sorted(os.listdir(self.home())), ['id_rsa.pub', 'id_rsa.tpm', 'work.pub', 'work.tpm'])
+        self.assertEqual(sorted(os.listdir(self.home())),
+                         ['id_rsa', 'id_rsa.pub', 'id_rsa.tpm', 'work', 'work.pub', 'work.tpm'])
         for options in (('-y', '-f', self.home('work')), ('-y', '-f', self.home('id_rsa.tpm')), ('-y', '-t', 'rsa')):
             with self.subTest(options):
                 printed = self.lab.run('ssh-keygen', *options, status=0).stdout
@@ -154,6 +155,10 @@ class Ours(WithTpm):
         self.lab.run('ssh-keygen', '-p', '-P', '', '-N', '1234', '-f', self.home('work'), status=0)
         self.lab.run('ssh-keygen', '-c', '-C', 'new', '-P', '1234', '-f', self.home('work'), status=0)
         self.assertTrue(read(self.home('work.pub')).endswith(' new\n'))
+        self.assertEqual((read(self.home('work')), os.readlink(self.home('work.tpm'))),
+                         (read(self.home('work.tpm')), 'work'))
+        again = self.lab.run('ssh-keygen', '-q', '-N', '', '-f', self.home('work'))
+        self.assert_error(again, 'exists', tool='ssh-keygen')
         refused = self.lab.run('ssh-keygen', '-p', '-P', 'wrong', '-N', '', '-f', self.home('work'))
         self.assert_error(refused, tool='ssh-keygen')
 
@@ -205,9 +210,9 @@ class Ours(WithTpm):
                'PATH': f'{self.links}:{self.lab.path("next")}:{self.lab.env["PATH"]}'}
         self.lab.run('ssh-add', '-t', '60', env=env, status=0)
         self.assertFalse(os.path.exists(self.lab.path('record')))
-        self.lab.write('home/.ssh/id_new-kind', 'a key')
+        other = self.lab.write('home/.ssh/id_new-kind', 'a key')
         self.lab.run('ssh-add', '-t', '60', '--pin', env=env, status=7)
-        self.assertEqual(read(self.lab.path('record')).split('\n')[2:], ['<-t>', '<60>', ''])
+        self.assertEqual(read(self.lab.path('record')).split('\n')[2:], ['<-t>', '<60>', f'<{other}>', ''])
         self.assertEqual(len(agent.listed()), 1)
 
     def test_the_agent_of_ssh_auth_sock_is_asked(self):
@@ -240,8 +245,8 @@ class Ours(WithTpm):
     def test_a_script_written_for_openssh(self):
         script = '''set -eu
             key=$HOME/.ssh/id_ecdsa
-            [ -f "$key.pub" ] || ssh-keygen -q -t ecdsa -b 256 -N '' -C "$USER" -f "$key"
-            [ -f "$key.pub" ] || exit 3
+            [ -f "$key" ] || ssh-keygen -q -t ecdsa -b 256 -N '' -C "$USER" -f "$key"
+            [ -f "$key" ] && [ -f "$key.pub" ] || exit 3
             eval "$(ssh-agent -s)" >&2
             trap 'ssh-agent -k >&2' EXIT
             ssh-add "$key" && ssh-add -l && ssh-add -T "$key.pub"
