@@ -200,7 +200,7 @@ int serve_in_background(const AgentOptions& line) {
     if (line.tpm.asks_for_owner_password())
         throw Error(Errc::usage, "an agent in the background cannot ask for the owner password",
                     "set SSH_TPM_AGENT_OWNER_PASSWORD, or stay in the foreground");
-    if (!line.command.empty())
+    if (line.own_socket) // nobody expects a line of a command's agent, nor of ssh-agent
         log::configure(log::program(), line.level == log::Level::debug ? line.level : log::Level::error);
     auto sides = os::fork_to_background();
     take_owner_password(); // in both processes, so that the command does not get it

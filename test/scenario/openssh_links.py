@@ -231,6 +231,16 @@ class Ours(WithTpm):
             git config gpg.ssh.allowedSignersFile ../allowed
             git commit -q -S --allow-empty -m signed; git verify-commit HEAD''', env={'SSH_AUTH_SOCK': agent.socket})
 
+    @unittest.skipUnless(shutil.which('keychain'), 'no keychain')
+    def test_keychain_starts_the_agent_and_adds_the_key(self):
+        self.make('-f', self.home('id_ecdsa'))
+        self.lab.make_folder('kept')
+        for _ in range(2):  # the second time it finds the agent of the first
+            listed = self.shell('''keychain --quiet --dir kept --agents ssh id_ecdsa
+                . "kept/.keychain/$(uname -n)-sh"; ssh-add -L''')
+            self.assertEqual(listed, read(self.home('id_ecdsa.pub')))
+        self.shell('keychain --quiet --dir kept --agents ssh -k mine')
+
     def test_ssh_copy_id_and_addkeystoagent(self):
         self.make('-f', self.home('id_ecdsa'))
         self.lab.run('ssh-keygen', '-q', '-N', '', '-t', 'ecdsa', '-m', 'PEM', '-f', self.home('plain'), status=0)
