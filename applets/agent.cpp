@@ -1,24 +1,22 @@
 // ssh-tpm-agent: its options, and the agent in the foreground, in the background, or beside a command.
 
 #include "agent/server.hpp"
+#include "applets/agent_shell.hpp"
 #include "applets/applets.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/printable.hpp"
 #include "cli/report.hpp"
 #include "cli/time_span.hpp"
 #include "os/background.hpp"
-#include "os/environment.hpp"
 #include "os/harden.hpp"
 #include "os/paths.hpp"
 #include "os/systemd.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <csignal>
 #include <iostream>
 #include <unistd.h>
 
@@ -32,7 +30,7 @@ constexpr std::string_view agent_usage =
     "                     [--hierarchy endorsement | owner | platform | null]\n"
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
     "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
-    "       ssh-tpm-agent [-s | -c] -k\n"
+    "       ssh-tpm-agent [-s | -c] -k [-a socket]\n"
     "       ssh-tpm-agent --print-socket [-a socket]\n"
     "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
 
@@ -60,17 +58,10 @@ constexpr cli::Modes serving = 1U << 0, for_command = 1U << 1, ending = 1U << 2,
                      agent_installing = 1U << 4;
 constexpr cli::Modes agents = serving | for_command;
 
-enum class Shell { bourne, c };
-
-/// From $SHELL, as ssh-agent does.
-Shell usual_shell() {
-    const auto shell = os::variable("SHELL");
-    return shell && shell->ends_with("csh") ? Shell::c : Shell::bourne;
-}
-
 struct AgentOptions {
     std::filesystem::path socket;
     std::filesystem::path key_dir;
+    bool sweep = true; ///< without -U
     bool load = true;
     bool for_all_users = ::geteuid() == 0; ///< --install-system
     bool force = false;
@@ -86,55 +77,14 @@ struct AgentOptions {
     TpmOptions tpm;
     tpm::Target target; ///< from `tpm`, before the agent goes to the background
     std::vector<std::string> command;
-
-    Shell shell_or_usual() const { return shell ? *shell : usual_shell(); }
 };
-
-constexpr std::string_view plain_characters =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
-
-/// Quoted for the shell.
-std::string shell_word(const std::string& text, Shell shell) {
-    if (text.find_first_not_of(plain_characters) == std::string::npos)
-        return text;
-    std::string out = "'";
-    for (const char c : text) {
-        if (c == '\'')
-            out += "'\\''";
-        else if (shell == Shell::c && (c == '!' || c == '\n')) // special in a C shell even between quotes
-            out.append("\\").append(1, c);
-        else
-            out += c;
-    }
-    return out + "'";
-}
-
-std::string set(const std::string& name, const std::string& value, Shell shell) {
-    if (shell == Shell::c)
-        return "setenv " + name + " " + shell_word(value, shell) + ";\n";
-    return name + "=" + shell_word(value, shell) + "; export " + name + ";\n";
-}
-
-/// Commands that point a shell to the agent and print its pid. As with ssh-agent, they set SSH_AGENT_PID only
-/// for an agent in the background.
-std::string environment_commands(const std::filesystem::path& socket, pid_t agent, bool background,
-                                 Shell shell) {
-    const auto pid = std::to_string(agent);
-    auto out = set("SSH_AUTH_SOCK", socket.string(), shell);
-    if (background)
-        out += set("SSH_AGENT_PID", pid, shell);
-    return out.append("echo Agent pid ").append(pid).append(";\n");
-}
 
 /// The agent of a command has its own socket, and each one that was started as ssh-agent, because "ssh-agent
 /// -k" ends it: another agent may listen on the usual one.
 std::filesystem::path socket_path(const AgentOptions& line) {
     if (!line.socket.empty())
         return std::filesystem::absolute(line.socket);
-    auto path = os::default_socket();
-    if (line.own_socket)
-        path.replace_filename("ssh-tpm-agent." + std::to_string(::getpid()) + ".sock");
-    return std::filesystem::absolute(path);
+    return std::filesystem::absolute(line.own_socket ? os::command_socket(::getpid()) : os::default_socket());
 }
 
 /// @param notifier for an agent in the foreground; systemd does not know one in the background
@@ -154,6 +104,19 @@ void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, 
                       ready);
 }
 
+/// Prints the commands for the shell; on a terminal, where no shell reads them, a line to copy.
+void tell_of_agent_in_foreground(const AgentOptions& line, const std::filesystem::path& socket) {
+    const auto shell = reading_shell(line.shell);
+    if (!line.shell && ::isatty(STDOUT_FILENO) == 1) {
+        auto command = set_variable("SSH_AUTH_SOCK", socket.string(), shell);
+        command.pop_back();
+        log::info("other shells find it with: ", printable(command));
+        return;
+    }
+    std::cout << environment_commands(socket, ::getpid(), false, shell);
+    cli::finish_printing();
+}
+
 int serve_in_foreground(const AgentOptions& line, std::optional<UniqueFd> passed) {
     auto notifier = os::Notifier::from_environment();
     if (passed) {
@@ -161,18 +124,15 @@ int serve_in_foreground(const AgentOptions& line, std::optional<UniqueFd> passed
         serve(line, socket, -1, std::move(notifier), [] {});
         return 0;
     }
-    agent::ListeningSocket socket(socket_path(line));
-    serve(line, socket, -1, std::move(notifier), [&socket, shell = line.shell_or_usual()] {
-        std::cout << environment_commands(socket.path(), ::getpid(), false, shell);
-        cli::finish_printing();
-    });
+    agent::ListeningSocket socket(socket_path(line), line.sweep);
+    serve(line, socket, -1, std::move(notifier), [&] { tell_of_agent_in_foreground(line, socket.path()); });
     return 0;
 }
 
 /// Prints the commands for the shell. If that fails the agent is ended, because the shell does not know it.
 void tell_shell(const AgentOptions& line, os::BackgroundParent& parent, const std::filesystem::path& socket) {
     try { // caught to end the agent first
-        std::cout << environment_commands(socket, parent.child(), true, line.shell_or_usual());
+        std::cout << environment_commands(socket, parent.child(), true, reading_shell(line.shell));
         cli::finish_printing();
     } catch (const Error& error) {
         parent.let_end();
@@ -181,11 +141,22 @@ void tell_shell(const AgentOptions& line, os::BackgroundParent& parent, const st
     parent.let_live();
 }
 
+/// The exit status of a child that has found an agent of this program on its socket.
+constexpr int status_running = 3;
+
+/// Prints the commands for an agent that runs already. @returns false if there is none
+bool tell_of_running_agent(const AgentOptions& line, const std::filesystem::path& socket) {
+    const auto commands = commands_of_running_agent(socket, reading_shell(line.shell));
+    if (commands)
+        std::cout << *commands;
+    return commands.has_value();
+}
+
 /// In the parent: prints the commands for the shell, or runs the command in this process.
 int tell_or_become_command(const AgentOptions& line, os::BackgroundParent& parent,
                            const std::filesystem::path& socket) {
     if (const auto failure = parent.wait_until_ready())
-        return *failure;
+        return *failure == status_running && tell_of_running_agent(line, socket) ? 0 : *failure;
     if (line.command.empty()) {
         tell_shell(line, parent, socket);
         return 0;
@@ -208,52 +179,46 @@ int serve_in_background(const AgentOptions& line) {
         return tell_or_become_command(line, *parent, path);
     auto& child = std::get<os::BackgroundChild>(sides);
     os::Notifier::from_environment(); // removes its variables; the command keeps them
-    agent::ListeningSocket socket(path);
     // An agent beside a command can report its errors only on stderr.
     const bool beside_command = !line.command.empty();
-    serve(line, socket, beside_command ? child.parent_pidfd() : -1, {}, [&] { child.ready(beside_command); });
+    std::optional<agent::ListeningSocket> socket;
+    try { // caught because a shell may use the agent that is there
+        socket.emplace(path, line.sweep);
+    } catch (const Error& error) {
+        if (line.own_socket || error.code() != Errc::exists ||
+            !commands_of_running_agent(path, Shell::bourne))
+            throw;
+        return status_running;
+    }
+    serve(line, *socket, beside_command ? child.parent_pidfd() : -1, {},
+          [&] { child.ready(beside_command); });
     return 0;
 }
 
 int serve_agent(AgentOptions& line) {
     auto passed = os::activated_socket();
     os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
+    const bool for_shell = line.shell && !line.stay, background = for_shell || !line.command.empty();
+    if (background && passed)
+        throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
+                    "systemd runs it in the foreground");
+    if (for_shell && !line.own_socket && tell_of_running_agent(line, socket_path(line)))
+        return 0;
     line.target = line.tpm.target();
     line.load = line.load && !(line.hierarchy && line.key_dir.empty());
     if (line.load)
         line.key_dir = std::filesystem::absolute(line.key_dir.empty() ? os::ssh_folder() : line.key_dir);
-    const bool background = (line.shell && !line.stay) || !line.command.empty();
-    if (background && passed)
-        throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
-                    "systemd runs it in the foreground");
     if (background)
         return serve_in_background(line);
     take_owner_password();
     return serve_in_foreground(line, std::move(passed));
 }
 
-/// @throws Error(malformed) for a number that kill(2) does not take for one process
-pid_t parse_pid(const std::string& text) {
-    pid_t pid = 0;
-    const auto* const end = text.data() + text.size();
-    const auto [stopped, failure] = std::from_chars(text.data(), end, pid);
-    if (failure != std::errc() || stopped != end || pid <= 1)
-        throw Error(Errc::malformed, "SSH_AGENT_PID is not the id of a process");
-    return pid;
-}
-
-/// Ends the agent that SSH_AGENT_PID names, and prints commands that unset its variables.
-int kill_agent(Shell shell) {
-    const auto text = os::variable("SSH_AGENT_PID");
-    if (!text)
-        throw Error(Errc::not_found, "SSH_AGENT_PID is not set: there is no agent to end",
-                    "eval \"$(ssh-tpm-agent -s)\" starts one and sets it");
-    const auto pid = parse_pid(*text);
-    if (::kill(pid, SIGTERM) != 0)
-        throw Error::from_errno(errno, "ending process " + *text);
-    const auto* const unset = shell == Shell::c ? "unsetenv " : "unset ";
-    std::cout << unset << "SSH_AUTH_SOCK;\n"
-              << unset << "SSH_AGENT_PID;\necho Agent pid " << pid << " killed;\n";
+int end_agent(const AgentOptions& line) {
+    std::optional<std::filesystem::path> socket;
+    if (!line.socket.empty())
+        socket = line.socket;
+    std::cout << end_agent(socket, reading_shell(line.shell));
     return 0;
 }
 
@@ -284,8 +249,8 @@ constexpr std::string_view other_keys =
 
 std::vector<cli::Option> agent_option_table(AgentOptions& line) {
     std::vector<cli::Option> table{
-        {"-a PATH", agents | printing, "the socket to listen on", cli::set(line.socket)},
-        {"-l PATH", agents | printing, "the same as -a", cli::set(line.socket)},
+        {"-a PATH", agents | ending | printing, "the socket to listen on", cli::set(line.socket)},
+        {"-l PATH", agents | ending | printing, "the same as -a", cli::set(line.socket)},
         {"-A PATH", agents, "the socket of an upstream agent, whose keys this one serves too (repeatable)",
          [&line](char* path) {
              if (*path == '\0')
@@ -323,11 +288,12 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
          }},
         {"-s", serving | ending,
          "go to the background and print Bourne shell commands that point to the agent: eval "
-         "\"$(ssh-tpm-agent -s)\"",
+         "\"$(ssh-tpm-agent -s)\"; if one listens there already, print its commands",
          [&line](char*) { print_for(line, Shell::bourne); }},
-        {"-c", serving | ending, "the same with commands for a C shell: eval `ssh-tpm-agent -c`",
+        {"-c", serving | ending, "the same with commands for a C shell, or for fish: eval `ssh-tpm-agent -c`",
          [&line](char*) { print_for(line, Shell::c); }},
-        cli::mode_option("-k", ending, "end the agent that SSH_AGENT_PID names"),
+        cli::mode_option("-k", ending,
+                         "end the agent that SSH_AGENT_PID names, or the one that listens on the socket"),
         cli::mode_option("--print-socket", printing, "print the path of the socket and exit"),
         cli::mode_option(
             "--install-user-units", agent_installing,
@@ -342,16 +308,16 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
                  throw Error(Errc::unsupported, "-E " + std::string(word) + ": questions name keys by SHA256",
                              "ssh-tpm-add -l -E md5 shows the other fingerprint");
          }},
-        {"-U", agents, "accepted, without effect: this agent never removes other agents' sockets"},
+        {"-U", agents, "leave the sockets of killed agents that ran a command where they are",
+         [&line](char*) { line.sweep = false; }},
         cli::refused_option("-O OPTION", other_keys, to_upstream),
         cli::refused_option("-P PROVIDERS", other_keys, to_upstream),
         cli::refused_option("-T",
                             "this agent puts its socket into no folder that all users may write to, such as "
                             "$TMPDIR",
                             "-a PATH chooses another socket; an agent that runs a command makes its own"),
-        cli::refused_option(
-            "-u", "this agent has no stale sockets to remove: it replaces its own at the next start",
-            "ssh-agent -u removes those of ssh-agent"),
+        cli::refused_option("-u", "the next agent removes the sockets of those that were killed",
+                            "ssh-agent -u removes those of ssh-agent"),
     };
     line.tpm.add_to(table, agents);
     return table;
@@ -373,7 +339,7 @@ int run_agent(const Call& call) {
     const auto serve = [&line] { return serve_agent(line); };
     const std::vector<cli::Mode> modes{{serving, "an agent without a command", serve},
                                        {for_command, "a command", serve, true},
-                                       {ending, "-k", [&line] { return kill_agent(line.shell_or_usual()); }},
+                                       {ending, "-k", [&line] { return end_agent(line); }},
                                        {printing, "--print-socket",
                                         [&line] {
                                             std::cout << socket_path(line).string() << '\n';
@@ -384,8 +350,8 @@ int run_agent(const Call& call) {
                                         }}};
     const auto& mode =
         or_hand_over(call, [&]() -> const cli::Mode& { return cli::fitting_mode(parsed, modes); });
-    if (call.as_openssh() && parsed.mode == serving && !line.stay)
-        line.shell = line.shell_or_usual();
+    if (call.as_openssh() && parsed.mode == serving)
+        line.shell = reading_shell(line.shell);
     line.own_socket = call.as_openssh() || parsed.mode == for_command;
     line.command = std::move(parsed.operands);
     cli::require_apart(parsed, "--no-load", "--key-dir");

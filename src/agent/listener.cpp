@@ -5,6 +5,8 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
+#include "os/paths.hpp"
+#include "os/process.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -29,6 +31,19 @@ UniqueFd unix_socket() {
     return fd;
 }
 
+/// An attempt to connect, without waiting.
+struct Probe {
+    UniqueFd socket;
+    int failure = 0; ///< 0 if it has connected, else an errno: ECONNREFUSED if nobody listens
+};
+
+Probe probe(const sockaddr_un& address) {
+    Probe out{.socket = unix_socket()};
+    if (::connect(out.socket.value(), os::generic(address), sizeof address) != 0)
+        out.failure = errno;
+    return out;
+}
+
 void remove_stale(const fs::path& path, const sockaddr_un& address) {
     struct stat status {};
     if (::lstat(path.c_str(), &status) != 0)
@@ -36,16 +51,35 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
     if (!S_ISSOCK(status.st_mode))
         throw Error(Errc::exists, path.string() + ": exists and is not a socket",
                     "choose another path with -a");
-    const auto probe = unix_socket();
-    const int result = ::connect(probe.value(), os::generic(address), sizeof address);
-    const int reason = result == 0 ? 0 : errno;
-    if (reason != 0 && reason != ECONNREFUSED && reason != EAGAIN) // another type of socket, or no permission
-        throw Error::from_errno(reason, path.string());
-    if (reason != ECONNREFUSED)
-        throw Error(Errc::exists, path.string() + ": an agent listens here already",
+    const auto [socket, failure] = probe(address);
+    if (failure != 0 && failure != ECONNREFUSED && failure != EAGAIN) // another type, or no permission
+        throw Error::from_errno(failure, path.string());
+    if (failure != ECONNREFUSED) {
+        // With EAGAIN, its backlog is full, and the system does not tell its process.
+        const auto process =
+            failure == 0 ? ": " + os::describe_process(os::peer_of(socket.value()).pid, 0) : std::string();
+        throw Error(Errc::exists, path.string() + ": an agent listens here already" + process,
                     "use it (SSH_AUTH_SOCK=" + path.string() + "), or choose another path with -a");
+    }
     if (::unlink(path.c_str()) != 0)
         throw Error::from_errno(errno, path.string());
+}
+
+/// Removes what killed agents of commands have left. The folder must be locked: a socket refuses connections
+/// too while its agent is starting.
+void sweep_command_sockets(const fs::path& folder) {
+    std::error_code failure;
+    for (fs::directory_iterator entry(folder, failure); !failure && entry != fs::directory_iterator();
+         entry.increment(failure)) {
+        const auto& path = entry->path();
+        struct stat status {};
+        if (!os::is_command_socket(path.filename().native()) ||
+            path.native().size() >= sizeof sockaddr_un::sun_path || ::lstat(path.c_str(), &status) != 0 ||
+            !S_ISSOCK(status.st_mode) || status.st_uid != ::geteuid())
+            continue;
+        if (probe(os::unix_address(path.native())).failure == ECONNREFUSED && ::unlink(path.c_str()) == 0)
+            log::debug("removed ", printable(path.string()), ", on which nobody listened");
+    }
 }
 
 /// Locks the folder while a stale socket is checked, removed and replaced. Of two agents that start at the
@@ -75,7 +109,7 @@ std::optional<os::Peer> peer_to_serve(Socket& socket) {
 
 } // namespace
 
-ListeningSocket::ListeningSocket(fs::path path) {
+ListeningSocket::ListeningSocket(fs::path path, bool sweep) {
     if (path.empty())
         throw Error(Errc::usage, "an empty path for the socket"); // absolute() would throw another error
     path_ = fs::absolute(path);
@@ -83,6 +117,8 @@ ListeningSocket::ListeningSocket(fs::path path) {
     make_folders(path_.parent_path(), 0700);
     const auto lock = lock_folder(path_);
     remove_stale(path_, address);
+    if (sweep)
+        sweep_command_sockets(path_.parent_path());
     fd_ = unix_socket();
     const auto before = ::umask(0177); // the file has mode 0600 from the start
     const int bound = ::bind(fd_.value(), os::generic(address), sizeof address);
@@ -99,7 +135,7 @@ ListeningSocket::ListeningSocket(fs::path path) {
 }
 
 ListeningSocket::ListeningSocket(UniqueFd passed)
-    : path_(os::bound_path(passed.value())), fd_(std::move(passed)) {}
+    : path_(os::bound_name(passed.value())), fd_(std::move(passed)) {}
 
 void ListeningSocket::remove() noexcept {
     struct stat status {};

@@ -16,9 +16,11 @@ namespace sshtpm::agent {
 class ListeningSocket {
   public:
     /// Makes the folder (0700) if it is missing. Replaces a socket on which nobody listens.
+    /// @param sweep remove the sockets that killed agents of commands have left in the folder
+    ///     (os::command_socket)
     /// @throws Error(exists) if an agent listens there, or if the path is not a socket, which is never
     ///     removed
-    explicit ListeningSocket(std::filesystem::path path);
+    explicit ListeningSocket(std::filesystem::path path, bool sweep = true);
     /// A socket that another process has bound, and removes later (os::activated_socket).
     explicit ListeningSocket(UniqueFd passed);
     ListeningSocket(const ListeningSocket&) = delete;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <climits>
+#include <csignal>
 #include <poll.h>
 #include <unistd.h>
 #include <utility>
@@ -32,12 +33,19 @@ bool may_write() {
     return uninterrupted([&] { return ::poll(&err, 1, 0); }) != 0;
 }
 
-/// Writes a line in one call, so that lines of two processes do not mix.
+/// Writes a line in one call, so that lines of two processes do not mix. With SIGTTOU blocked, a terminal
+/// takes it from an agent in the background too ("stty tostop"), and does not stop the agent.
 void write_out(const std::string& text) {
-    if (may_write())
-        uninterrupted([&] { return ::write(STDERR_FILENO, text.data(), text.size()); });
-    else
+    if (!may_write()) {
         ++lost_lines;
+        return;
+    }
+    sigset_t output, before;
+    sigemptyset(&output);
+    sigaddset(&output, SIGTTOU);
+    ::pthread_sigmask(SIG_BLOCK, &output, &before);
+    uninterrupted([&] { return ::write(STDERR_FILENO, text.data(), text.size()); });
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 } // namespace

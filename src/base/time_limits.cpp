@@ -33,6 +33,7 @@ constexpr std::array named_limits{
     NamedLimit{"frame", &TimeLimits::frame},
     NamedLimit{"socket_folder", &TimeLimits::socket_folder},
     NamedLimit{"end", &TimeLimits::end},
+    NamedLimit{"running_agent", &TimeLimits::running_agent},
     NamedLimit{"host_agent", &TimeLimits::host_agent},
     NamedLimit{"upstream_list", &TimeLimits::upstream_list},
     NamedLimit{"upstream_quick", &TimeLimits::upstream_quick},

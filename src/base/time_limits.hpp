@@ -28,6 +28,7 @@ struct TimeLimits {
     Time end{2'000};           ///< for the TPM thread, when the agent ends
 
     // Other agents.
+    Time running_agent{10'000};     ///< for an agent of this program to answer -s, or to end by -k
     Time host_agent{60'000};        ///< for an answer about host keys, which no person is asked for
     Time upstream_list{1'000};      ///< for a list or another short answer
     Time upstream_quick{250};       ///< for an agent in back-off, over an open connection

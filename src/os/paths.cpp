@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* socket_name = "ssh-tpm-agent.sock";
+constexpr std::string_view before_process = "ssh-tpm-agent.", after_process = ".sock";
 
 std::optional<fs::path> folder_variable(const char* name) {
     const auto value = variable(name);
@@ -45,6 +46,21 @@ fs::path default_socket() {
     if (fs::is_directory(run, ignored))
         return run / socket_name;
     return ssh_folder() / "agent" / socket_name;
+}
+
+fs::path command_socket(pid_t process) {
+    std::string name(before_process);
+    name.append(std::to_string(process)).append(after_process);
+    return default_socket().replace_filename(name);
+}
+
+bool is_command_socket(std::string_view file_name) {
+    if (!file_name.starts_with(before_process) || !file_name.ends_with(after_process) ||
+        file_name.size() <= before_process.size() + after_process.size())
+        return false;
+    file_name.remove_prefix(before_process.size());
+    file_name.remove_suffix(after_process.size());
+    return file_name.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 fs::path state_folder() {

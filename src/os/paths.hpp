@@ -2,6 +2,9 @@
 // Paths and names of this user and this host.
 
 #include <filesystem>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
 
 namespace sshtpm::os {
 
@@ -14,6 +17,14 @@ std::filesystem::path ssh_folder();
 /// The agent's socket: $SSH_TPM_AUTH_SOCK, else in $XDG_RUNTIME_DIR, else in /run/user/UID if that folder
 /// exists, else in ~/.ssh/agent. Not in /tmp, where another user could make the socket first.
 std::filesystem::path default_socket();
+
+/// The socket of an agent that runs a command: in the folder of default_socket, where another agent may
+/// listen already.
+/// @param process the command's
+std::filesystem::path command_socket(pid_t process);
+
+/// True for the names of files that command_socket gives.
+bool is_command_socket(std::string_view file_name);
 
 /// $XDG_STATE_HOME/ssh-tpm, else ~/.local/state/ssh-tpm. @throws Error(not_found)
 std::filesystem::path state_folder();

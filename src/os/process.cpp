@@ -5,8 +5,7 @@
 #include "base/printable.hpp"
 
 #include <charconv>
-#include <optional>
-#include <string_view>
+#include <utility>
 
 namespace sshtpm::os {
 
@@ -57,6 +56,20 @@ std::string named(const Process& process, pid_t pid) {
 }
 
 } // namespace
+
+std::optional<pid_t> parse_pid(std::string_view text) {
+    pid_t pid = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [stopped, failure] = std::from_chars(text.data(), end, pid);
+    return failure == std::errc() && stopped == end && pid > 0 ? std::optional(pid) : std::nullopt;
+}
+
+std::optional<std::string> name_of_process(pid_t pid) {
+    auto process = find_process(pid);
+    if (!process || has_ended(*process))
+        return std::nullopt;
+    return std::move(process->name);
+}
 
 std::string describe_process(pid_t pid, unsigned parents) {
     if (pid < init_pid)

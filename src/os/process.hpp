@@ -1,10 +1,20 @@
 #pragma once
-// Describes a process to a person who is asked to allow something.
+// Ids and names of processes.
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 
 namespace sshtpm::os {
+
+/// @returns nothing unless `text` is a decimal number above 0
+std::optional<pid_t> parse_pid(std::string_view text);
+
+/// The name of a process, at most 15 bytes of any kind (proc(5), comm): the name of the program's file,
+/// unless the process has chosen another one.
+/// @returns nothing if it has ended, or is hidden
+std::optional<std::string> name_of_process(pid_t pid);
 
 /// "ssh (pid 4711), child of bash (pid 4700)", or "a process that has ended (pid 4711)"; printable, at most
 /// 200 bytes. A process can choose its name (proc(5), comm), so the text helps a person and proves nothing.

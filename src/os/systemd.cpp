@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "os/environment.hpp"
+#include "os/process.hpp"
 #include "os/unix_socket.hpp"
 
 #include <cerrno>
@@ -48,15 +49,18 @@ constexpr timeval send_limit{.tv_sec = 5, .tv_usec = 0};
 } // namespace
 
 std::optional<UniqueFd> activated_socket() {
-    const auto process = take_variable("LISTEN_PID").value_or(""), own = std::to_string(::getpid());
-    const auto count = take_variable("LISTEN_FDS");
-    take_variable("LISTEN_FDNAMES");
-    if (!count)
+    const auto process = take_variable("LISTEN_PID"), count = take_variable("LISTEN_FDS");
+    for (const char* name : {"LISTEN_FDNAMES", "LISTEN_PIDFDID"})
+        take_variable(name);
+    if (!process || !count)
         return std::nullopt;
-    if (process != own)
+    const auto pid = parse_pid(*process);
+    if (!pid)
         throw Error(Errc::usage,
-                    "LISTEN_PID is \"" + printable(process, 20) + "\", and this process is " + own,
+                    "LISTEN_PID is \"" + printable(*process, 20) + "\", which is not the id of a process",
                     activation_hint);
+    if (*pid != ::getpid())
+        return std::nullopt;
     if (*count != "1")
         throw Error(Errc::usage,
                     "LISTEN_FDS is \"" + printable(*count, 20) + "\", and one socket is expected",

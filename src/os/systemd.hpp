@@ -16,12 +16,13 @@ namespace sshtpm::os {
 /// SD_LISTEN_FDS_START: the descriptor of the first socket.
 inline constexpr int first_passed_descriptor = 3;
 
-/// The listening socket from systemd, set to close-on-exec and non-blocking; nothing if LISTEN_FDS is not
-/// set. Removes LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES from the environment, so a second call returns
+/// The listening socket from systemd, set to close-on-exec and non-blocking. As for sd_listen_fds(3), there
+/// is none if LISTEN_PID or LISTEN_FDS is not set, or LISTEN_PID is another process: the variables were
+/// inherited. Removes them, LISTEN_FDNAMES and LISTEN_PIDFDID from the environment, so a second call returns
 /// nothing. Call it before the process forks, because it checks the pid, and before the process opens or
 /// closes descriptors.
-/// @throws Error(usage) if LISTEN_PID is not this process, LISTEN_FDS is not 1, or the descriptor is not a
-///     listening UNIX stream socket
+/// @throws Error(usage) if LISTEN_PID is not a number above 0, LISTEN_FDS is not 1, or the descriptor is not
+///     a listening UNIX stream socket
 std::optional<UniqueFd> activated_socket();
 
 /// The address of a datagram socket for sendto(2).

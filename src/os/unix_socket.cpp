@@ -2,7 +2,9 @@
 
 #include "base/error.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <unistd.h>
 
@@ -19,14 +21,16 @@ sockaddr_un unix_address(std::string_view path) {
     return address;
 }
 
-std::string bound_path(int socket) {
+std::string bound_name(int socket) {
     sockaddr_un address{};
     socklen_t size = sizeof address;
     auto* const any = static_cast<sockaddr*>(static_cast<void*>(&address));
     if (::getsockname(socket, any, &size) != 0)
-        throw Error::from_errno(errno, "the socket's path");
-    // Empty for an abstract name, which begins with a NUL. A path of 108 bytes has no NUL at its end.
-    return {address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path)};
+        throw Error::from_errno(errno, "the socket's name");
+    const auto bytes = std::min<std::size_t>(size, sizeof address) - offsetof(sockaddr_un, sun_path);
+    if (bytes > 0 && address.sun_path[0] == '\0') // an abstract name may contain more of them
+        return "@" + std::string(address.sun_path + 1, bytes - 1);
+    return {address.sun_path, ::strnlen(address.sun_path, bytes)}; // a path of 108 bytes has no NUL
 }
 
 Peer peer_of(int socket) {

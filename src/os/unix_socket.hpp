@@ -17,8 +17,9 @@ inline const sockaddr* generic(const sockaddr_un& address) noexcept {
     return static_cast<const sockaddr*>(static_cast<const void*>(&address));
 }
 
-/// The path that a socket is bound to; empty if there is none. @throws Error(io)
-std::string bound_path(int socket);
+/// The path that a socket is bound to, or "@" and its abstract name (unix(7)), as systemd writes it; empty if
+/// it has neither. @throws Error(io)
+std::string bound_name(int socket);
 
 /// The process at the other end of a connection.
 struct Peer {

@@ -1,7 +1,6 @@
 #include "protocol/client.hpp"
 
 #include "base/error.hpp"
-#include "os/unix_socket.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
 #include "ssh/algorithm.hpp"
@@ -160,7 +159,7 @@ Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds li
     : socket_(connect_to(socket, end_of(limit))), limit_(limit) {}
 
 void Client::require_trusted_agent() const {
-    const auto peer = os::peer_of(socket_.value());
+    const auto peer = this->peer();
     if (!os::may_use_agent(peer))
         throw Error(Errc::permission,
                     "the agent runs as another user (uid " + std::to_string(peer.uid) +

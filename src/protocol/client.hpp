@@ -4,6 +4,7 @@
 
 #include "base/secret.hpp"
 #include "base/unique_fd.hpp"
+#include "os/unix_socket.hpp"
 #include "protocol/constraints.hpp"
 #include "protocol/reply.hpp"
 
@@ -35,6 +36,9 @@ class Client {
     explicit Client(const std::filesystem::path& socket, std::chrono::milliseconds limit = {});
     /// Takes an open connection.
     explicit Client(UniqueFd connection) noexcept : socket_(std::move(connection)) {}
+
+    /// The process that made the socket listen: systemd's for an agent that systemd starts. @throws Error(io)
+    os::Peer peer() const { return os::peer_of(socket_.value()); }
 
     /// Requests that send a key, a PIN or a password call this themselves. Call it before you ask a person
     /// for a secret.

@@ -18,6 +18,17 @@ TEST_CASE("SSH_TPM_AUTH_SOCK names the socket; without it, it is in XDG_RUNTIME_
     }
 }
 
+TEST_CASE("the socket of an agent that runs a command has a process in its name, and is known by it") {
+    const Variable given("SSH_TPM_AUTH_SOCK", ""), runtime("XDG_RUNTIME_DIR", "/run/somewhere");
+    CHECK(os::command_socket(4711) == "/run/somewhere/ssh-tpm-agent.4711.sock");
+    CHECK(os::is_command_socket("ssh-tpm-agent.4711.sock"));
+    for (const char* name : {"ssh-tpm-agent.sock", "ssh-tpm-agent..sock", "ssh-tpm-agent.1x.sock",
+                             "ssh-tpm-agent.-1.sock", "ssh-tpm-agent.1.sock.", "xssh-tpm-agent.1.sock", ""}) {
+        INFO(name);
+        CHECK_FALSE(os::is_command_socket(name));
+    }
+}
+
 TEST_CASE("a relative XDG_RUNTIME_DIR is ignored, as its specification says") {
     const Variable socket("SSH_TPM_AUTH_SOCK", ""), runtime("XDG_RUNTIME_DIR", "somewhere"),
         home("HOME", "/h");

@@ -52,6 +52,23 @@ void with_process(const std::string& name, const std::function<void(pid_t)>& loo
 
 } // namespace
 
+TEST_CASE("a pid is a decimal number above 0") {
+    CHECK(os::parse_pid("4711") == 4711);
+    for (const char* text : {"", "0", "-1", "+1", " 1", "1 ", "1x", "0x1", "99999999999"}) {
+        INFO(text);
+        CHECK_FALSE(os::parse_pid(text));
+    }
+}
+
+TEST_CASE("a process that runs has its name as it is, and one that has ended has none") {
+    pid_t ended = 0;
+    with_process("a (b) c", [&](pid_t pid) {
+        CHECK(os::name_of_process(pid) == "a (b) c");
+        ended = pid;
+    });
+    CHECK_FALSE(os::name_of_process(ended));
+}
+
 TEST_CASE("a process is told by its name and its pid, and so are its parents") {
     with_process("some-client", [](pid_t pid) {
         CHECK(os::describe_process(pid, 0) == "some-client" + pid_text(pid));

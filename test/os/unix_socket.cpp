@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <string>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,5 +43,17 @@ TEST_CASE("a socket's path may fill its address, without a NUL") {
     std::ranges::copy(path, address.sun_path);
     const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     REQUIRE(::bind(socket.value(), os::generic(address), sizeof address) == 0);
-    CHECK(os::bound_path(socket.value()) == path);
+    CHECK(os::bound_name(socket.value()) == path);
+}
+
+TEST_CASE("an abstract socket is named with an @, and a socket without a name is not named") {
+    const UniqueFd unnamed(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+        abstract(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    CHECK(os::bound_name(unnamed.value()).empty());
+    const auto name = std::string("ssh-tpm-test") + '\0' + std::to_string(::getpid());
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    std::ranges::copy(name, address.sun_path + 1);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    REQUIRE(::bind(abstract.value(), os::generic(address), size) == 0);
+    CHECK(os::bound_name(abstract.value()) == "@" + name);
 }

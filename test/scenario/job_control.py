@@ -10,7 +10,7 @@ import unittest
 
 from agent import Agent, Askpass
 from keys_once import KeysOnce
-from lab import DEADLINE, wait_until
+from lab import DEADLINE, read, wait_until
 from protocol import FAILURE, SIGN_RESPONSE, Connection, frame, sign_request
 from terminal import SHELLS, Shell, Terminal, foreground, has_ended, is_stopped
 
@@ -257,6 +257,18 @@ class JobControl(OnTerminal):
                     self.end(shell, pid, CTRL_C)
         self.in_each_shell(body)
 
+    def test_its_log_does_not_stop_an_agent_in_the_background(self):
+        """On a terminal that stops programs which write to it from there."""
+        def body(shell):
+            shell.run('stty tostop')
+            pid = self.start_agent(shell, ' &')
+            with Connection(self.socket) as client:  # it has said that it listens
+                self.assertEqual(client.list(), [])
+            shell.run('stty -tostop')
+            self.end(shell, pid, signal.SIGTERM)
+            self.assertIn('listening on', shell.transcript)
+        self.in_each_shell(body)
+
     def test_the_end_of_an_agent_leaves_the_echo_on(self):
         key = self.take('x')
 
@@ -295,7 +307,7 @@ class HangUp(OnTerminal):
 
     def serving(self, *around, **more):
         terminal = self.start(*around, **more)
-        terminal.read_until('Agent pid')
+        terminal.read_until('other shells find it')
         return terminal
 
     def sign(self):
@@ -317,8 +329,8 @@ class HangUp(OnTerminal):
 
     def pid_of_agent(self, terminal):
         """Of one that a shell runs."""
-        terminal.read_until('echo Agent pid ')
-        return int(terminal.read_until(';').rstrip(';'))
+        terminal.read_until('other shells find it')
+        return int(read(f'/proc/{terminal.popen.pid}/task/{terminal.popen.pid}/children'))
 
     def assert_gone(self, pid):
         wait_until(lambda: has_ended(pid), 'the end of the agent')

@@ -31,7 +31,8 @@ TABLE = {
     'agent': (
         {'(none)': (), 'COMMAND': ('true',), '-k': (), '--print-socket': (), '--install-user-units': (),
          '--install-system': ()},
-        {'-a': ('no-folder/x', AGENTS + ' --print-socket'), '-l': ('no-folder/x', AGENTS + ' --print-socket'),
+        {'-a': ('no-folder/x', AGENTS + ' -k --print-socket'),
+         '-l': ('no-folder/x', AGENTS + ' -k --print-socket'),
          '-A': ('x', AGENTS), '--key-dir': ('x', AGENTS), '--no-load': (None, AGENTS),
          '--hierarchy': ('owner', AGENTS), '-t': ('5', AGENTS), '--confirm': (None, AGENTS), '--confirm-loaded': (None, AGENTS), '-U': (None, AGENTS),
          '--pin-lifetime': ('5', AGENTS), '--no-cache': (None, AGENTS), '--no-seal': (None, AGENTS),

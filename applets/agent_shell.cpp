@@ -1,0 +1,182 @@
+#include "applets/agent_shell.hpp"
+
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "base/time_limits.hpp"
+#include "os/child.hpp"
+#include "os/environment.hpp"
+#include "os/paths.hpp"
+#include "os/process.hpp"
+#include "protocol/client.hpp"
+#include "protocol/message.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <poll.h>
+#include <string_view>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char *socket_variable = "SSH_AUTH_SOCK", *pid_variable = "SSH_AGENT_PID";
+
+constexpr std::string_view plain_characters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
+
+/// Quoted for the shell.
+std::string shell_word(const std::string& text, Shell shell) {
+    if (text.find_first_not_of(plain_characters) == std::string::npos)
+        return text;
+    std::string out = "'";
+    for (const char c : text) {
+        if (c == '\'')
+            out += "'\\''";
+        else if (shell == Shell::c && (c == '!' || c == '\n')) // special in a C shell even between quotes
+            out.append("\\").append(1, c);
+        else if (shell == Shell::fish && c == '\\') // likewise in fish
+            out += "\\\\";
+        else if (shell == Shell::fish && c == '\n') // fish splits the output of a command into lines
+            out += "'\\n'";
+        else
+            out += c;
+    }
+    return out + "'";
+}
+
+std::string unset_variable(const std::string& name, Shell shell) {
+    if (shell == Shell::fish) // not -e, which in a Bourne shell means to exit at the first failure
+        return "set --erase " + name + ";\n";
+    return (shell == Shell::c ? "unsetenv " : "unset ") + name + ";\n";
+}
+
+/// True for an agent, because no other applet listens on a socket. False for systemd, which listens for an
+/// agent that it starts, and for a program that only passes on what an agent says.
+bool is_agent(pid_t process) {
+    const auto name = os::name_of_process(process);
+    return name && name->starts_with("ssh-tpm");
+}
+
+/// True also for OpenSSH's agent, whose name the agent of a link has.
+bool may_be_agent(pid_t process) {
+    return is_agent(process) || os::name_of_process(process) == "ssh-agent";
+}
+
+/// Ends a process if it is an agent, and waits for its end.
+/// @param subject begins the message of an error
+void end_process(pid_t pid, const std::string& subject, const std::string& hint) {
+    const auto process = os::open_pidfd(pid); // before the check: the signal reaches no later process
+    if (!process && errno != ESRCH)
+        throw Error::from_errno(errno, subject);
+    if (!process || !os::name_of_process(pid))
+        throw Error(Errc::not_found, subject + ": process " + std::to_string(pid) + " has ended", hint);
+    if (!may_be_agent(pid))
+        throw Error(Errc::refused, subject + ": " + os::describe_process(pid, 0) + " is no ssh-tpm-agent",
+                    hint);
+    for (const int number : {SIGTERM, SIGCONT}) // a stopped process handles signals once it continues
+        if (::syscall(SYS_pidfd_send_signal, process.value(), number, nullptr, 0) != 0 && errno != ESRCH)
+            throw Error::from_errno(errno, "ending " + os::describe_process(pid, 0));
+    pollfd ended{.fd = process.value(), .events = POLLIN, .revents = 0};
+    const auto limit = static_cast<int>(time_limits().running_agent.count());
+    if (uninterrupted([&] { return ::poll(&ended, 1, limit); }) != 1)
+        throw Error(Errc::io, os::describe_process(pid, 0) + " has SIGTERM and does not end",
+                    "kill -KILL " + std::to_string(pid));
+}
+
+/// @param subject begins the message if there is none
+/// @returns its pid
+pid_t end_agent_on(const fs::path& socket, std::string_view subject) {
+    const auto peer =
+        naming(subject, [&] { return protocol::Client(socket, time_limits().running_agent).peer(); });
+    if (peer.uid != ::geteuid())
+        throw Error(Errc::permission, socket.string() + ": the agent runs as another user (uid " +
+                                          std::to_string(peer.uid) + ")");
+    const bool systemd = os::name_of_process(peer.pid) == "systemd"; // it starts the agent
+    end_process(peer.pid, socket.string(),
+                systemd ? "systemctl --user stop ssh-tpm-agent.socket ssh-tpm-agent.service" : "");
+    return peer.pid;
+}
+
+} // namespace
+
+Shell reading_shell(std::optional<Shell> chosen) {
+    if (chosen == Shell::bourne)
+        return Shell::bourne;
+    const auto shell = os::variable("SHELL").value_or("");
+    const auto parent = os::name_of_process(::getppid()).value_or("");
+    // A bash that runs in fish leaves SHELL alone, and so does a fish that runs in bash.
+    if (parent == "fish" || (shell.ends_with("fish") && !parent.ends_with("sh")))
+        return Shell::fish;
+    return chosen ? *chosen : shell.ends_with("csh") ? Shell::c : Shell::bourne;
+}
+
+std::string set_variable(const std::string& name, const std::string& value, Shell shell) {
+    const auto word = shell_word(value, shell);
+    switch (shell) {
+    case Shell::c:
+        return "setenv " + name + " " + word + ";\n";
+    case Shell::fish:
+        return "set -gx " + name + " " + word + ";\n";
+    case Shell::bourne:
+        break;
+    }
+    return name + "=" + word + "; export " + name + ";\n";
+}
+
+std::string environment_commands(const fs::path& socket, pid_t agent, bool background, Shell shell) {
+    const auto pid = std::to_string(agent);
+    auto out = set_variable(socket_variable, socket.string(), shell);
+    if (background)
+        out += set_variable(pid_variable, pid, shell);
+    return out.append("echo Agent pid ").append(pid).append(";\n");
+}
+
+std::optional<std::string> commands_of_running_agent(const fs::path& socket, Shell shell) {
+    try { // caught because then there is no such agent
+        protocol::Client client(socket, time_limits().running_agent);
+        client.require_trusted_agent();
+        const auto pid = client.peer().pid;
+        auto out = set_variable(socket_variable, socket.string(), shell);
+        const auto knows_pins = [&] {
+            return std::ranges::count(client.query(), protocol::extension::tpm_try_pin) != 0;
+        };
+        if (is_agent(pid) || (may_be_agent(pid) && knows_pins()))
+            return out + set_variable(pid_variable, std::to_string(pid), shell) + "echo Agent pid " +
+                   std::to_string(pid) + " was running already;\n";
+        // systemd listens for the agent, and is not the process to end.
+        if (knows_pins())
+            return out + unset_variable(pid_variable, shell) + "echo Agent was running already;\n";
+    } catch (const Error&) {
+    }
+    return std::nullopt;
+}
+
+std::string end_agent(const std::optional<fs::path>& socket, Shell shell) {
+    std::string out;
+    pid_t ended = 0;
+    if (!socket && os::has_variable(pid_variable)) {
+        const auto pid = os::parse_pid(*os::variable(pid_variable));
+        if (!pid)
+            throw Error(Errc::malformed, "SSH_AGENT_PID is not the id of a process");
+        end_process(*pid, pid_variable, "without SSH_AGENT_PID, -k ends the agent on its socket");
+        ended = *pid;
+        out = unset_variable(socket_variable, shell) + unset_variable(pid_variable, shell);
+    } else {
+        const auto path = fs::absolute(socket.value_or(os::default_socket()));
+        ended = end_agent_on(path, socket ? "ending the agent" : "ending an agent without SSH_AGENT_PID");
+        // The shell may use another agent.
+        if (os::variable(socket_variable).value_or(path.string()) == path.string())
+            out = unset_variable(socket_variable, shell);
+        const auto pid = std::to_string(ended);
+        if (os::variable(pid_variable).value_or(pid) == pid)
+            out += unset_variable(pid_variable, shell);
+    }
+    return out + "echo Agent pid " + std::to_string(ended) + " killed;\n";
+}
+
+} // namespace sshtpm::applets
