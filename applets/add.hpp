@@ -17,6 +17,7 @@ struct AddOptions {
     bool pin = false;                                         ///< --pin
     bool key_only = false;                                    ///< -k
     bool certificate_only = false;                            ///< -C
+    bool expired = false;                                     ///< -N: adds expired certificates too
     bool quiet = false;                                       ///< -q
     ssh::FingerprintHash hash = ssh::FingerprintHash::sha256; ///< -E
     std::vector<std::string> destinations;                    ///< -h, in their order

@@ -109,6 +109,8 @@ class Addition {
                 if (certificate_->public_key != key_.identity.public_key)
                     throw Error(Errc::malformed,
                                 "Certificate " + file.string() + " does not match private key " + key_.shown);
+                if (certificate_->has_expired() && !options_.expired)
+                    ignore_expired(file);
             } else if (options_.certificate_only) {
                 throw Error(Errc::not_found, key_.shown + ": no certificate " + file.string());
             }
@@ -118,6 +120,15 @@ class Addition {
             certificate_.reset();
             certificate_failure_ = error;
         }
+    }
+
+    /// As ssh-add of OpenSSH 10.1: the key itself is added.
+    void ignore_expired(const std::filesystem::path& file) {
+        const auto what = "Certificate " + file.string() + " has already expired; ignored";
+        if (options_.certificate_only)
+            throw Error(Errc::refused, what, "have the key certified anew");
+        certificate_.reset();
+        std::cerr << printable(what, what.size()) << '\n';
     }
 
     void send() {

@@ -350,6 +350,10 @@ int run_agent(const Call& call) {
                                         }}};
     const auto& mode =
         or_hand_over(call, [&]() -> const cli::Mode& { return cli::fitting_mode(parsed, modes); });
+    if (call.as_openssh() && parsed.mode == ending && !variable_names_agent())
+        hand_over(call, "SSH_AGENT_PID names no agent of ssh-tpm");
+    if (call.as_openssh() && parsed.mode != ending)
+        take_name_of_ssh_agent();
     if (call.as_openssh() && parsed.mode == serving)
         line.shell = reading_shell(line.shell);
     line.own_socket = call.as_openssh() || parsed.mode == for_command;

@@ -15,6 +15,7 @@
 #include <csignal>
 #include <poll.h>
 #include <string_view>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +26,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *socket_variable = "SSH_AUTH_SOCK", *pid_variable = "SSH_AGENT_PID";
+
+/// Of a process that was started as ssh-agent; 15 characters at most.
+constexpr const char* name_as_openssh = "ssh-agent-tpm";
 
 constexpr std::string_view plain_characters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
@@ -59,12 +63,7 @@ std::string unset_variable(const std::string& name, Shell shell) {
 /// agent that it starts, and for a program that only passes on what an agent says.
 bool is_agent(pid_t process) {
     const auto name = os::name_of_process(process);
-    return name && name->starts_with("ssh-tpm");
-}
-
-/// True also for OpenSSH's agent, whose name the agent of a link has.
-bool may_be_agent(pid_t process) {
-    return is_agent(process) || os::name_of_process(process) == "ssh-agent";
+    return name && (name->starts_with("ssh-tpm") || *name == name_as_openssh);
 }
 
 /// Ends a process if it is an agent, and waits for its end.
@@ -75,7 +74,7 @@ void end_process(pid_t pid, const std::string& subject, const std::string& hint)
         throw Error::from_errno(errno, subject);
     if (!process || !os::name_of_process(pid))
         throw Error(Errc::not_found, subject + ": process " + std::to_string(pid) + " has ended", hint);
-    if (!may_be_agent(pid))
+    if (!is_agent(pid))
         throw Error(Errc::refused, subject + ": " + os::describe_process(pid, 0) + " is no ssh-tpm-agent",
                     hint);
     for (const int number : {SIGTERM, SIGCONT}) // a stopped process handles signals once it continues
@@ -142,18 +141,25 @@ std::optional<std::string> commands_of_running_agent(const fs::path& socket, She
         client.require_trusted_agent();
         const auto pid = client.peer().pid;
         auto out = set_variable(socket_variable, socket.string(), shell);
-        const auto knows_pins = [&] {
-            return std::ranges::count(client.query(), protocol::extension::tpm_try_pin) != 0;
-        };
-        if (is_agent(pid) || (may_be_agent(pid) && knows_pins()))
+        if (is_agent(pid))
             return out + set_variable(pid_variable, std::to_string(pid), shell) + "echo Agent pid " +
                    std::to_string(pid) + " was running already;\n";
         // systemd listens for the agent, and is not the process to end.
-        if (knows_pins())
+        if (std::ranges::count(client.query(), protocol::extension::tpm_try_pin) != 0)
             return out + unset_variable(pid_variable, shell) + "echo Agent was running already;\n";
     } catch (const Error&) {
     }
     return std::nullopt;
+}
+
+void take_name_of_ssh_agent() {
+    ::prctl(PR_SET_NAME, name_as_openssh);
+}
+
+bool variable_names_agent() {
+    const auto text = os::variable(pid_variable);
+    const auto pid = text ? os::parse_pid(*text) : std::nullopt;
+    return pid && is_agent(*pid);
 }
 
 std::string end_agent(const std::optional<fs::path>& socket, Shell shell) {

@@ -27,6 +27,13 @@ std::string environment_commands(const std::filesystem::path& socket, pid_t agen
 /// @returns nothing if no such agent listens on the socket
 std::optional<std::string> commands_of_running_agent(const std::filesystem::path& socket, Shell shell);
 
+/// Gives this process a name that begins with "ssh-agent", by which other programs find one, and that
+/// OpenSSH's agent does not have.
+void take_name_of_ssh_agent();
+
+/// True if SSH_AGENT_PID names a running agent of this program.
+bool variable_names_agent();
+
 /// Ends an agent of this program: the one that listens on `socket`; without one, the one that SSH_AGENT_PID
 /// names; without that too, the one on the usual socket. Waits for its end.
 /// @returns commands that unset the variables that name it

@@ -77,7 +77,7 @@ SshdAnswer run_sshd(std::vector<std::string> words) {
 }
 
 /// Runs sshd with an option, and shows its messages only if it fails: it reads every HostKey as a private key
-/// first, and warns about .pub files that others can read. @throws Error(not_found)
+/// first, and warns about a .pub file that others can read. @throws Error(not_found)
 SshdAnswer ask_sshd(const std::string& option) {
     auto answer = run_sshd({option});
     if (answer.status != 0)
@@ -147,11 +147,12 @@ struct NamedKey {
     bool has_file = false; ///< the private half is in a file
 };
 
-/// A HostKey names a public key file, or a private one with the public one beside it.
+/// A HostKey names a public key file, or a private one, which may be missing, with the public one beside it.
 NamedKey read_host_key(const std::string& path) {
     try { // caught to add a hint
         NamedKey key;
-        auto text = read_file(path, ssh::max_public_file);
+        const bool beside = !path.ends_with(".pub") && !is_there(path);
+        auto text = read_file(beside ? path + ".pub" : path, ssh::max_public_file);
         key.has_file = is_key_file(text_of(text));
         if (key.has_file)
             text = read_file(path + ".pub", ssh::max_public_file);
@@ -160,7 +161,8 @@ NamedKey read_host_key(const std::string& path) {
         key.blob = std::move(line.blob);
         return key;
     } catch (const Error& error) {
-        if (error.code() == Errc::not_found && path.ends_with(".pub"))
+        const auto name = std::filesystem::path(path).filename().string();
+        if (error.code() == Errc::not_found && (path.ends_with(".pub") || name.starts_with("ssh_tpm_host_")))
             throw Error(error.code(), error.what(),
                         "ssh-tpm keygen -A writes it again, from the .tpm file beside it or, with "
                         "--hierarchy, from the TPM");

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <optional>
 #include <sys/stat.h>
+#include <utility>
 
 namespace sshtpm::applets {
 
@@ -86,6 +87,21 @@ std::string text_to_install(std::string_view source) {
     }
 }
 
+/// The text that earlier versions installed in the place of this one. Their HostKey lines named the .pub
+/// files, and sshd warned of the mode of these files at each login.
+std::string former_text(std::string_view text) {
+    constexpr std::string_view end = "_key\n";
+    std::string out;
+    for (std::size_t at = 0; (at = text.find(end)) != text.npos; text.remove_prefix(at + end.size()))
+        out.append(text.substr(0, at)).append("_key.pub\n");
+    return out.append(text);
+}
+
+/// True for the text, and for that of an earlier version.
+bool is_ours(std::string_view there, std::string_view text) {
+    return there == text || there == former_text(text);
+}
+
 } // namespace
 
 std::string destdir() {
@@ -145,26 +161,28 @@ void Installation::require_in_tree() const {
 
 void Installation::install(bool force) {
     require_in_tree();
-    std::vector<const File*> to_write;
+    std::vector<std::pair<const File*, Existing>> to_write;
     for (const auto& file : files_) {
         const auto folder = file.path.parent_path();
         std::error_code ignored;
         if (destdir().empty() && file.missing == MissingFolder::refused && !fs::is_directory(folder, ignored))
             throw Error(Errc::not_found, folder.string() + ": no such folder",
                         "the program that reads it is not installed here; with DESTDIR, folders are made");
+        auto existing = Existing::replace;
         if (!force) {
             const auto there = installed_content(file.path);
             if (there && text_of(*there) == file.text)
                 continue;
-            if (there)
+            if (there && !is_ours(text_of(*there), file.text))
                 throw changed(file.path);
+            if (!there)
+                existing = Existing::keep;
         }
-        to_write.push_back(&file);
+        to_write.emplace_back(&file, existing);
     }
-    for (const auto* file : to_write) {
+    for (const auto& [file, existing] : to_write) {
         make_folders(file->path.parent_path());
-        staged_.emplace_back(file->path, bytes_of(file->text), 0644,
-                             force ? Existing::replace : Existing::keep);
+        staged_.emplace_back(file->path, bytes_of(file->text), 0644, existing);
         done_.push_back(file->path);
     }
     for (auto& file : staged_)
@@ -176,7 +194,7 @@ bool Installation::uninstall(bool force) {
     for (const auto& file : files_) {
         if (!is_there(file.path) || (is_empty_link(file.path) && !force))
             continue;
-        if (!force && text_of(*installed_content(file.path)) != file.text)
+        if (!force && !is_ours(text_of(*installed_content(file.path)), file.text))
             throw changed(file.path);
         staged_.emplace_back(file.path);
         done_.push_back(file.path);

@@ -50,7 +50,8 @@ class Installation {
     void add(std::string_view kind, const std::filesystem::path& folder,
              MissingFolder missing = MissingFolder::refused);
 
-    /// Writes the files that are not there yet. With DESTDIR all folders are made.
+    /// Writes the files that are not there yet, or there as an earlier version has installed them. With
+    /// DESTDIR all folders are made.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
     /// Removes the files that exist. Links to no regular file, such as those of masked units, stay unless

@@ -150,8 +150,8 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
     std::size_t made = 0;
     for (const auto& key : missing) {
         if (!has_type(*tpm, key.type)) {
-            log::info("warning: this TPM makes no ", tpm::describe(key.type.algorithm), " keys: no ",
-                      printable(key.paths.pub.string()));
+            log::warning("this TPM makes no ", tpm::describe(key.type.algorithm), " keys: no ",
+                         printable(key.paths.pub.string()));
             continue;
         }
         if (!options.quiet && is_missing(key.paths.pub))
@@ -178,9 +178,8 @@ int keygen_host_keys(const KeygenOptions& options) {
         require_inside(prefix, folder);
     make_folders(folder, 0755);
     if (options.hierarchy && options.hierarchy->handle == TPM2_RH_NULL)
-        log::info(
-            "warning: keys of the null hierarchy change at every reset of the TPM, and so at every boot: "
-            "clients will then report that the host key has changed");
+        log::warning("keys of the null hierarchy change at every reset of the TPM, and so at every boot: "
+                     "clients will then report that the host key has changed");
     int status = 0;
     std::vector<HostKey> missing;
     for (const auto& type : identity::host_key_types) {

@@ -9,7 +9,9 @@
 #include "protocol/message.hpp"
 #include "protocol/permission.hpp"
 #include "protocol/reply.hpp"
+#include "ssh/fingerprint.hpp"
 #include "tpm/session.hpp"
+#include "wire/reader.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,6 +47,33 @@ IdentityPtr renamed(const identity::Identity& identity, std::string comment) {
                            .key = identity.key});
 }
 
+/// "key SHA256:… (ED25519)", for a key of any type.
+std::string name_of_key(ByteView blob) {
+    try { // caught because the type may be unknown, and the client may send anything
+        const auto description = ssh::describe(blob);
+        return "key " + ssh::fingerprint(description.plain_blob) + " (" + description.label + ")";
+    } catch (const Error&) {
+        return "key " + ssh::fingerprint(blob);
+    }
+}
+
+/// The algorithm that a client asks for, as far as its request tells: by the flags for RSA, else by the key's
+/// type.
+std::string name_of_algorithm(const protocol::SignRequest& request) {
+    try { // caught because the client may send anything
+        const auto type = wire::Reader(request.key_blob).text();
+        auto known = ssh::key_type_named(type);
+        if (!known)
+            known = ssh::key_type_of_certificate(type);
+        if (!known)
+            return printable(type, 64);
+        const auto algorithm = algorithm_for(*known, request);
+        return std::string(algorithm ? algorithm->name : "ssh-rsa");
+    } catch (const Error&) {
+        return "no algorithm";
+    }
+}
+
 } // namespace
 
 Dispatcher::Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
@@ -69,7 +98,7 @@ Reply Dispatcher::handle_at_once(ByteView message, const Client& client) const {
         return empty_list_;
     if (!upstreams_.empty())
         return nullptr;
-    return keys_.restricted() ? shared(listing_of(keys_.visible(client.sessions))) : keys_.listing();
+    return keys_.is_listing_fixed() ? keys_.listing() : shared(listing_of(keys_.visible(client.sessions)));
 }
 
 /// A locked agent only serves requests to unlock it and session-binds.
@@ -131,7 +160,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::RequestIdentities, Call call) {
     co_return locked() ? empty_list_ : shared(std::move(reply)); // the agent may be locked now
 }
 
-Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
+Dispatcher::Answer Dispatcher::sign(protocol::SignRequest request, Call call) {
     auto entry = keys_.find(request.key_blob);
     if (entry) {
         entry = folder_.refreshed(entry);
@@ -142,12 +171,51 @@ Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
     }
     const auto use = keys_.use(loop_, entry, request.key_blob);
     if (!entry) {
-        log::debug("sign: not a key of this agent");
         const auto reply = co_await while_in_use(use, forward(call, request.key_blob));
         co_return Response(reply.frame ? reply.frame : failure_, use);
     }
     const auto signature = co_await signer_.sign(use, std::move(request), call.client);
     co_return Response(signature ? shared(protocol::sign_reply(*signature)) : failure_, use);
+}
+
+/// "FILE, rsa-sha2-512, for ssh (pid 4711), child of …"
+std::string Dispatcher::description_of(const protocol::SignRequest& request, const Client& client) const {
+    const auto entry = keys_.find(request.key_blob);
+    return (entry ? entry->identity->name() : name_of_key(request.key_blob))
+        .append(", ")
+        .append(name_of_algorithm(request))
+        .append(", for ")
+        .append(Requester(client, request.data).program());
+}
+
+/// Signs, and logs one line for it with -d.
+Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
+    if (log::level() < log::Level::debug)
+        co_return co_await sign(std::move(request), call);
+    const auto description = description_of(request, call.client);
+    const auto tell = [&](std::string_view outcome, std::string_view reason = {}) {
+        log::debug("sign: ", description, ": ", outcome, reason);
+    };
+    try { // caught to log it
+        auto response = co_await sign(std::move(request), call);
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none)
+            tell("given up: the client has gone");
+        else if (response.use && response.use->ended())
+            tell("refused: the agent was locked, or the key is gone");
+        else
+            tell(response.frame == failure_              ? "refused"
+                 : response.use && response.use->entry() ? "signed"
+                                                         : "answered by an upstream agent");
+        co_return response;
+    } catch (const SystemError& error) {
+        const bool gone = error.code() == asio::error::operation_aborted;
+        tell(gone ? "given up: the client has gone" : "failed: ", gone ? "" : error.code().message());
+        throw;
+    } catch (const std::exception& error) {
+        tell("failed: ", printable(error.what()));
+        throw;
+    }
 }
 
 /// Adds an entry that a client gives.

@@ -70,6 +70,10 @@ class Dispatcher {
     Answer serve(protocol::UnknownExtension request, Call call);
     Answer serve(protocol::Unsupported request, Call call);
 
+    /// Like `serve`, without the line that -d logs.
+    Answer sign(protocol::SignRequest request, Call call);
+    std::string description_of(const protocol::SignRequest& request, const Client& client) const;
+
     Answer forward(Call call, ByteView blob);
     Answer forward_key(Call call, std::string description);
 

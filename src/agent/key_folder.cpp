@@ -110,6 +110,9 @@ void KeyFolder::read(const fs::path& path, File& file, const File& before) {
     }
     try { // caught to skip this file and go on with the next
         const auto identity = std::make_shared<const identity::Identity>(identity::load_identity(path));
+        const auto certificate = identity::certificate_file(path);
+        if (!identity->certificate && is_being_written(certificate, file.stamps.certificate))
+            file.stamps.certificate = {}; // it is read again when it is closed
         file.key = name_of(identity->public_key.blob());
         seen_keys_.insert(file.key);
         if (is_second_file(keys_, *identity)) {
@@ -126,7 +129,9 @@ void KeyFolder::read(const fs::path& path, File& file, const File& before) {
         put(identity, file);
     } catch (const Error& error) {
         file.denied = error.code() == Errc::permission;
-        if (!file.denied || !before.denied)
+        if (is_being_written(path, file.stamps.key))
+            file.stamps.key = {}; // it is read again when it is closed
+        else if (!file.denied || !before.denied)
             log::report(error, "; skipped");
     }
 }

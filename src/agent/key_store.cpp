@@ -183,14 +183,17 @@ void KeyStore::forget_all_pins() {
 
 std::shared_ptr<const Bytes> KeyStore::listing() const {
     if (!listing_)
-        listing_ = std::make_shared<const Bytes>(listing_of(entries_));
+        listing_ = std::make_shared<const Bytes>(listing_of(visible({})));
     return listing_;
 }
 
 std::vector<KeyEntryPtr> KeyStore::visible(const protocol::BoundSessions& sessions) const {
     std::vector<KeyEntryPtr> out;
-    std::ranges::copy_if(entries_, std::back_inserter(out),
-                         [&](const auto& entry) { return protocol::may_see(entry->constraints, sessions); });
+    const auto now = std::chrono::system_clock::now();
+    std::ranges::copy_if(entries_, std::back_inserter(out), [&](const auto& entry) {
+        return protocol::may_see(entry->constraints, sessions, now) &&
+               !(entry->certificate && entry->certificate->has_expired(now));
+    });
     return out;
 }
 
@@ -212,8 +215,10 @@ void KeyStore::set_timer() {
 }
 
 void KeyStore::changed() {
-    restricted_ = std::ranges::any_of(
-        entries_, [](const auto& entry) { return !entry->constraints.destinations.empty(); });
+    listing_fixed_ = std::ranges::none_of(entries_, [](const auto& entry) {
+        return !entry->constraints.destinations.empty() ||
+               (entry->certificate && entry->certificate->valid_before != ssh::Certificate::forever);
+    });
     listing_.reset();
     end_uses_where([this](const KeyUse& use) { return use.entry() && !contains(entries_, use.entry()); });
     set_timer();
@@ -226,7 +231,7 @@ Bytes listing_of(const std::vector<KeyEntryPtr>& entries) {
     listed.reserve(entries.size());
     for (const auto& entry : entries)
         listed.push_back({entry->blob(), entry->identity->comment});
-    return protocol::identities_reply(listed);
+    return protocol::identities_reply(std::move(listed));
 }
 
 } // namespace sshtpm::agent

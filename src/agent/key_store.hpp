@@ -68,12 +68,17 @@ class KeyStore {
     void forget_pin(const KeyEntry& entry);
     void forget_all_pins();
 
+    // Lists leave out certificates that have expired, because a server would refuse them; signing with them
+    // and removing them works. A certificate whose time has not come is listed: the clock of the server
+    // decides.
+
     /// The answer to SSH_AGENTC_REQUEST_IDENTITIES with every entry, framed; made anew when the keys change.
+    /// Only while `is_listing_fixed`.
     std::shared_ptr<const Bytes> listing() const;
     /// The entries that may be seen on a connection.
     std::vector<KeyEntryPtr> visible(const protocol::BoundSessions& sessions) const;
-    /// False if every entry may be seen on every connection.
-    bool restricted() const noexcept { return restricted_; }
+    /// True if every entry is listed at every time on every connection.
+    bool is_listing_fixed() const noexcept { return listing_fixed_; }
 
     const std::vector<KeyEntryPtr>& entries() const noexcept { return entries_; }
     /// `listener` is called after each change.
@@ -89,7 +94,7 @@ class KeyStore {
     std::optional<PinLifetime> pin_lifetime_;
     bool unlocked_memory_told_ = false;
     std::vector<KeyEntryPtr> entries_;
-    bool restricted_ = false;
+    bool listing_fixed_ = true;
     mutable std::shared_ptr<const Bytes> listing_; ///< null: not made since the last change
     std::vector<std::weak_ptr<KeyUse>> uses_;
     UniqueFd timer_;

@@ -38,10 +38,15 @@ std::string tries(const std::optional<tpm::Lockout>& lockout) {
 
 } // namespace
 
-std::string Requester::words() const {
-    auto text = std::string("Asked for by ").append(os::describe_process(client_.peer.pid));
+std::string Requester::program() const {
+    auto text = os::describe_process(client_.peer.pid);
     if (!process())
         text += ", from another host";
+    return text;
+}
+
+std::string Requester::words() const {
+    auto text = std::string("Asked for by ").append(program());
     if (const auto login = protocol::parse_userauth(data_))
         text.append(", to log in as ").append(quoted(login->user));
     return text + ".\n";

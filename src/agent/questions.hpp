@@ -27,12 +27,14 @@ struct Client {
 };
 
 /// The process that asks for a signature, and the purpose. Both are looked up only for a question to a
-/// person.
+/// person and for the log.
 class Requester {
   public:
     /// @param data to be signed. The client and the data must outlive this object.
     Requester(const Client& client, ByteView data) : client_(client), data_(data) {}
 
+    /// "ssh (pid 4711), child of …, from another host".
+    std::string program() const;
     /// "Asked for by ssh (pid 4711), child of …, to log in as 'user'.", a line of its own.
     std::string words() const;
     /// The process that asks; nothing if the request may come from another host.

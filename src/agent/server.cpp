@@ -272,8 +272,7 @@ asio::awaitable<void> Server::make_hierarchy_keys() {
         co_return;
     const auto& hierarchy = *options_.hierarchy;
     if (hierarchy.handle == TPM2_RH_NULL)
-        log::info(
-            "warning: the null hierarchy's keys change at every reset of the TPM, and so at every boot");
+        log::warning("the null hierarchy's keys change at every reset of the TPM, and so at every boot");
     log::info("making the keys of the ", hierarchy.name, " hierarchy");
     auto job = [hierarchy](tpm::Tpm& tpm) { return identity::hierarchy_identities(tpm, hierarchy); };
     auto identities = co_await tpm_.run(std::move(job));

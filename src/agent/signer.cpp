@@ -1,11 +1,42 @@
 #include "agent/signer.hpp"
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "protocol/permission.hpp"
 #include "ssh/digest.hpp"
+#include "wire/reader.hpp"
 
 namespace sshtpm::agent {
+
+namespace {
+
+/// True for the data that `ssh-add -T` has signed: 1024 random bytes. Until 9.2 it asks for it without a
+/// SHA-2 flag, and accepts every algorithm of RSA. Other programs sign messages, which begin with a string:
+/// random bytes hardly begin with a length that fits.
+bool is_test_of_ssh_add(ByteView data) {
+    constexpr std::size_t size = 1024;
+    return data.size() == size && wire::Reader(data).uint32() > size - sizeof(std::uint32_t);
+}
+
+Error sha1_refused(const identity::Identity& identity, const Requester& requester) {
+    return {
+        Errc::refused,
+        "refused a signature with SHA-1 (ssh-rsa): " + requester.program() + " asks for it with " +
+            identity.name(),
+        "a newer version of that program may ask for SHA-2; an ECDSA key works with every version (RSA in "
+        "ssh-tpm-agent(1))"};
+}
+
+} // namespace
+
+std::optional<ssh::SignatureAlgorithm> algorithm_for(ssh::KeyType type,
+                                                     const protocol::SignRequest& request) {
+    const auto algorithm = ssh::choose_algorithm(type, request.flags);
+    if (!algorithm && is_test_of_ssh_add(request.data))
+        return ssh::choose_algorithm(type, ssh::SSH_AGENT_RSA_SHA2_256);
+    return algorithm;
+}
 
 asio::awaitable<std::optional<Bytes>> Signer::sign(KeyUsePtr use, protocol::SignRequest request,
                                                    const Client& client) {
@@ -24,13 +55,11 @@ asio::awaitable<std::optional<Bytes>> Signer::sign_in_use(KeyUsePtr use, protoco
         co_return std::nullopt;
     }
     const auto identity = entry.identity; // a copy: the entry may get another one
-    const auto algorithm = ssh::choose_algorithm(identity->public_key.type(), request.flags);
-    if (!algorithm) {
-        log::info("sign: refused \"ssh-rsa\" (SHA-1) with ", identity->name());
-        co_return std::nullopt;
-    }
-    identity::require_hash(*identity, algorithm->hash); // before a person is asked
     const Requester requester(client, request.data);
+    const auto algorithm = algorithm_for(identity->public_key.type(), request);
+    if (!algorithm)
+        throw sha1_refused(*identity, requester);
+    identity::require_hash(*identity, algorithm->hash); // before a person is asked
     if (entry.constraints.confirm) {
         const auto outcome = co_await broker_.confirm(identity, requester);
         log::info("sign: ", prompt::in_words(outcome), " the use of ", identity->name());

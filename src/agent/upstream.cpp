@@ -339,7 +339,7 @@ asio::awaitable<Bytes> Upstreams::list(std::function<std::vector<KeyEntryPtr>()>
         if (list)
             for (const auto& key : list->keys)
                 add(key.blob, comments.emplace_back(printable(key.comment, max_comment)));
-    co_return protocol::identities_reply(merged);
+    co_return protocol::identities_reply(std::move(merged));
 }
 
 asio::awaitable<std::optional<Bytes>> Upstreams::first_answer(ByteView message, ByteView blob) {

@@ -128,8 +128,8 @@ class Upstreams {
     /// Records a refused session-bind, so that the upstream agents do not trust this client either.
     void bind_refused();
 
-    /// The list of this agent's keys, followed by the upstream agents' other keys, framed. Takes a second at
-    /// most.
+    /// The list of this agent's keys, followed by the upstream agents' other keys (in the order of
+    /// protocol::identities_reply), framed. Takes a second at most.
     /// @param own returns this agent's keys; called after the upstream agents have answered
     asio::awaitable<Bytes> list(std::function<std::vector<KeyEntryPtr>()> own);
 

@@ -3,6 +3,8 @@
 #include "base/error.hpp"
 
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <thread>
@@ -80,6 +82,17 @@ FileStamp stamp_of(const struct stat& status) noexcept {
 FileStamp stamp_of(const fs::path& path) noexcept {
     struct stat status {};
     return ::stat(path.c_str(), &status) == 0 ? stamp_of(status) : FileStamp{};
+}
+
+bool is_being_written(const fs::path& path, const FileStamp& read) {
+    // The kernel gives no lease on a file that is open for writing (fcntl(2)). Closing gives the lease back.
+    // A process that opens the file meanwhile waits for that, and the kernel sends this one a signal: not
+    // SIGIO, which would end it, but one that is ignored.
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (fd && ::fcntl(fd.value(), F_SETSIG, SIGURG) == 0 && ::fcntl(fd.value(), F_SETLEASE, F_RDLCK) != 0 &&
+        errno == EAGAIN)
+        return true;
+    return stamp_of(path) != read;
 }
 
 bool make_folder(const fs::path& path, mode_t mode) {

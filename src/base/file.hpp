@@ -39,6 +39,12 @@ FileStamp stamp_of(const struct stat& status) noexcept;
 /// All zero for a file that is missing or that this user cannot see; is_there tells these two apart.
 FileStamp stamp_of(const std::filesystem::path& path) noexcept;
 
+/// True if the content that was read may not be the whole one: a process has the file open for writing, which
+/// inotify will report as IN_CLOSE_WRITE, or the file has another stamp now. The system tells who writes only
+/// for the files of this user, and not in every file system.
+/// @param read the file's stamp from before it was read
+bool is_being_written(const std::filesystem::path& path, const FileStamp& read);
+
 /// Makes the folder if it is missing. Its mode does not depend on the umask.
 /// @returns true if it was made
 bool make_folder(const std::filesystem::path& path, mode_t mode);

@@ -4,9 +4,12 @@
 #include "base/unique_fd.hpp"
 
 #include <atomic>
+#include <charconv>
 #include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -24,6 +27,23 @@ Settings& settings() {
     return instance;
 }
 
+/// True if JOURNAL_STREAM, "DEVICE:INODE" in decimal, names the file that stderr is now.
+bool stderr_is_journal() {
+    const char* const value = ::getenv("JOURNAL_STREAM");
+    struct stat status {};
+    if (value == nullptr || ::fstat(STDERR_FILENO, &status) != 0)
+        return false;
+    const std::string_view text(value);
+    const char* const end = text.data() + text.size();
+    dev_t device = 0;
+    ino_t inode = 0;
+    const auto [colon, failure] = std::from_chars(text.data(), end, device);
+    if (failure != std::errc() || colon == end || *colon != ':')
+        return false;
+    const auto [rest, failed] = std::from_chars(colon + 1, end, inode);
+    return failed == std::errc() && rest == end && device == status.st_dev && inode == status.st_ino;
+}
+
 std::atomic<unsigned long> lost_lines = 0; ///< dropped since the last written line
 
 /// True if a line can be written without waiting: a pipe that is ready has space for PIPE_BUF bytes. The
@@ -35,11 +55,18 @@ bool may_write() {
 
 /// Writes a line in one call, so that lines of two processes do not mix. With SIGTTOU blocked, a terminal
 /// takes it from an agent in the background too ("stty tostop"), and does not stop the agent.
-void write_out(const std::string& text) {
+void write_out(Level level, std::string_view line) {
     if (!may_write()) {
         ++lost_lines;
         return;
     }
+    std::string text(journal_prefix(level));
+    text += settings().program;
+    text += ": ";
+    text += line;
+    if (text.size() >= PIPE_BUF)
+        text.resize(PIPE_BUF - 1);
+    text += '\n';
     sigset_t output, before;
     sigemptyset(&output);
     sigaddset(&output, SIGTTOU);
@@ -62,24 +89,41 @@ const std::string& program() noexcept {
     return settings().program;
 }
 
+std::string_view journal_prefix(Level level) {
+    if (!stderr_is_journal())
+        return {};
+    switch (level) {
+    case Level::nothing:
+        break;
+    case Level::error:
+        return "<3>";
+    case Level::warning:
+        return "<4>";
+    case Level::info:
+        return "<6>";
+    case Level::debug:
+        return "<7>";
+    }
+    return {};
+}
+
 void write(Level at, std::string_view line) {
-    std::string text = settings().program + ": ";
-    if (at == Level::error)
-        text += "error: ";
-    text += line;
-    if (text.size() >= PIPE_BUF)
-        text.resize(PIPE_BUF - 1);
-    text += '\n';
     if (lost_lines > 0 && may_write())
-        write_out(settings().program + ": " + std::to_string(lost_lines.exchange(0)) + " lines lost\n");
-    write_out(text);
+        write_out(Level::warning, std::to_string(lost_lines.exchange(0)) + " lines lost");
+    std::string text;
+    if (at == Level::error)
+        text = "error: ";
+    else if (at == Level::warning)
+        text = "warning: ";
+    text += line;
+    write_out(at, text);
 }
 
 void report(const Error& failure, std::string_view consequence) {
     constexpr std::size_t longest = 1000;
     error(printable(failure.what(), longest), consequence);
-    if (!failure.hint().empty())
-        info("hint: ", failure.hint());
+    if (!failure.hint().empty() && level() >= Level::error)
+        write_out(Level::error, "hint: " + failure.hint());
 }
 
 } // namespace sshtpm::log

@@ -1,5 +1,6 @@
 #pragma once
-// The log: lines "PROGRAM: text" on stderr. Logging a Secret does not compile.
+// The log: lines "PROGRAM: text" on stderr, for the journal with a priority in front. Logging a Secret does
+// not compile.
 
 #include "base/error.hpp"
 
@@ -10,12 +11,16 @@
 
 namespace sshtpm::log {
 
-enum class Level { nothing, error, info, debug };
+enum class Level { nothing, error, warning, info, debug };
 
 /// Call it before the process starts a second thread. Lines above the level are dropped.
 void configure(std::string program, Level level);
 Level level() noexcept;
 const std::string& program() noexcept;
+
+/// The prefix that gives a line on stderr its priority in the journal, such as "<3>" (sd-daemon(3)). Empty if
+/// stderr is not the stream to the journal that JOURNAL_STREAM names (systemd.exec(5)).
+std::string_view journal_prefix(Level level);
 
 /// Callers pass text from outside through `printable` first.
 void write(Level level, std::string_view line);
@@ -43,6 +48,10 @@ void error(const Parts&... parts) {
     line(Level::error, parts...);
 }
 template <Part... Parts>
+void warning(const Parts&... parts) {
+    line(Level::warning, parts...);
+}
+template <Part... Parts>
 void info(const Parts&... parts) {
     line(Level::info, parts...);
 }
@@ -51,7 +60,7 @@ void debug(const Parts&... parts) {
     line(Level::debug, parts...);
 }
 
-/// Logs an error, and its hint in a second line.
+/// Logs an error, and its hint in a second line, which has the same priority in the journal.
 /// @param consequence follows the message, such as "; skipped"
 void report(const Error& failure, std::string_view consequence = {});
 

@@ -1,5 +1,6 @@
 #include "cli/report.hpp"
 
+#include "base/log.hpp"
 #include "base/printable.hpp"
 
 #include <iostream>
@@ -8,22 +9,23 @@ namespace sshtpm::cli {
 
 namespace {
 
-void tell(std::string_view program, std::string_view level, const Error& error) {
+void tell(std::string_view program, log::Level level, std::string_view word, const Error& error) {
     constexpr std::size_t longest = 2000;
-    std::cerr << program << ": " << level << ": " << printable(error.what(), longest) << '\n';
+    const auto prefix = log::journal_prefix(level);
+    std::cerr << prefix << program << ": " << word << ": " << printable(error.what(), longest) << '\n';
     if (!error.hint().empty())
-        std::cerr << "hint: " << printable(error.hint(), longest) << '\n';
+        std::cerr << prefix << "hint: " << printable(error.hint(), longest) << '\n';
 }
 
 } // namespace
 
 int report(std::string_view program, const Error& error) {
-    tell(program, "error", error);
+    tell(program, log::Level::error, "error", error);
     return error.code() == Errc::usage ? 2 : 1;
 }
 
 void warn(std::string_view program, const Error& error) {
-    tell(program, "warning", error);
+    tell(program, log::Level::warning, "warning", error);
 }
 
 void finish_printing() {

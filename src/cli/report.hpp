@@ -5,7 +5,8 @@
 
 namespace sshtpm::cli {
 
-/// Prints "PROGRAM: error: …" and, if there is a hint, "hint: …" on stderr, made printable.
+/// Prints "PROGRAM: error: …" and, if there is a hint, "hint: …" on stderr, made printable. In the journal
+/// they have their priority (log::journal_prefix).
 /// @returns the exit status: 2 for a usage error, else 1
 int report(std::string_view program, const Error& error);
 

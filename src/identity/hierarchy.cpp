@@ -20,7 +20,7 @@ std::vector<Identity> hierarchy_identities(tpm::Tpm& tpm, const tpm::Hierarchy& 
     std::vector<Identity> out;
     for (const auto& type : host_key_types) {
         if (!tpm::supports(tpm.context(), type.algorithm)) {
-            log::info("warning: this TPM makes no ", tpm::describe(type.algorithm), " keys");
+            log::warning("this TPM makes no ", tpm::describe(type.algorithm), " keys");
             continue;
         }
         const auto comment = std::string(hierarchy.name) + " " + std::string(type.word) + " host key";

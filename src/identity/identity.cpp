@@ -17,20 +17,27 @@ namespace {
 
 constexpr std::size_t max_certificate_file = 64 * 1024;
 
-/// @returns nothing, and logs the reason, for a certificate that is malformed or of another key
+/// @returns nothing, and logs the reason, for a certificate that is malformed or of another key. One that is
+/// being
+///     written is not worth a line.
 std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const ssh::PublicKey& key) {
     const auto path = certificate_file(file);
     std::error_code ignored;
     if (!fs::exists(fs::symlink_status(path, ignored)))
         return std::nullopt;
+    const auto stamp = stamp_of(path);
     try { // caught to go on without the certificate
         const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, max_certificate_file)));
         auto certificate = ssh::Certificate::from_blob(line.blob);
-        if (certificate.public_key == key)
+        if (certificate.public_key == key) {
+            if (certificate.has_expired())
+                log::info(printable(path.string()), ": has expired; not listed");
             return certificate;
+        }
         log::error(printable(path.string()), ": certifies another key than the one beside it; skipped");
     } catch (const Error& error) {
-        log::error(printable(error.about(path.string()).what()), "; skipped");
+        if (!is_being_written(path, stamp))
+            log::error(printable(error.about(path.string()).what()), "; skipped");
     }
     return std::nullopt;
 }

@@ -3,12 +3,16 @@
 #include "base/error.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
+#include "ssh/verify.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
+#include <algorithm>
+
 namespace sshtpm::protocol {
 
-Bytes identities_reply(std::span<const ListedKey> keys) {
+Bytes identities_reply(std::vector<ListedKey> keys) {
+    std::ranges::stable_partition(keys, [](const ListedKey& key) { return ssh::is_plain_key(key.blob); });
     constexpr std::size_t head = 1 + 4, two_lengths = 8;
     wire::Writer entries;
     std::uint32_t count = 0;

@@ -17,8 +17,11 @@ struct ListedKey {
 /// OpenSSH's clients refuse a longer list.
 inline constexpr std::uint32_t max_listed_keys = 2048;
 
-/// SSH_AGENT_IDENTITIES_ANSWER. Leaves out keys that exceed max_listed_keys, or max_message bytes.
-Bytes identities_reply(std::span<const ListedKey> keys);
+/// SSH_AGENT_IDENTITIES_ANSWER. Certificates and keys of newer types come after all others, because old
+/// clients (pam_ssh_agent_auth) read a list up to the first blob of a type that they do not know. ssh
+/// before 10.5 tries the keys in this order, ssh 10.5 tries certificates first. Leaves out keys that exceed
+/// max_listed_keys, or max_message bytes.
+Bytes identities_reply(std::vector<ListedKey> keys);
 
 /// Parses the SSH_AGENT_IDENTITIES_ANSWER of another agent; the views point into the message.
 /// @param message without its frame

@@ -179,7 +179,13 @@ Certificate Certificate::from_blob(ByteView blob) {
     const auto parsed = read_certificate(blob);
     return {.blob = copy_of(blob),
             .public_key = PublicKey::from_blob(parsed.plain_blob),
-            .key_id = std::string(parsed.key_id)};
+            .key_id = std::string(parsed.key_id),
+            .valid_before = parsed.valid_before};
+}
+
+bool Certificate::has_expired(std::chrono::system_clock::time_point now) const {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
+    return seconds >= 0 && static_cast<std::uint64_t>(seconds) >= valid_before;
 }
 
 } // namespace sshtpm::ssh

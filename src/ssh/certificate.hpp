@@ -4,6 +4,7 @@
 
 #include "ssh/public_key.hpp"
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,13 @@ struct Certificate {
     Bytes blob;           ///< the whole certificate, unchanged
     PublicKey public_key; ///< the certified key
     std::string key_id;
+    std::uint64_t valid_before = forever; ///< seconds since 1970, exclusive
+
+    /// The value of `valid_before` for a certificate without an end.
+    static constexpr std::uint64_t forever = ~std::uint64_t{0};
+
+    /// True from the end of its time on.
+    bool has_expired(std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
 
     /// Parses the whole blob. Does not check the CA's signature, because the server does.
     /// @throws Error(malformed | unsupported)

@@ -180,6 +180,15 @@ bool is_certificate(ByteView blob) {
     }
 }
 
+bool is_plain_key(ByteView blob) {
+    try {
+        const auto* const format = key_format_named(wire::Reader(blob).text());
+        return format != nullptr && !format->has_application;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 bool certifies_host(ByteView certificate, ByteView authority, std::string_view host,
                     std::chrono::system_clock::time_point now) {
     const auto names_host = [&](std::string_view principal) { return match_pattern(host, principal); };

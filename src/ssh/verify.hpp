@@ -17,6 +17,9 @@ bool verify_signature(ByteView key_blob, ByteView signature, ByteView data);
 /// True if the blob's type is a type of certificate.
 bool is_certificate(ByteView blob);
 
+/// True for a key, not a certificate, of RSA, DSA, ECDSA or Ed25519, the types that every client knows.
+bool is_plain_key(ByteView blob);
+
 /// Checks a host certificate as sshkey_cert_check_host of OpenSSH does: `authority` has signed it, it is
 /// valid at `now`, it has no critical options (none is defined for hosts), and the pattern of a principal
 /// matches `host`. False for malformed input, and for an authority with an sk- key.

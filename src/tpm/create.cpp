@@ -59,9 +59,10 @@ std::optional<TPM2B_PRIVATE> try_import(const Context& context, StorageKeys& par
 /// For keys that are exempt from dictionary-attack protection, under a parent that is not.
 void warn_of_guarded_parent(const Parent& parent, const keyfile::KeyFile& key) {
     if (!parent.exempt && !counts_wrong_pins(key))
-        log::info("warning: the parent ", keyfile::handle_name(parent.name.handle),
-                  " is not exempt from lockout (noDA): wrong PINs of other keys lock out this key too; keys "
-                  "without a PIN are safe from that under --parent-handle owner");
+        log::warning(
+            "the parent ", keyfile::handle_name(parent.name.handle),
+            " is not exempt from lockout (noDA): wrong PINs of other keys lock out this key too; keys "
+            "without a PIN are safe from that under --parent-handle owner");
 }
 
 /// Writes the parent that accepted the key into its file.

@@ -51,18 +51,38 @@ struct WithPin {
 TEST_CASE("only keys with destinations make the list depend on the connection") {
     agent::KeyStore store;
     store.add({.identity = an_identity("one")});
-    CHECK_FALSE(store.restricted());
+    CHECK(store.is_listing_fixed());
     protocol::Constraints constraints;
     constraints.destinations.emplace_back();
     store.add({.identity = another_identity("two"), .constraints = constraints});
-    CHECK(store.restricted());
+    CHECK_FALSE(store.is_listing_fixed());
     protocol::BoundSessions failed;
     failed.note_failure();
     CHECK(store.visible({}).size() == 2);
     REQUIRE(store.visible(failed).size() == 1);
     CHECK(store.visible(failed)[0]->identity->comment == "one");
     store.clear();
-    CHECK_FALSE(store.restricted());
+    CHECK(store.is_listing_fixed());
+}
+
+TEST_CASE("an expired certificate is not listed, and still found") {
+    const auto identity = an_identity("one");
+    const Bytes blob(10, 1);
+    const auto now = std::chrono::system_clock::now();
+    const auto seconds = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
+    const auto [end, listed] = GENERATE_COPY(table<std::uint64_t, bool>(
+        {{0, false}, {seconds, false}, {seconds + 3600, true}, {ssh::Certificate::forever - 1, true}}));
+    agent::KeyStore store;
+    store.add({.identity = identity});
+    store.add({.identity = identity,
+               .certificate = ssh::Certificate{
+                   .blob = blob, .public_key = identity->public_key, .key_id = "", .valid_before = end}});
+    CHECK_FALSE(store.is_listing_fixed());
+    CHECK(store.visible({}).size() == (listed ? 2 : 1));
+    CHECK(store.find_entry(blob));
+    store.remove(blob);
+    CHECK(store.is_listing_fixed());
 }
 
 TEST_CASE("a use of a key lasts while its entry is there with the same constraints") {

@@ -4,9 +4,12 @@
 #include "base/unique_fd.hpp"
 #include "support/catch.hpp"
 #include "support/stderr.hpp"
+#include "support/variable.hpp"
 
 #include <array>
+#include <cstdlib>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using sshtpm::Secret;
@@ -38,6 +41,50 @@ TEST_CASE("lines above the level are dropped") {
     CHECK(written_to_stderr(all) == "p: error: e\np: i\n");
     log_module::configure("p", log_module::Level::debug);
     CHECK(written_to_stderr(all) == "p: error: e\np: i\np: d\n");
+}
+
+namespace {
+
+/// "DEVICE:INODE" of stderr, as systemd puts it into JOURNAL_STREAM.
+std::string stream_of_stderr() {
+    struct stat status {};
+    REQUIRE(::fstat(STDERR_FILENO, &status) == 0);
+    return std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
+}
+
+} // namespace
+
+TEST_CASE("in the journal each line has its priority, and a hint that of its error") {
+    log_module::configure("p", log_module::Level::debug);
+    const auto all = [] {
+        const support::Variable stream("JOURNAL_STREAM", stream_of_stderr().c_str());
+        log_module::error("e");
+        log_module::warning("w");
+        log_module::info("i");
+        log_module::debug("d");
+        log_module::report(sshtpm::Error(sshtpm::Errc::io, "no\nTPM", "look for it"), "; skipped");
+    };
+    CHECK(written_to_stderr(all) == "<3>p: error: e\n<4>p: warning: w\n<6>p: i\n<7>p: d\n"
+                                    "<3>p: error: no?TPM; skipped\n<3>p: hint: look for it\n");
+}
+
+TEST_CASE("a line that does not go to the journal has no priority") {
+    log_module::configure("p", log_module::Level::info);
+    const std::string change = GENERATE("", "0", ":", "x", " ", "a pipe of its own");
+    INFO(change);
+    const auto outside = stream_of_stderr();
+    const auto line = [&] {
+        auto text = stream_of_stderr();
+        if (change == "a pipe of its own")
+            text = outside;
+        else if (change.empty() || change == ":")
+            text = change;
+        else
+            text += change;
+        const support::Variable stream("JOURNAL_STREAM", text.c_str());
+        log_module::error("e");
+    };
+    CHECK(written_to_stderr(line) == "p: error: e\n");
 }
 
 TEST_CASE("what nobody reads does not stop the program, and is counted") {

@@ -89,6 +89,17 @@ class Recorded(WithKeys):
         self.assert_refused(self.add('-C', key.tpm), 'no certificate')
         self.assertEqual(len(self.recorder.added()), 6)
 
+    def test_an_expired_certificate_is_left_out_as_by_ssh_add_10(self):
+        key = self.take('x')
+        certificate = certify(self.lab, key, '-n', 'root', '-V', '20200101:20200102')[1]
+        words = f'Certificate {certificate.pub} has already expired; ignored'
+        self.assertEqual(self.add(key.tpm, status=0).stderr.splitlines(),
+                         [words, f'Identity added: {key.tpm} (x)'])
+        self.assert_refused(self.add('-C', key.tpm), words)
+        self.assertEqual([blob for _, blob, _ in self.recorder.added()], [b''])
+        self.assertIn('Certificate added', self.add('-N', key.tpm, status=0).stderr)
+        self.assertEqual([blob for _, blob, _ in self.recorder.added()[1:]], [b'', certificate.blob])
+
     def test_lifetime_and_confirmation_in_the_bytes_and_words_of_ssh_add(self):
         key, soft = self.take('x'), self.soft_key('soft')
         for options, constraints in ((('-t', '1h30m'), b'\x01\x00\x00\x15\x18'), (('-c',), b'\x02'),

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """A certificate is found, listed, used and removed with its key, whichever way and whenever it comes."""
 
+import contextlib
 import os
+import re
 import shutil
 import unittest
 
 from agent import Agent, certify, ours, verify
 from giving import SshAdd, SshTpmAdd, start_agent
-from lab import Scenario, slow, wait_until
+from lab import Scenario, read, slow, wait_until
 from protocol import FAILURE, RSA_SHA2_512, SUCCESS, remove_identity
 from sshd import USER, Sshd
 from swtpm import Swtpm
@@ -77,11 +79,14 @@ class Certificates(Basics):
         self.agent.ssh_add('-d', key.path, status=0)
         self.assert_lists()
 
-    def test_an_expired_certificate_is_still_listed_and_signs(self):
-        key = self.make_key('id')
-        certificate, _ = self.certify(key, '-V', PAST)
-        self.assert_lists(key, certificate)
-        self.assert_signs(key, by=certificate)
+    @ours
+    def test_an_expired_certificate_is_not_listed(self):
+        key, expired = self.make_key('id'), self.lab.path('expired')
+        certify(self.lab, key, '-n', USER, '-V', PAST)
+        os.rename(key.path + '-cert.pub', expired)
+        self.give(key, expired)
+        self.assert_lists(key)
+        self.assert_signs(key, by=key)
 
     def test_a_certificate_of_another_key_is_ignored(self):
         other, certificate = self.make_key('other'), self.lab.path('other-cert.pub')
@@ -204,6 +209,55 @@ class InTheKeyFolder(Certificates, Scenario):
         self.assert_soon_lists()
         self.put(key.tpm, 'id.tpm')
         self.assert_soon_lists(key, second)
+
+    def test_an_expired_one_signs_and_the_next_one_is_listed(self):
+        key = self.make_key('id')
+        _, expired = certify(self.lab, key, '-n', USER, '-V', PAST)
+        self.give(key, expired.pub)
+        self.agent.process.wait_line('id-cert.pub: has expired; not listed')
+        self.assert_signs(key, by=expired)
+        _, later = certify(self.lab, key, '-n', USER, '-V', 'always:forever')
+        self.put(later.pub, 'id-cert.pub')
+        self.assert_soon_lists(key, later)
+        _, not_yet = certify(self.lab, key, '-n', USER, '-V', '+10w:+20w')
+        self.put(not_yet.pub, 'id-cert.pub')
+        self.assert_soon_lists(key, not_yet)
+
+    def wait_for_report(self, name):
+        wait_until(lambda: re.search(f'error: .*/{name}: .*; skipped', self.agent.log()), 'the report of ' + name)
+
+    def test_files_that_are_being_written_are_not_reported_until_they_are_closed(self):
+        key, witness = self.make_key('id'), self.make_key('witness')
+        _, certificate = certify(self.lab, key, '-n', USER)
+        sources = {'id-cert.pub': certificate.pub, 'id.tpm': key.tpm}
+        for broken in (False, True):
+            with self.subTest(broken=broken), contextlib.ExitStack() as stack:
+                rest = {}
+                for name, path in sources.items():
+                    content = read(path)
+                    file = stack.enter_context(open(os.path.join(self.lab.keys, name), 'w', encoding='utf-8'))
+                    file.write(content[:len(content) // 2])
+                    file.flush()
+                    rest[file] = content[len(content) // 2:]
+                self.put(witness.tpm, 'witness.tpm')  # its event comes after theirs
+                self.assert_soon_lists(witness)
+                self.assertNotIn('skipped', self.agent.log())
+                os.unlink(os.path.join(self.lab.keys, 'witness.tpm'))
+                self.assert_soon_lists()
+                for file, text in rest.items():
+                    if not broken:
+                        file.write(text)
+                    file.close()
+                if broken:
+                    self.wait_for_report('id.tpm')
+                else:
+                    self.assert_soon_lists(key, certificate)
+                    self.assertNotIn('skipped', self.agent.log())
+                    for name in sources:
+                        os.unlink(os.path.join(self.lab.keys, name))
+                    self.assert_soon_lists()
+        self.put(key.tpm, 'id.tpm')
+        self.wait_for_report('id-cert.pub')
 
     def test_ssh_keygen_writes_it_in_place(self):
         """`ssh-keygen -s` does not rename: half a file is there for a moment, and must not stay."""

@@ -2,12 +2,14 @@
 """sshd keeps its host keys in this agent (HostKeyAgent), of files, of a hierarchy, or added: what clients see."""
 
 import os
+import re
 import unittest
 
 from agent import Agent, ours
 from giving import SshAdd, SshTpmAdd, start_agent
 from hierarchy import KINDS, HierarchyAgent, login, primary_of_tools, read_public
 from lab import Scenario, read, slow
+from openssh import INSTALLED, generations
 from softkey import SoftKey
 from sshd import Sshd
 from swtpm import SHA512, Probe, Swtpm
@@ -21,10 +23,12 @@ BITS = {'ecdsa': 256, 'ecdsa384': 384, 'ecdsa521': 521, 'rsa': 2048}
 class HostKeys:
     """`agent` has `keys`, by their kind; sshd has public files alone."""
 
-    def serve(self, *options):
+    ENDING = '.pub'  # of the files that HostKey names
+
+    def serve(self, *options, tools=INSTALLED):
         self.user = SoftKey(self.lab, self.lab.path('user'))
         self.server = Sshd(self.lab, f'HostKeyAgent {self.agent.socket}', *options, authorized=[self.user.pub],
-                           host_keys=[key.pub for key in self.keys.values()])
+                           host_keys=[key.path + self.ENDING for key in self.keys.values()], tools=tools)
 
     def know(self, *lines):
         """A known_hosts file: as the host is called in it, and a key."""
@@ -76,6 +80,7 @@ class Made(HostKeys):
     """`keygen -A` has made the keys, in a TPM without the hashes in LACKS."""
 
     LACKS = ()
+    ENDING = ''  # as in our file for sshd: there is no file of this name, and sshd finds the .pub beside it
 
     def make(self, *options):
         self.tpm = Swtpm(self.lab)
@@ -101,14 +106,28 @@ class MadeToLast(Made):
                 self.tpm.reset()  # beneath the agent
             self.assert_logins()
 
+    def test_sshd_logs_no_error_and_both_spellings_serve(self):
+        for tools in generations():
+            for self.ENDING in ('', '.pub'):
+                with self.subTest(openssh=tools.name, ending=self.ENDING):
+                    self.serve('LogLevel DEBUG1', tools=tools)
+                    self.know_keys()
+                    self.assert_logins()
+                    self.assert_learns('ecdsa')
+                    self.server.process.end()
+                    bad = re.findall('(?i)UNPROTECTED.*|bad permissions|error: .*|could not load.*|unable to load.*',
+                                     self.server.process.log())
+                    self.assertEqual(bad == [], self.ENDING == '', bad)
+
     def test_a_certificate_of_each_key_is_believed_by_who_knows_the_authority_alone(self):
         authority = SoftKey(self.lab, self.lab.path('authority'))
         for key in self.keys.values():
             self.lab.ssh_keygen('-q', '-h', '-s', authority.path, '-I', 'a host', '-n', '127.0.0.1', key.pub)
-        self.serve(*(f'HostCertificate {key.path}-cert.pub' for key in self.keys.values()))
-        self.know('@cert-authority * ' + read(authority.pub))
-        for algorithm in self.algorithms():
-            self.assertIn('Server host certificate', self.assert_login(algorithm + '-cert-v01@openssh.com'))
+        for tools in generations():
+            self.serve(*(f'HostCertificate {key.path}-cert.pub' for key in self.keys.values()), tools=tools)
+            self.know('@cert-authority * ' + read(authority.pub))
+            for algorithm in self.algorithms():
+                self.assertIn('Server host certificate', self.assert_login(algorithm + '-cert-v01@openssh.com'))
 
     def test_a_client_that_knows_one_key_learns_the_other(self):
         self.serve()

@@ -100,6 +100,29 @@ class HostKeysLive(HostKeyStock):
         self.assertEqual(result.stdout.count('its signature verifies'), len(KINDS))
         self.assertEqual(self.hostkeys('--check').returncode, 0)
 
+    def test_the_file_of_an_earlier_version_is_checked_rewritten_and_removed(self):
+        """Its HostKey lines named the .pub files."""
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-sshd-config', status=0)
+        new = read(self.drop_in())
+        self.assertEqual(new.count('_key\n'), len(KINDS))
+        former = new.replace('_key\n', '_key.pub\n')
+        self.lab.write(self.drop_in(), former)
+        result = self.hostkeys('--check')
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
+        self.assertEqual(read(self.drop_in()), new)
+        self.assertEqual(self.hostkeys('--install-sshd-config', status=0).stdout.count('wrote '), 0)
+        self.config(self.plain_key())
+        for change in (former.replace('\n', ' \n'), former + '# mine\n'):
+            self.lab.write(self.drop_in(), change)
+            self.assert_refused('differs from the file that this program installs')
+            self.assert_refused('differs', options=('--uninstall',))
+        self.lab.write(self.drop_in(), former)
+        self.assertIn('removed ', self.hostkeys('--uninstall', status=0).stdout)
+        self.assertFalse(os.path.exists(self.drop_in()))
+
     def test_who_is_not_root_is_told(self):
         for place, _, _ in os.walk(self.root):
             os.chmod(place, 0o755)
@@ -195,7 +218,7 @@ class HostKeysLive(HostKeyStock):
         self.start_agent()
         plain = self.plain_key()
         config = self.lab.write('root/etc/ssh/sshd_config', f'# first\n{plain}\n{INCLUDE}')
-        words = ('/etc/ssh/ssh_tpm_host_ecdsa_key.pub: sshd does not use this key, but /etc/ssh/plain',
+        words = ('/etc/ssh/ssh_tpm_host_ecdsa_key: sshd does not use this key, but /etc/ssh/plain',
                  'remove the HostKey line of /etc/ssh/plain (/etc/ssh/sshd_config line 2)')
         result = self.hostkeys('--install-sshd-config', status=0)
         for word in ('warning: ' + words[0], words[1]):

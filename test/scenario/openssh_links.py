@@ -173,6 +173,15 @@ class Ours(WithTpm):
         self.assertEqual((lines[-1], len(usual.listed())), (lines[0], 1))
         self.assertIn('unset SSH_AUTH_SOCK;', lines)
 
+    def test_ssh_agent_k_ends_openssh_s_agent_too(self):
+        script = '''set -e; eval "$(/usr/bin/ssh-agent -s)" >/dev/null; one=$SSH_AGENT_PID; ssh-agent -k
+                    test ! -S "$SSH_AUTH_SOCK"; eval "$(ssh-agent)" >/dev/null; ssh-tpm-agent -k'''
+        printed = self.shell(script, env={'SHELL': '/bin/sh'})
+        self.assertEqual(printed.count('unset SSH_AGENT_PID;'), 2, printed)
+        usual = Agent(self.lab, name='run/ssh-tpm-agent')  # where -k of ssh-tpm-agent looks without a variable
+        self.shell('ssh-agent -k', status=1)
+        usual.settle()
+
     def test_ssh_agent_in_the_foreground(self):
         agent = self.lab.start('ssh-agent', '-D', '-a', self.lab.path('sock'))
         agent.wait_line('listening on')

@@ -3,6 +3,8 @@
 cold one what it must; an idle agent holds nothing. test/bench/chip has the times of a chip."""
 
 import os
+import re
+import signal
 import threading
 import time
 import unittest
@@ -12,9 +14,12 @@ from agent import Agent, Askpass, certify
 from chip import FLUSH, LOAD, PRIMARY, SESSION, SIGN, SIGNATURE, chip_time, demands, rules
 from lab import KINDS, Scenario, slow, wait_until
 from libcrypto import Verifier
+from openssh import generations
 from protocol import RSA_SHA2_256, RSA_SHA2_512, frame, read_signature, sign_request
+from softkey import SoftKey
 from sshd import Sshd
 from swtpm import Probe, Swtpm
+from upstream import SshAgent
 
 TRIES = 'TPM2_GetCapability'  # how many tries the TPM still allows: read for a question, and before its answer is tried
 PROOF = 'TPM2_GetRandom'  # of a new session, before a PIN is used in it
@@ -38,9 +43,9 @@ class WithTpm(Scenario):
         self.tpm = Swtpm(self.lab)
         self.probe = Probe(self.tpm)
 
-    def agent(self, pin='', **more):
-        self.askpass = Askpass(self.lab, *[pin] * len(KINDS), name='askpass' + pin)
-        agent = Agent(self.lab, tcti=self.probe.tcti, env=self.askpass.env, **more)
+    def agent(self, pin='', options=(), **more):
+        self.askpass = Askpass(self.lab, *[pin] * (1 if options else len(KINDS)), name='askpass' + pin)
+        agent = Agent(self.lab, *options, tcti=self.probe.tcti, env=self.askpass.env, **more)
         self.probe.take()  # before any client, it may look whether there is a persistent storage key
         return agent
 
@@ -108,6 +113,63 @@ class Signatures(WithTpm):
                     self.assertEqual(self.probe.take(), [SIGN])
             for flags in (0, 1, 8, 0xfffffff9):
                 self.assertIsNone(connection.sign(key.blob, b'data', flags))
+
+    def test_only_the_test_of_ssh_add_gets_an_rsa_signature_without_a_flag_and_the_log_names_the_program(self):
+        """1024 random bytes. All else that is signed begins with a string, whose length is far less."""
+        key = self.lab.make_key('rsa', 'rsa', 2048)
+        agent = self.agent()
+        for tools in generations():
+            self.lab.run(tools.path('ssh-add'), '-T', key.pub, env={'SSH_AUTH_SOCK': agent.socket}, status=0)
+        refused = (b'\xff' * 1023, b'\xff' * 1025, bytes(1024), b'\0\0\x03\xfc' + bytes(1020))
+        with agent.connect() as connection:
+            for data in refused:
+                self.assertIsNone(connection.sign(key.blob, data, 0))
+            data = b'\0\0\x03\xfd' + bytes(1020)
+            self.assert_good(key, connection.sign(key.blob, data, 0), data)
+        said = f'error: refused a signature with SHA-1 (ssh-rsa): python3 (pid {os.getpid()})'
+        self.assertEqual(agent.log().count(said), len(refused))
+        self.assertEqual(agent.log().count('hint: a newer version of that program'), len(refused))
+
+    def assert_logged(self, agent, key, algorithm, outcome):
+        """And no other line about a signature."""
+        line = wait_until(lambda: [line for line in agent.log().splitlines() if ': sign: ' in line][self.logged:],
+                          'a line in the log')
+        self.logged += len(line)
+        self.assertEqual(len(line), 1)
+        self.assertRegex(line[0], f'^ssh-tpm-agent: sign: {re.escape(key)}, {algorithm}, for python3 '
+                                  rf'\(pid {os.getpid()}\).*: {outcome}$')
+
+    def test_d_logs_one_line_for_each_signature(self):
+        key, guarded = self.lab.make_key('rsa', 'rsa', 2048), self.lab.make_key('guarded', pin=PIN)
+        soft, absent = (SoftKey(self.lab, self.lab.path(name), 'ed25519').key for name in ('soft', 'absent'))
+        other = SshAgent(self.lab)
+        other.ssh_add(soft.path, status=0)
+        self.logged = 0
+        agent = self.agent(PIN, options=('-d', '-A', other.socket))
+        fifo = self.askpass.answer_later(2)
+        with agent.connect() as connection:
+            for blob, flags, name, algorithm, outcome in (
+                    (key.blob, RSA_SHA2_512, key.tpm, 'rsa-sha2-512', 'signed'),
+                    (key.blob, 0, key.tpm, 'ssh-rsa', 'failed: refused a signature with SHA-1 .*'),
+                    (guarded.blob, 0, guarded.tpm, guarded.algorithm, 'signed'),
+                    (soft.blob, 0, f'key {self.lab.fingerprint(soft)} (ED25519)', 'ssh-ed25519',
+                     'answered by an upstream agent'),
+                    (absent.blob, 0, f'key {self.lab.fingerprint(absent)} (ED25519)', 'ssh-ed25519', 'refused')):
+                connection.sign(blob, b'data', flags)
+                self.assert_logged(agent, name, algorithm, outcome)
+            connection.sign(b'\0\0\0\x04\x1b[2J', b'data')
+            self.assertIn(', ?[2J, for python3', agent.process.wait_line('[2J'))
+            self.logged += 1
+        agent.add('-D', status=0)
+        wait_until(lambda: agent.ssh_add('-l').returncode == 1, 'an empty list')
+        agent.process.popen.send_signal(signal.SIGHUP)
+        wait_until(lambda: guarded.line.split()[1] in agent.ssh_add('-L').stdout, 'the keys')
+        connection = agent.connect()
+        connection.send(frame(sign_request(guarded.blob, b'data')))
+        wait_until(lambda: len(self.askpass.questions()) == 2, 'the question')
+        connection.socket.close()
+        self.assert_logged(agent, guarded.tpm, guarded.algorithm, 'given up: the client has gone')
+        os.unlink(fifo)
 
     def test_flags_do_not_matter_for_ecdsa_and_a_certificate_signs_as_its_key(self):
         keys = [self.lab.make_key(f'ecdsa{bits}', 'ecdsa', bits) for bits in (256, 384, 521)]

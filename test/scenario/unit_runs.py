@@ -31,6 +31,36 @@ def install_units(lab, root):
     lab.run(lab.program_in(root), 'hostkeys', '--install-system-units', env={'DESTDIR': root}, status=0)
 
 
+@ours
+class Priorities(Scenario):
+    """Under systemd, JOURNAL_STREAM names the file that stderr is."""
+
+    def log_of(self, *argv, env, redirected=False):
+        path = self.lab.write('journal', '')
+        status = os.stat(path)
+        env = {**env, 'JOURNAL_STREAM': f'{status.st_dev}:{status.st_ino}'}
+        target = self.lab.path('elsewhere') if redirected else path
+        self.lab.run('sh', '-c', 'exec "$@" 2>"$0"', target, *argv, env=env)
+        return read(target).splitlines()
+
+    def test_each_line_has_one_where_stderr_is_the_journal_and_none_elsewhere(self):
+        self.lab.write('keys/broken.tpm', 'broken')
+        keygen = f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', self.lab.make_folder('root')
+        agent = f'{self.lab.bin}/ssh-tpm-agent', '-d', '-l', self.lab.path('x'), '--key-dir', self.lab.keys, 'true'
+        Swtpm(self.lab)
+        for argv, env, words in ((keygen, self.lab.no_tpm, ('<3>.*error: ', '<3>.*hint: ')),
+                                 (agent, {}, ('<3>.*broken.tpm.*skipped', '<6>.*listening on'))):
+            lines = self.log_of(*argv, env=env)
+            for line in lines:
+                self.assertRegex(line, '^<[3467]>[^<]')
+            for word in words:
+                self.assertTrue(any(re.match(word, line) for line in lines), lines)
+            lines = self.log_of(*argv, env=env, redirected=True)
+            self.assertGreater(len(lines), 0)
+            for line in lines:
+                self.assertNotRegex(line, '<[0-9]>')
+
+
 @needs_root
 class GenkeysUnit(Scenario):
     def setUp(self):
