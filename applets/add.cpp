@@ -21,7 +21,8 @@ namespace sshtpm::applets {
 namespace {
 
 constexpr std::string_view add_usage =
-    R"(usage: ssh-tpm-add [-cqv] [-C | -k] [-t time] [-h destination [-H known_hosts]] [--pin] [file ...]
+    R"(usage: ssh-tpm-add [-cqv] [-C | -k] [-t time] [-h destination [-H known_hosts]]
+                   [--pin | --pin-file path] [file ...]
        ssh-tpm-add -d [-C | -k] [-q] [file ...]
        ssh-tpm-add -D [-q]
        ssh-tpm-add -l [-E sha256|md5] | -L | -Q
@@ -54,6 +55,8 @@ Examples
   ssh-tpm add                                  the keys of ~/.ssh
   ssh-tpm add -t 1h -c ~/.ssh/work             for an hour, and each use has to be confirmed
   ssh-tpm add --pin                            the PIN now, here, rather than at the first login
+  ssh-tpm add --pin-file "$CREDENTIALS_DIRECTORY/pin"
+                                               the same in a service, with a credential of systemd
   ssh-tpm add -h gateway -h 'gateway>me@inner' ~/.ssh/work
                                                to log in to gateway and, from there, to inner; nowhere else
   ssh-tpm add -d ~/.ssh/work                   remove it from the agent
@@ -81,6 +84,10 @@ std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
          [&o](char* file) { o.host_key_files.emplace_back(file); }},
         {"--pin", adding, "ask for the PIN here; the key counts as added once the TPM has accepted it",
          cli::set(o.pin)},
+        {"--pin-file PATH", adding,
+         "like --pin, but the PIN is the first line of a file that other users cannot read; - is standard "
+         "input",
+         cli::set(o.pin_file)},
         {"-k", adding | removing, "only keys, no certificates", cli::set(o.key_only)},
         {"-C", adding | removing, "only certificates, no keys", cli::set(o.certificate_only)},
         {"-N", adding, "add certificates that have expired, too; the agent does not list them",

@@ -15,6 +15,7 @@ struct AddOptions {
     std::chrono::seconds lifetime{};                          ///< -t; 0: none
     bool confirm = false;                                     ///< -c
     bool pin = false;                                         ///< --pin
+    std::optional<std::string> pin_file;                      ///< --pin-file
     bool key_only = false;                                    ///< -k
     bool certificate_only = false;                            ///< -C
     bool expired = false;                                     ///< -N: adds expired certificates too

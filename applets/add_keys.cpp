@@ -5,6 +5,7 @@
 #include "applets/keygen_dialogue.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "os/secret_line.hpp"
 #include "prompt/ask.hpp"
 #include "protocol/message.hpp"
 #include "tpm/session.hpp"
@@ -28,14 +29,7 @@ protocol::Constraints constraints_of(const AddOptions& options) {
 /// Call it before a person is asked: other agents must not get the PIN.
 void require_extension(protocol::Client& agent) {
     agent.require_trusted_agent();
-    std::vector<std::string> names;
-    try { // caught because many agents do not know this request
-        names = agent.query();
-    } catch (const Error& error) {
-        if (error.code() != Errc::refused)
-            throw;
-    }
-    if (std::ranges::find(names, protocol::extension::tpm_try_pin) == names.end())
+    if (!agent.knows(protocol::extension::tpm_try_pin))
         throw Error(Errc::unsupported, "this agent tries no PINs",
                     "--pin needs an ssh-tpm-agent on this machine that is not locked");
 }
@@ -49,6 +43,16 @@ std::string question(const KeyToAdd& key, bool confirm, std::optional<std::uint3
     text.append("Enter PIN for ").append(printable(key.shown));
     text.append(" (").append(printable(key.identity.comment)).append(")");
     return text.append(confirm ? " (will confirm each use)" : "").append(": ");
+}
+
+/// From --pin-file, if it is given.
+std::optional<Secret> read_pin(const AddOptions& options) {
+    if (!options.pin_file)
+        return std::nullopt;
+    if (*options.pin_file == "-" && std::ranges::find(options.files, "-") != options.files.end())
+        throw Error(Errc::usage, "standard input cannot be the file of the PIN and of a key",
+                    "give one of them by the name of a file");
+    return os::read_secret_line(*options.pin_file, tpm::max_pin);
 }
 
 Secret ask_pin(const std::string& text) {
@@ -70,24 +74,26 @@ void require_tries(const protocol::PinResult& result) {
 }
 
 /// The last try needs a person who reads the warning in the question.
-void require_person(const protocol::PinResult& result) {
+void require_person(const protocol::PinResult& result, bool pin_given) {
     const auto asker = prompt::choose_asker(prompt::current_circumstances(), prompt::Program::tool);
-    if (result.tries_left == 1U && asker == prompt::Asker::standard_input)
-        throw Error(Errc::refused, last_try_unasked, "run this at a terminal, or where askpass can ask");
+    if (result.tries_left == 1U && (pin_given || asker == prompt::Asker::standard_input))
+        throw Error(Errc::refused, last_try_unasked,
+                    "run this at a terminal, or where askpass can ask, with --pin");
 }
 
 /// One key on its way to the agent.
 class Addition {
   public:
+    /// @param pin of --pin-file; nothing: a person is asked
     Addition(protocol::Client& agent, const AddOptions& options, const protocol::Constraints& constraints,
-             KeyToAdd key)
-        : agent_(agent), options_(options), constraints_(constraints), key_(std::move(key)) {}
+             const std::optional<Secret>& pin, KeyToAdd key)
+        : agent_(agent), options_(options), constraints_(constraints), pin_(pin), key_(std::move(key)) {}
 
     void run() {
         if (!options_.key_only)
             read_certificate();
         try { // caught to name the key
-            if (options_.pin && key_.identity.needs_pin())
+            if ((options_.pin || pin_) && key_.identity.needs_pin())
                 send_and_try_pin();
             else
                 send();
@@ -152,12 +158,12 @@ class Addition {
         try { // caught for a hint
             agent_.add_tpm_key(key_.text, certificate, constraints_);
         } catch (const Error& error) {
-            if (error.code() != Errc::refused)
+            if (error.code() != Errc::refused || agent_.knows(protocol::extension::tpm_add_checked_key))
                 throw;
             throw Error(
                 Errc::refused, error.what(),
                 "an agent other than ssh-tpm-agent takes no TPM keys; ssh-tpm-agent takes none while it is "
-                "locked, or through ssh; its log says more");
+                "locked, which ssh-tpm-add -X ends");
         }
     }
 
@@ -168,11 +174,12 @@ class Addition {
         const bool was_there = listed(agent_.list(), key_.identity.public_key.blob());
         // An empty PIN is not tried; the answer tells how many tries are left.
         auto result = try_pin(Secret(), was_there);
-        for (int tries = 0; tries < most_tries && !is_right(result.outcome); ++tries) {
+        for (int tries = 0; tries < (pin_ ? 1 : most_tries) && !is_right(result.outcome); ++tries) {
             require_tries(result);
-            require_person(result);
+            require_person(result, pin_.has_value());
             const bool again = result.outcome == protocol::PinOutcome::wrong;
-            const auto pin = ask_pin(question(key_, options_.confirm, result.tries_left, again));
+            const auto pin = pin_ ? Secret::copy_of(pin_->view())
+                                  : ask_pin(question(key_, options_.confirm, result.tries_left, again));
             result = try_pin(pin, was_there);
             if (is_right(result.outcome) && was_there) {
                 send(); // with the new constraints
@@ -238,6 +245,7 @@ class Addition {
     protocol::Client& agent_;
     const AddOptions& options_;
     const protocol::Constraints& constraints_;
+    const std::optional<Secret>& pin_;
     KeyToAdd key_;
     std::optional<ssh::Certificate> certificate_;
     std::optional<Error> certificate_failure_;
@@ -248,8 +256,22 @@ class Addition {
 int add_keys(protocol::Client& agent, const AddOptions& options) {
     const auto constraints = constraints_of(options);
     const auto files = options.files.empty() ? default_files(false) : options.files;
+    const auto pin = read_pin(options);
+    std::string refused; // the key for which the PIN of --pin-file was wrong
     return each_file(files, [&](const std::string& file) {
-        Addition(agent, options, constraints, read_key_to_add(file)).run();
+        auto key = read_key_to_add(file);
+        if (!refused.empty() && key.identity.needs_pin())
+            throw Error(Errc::refused,
+                        "Could not add identity \"" + key.shown +
+                            "\": the PIN was not tried, because it was wrong for " + refused,
+                        "keys with different PINs need a --pin-file each");
+        try { // caught so that a wrong PIN costs one try, however many keys there are
+            Addition(agent, options, constraints, pin, std::move(key)).run();
+        } catch (const Error& error) {
+            if (pin && error.code() == Errc::auth)
+                refused = file;
+            throw;
+        }
         return true;
     });
 }

@@ -14,7 +14,9 @@
 #include "os/background.hpp"
 #include "os/harden.hpp"
 #include "os/paths.hpp"
+#include "os/secret_line.hpp"
 #include "os/systemd.hpp"
+#include "tpm/session.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -29,7 +31,8 @@ constexpr std::string_view agent_usage =
     "                     [--key-dir folder | --no-load]\n"
     "                     [--hierarchy endorsement | owner | platform | null]\n"
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
-    "                     [--tcti conf | --swtpm] [-o] [command [argument ...]]\n"
+    "                     [--tcti conf | --swtpm] [-o | --owner-password-file path] [command [argument "
+    "...]]\n"
     "       ssh-tpm-agent [-s | -c] -k [-a socket]\n"
     "       ssh-tpm-agent --print-socket [-a socket]\n"
     "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
@@ -166,11 +169,13 @@ int tell_or_become_command(const AgentOptions& line, os::BackgroundParent& paren
                                       "SSH_AGENT_PID=" + std::to_string(parent.child())});
 }
 
-int serve_in_background(const AgentOptions& line) {
+int serve_in_background(const AgentOptions& line, std::optional<Secret> password) {
     const auto path = socket_path(line); // before the fork, so that both processes use the same path
     if (line.tpm.asks_for_owner_password())
         throw Error(Errc::usage, "an agent in the background cannot ask for the owner password",
-                    "set SSH_TPM_AGENT_OWNER_PASSWORD, or stay in the foreground");
+                    "give it with --owner-password-file, or stay in the foreground");
+    auto piped = password ? os::pipe_holding(*password) : UniqueFd();
+    password.reset();
     if (line.own_socket) // nobody expects a line of a command's agent, nor of ssh-agent
         log::configure(log::program(), line.level == log::Level::debug ? line.level : log::Level::error);
     auto sides = os::fork_to_background();
@@ -178,6 +183,9 @@ int serve_in_background(const AgentOptions& line) {
     if (auto* parent = std::get_if<os::BackgroundParent>(&sides))
         return tell_or_become_command(line, *parent, path);
     auto& child = std::get<os::BackgroundChild>(sides);
+    if (piped)
+        give_owner_password(os::read_secret_line(piped, "the pipe of the owner password", tpm::max_pin));
+    piped.reset();
     os::Notifier::from_environment(); // removes its variables; the command keeps them
     // An agent beside a command can report its errors only on stderr.
     const bool beside_command = !line.command.empty();
@@ -196,6 +204,7 @@ int serve_in_background(const AgentOptions& line) {
 }
 
 int serve_agent(AgentOptions& line) {
+    auto password = line.tpm.read_owner_password_file(); // while the descriptor of a <(COMMAND) is open
     auto passed = os::activated_socket();
     os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
     const bool for_shell = line.shell && !line.stay, background = for_shell || !line.command.empty();
@@ -209,8 +218,10 @@ int serve_agent(AgentOptions& line) {
     if (line.load)
         line.key_dir = std::filesystem::absolute(line.key_dir.empty() ? os::ssh_folder() : line.key_dir);
     if (background)
-        return serve_in_background(line);
+        return serve_in_background(line, std::move(password));
     take_owner_password();
+    if (password)
+        give_owner_password(std::move(*password));
     return serve_in_foreground(line, std::move(passed));
 }
 
@@ -360,6 +371,7 @@ int run_agent(const Call& call) {
     line.command = std::move(parsed.operands);
     cli::require_apart(parsed, "--no-load", "--key-dir");
     cli::require_apart(parsed, "--no-cache", "--pin-lifetime");
+    cli::require_apart(parsed, "-o", "--owner-password-file");
     if (!line.load && !line.hierarchy)
         for (const auto* confirm : {"--confirm", "--confirm-loaded"})
             cli::require_apart(parsed, "--no-load", confirm);

@@ -8,6 +8,9 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "os/paths.hpp"
+#include "os/secret_line.hpp"
+#include "prompt/answer.hpp"
+#include "tpm/session.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,13 +23,17 @@ namespace sshtpm::applets {
 namespace {
 
 constexpr std::string_view keygen_usage =
-    R"(usage: ssh-tpm-keygen [-q] [-t ecdsa|rsa] [-b bits] [-C comment] [-f file] [-N pin | -P pin]
-       ssh-tpm-keygen -p [-t ecdsa|rsa] [-f file] [-P old_pin] [-N new_pin]
+    R"(usage: ssh-tpm-keygen [-q] [-t ecdsa|rsa] [-b bits] [-C comment] [-f file]
+                      [-N pin | -P pin | --pin-file path]
+       ssh-tpm-keygen -p [-t ecdsa|rsa] [-f file] [-P old_pin | --old-pin-file path]
+                      [-N new_pin | --pin-file path]
        ssh-tpm-keygen -c [-t ecdsa|rsa] [-f file] [-C comment]
        ssh-tpm-keygen -l [-v] [-t ecdsa|rsa] [-E sha256|md5] [-f file]
        ssh-tpm-keygen -y [-t ecdsa|rsa] [-f file] | --print-pubkey file
-       ssh-tpm-keygen --import file [-f file] [-C comment] [-P passphrase] [-N pin]
-       ssh-tpm-keygen --wrap key --wrap-with parent -f file [-P passphrase] [-N pin]
+       ssh-tpm-keygen --import file [-f file] [-C comment] [-P passphrase | --old-pin-file path]
+                      [-N pin | --pin-file path]
+       ssh-tpm-keygen --wrap key --wrap-with parent -f file
+                      [-P passphrase | --old-pin-file path] [-N pin | --pin-file path]
        ssh-tpm-keygen -A [-f prefix] [-C comment] [--hierarchy endorsement|owner|platform|null]
        ssh-tpm-keygen --supported)";
 
@@ -64,6 +71,7 @@ Examples
   ssh-tpm keygen                               a key for this user; asks as ssh-keygen does
   ssh-tpm keygen -t rsa -b 3072 -f ~/.ssh/work
   ssh-tpm keygen -p -f ~/.ssh/id_ecdsa         change the PIN
+  pass show tpm | ssh-tpm keygen --pin-file -  the PIN from a program that keeps passwords
   ssh-tpm keygen --import ~/.ssh/id_rsa        seal an existing key
   ssh-tpm keygen -A                            the host keys that are missing
   ssh-tpm keygen -A --hierarchy endorsement    host keys without key files, for ssh-tpm agent --hierarchy
@@ -133,80 +141,92 @@ Secret take_secret(char* argument) {
     return secret;
 }
 
+/// Reads the files of the PINs and of the owner password, before anything else is read from standard input.
+void read_secrets(KeygenOptions& options) {
+    const auto files = {options.tpm.owner_password_file(), options.old_pin_file, options.pin_file};
+    if (std::ranges::count(files, std::optional<std::string>("-")) > 1)
+        throw Error(Errc::usage, "standard input cannot be the file of two PINs or passwords",
+                    "give the file of one of them by its name; in bash, <(COMMAND) names the output of one");
+    if (auto password = options.tpm.read_owner_password_file())
+        give_owner_password(std::move(*password));
+    if (options.old_pin_file)
+        options.old_pin = os::read_secret_line(*options.old_pin_file, prompt::max_answer);
+    if (options.pin_file)
+        options.pin = os::read_secret_line(*options.pin_file, tpm::max_pin);
+}
+
 std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
-    std::vector<cli::Option> table;
+    std::vector<cli::Option> table{
+        {"-t TYPE", making | of_existing_keys,
+         "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file; names such as "
+         "ecdsa-sha2-nistp384, which say the size too, and rsa-sha2-512 work as well",
+         [&o](char* word) { o.type = parse_key_type(word); }},
+        {"-b BITS", making,
+         "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size",
+         [&o](char* bits) { o.bits = parse_bits(bits); }},
+        {"-C TEXT", making | changing_comment | importing | wrapping | host_keys,
+         "the comment (default: user@host)", cli::set(o.comment)},
+        {"-f FILE", making | of_existing_keys | importing | wrapping | host_keys,
+         "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
+         cli::set(o.file)},
+        {"-N PIN", making | changing_pin | importing | wrapping | host_keys,
+         "the new PIN, at most 32 bytes, which is then not asked for; an empty one means none; other users "
+         "can read it until the program has started",
+         [&o](char* pin) { o.pin = take_secret(pin); }},
+        {"-P PIN", making | changing_pin | changing_comment | printing_public | importing | wrapping,
+         "the old PIN, or the passphrase of a key to import; for a new key the same as -N; other users can "
+         "read it like -N",
+         [&o](char* pin) { o.old_pin = take_secret(pin); }},
+        {"--pin-file PATH", making | changing_pin | importing | wrapping,
+         "the first line of a file is the new PIN; - is standard input; other users must not be able to read "
+         "the file",
+         cli::set(o.pin_file)},
+        {"--old-pin-file PATH", changing_pin | importing | wrapping,
+         "the same for the old PIN, or the passphrase of a key to import", cli::set(o.old_pin_file)},
+        {"-q", cli::every_mode, "print only errors, warnings and questions", cli::set(o.quiet)},
+        {"-v", cli::every_mode, "with -l: show the randomart too", cli::set(o.randomart)},
+        {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
+         [&o](char* word) { o.hash = parse_hash(word); }},
+        {"--parent-handle HANDLE", making | importing | wrapping | host_keys,
+         "the parent of a new or imported key: the storage key of a hierarchy (owner, the default, "
+         "endorsement, platform or null), or a persistent one, 0x81…",
+         [&o](char* word) { o.parent = parse_parent_handle(word); }},
+        cli::mode_option("-p", changing_pin, "change the PIN of a key file"),
+        cli::mode_option("-c", changing_comment, "change the comment of a key file"),
+        cli::mode_option("-l", fingerprint,
+                         "show the fingerprint of a .tpm or .pub file; -f - is standard input"),
+        cli::mode_option("-y", printing_public, "print the public key of a key file"),
+        cli::mode_option("--print-pubkey FILE", public_key_of, "the same, of FILE", cli::set(o.file)),
+        cli::mode_option("-A", host_keys,
+                         "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are missing; "
+                         "-f gives the prefix, else it is $DESTDIR"),
+        {"--hierarchy H", host_keys,
+         "with -A: write only the .pub files of the host keys that the TPM derives from the seed of its "
+         "endorsement, owner, platform or null hierarchy (e, o, p, n); ssh-tpm-agent --hierarchy serves "
+         "them; those of the null hierarchy change at every boot",
+         [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},
+        cli::mode_option("--supported", telling_supported,
+                         "list the key types and sizes that this TPM makes"),
+        cli::mode_option("-I, --import FILE", importing,
+                         "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file "
+                         "usable; -f gives another name than FILE.tpm",
+                         cli::set(o.source)),
+        cli::mode_option("--wrap KEY", wrapping,
+                         "wrap a private key for the TPM of another machine; needs no TPM",
+                         cli::set(o.source)),
+        {"--wrap-with PARENT", wrapping,
+         "with --wrap: the public area of the storage key of that TPM, as PEM (ssh-tpm(7) has the command) "
+         "or TPM2B_PUBLIC (tpm2_readpublic -f tss)",
+         cli::set(o.wrap_with)},
+    };
     if (o.as_openssh) // with the meanings that they have for ssh-keygen
-        table = {
-            {"-a ROUNDS", making | changing_pin}, // scripts give it; it protects a key that is in a file
-            {"-Z CIPHER", making | changing_pin},
-            cli::refused_option("-h", certificates, ca_in_tpm),
-            cli::refused_option("-V VALIDITY", certificates, ca_in_tpm),
-            cli::refused_option("-I NAME", certificates, ca_in_tpm),
-        };
-    table.insert(
-        table.end(),
-        {
-            {"-t TYPE", making | of_existing_keys,
-             "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file; names such as "
-             "ecdsa-sha2-nistp384, which say the size too, and rsa-sha2-512 work as well",
-             [&o](char* word) { o.type = parse_key_type(word); }},
-            {"-b BITS", making,
-             "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size",
-             [&o](char* bits) { o.bits = parse_bits(bits); }},
-            {"-C TEXT", making | changing_comment | importing | wrapping | host_keys,
-             "the comment (default: user@host)", cli::set(o.comment)},
-            {"-f FILE", making | of_existing_keys | importing | wrapping | host_keys,
-             "the key file; .tpm is added or dropped as needed (default: ~/.ssh/id_ecdsa or id_rsa)",
-             cli::set(o.file)},
-            {"-N PIN", making | changing_pin | importing | wrapping | host_keys,
-             "the new PIN, at most 32 bytes, which is then not asked for; an empty one means none; other "
-             "users "
-             "can read it until the program has started",
-             [&o](char* pin) { o.pin = take_secret(pin); }},
-            {"-P PIN", making | changing_pin | changing_comment | printing_public | importing | wrapping,
-             "the old PIN, or the passphrase of a key to import; for a new key the same as -N; other users "
-             "can "
-             "read it like -N",
-             [&o](char* pin) { o.old_pin = take_secret(pin); }},
-            {"-q", cli::every_mode, "print only errors, warnings and questions", cli::set(o.quiet)},
-            {"-v", cli::every_mode, "with -l: show the randomart too", cli::set(o.randomart)},
-            {"-E HASH", making | fingerprint | importing, "the hash of fingerprints: sha256 (default) or md5",
-             [&o](char* word) { o.hash = parse_hash(word); }},
-            {"--parent-handle HANDLE", making | importing | wrapping | host_keys,
-             "the parent of a new or imported key: the storage key of a hierarchy (owner, the default, "
-             "endorsement, platform or null), or a persistent one, 0x81…",
-             [&o](char* word) { o.parent = parse_parent_handle(word); }},
-            cli::mode_option("-p", changing_pin, "change the PIN of a key file"),
-            cli::mode_option("-c", changing_comment, "change the comment of a key file"),
-            cli::mode_option("-l", fingerprint,
-                             "show the fingerprint of a .tpm or .pub file; -f - is standard input"),
-            cli::mode_option("-y", printing_public, "print the public key of a key file"),
-            cli::mode_option("--print-pubkey FILE", public_key_of, "the same, of FILE", cli::set(o.file)),
-            cli::mode_option(
-                "-A", host_keys,
-                "make the host keys PREFIX/etc/ssh/ssh_tpm_host_{ecdsa,rsa}_key that are missing; "
-                "-f gives the prefix, else it is $DESTDIR"),
-            {"--hierarchy H", host_keys,
-             "with -A: write only the .pub files of the host keys that the TPM derives from the seed of its "
-             "endorsement, owner, platform or null hierarchy (e, o, p, n); ssh-tpm-agent --hierarchy serves "
-             "them; those of the null hierarchy change at every boot",
-             [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},
-            cli::mode_option("--supported", telling_supported,
-                             "list the key types and sizes that this TPM makes"),
-            cli::mode_option(
-                "-I, --import FILE", importing,
-                "seal an existing private key (OpenSSH, PEM, PKCS#8), or make a wrapped .tpm file "
-                "usable; -f gives another name than FILE.tpm",
-                cli::set(o.source)),
-            cli::mode_option("--wrap KEY", wrapping,
-                             "wrap a private key for the TPM of another machine; needs no TPM",
-                             cli::set(o.source)),
-            {"--wrap-with PARENT", wrapping,
-             "with --wrap: the public area of the storage key of that TPM, as PEM (ssh-tpm(7) has the "
-             "command) "
-             "or TPM2B_PUBLIC (tpm2_readpublic -f tss)",
-             cli::set(o.wrap_with)},
-        });
+        table.insert(
+            table.begin(),
+            {{"-a ROUNDS", making | changing_pin}, // scripts give it; it protects a key that is in a file
+             {"-Z CIPHER", making | changing_pin},
+             cli::refused_option("-h", certificates, ca_in_tpm),
+             cli::refused_option("-V VALIDITY", certificates, ca_in_tpm),
+             cli::refused_option("-I NAME", certificates, ca_in_tpm)});
     for (const auto& each : only_of_ssh_keygen)
         table.push_back(cli::refused_option(each.names, each.reason, each.hint));
     o.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
@@ -261,6 +281,10 @@ int run_keygen(const Call& call) {
     cli::require_apart(parsed, "--hierarchy", "--parent-handle");
     if (parsed.mode == making)
         cli::require_apart(parsed, "-N", "-P");
+    cli::require_apart(parsed, "-N", "--pin-file");
+    cli::require_apart(parsed, "-P", parsed.mode == making ? "--pin-file" : "--old-pin-file");
+    cli::require_apart(parsed, "-o", "--owner-password-file");
+    read_secrets(options);
     return mode.run();
 }
 

@@ -30,6 +30,8 @@ struct KeygenOptions {
     std::optional<std::string> comment;                       ///< -C
     std::optional<Secret> pin;                                ///< -N
     std::optional<Secret> old_pin;                            ///< -P
+    std::optional<std::string> pin_file;                      ///< --pin-file, instead of -N
+    std::optional<std::string> old_pin_file;                  ///< --old-pin-file, instead of -P
     bool quiet = false;                                       ///< -q
     bool randomart = false;                                   ///< -v
     ssh::FingerprintHash hash = ssh::FingerprintHash::sha256; ///< -E

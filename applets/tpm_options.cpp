@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
+#include "os/secret_line.hpp"
 #include "prompt/ask.hpp"
 #include "tpm/session.hpp"
 
@@ -16,7 +17,7 @@ namespace {
 
 constexpr const char* owner_password_variable = "SSH_TPM_AGENT_OWNER_PASSWORD";
 
-/// The variable's value, from take_owner_password until it is used.
+/// The password from take_owner_password or give_owner_password, until it is used.
 std::optional<Secret>& taken_password() {
     static std::optional<Secret> password;
     return password;
@@ -45,6 +46,10 @@ void take_owner_password() {
     auto password = os::take_secret_variable(owner_password_variable);
     if (password && !password->empty())
         taken_password() = std::move(password);
+}
+
+void give_owner_password(Secret password) {
+    taken_password() = std::move(password);
 }
 
 tpm::Hierarchy parse_hierarchy(std::string_view word) {
@@ -85,6 +90,9 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
     options.push_back({"-o, --owner-password", modes,
                        "ask for the owner password of the TPM (SSH_TPM_AGENT_OWNER_PASSWORD)",
                        cli::set(ask_owner_password_)});
+    options.push_back({"--owner-password-file PATH", modes,
+                       "the first line of a file is the owner password; - is standard input",
+                       cli::set(owner_password_file_)});
 }
 
 /// --tcti or --swtpm, else SSH_TPM_TCTI, else SSH_TPM_AGENT_SWTPM; an empty variable counts as not set. The
@@ -107,6 +115,11 @@ tpm::Target TpmOptions::target() const {
     // In the emulator's folder, so that both are deleted together.
     const auto emulator = os::emulator_state();
     return {.tcti = {}, .emulator_state = emulator, .known_tpms = emulator / known_tpms};
+}
+
+std::optional<Secret> TpmOptions::read_owner_password_file() const {
+    return owner_password_file_ ? std::optional(os::read_secret_line(*owner_password_file_, tpm::max_pin))
+                                : std::nullopt;
 }
 
 tpm::Auth TpmOptions::owner_password() const {

@@ -13,15 +13,22 @@ namespace sshtpm::applets {
 /// any program is started, but after fork_to_background: the memory of a Secret is zeroed in a forked child.
 void take_owner_password();
 
+/// The same for a password from elsewhere, which takes precedence. Call it later than take_owner_password.
+void give_owner_password(Secret password);
+
 class TpmOptions {
   public:
-    /// Adds --tcti, --swtpm and -o to an applet's table, for the modes that use the TPM. This object must
-    /// outlive the parsing.
+    /// Adds --tcti, --swtpm, -o and --owner-password-file to an applet's table, for the modes that use the
+    /// TPM. This object must outlive the parsing.
     void add_to(std::vector<cli::Option>& options, cli::Modes modes);
 
     /// @throws Error(usage)
     tpm::Target target() const;
-    /// From SSH_TPM_AGENT_OWNER_PASSWORD, once, after take_owner_password; else -o asks for it; else null.
+    const std::optional<std::string>& owner_password_file() const noexcept { return owner_password_file_; }
+    /// For give_owner_password. @returns nothing without --owner-password-file
+    /// @throws Error as os::read_secret_line
+    std::optional<Secret> read_owner_password_file() const;
+    /// The password that was taken or given, once; else -o asks for it; else null.
     tpm::Auth owner_password() const;
     /// Whether owner_password would ask a person.
     bool asks_for_owner_password() const;
@@ -32,6 +39,7 @@ class TpmOptions {
     std::optional<std::string> tcti_;
     bool swtpm_ = false;
     bool ask_owner_password_ = false;
+    std::optional<std::string> owner_password_file_;
 };
 
 /// endorsement/e, owner/o, platform/p, null/n. @throws Error(usage), listing them.

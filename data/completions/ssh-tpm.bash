@@ -57,6 +57,7 @@ __ssh_tpm_tpm_value() {
     case $1 in
     --tcti) __ssh_tpm_words device:/dev/tpmrm0 swtpm: mssim: tabrmd: ;;
     --hierarchy) __ssh_tpm_words endorsement owner platform null ;;
+    --owner-password-file) __ssh_tpm_paths ;;
     *) return 1 ;;
     esac
 }
@@ -68,7 +69,7 @@ __ssh_tpm_keygen_value() {
     -E) __ssh_tpm_words sha256 md5 ;;
     -f) __ssh_tpm_paths '*.tpm' '*.pub' ;;
     --print-pubkey) __ssh_tpm_paths '*.tpm' ;;
-    -I | --import | --wrap | --wrap-with) __ssh_tpm_paths ;;
+    -I | --import | --wrap | --wrap-with | --pin-file | --old-pin-file) __ssh_tpm_paths ;;
     --parent-handle) __ssh_tpm_words owner endorsement platform null 0x81000001 ;;
     -C | -N | -P) ;;
     *) __ssh_tpm_tpm_value "$1" ;;
@@ -89,7 +90,7 @@ __ssh_tpm_add_value() {
     case $1 in
     -t) __ssh_tpm_words 10m 1h 8h 1d ;;
     -E) __ssh_tpm_words sha256 md5 ;;
-    -H) __ssh_tpm_paths ;;
+    -H | --pin-file) __ssh_tpm_paths ;;
     -h) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
     *) return 1 ;;
     esac
@@ -103,16 +104,17 @@ __ssh_tpm_hostkeys_value() {
 }
 
 __ssh_tpm_keygen_options=(
-    -t -b -C -f -N -P -q -v -E --parent-handle -p -c -l -y --print-pubkey -A --hierarchy -I --import --wrap
-    --wrap-with --supported --tcti --swtpm -o --owner-password -h --help -V --version
+    -t -b -C -f -N -P --pin-file --old-pin-file -q -v -E --parent-handle -p -c -l -y --print-pubkey -A
+    --hierarchy -I --import --wrap --wrap-with --supported --tcti --swtpm -o --owner-password
+    --owner-password-file -h --help -V --version
 )
 __ssh_tpm_agent_options=(
     -a -l -A --key-dir --no-load --hierarchy -t --confirm --confirm-loaded --pin-lifetime --no-cache --no-seal
     -D -d -s -c -k -U -E --print-socket --install-user-units --install-system --force --tcti --swtpm -o
-    --owner-password -h --help -V --version
+    --owner-password --owner-password-file -h --help -V --version
 )
 __ssh_tpm_add_options=(
-    -t -c -h -H --pin -k -C -N -E -q -d -D -l -L -Q -T -x -X -v --help -V --version
+    -t -c -h -H --pin --pin-file -k -C -N -E -q -d -D -l -L -Q -T -x -X -v --help -V --version
 )
 __ssh_tpm_hostkeys_options=(
     --socket --check --install-system-units --install-sshd-config --uninstall --force -h --help -V --version

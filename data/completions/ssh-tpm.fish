@@ -35,7 +35,7 @@ function __ssh_tpm_command
     set -l words (commandline -opc)[2..-1]
     test "$words[1]" = agent; and set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        contains -- $words[1] -a -l -A -t -E --key-dir --hierarchy --pin-lifetime --tcti; and set -e words[1]
+        contains -- $words[1] -a -l -A -t -E --key-dir --hierarchy --pin-lifetime --tcti --owner-password-file; and set -e words[1]
         set -q words[1]; and set -e words[1]
     end
     set -l rest (commandline -ct)
@@ -61,6 +61,7 @@ for applet in keygen agent
     __ssh_tpm $applet -l tcti -x -a "$tctis" -d 'The TPM, as tpm2-tss names it'
     __ssh_tpm $applet -l swtpm -d 'An emulator, for trying things out'
     __ssh_tpm $applet -s o -l owner-password -d 'Ask for the owner password'
+    __ssh_tpm $applet -l owner-password-file -r -F -d 'File of the owner password'
 end
 for applet in keygen agent hostkeys
     __ssh_tpm $applet -s h -l help -d 'Show the help'
@@ -76,6 +77,8 @@ __ssh_tpm keygen -s C -x -d 'Comment'
 __ssh_tpm keygen -s f -r -k -a "$key_files" -d 'Key file'
 __ssh_tpm keygen -s N -x -d 'New PIN'
 __ssh_tpm keygen -s P -x -d 'Old PIN, or passphrase'
+__ssh_tpm keygen -l pin-file -r -F -d 'File of the new PIN'
+__ssh_tpm keygen -l old-pin-file -r -F -d 'File of the old PIN, or of the passphrase'
 __ssh_tpm keygen -s q -d 'Print only errors and warnings'
 __ssh_tpm keygen -s v -d 'Show the randomart too'
 __ssh_tpm keygen -s E -x -a "$hashes" -d 'Hash of the fingerprint'
@@ -123,6 +126,7 @@ __ssh_tpm add -s c -d 'Confirm each use'
 __ssh_tpm add -s h -x -a '(__fish_print_hostnames)' -d 'Where the keys may log in'
 __ssh_tpm add -s H -r -F -d 'A known_hosts file for -h'
 __ssh_tpm add -l pin -d 'Ask for the PIN here'
+__ssh_tpm add -l pin-file -r -F -d 'File of the PIN'
 __ssh_tpm add -s k -d 'Keys alone'
 __ssh_tpm add -s C -d 'Certificates alone'
 __ssh_tpm add -s N -d 'Add expired certificates too'

@@ -21,9 +21,8 @@ namespace sshtpm::agent {
 namespace {
 
 constexpr std::array served_extensions{
-    protocol::extension::query,
-    protocol::extension::session_bind,
-    protocol::extension::tpm_add_key,
+    protocol::extension::query,       protocol::extension::session_bind,
+    protocol::extension::tpm_add_key, protocol::extension::tpm_add_checked_key,
     protocol::extension::tpm_try_pin,
 };
 
@@ -35,6 +34,15 @@ std::chrono::milliseconds pause_after(unsigned wrong_passwords) {
 
 Reply shared(Bytes reply) {
     return std::make_shared<const Bytes>(std::move(reply));
+}
+
+Error forwarded(const std::string& what) {
+    return {Errc::refused, "refused a " + what + " that came over a forwarded connection",
+            "add the key on the machine where the agent runs"};
+}
+
+Error ended_meanwhile() {
+    return {Errc::refused, "meanwhile the agent was locked, or the key was removed"};
 }
 
 /// The same key with the comment that the client gave it.
@@ -120,6 +128,8 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
         co_return co_await std::move(served);
     } catch (const Error& error) {
         log::report(error);
+        if (protocol::wants_explanation(message))
+            co_return shared(protocol::explained_failure(error));
     } catch (const SystemError& error) {
         if (error.code() == asio::error::operation_aborted)
             throw; // the client has gone and needs no answer
@@ -269,10 +279,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::AddForeignIdentity request, Call 
 
 /// Adds a key file of this TPM.
 Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
-    if (call.client.sessions.attempted()) {
-        log::info("refused a key file that came over a forwarded connection");
-        co_return failure_;
-    }
+    if (call.client.sessions.attempted())
+        throw forwarded("key file");
     auto identity = identity::make_identity(keyfile::parse_key_file(request.key_file), {});
     identity::tell_fixed_hash(identity);
     KeyEntry entry{.identity = std::make_shared<const identity::Identity>(std::move(identity))};
@@ -280,6 +288,11 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
         entry.certificate = ssh::Certificate::from_blob(request.certificate);
         if (!(entry.certificate->public_key == entry.identity->public_key))
             throw Error(Errc::malformed, "the certificate belongs to another key than the one sent with it");
+    }
+    if (request.checked) {
+        co_await tpm_.make_ready(entry.identity);
+        if (locked())
+            throw ended_meanwhile();
     }
     add(std::move(entry), std::move(request.constraints));
     co_return success_;
@@ -362,14 +375,16 @@ Dispatcher::Answer Dispatcher::serve(protocol::BrokenSessionBind, Call call) {
 Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     auto& client = call.client;
     const auto entry = keys_.find(request.key_blob);
-    if (!entry || !protocol::may_see(entry->constraints, client.sessions) || client.sessions.attempted())
-        co_return extension_failure_;
+    if (client.sessions.attempted())
+        throw forwarded("PIN");
+    if (!entry)
+        throw Error(Errc::not_found, "the agent does not have this key");
     const auto use = keys_.use(loop_, entry, request.key_blob);
     auto pin = tpm::to_auth(std::move(request.pin));
     const auto trial =
         co_await while_in_use(use, broker_.try_given_pin(use, std::move(pin), client.tries_told));
     if (use->ended())
-        co_return extension_failure_;
+        throw ended_meanwhile();
     if (trial.outcome == protocol::PinOutcome::wrong)
         log::error("a wrong PIN for ", entry->identity->name(), ", given by ",
                    os::describe_process(client.peer.pid), ": ", trial.text);

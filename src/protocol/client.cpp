@@ -8,6 +8,7 @@
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
@@ -198,7 +199,7 @@ Bytes Client::request(ByteView message) {
 Bytes Client::successful_request(ByteView message) {
     auto answer = request(message);
     if (is_failure(answer.front()))
-        throw Error(Errc::refused, "agent refused operation");
+        throw failure_in(answer);
     return answer;
 }
 
@@ -241,9 +242,13 @@ std::optional<std::string> Client::find_wrong_signature(ByteView key_blob) {
 void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints) {
     require_trusted_agent(); // a key file without a PIN works for everyone who may use the TPM
     wire::Writer message;
-    message.byte(SSH_AGENTC_EXTENSION).text(extension::tpm_add_key);
-    // The body is a message itself: the Go agent accepts its numbers 17 and 25, and the Go client sends 17.
-    message.byte(SSH_AGENTC_ADD_IDENTITY).text("TPMKEY").text(key_file).string(certificate);
+    message.byte(SSH_AGENTC_EXTENSION);
+    if (knows(extension::tpm_add_checked_key))
+        message.text(extension::tpm_add_checked_key);
+    else // The body is a message itself: the Go agent accepts its numbers 17 and 25, and the Go client
+         // sends 17.
+        message.text(extension::tpm_add_key).byte(SSH_AGENTC_ADD_IDENTITY).text("TPMKEY");
+    message.text(key_file).string(certificate);
     write_constraints(message, constraints);
     require_success(message.bytes());
 }
@@ -277,6 +282,19 @@ std::vector<std::string> Client::query() {
             names.emplace_back(reader.text());
         return names;
     });
+}
+
+bool Client::knows(std::string_view extension) {
+    if (!extensions_) {
+        try { // caught because many agents do not know this request
+            extensions_ = query();
+        } catch (const Error& error) {
+            if (error.code() != Errc::refused && error.code() != Errc::malformed)
+                throw;
+            extensions_.emplace();
+        }
+    }
+    return std::ranges::find(*extensions_, extension) != extensions_->end();
 }
 
 PinResult Client::try_pin(ByteView key_blob, const Secret& pin) {

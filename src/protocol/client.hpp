@@ -27,7 +27,8 @@ struct PinResult {
 };
 
 /// A connection to an agent. Each request throws Error(io) if the connection breaks or the time is over,
-/// Error(malformed) for an invalid answer, and Error(refused) if the agent answers with a failure.
+/// Error(malformed) for an invalid answer, and Error(refused) if the agent answers with a failure: with the
+/// agent's own message and hint if it sends them (explained_failure).
 class Client {
   public:
     /// @param limit how long to wait for the connection and for each answer; 0: for ever, because the agent
@@ -59,7 +60,8 @@ class Client {
     /// @returns the name of an algorithm whose signature does not verify; nothing if all signatures do
     /// @throws Error as `sign` does; for an RSA key it names the algorithm
     std::optional<std::string> find_wrong_signature(ByteView key_blob);
-    /// extension::tpm_add_key. @param certificate its blob; empty for none
+    /// extension::tpm_add_checked_key; if the agent does not know it, extension::tpm_add_key.
+    /// @param certificate its blob; empty for none
     void add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints);
     /// SSH_AGENTC_REMOVE_IDENTITY, for a key or a certificate.
     void remove(ByteView key_blob);
@@ -69,6 +71,8 @@ class Client {
     void unlock(const Secret& password);
     /// @returns the names of the agent's extensions (RFC 9987 section 5.8.1)
     std::vector<std::string> query();
+    /// Whether the agent lists this extension; false for an agent that lists none. Asks it once.
+    bool knows(std::string_view extension);
     /// extension::tpm_try_pin.
     PinResult try_pin(ByteView key_blob, const Secret& pin);
 
@@ -78,6 +82,7 @@ class Client {
 
     UniqueFd socket_;
     std::chrono::milliseconds limit_{0};
+    std::optional<std::vector<std::string>> extensions_; ///< nothing until `knows` has asked
 };
 
 } // namespace sshtpm::protocol

@@ -43,6 +43,17 @@ Request parse_session_bind(wire::Reader body) {
     }
 }
 
+TpmAddKey read_added_key(wire::Reader body, bool checked) {
+    TpmAddKey request;
+    request.checked = checked;
+    request.key_file = body.text();
+    if (request.key_file.empty() || request.key_file.size() > max_key_file)
+        malformed("tpm-add-key with a key file that is empty or longer than 64 KiB");
+    request.certificate = copy_of(body.string());
+    request.constraints = read_constraints(body);
+    return request;
+}
+
 /// The Go program puts a whole message into the body: a number, "TPMKEY" as the key's type, then the fields.
 TpmAddKey parse_tpm_add_key(wire::Reader body) {
     const auto number = body.byte();
@@ -50,13 +61,7 @@ TpmAddKey parse_tpm_add_key(wire::Reader body) {
         malformed("tpm-add-key with a number that does not add a key");
     if (body.text() != "TPMKEY")
         malformed("tpm-add-key with something else than a TPM key");
-    TpmAddKey request;
-    request.key_file = body.text();
-    if (request.key_file.empty() || request.key_file.size() > max_key_file)
-        malformed("tpm-add-key with a key file that is empty or longer than 64 KiB");
-    request.certificate = copy_of(body.string());
-    request.constraints = read_constraints(body);
-    return request;
+    return read_added_key(body, false);
 }
 
 TpmTryPin parse_tpm_try_pin(wire::Reader body) {
@@ -75,6 +80,8 @@ Request parse_extension(wire::Reader body) {
         return parse_session_bind(body);
     if (name == extension::tpm_add_key)
         return parse_tpm_add_key(body);
+    if (name == extension::tpm_add_checked_key)
+        return read_added_key(body, true);
     if (name == extension::tpm_try_pin)
         return parse_tpm_try_pin(body);
     if (name.empty() || name.size() > max_extension_name || !is_printable(name))
@@ -170,6 +177,18 @@ Request parse_request(ByteView message) {
         return parse_extension(body);
     default:
         return Unsupported{number};
+    }
+}
+
+bool wants_explanation(ByteView message) noexcept {
+    try { // caught because a message without a name is of neither extension
+        wire::Reader body(message);
+        if (body.byte() != SSH_AGENTC_EXTENSION)
+            return false;
+        const auto name = body.text();
+        return name == extension::tpm_add_checked_key || name == extension::tpm_try_pin;
+    } catch (const Error&) {
+        return false;
     }
 }
 

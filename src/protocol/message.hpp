@@ -36,6 +36,9 @@ namespace extension {
 inline constexpr std::string_view query = "query"; ///< RFC 9987 section 5.8.1
 inline constexpr std::string_view session_bind = "session-bind@openssh.com";
 inline constexpr std::string_view tpm_add_key = "tpm-add-key"; ///< as in the Go program ssh-tpm-agent
+/// The same with a check: the TPM loads the key first. Body: string key file, string certificate,
+/// constraints.
+inline constexpr std::string_view tpm_add_checked_key = "tpm-add-key@ssh-tpm";
 inline constexpr std::string_view tpm_try_pin = "tpm-try-pin@ssh-tpm";
 } // namespace extension
 
@@ -85,11 +88,12 @@ struct SessionBind {
 /// remember that a bind failed.
 struct BrokenSessionBind {};
 
-/// extension::tpm_add_key.
+/// extension::tpm_add_key and extension::tpm_add_checked_key.
 struct TpmAddKey {
     std::string key_file; ///< the text of a key file
     Bytes certificate;    ///< blob; empty for none
     Constraints constraints;
+    bool checked = false; ///< the key is added only if the TPM loads it
 };
 
 /// extension::tpm_try_pin: the TPM tries the PIN, and the agent keeps a right one. An empty PIN is not tried;
@@ -124,6 +128,10 @@ inline constexpr std::size_t max_extension_name = 200;
 /// @throws Error(malformed) for a body that does not parse
 /// @throws Error(unsupported) for a well-formed key or constraint that is not supported
 Request parse_request(ByteView message);
+
+/// True for extension::tpm_add_checked_key and extension::tpm_try_pin, also if the body does not parse. A
+/// failure is answered with explained_failure, for a person to read.
+bool wants_explanation(ByteView message) noexcept;
 
 /// The body of extension::session_bind after the name. Ignores bytes after it, as OpenSSH's agent does.
 /// @throws Error(malformed)

@@ -1,6 +1,6 @@
 #include "protocol/reply.hpp"
 
-#include "base/error.hpp"
+#include "base/printable.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
 #include "ssh/verify.hpp"
@@ -10,6 +10,12 @@
 #include <algorithm>
 
 namespace sshtpm::protocol {
+
+namespace {
+
+constexpr std::size_t longest_explanation = 1000;
+
+}
 
 Bytes identities_reply(std::vector<ListedKey> keys) {
     std::ranges::stable_partition(keys, [](const ListedKey& key) { return ssh::is_plain_key(key.blob); });
@@ -54,6 +60,28 @@ Bytes query_reply(std::span<const std::string_view> extensions) {
     for (const auto& name : extensions)
         message.text(name);
     return framed(message.bytes());
+}
+
+Bytes explained_failure(const Error& error) {
+    return framed(wire::Writer()
+                      .byte(SSH_AGENT_EXTENSION_FAILURE)
+                      .text(printable(error.what(), longest_explanation))
+                      .text(printable(error.hint(), longest_explanation))
+                      .bytes());
+}
+
+Error failure_in(ByteView message) {
+    Error plain(Errc::refused, "agent refused operation");
+    try { // caught because other agents may put anything behind the number
+        wire::Reader reader(message);
+        if (reader.byte() != SSH_AGENT_EXTENSION_FAILURE || reader.empty())
+            return plain;
+        const auto text = printable(reader.text(), longest_explanation);
+        const auto hint = printable(reader.text(), longest_explanation);
+        return text.empty() ? plain : Error(Errc::refused, text, hint);
+    } catch (const Error&) {
+        return plain;
+    }
 }
 
 Bytes try_pin_reply(PinOutcome outcome, std::uint32_t tries_left, std::string_view text) {

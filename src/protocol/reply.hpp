@@ -2,6 +2,7 @@
 // Replies, as frames. `framed` makes the replies that are only a number.
 
 #include "base/bytes.hpp"
+#include "base/error.hpp"
 
 #include <span>
 #include <string_view>
@@ -42,6 +43,15 @@ enum class PinOutcome : std::uint8_t {
     not_kept = 3,  ///< right, but this agent keeps no PINs
     not_tried = 4, ///< the PIN was empty: the client asked for the tries left
 };
+
+/// SSH_AGENT_EXTENSION_FAILURE with string message and string hint, printable and cut after 1000 bytes each;
+/// the hint may be empty. Clients that know only the number do not read on (RFC 9987 section 5.8).
+Bytes explained_failure(const Error& error);
+
+/// The error in a message whose number is a failure.
+/// @returns Error(refused) with the message and the hint of explained_failure, made printable; for a failure
+///     of any other form "agent refused operation" without a hint
+Error failure_in(ByteView message);
 
 inline constexpr std::uint32_t unknown_tries = 0xFFFF'FFFF;
 

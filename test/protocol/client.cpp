@@ -31,19 +31,14 @@ class Answered {
         ::shutdown(agent_.value(), SHUT_WR);
     }
 
-    /// The message that came, without its length.
+    /// The next message that came, without its length.
     Bytes request() {
-        Bytes bytes(65536);
-        const auto got = ::recv(agent_.value(), bytes.data(), bytes.size(), 0);
-        REQUIRE(got > 0);
-        bytes.resize(static_cast<std::size_t>(got));
-        while (wire::Reader(bytes).uint32() + 4 > bytes.size()) { // header and body are two writes
-            Bytes more(65536);
-            const auto rest = ::recv(agent_.value(), more.data(), more.size(), 0);
-            REQUIRE(rest > 0);
-            append(bytes, ByteView(more).first(static_cast<std::size_t>(rest)));
-        }
-        return copy_of(wire::Reader(bytes).string());
+        const auto read = [&](std::size_t size) {
+            Bytes bytes(size);
+            REQUIRE(::recv(agent_.value(), bytes.data(), size, MSG_WAITALL) == static_cast<ssize_t>(size));
+            return bytes;
+        };
+        return read(wire::Reader(read(4)).uint32());
     }
 
     protocol::Client client{UniqueFd()};
@@ -56,7 +51,18 @@ Answered answered(ByteView message) {
     return Answered(protocol::framed(message));
 }
 
+/// Answers to two requests.
+Answered answered_twice(ByteView first, ByteView second) {
+    auto stream = protocol::framed(first);
+    append(stream, protocol::framed(second));
+    return Answered(stream);
+}
+
 const Bytes yes{6};
+
+Bytes extensions_response(std::string_view name) {
+    return wire::Writer().byte(29).text("query").text(name).bytes();
+}
 
 Bytes key_blob() {
     return wire::Writer().text("ssh-ed25519").string(Bytes(32, 9)).bytes();
@@ -103,18 +109,76 @@ TEST_CASE("a signature by another algorithm than asked for is refused") {
 }
 
 TEST_CASE("a key of a TPM is added with the bytes that the Go program sends") {
-    auto agent = answered(yes);
-    agent.client.add_tpm_key(data_text("keyfile/go-ec-p256.tpm"), {},
-                             {.lifetime = {}, .confirm = true, .destinations = {}});
-    CHECK(agent.request() == vectors::message("tpm-add-key"));
+    for (const auto& to_query : {Bytes{5}, Bytes{28}, yes, extensions_response("tpm-add-key")}) {
+        INFO("the answer to a query is " << hex(to_query));
+        auto agent = answered_twice(to_query, yes);
+        agent.client.add_tpm_key(data_text("keyfile/go-ec-p256.tpm"), {},
+                                 {.lifetime = {}, .confirm = true, .destinations = {}});
+        CHECK(agent.request() == wire::Writer().byte(27).text("query").bytes());
+        CHECK(agent.request() == vectors::message("tpm-add-key"));
+    }
+}
+
+TEST_CASE("an agent that knows our extension is sent the key with it, and asked once whether it does") {
+    auto stream = protocol::framed(extensions_response("tpm-add-key@ssh-tpm"));
+    append(stream, protocol::framed(yes));
+    append(stream, protocol::framed(yes));
+    Answered agent(stream);
+    for (int i = 0; i < 2; ++i)
+        agent.client.add_tpm_key("a file", Bytes{1, 2},
+                                 {.lifetime = {}, .confirm = true, .destinations = {}});
+    agent.request();
+    for (int i = 0; i < 2; ++i)
+        CHECK(agent.request() == wire::Writer()
+                                     .byte(27)
+                                     .text("tpm-add-key@ssh-tpm")
+                                     .text("a file")
+                                     .string(Bytes{1, 2})
+                                     .byte(2)
+                                     .bytes());
+}
+
+TEST_CASE("the reason that an agent gives for a failure is read, and shown without its control characters") {
+    const auto failure = [](std::string_view text, std::string_view hint) {
+        return wire::Writer().byte(28).text(text).text(hint).bytes();
+    };
+    const auto error_of = [](ByteView answer) {
+        auto agent = answered(answer);
+        try {
+            agent.client.try_pin(key_blob(), Secret());
+        } catch (const Error& error) {
+            CHECK(error.code() == Errc::refused);
+            return std::string(error.what()) + "|" + error.hint();
+        }
+        return std::string("no error");
+    };
+    CHECK(error_of(failure("another TPM", "make a key")) == "another TPM|make a key");
+    CHECK(error_of(failure("another TPM", "")) == "another TPM|");
+    CHECK(error_of(failure("a\x1b[2Jb\n", "\r\xff")) == "a?[2Jb?|??");
+    CHECK(error_of(failure(std::string(5000, 'x'), "")).size() < 1010);
+    const auto whole = failure("another TPM", "make a key");
+    for (std::size_t length = 1; length < whole.size(); ++length)
+        CHECK(error_of(ByteView(whole).first(length)) == "agent refused operation|");
+    CHECK(error_of(failure("", "make a key")) == "agent refused operation|");
+    auto five = whole;
+    five.front() = 5;
+    CHECK(error_of(five) == "agent refused operation|");
+}
+
+TEST_CASE("what the agent writes about a failure, the client reads") {
+    const auto frame = protocol::explained_failure(Error(Errc::foreign_key, "an\nother TPM", "make a key"));
+    const auto error = protocol::failure_in(ByteView(frame).subspan(4));
+    CHECK(std::string(error.what()) == "an?other TPM");
+    CHECK(error.hint() == "make a key");
+    const Error long_one(Errc::tpm, std::string(1 << 20, 'x'), std::string(1 << 20, 'y'));
+    CHECK(protocol::explained_failure(long_one).size() < 2100);
 }
 
 TEST_CASE("all keys are removed for both versions of the protocol, the old one with any answer") {
-    auto both = protocol::framed(yes);
-    append(both, protocol::framed(Bytes{5}));
-    Answered agent(both);
+    auto agent = answered_twice(yes, Bytes{5});
     agent.client.remove_all();
-    CHECK(agent.request() == Bytes{19}); // its frame is read whole, with the next one behind it
+    CHECK(agent.request() == Bytes{19});
+    CHECK(agent.request() == Bytes{9});
     CHECK(refusal_of(Bytes{5}, [](protocol::Client& client) { client.remove_all(); }) == Errc::refused);
 }
 

@@ -168,6 +168,34 @@ TEST_CASE("tpm-add-key carries a certificate and any constraint") {
     CHECK(refusal(parse_request, message.byte(3).bytes()) == Errc::unsupported);
 }
 
+TEST_CASE("our own message for a key file has no number and no type in front") {
+    wire::Writer message = extension_named("tpm-add-key@ssh-tpm");
+    message.text("pem").text("a certificate");
+    write_constraints(message, {.lifetime = 7});
+    const auto request = parse_request(message.bytes());
+    const auto& add = std::get<TpmAddKey>(request);
+    CHECK(add.checked);
+    CHECK(add.key_file == "pem");
+    CHECK(text_of(add.certificate) == "a certificate");
+    CHECK(add.constraints.lifetime == 7U);
+    const auto name = extension_named("tpm-add-key@ssh-tpm").bytes().size();
+    for (std::size_t length = name; length < message.bytes().size(); ++length)
+        if (length + 5 != message.bytes().size()) // there it ends before the constraint
+            CHECK(refusal(parse_request, ByteView(message.bytes()).first(length)) == Errc::malformed);
+    CHECK_FALSE(std::get<TpmAddKey>(parse_request(vectors::message("tpm-add-key"))).checked);
+}
+
+TEST_CASE("a failure is explained to clients of our own extensions alone") {
+    for (const auto* ours : {"tpm-add-key@ssh-tpm", "tpm-try-pin@ssh-tpm"})
+        CHECK(wants_explanation(extension_named(ours).byte(1).bytes()));
+    for (const auto* other : {"tpm-add-key", "query", "session-bind@openssh.com", "tpm-add-key@ssh-tpm2", ""})
+        CHECK_FALSE(wants_explanation(extension_named(other).bytes()));
+    const auto whole = extension_named("tpm-try-pin@ssh-tpm").bytes();
+    for (std::size_t length = 0; length < whole.size(); ++length)
+        CHECK_FALSE(wants_explanation(ByteView(whole).first(length)));
+    CHECK_FALSE(wants_explanation(wire::Writer().byte(25).text("tpm-try-pin@ssh-tpm").bytes()));
+}
+
 TEST_CASE("tpm-try-pin is a key and a PIN of at most 1024 bytes") {
     const auto request = parse_request(try_pin_message("1234"));
     const auto& attempt = std::get<TpmTryPin>(request);

@@ -200,7 +200,8 @@ class Zsh(Scenario):
                     ('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>'),
                     ('ssh-tpm keygen -t rs\t-b 3\t-f wo\t\n', '<keygen -t rsa -b 3072 -f work.tpm>'),
                     ('ssh-tpm agent --key-d\t\n', '<agent --key-dir'),
-                    ('ssh-tpm-add --pi\two\t\n', '<--pin work.tpm>')):
+                    ('ssh-tpm-add --pin wo\t\n', '<--pin work.tpm>'),
+                    ('ssh-tpm-add --pin-f\two\t\n', '<--pin-file=work.tpm>')):
                 terminal.type(typed)
                 terminal.read_until(answer)
 

@@ -19,15 +19,17 @@ TABLE = {
          '--wrap': ('absent',), '-A': (), '--supported': ()},
         {'-t': ('ecdsa', '(none) -p -c -l -y'), '-b': ('256', '(none)'), '-C': ('x', '(none) -c -I --wrap -A'),
          '-f': ('absent', '(none) -p -c -l -y -I --wrap -A'), '-N': ('', '(none) -p -I --wrap -A'),
-         '-P': ('1234', '(none) -p -c -y -I --wrap'), '-q': (None, '*'), '-v': (None, '*'),
+         '-P': ('1234', '(none) -p -c -y -I --wrap'),
+         '--pin-file': ('absent', '(none) -p -I --wrap'), '--old-pin-file': ('absent', '-p -I --wrap'),
+         '--owner-password-file': ('absent', KEYGEN_USES_TPM), '-q': (None, '*'), '-v': (None, '*'),
          '-E': ('md5', '(none) -l -I'), '--parent-handle': ('owner', '(none) -I --wrap -A'),
          '--hierarchy': ('owner', '-A'), '--wrap-with': ('absent', '--wrap'), '--tcti': ('x:', KEYGEN_USES_TPM),
          '--swtpm': (None, KEYGEN_USES_TPM), '-o': (None, KEYGEN_USES_TPM)}),
     'add': (
         {'(none)': (), '-d': (), '-D': (), '-l': (), '-L': (), '-Q': (), '-T': (), '-x': (), '-X': ()},
         {'-t': ('5', '(none)'), '-c': (None, '(none)'), '-h': ('host', '(none)'), '-H': ('absent', '(none)'),
-         '--pin': (None, '(none)'), '-k': (None, '(none) -d'), '-C': (None, '(none) -d'), '-N': (None, '(none)'),
-         '-E': ('md5', '-l'), '-q': (None, '*'), '-v': (None, '*')}),
+         '--pin': (None, '(none)'), '--pin-file': ('absent', '(none)'), '-k': (None, '(none) -d'),
+         '-C': (None, '(none) -d'), '-N': (None, '(none)'), '-E': ('md5', '-l'), '-q': (None, '*'), '-v': (None, '*')}),
     'agent': (
         {'(none)': (), 'COMMAND': ('true',), '-k': (), '--print-socket': (), '--install-user-units': (),
          '--install-system': ()},
@@ -38,7 +40,8 @@ TABLE = {
          '--pin-lifetime': ('5', AGENTS), '--no-cache': (None, AGENTS), '--no-seal': (None, AGENTS),
          '-D': (None, '(none)'), '-d': (None, AGENTS), '-s': (None, '(none) -k'), '-c': (None, '(none) -k'),
          '--force': (None, '--install-user-units --install-system'),
-         '-E': ('sha256', AGENTS), '--tcti': ('x:', AGENTS), '--swtpm': (None, AGENTS), '-o': (None, AGENTS)}),
+         '-E': ('sha256', AGENTS), '--tcti': ('x:', AGENTS), '--swtpm': (None, AGENTS), '-o': (None, AGENTS),
+         '--owner-password-file': ('absent', AGENTS)}),
     'hostkeys': (
         {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': ()},
         {'--socket': ('absent', '(none) --check'),
@@ -58,7 +61,11 @@ TOGETHER = (
     ('agent', '--no-cache', '--pin-lifetime', '5'), ('agent', '--pin-lifetime', '5', '--no-cache'),
     ('agent', '--no-load', '--confirm'), ('agent', '--no-load', '--confirm-loaded'),
     ('agent', '--tcti', 'x:', '--swtpm'), ('keygen', '-t', 'ecdsa-sha2-nistp384', '-b', '256'),
-    ('keygen', '-b', '521', '-t', 'ecdsa-sha2-nistp384'))
+    ('keygen', '-b', '521', '-t', 'ecdsa-sha2-nistp384'), ('keygen', '-N', 'x', '--pin-file', 'absent'),
+    ('keygen', '-P', 'x', '--pin-file', 'absent'), ('keygen', '-p', '-P', 'x', '--old-pin-file', 'absent'),
+    ('keygen', '-p', '--pin-file', '-', '--old-pin-file', '-'),
+    ('keygen', '--owner-password-file', '-', '--pin-file', '-'), ('keygen', '-o', '--owner-password-file', 'absent'),
+    ('agent', '-o', '--owner-password-file', 'absent'))
 # The options of OpenSSH 10.5's tools of these names that are refused, "x:" with a value; and what the
 # refusal speaks of.
 REFUSED = {

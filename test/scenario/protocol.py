@@ -18,7 +18,8 @@ RSA_SHA2_256, RSA_SHA2_512 = 2, 4
 MAX_FRAME = 262144
 SESSION_BIND = b'session-bind@openssh.com'
 RESTRICT_DESTINATION = b'restrict-destination-v00@openssh.com'
-EXTENSIONS = (b'query', SESSION_BIND, b'tpm-add-key', b'tpm-try-pin@ssh-tpm')  # what `query` answers
+EXTENSIONS = (b'query', SESSION_BIND, b'tpm-add-key', b'tpm-add-key@ssh-tpm',
+              b'tpm-try-pin@ssh-tpm')  # what `query` answers
 CONFIRM = b'\x02'  # the constraint
 
 
@@ -118,13 +119,27 @@ def tpm_add_key(key_file, certificate=b'', constraints=b''):
                      string(certificate) + constraints)
 
 
+def add_checked_key(key_file, certificate=b'', constraints=b''):
+    """The same with our own extension, for which the TPM loads the key."""
+    return extension(b'tpm-add-key@ssh-tpm', string(key_file) + string(certificate) + constraints)
+
+
+def read_explanation(reply):
+    """The message and the hint in a failure of one of our extensions."""
+    message, rest = take_string(reply[1:])
+    hint, rest = take_string(rest)
+    if reply[0] != EXTENSION_FAILURE or rest:
+        raise AssertionError(f'reply {reply} where a failure is to be explained')
+    return message.decode(), hint.decode()
+
+
 def try_pin(blob, pin):
     return extension(b'tpm-try-pin@ssh-tpm', string(blob) + string(pin))
 
 
 def read_pin_outcome(reply):
     """What came of it: KEPT, WRONG, LOCKOUT or NOT_KEPT; None if the agent refused to try."""
-    if reply == bytes([EXTENSION_FAILURE]):
+    if reply[0] == EXTENSION_FAILURE:
         return None
     name, rest = take_string(reply[1:])
     if reply[0] != EXTENSION_RESPONSE or name != b'tpm-try-pin@ssh-tpm':

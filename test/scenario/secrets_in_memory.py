@@ -3,6 +3,7 @@
 processes of the same user can look there."""
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -120,6 +121,28 @@ class Pins(WithAgent):
                 self.assert_gone()
                 self.assertEqual(len(self.askpass.questions()), times)  # each signature asked for it anew
             self.agent.stop()
+
+    def test_an_owner_password_of_a_file_is_there_once_also_after_the_fork(self):
+        self.tpm.craft('tpm2_changeauth', '-c', 'o', self.pin)
+        path = self.lab.write('owner', self.pin + '\nmore\n', mode=0o600)
+        options = '-a', self.lab.path('background.sock'), '--owner-password-file'
+        self.start('--owner-password-file', path)
+        self.assert_once()
+        for given in path, '-':
+            with self.subTest(given=given):
+                printed = self.lab.run(f'{self.lab.bin}/ssh-tpm-agent', '-s', *options, given, stdin=self.pin + '\n',
+                                       status=0).stdout
+                pid = int(re.search('SSH_AGENT_PID=([0-9]+)', printed)[1])
+                self.assert_once(pid=pid)
+                os.kill(pid, signal.SIGTERM)
+                wait_until(lambda: not os.path.exists(options[1]), 'the end of the agent')
+
+    def test_a_pin_of_a_file_is_there_once_after_it_was_given(self):
+        key = self.lab.make_key('x', pin=self.pin)
+        self.start()
+        self.agent.add('--pin-file', self.lab.write('pin', self.pin + '\n', mode=0o600), key.tpm, status=0)
+        self.assert_once()
+        self.assertEqual(self.askpass.questions(), [])
 
     def lock(self):
         password = memory.random_pin()

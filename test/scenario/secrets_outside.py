@@ -138,6 +138,8 @@ class SecretsOnTheBus(bus.Hidden, Probed):
         self.lab.keygen('-q', '-N', self.pin, '-f', self.lab.path('keys/x'), env={VARIABLE: password})
         Agent(self.lab, env={VARIABLE: password, **Askpass(self.lab, self.pin).env}).sign_and_check(
             read_key(self.lab.path('keys/x')))
+        path = self.lab.write('owner', password + '\n', mode=0o600)
+        self.lab.keygen('-q', '-N', self.pin, '-f', self.lab.path('keys/y'), '--owner-password-file', path)
         self.assert_nowhere(password, wrong, self.pin)
         self.assert_sessions('CreatePrimary', 'Create', 'Sign', secrets={'Create'})
 
@@ -187,12 +189,25 @@ class Logs(WithTpm):
 
     def test_keygen_and_add_say_no_secret(self):
         path = self.lab.path('elsewhere')
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '9', '-t', '600', '-l', '600')
         self.keygen('-N', self.pin, '-f', path)
         self.keygen('-p', '-P', self.wrong, '-N', self.password, '-f', path, status=None)
         self.keygen('-p', '-P', self.pin, '-N', self.password, '-f', path)
+        files = {secret: self.lab.write(f'file{number}', secret + '\n', mode=0o600)
+                 for number, secret in enumerate((self.pin, self.wrong, self.password))}
+        self.keygen('-p', '--old-pin-file', files[self.wrong], '--pin-file', files[self.pin], '-f', path, status=None)
+        self.keygen('-p', '--old-pin-file', files[self.password], '--pin-file', files[self.pin], '-f', path)
+        self.keygen('-p', '--old-pin-file', '-', '--pin-file', files[self.password], '-f', path, stdin=self.pin)
+        self.lab.write('long', self.pin * 9, mode=0o600)
+        self.keygen('-f', path + 'x', '--pin-file', self.lab.path('long'), status=1)
         soft = SoftKey(self.lab, self.lab.path('soft'))
         self.keygen('--import', soft.path, '-N', self.pin, '-f', self.lab.path('imported'))
         agent = Agent(self.lab, '-d', env=self.chatty)
+        for secret in self.wrong, self.password:
+            given = agent.add('--pin-file', files[secret], path + '.tpm', env=self.chatty)
+            self.said += [given.stdout, given.stderr]
+        self.assertEqual(given.returncode, 0)
+        agent.ssh_add('-D', status=0)
         asked = Askpass(self.lab, self.wrong, self.password)
         added = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '--pin', path + '.tpm', status=0,
                              env={**self.chatty, **asked.env, 'SSH_AUTH_SOCK': None,
