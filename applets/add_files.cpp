@@ -36,8 +36,8 @@ void refuse_ordinary_key(std::string_view text, const std::string& file) {
     if (is_ordinary_key(text))
         throw Error(Errc::unsupported, "an ordinary private key, not a TPM key",
                     "ssh-add gives it to the agent, which seals it for as long as it runs; "
-                    "ssh-tpm-keygen --import " +
-                        file + " seals it for good");
+                    "`ssh-tpm-keygen --import " +
+                        file + "` seals it for good");
     if (!is_key_file(text))
         throw Error(Errc::malformed, "not a key file", "the private key is in a file that ends in .tpm");
 }

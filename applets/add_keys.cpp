@@ -8,6 +8,7 @@
 #include "os/secret_line.hpp"
 #include "prompt/ask.hpp"
 #include "protocol/message.hpp"
+#include "tpm/rc.hpp"
 #include "tpm/session.hpp"
 
 #include <algorithm>
@@ -34,15 +35,20 @@ void require_extension(protocol::Client& agent) {
                     "--pin needs an ssh-tpm-agent on this machine that is not locked");
 }
 
+/// Tries that are left, from which on the question tells their number.
+constexpr std::uint32_t few_tries = 3;
+
+/// The words of ssh-add, by which ksshaskpass and others find a stored answer. The second words make such a
+/// program ask the person, who can then store another one. With few tries left no stored answer is wanted,
+/// and the question has two lines, which ksshaskpass does not look up.
 std::string question(const KeyToAdd& key, bool confirm, std::optional<std::uint32_t> tries_left, bool again) {
-    std::string text(again ? "Wrong PIN. " : "");
+    std::string text(again ? "Bad passphrase, try again for " : "Enter passphrase for ");
+    text.append(printable(key.shown)).append(confirm ? " (will confirm each use)" : "");
     if (tries_left == 1U)
-        text.append("LAST TRY: a wrong PIN locks the TPM. ");
-    else if (again && tries_left)
-        text.append(std::to_string(*tries_left)).append(" tries left. ");
-    text.append("Enter PIN for ").append(printable(key.shown));
-    text.append(" (").append(printable(key.identity.comment)).append(")");
-    return text.append(confirm ? " (will confirm each use)" : "").append(": ");
+        text.append("\nLAST TRY: a wrong PIN locks the TPM. Enter PIN");
+    else if (again && tries_left && *tries_left <= few_tries)
+        text.append("\n").append(std::to_string(*tries_left)).append(" tries left. Enter PIN");
+    return text.append(": ");
 }
 
 /// From --pin-file, if it is given.
@@ -56,12 +62,10 @@ std::optional<Secret> read_pin(const AddOptions& options) {
 }
 
 Secret ask_pin(const std::string& text) {
-    auto pin = prompt::ask_and_wait(text, prompt::Program::tool);
-    if (!pin || pin->empty())
-        throw Error(Errc::refused, "no PIN was given");
-    if (pin->size() > tpm::max_pin)
+    auto pin = ask_existing_secret(text, "PIN");
+    if (pin.size() > tpm::max_pin)
         throw Error(Errc::usage, "a PIN has at most " + std::to_string(tpm::max_pin) + " bytes");
-    return std::move(*pin);
+    return pin;
 }
 
 bool is_right(protocol::PinOutcome outcome) {
@@ -70,7 +74,8 @@ bool is_right(protocol::PinOutcome outcome) {
 
 void require_tries(const protocol::PinResult& result) {
     if (result.outcome == protocol::PinOutcome::lockout || result.tries_left == 0U)
-        throw Error(Errc::lockout, "the TPM takes no PIN now, not even the right one", result.text);
+        throw Error(Errc::lockout, "the TPM takes no PIN now, not even the right one",
+                    result.text + "; " + std::string(tpm::end_of_lockout));
 }
 
 /// The last try needs a person who reads the warning in the question.
@@ -174,18 +179,23 @@ class Addition {
         const bool was_there = listed(agent_.list(), key_.identity.public_key.blob());
         // An empty PIN is not tried; the answer tells how many tries are left.
         auto result = try_pin(Secret(), was_there);
+        Secret refused; // the last PIN that the TPM has refused
         for (int tries = 0; tries < (pin_ ? 1 : most_tries) && !is_right(result.outcome); ++tries) {
             require_tries(result);
             require_person(result, pin_.has_value());
             const bool again = result.outcome == protocol::PinOutcome::wrong;
-            const auto pin = pin_ ? Secret::copy_of(pin_->view())
-                                  : ask_pin(question(key_, options_.confirm, result.tries_left, again));
+            auto pin = pin_ ? Secret::copy_of(pin_->view())
+                            : ask_pin(question(key_, options_.confirm, result.tries_left, again));
+            if (!refused.empty() && same_secret(pin, refused))
+                continue; // it would cost another try
             result = try_pin(pin, was_there);
             if (is_right(result.outcome) && was_there) {
                 send(); // with the new constraints
                 // If the agent had the key from another file, it does not know the PIN of this one yet.
                 (void)try_pin(pin, true);
             }
+            if (result.outcome == protocol::PinOutcome::wrong)
+                refused = std::move(pin);
         }
         require_tries(result);
         if (result.outcome == protocol::PinOutcome::wrong)

@@ -1,10 +1,10 @@
 // ssh-tpm-add -l, -L, -Q, -T, -x and -X: lists, a test of keys, and the lock.
 
 #include "applets/add_files.hpp"
+#include "applets/keygen_dialogue.hpp"
 #include "base/base64.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "prompt/ask.hpp"
 
 #include <iostream>
 
@@ -47,10 +47,7 @@ int print_list(protocol::Client& agent, Line&& line) {
 }
 
 Secret ask_password(const std::string& question) {
-    auto password = prompt::ask_and_wait(question, prompt::Program::tool);
-    if (!password)
-        throw Error(Errc::refused, "no password was given");
-    return std::move(*password);
+    return ask_existing_secret(question, "password");
 }
 
 int tell_lock(const std::string& word, const std::function<void()>& request) {

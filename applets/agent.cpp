@@ -317,7 +317,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
          [](char* word) {
              if (std::string_view(word) != "sha256")
                  throw Error(Errc::unsupported, "-E " + std::string(word) + ": questions name keys by SHA256",
-                             "ssh-tpm-add -l -E md5 shows the other fingerprint");
+                             "`ssh-tpm-add -l -E md5` shows the other fingerprint");
          }},
         {"-U", agents, "leave the sockets of killed agents that ran a command where they are",
          [&line](char*) { line.sweep = false; }},

@@ -95,9 +95,11 @@ pid_t end_agent_on(const fs::path& socket, std::string_view subject) {
     if (peer.uid != ::geteuid())
         throw Error(Errc::permission, socket.string() + ": the agent runs as another user (uid " +
                                           std::to_string(peer.uid) + ")");
-    const bool systemd = os::name_of_process(peer.pid) == "systemd"; // it starts the agent
-    end_process(peer.pid, socket.string(),
-                systemd ? "systemctl --user stop ssh-tpm-agent.socket ssh-tpm-agent.service" : "");
+    std::string hint;
+    if (os::name_of_process(peer.pid) == "systemd") // it listens for the agent that it starts
+        hint = peer.pid == 1 ? "systemctl list-sockets names the unit to stop"
+                             : "systemctl --user stop ssh-tpm-agent.socket ssh-tpm-agent.service";
+    end_process(peer.pid, socket.string(), hint);
     return peer.pid;
 }
 

@@ -137,7 +137,7 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
     return Error(Errc::refused, "HostKeyAgent is " + agent + ", which " + place_of(line) + " sets first",
                  of_go
                      ? "the ssh-tpm-agent written in Go installed this file: remove it, and stop that agent "
-                       "(systemctl disable --now ssh-tpm-agent.socket ssh-tpm-agent.service)"
+                       "(`systemctl disable --now ssh-tpm-agent.socket ssh-tpm-agent.service`)"
                      : hint);
 }
 
@@ -164,7 +164,7 @@ NamedKey read_host_key(const std::string& path) {
         const auto name = std::filesystem::path(path).filename().string();
         if (error.code() == Errc::not_found && (path.ends_with(".pub") || name.starts_with("ssh_tpm_host_")))
             throw Error(error.code(), error.what(),
-                        "ssh-tpm keygen -A writes it again, from the .tpm file beside it or, with "
+                        "`ssh-tpm keygen -A` writes it again, from the .tpm file beside it or, with "
                         "--hierarchy, from the TPM");
         throw;
     }
@@ -177,12 +177,13 @@ Error not_served(const std::string& path, bool has_file, const std::string& in_l
                 "it is in a file, and sshd signs with it by itself: once clients have learnt the TPM's keys "
                 "(UpdateHostKeys), remove its HostKey line" +
                     in_line};
-    return {Errc::not_found, what,
-            "ssh-tpm keygen -A makes missing keys, and systemctl restart ssh-tpm-hostkeys.service makes the "
-            "agent read them; if the TPM derives another key of a hierarchy now (after tpm2_clear, or "
-            "for RSA on a TPM without SHA-512), remove the .pub file and make it again; if it is not in the "
-            "TPM, remove its HostKey line" +
-                in_line};
+    return {
+        Errc::not_found, what,
+        "`ssh-tpm keygen -A` makes missing keys, and `systemctl restart ssh-tpm-hostkeys.service` makes the "
+        "agent read them; if the TPM derives another key of a hierarchy now (after tpm2_clear, or "
+        "for RSA on a TPM without SHA-512), remove the .pub file and make it again; if it is not in the "
+        "TPM, remove its HostKey line" +
+            in_line};
 }
 
 /// @throws Error if the agent does not serve the key or the signature does not verify
@@ -245,15 +246,15 @@ HostKeyProblems prove_host_keys(const std::filesystem::path& socket, const std::
                 problems.unused.push_back(std::move(*before));
         } catch (const Error& error) {
             problems.failed.push_back(about_subject(
-                path, error, "see what the agent says: journalctl -u ssh-tpm-hostkeys.service"));
+                path, error, "see what the agent says: `journalctl -u ssh-tpm-hostkeys.service`"));
         }
     }
     return problems;
 }
 
-constexpr const char* first_the_agent =
-    "sshd needs the agent and the keys: run ssh-tpm keygen -A, ssh-tpm hostkeys --install-system-units, and "
-    "systemctl enable --now ssh-tpm-hostkeys.socket first";
+constexpr const char* first_the_agent = "sshd needs the agent and the keys: run `ssh-tpm keygen -A`, "
+                                        "`ssh-tpm hostkeys --install-system-units`, and "
+                                        "`systemctl enable --now ssh-tpm-hostkeys.socket` first";
 
 /// The paths in the HostKey lines of the drop-in.
 std::vector<std::string> installed_host_keys() {
@@ -323,16 +324,17 @@ int hostkeys_check(const std::filesystem::path& socket) {
     SshdView view;
     try { // caught to check the agent too
         view = ask_for_configuration();
-        if (const auto other = other_agent(view, socket,
-                                           "remove that line for the one that ssh-tpm hostkeys "
-                                           "--install-sshd-config installs, or give --socket for this agent"))
+        if (const auto other =
+                other_agent(view, socket,
+                            "remove that line for the one that `ssh-tpm hostkeys "
+                            "--install-sshd-config` installs, or give --socket for this agent"))
             tell_of_sshd(*other);
         const auto& sshd = settings_of(view);
         if (view.agents.empty() && sshd.host_key_agent != socket.string())
             throw Error(Errc::refused,
                         sshd.host_key_agent.empty() ? "there is no HostKeyAgent"
                                                     : "HostKeyAgent is " + sshd.host_key_agent,
-                        "ssh-tpm hostkeys --install-sshd-config, or --socket for another agent than " +
+                        "`ssh-tpm hostkeys --install-sshd-config`, or --socket for another agent than " +
                             socket.string());
     } catch (const Error& error) {
         tell_of_sshd(error);
@@ -343,7 +345,7 @@ int hostkeys_check(const std::filesystem::path& socket) {
         std::ranges::for_each(problems.failed, tell);
         std::ranges::for_each(problems.unused, tell);
     } catch (const Error& error) {
-        tell(about_subject(socket.string(), error, "systemctl status ssh-tpm-hostkeys.socket"));
+        tell(about_subject(socket.string(), error, "`systemctl status ssh-tpm-hostkeys.socket`"));
     }
     return bad ? 1 : 0;
 }
@@ -358,7 +360,7 @@ void expect_sshd_to_go_on(bool force) {
     if (!find_sshd() || ask_sshd("-t").status == 0)
         return;
     const std::string what = "without the installed file, sshd -t refuses the configuration";
-    const std::string keys = "if sshd has no other host key, ssh-keygen -A makes some in files";
+    const std::string keys = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
     if (!force)
         throw Error(Errc::refused, what + "; nothing was removed", keys + "; --force removes it anyway");
     cli::warn(log::program(), Error(Errc::refused, what, keys));

@@ -158,7 +158,7 @@ void check_program(const fs::path& program) {
     cli::warn(log::program(), // it may be installed later
               Error(Errc::not_found,
                     there.string() + ": the program is not in this tree, and the units start it",
-                    "install it there, too (meson install --destdir)"));
+                    "install it there, too (`meson install --destdir`)"));
 }
 
 /// Locks the system's files, because two runs at once would take back each other's files. The lock is not on

@@ -40,7 +40,7 @@ std::string quoted(std::string_view text) {
     return out + '"';
 }
 
-/// A symbolic link that leads to no regular file: one to /dev/null masks a unit (systemctl mask).
+/// A symbolic link that leads to no regular file: one to /dev/null masks a unit (`systemctl mask`).
 bool is_empty_link(const fs::path& path) {
     std::error_code ignored;
     return fs::is_symlink(path, ignored) && !fs::is_regular_file(path, ignored);
@@ -56,7 +56,7 @@ std::optional<Bytes> installed_content(const fs::path& path) {
 Error changed(const fs::path& path) {
     if (is_empty_link(path))
         return {Errc::exists, path.string() + ": is a link to " + fs::read_symlink(path).string(),
-                "such a link masks a unit (systemctl mask); remove it, or replace it with --force"};
+                "such a link masks a unit (`systemctl mask`); remove it, or replace it with --force"};
     return {Errc::exists, path.string() + ": differs from the file that this program installs",
             "move it away, or use --force: its content is then lost"};
 }

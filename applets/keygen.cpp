@@ -92,7 +92,7 @@ constexpr std::string_view no_cipher = "a TPM key file is not encrypted with its
                            leave_out = "leave it out", other_files = "this needs no TPM: ssh-keygen does it",
                            certificates = "ssh-keygen makes certificates",
                            ca_in_tpm =
-                               "with the CA's key in this agent: ssh-keygen -U -s CA.pub -I NAME KEY.pub",
+                               "with the CA's key in this agent: `ssh-keygen -U -s CA.pub -I NAME KEY.pub`",
                            fido = "it is for keys on FIDO devices", with_ssh_keygen = "use ssh-keygen";
 
 /// Those of OpenSSH 10.5.
@@ -100,9 +100,9 @@ constexpr RefusedOption only_of_ssh_keygen[] = {
     {"-a ROUNDS", no_cipher, leave_out},
     {"-Z CIPHER", no_cipher, leave_out},
     {"-m FORMAT", "a TPM key file has one format, TSS2 PRIVATE KEY",
-     "for the public key: ssh-keygen -e -m FORMAT -f KEY.pub"},
-    {"-e", "ssh-keygen converts public keys", "ssh-keygen -e -f KEY.pub"},
-    {"-i", "ssh-keygen converts public keys", "--import FILE seals a private key, PEM and PKCS#8 too"},
+     "for the public key: `ssh-keygen -e -m FORMAT -f KEY.pub`"},
+    {"-e", "ssh-keygen converts public keys", "`ssh-keygen -e -f KEY.pub`"},
+    {"-i", "ssh-keygen converts public keys", "`--import FILE` seals a private key, PEM and PKCS#8 too"},
     {"-O OPTION", "it is for FIDO devices, certificates and prime numbers", with_ssh_keygen},
     {"-w PROVIDER", fido, with_ssh_keygen},
     {"-K", fido, with_ssh_keygen},
@@ -111,11 +111,11 @@ constexpr RefusedOption only_of_ssh_keygen[] = {
     {"-U", certificates, ca_in_tpm},
     {"-n PRINCIPALS", certificates, ca_in_tpm},
     {"-z SERIAL", certificates, ca_in_tpm},
-    {"-L", "ssh-keygen shows certificates", "ssh-keygen -L -f KEY-cert.pub"},
+    {"-L", "ssh-keygen shows certificates", "`ssh-keygen -L -f KEY-cert.pub`"},
     {"-Y COMMAND", "ssh-keygen signs files, with keys of an agent too",
-     "ssh-keygen -Y sign -n file -f KEY.pub FILE"},
-    {"-B", other_files, "ssh-keygen -B -f KEY.pub"},
-    {"-r HOST", other_files, "ssh-keygen -r HOST -f KEY.pub"},
+     "`ssh-keygen -Y sign -n file -f KEY.pub FILE`"},
+    {"-B", other_files, "`ssh-keygen -B -f KEY.pub`"},
+    {"-r HOST", other_files, "`ssh-keygen -r HOST -f KEY.pub`"},
     {"-g", other_files, with_ssh_keygen},
     {"-F HOST", other_files, with_ssh_keygen},
     {"-H", other_files, with_ssh_keygen},

@@ -27,12 +27,29 @@ std::string ask_file(const std::string& question, const std::string& usual) {
     return answer && !answer->empty() ? *answer : usual;
 }
 
-Secret ask_secret(const std::string& question, const std::string& hint) {
+namespace {
+
+[[noreturn]] void give_up(std::string_view what, prompt::Unanswered reason, const std::string& hint) {
+    throw Error(Errc::refused,
+                std::string("no ").append(what).append(" was given: ").append(prompt::in_words(reason)),
+                hint);
+}
+
+} // namespace
+
+Secret ask_secret(const std::string& question, std::string_view what, const std::string& hint) {
     std::cout << std::flush; // earlier output comes before the question
     auto answer = prompt::ask_and_wait(question, prompt::Program::tool);
-    if (!answer)
-        throw Error(Errc::refused, "no passphrase was given", hint);
-    return std::move(*answer);
+    if (const auto* reason = std::get_if<prompt::Unanswered>(&answer))
+        give_up(what, *reason, hint);
+    return std::get<Secret>(std::move(answer));
+}
+
+Secret ask_existing_secret(const std::string& question, std::string_view what, const std::string& hint) {
+    auto secret = ask_secret(question, what, hint);
+    if (secret.empty())
+        give_up(what, prompt::Unanswered::empty, hint);
+    return secret;
 }
 
 tpm::Auth auth_of(const Secret& pin) {
@@ -43,9 +60,9 @@ namespace {
 
 /// @returns nothing if the two answers differ
 std::optional<tpm::Auth> ask_twice(const std::string& question) {
-    const std::string hint = "-N gives it; -N '' is for a key without a PIN";
-    auto first = ask_secret(question, hint);
-    if (!same_secret(first, ask_secret("Enter same passphrase again: ", hint)))
+    const std::string hint = "-N gives it; `-N ''` is for a key without a PIN";
+    auto first = ask_secret(question, "passphrase", hint);
+    if (!same_secret(first, ask_secret("Enter same passphrase again: ", "passphrase", hint)))
         return std::nullopt;
     return tpm::to_auth(std::move(first));
 }
@@ -113,11 +130,11 @@ bool confirm_overwrite(const std::string& path) {
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
                        const std::string& question) {
     const bool last_allowed = require_try(tpm, key, false);
-    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "-P gives it"));
-    if (!given && !pin && tpm::counts_wrong_pins(key))
-        throw Error(Errc::refused, "an empty PIN was given; it was not tried",
-                    "if the key has no PIN although its file says so, use -P ''; if it has one, that costs a "
-                    "try");
+    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "passphrase", "-P gives it"));
+    if (!given && !pin)
+        give_up("passphrase", prompt::Unanswered::empty,
+                "if the key has no PIN although its file says so, use `-P ''`; if it has one, that may cost "
+                "a try");
     require_try(tpm, key, last_allowed); // other programs may have spent tries meanwhile
     return pin;
 }

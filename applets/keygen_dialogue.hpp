@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace sshtpm::applets {
 
@@ -20,8 +21,13 @@ std::optional<std::string> ask_line(const std::string& question);
 /// @throws Error(refused) at the end of a terminal's input
 std::string ask_file(const std::string& question, const std::string& usual);
 
+/// The answer may be empty.
+/// @param what the error names: "no WHAT was given: nobody could be asked"
 /// @throws Error(refused) with the hint if there is no answer
-Secret ask_secret(const std::string& question, const std::string& hint);
+Secret ask_secret(const std::string& question, std::string_view what, const std::string& hint = {});
+
+/// Like ask_secret, but an empty answer is none: the person gives up, as at ssh's questions.
+Secret ask_existing_secret(const std::string& question, std::string_view what, const std::string& hint = {});
 
 /// From the PIN of an option; null for an empty one.
 tpm::Auth auth_of(const Secret& pin);
@@ -48,7 +54,7 @@ inline constexpr int most_tries = 3; ///< as ssh asks for a passphrase
 /// The PIN of a key: `given` (-P), or asked for. If a wrong PIN would lock the TPM, it asks at the terminal,
 /// once, whether to go on.
 /// @throws Error(lockout) in lockout; Error(refused) if the person says no, if there is no terminal, and for
-///     an empty answer that would cost a try
+///     an empty answer
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
                        const std::string& question);
 

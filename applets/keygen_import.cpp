@@ -36,9 +36,9 @@ ssh::PrivateKey open_outside_key(const fs::path& file, const Secret& content,
         if (tries == most_tries || given)
             throw Error(Errc::auth, file.string() + ": the passphrase is wrong");
         const auto passphrase =
-            ask_secret(tries == 0 ? "Enter passphrase for " + file.string() + ": "
-                                  : "Bad passphrase, try again for " + file.string() + ": ",
-                       "-P gives it");
+            ask_existing_secret(tries == 0 ? "Enter passphrase for " + file.string() + ": "
+                                           : "Bad passphrase, try again for " + file.string() + ": ",
+                                "passphrase", "-P gives it");
         opened = ssh::open_private_key(content, &passphrase);
     }
     return std::get<ssh::PrivateKey>(std::move(opened));

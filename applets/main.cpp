@@ -87,9 +87,9 @@ int run_named(std::string_view word, std::span<char*> arguments) {
         *std::ranges::min_element(table, {}, [&](const Applet& applet) { return edits(word, applet.name); });
     if (nearest.name == word)
         return run_applet(nearest, {std::string(link_prefix) + std::string(word), arguments});
-    return cli::report(program,
-                       Error(Errc::usage, "no applet \"" + std::string(word) + "\"",
-                             "the nearest is \"" + std::string(nearest.name) + "\"; ssh-tpm help lists all"));
+    return cli::report(
+        program, Error(Errc::usage, "no applet \"" + std::string(word) + "\"",
+                       "the nearest is \"" + std::string(nearest.name) + "\"; `ssh-tpm help` lists all"));
 }
 
 } // namespace

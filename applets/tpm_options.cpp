@@ -1,11 +1,11 @@
 #include "applets/tpm_options.hpp"
 
+#include "applets/keygen_dialogue.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 #include "os/secret_line.hpp"
-#include "prompt/ask.hpp"
 #include "tpm/session.hpp"
 
 #include <charconv>
@@ -124,11 +124,8 @@ std::optional<Secret> TpmOptions::read_owner_password_file() const {
 
 tpm::Auth TpmOptions::owner_password() const {
     auto password = std::exchange(taken_password(), std::nullopt);
-    if (!password && ask_owner_password_) {
-        password = prompt::ask_and_wait("Enter owner password: ", prompt::Program::tool);
-        if (!password)
-            throw Error(Errc::refused, "no owner password was given");
-    }
+    if (!password && ask_owner_password_)
+        password = ask_existing_secret("Enter owner password: ", "owner password");
     return password ? tpm::to_auth(std::move(*password)) : nullptr;
 }
 

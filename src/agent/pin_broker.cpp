@@ -41,9 +41,10 @@ void log_failure(const std::exception_ptr& failure) {
     }
 }
 
-/// Withdraws the question at the time limit. @returns Answer{} then, and if the question fails
+/// Withdraws the question at the time limit. @returns `late` then, and `failed` if the question fails
 template <class Answer>
-asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::milliseconds limit) {
+asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::milliseconds limit,
+                                Answer late, Answer failed) {
     const auto loop = co_await asio::this_coro::executor;
     asio::steady_timer timer(loop, limit);
     auto [order, failure, answer, cancelled] =
@@ -53,15 +54,25 @@ asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::m
     if (order[0] == 1) {
         if (cancelled)
             throw SystemError(cancelled);
-        log::error("asking a person: no answer in ",
-                   std::chrono::duration_cast<std::chrono::seconds>(limit).count(), " seconds");
-        co_return Answer{};
+        co_return std::move(late);
     }
     if (failure) {
         log_failure(failure);
-        co_return Answer{};
+        co_return std::move(failed);
     }
     co_return std::move(answer);
+}
+
+/// One line that says why, and what to do.
+void log_no_pin(const identity::Identity& identity, prompt::Unanswered reason) {
+    std::string more;
+    if (reason == prompt::Unanswered::nobody)
+        more.append(": this process is not in the foreground of a terminal, and ")
+            .append(prompt::askpass_needs)
+            .append("; \"ssh-tpm-add --pin\" gives the PIN beforehand");
+    if (reason == prompt::Unanswered::empty)
+        more = "; if the key has no PIN, \"ssh-tpm-keygen -p -P '' -N '' -f FILE\" corrects its file";
+    log::error("sign: refused: no PIN was given for ", identity.name(), ": ", prompt::in_words(reason), more);
 }
 
 /// For protocol::try_pin_reply.
@@ -94,15 +105,15 @@ bool PinBroker::needs_pin(const identity::Identity& identity) const {
     return found == learned_.end() ? identity.needs_pin() : found->second;
 }
 
-/// True if the file says that the key has no PIN, and the TPM has shown it or counts no wrong PINs of the
-/// key. The file may be wrong about it.
-bool PinBroker::has_no_pin(const identity::Identity& identity) const {
-    return !needs_pin(identity) &&
-           (!tpm::counts_wrong_pins(*identity.key) || learned_.contains(content_of(identity)));
+/// True if the TPM has shown that the key has no PIN. True as well until the TPM shows the contrary, whatever
+/// the file says, if it counts no wrong PINs of the key: then the attempt without a PIN costs no try.
+bool PinBroker::may_lack_pin(const identity::Identity& identity) const {
+    const auto found = learned_.find(content_of(identity));
+    return found == learned_.end() ? !tpm::counts_wrong_pins(*identity.key) : !found->second;
 }
 
 void PinBroker::learn(const identity::Identity& identity, bool needs) {
-    if (needs ? !needs_pin(identity) : !has_no_pin(identity))
+    if (needs_pin(identity) != needs || may_lack_pin(identity) == needs)
         learned_[content_of(identity)] = needs;
 }
 
@@ -124,20 +135,30 @@ void PinBroker::refused(const KeyEntry& entry) {
 asio::awaitable<std::optional<ssh::RawSignature>>
 PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& attempt) {
     const auto& entry = use->entry();
+    tpm::Auth refused_auth; // the last one
     for (int refused_pins = 0; refused_pins < most_tries;) {
         const auto offer = co_await next_offer(entry, requester, refused_pins);
         if (!offer)
             break;
+        // A script, or a program that has stored the PIN, gives the same answer each time.
+        if (offer->typed && refused_auth && same_secret(*offer->auth, *refused_auth)) {
+            log::error("the PIN that the TPM has just refused was given again for ", entry->identity->name(),
+                       "; it was not tried again");
+            ++refused_pins;
+            continue;
+        }
         auto result = co_await attempt(offer->auth);
         if (auto* signature = std::get_if<ssh::RawSignature>(&result)) {
             if (offer->typed || !offer->auth)
                 accepted(*use, offer->auth);
             co_return std::move(*signature);
         }
-        log::error("the TPM refused the PIN of ", entry->identity->name());
+        if (offer->auth)
+            log::error("the TPM refused the PIN of ", entry->identity->name());
+        else
+            log::info("the TPM does not sign with ", entry->identity->name(), " without a PIN");
         refused(*entry);
-        if (offer->typed && !offer->auth) // a person who presses Return gives up
-            break;
+        refused_auth = offer->auth;
         refused_pins += offer->typed ? 1 : 0;
     }
     co_return std::nullopt;
@@ -146,7 +167,7 @@ PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& a
 /// @returns nothing if no PIN may be tried
 asio::awaitable<std::optional<PinBroker::Offer>>
 PinBroker::next_offer(KeyEntryPtr entry, const Requester& requester, int refused_pins) {
-    if (has_no_pin(*entry->identity))
+    if (may_lack_pin(*entry->identity))
         co_return Offer{};
     if (!needs_pin(*entry->identity)) {
         if (auto offer = co_await without_pin(entry))
@@ -167,7 +188,7 @@ asio::awaitable<std::optional<PinBroker::Offer>> PinBroker::without_pin(KeyEntry
     const auto identity = entry->identity;
     Offer offer;
     offer.permit.emplace(co_await attempts_.acquire());
-    if (has_no_pin(*identity)) // the attempt before has shown it
+    if (may_lack_pin(*identity)) // the attempt before has shown it
         co_return Offer{};
     if (needs_pin(*identity))
         co_return std::nullopt;
@@ -188,7 +209,7 @@ asio::awaitable<PinBroker::Offer> PinBroker::wait_to_ask(KeyEntryPtr entry, std:
         QuestionQueue::Question question{
             .process = process, .key = key_name(*entry->identity), .on_terminal = is_on_terminal()};
         auto place = co_await questions_.wait(std::move(question));
-        if (has_no_pin(*entry->identity))
+        if (may_lack_pin(*entry->identity))
             co_return Offer{};
         if (auto pin = keys_.use_pin(*entry))
             co_return Offer{.auth = std::move(*pin)};
@@ -203,24 +224,20 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
     auto state = co_await lockout(*identity->key);
     for (;;) {
         if (const auto reason = why_not_ask(state, refused_pins)) {
-            log::error("not asking for the PIN of ", identity->name(), ": ", *reason);
+            const bool locked = state && state->active;
+            log::report(Error(Errc::lockout, "not asking for the PIN of " + identity->name() + ": " + *reason,
+                              locked ? tpm::lockout_hint(*state) : ""));
             co_return std::nullopt;
         }
         co_await tpm_.make_ready(identity);
-        auto answer = co_await in_time(prompter_.ask(pin_question(*identity, requester, state, refused_pins)),
-                                       answer_limit_);
-        if (!answer) {
-            log::error("sign: refused: no PIN was given for ", identity->name(),
-                       "; \"ssh-tpm-add --pin\" gives it beforehand");
-            co_return std::nullopt;
-        }
-        offer.auth = naming(identity->name(), [&] { return tpm::to_auth(std::move(*answer)); });
-        // An empty answer means "no", as for ssh. But some programs write key files that claim a PIN for a
-        // key without one. So it is tried if that costs no try.
-        if (!offer.auth && (!state || state->counts())) {
-            log::error(
-                "sign: refused: an empty PIN was given for ", identity->name(),
-                "; if the key has no PIN, \"ssh-tpm-keygen -p -P '' -N '' -f FILE\" corrects its file");
+        auto answer = co_await in_time<prompt::Answer>(
+            prompter_.ask(pin_question(*identity, requester, state, refused_pins)), answer_limit_,
+            prompt::Unanswered::late, prompt::Unanswered::failed);
+        if (auto* pin = std::get_if<Secret>(&answer))
+            offer.auth = naming(identity->name(), [&] { return tpm::to_auth(std::move(*pin)); });
+        if (!offer.auth) {
+            const auto* reason = std::get_if<prompt::Unanswered>(&answer);
+            log_no_pin(*identity, reason ? *reason : prompt::Unanswered::empty);
             co_return std::nullopt;
         }
         // Tries may have been used while the person typed. Until this PIN is tried, no other attempt uses
@@ -252,7 +269,8 @@ asio::awaitable<std::optional<tpm::Lockout>> PinBroker::lockout(const keyfile::K
 asio::awaitable<prompt::Confirmation> PinBroker::confirm(IdentityPtr identity, const Requester& requester) {
     QuestionQueue::Question question{.process = requester.process()};
     const auto place = co_await questions_.wait(std::move(question));
-    co_return co_await in_time(prompter_.confirm(confirm_question(*identity, requester)), answer_limit_);
+    co_return co_await in_time(prompter_.confirm(confirm_question(*identity, requester)), answer_limit_,
+                               prompt::Confirmation::unanswered, prompt::Confirmation::failed);
 }
 
 asio::awaitable<PinBroker::PinTrial> PinBroker::try_given_pin(KeyUsePtr use, tpm::Auth pin,

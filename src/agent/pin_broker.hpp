@@ -65,7 +65,7 @@ class PinBroker {
     };
 
     bool needs_pin(const identity::Identity& identity) const;
-    bool has_no_pin(const identity::Identity& identity) const;
+    bool may_lack_pin(const identity::Identity& identity) const;
     void learn(const identity::Identity& identity, bool needs_pin);
     bool accepted(const KeyUse& use, const tpm::Auth& auth);
     void refused(const KeyEntry& entry);

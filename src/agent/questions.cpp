@@ -14,12 +14,6 @@ namespace {
 
 // Texts are appended, not added to a literal, because GCC 12 at -O3 then warns of overlaps that do not exist.
 
-/// The key, in OpenSSH's words, and the process that asks.
-std::string facts(const identity::Identity& identity, const Requester& requester) {
-    std::string text("Key fingerprint ");
-    return text.append(ssh::fingerprint(identity.public_key.blob())).append(".\n").append(requester.words());
-}
-
 std::string quoted(const std::string& comment) {
     return std::string("'").append(printable(comment)).append("'");
 }
@@ -61,7 +55,12 @@ std::optional<pid_t> Requester::process() const {
 
 std::string pin_question(const identity::Identity& identity, const Requester& requester,
                          const std::optional<tpm::Lockout>& lockout, int refused) {
-    return facts(identity, requester)
+    std::string text("Enter passphrase for key ");
+    return text.append(quoted(identity.comment))
+        .append(" (")
+        .append(ssh::fingerprint(identity.public_key.blob()))
+        .append(").\n")
+        .append(requester.words())
         .append(refused > 0 ? "That PIN is wrong.\n" : "")
         .append(tries(lockout))
         .append("Enter PIN for key ")
@@ -71,7 +70,11 @@ std::string pin_question(const identity::Identity& identity, const Requester& re
 
 std::string confirm_question(const identity::Identity& identity, const Requester& requester) {
     std::string text("Allow use of key ");
-    return text.append(quoted(identity.comment)).append("?\n").append(facts(identity, requester));
+    return text.append(quoted(identity.comment))
+        .append("?\nKey fingerprint ")
+        .append(ssh::fingerprint(identity.public_key.blob()))
+        .append(".\n")
+        .append(requester.words());
 }
 
 struct QuestionQueue::Entry {

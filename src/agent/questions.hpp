@@ -47,6 +47,11 @@ class Requester {
 
 // All names in the texts are made printable, because they come from files and from other processes.
 
+/// The first two words and the last line let every askpass program take it for a question for a secret: VS
+/// Code's looks for "passphrase" in the second word (extensions/git/src/askpass.ts), others for "Enter PIN
+/// for", as in OpenSSH's question for the PIN of a FIDO key, or for ": " at the end. ksshaskpass
+/// (src/prompt.cpp) takes a question of several lines for a secret that it does not store: a stored PIN that
+/// is wrong would cost a try at every login.
 /// @param lockout nothing if the TPM did not report it
 /// @param refused the number of PINs that the TPM has refused in this request
 std::string pin_question(const identity::Identity& identity, const Requester& requester,

@@ -28,7 +28,8 @@ enum class Errc {
 class Error final : public std::runtime_error {
   public:
     /// @param message one line without a final period
-    /// @param hint a remedy that a person can try
+    /// @param hint a remedy that a person can try; a command of several words stands between backticks, which
+    ///     keep it on one line and are not printed
     Error(Errc code, const std::string& message, std::string hint = {});
 
     /// @param rc the TPM's response code, without the bits that name its layer

@@ -122,8 +122,10 @@ void write(Level at, std::string_view line) {
 void report(const Error& failure, std::string_view consequence) {
     constexpr std::size_t longest = 1000;
     error(printable(failure.what(), longest), consequence);
-    if (!failure.hint().empty() && level() >= Level::error)
-        write_out(Level::error, "hint: " + failure.hint());
+    auto hint = printable(failure.hint(), longest);
+    std::erase(hint, '`'); // around commands
+    if (!hint.empty() && level() >= Level::error)
+        write_out(Level::error, "hint: " + hint);
 }
 
 } // namespace sshtpm::log

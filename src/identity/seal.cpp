@@ -31,7 +31,7 @@ Identity unwrap(tpm::Tpm& tpm, const keyfile::KeyFile& wrapped, const tpm::Auth&
         throw Error(Errc::unsupported,
                     "this TPM does not have SHA-512, and this RSA key cannot do without it: it was wrapped "
                     "without the attribute decrypt",
-                    "wrap it again with ssh-tpm keygen --wrap, which sets that attribute");
+                    "wrap it again with `ssh-tpm keygen --wrap`, which sets that attribute");
     auto identity = make_identity(tpm::import_key(tpm, wrapped), fallback_comment);
     prove(tpm, identity, auth);
     return identity;

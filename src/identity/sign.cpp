@@ -43,7 +43,7 @@ void require_hash(const Identity& identity, ssh::Hash hash) {
             Errc::unsupported,
             identity.name() + ": this key was made for signatures with " + keyfile::algorithm_name(*fixed) +
                 " only; a signature with " + keyfile::algorithm_name(to_tpm(hash)) + " was asked for",
-            "a key of ssh-tpm keygen signs with every hash; for this one, set PubkeyAcceptedAlgorithms "
+            "a key of `ssh-tpm keygen` signs with every hash; for this one, set PubkeyAcceptedAlgorithms "
             "in ssh_config (for a host key, HostKeyAlgorithms in sshd_config) to the algorithm that it has");
 }
 

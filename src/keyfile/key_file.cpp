@@ -155,7 +155,7 @@ TPM2B_PRIVATE read_private(der::Reader& fields) {
     if (tpm2b.size() >= 2 && (tpm2b.size() < shortest || tpm2b[3] == TPM2_HT_PERSISTENT))
         unsupported(
             "a reference to a key at a persistent handle of the TPM, not a private key",
-            "use the file from which that key was made persistent, or make a new key with ssh-tpm keygen");
+            "use the file from which that key was made persistent, or make a new key with `ssh-tpm keygen`");
     return unmarshal_private(tpm2b);
 }
 

@@ -116,7 +116,7 @@ TPMT_PUBLIC parse_parent(ByteView file) {
     } catch (const Error& error) {
         throw Error(error.code(), error.what(),
                     "on the machine that the key is for: " + std::string(parent_command) +
-                        "; or, of a key that the TPM keeps: tpm2_readpublic -c HANDLE -f tss -o PARENT");
+                        "; or, of a key that the TPM keeps: `tpm2_readpublic -c HANDLE -f tss -o PARENT`");
     }
 }
 

@@ -29,7 +29,7 @@ void require_loadable(KeyKind kind) {
     case KeyKind::primary:
         return;
     case KeyKind::importable:
-        unsupported("a wrapped key, which the TPM has to import first", "ssh-tpm keygen --import FILE");
+        unsupported("a wrapped key, which the TPM has to import first", "`ssh-tpm keygen --import FILE`");
     case KeyKind::sealed:
         unsupported("sealed data, not a key");
     }

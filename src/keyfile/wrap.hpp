@@ -17,8 +17,8 @@ TPMT_PUBLIC standard_storage_key(TPMI_ALG_PUBLIC type);
 /// The command that writes the public half of the machine's standard storage key to a file for parse_parent,
 /// for hints. With other options it would write another key, and the PEM file does not show the difference.
 inline constexpr std::string_view parent_command =
-    "tpm2_createprimary -C o -G ecc256:aes128cfb -a "
-    "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' -f pem -o PARENT.pem "
+    "`tpm2_createprimary -C o -G ecc256:aes128cfb -a "
+    "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' -f pem -o PARENT.pem` "
     "(-G rsa2048:aes128cfb if that TPM has no ECC)";
 
 /// Checks that `wrap` can wrap keys for this storage key: ECC (P-256, P-384, P-521) or RSA; name algorithm

@@ -50,10 +50,6 @@ Require parse_require(const std::optional<std::string>& word) {
                           : Require::nothing;
 }
 
-constexpr std::string_view askpass_needs =
-    "no askpass program may be started (that needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force; "
-    "SSH_ASKPASS_REQUIRE=never forbids it)";
-
 /// True if an askpass program may be started.
 bool askpass_allowed(const Circumstances& circumstances) {
     const auto require = parse_require(circumstances.askpass_require);
@@ -72,10 +68,8 @@ asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) 
         outcome = co_await ask_terminal(std::move(question));
         break;
     case Asker::nobody:
-        log::error("nobody can be asked: this process is not in the foreground of a terminal, and ",
-                   askpass_needs);
-        break;
     case Asker::standard_input: // only `ask_and_wait` may block
+        outcome.answer = Unanswered::nobody;
         break;
     }
     co_return std::move(outcome);
@@ -116,7 +110,7 @@ TerminalAnswer wait_for_answer(const std::string& question, Program program) {
     return answer;
 }
 
-asio::awaitable<std::optional<Secret>> ask(std::string question, Program program) {
+asio::awaitable<Answer> ask(std::string question, Program program) {
     for (;;) {
         auto outcome = co_await ask_once(question, program);
         if (!outcome.stopped_by)
@@ -139,8 +133,7 @@ class TerminalPermit {
     std::shared_ptr<TerminalQueue> queue_;
 };
 
-asio::awaitable<std::optional<Secret>> ask_in_turn(std::shared_ptr<TerminalQueue> queue,
-                                                   std::string question) {
+asio::awaitable<Answer> ask_in_turn(std::shared_ptr<TerminalQueue> queue, std::string question) {
     if (choose_asker(current_circumstances(), Program::agent) != Asker::terminal)
         co_return co_await ask(std::move(question), Program::agent);
     // A cancelled wait throws before there is a permit to release.
@@ -193,13 +186,13 @@ Circumstances current_circumstances() {
             .stdin_terminal = ::isatty(STDIN_FILENO) == 1};
 }
 
-std::optional<Secret> ask_and_wait(const std::string& question, Program program) {
+Answer ask_and_wait(const std::string& question, Program program) {
     const auto asker = choose_asker(current_circumstances(), program);
     if (asker == Asker::standard_input) {
         std::cerr << question << std::flush;
-        auto answer = read_input_line();
+        auto line = read_input_line();
         std::cerr << '\n'; // nobody has typed one, and the next message may be an error
-        return answer;
+        return line ? Answer(std::move(*line)) : Unanswered::nobody;
     }
     if (asker == Asker::terminal)
         wait_for_foreground();
@@ -232,7 +225,7 @@ std::optional<Secret> read_input_line() {
 
 Prompter::Prompter(const asio::any_io_executor& loop) : queue_(std::make_shared<TerminalQueue>(loop)) {}
 
-asio::awaitable<std::optional<Secret>> Prompter::ask(std::string question) {
+asio::awaitable<Answer> Prompter::ask(std::string question) {
     return ask_in_turn(queue_, std::move(question));
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -34,11 +35,15 @@ Circumstances current_circumstances();
 /// The rules of OpenSSH's read_passphrase, documented in ssh(1) and ssh-keygen(1).
 Asker choose_asker(const Circumstances& circumstances, Program program);
 
+/// Why nobody can be asked through askpass.
+inline constexpr std::string_view askpass_needs =
+    "no askpass program may be started (that needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force; "
+    "SSH_ASKPASS_REQUIRE=never forbids it)";
+
 /// Asks for a secret in a program without an event loop. A signal that ends the program does so after the
 /// terminal's echo is on again.
-/// @returns nothing if nobody can be asked, or there is no answer
 /// @throws Error as read_input_line
-std::optional<Secret> ask_and_wait(const std::string& question, Program program);
+Answer ask_and_wait(const std::string& question, Program program);
 
 /// Reads a line of standard input, and nothing behind it. As in ssh-keygen a NUL ends it too: people run
 /// `cat /dev/zero | ssh-keygen -q -N ''` to take the default file.
@@ -55,9 +60,8 @@ class Prompter {
     explicit Prompter(const boost::asio::any_io_executor& loop);
 
     /// Asks for a secret. Cancelling withdraws the question, even while it waits for the terminal; the call
-    /// then throws operation_aborted or returns nothing.
-    /// @returns nothing if nobody can be asked, or there is no answer
-    boost::asio::awaitable<std::optional<Secret>> ask(std::string question);
+    /// then throws operation_aborted or returns `cancelled`.
+    boost::asio::awaitable<Answer> ask(std::string question);
 
     /// Asks for permission. Like OpenSSH's ask_permission, it uses only an askpass program, because any
     /// program can write to a terminal. That needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and

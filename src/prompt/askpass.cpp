@@ -94,11 +94,27 @@ asio::awaitable<Outcome> run(std::string program, std::string question, std::str
     if (failure)
         log::error("askpass: ", printable(program), ": ", *failure);
     else
-        log::info("askpass: ended with status ", status);
+        log::debug("askpass: ended with status ", status);
     co_return Outcome{.failed = failure.has_value()};
 }
 
 } // namespace
+
+std::string_view in_words(Unanswered reason) {
+    switch (reason) {
+    case Unanswered::cancelled:
+        break;
+    case Unanswered::empty:
+        return "the answer was empty";
+    case Unanswered::nobody:
+        return "nobody could be asked";
+    case Unanswered::failed:
+        return "the question could not be asked";
+    case Unanswered::late:
+        return "nobody answered in time";
+    }
+    return "the question was cancelled";
+}
 
 std::string_view in_words(Confirmation outcome) {
     switch (outcome) {
@@ -131,12 +147,12 @@ std::string askpass_program() {
     return program && !program->empty() ? *program : "ssh-askpass";
 }
 
-asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string question,
-                                                   os::Child::Group group) {
+asio::awaitable<Answer> ask_askpass(std::string program, std::string question, os::Child::Group group) {
     auto outcome = co_await run(std::move(program), std::move(question), kind_variable, group);
-    if (outcome.output)
-        keep_first_line(*outcome.output);
-    co_return std::move(outcome.output);
+    if (!outcome.output)
+        co_return outcome.failed ? Unanswered::failed : Unanswered::cancelled;
+    keep_first_line(*outcome.output);
+    co_return std::move(*outcome.output);
 }
 
 asio::awaitable<Confirmation> confirm_askpass(std::string program, std::string question) {

@@ -5,7 +5,6 @@
 #include "os/child.hpp"
 #include "prompt/answer.hpp"
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,9 +32,10 @@ bool is_permission(ByteView output);
 std::string askpass_program();
 
 /// Asks for a secret. Cancelling kills the program.
-/// @returns nothing if the program cannot be run, fails, or prints more than max_answer bytes
-boost::asio::awaitable<std::optional<Secret>> ask_askpass(std::string program, std::string question,
-                                                          os::Child::Group group = os::Child::Group::own);
+/// @returns `cancelled` if the program ends with another status than 0; `failed` if it cannot be run, is
+///     killed, or prints more than max_answer bytes
+boost::asio::awaitable<Answer> ask_askpass(std::string program, std::string question,
+                                           os::Child::Group group = os::Child::Group::own);
 
 /// Asks for permission with SSH_ASKPASS_PROMPT=confirm, for which the program shows the buttons "yes" and
 /// "no". The answer is yes if the program exits with 0 and `is_permission` holds for its output. Cancelling

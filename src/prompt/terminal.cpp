@@ -1,6 +1,7 @@
 #include "prompt/terminal.hpp"
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "os/signals.hpp"
 
@@ -108,8 +109,10 @@ asio::awaitable<TerminalAnswer> read_line(asio::posix::stream_descriptor& termin
         const bool fits = line.append(ByteView(chunk).first(static_cast<std::size_t>(got)));
         const bool line_ends = chunk[static_cast<std::size_t>(got) - 1] == '\n';
         wipe(chunk);
-        if (!fits)
-            co_return TerminalAnswer{};
+        if (!fits) {
+            log::error("the terminal: an answer has at most ", max_answer, " bytes");
+            co_return TerminalAnswer{.answer = Unanswered::failed};
+        }
         if (!line_ends)
             continue;
         keep_first_line(line);

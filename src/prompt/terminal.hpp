@@ -20,7 +20,7 @@ bool terminal_available();
 void wait_for_foreground();
 
 struct TerminalAnswer {
-    std::optional<Secret> answer = {}; ///< nothing at the end of input, and for a line that is too long
+    Answer answer = {}; ///< `failed` for a line of more than max_answer bytes
     /// A signal that came before the answer: the caller raises it and asks again. SIGCONT if the process was
     /// stopped by SIGSTOP, or has lost the foreground.
     std::optional<int> stopped_by = {};

@@ -27,11 +27,11 @@ constexpr std::array<Other, 8> others{{
     {"PuTTY-User-Key-File-", Errc::unsupported, "a private key in PuTTY's format",
      "puttygen FILE -O private-openssh -o NEW"},
     {"---- BEGIN SSH2 ", Errc::unsupported, "a key in the format of SSH.com's programs",
-     "convert it with ssh-keygen -i"},
+     "convert it with `ssh-keygen -i`"},
     {"\xFF\xFE", Errc::unsupported, "a text in UTF-16", "iconv -f UTF-16 -t UTF-8 FILE >NEW"},
     {"\xFE\xFF", Errc::unsupported, "a text in UTF-16", "iconv -f UTF-16 -t UTF-8 FILE >NEW"},
     {"\x30", Errc::unsupported, "a key in DER, where PEM is wanted",
-     "openssl pkey -inform DER -in FILE -out NEW"},
+     "`openssl pkey -inform DER -in FILE -out NEW`"},
 }};
 
 [[noreturn]] void refuse_other(std::string_view text) {
@@ -77,7 +77,7 @@ Bytes multiplied(const EC_GROUP* group, const BIGNUM* scalar, std::size_t width)
 void require_tpm_size(int bits) {
     if (bits != 2048 && bits != 3072 && bits != 4096)
         unsupported("an RSA key of " + std::to_string(bits) + " bits, where a TPM takes 2048, 3072 and 4096",
-                    "make a new key in the TPM: ssh-tpm keygen -t rsa");
+                    "make a new key in the TPM: `ssh-tpm keygen -t rsa`");
 }
 
 /// A TPM takes one prime in half the modulus' width, and computes the other by division.
@@ -180,7 +180,7 @@ void refuse_type(std::string_view name) {
         message = "an Ed25519 key, and TPMs do not have that algorithm";
     else if (name == "ssh-dss" || name == "DSA")
         message = "a DSA key, which neither SSH nor the TPM takes";
-    unsupported(message, "make a new key in the TPM: ssh-tpm keygen -t ecdsa");
+    unsupported(message, "make a new key in the TPM: `ssh-tpm keygen -t ecdsa`");
 }
 
 OpenedKey open_private_key(const Secret& file, const Secret* passphrase) {

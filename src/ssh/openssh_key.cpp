@@ -93,7 +93,7 @@ void read_encryption(std::string_view cipher, std::string_view kdf, wire::Reader
     if (found == ciphers.end() || kdf != "bcrypt")
         unsupported("the private key is encrypted with " + printable(cipher, 64) + " and " +
                         printable(kdf, 64) + ", which cannot be read here",
-                    "ssh-keygen -p -Z aes256-ctr -f FILE");
+                    "`ssh-keygen -p -Z aes256-ctr -f FILE`");
     out.cipher = found;
     out.salt = options.string();
     out.rounds = options.uint32();
@@ -145,7 +145,7 @@ decltype(&botan_pwdhash) load_botan() {
                     "Botan, which reads encrypted OpenSSH keys, cannot be loaded: " +
                         printable(::dlerror(), 256),
                     "install the package with " SSHTPM_BOTAN
-                    ", or give the key a format that OpenSSL reads: ssh-keygen -p -m PKCS8 -f KEY");
+                    ", or give the key a format that OpenSSL reads: `ssh-keygen -p -m PKCS8 -f KEY`");
     return std::bit_cast<decltype(&botan_pwdhash)>(found);
 }
 

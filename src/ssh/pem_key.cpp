@@ -126,7 +126,7 @@ bool lacks_algorithm() {
 
 [[noreturn]] void refuse_cipher() {
     unsupported("the private key is encrypted in a way that OpenSSL does not have any more",
-                "encrypt it anew: ssh-keygen -p -f FILE, with the program that made it");
+                "encrypt it anew: `ssh-keygen -p -f FILE`, with the program that made it");
 }
 
 /// A pem_password_cb that returns the known passphrase instead of asking on the terminal.

@@ -56,7 +56,7 @@ Error other_seed(TPM2_HANDLE hierarchy) {
                 " hierarchy has a new seed",
             hierarchy == TPM2_RH_NULL
                 ? "the null hierarchy's keys last until the next reset of the TPM; start the agent anew"
-                : "start the agent anew, and ssh-tpm-keygen -A once the old .pub files are removed"};
+                : "start the agent anew, and `ssh-tpm-keygen -A` once the old .pub files are removed"};
 }
 
 } // namespace

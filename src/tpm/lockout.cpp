@@ -93,15 +93,15 @@ std::string lockout_text(const Lockout& lockout) {
 std::string lockout_hint(const Lockout& lockout) {
     std::string text("every PIN is refused until then, the right one too; ");
     if (!lockout.password_set)
-        return text.append(
-            "this TPM has no lockout password: tpm2_dictionarylockout --clear-lockout ends the lockout at "
-            "once");
-    text.append(
-        "who has the lockout password can end it at once: tpm2_dictionarylockout --clear-lockout -p PASSWORD "
-        "(a wrong one, and the TPM takes none ");
-    if (lockout.recovery == 0)
-        return text.append("until it is reset)");
-    return text.append("for ").append(counted(span_of(lockout.recovery))).append(")");
+        text.append(
+            "the TPM has no lockout password: `tpm2_dictionarylockout --clear-lockout` ends it at once");
+    else
+        text.append(
+                "the lockout password ends it at once: "
+                "`tpm2_dictionarylockout --clear-lockout -p PASSWORD` (after a wrong one the TPM takes none ")
+            .append(lockout.recovery == 0 ? "until it is reset)"
+                                          : "for " + counted(span_of(lockout.recovery)) + ")");
+    return text.append("; LOCKOUT in ssh-tpm(7) tells more");
 }
 
 Error lockout_error(const Context& context, const char* call) {
@@ -132,7 +132,8 @@ std::string wrong_pin_hint(const Context& context, const keyfile::KeyFile& key) 
     if (!counts_wrong_pins(key))
         return lockout_text(not_counted);
     try { // caught because the wrong PIN can be reported without the count
-        return lockout_text(read_lockout(context));
+        const auto lockout = read_lockout(context);
+        return lockout_text(lockout) + (lockout.active ? "; " + lockout_hint(lockout) : "");
     } catch (const Error&) {
         return "the TPM counts wrong PINs and locks after some";
     }

@@ -22,7 +22,7 @@ struct Cause {
 
 constexpr std::string_view restart = "restart the machine; if that does not help, the TPM is broken";
 constexpr std::string_view other_size =
-    "ssh-tpm keygen --supported lists what this TPM has; a firmware update may add to it";
+    "`ssh-tpm keygen --supported` lists what this TPM has; a firmware update may add to it";
 constexpr std::string_view damaged = "restore the key file from a backup, or make a new key";
 constexpr std::string_view disturbed =
     "it is connected to anew for the next request; if this happens often, look at the TPM's firmware, and at "
@@ -33,17 +33,14 @@ constexpr Cause causes[] = {
     // Keys and passwords
     {TPM2_RC_AUTH_FAIL, Errc::auth, "the PIN is wrong", "the TPM counts wrong PINs and locks after some"},
     {TPM2_RC_BAD_AUTH, Errc::auth, "the password is wrong", "-o asks for the owner password"},
-    {TPM2_RC_LOCKOUT, Errc::lockout, "the TPM is in dictionary-attack lockout",
-     "wait for the TPM to recover; tpm2_getcap properties-variable shows TPM2_PT_LOCKOUT_INTERVAL, the "
-     "seconds for each failed try"},
+    {TPM2_RC_LOCKOUT, Errc::lockout, "the TPM is in dictionary-attack lockout", end_of_lockout},
     {TPM2_RC_INTEGRITY, Errc::foreign_key,
      "this key belongs to another TPM, or the TPM was cleared since it was made, or the key has another "
      "parent "
      "than its file names",
      "make a new key here and replace the public key where this one was authorized; for a key that was made "
      "here under another primary key, make that primary key persistent (tpm2_evictcontrol), and write the "
-     "key "
-     "file again with its handle (tpm2_encodeobject -C 0x81…)"},
+     "key file again with its handle (`tpm2_encodeobject -C 0x81…`)"},
     {TPM2_RC_BINDING, Errc::malformed, "the two halves of this key do not belong together", damaged},
     {TPM2_RC_SENSITIVE, Errc::malformed, "the private half of this key is damaged", damaged},
     {TPM2_RC_INSUFFICIENT, Errc::malformed, "a part of this key is cut short", damaged},
@@ -52,11 +49,11 @@ constexpr Cause causes[] = {
     {TPM2_RC_PARENT, Errc::unsupported, "the key's parent is not a storage key: it cannot be a parent",
      "--parent-handle names another one"},
     {TPM2_RC_AUTH_TYPE, Errc::unsupported, "this key is not for use with a PIN",
-     "it was made for a policy; make one for SSH with ssh-tpm keygen"},
+     "it was made for a policy; make one for SSH with `ssh-tpm keygen`"},
     {TPM2_RC_AUTH_UNAVAILABLE, Errc::unsupported, "this key can be used under a policy only",
-     "make one for SSH with ssh-tpm keygen"},
+     "make one for SSH with `ssh-tpm keygen`"},
     {TPM2_RC_POLICY_FAIL, Errc::unsupported, "the policy of this key forbids its use",
-     "make one for SSH with ssh-tpm keygen"},
+     "make one for SSH with `ssh-tpm keygen`"},
     // Support by this TPM
     {TPM2_RC_CURVE, Errc::unsupported, "this TPM does not have this curve", other_size},
     {TPM2_RC_KEY_SIZE, Errc::unsupported, "this TPM has no keys of this size", other_size},
@@ -69,7 +66,7 @@ constexpr Cause causes[] = {
     {TPM2_RC_SIZE, Errc::unsupported, "this TPM does not accept the size of a value", other_size},
     {TPM2_RC_VALUE, Errc::unsupported, "this TPM does not accept a value", other_size},
     {TPM2_RC_ATTRIBUTES, Errc::unsupported, "this TPM does not accept the attributes of this key",
-     "make a new one with ssh-tpm keygen"},
+     "make a new one with `ssh-tpm keygen`"},
     {TPM2_RC_COMMAND_CODE, Errc::unsupported, "this TPM lacks a command that is needed",
      "a firmware update may bring it"},
     {TPM2_RC_DISABLED, Errc::tpm, "this command is disabled in the TPM",
@@ -80,17 +77,18 @@ constexpr Cause causes[] = {
      "the firmware, or another operating system that runs beside this one, holds it"},
     // Memory and slots
     {TPM2_RC_OBJECT_MEMORY, Errc::tpm, "the TPM has no room for another key",
-     "another program holds the TPM's slots; use /dev/tpmrm0, or tpm2_flushcontext -t", Remedy::make_room},
+     "another program holds the TPM's slots; use /dev/tpmrm0, or `tpm2_flushcontext -t`", Remedy::make_room},
     {TPM2_RC_OBJECT_HANDLES, Errc::tpm, "the TPM has no handle left for another key", restart,
      Remedy::make_room},
     {TPM2_RC_SESSION_MEMORY, Errc::tpm, "the TPM has no room for another session",
-     "another program holds the TPM's sessions; use /dev/tpmrm0, or tpm2_flushcontext -s", Remedy::make_room},
+     "another program holds the TPM's sessions; use /dev/tpmrm0, or `tpm2_flushcontext -s`",
+     Remedy::make_room},
     {TPM2_RC_SESSION_HANDLES, Errc::tpm, "the TPM has no session handle left",
-     "tpm2_flushcontext -s frees those that a program has left behind", Remedy::make_room},
+     "`tpm2_flushcontext -s` frees those that a program has left behind", Remedy::make_room},
     {TPM2_RC_MEMORY, Errc::tpm, "the TPM has no memory left",
      "another program uses it; use /dev/tpmrm0, or try again", Remedy::make_room},
     {TPM2_RC_CONTEXT_GAP, Errc::tpm, "another program has kept a session for too long",
-     "end that program, or tpm2_flushcontext -s, and try again", Remedy::make_room},
+     "end that program, or `tpm2_flushcontext -s`, and try again", Remedy::make_room},
     {TPM2_RC_NV_SPACE, Errc::tpm, "the TPM's memory for persistent objects is full",
      "tpm2_evictcontrol and tpm2_nvundefine free objects that are not needed"},
     // Delays
@@ -107,7 +105,7 @@ constexpr Cause causes[] = {
     {TPM2_RC_REBOOT, Errc::tpm, "the TPM wants the machine to be restarted", "restart the machine"},
     {TPM2_RC_UPGRADE, Errc::tpm, "the TPM's firmware is being updated", "finish the update first"},
     {TPM2_RC_FAILURE, Errc::tpm, "the TPM is in failure mode", restart},
-    {TPM2_RC_NEEDS_TEST, Errc::tpm, "the TPM has not tested itself", "tpm2_selftest -f, or restart"},
+    {TPM2_RC_NEEDS_TEST, Errc::tpm, "the TPM has not tested itself", "`tpm2_selftest -f`, or restart"},
     {TPM2_RC_HANDLE, Errc::not_found, "what this key needs is no longer in the TPM",
      "try again; if its parent was a persistent object, that object must be made anew"},
     // The connection; Tcti returns no other code of TCTIs

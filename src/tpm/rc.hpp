@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 
 #include <initializer_list>
+#include <string_view>
 
 #include <tss2/tss2_common.h>
 
@@ -25,6 +26,12 @@ enum class Remedy {
 };
 
 Remedy remedy_for(TSS2_RC rc) noexcept;
+
+/// How to end a lockout whose details are not known.
+inline constexpr std::string_view end_of_lockout =
+    "every PIN is refused until then, the right one too; the lockout password ends it at once: "
+    "`tpm2_dictionarylockout --clear-lockout -p PASSWORD`, or without -p if the TPM has none; LOCKOUT in "
+    "ssh-tpm(7) tells more";
 
 /// @throws Error unless rc is success.
 void check(const char* call, TSS2_RC rc);

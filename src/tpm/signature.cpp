@@ -84,7 +84,7 @@ Error missing_hash(const TPMT_PUBLIC& key, TPMI_ALG_HASH hash) {
         return {Errc::unsupported,
                 missing + ", which keys on " + keyfile::curve_name(key.parameters.eccDetail.curveID) +
                     " sign with",
-                "make a key of another size: ssh-tpm keygen --supported lists them"};
+                "make a key of another size: `ssh-tpm keygen --supported` lists them"};
     return {Errc::unsupported, missing + ", and without it this RSA key signs rsa-sha2-256 alone",
             "make or import the key again: RSA keys get the attribute decrypt on this TPM, and sign with "
             "both; until then, set PubkeyAcceptedAlgorithms or HostKeyAlgorithms to rsa-sha2-256"};

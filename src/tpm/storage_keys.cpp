@@ -265,7 +265,7 @@ Parent StorageKeys::persistent_object(TPM2_HANDLE handle) const {
         throw Error(Errc::not_found,
                     "the parent, the persistent object " + keyfile::handle_name(handle) +
                         ", is not in this TPM",
-                    "restore that object (tpm2_evictcontrol), or make a new key with ssh-tpm keygen");
+                    "restore that object (tpm2_evictcontrol), or make a new key with `ssh-tpm keygen`");
     const auto area = read_public(context_, found.tr());
     if (!is_storage_key(area))
         throw Error(Errc::unsupported,

@@ -214,7 +214,7 @@ void require_device(const std::string& path) {
     if (::access(path.c_str(), R_OK | W_OK) != 0) {
         if (errno == EACCES || errno == EPERM)
             throw Error(Errc::permission, "no permission to use the TPM at " + path,
-                        "join the group that owns it and log in again: sudo usermod -aG tss \"$USER\"");
+                        "join the group that owns it and log in again: `sudo usermod -aG tss \"$USER\"`");
         throw Error(
             Errc::not_found, "no TPM at " + path,
             "enable the TPM in the firmware settings, or use --swtpm to try things out with an emulator");

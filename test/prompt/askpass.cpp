@@ -18,13 +18,17 @@ namespace asio = boost::asio;
 
 namespace {
 
+std::optional<prompt::Unanswered> why; ///< there was no answer, the last time
+
 std::optional<std::string> answer_of(const std::string& program) {
     asio::io_context loop;
     std::optional<std::string> out;
     asio::co_spawn(loop, prompt::ask_askpass(program, "PIN: "),
-                   [&](const std::exception_ptr&, const std::optional<Secret>& answer) {
-                       if (answer)
-                           out = std::string(text_of(answer->view()));
+                   [&](const std::exception_ptr&, const prompt::Answer& answer) {
+                       if (const auto* secret = std::get_if<Secret>(&answer))
+                           out = std::string(text_of(secret->view()));
+                       else
+                           why = std::get<prompt::Unanswered>(answer);
                    });
     loop.run();
     return out;
@@ -47,8 +51,12 @@ std::optional<prompt::Confirmation> verdict_of(const std::string& program) {
 
 TEST_CASE("an askpass program that fails, or is killed, or is not there, gives no answer") {
     CHECK(answer_of(Script("echo secret; exit 1").path()) == std::nullopt);
+    CHECK(why == prompt::Unanswered::cancelled);
     CHECK(answer_of(Script("echo secret; kill -KILL $$").path()) == std::nullopt);
+    CHECK(why == prompt::Unanswered::failed);
+    why.reset();
     CHECK(answer_of("/nonexistent/askpass") == std::nullopt);
+    CHECK(why == prompt::Unanswered::failed);
 }
 
 TEST_CASE("an answer may have as many bytes as a secret may, and no more") {

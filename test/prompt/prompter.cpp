@@ -81,11 +81,11 @@ struct Asking {
     /// Asks, and shows what came of it as "[name: answer]"; then calls `after`.
     void ask(
         const std::string& name, const std::function<void()>& after = [] {}) {
-        const auto show = [name, after](const std::exception_ptr& failure,
-                                        const std::optional<Secret>& answer) {
+        const auto show = [name, after](const std::exception_ptr& failure, const prompt::Answer& answer) {
+            const auto* secret = std::get_if<Secret>(&answer);
             say("[" + name + ": " +
                 (failure  ? "taken back"
-                 : answer ? std::string(text_of(answer->view()))
+                 : secret ? std::string(text_of(secret->view()))
                           : "nothing") +
                 "]\n");
             after();

@@ -177,7 +177,7 @@ class JobControl(OnTerminal):
         def body(shell):
             agent = Agent(self.lab)
             add = f'SSH_TPM_AUTH_SOCK={agent.socket} ssh-tpm-add'
-            pin = f'{add} --pin {key.tpm}', ['Enter PIN for ']
+            pin = f'{add} --pin {key.tpm}', ['Enter passphrase for ']
             locks = ((f'{add} -x', ['Enter lock password: ', 'Again: ']), (f'{add} -X', ['Enter lock password: ']))
             owner = f'ssh-tpm-keygen -q -o -N "" -f {self.new}', ['Enter owner password: ']
             for line, prompts in self.shared(shell, (pin, *locks, owner), (pin, owner), locks):

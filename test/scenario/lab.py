@@ -11,6 +11,7 @@ import base64
 import collections
 import ctypes
 import os
+import re
 import shutil
 import signal
 import stat
@@ -107,6 +108,11 @@ def read_key(path):
     return Key(path, path + '.tpm', path + '.pub', line, algorithm, base64.b64decode(blob), ''.join(comment))
 
 
+def unwrapped(text):
+    """The text with each hint in one line; its other lines begin with two spaces."""
+    return re.sub(r'(?m)^hint: .*(?:\r?\n  .*)+', lambda hint: re.sub(r'\r?\n  ', ' ', hint[0]), text)
+
+
 class Lab:
     """A folder under /tmp (its path is short: a UNIX socket's name has 107 bytes) and what runs in it."""
 
@@ -157,11 +163,14 @@ class Lab:
         return {name: value for name, value in {**self.env, **(env or {})}.items() if value is not None}
 
     def run(self, *argv, env=None, stdin=None, status=None, deadline=DEADLINE, **options):
-        """Runs a program to its end, without a terminal; demands an exit status if `status` is given."""
+        """Runs a program to its end, without a terminal; demands an exit status if `status` is given. Hints are in one
+        line each in the result; test/cli/report.cpp has how they are wrapped."""
         feed = {'stdin': subprocess.DEVNULL} if stdin is None else {'input': stdin}
         options.setdefault('text', True)
         result = subprocess.run(argv, env=self.merged(env), cwd=self.folder, timeout=deadline,
                                 capture_output=True, start_new_session=True, **feed, **options)
+        if options['text']:
+            result.stderr = unwrapped(result.stderr)
         if status is not None and result.returncode != status:
             raise AssertionError(f'{" ".join(argv)}: exit status {result.returncode}, not {status}\n'
                                  f'{result.stdout}\n{result.stderr}')

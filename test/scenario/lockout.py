@@ -8,7 +8,7 @@ import unittest
 
 import protocol
 from agent import Agent, Askpass, ours
-from lab import Scenario, contents, read_key, wait_until
+from lab import Scenario, contents, read_key, unwrapped, wait_until
 from neighbour import LOCKOUT_COUNTER, MAX_AUTH_FAIL
 from protocol import KEPT, NOT_KEPT, SESSION_BIND, extension, lock, read_pin_outcome, try_pin, unlock
 from softkey import SoftKey
@@ -110,7 +110,10 @@ class Lockout(Scenario):
             terminal.answer(ASK_OLD, WRONG)
             self.assertEqual(terminal.finish(), 1)
             self.assertIn('the PIN is wrong; nothing was changed', terminal.transcript)
-            self.assert_told(terminal.transcript, 'every 10 minutes', '30 minutes')
+            told = unwrapped(terminal.transcript)
+            self.assert_told(told, 'every 10 minutes', '30 minutes')
+            self.assertIn('tpm2_dictionarylockout --clear-lockout ends it at once; LOCKOUT in ssh-tpm(7)', told)
+            self.assertEqual(told.count('wrong'), 2, told)  # the question for the last try, and one message
         self.assertEqual(self.tries_left(), 0)
 
     def test_the_last_try_is_seen_even_when_another_program_makes_it_so_while_a_person_types(self):
@@ -160,7 +163,8 @@ class Lockout(Scenario):
         self.assertEqual((result.returncode, self.tries_left()), (1, 1))
         result, questions = self.add(agent, PIN)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertRegex(questions[0], '^LAST TRY: a wrong PIN locks the TPM. Enter PIN for ')
+        self.assertEqual(questions[0], f'Enter passphrase for {self.key.tpm}\n'
+                                       'LAST TRY: a wrong PIN locks the TPM. Enter PIN: ')
         self.assertEqual(self.tries_left(), 1)
         agent.sign_and_check(self.key)
 
@@ -235,7 +239,8 @@ class Lockout(Scenario):
         self.spend(0)
         result = self.change(PIN)
         self.assert_told(result.stderr, 'every 2 hours', '6 hours')
-        self.assertIn('lockout password can end it', result.stderr)
+        self.assert_error(result, 'LOCKOUT in ssh-tpm(7)',
+                          'lockout password ends it at once: tpm2_dictionarylockout --clear-lockout -p PASSWORD')
         self.assertIn('takes none for 17 minutes', result.stderr)
         self.tpm.tool('tpm2_dictionarylockout', '--clear-lockout', '-p', 'secret')
         self.change(PIN, status=0)

@@ -86,7 +86,7 @@ class Pins(WithPins):
     def test_each_prompt_tells_how_many_tries_are_left(self):
         self.tries(7)
         key = self.take('x')
-        agent = self.agent(WRONG, WRONG, PIN)
+        agent = self.agent(WRONG, WRONG + '2', PIN)
         for _ in range(2):
             self.assertTrue(agent.signs(key))
         questions = self.askpass.questions()
@@ -98,7 +98,7 @@ class Pins(WithPins):
     def test_a_wrong_pin_asks_again_three_times_in_all(self):
         self.tries(32)
         key, free = self.take('x'), self.take('free')
-        agent = self.agent(WRONG, WRONG, WRONG, WRONG)  # from the fifth question on, askpass fails
+        agent = self.agent(WRONG, WRONG + '2', WRONG, WRONG)  # from the fifth question on, askpass fails
         self.assertFalse(agent.signs(key))
         self.assertEqual((len(self.askpass.questions()), self.tpm.wrong_tries()), (3, 3))
         self.assertFalse(agent.signs(key))  # who gives up is not asked again
@@ -107,10 +107,22 @@ class Pins(WithPins):
         agent.stop()
         self.tpm.assert_no_handles()
 
+    def test_the_same_wrong_pin_is_one_try_of_a_request_and_one_line_of_the_log(self):
+        self.tries(32)
+        key = self.take('x')
+        agent = self.agent(WRONG, WRONG, PIN)
+        self.assertTrue(agent.signs(key))
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        questions = self.askpass.questions()
+        self.assertEqual(len(questions), 3)
+        self.assertEqual(questions[1], questions[2])
+        self.assertEqual(agent.log().count('the TPM refused the PIN'), 1, agent.log())
+        self.assertEqual(agent.log().count('was not tried again'), 1, agent.log())
+
     def test_the_last_try_is_told_and_not_spent_on_the_way(self):
         self.tries(3)
         key = self.take('x')
-        agent = self.agent(WRONG, WRONG, '', PIN)
+        agent = self.agent(WRONG, WRONG + '2', '', PIN)
         self.assertFalse(agent.signs(key))  # it stopped before the last one
         self.assertEqual(self.tpm.wrong_tries(), 2)
         self.assertFalse(agent.signs(key))  # who only presses enter spends nothing

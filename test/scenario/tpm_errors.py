@@ -29,7 +29,7 @@ BUSY_FLUSHES = 'TPM2_FlushContext answer 0x922 times=12'  # as many as ESYS send
 # what its hint says.
 ROWS = (
     (0x98e, 'password', 'parent'),  # of a command under the parent: it is the parent's
-    (0x921, 'lockout', 'wait'),
+    (0x921, 'lockout', 'tpm2_dictionarylockout --clear-lockout'),
     (0x1df, 'another TPM', 'make a new key'),
     (0x2a5, 'do not belong together', 'backup'),
     (0x155, 'private half of this key is damaged', 'backup'),
