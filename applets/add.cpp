@@ -68,7 +68,7 @@ constexpr cli::Modes adding = 1U << 0, removing = 1U << 1, removing_all = 1U << 
 
 constexpr std::string_view not_held = "ssh-tpm-agent does not hold keys of PKCS#11 tokens and FIDO devices",
                            held_elsewhere =
-                               "use ssh-add with an ssh-agent; `ssh-tpm-agent -A` serves its keys too";
+                               "use ssh-add: ssh-tpm-agent passes this to an upstream ssh-agent (-A)";
 
 std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     return {

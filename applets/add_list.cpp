@@ -5,6 +5,7 @@
 #include "base/base64.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "ssh/verify.hpp"
 
 #include <iostream>
 
@@ -29,7 +30,7 @@ std::string line_of(const protocol::AgentKey& key) {
     return key.type + " " + base64_encode(key.blob) + " " + shown(key.comment);
 }
 
-/// Prints a line for each key. As with ssh-add, keys of unknown types are left out.
+/// Prints a line for each key, and leaves out malformed ones.
 template <class Line>
 int print_list(protocol::Client& agent, Line&& line) {
     bool any = false;
@@ -72,6 +73,9 @@ bool test_key(protocol::Client& agent, const std::string& name) {
     if (wrong)
         throw Error(Errc::malformed, "Signature verification failed for " + half.shown +
                                          ": incorrect signature (" + printable(*wrong) + ")");
+    if (!ssh::can_verify(half.blob))
+        log::info(printable(half.shown),
+                  ": the agent signed; signatures of this type of key are not checked here");
     return true;
 }
 

@@ -91,17 +91,16 @@ class Removal {
 
     /// An agent may remove a certificate together with its key.
     void remove(ByteView blob) {
-        try { // caught to see whether it is gone already
-            agent_.remove(blob);
-        } catch (const Error& error) {
-            if (error.code() != Errc::refused || !listed(before_, blob) || listed(agent_.list(), blob))
-                throw;
-        }
+        if (removed_ && listed(before_, blob) && !listed(agent_.list(), blob))
+            return;
+        agent_.remove(blob);
+        removed_ = true;
     }
 
     protocol::Client& agent_;
     const AddOptions& options_;
     std::vector<protocol::AgentKey> before_;
+    bool removed_ = false; ///< a key has been removed
 };
 
 } // namespace

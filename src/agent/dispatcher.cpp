@@ -146,17 +146,12 @@ Dispatcher::Answer Dispatcher::forward(Call call, ByteView blob) {
     co_return answer ? shared(protocol::framed(*answer)) : failure_;
 }
 
+/// Lets an upstream agent take keys.
 Dispatcher::Answer Dispatcher::forward_key(Call call, std::string description) {
-    std::optional<Bytes> limited;
-    if (policy_.default_lifetime && !upstreams_.empty()) {
+    Bytes limited;
+    if (policy_.default_lifetime) {
         limited = protocol::with_lifetime(call.message, *policy_.default_lifetime);
-        if (!limited) {
-            log::info("refused ", description,
-                      ": it would be held without the lifetime of this agent's keys (-t), whose "
-                      "place in the message is not known");
-            co_return failure_;
-        }
-        call.message = *limited;
+        call.message = limited;
     }
     auto reply = co_await forward(call, {});
     if (reply.frame == failure_)
@@ -222,8 +217,11 @@ Dispatcher::Answer Dispatcher::serve(protocol::SignRequest request, Call call) {
         const bool gone = error.code() == asio::error::operation_aborted;
         tell(gone ? "given up: the client has gone" : "failed: ", gone ? "" : error.code().message());
         throw;
+    } catch (const Error& error) { // its line in the log follows
+        tell(error.code() == Errc::refused ? "refused" : "failed");
+        throw;
     } catch (const std::exception& error) {
-        tell("failed: ", printable(error.what()));
+        tell("failed: ", error.what());
         throw;
     }
 }
@@ -300,30 +298,23 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
 
 Dispatcher::Answer Dispatcher::serve(protocol::RemoveIdentity request, Call call) {
     const auto entry = keys_.find_entry(request.key_blob);
-    if (!entry) {
-        auto reply = co_await forward(call, request.key_blob);
-        if (equal(*reply.frame, *success_))
-            keys_.end_upstream_uses(request.key_blob);
-        co_return reply;
-    }
-    if (!protocol::may_see(entry->constraints, call.client.sessions))
+    if (entry && !protocol::may_see(entry->constraints, call.client.sessions))
         co_return failure_;
-    keys_.remove(request.key_blob);
-    log::info("removed key '", printable(entry->identity->comment), "'");
-    co_return success_;
+    if (entry) {
+        keys_.remove(request.key_blob);
+        log::info("removed key '", printable(entry->identity->comment), "'");
+    }
+    const auto there = co_await call.client.upstreams.remove(call.message, request.key_blob);
+    keys_.end_upstream_uses(request.key_blob);
+    co_return answer(there == Removal::done || (entry && there == Removal::none));
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::RemoveAllIdentities, Call call) {
     keys_.clear();
     log::info("removed all keys");
-    if (!call.client.upstreams.empty()) {
-        // The removal goes on if the client hangs up.
-        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        co_await call.client.upstreams.remove_all(call.message);
-        co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
-    }
+    const auto there = co_await call.client.upstreams.remove(call.message, {});
     keys_.end_upstream_uses(); // of requests that began before the upstream agents removed their keys
-    co_return success_;
+    co_return answer(there != Removal::unconfirmed);
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::Lock request, Call) {
@@ -393,9 +384,27 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     co_return shared(protocol::try_pin_reply(trial.outcome, trial.tries_left, trial.text));
 }
 
+/// PKCS#11 tokens are for upstream agents: this one loads no provider. Like an extension, a provider may do
+/// anything on this machine, so clients of forwarded connections have none.
+Dispatcher::Answer Dispatcher::serve(protocol::Smartcard request, Call call) {
+    if (call.client.sessions.attempted()) {
+        log::info("refused a request about a PKCS#11 provider that came over a forwarded connection");
+        co_return failure_;
+    }
+    if (request.removes) {
+        const auto there = co_await call.client.upstreams.remove(call.message, {});
+        co_return answer(there == Removal::done);
+    }
+    co_return co_await forward_key(call, "a PKCS#11 provider, which this agent does not load");
+}
+
 Dispatcher::Answer Dispatcher::serve(protocol::UnknownExtension request, Call call) {
     log::debug("no extension of this agent: ", request.name);
-    return forward(call, {});
+    if (call.client.sessions.attempted()) {
+        log::info("refused extension ", request.name, ", which came over a forwarded connection");
+        co_return failure_;
+    }
+    co_return co_await forward(call, {});
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::Unsupported request, Call) {

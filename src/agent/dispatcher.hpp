@@ -67,6 +67,7 @@ class Dispatcher {
     Answer serve(protocol::BrokenSessionBind request, Call call);
     Answer serve(protocol::TpmAddKey request, Call call);
     Answer serve(protocol::TpmTryPin request, Call call);
+    Answer serve(protocol::Smartcard request, Call call);
     Answer serve(protocol::UnknownExtension request, Call call);
     Answer serve(protocol::Unsupported request, Call call);
 

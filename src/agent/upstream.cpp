@@ -199,6 +199,9 @@ UpstreamConnection::exchange(ByteView message, std::span<const Bytes> binds, boo
                     throw;
                 upstream_->absent(failure.code().message());
                 co_return std::nullopt;
+            } catch (const Error& failure) {
+                upstream_->absent(failure.what());
+                co_return std::nullopt;
             }
         }
         for (const auto& bind : binds.subspan(open->binds_sent)) {
@@ -222,12 +225,25 @@ UpstreamConnection::exchange(ByteView message, std::span<const Bytes> binds, boo
     co_return std::nullopt;
 }
 
+/// Returns after `limit`. Logs that the agent hangs before a long limit is over, when the client may have
+/// left.
+asio::awaitable<void> UpstreamConnection::run_out(std::chrono::milliseconds limit) {
+    const auto soon = std::min(limit, time_limits().upstream_slow);
+    asio::steady_timer timer(co_await asio::this_coro::executor, soon);
+    co_await timer.async_wait(asio::use_awaitable);
+    if (limit == soon)
+        co_return;
+    log::info("the agent at ", printable(upstream_->path().string()), " has not answered a request for ",
+              soon.count(), " ms; it hangs, or asks a person");
+    timer.expires_after(limit - soon);
+    co_await timer.async_wait(asio::use_awaitable);
+}
+
 asio::awaitable<std::optional<Bytes>> UpstreamConnection::ask(ByteView message, std::span<const Bytes> binds,
                                                               std::chrono::milliseconds limit) {
     using namespace asio::experimental::awaitable_operators;
-    asio::steady_timer timer(co_await asio::this_coro::executor, limit);
     const bool patient = limit > time_limits().upstream_list;
-    auto outcome = co_await (exchange(message, binds, patient) || timer.async_wait(asio::use_awaitable));
+    auto outcome = co_await (exchange(message, binds, patient) || run_out(limit));
     if (auto* answer = std::get_if<0>(&outcome))
         co_return std::move(*answer);
     upstream_->failed("no answer in " + std::to_string(limit.count()) + " ms");
@@ -262,6 +278,32 @@ UpstreamConnection::list(std::span<const Bytes> binds) {
     if (list && !left_out)
         upstream_->answered();
     co_return std::move(list);
+}
+
+asio::awaitable<Removal> UpstreamConnection::remove(ByteView message, ByteView blob,
+                                                    std::span<const Bytes> binds) {
+    const auto limit = time_limits().upstream_list;
+    const auto answer = co_await ask(message, binds, limit);
+    auto outcome = Removal::none;
+    bool answers = answer.has_value(), has_key = false;
+    if (answer && answer->front() == protocol::SSH_AGENT_SUCCESS)
+        outcome = Removal::done;
+    else if (answer && message.front() == protocol::SSH_AGENTC_REMOVE_ALL_IDENTITIES)
+        outcome = Removal::unconfirmed;
+    if (!blob.empty()) { // gpg-agent answers with a success, and keeps the key
+        const auto list = co_await ask_for_list(binds, limit);
+        answers = list.has_value();
+        if (list) // also the keys that clients are not shown
+            has_key = std::ranges::any_of(protocol::read_identities_reply(list->answer),
+                                          [&](const auto& key) { return equal(key.blob, blob); });
+    }
+    if (has_key || (!answers && upstream_->is_left_out())) // not left out: it is not there
+        outcome = Removal::unconfirmed;
+    if (outcome == Removal::unconfirmed)
+        log::error("the agent at ", printable(upstream_->path().string()),
+                   has_key ? " still has a key that it was told to remove"
+                           : " did not confirm that it has removed what it was told to");
+    co_return outcome;
 }
 
 asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream) {
@@ -347,6 +389,7 @@ asio::awaitable<std::optional<Bytes>> Upstreams::first_answer(ByteView message, 
     for (auto& each : connections_)
         order.push_back(&each);
     std::ranges::stable_partition(order, [&](const auto* each) { return each->upstream().lists(blob); });
+    std::optional<Bytes> extension_failure;
     for (auto* each : order) {
         // An upstream agent that lists the key may be slow because it asks a person. The others must first
         // answer a list request in time, so that an agent that hangs does not block the request.
@@ -358,25 +401,26 @@ asio::awaitable<std::optional<Bytes>> Upstreams::first_answer(ByteView message, 
         auto answer = co_await each->ask(message, binds_, time_limits().upstream_request);
         if (answer) // it may have missed a list while it asked a person
             each->upstream().readmit();
-        if (answer && answer->front() != protocol::SSH_AGENT_FAILURE)
+        if (answer && answer->front() == protocol::SSH_AGENT_EXTENSION_FAILURE)
+            extension_failure = std::move(answer);
+        else if (answer && answer->front() != protocol::SSH_AGENT_FAILURE)
             co_return std::move(answer);
     }
-    co_return std::nullopt;
+    co_return std::move(extension_failure);
 }
 
-asio::awaitable<void> Upstreams::remove_all(ByteView message) {
-    const auto tell = [&](UpstreamConnection& each) {
-        return each.ask(message, binds_, time_limits().upstream_list);
-    };
+asio::awaitable<Removal> Upstreams::remove(ByteView message, ByteView blob) {
+    if (empty())
+        co_return Removal::none;
+    const auto tell = [&](UpstreamConnection& each) { return each.remove(message, blob, binds_); };
     const auto loop = co_await asio::this_coro::executor;
-    const auto [order, failures, answers] = co_await with_all(loop, connections_, tell);
-    // Some agents do not know the message of protocol 1; they have removed their keys after the other
-    // message.
-    const bool demanded = message.front() != protocol::SSH_AGENTC_REMOVE_ALL_RSA_IDENTITIES;
-    for (std::size_t i = 0; i < answers.size(); ++i)
-        if (!answers[i] || (demanded && answers[i]->front() != protocol::SSH_AGENT_SUCCESS))
-            log::error("the agent at ", printable(connections_[i].upstream().path().string()),
-                       " did not confirm that it has removed its keys");
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    const auto [order, failures, outcomes] = co_await with_all(loop, connections_, tell);
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+    for (const auto& failure : failures)
+        if (failure)
+            std::rethrow_exception(failure);
+    co_return std::ranges::max(outcomes);
 }
 
 } // namespace sshtpm::agent

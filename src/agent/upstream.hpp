@@ -40,7 +40,8 @@ class Upstream {
     void answered();
     /// Call it after another answer: the next list will show whether the agent is well.
     void readmit() noexcept { left_out_ = false; }
-    /// Call it if nobody listens at the socket. That costs no time, so the next request tries again.
+    /// Call it if no agent that may be used listens at the socket. That costs no time, so the next request
+    /// tries again.
     void absent(const std::string& reason);
     /// Call it after no answer in time, or an invalid one.
     void failed(const std::string& reason);
@@ -75,6 +76,13 @@ class Upstream {
 /// agent that hangs. Runs until cancelled.
 asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream);
 
+/// The outcome of a request to remove keys, at one or at all upstream agents.
+enum class Removal {
+    none,        ///< there was no such key
+    done,        ///< there is none any more
+    unconfirmed, ///< an agent that is there still has one, or did not say
+};
+
 /// One client's connection to an upstream agent. A shared connection would make every forwarded client look
 /// local there. Opened for the first request, and again after it was closed.
 class UpstreamConnection {
@@ -102,6 +110,10 @@ class UpstreamConnection {
     /// Like `list`, but also asks an agent in back-off.
     asio::awaitable<std::optional<List>> ask_for_list(std::span<const Bytes> binds,
                                                       std::chrono::milliseconds limit);
+    /// Tells the agent, also in back-off, to remove keys, and asks for a list to see that `blob` has gone,
+    /// even if there was no answer. A missing agent has no key.
+    /// @param blob of the key; empty if the message does not name one
+    asio::awaitable<Removal> remove(ByteView message, ByteView blob, std::span<const Bytes> binds);
 
   private:
     struct Open;
@@ -111,6 +123,7 @@ class UpstreamConnection {
     void put_back(std::shared_ptr<Open> open);
     asio::awaitable<std::optional<Bytes>> exchange(ByteView message, std::span<const Bytes> binds,
                                                    bool patient);
+    asio::awaitable<void> run_out(std::chrono::milliseconds limit);
 
     std::shared_ptr<Upstream> upstream_;
     std::shared_ptr<Open> open_; ///< null while it is in use
@@ -133,13 +146,17 @@ class Upstreams {
     /// @param own returns this agent's keys; called after the upstream agents have answered
     asio::awaitable<Bytes> list(std::function<std::vector<KeyEntryPtr>()> own);
 
-    /// @returns the first answer that is not SSH_AGENT_FAILURE, without its frame. Asks first the upstream
-    ///     agents that list the key, and waits for a person whom an agent asks.
+    /// @returns the first answer that is no failure, without its frame; an SSH_AGENT_EXTENSION_FAILURE if
+    ///     there is none. Asks first the upstream agents that list the key, and waits for a person whom an
+    ///     agent asks.
     /// @param blob of the key; empty for none. It and the message must stay valid until the answer is there.
     asio::awaitable<std::optional<Bytes>> first_answer(ByteView message, ByteView blob);
 
-    /// Tells all upstream agents, also those in back-off, to remove their keys. Takes a second at most.
-    asio::awaitable<void> remove_all(ByteView message);
+    /// Tells all upstream agents, also those in back-off, to remove keys; goes on if the client hangs up.
+    /// Takes two seconds at most.
+    /// @param blob of the key; empty if the message does not name one
+    /// @returns the worst outcome
+    asio::awaitable<Removal> remove(ByteView message, ByteView blob);
 
   private:
     std::vector<UpstreamConnection> connections_; ///< in the order of the options -A

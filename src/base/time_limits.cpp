@@ -38,6 +38,7 @@ constexpr std::array named_limits{
     NamedLimit{"upstream_list", &TimeLimits::upstream_list},
     NamedLimit{"upstream_quick", &TimeLimits::upstream_quick},
     NamedLimit{"upstream_request", &TimeLimits::upstream_request},
+    NamedLimit{"upstream_slow", &TimeLimits::upstream_slow},
     NamedLimit{"upstream_idle", &TimeLimits::upstream_idle},
     NamedLimit{"upstream_rest", &TimeLimits::upstream_rest},
 };

@@ -33,6 +33,7 @@ struct TimeLimits {
     Time upstream_list{1'000};      ///< for a list or another short answer
     Time upstream_quick{250};       ///< for an agent in back-off, over an open connection
     Time upstream_request{150'000}; ///< longer than `answer`: the other agent may ask a person
+    Time upstream_slow{5'000};      ///< until the log names an agent that does not answer such a request
     Time upstream_idle{30'000};     ///< unused connections are closed after this
     Time upstream_rest{60'000};     ///< the longest back-off
 };

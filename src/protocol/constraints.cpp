@@ -22,7 +22,7 @@ void read_reserved(wire::Reader& reader) {
 
 KeySpec read_key_spec(wire::Reader& reader) {
     const auto blob = reader.string();
-    ssh::describe(blob); // refuses a key that does not parse, because it would match no host
+    ssh::describe(blob); // refuses a malformed key, because it would match no host
     return {copy_of(blob), reader.boolean()};
 }
 

@@ -63,7 +63,7 @@ inline constexpr std::size_t max_user_pattern = 256;
 /// Reads constraints up to the end of the message.
 /// @throws Error(malformed | unsupported) for a constraint that comes twice, is unknown, or is not
 ///     well-formed. As in OpenSSH, from.user must be empty, from.host and from.keys both empty or neither,
-///     to.host and to.keys not empty, every key of a known type, and reserved fields empty. Unlike in
+///     to.host and to.keys not empty, every key well-formed, and reserved fields empty. Unlike in
 ///     OpenSSH, there must be a destination. The extensions for FIDO keys (sk-provider@openssh.com) and
 ///     smartcards (associated-certs-v00@openssh.com) are unknown, because no key in a TPM has them.
 Constraints read_constraints(wire::Reader& reader);

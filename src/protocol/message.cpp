@@ -89,66 +89,71 @@ Request parse_extension(wire::Reader body) {
     return UnknownExtension{std::string(name)};
 }
 
-/// The fields between type and comment, as in OpenSSH's sshkey_private_serialize: 's' is a string or an
-/// mpint, which have the same form, and 'b' a byte.
-struct Layout {
-    std::string_view type, fields;
+/// How many strings of a FIDO key come before its flags, as in OpenSSH's sshkey_private_serialize.
+struct Token {
+    std::string_view type;
+    int strings;
 };
-constexpr std::array layouts{
-    Layout{"ssh-ed25519", "ss"},
-    Layout{"ssh-ed25519-cert-v01@openssh.com", "sss"},
-    Layout{"sk-ssh-ed25519@openssh.com", "ssbss"},
-    Layout{"sk-ssh-ed25519-cert-v01@openssh.com", "sssbss"},
-    Layout{"sk-ecdsa-sha2-nistp256@openssh.com", "sssbss"},
-    Layout{"sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "ssbss"},
-    Layout{"ecdsa-sha2-nistp256", "sss"},
-    Layout{"ecdsa-sha2-nistp384", "sss"},
-    Layout{"ecdsa-sha2-nistp521", "sss"},
-    Layout{"ecdsa-sha2-nistp256-cert-v01@openssh.com", "ss"},
-    Layout{"ecdsa-sha2-nistp384-cert-v01@openssh.com", "ss"},
-    Layout{"ecdsa-sha2-nistp521-cert-v01@openssh.com", "ss"},
-    Layout{"ssh-rsa", "ssssss"},
-    Layout{"ssh-rsa-cert-v01@openssh.com", "sssss"},
-    Layout{"ssh-dss", "sssss"},
-    Layout{"ssh-dss-cert-v01@openssh.com", "ss"},
+constexpr std::array tokens{
+    Token{"sk-ssh-ed25519@openssh.com", 3},
+    Token{"sk-ssh-ed25519-cert-v01@openssh.com", 4},
+    Token{"sk-ecdsa-sha2-nistp256@openssh.com", 4},
+    Token{"sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", 3},
 };
 
-/// @returns false for an unknown type
-bool skip_key(wire::Reader& body) {
-    const auto type = body.text();
-    const auto* const layout = std::ranges::find(layouts, type, &Layout::type);
-    if (layout == layouts.end())
-        return false;
-    for (const char field : layout->fields) {
-        if (field == 's')
+/// Removes the fields in front of the constraints: the type of a key, its numbers and its comment, or a
+/// provider and its PIN. They are strings, whose first byte is 0 because messages are short; the numbers of
+/// the constraints are others. Only FIDO keys also have a byte, for flags, before the last three strings.
+void skip_fields(wire::Reader& body) {
+    const auto type = wire::Reader(body).text();
+    const auto skip_strings = [&](int most) {
+        while (most-- != 0 && !body.empty() && body.rest().front() == 0)
             body.string();
-        else
-            body.byte();
+    };
+    constexpr int all = -1;
+    const auto* const token = std::ranges::find(tokens, type, &Token::type);
+    if (token != tokens.end()) {
+        skip_strings(token->strings);
+        body.byte();
     }
-    body.string(); // the comment
-    return true;
+    skip_strings(all);
 }
 
-/// @returns nothing for an unknown constraint, because its length is unknown too
-std::optional<bool> has_lifetime(wire::Reader constraints) {
+/// @returns false also for constraints that are not known, because their length is unknown too
+bool has_lifetime(ByteView message) {
+    wire::Reader body(message.subspan(1));
     bool found = false;
-    while (!constraints.empty()) {
-        switch (constraints.byte()) {
-        case SSH_AGENT_CONSTRAIN_LIFETIME:
-            constraints.uint32();
-            found = true;
-            break;
-        case SSH_AGENT_CONSTRAIN_CONFIRM:
-            break;
-        case SSH_AGENT_CONSTRAIN_EXTENSION: // the extensions of ssh-add have one string after the name
-            constraints.string();
-            constraints.string();
-            break;
-        default:
-            return std::nullopt;
+    try { // caught because only the upstream agent may know the form
+        skip_fields(body);
+        while (!body.empty()) {
+            switch (body.byte()) {
+            case SSH_AGENT_CONSTRAIN_LIFETIME:
+                body.uint32();
+                found = true;
+                break;
+            case SSH_AGENT_CONSTRAIN_CONFIRM:
+                break;
+            case SSH_AGENT_CONSTRAIN_EXTENSION: // ssh-add's have one string after the name
+                if (body.text() == "associated-certs-v00@openssh.com")
+                    body.byte();
+                body.string();
+                break;
+            default:
+                return false;
+            }
         }
+    } catch (const Error&) {
+        return false;
     }
     return found;
+}
+
+std::uint8_t constrained(std::uint8_t number) {
+    if (number == SSH_AGENTC_ADD_IDENTITY)
+        return SSH_AGENTC_ADD_ID_CONSTRAINED;
+    if (number == SSH_AGENTC_ADD_SMARTCARD_KEY)
+        return SSH_AGENTC_ADD_SMARTCARD_KEY_CONSTRAINED;
+    return number;
 }
 
 } // namespace
@@ -173,6 +178,11 @@ Request parse_request(ByteView message) {
         return Lock{parse_password(body)};
     case SSH_AGENTC_UNLOCK:
         return Unlock{parse_password(body)};
+    case SSH_AGENTC_ADD_SMARTCARD_KEY:
+    case SSH_AGENTC_ADD_SMARTCARD_KEY_CONSTRAINED:
+        return Smartcard{.removes = false};
+    case SSH_AGENTC_REMOVE_SMARTCARD_KEY:
+        return Smartcard{.removes = true};
     case SSH_AGENTC_EXTENSION:
         return parse_extension(body);
     default:
@@ -204,24 +214,15 @@ SessionBind read_session_bind(wire::Reader& reader) {
     return request;
 }
 
-std::optional<Bytes> with_lifetime(ByteView message, std::uint32_t seconds) {
-    try { // caught because the upstream agent could not parse the message either
-        wire::Reader body(message);
-        const auto number = body.byte();
-        if ((number != SSH_AGENTC_ADD_IDENTITY && number != SSH_AGENTC_ADD_ID_CONSTRAINED) || !skip_key(body))
-            return std::nullopt;
-        const auto lifetime = has_lifetime(body);
-        if (!lifetime)
-            return std::nullopt;
-        if (*lifetime)
-            return copy_of(message);
-        wire::Writer writer;
-        writer.byte(SSH_AGENTC_ADD_ID_CONSTRAINED).raw(message.subspan(1));
-        writer.byte(SSH_AGENT_CONSTRAIN_LIFETIME).uint32(seconds);
-        return std::move(writer).bytes();
-    } catch (const Error&) {
-        return std::nullopt;
-    }
+Bytes with_lifetime(ByteView message, std::uint32_t seconds) {
+    if (has_lifetime(message))
+        return copy_of(message);
+    return wire::Writer()
+        .byte(constrained(message.front()))
+        .raw(message.subspan(1))
+        .byte(SSH_AGENT_CONSTRAIN_LIFETIME)
+        .uint32(seconds)
+        .bytes();
 }
 
 } // namespace sshtpm::protocol

@@ -23,9 +23,12 @@ enum MessageNumber : std::uint8_t {
     SSH_AGENTC_ADD_IDENTITY = 17,
     SSH_AGENTC_REMOVE_IDENTITY = 18,
     SSH_AGENTC_REMOVE_ALL_IDENTITIES = 19,
+    SSH_AGENTC_ADD_SMARTCARD_KEY = 20,
+    SSH_AGENTC_REMOVE_SMARTCARD_KEY = 21,
     SSH_AGENTC_LOCK = 22,
     SSH_AGENTC_UNLOCK = 23,
     SSH_AGENTC_ADD_ID_CONSTRAINED = 25,
+    SSH_AGENTC_ADD_SMARTCARD_KEY_CONSTRAINED = 26,
     SSH_AGENTC_EXTENSION = 27,
     SSH_AGENT_EXTENSION_FAILURE = 28,
     SSH_AGENT_EXTENSION_RESPONSE = 29,
@@ -103,6 +106,11 @@ struct TpmTryPin {
     Secret pin;
 };
 
+/// A request to load or unload a PKCS#11 provider; its fields are not parsed.
+struct Smartcard {
+    bool removes = false;
+};
+
 /// An extension that this agent does not serve.
 struct UnknownExtension {
     std::string name;
@@ -115,7 +123,7 @@ struct Unsupported {
 
 using Request = std::variant<RequestIdentities, SignRequest, AddIdentity, AddForeignIdentity, RemoveIdentity,
                              RemoveAllIdentities, Lock, Unlock, Query, SessionBind, BrokenSessionBind,
-                             TpmAddKey, TpmTryPin, UnknownExtension, Unsupported>;
+                             TpmAddKey, TpmTryPin, Smartcard, UnknownExtension, Unsupported>;
 
 inline constexpr std::size_t max_lock_password = 4096;
 inline constexpr std::size_t longest_pin_field = 1024;
@@ -137,9 +145,9 @@ bool wants_explanation(ByteView message) noexcept;
 /// @throws Error(malformed)
 SessionBind read_session_bind(wire::Reader& reader);
 
-/// A message that adds a private key (SSH_AGENTC_ADD_IDENTITY or SSH_AGENTC_ADD_ID_CONSTRAINED), for an
-/// upstream agent: with this lifetime, unless it has one.
-/// @returns nothing for an unknown type of key, an unknown constraint, or a message that does not parse
-std::optional<Bytes> with_lifetime(ByteView message, std::uint32_t seconds);
+/// A message that adds keys (SSH_AGENTC_ADD_IDENTITY, _ADD_SMARTCARD_KEY, or their _CONSTRAINED form), for an
+/// upstream agent: in the constrained form, with this lifetime as the last constraint unless it has one.
+/// A message of unknown form gets it too. If that one has a lifetime already, ssh-agent refuses the second.
+Bytes with_lifetime(ByteView message, std::uint32_t seconds);
 
 } // namespace sshtpm::protocol

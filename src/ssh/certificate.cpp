@@ -16,7 +16,7 @@ constexpr KeyFormat held(KeyType type) {
     return {info(type).name, info(type).certificate_name, info(type).label, KeyFields::held, type};
 }
 
-constexpr std::array<KeyFormat, 8> formats{{
+constexpr std::array<KeyFormat, 9> formats{{
     held(KeyType::ecdsa_p256),
     held(KeyType::ecdsa_p384),
     held(KeyType::ecdsa_p521),
@@ -34,11 +34,14 @@ constexpr std::array<KeyFormat, 8> formats{{
      .label = "ED25519-SK",
      .fields = KeyFields::ed25519,
      .has_application = true},
+    {"ssh-mldsa44-ed25519", "ssh-mldsa44-ed25519-cert", "MLDSA44-ED25519", KeyFields::mldsa44_ed25519},
 }};
 
 constexpr std::size_t most_principals = 256; // SSHKEY_CERT_MAX_PRINCIPALS of OpenSSH
 constexpr std::size_t ed25519_size = 32;
-constexpr unsigned ed25519_bits = 256; // as ssh-keygen says, although the field has 255
+constexpr unsigned ed25519_bits = 256;         // as ssh-keygen says, although the field has 255
+constexpr std::size_t mldsa44_size = 1312;     // FIPS 204, table 2
+constexpr unsigned mldsa44_ed25519_bits = 512; // as ssh-keygen says
 constexpr std::size_t most_dsa_bytes = 16384 / 8;
 
 const KeyFormat* find(std::string_view KeyFormat::*member, std::string_view name) {
@@ -64,6 +67,12 @@ unsigned read_ed25519(wire::Reader& reader) {
     return ed25519_bits;
 }
 
+unsigned read_mldsa44_ed25519(wire::Reader& reader) {
+    if (reader.string().size() != mldsa44_size + ed25519_size)
+        malformed("an ML-DSA-44 and Ed25519 key that is not of 1344 bytes");
+    return mldsa44_ed25519_bits;
+}
+
 unsigned read_held(wire::Reader& reader, KeyType type) {
     const auto key = PublicKey::read_fields(reader, type);
     if (!key.is_plausible())
@@ -79,6 +88,8 @@ unsigned read_numbers(wire::Reader& reader, const KeyFormat& format) {
         return read_dsa(reader);
     case KeyFields::ed25519:
         return read_ed25519(reader);
+    case KeyFields::mldsa44_ed25519:
+        return read_mldsa44_ed25519(reader);
     }
     return 0;
 }

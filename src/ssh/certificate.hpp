@@ -1,6 +1,6 @@
 #pragma once
 // OpenSSH certificates (PROTOCOL.certkeys), and the fields of keys and certificates of every type that
-// OpenSSH 9.2 knows.
+// OpenSSH 9.2 or 10.6 knows.
 
 #include "ssh/public_key.hpp"
 
@@ -32,9 +32,10 @@ struct Certificate {
 
 /// The fields that follow the type's name.
 enum class KeyFields {
-    held,    ///< the fields of a key type that this agent can hold
-    dsa,     ///< RFC 4253 section 6.6: mpint p, q, g, y
-    ed25519, ///< RFC 8709 section 4: string of 32 bytes
+    held,            ///< the fields of a key type that this agent can hold
+    dsa,             ///< RFC 4253 section 6.6: mpint p, q, g, y
+    ed25519,         ///< RFC 8709 section 4: string of 32 bytes
+    mldsa44_ed25519, ///< OpenSSH 10.6: string of both public keys
 };
 
 struct KeyFormat {
@@ -46,7 +47,7 @@ struct KeyFormat {
     bool has_application = false; ///< an sk- key: another string follows the fields (PROTOCOL.u2f)
 };
 
-/// Finds the format by its name in a key blob; null if OpenSSH 9.2 does not know the name.
+/// Finds the format by its name in a key blob; null for other names.
 const KeyFormat* key_format_named(std::string_view name);
 /// Finds the format by its name in a certificate blob; null for other names.
 const KeyFormat* key_format_of_certificate(std::string_view name);

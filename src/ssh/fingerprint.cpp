@@ -72,6 +72,23 @@ std::string title(const KeyDescription& key) {
     return text.substr(0, columns - 1);
 }
 
+/// As OpenSSH makes its labels: "ssh-new@example.com" is "NEW".
+/// @throws Error(malformed) for a name that is none of RFC 4251 section 6
+std::string label_of_unknown(std::string_view name) {
+    constexpr std::size_t longest = 64;
+    const auto may_be_named = [](char c) { return c > ' ' && c <= '~' && c != ','; };
+    if (name.empty() || name.size() > longest || !std::ranges::all_of(name, may_be_named))
+        malformed("\"" + printable(name, longest) + "\" is no type of key");
+    auto word = name.substr(0, name.find('@'));
+    if (word.starts_with("ssh-"))
+        word.remove_prefix(4);
+    std::string label(word);
+    std::ranges::transform(label, label.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    return label;
+}
+
 } // namespace
 
 std::optional<FingerprintHash> fingerprint_hash_named(std::string_view word) {
@@ -91,7 +108,7 @@ KeyDescription describe(ByteView blob) {
         return {bits, std::string(format->label), copy_of(blob)};
     }
     if (key_format_of_certificate(name) == nullptr)
-        unsupported("\"" + printable(name, 64) + "\" is no known type of key");
+        return {.label = label_of_unknown(name), .plain_blob = copy_of(blob)};
     auto certificate = read_certificate(blob);
     return {certificate.bits, std::string(certificate.format->label) + "-CERT",
             std::move(certificate.plain_blob)};

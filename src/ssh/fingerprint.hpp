@@ -15,13 +15,13 @@ std::optional<FingerprintHash> fingerprint_hash_named(std::string_view word);
 
 /// A key of any type as ssh-keygen describes it.
 struct KeyDescription {
-    unsigned bits = 0;
+    unsigned bits = 0; ///< 0 for an unknown type
     std::string label; ///< "ECDSA", "RSA", "ED25519", "ECDSA-CERT", …
     Bytes plain_blob;  ///< the key without its certificate: fingerprints are hashes of this
 };
 
-/// Describes a key of any type that OpenSSH 9.2 has: RSA, DSA, ECDSA, Ed25519, the sk- types, and
-/// certificates of them.
+/// Describes a key or a certificate. Knows RSA, DSA, ECDSA, Ed25519, the sk- types, ML-DSA-44 with Ed25519,
+/// and certificates of them; of a blob of another type it checks only the name.
 /// @throws Error(malformed | unsupported)
 KeyDescription describe(ByteView blob);
 

@@ -75,7 +75,7 @@ std::optional<KnownHost> parse_line(std::string_view line, std::string_view host
     auto blob = base64_decode(take_word(line));
     if (wire::Reader(blob).text() != type)
         return std::nullopt;
-    describe(blob); // refuses blobs that OpenSSH refuses
+    describe(blob); // refuses malformed blobs
     return KnownHost{.key_blob = std::move(blob), .is_ca = marker == Marker::ca};
 }
 

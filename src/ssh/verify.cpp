@@ -74,7 +74,7 @@ bool verify_rsa(const PublicKey& key, const SignatureBlob& signature, ByteView d
 }
 
 bool verify_plain(ByteView blob, const KeyFormat& format, const SignatureBlob& signature, ByteView data) {
-    if (format.has_application || format.fields == KeyFields::dsa)
+    if (!can_verify(blob))
         return false;
     if (format.fields == KeyFields::ed25519)
         return verify_ed25519(blob, signature, data);
@@ -157,6 +157,14 @@ void require_sound(ByteView blob) {
 }
 
 } // namespace
+
+bool can_verify(ByteView key_blob) {
+    const auto name = wire::Reader(key_blob).text();
+    const auto* const plain = key_format_named(name);
+    const auto* const format = plain != nullptr ? plain : key_format_of_certificate(name);
+    return format != nullptr && !format->has_application &&
+           (format->fields == KeyFields::held || format->fields == KeyFields::ed25519);
+}
 
 bool verify_signature(ByteView key_blob, ByteView signature, ByteView data) {
     try {

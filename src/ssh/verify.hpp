@@ -9,9 +9,13 @@
 
 namespace sshtpm::ssh {
 
+/// False for a key or a certificate whose signatures `verify_signature` cannot check.
+/// @throws Error(malformed) for a blob without the name of a type
+bool can_verify(ByteView key_blob);
+
 /// True if the key has made `signature` (string algorithm, string value) over `data`. For a certificate, the
-/// certified key counts. False for signatures with DSA, with SHA-1 and of sk- keys, for an algorithm of
-/// another type of key, and for malformed input.
+/// certified key counts. False for signatures of DSA, sk- and unknown keys and with SHA-1, for an algorithm
+/// of another type of key, and for malformed input.
 bool verify_signature(ByteView key_blob, ByteView signature, ByteView data);
 
 /// True if the blob's type is a type of certificate.

@@ -8,10 +8,9 @@ using namespace sshtpm;
 FUZZ_TARGET(added_key) {
     constexpr std::size_t constraint = 5;
     const ByteView message(data, size);
-    const auto limited = protocol::with_lifetime(message, 60);
-    if (!limited)
+    if (message.empty())
         return;
-    require(limited->size() == size || limited->size() == size + constraint);
-    require(equal(ByteView(*limited).subspan(1, size - 1), message.subspan(1)));
-    require(protocol::with_lifetime(*limited, 90) == limited);
+    const auto limited = protocol::with_lifetime(message, 60);
+    require(limited.size() == size || limited.size() == size + constraint);
+    require(equal(ByteView(limited).subspan(1, size - 1), message.subspan(1)));
 }

@@ -50,8 +50,8 @@ bool is(ByteView message) {
 }
 
 /// The message with a lifetime after its other constraints.
-Bytes limited(Bytes message, std::uint32_t seconds) {
-    message.front() = 25;
+Bytes limited(Bytes message, std::uint32_t seconds, std::uint8_t number = 25) {
+    message.front() = number;
     const auto constraint = wire::Writer().byte(1).uint32(seconds).bytes();
     message.insert(message.end(), constraint.begin(), constraint.end());
     return message;
@@ -74,7 +74,7 @@ TEST_CASE("what ssh and ssh-add say to an agent is understood") {
     CHECK(is<SessionBind>(vectors::message("login-direct-1-1")));
     CHECK(is<SignRequest>(vectors::message("login-direct-1-3")));
     for (const auto* name : {"add-card", "remove-card"})
-        CHECK(is<Unsupported>(vectors::message(name)));
+        CHECK(is<Smartcard>(vectors::message(name)));
 
     const auto remove = parse_request(vectors::message("remove"));
     CHECK(std::get<RemoveIdentity>(remove).key_blob == vectors::key("rsa"));
@@ -270,20 +270,44 @@ TEST_CASE("the fields of a FIDO key are passed over") {
     CHECK(with_lifetime(message, 5) == limited(message, 5));
 }
 
-TEST_CASE("a key of an unknown type, or with an unknown constraint, has no place for a lifetime") {
-    CHECK_FALSE(
-        with_lifetime(wire::Writer().byte(17).text("ssh-new").text("key").text("comment").bytes(), 5));
-    auto message = vectors::message("add-ed25519");
-    message.push_back(3);
-    CHECK_FALSE(with_lifetime(message, 5));
-    CHECK_FALSE(with_lifetime(vectors::message("list"), 5));
+TEST_CASE("a key of an unknown type gets a lifetime behind its constraints, and keeps the one that it has") {
+    const auto fields = [](std::uint8_t number) {
+        return wire::Writer().byte(number).text("ssh-new").text("public").text("private").text("comment");
+    };
+    CHECK(with_lifetime(fields(17).bytes(), 5) == limited(fields(17).bytes(), 5));
+    const auto confirmed = fields(25).byte(2).bytes();
+    CHECK(with_lifetime(confirmed, 5) == limited(confirmed, 5));
+    for (const auto& message :
+         {fields(25).byte(1).uint32(9).bytes(), fields(25).byte(2).byte(1).uint32(9).bytes()})
+        CHECK(with_lifetime(message, 5) == message);
 }
 
-TEST_CASE("of the prefixes of a message, the one that ends where its constraints begin has a place alone") {
-    const auto message = vectors::message("add-confirm");
-    std::vector<std::size_t> accepted;
-    for (std::size_t size = 0; size < message.size(); ++size)
-        if (with_lifetime(ByteView(message).first(size), 5))
-            accepted.push_back(size);
-    CHECK(accepted == std::vector<std::size_t>{message.size() - 1});
+TEST_CASE("a message of unknown form gets a lifetime at its end") {
+    auto unknown_constraint = vectors::message("add-lifetime");
+    unknown_constraint.push_back(3);
+    CHECK(with_lifetime(unknown_constraint, 5) == limited(unknown_constraint, 5));
+    const auto flags = wire::Writer().byte(25).text("sk-new").text("key").byte(1).text("handle").bytes();
+    CHECK(with_lifetime(flags, 5) == limited(flags, 5));
+    CHECK(with_lifetime(Bytes{25}, 5) == limited(Bytes{25}, 5));
+}
+
+TEST_CASE("a PKCS#11 provider that comes without a lifetime goes on with one") {
+    const auto provider = [](std::uint8_t number) {
+        return wire::Writer().byte(number).text("/usr/lib/provider.so").text("1234");
+    };
+    CHECK(with_lifetime(provider(20).bytes(), 5) == limited(provider(20).bytes(), 5, 26));
+    const auto certificates =
+        provider(26).byte(255).text("associated-certs-v00@openssh.com").byte(1).text("certificates").bytes();
+    CHECK(with_lifetime(certificates, 5) == limited(certificates, 5, 26));
+    auto lasting = certificates;
+    append(lasting, wire::Writer().byte(1).uint32(9).bytes());
+    CHECK(with_lifetime(lasting, 5) == lasting);
+}
+
+TEST_CASE("a request about a PKCS#11 provider is known by its number alone") {
+    for (const auto number : std::initializer_list<std::uint8_t>{20, 21, 26}) {
+        const auto request = parse_request(Bytes{number});
+        REQUIRE(is<Smartcard>(Bytes{number}));
+        CHECK(std::get<Smartcard>(request).removes == (number == 21));
+    }
 }

@@ -157,14 +157,15 @@ class WithOthers(AddScenario):
             for bad in ('\x1b', '\r', '\u202e'):
                 self.assertNotIn(bad, printed)
 
-    def test_a_key_of_an_unknown_type_is_passed_over(self):
+    def test_a_malformed_key_is_passed_over_and_one_of_an_unknown_type_shown(self):
         known = string(b'ssh-ed25519') + string(bytes(32))
-        recorder = Recorder(self.lab, lambda _: identities((string(b'future@key'), b'new'), (known, b'old')))
+        recorder = Recorder(self.lab, lambda _: identities((string(b'future@key'), b'new'), (known + b'x', b'broken'),
+                                                           (known, b'old')))
         self.socket = recorder.path
         listed = self.add('-l', status=0)
-        self.assertIn('old', listed.stdout)
-        self.assertNotIn('new', listed.stdout)
-        self.assertIn('future@key', listed.stderr)
+        self.assertEqual([line.split()[2:] for line in listed.stdout.splitlines()],
+                         [['new', '(FUTURE)'], ['old', '(ED25519)']])
+        self.assertIn('not shown', listed.stderr)
 
     def test_answers_that_cannot_be_are_refused(self):
         for answer in (None, bytes([6]), identities() + b'x'):

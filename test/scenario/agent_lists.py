@@ -29,7 +29,7 @@ class WithKeys(KeysOnce):
 
 
 class Lists(WithKeys):
-    def test_ssh_add_lists_every_key_in_the_order_of_file_names_and_certificates_after_their_keys(self):
+    def test_ssh_add_lists_every_key_in_the_order_of_file_names_and_certificates_after_all_keys(self):
         keys = [self.take(name) for name in 'cab']
         agent = Agent(self.lab)
         certificates = [f'{part} {comment}' for name, comment in (('a', 'key of a'), ('c', 'made first'))
@@ -38,13 +38,12 @@ class Lists(WithKeys):
         nameless = f'{keys[2].line.strip()} {keys[2].tpm}'
         listed = agent.listed()
         self.assertEqual([line.split()[1] for line in listed],
-                         [line.split()[1] for line in (keys[1].line, certificates[0], nameless, keys[0].line,
-                                                       certificates[1])])
-        self.assertEqual([listed[0], listed[2], listed[3]], [keys[1].line, nameless, keys[0].line])
+                         [line.split()[1] for line in (keys[1].line, nameless, keys[0].line, *certificates)])
+        self.assertEqual(listed[:3], [keys[1].line, nameless, keys[0].line])
         short = agent.ssh_add('-l', status=0).stdout.splitlines()
-        for number, key in ((0, keys[1]), (2, keys[2]), (3, keys[0])):
+        for number, key in enumerate((keys[1], keys[2], keys[0])):
             self.assertEqual(short[number].split()[1], self.lab.fingerprint(key))
-        for number, words in ((0, 'key of a (RSA)'), (1, '(RSA-CERT)'), (4, '(ECDSA-CERT)')):
+        for number, words in ((0, 'key of a (RSA)'), (3, '(RSA-CERT)'), (4, '(ECDSA-CERT)')):
             self.assertIn(words, short[number])
         self.tpm.process.end()  # which is not needed for that
         self.assertEqual(agent.listed(), listed)

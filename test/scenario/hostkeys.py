@@ -228,8 +228,8 @@ class Check(HostKeys):
         os.rename(self.lab.path('aside'), self.keys['rsa'].pub)
         self.agent.ssh_add('-d', self.keys['rsa'].pub, status=0)
         result = self.check(good)
-        self.assert_problem(result, self.keys['rsa'].pub, 'does not serve this key')
-        self.assertNotIn(f"error: {self.keys['ecdsa'].pub}", result.stderr)  # sshd speaks of it too
+        self.assert_problem(result, self.keys['rsa'].path + ': the agent does not serve this key')
+        self.assertNotIn(f"error: {self.keys['ecdsa'].path}", result.stderr)  # sshd speaks of it too
         self.agent.ssh_add('-D', status=0)
         self.assertEqual(self.check(good).stderr.count('hint: '), 2)
         self.agent.stop()

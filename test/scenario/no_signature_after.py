@@ -137,15 +137,16 @@ class NoSignatureAfter(KeysOnce):
         blob = self.soft('theirs').key.blob
         for event in (lock(b'word'), ALL, remove_identity(blob)):
             with self.subTest(event[0]):
-                asked = []
+                asked, keys = [], [(blob, b'theirs')]
 
                 def sign_when_told(peer):
                     for request in peer.requests():
                         if request == LIST:
-                            peer.send(frame(identities((blob, b'theirs'))))
+                            peer.send(frame(identities(*keys)))
                         elif request[0] == SIGN_REQUEST:
                             asked.append(peer)
                         else:
+                            keys.clear()
                             peer.send(frame(bytes([SUCCESS])))
                 fake = FakeAgent(self, sign_when_told, name=f'fake{event[0]}')
                 agent = Agent(self.lab, '-A', fake.socket, name=f'front{event[0]}')

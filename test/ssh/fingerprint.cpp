@@ -6,6 +6,9 @@
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 using namespace sshtpm;
 using namespace support;
 using namespace sshtpm::ssh;
@@ -22,11 +25,13 @@ std::string printed(const std::string& line, FingerprintHash hash) {
 
 TEST_CASE("fingerprint and randomart of every type are what ssh-keygen -lv prints, with -E md5 too") {
     constexpr std::size_t lines_of_a_key = 12;
-    const auto [file, hash] = GENERATE(table<std::string, FingerprintHash>(
-        {{"all.sha256", FingerprintHash::sha256}, {"all.md5", FingerprintHash::md5}}));
-    const auto keys = vectors::lines("all.pub");
-    const auto expected = vectors::lines(file);
-    REQUIRE(keys.size() > 30);
+    const auto [ending, hash] = GENERATE(table<std::string, FingerprintHash>(
+        {{"sha256", FingerprintHash::sha256}, {"md5", FingerprintHash::md5}}));
+    const auto [name, least] =
+        GENERATE(table<std::string, std::size_t>({{"all.", 30}, {"mldsa44-ed25519.", 2}}));
+    const auto keys = vectors::lines(name + "pub");
+    const auto expected = vectors::lines(name + ending);
+    REQUIRE(keys.size() >= least);
     REQUIRE(expected.size() == keys.size() * lines_of_a_key);
     for (std::size_t i = 0; i < keys.size(); ++i) {
         std::string one;
@@ -64,7 +69,9 @@ TEST_CASE("a key without a comment says so, and a comment cannot steer the termi
 }
 
 TEST_CASE("every prefix of a key of any type is refused, and so is a byte behind it") {
-    for (const auto& line : vectors::lines("all.pub")) {
+    auto lines = vectors::lines("all.pub");
+    std::ranges::copy(vectors::lines("mldsa44-ed25519.pub"), std::back_inserter(lines));
+    for (const auto& line : lines) {
         INFO(line);
         auto blob = AuthorizedKey::parse(line).blob;
         if (blob.size() <= 3000) // a 16384 bit modulus adds seconds and no other way to be cut
@@ -74,10 +81,19 @@ TEST_CASE("every prefix of a key of any type is refused, and so is a byte behind
     }
 }
 
-TEST_CASE("a type that OpenSSH 9.2 does not have is unsupported") {
-    for (const auto* name : {"", "ssh-ed448", "rsa-sha2-256", "ssh-xmss@openssh.com",
-                             "ssh-rsa-cert-v00@openssh.com", "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"})
-        CHECK(refusal(describe, wire::Writer().text(name).string({}).bytes()) == Errc::unsupported);
+TEST_CASE("a key of an unknown type has no size, and a label made of its type") {
+    const auto blob = wire::Writer().text("ssh-new2@example.com").raw(Bytes{1, 2, 3}).bytes();
+    const auto key = describe(blob);
+    CHECK(key.bits == 0);
+    CHECK(key.label == "NEW2");
+    CHECK(key.plain_blob == blob);
+    CHECK(describe(wire::Writer().text("ssh-ed448").string({}).bytes()).label == "ED448");
+}
+
+TEST_CASE("what is not the name of a type is refused") {
+    for (const auto& name : {std::string(), std::string("ssh new"), std::string("ssh-\x1b[2J"),
+                             std::string("a,b"), std::string(65, 'x')})
+        CHECK(refusal(describe, wire::Writer().text(name).string({}).bytes()) == Errc::malformed);
 }
 
 TEST_CASE("an Ed25519 key that is not of 32 bytes is refused") {

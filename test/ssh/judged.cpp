@@ -121,6 +121,8 @@ TEST_CASE("a type with a NUL spoils a list") {
     using namespace std::string_view_literals;
     CHECK(spoils_list(Writer().text("new\0@example.com"sv).bytes()));
     CHECK(spoils_list(Writer().text("ssh-ed25519\0"sv).string(Bytes(32)).bytes()));
+    CHECK_FALSE(spoils_list(Writer().text("ssh-mldsa44-ed25519").string(Bytes(1344)).bytes()));
+    CHECK(spoils_list(Writer().text("ssh-mldsa44-ed25519").string(Bytes(1343)).bytes()));
     CHECK_FALSE(spoils_list(token("ssh:")));
     CHECK(spoils_list(token("ssh:\0x"sv)));
 }

@@ -236,3 +236,12 @@ TEST_CASE("keys of security tokens, of unknown types and what is no key are fals
     CHECK_FALSE(verify_signature(sk, signature_of("sk-ssh-ed25519@openssh.com", value_of(ed25519.signature)),
                                  ed25519.data));
 }
+
+TEST_CASE("signatures of FIDO, DSA, ML-DSA and unknown keys cannot be checked") {
+    const auto named = [](std::string_view name) { return wire::Writer().text(name).bytes(); };
+    for (const auto* name : {"ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp521", "ssh-rsa-cert-v01@openssh.com"})
+        CHECK(can_verify(named(name)));
+    for (const auto* name : {"sk-ssh-ed25519@openssh.com", "ssh-dss", "ssh-mldsa44-ed25519", "ssh-new", "",
+                             "sk-ssh-ed25519-cert-v01@openssh.com"})
+        CHECK_FALSE(can_verify(named(name)));
+}
