@@ -36,7 +36,8 @@ class HostKeys {
     explicit HostKeys(const std::vector<std::string>& named) : files_(files_to_search(named)) {
         for (const auto& file : files_) {
             try { // caught to ignore a missing file
-                contents_.push_back(read_file(file, max_known_hosts));
+                contents_.push_back(
+                    read_file(file, max_known_hosts, named.empty() ? FileKind::regular : FileKind::any));
             } catch (const Error& error) {
                 if (error.code() != Errc::not_found)
                     throw;

@@ -63,8 +63,8 @@ PublicHalf half_of_line(std::string_view text, const std::string& file) {
     });
 }
 
-PublicHalf half_of_key(const std::string& file) {
-    const auto identity = read_identity(file);
+PublicHalf half_of_key(std::string_view text, const std::string& file) {
+    const auto identity = identity_of(parse_key(text, file), file);
     return {.blob = copy_of(identity.public_key.blob()),
             .comment = identity.comment,
             .shown = file,
@@ -74,10 +74,8 @@ PublicHalf half_of_key(const std::string& file) {
 } // namespace
 
 KeyToAdd read_key_to_add(const std::string& name) {
-    const bool standard_input = name == "-";
-    const auto file = standard_input ? name : key_file_named(name);
-    const auto shown = standard_input ? std::string("(stdin)") : file;
-    const auto content = read_text(file);
+    const auto file = key_file_named(name), shown = shown_name(file);
+    const auto content = read_file(file, keyfile::max_file_size, FileKind::any);
     const auto text = text_of(content);
     naming(shown, [&] { refuse_ordinary_key(text, shown); });
     constexpr std::size_t longest_comment = 200;
@@ -86,7 +84,7 @@ KeyToAdd read_key_to_add(const std::string& name) {
     return {.identity = std::move(identity),
             .text = std::move(sent),
             .shown = shown,
-            .certificate_file = standard_input ? fs::path() : identity::certificate_file(file)};
+            .certificate_file = name == "-" ? fs::path() : identity::certificate_file(file)};
 }
 
 std::optional<PublicHalf> read_public_file(const fs::path& file) {
@@ -99,12 +97,12 @@ std::optional<PublicHalf> read_public_file(const fs::path& file) {
 PublicHalf read_public_half(const std::string& name) {
     const auto file = key_file_named(name);
     if (is_there(file)) {
-        const auto content = read_file(file, ssh::max_public_file);
+        const auto content = read_file(file, ssh::max_public_file, FileKind::any);
         const auto text = text_of(content);
         if (!is_key_file(text))
             return half_of_line(text, file);
         if (!is_ordinary_key(text))
-            return half_of_key(file);
+            return half_of_key(text, file);
     }
     if (auto half = read_public_file(stem_of(name) + std::string(public_ending)))
         return std::move(*half);

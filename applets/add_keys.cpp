@@ -5,6 +5,7 @@
 #include "applets/keygen_dialogue.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "cli/time_span.hpp"
 #include "os/secret_line.hpp"
 #include "prompt/ask.hpp"
 #include "protocol/message.hpp"
@@ -247,7 +248,7 @@ class Addition {
             return;
         std::cerr << printable(what, what.size()) << '\n';
         if (constraints_.lifetime)
-            std::cerr << "Lifetime set to " << *constraints_.lifetime << " seconds\n";
+            std::cerr << "Lifetime set to " << cli::time_span_text(options_.lifetime) << '\n';
         if (constraints_.confirm)
             std::cerr << "The user must confirm each use of the key\n";
     }

@@ -194,7 +194,8 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
         cli::mode_option("-p", changing_pin, "change the PIN of a key file"),
         cli::mode_option("-c", changing_comment, "change the comment of a key file"),
         cli::mode_option("-l", fingerprint,
-                         "show the fingerprint of a .tpm or .pub file; -f - is standard input"),
+                         "show the fingerprints of a .tpm, .pub, authorized_keys or known_hosts file; -f - "
+                         "is standard input"),
         cli::mode_option("-y", printing_public, "print the public key of a key file"),
         cli::mode_option("--print-pubkey FILE", public_key_of, "the same, of FILE", cli::set(o.file)),
         cli::mode_option("-A", host_keys,

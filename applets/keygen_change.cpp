@@ -19,6 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void refuse_stream(const fs::path& file, std::string hint) {
+    if (is_stream(file))
+        throw Error(Errc::usage, shown_name(file) + ": the changed key could not be written back to it",
+                    std::move(hint));
+}
+
 [[noreturn]] void refuse_pin(const tpm::Tpm& tpm, const keyfile::KeyFile& key) {
     throw Error(Errc::auth, "the PIN is wrong; nothing was changed", tpm::wrong_pin_hint(tpm.context(), key));
 }
@@ -75,7 +81,7 @@ std::optional<FileStamp> own_public_half(const fs::path& pub, const ssh::PublicK
         return std::nullopt;
     try { // caught because the file may hold something else
         const auto stamp = stamp_of(pub);
-        const auto line = ssh::AuthorizedKey::parse_only_line(text_of(read_text(pub)));
+        const auto line = ssh::AuthorizedKey::parse_only_line(text_of(read_file(pub, ssh::max_public_file)));
         return equal(line.blob, key.blob()) ? std::optional(stamp) : std::nullopt;
     } catch (const Error& error) {
         log::info(printable(error.about(pub.string()).what()), "; left as it is");
@@ -150,6 +156,7 @@ void warn_of_protection(const keyfile::KeyFile& key, const tpm::Auth& after) {
 
 int keygen_change_pin(const KeygenOptions& options) {
     const auto file = existing_key(options);
+    refuse_stream(file, "copy it into a file first");
     const auto stamp = stamp_of(file); // before reading, so that a later change by another program is seen
     const auto content = read_file(file, keyfile::max_file_size);
     const auto identity = identity_of(parse_key(text_of(content), file), file);
@@ -172,8 +179,10 @@ int keygen_change_comment(const KeygenOptions& options) {
     const auto file = existing_key(options);
     if (options.comment)
         require_comment(*options.comment);
+    if (file != "-")
+        refuse_stream(file, "-f - reads standard input and writes to standard output");
     const auto stamp = stamp_of(file);
-    const auto content = read_text(file);
+    const auto content = read_file(file, keyfile::max_file_size, FileKind::any);
     if (!is_key_file(text_of(content)))
         return change_comment_of_public(options, file, stamp, text_of(content));
     auto key = parse_key(text_of(content), file);

@@ -136,12 +136,14 @@ int keygen_create(const KeygenOptions& options) {
 
     const auto paths = ask_paths(options, type.name);
     make_ssh_folder(paths, options.quiet);
+    require_place(paths);
     const auto existing = may_write(paths);
     if (!existing)
         return 1; // without a message, as ssh-keygen does
     // As in ssh-keygen, -P gives the new PIN too.
-    const auto auth = new_pin(options.old_pin ? options.old_pin : options.pin,
-                              "Enter passphrase (empty for no passphrase): ");
+    const auto auth =
+        new_pin(options.old_pin ? options.old_pin : options.pin,
+                "Enter passphrase for \"" + paths.key.string() + "\" (empty for no passphrase): ");
     const auto identity = make_key(*tpm, algorithm, auth, comment, options.parent_or_owner());
     write_key(paths, *identity.key, identity.public_key, *existing, *existing);
     if (!options.quiet)

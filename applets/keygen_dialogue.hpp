@@ -33,7 +33,7 @@ Secret ask_existing_secret(const std::string& question, std::string_view what, c
 tpm::Auth auth_of(const Secret& pin);
 
 /// The new PIN of a key: `given`, or asked for twice until both answers are the same. Null for none.
-/// @param question such as "Enter passphrase (empty for no passphrase): "
+/// @param question such as "Enter new passphrase (empty for no passphrase): "
 tpm::Auth new_pin(const std::optional<Secret>& given, const std::string& question);
 
 /// Like new_pin, but if the answers differ it prints that and returns nothing, as in ssh-keygen -p.

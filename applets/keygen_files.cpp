@@ -6,12 +6,16 @@
 #include "base/printable.hpp"
 #include "keyfile/key_file.hpp"
 #include "keyfile/names.hpp"
+#include "os/harden.hpp"
 #include "os/paths.hpp"
 #include "os/signals.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
 
+#include <cerrno>
 #include <iostream>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace sshtpm::applets {
 
@@ -33,20 +37,45 @@ fs::path default_key(const std::optional<KeyType>& type) {
 
 std::string key_file_named(const std::string& name) {
     const auto longer = name + std::string(key_file_ending);
-    return !name.ends_with(key_file_ending) && is_there(longer) ? longer : name;
+    return name != "-" && !name.ends_with(key_file_ending) && is_there(longer) ? longer : name;
 }
 
-KeyPaths paths_for(std::string path) {
-    if (path.size() > key_file_ending.size() && path.ends_with(key_file_ending))
-        path.resize(path.size() - key_file_ending.size());
-    if (path.empty() || path.back() == '/')
+bool is_stream(const fs::path& file) {
+    std::error_code ignored;
+    return file == "-" || file.string().starts_with("/dev/") || fs::is_other(file, ignored);
+}
+
+KeyPaths paths_for(const std::string& path) {
+    std::error_code ignored;
+    if (fs::is_directory(path, ignored))
+        throw Error(Errc::usage, path + ": is a directory",
+                    "name a file in it, such as " + (fs::path(path) / "id_ecdsa").string());
+    auto stem = path;
+    if (stem.ends_with(key_file_ending))
+        stem.resize(stem.size() - key_file_ending.size());
+    const auto name = fs::path(stem).filename();
+    if (name.empty() || name == "." || name == "..")
         throw Error(Errc::usage, "\"" + path + "\" names no file");
-    return {.key = path + std::string(key_file_ending), .pub = path + ".pub"};
+    return {.key = stem + std::string(key_file_ending), .pub = stem + ".pub"};
+}
+
+void require_place(const KeyPaths& paths) {
+    const auto folder = paths.key.has_parent_path() ? paths.key.parent_path() : fs::path(".");
+    for (const auto& path : {paths.key, paths.pub}) {
+        struct stat status {};
+        if (::lstat(path.c_str(), &status) != 0 && errno == ENAMETOOLONG)
+            throw Error(Errc::usage, "this name is too long: " + path.string(),
+                        "a file name has at most 255 bytes with its ending, a whole path 4095");
+        if (S_ISDIR(status.st_mode))
+            throw Error(Errc::exists, path.string() + ": is a directory", "choose another name with -f");
+    }
+    if (::access((folder / ".").c_str(), W_OK | X_OK) != 0)
+        throw Error::from_errno(errno, folder.string());
 }
 
 fs::path existing_key(const KeygenOptions& options) {
     if (options.file)
-        return *options.file == "-" ? *options.file : key_file_named(*options.file);
+        return key_file_named(*options.file);
     const auto usual = default_key(options.type);
     return key_file_named(ask_file("Enter file in which the key is", usual.string()));
 }
@@ -78,7 +107,8 @@ void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::Pu
     StagedFile private_half(paths.key, bytes_of(keyfile::to_key_file(key)), private_mode, existing);
     if (!existing_pub)
         return private_half.commit();
-    StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), public_mode, *existing_pub);
+    const auto mode = public_mode & ~os::umask_at_start(); // as ssh-keygen
+    StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), mode, *existing_pub);
     put_in_place(private_half, public_half);
     if (paths.link.empty())
         return;
@@ -129,18 +159,6 @@ identity::Identity read_identity(const fs::path& file) {
 
 bool is_key_file(std::string_view text) {
     return text.find("-----BEGIN ") != std::string_view::npos;
-}
-
-Bytes read_text(const std::filesystem::path& file) {
-    constexpr std::size_t ceiling = std::size_t{64} * 1024;
-    if (file != "-")
-        return read_file(file, ceiling);
-    std::string text(ceiling + 1, '\0');
-    std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(std::cin.gcount()));
-    if (text.size() > ceiling)
-        throw Error(Errc::malformed, "standard input: larger than " + std::to_string(ceiling) + " bytes");
-    return copy_of(bytes_of(text));
 }
 
 } // namespace sshtpm::applets

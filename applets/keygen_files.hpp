@@ -15,11 +15,20 @@ struct KeyPaths {
     std::filesystem::path link = {}; ///< a symbolic link to the key file; empty: none
 };
 
-/// PATH.tpm and PATH.pub; `path` may have the ending .tpm already. @throws Error(usage)
-KeyPaths paths_for(std::string path);
+/// PATH.tpm and PATH.pub; `path` may have the ending .tpm already.
+/// @throws Error(usage) for a folder, and for a name that is empty without its ending
+KeyPaths paths_for(const std::string& path);
 
-/// NAME.tpm if it exists, else NAME: an ordinary private key may have been imported beside its file.
+/// Checks that new files can have these names, before a person types a PIN and the TPM makes a key in vain.
+/// @throws Error
+void require_place(const KeyPaths& paths);
+
+/// NAME.tpm if it exists, else NAME: an ordinary private key may have been imported beside its file. "-" is
+/// standard input.
 std::string key_file_named(const std::string& name);
+
+/// True for standard input ("-"), a FIFO or a device: they can be read once, and nothing can be written back.
+bool is_stream(const std::filesystem::path& file);
 
 /// The file of an existing key: key_file_named(-f), or the same of the answer at the terminal; else
 /// ~/.ssh/id_TYPE.tpm (-t), or the first that exists of ~/.ssh/id_ecdsa.tpm and
@@ -63,8 +72,5 @@ identity::Identity read_identity(const std::filesystem::path& file);
 
 /// True for a text with a PEM block, false for that of a .pub file.
 bool is_key_file(std::string_view text);
-
-/// Reads at most 64 KiB from a file, or from standard input ("-"). @throws Error
-Bytes read_text(const std::filesystem::path& file);
 
 } // namespace sshtpm::applets

@@ -29,15 +29,15 @@ Error about_source(const std::string& file, const Error& error) {
 }
 
 /// Opens an outside key, asking for its passphrase as often as ssh-add would.
-ssh::PrivateKey open_outside_key(const fs::path& file, const Secret& content,
+ssh::PrivateKey open_outside_key(const std::string& file, const Secret& content,
                                  const std::optional<Secret>& given) {
     auto opened = ssh::open_private_key(content, given ? &*given : nullptr);
     for (int tries = 0; !std::holds_alternative<ssh::PrivateKey>(opened); ++tries) {
         if (tries == most_tries || given)
-            throw Error(Errc::auth, file.string() + ": the passphrase is wrong");
+            throw Error(Errc::auth, file + ": the passphrase is wrong");
         const auto passphrase =
-            ask_existing_secret(tries == 0 ? "Enter passphrase for " + file.string() + ": "
-                                           : "Bad passphrase, try again for " + file.string() + ": ",
+            ask_existing_secret(tries == 0 ? "Enter passphrase for " + file + ": "
+                                           : "Bad passphrase, try again for " + file + ": ",
                                 "passphrase", "-P gives it");
         opened = ssh::open_private_key(content, &passphrase);
     }
@@ -69,12 +69,12 @@ struct OutsideKey {
 OutsideKey read_outside_key(const KeygenOptions& options, const Secret& content) {
     const fs::path file = options.source;
     try { // caught to say which file it was
-        auto key = open_outside_key(file, content, options.old_pin);
+        auto key = open_outside_key(shown_name(file), content, options.old_pin);
         auto comment = options.comment ? *options.comment : comment_of(key, file);
         require_comment(comment); // that of the key may be too long
         return {.key = std::move(key), .comment = std::move(comment)};
     } catch (const Error& error) {
-        throw about_source(options.source, error);
+        throw about_source(shown_name(file), error);
     }
 }
 
@@ -86,8 +86,8 @@ struct Destination {
     std::optional<Existing> existing_pub = Existing::keep;
 };
 
-std::optional<Destination> choose_destination(const KeygenOptions& options, const ssh::PublicKey& key) {
-    Destination out{.paths = paths_for(options.file.value_or(options.source))};
+std::optional<Destination> choose_destination(const KeyPaths& paths, const ssh::PublicKey& key) {
+    Destination out{.paths = paths};
     if (is_there(out.paths.pub)) {
         const auto line =
             ssh::AuthorizedKey::parse(text_of(read_file(out.paths.pub, ssh::max_private_key_file)));
@@ -112,10 +112,10 @@ void write_imported(const Destination& destination, const KeygenOptions& options
         show_key(destination.paths, identity, options.hash);
 }
 
-int import_outside_key(const KeygenOptions& options, const Secret& content) {
+int import_outside_key(const KeygenOptions& options, const Secret& content, const KeyPaths& paths) {
     const auto tpm = options.tpm.open_tpm();
     const auto outside = read_outside_key(options, content);
-    const auto destination = choose_destination(options, outside.key.public_key);
+    const auto destination = choose_destination(paths, outside.key.public_key);
     if (!destination)
         return 1;
     const auto ask_parent = [&](tpm::Tpm& opened) { // before a PIN is typed in vain
@@ -134,19 +134,20 @@ int import_outside_key(const KeygenOptions& options, const Secret& content) {
     const auto identity = tpm->run(unwrap);
     tell_parent(*identity.key, options.parent_or_owner());
     write_imported(*destination, options, identity);
-    log::info("the plaintext private key is still in ", printable(options.source),
-              ": remove it, and its backups, when you no longer need it");
+    if (!is_stream(options.source))
+        log::info("the plaintext private key is still in ", printable(options.source),
+                  ": remove it, and its backups, when you no longer need it");
     return 0;
 }
 
-int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wrapped) {
+int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wrapped, const KeyPaths& paths) {
     if (options.parent)
         throw Error(Errc::usage, "option --parent-handle has no effect with a wrapped key",
                     "its file names the parent that it was wrapped for");
     if (wrapped.kind != keyfile::KeyKind::importable)
         throw Error(Errc::unsupported, options.source + ": is not a wrapped key", "it can be used as it is");
     const auto public_key = identity::to_public_key(wrapped.public_area);
-    const auto destination = choose_destination(options, public_key);
+    const auto destination = choose_destination(paths, public_key);
     if (!destination)
         return 1;
     const auto tpm = options.tpm.open_tpm();
@@ -175,15 +176,20 @@ int import_wrapped_key(const KeygenOptions& options, const keyfile::KeyFile& wra
 int keygen_import(const KeygenOptions& options) {
     require_comment(
         options.comment.value_or("")); // before a passphrase is asked for and the TPM works in vain
+    if (!options.file && is_stream(options.source))
+        throw Error(Errc::usage, "--import " + options.source + " needs -f FILE",
+                    "the result goes to FILE.tpm and FILE.pub");
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
+    const auto paths = paths_for(options.file.value_or(options.source));
+    require_place(paths);
     const auto text = text_of(content.view());
-    const auto found = naming(options.source, [&] { return find_private_key(text); });
+    const auto found = naming(shown_name(options.source), [&] { return find_private_key(text); });
     if (!found || found->label != keyfile::pem_label)
-        return import_outside_key(options, content);
+        return import_outside_key(options, content, paths);
     try { // caught to say which file it was
-        return import_wrapped_key(options, keyfile::parse_pem(text));
+        return import_wrapped_key(options, keyfile::parse_pem(text), paths);
     } catch (const Error& error) {
-        throw about_source(options.source, error);
+        throw about_source(shown_name(options.source), error);
     }
 }
 
@@ -192,11 +198,12 @@ int keygen_wrap(const KeygenOptions& options) {
         throw Error(Errc::usage, "--wrap needs --wrap-with PARENT and -f OUT");
     require_comment(
         options.comment.value_or("")); // before a passphrase is asked for and the TPM works in vain
+    const auto paths = paths_for(*options.file);
+    require_place(paths);
     const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto outside = read_outside_key(options, content);
-    const auto parent = read_file(options.wrap_with, keyfile::max_file_size);
+    const auto parent = read_file(options.wrap_with, keyfile::max_file_size, FileKind::any);
     const auto storage_key = naming(options.wrap_with, [&] { return keyfile::parse_parent(parent); });
-    const auto paths = paths_for(*options.file);
     const auto existing = may_write(paths);
     if (!existing)
         return 1;

@@ -15,41 +15,43 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Refuses a FIFO or a device without waiting for it.
-UniqueFd open_regular_file(const fs::path& path) {
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+UniqueFd open_file(const fs::path& path, FileKind kind) {
+    const bool any = kind == FileKind::any;
+    constexpr int flags = O_RDONLY | O_NOCTTY | O_CLOEXEC;
+    UniqueFd fd(any && path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                   : ::open(path.c_str(), any ? flags : flags | O_NONBLOCK));
     struct stat status {};
     if (!fd || ::fstat(fd.value(), &status) != 0)
-        throw Error::from_errno(errno, path.string());
+        throw Error::from_errno(errno, shown_name(path));
     if (S_ISDIR(status.st_mode))
         throw Error(Errc::malformed, path.string() + ": is a directory");
-    if (!S_ISREG(status.st_mode))
+    if (!any && !S_ISREG(status.st_mode))
         throw Error(Errc::malformed, path.string() + ": not a regular file");
     return fd;
 }
 
 /// Reads a file in pieces. `append` returns false if a piece exceeds the ceiling.
 template <class Append>
-void read_pieces(const fs::path& path, std::size_t ceiling, const Append& append) {
-    const auto fd = open_regular_file(path);
+void read_pieces(const fs::path& path, std::size_t ceiling, FileKind kind, const Append& append) {
+    const auto fd = open_file(path, kind);
     Wiped<std::array<std::uint8_t, 4096>> piece;
     for (;;) {
         const auto size = uninterrupted([&] { return ::read(fd.value(), piece->data(), piece->size()); });
         if (size < 0)
-            throw Error::from_errno(errno, path.string());
+            throw Error::from_errno(errno, shown_name(path));
         if (size == 0)
             return;
         if (!append(ByteView(*piece).first(static_cast<std::size_t>(size))))
             throw Error(Errc::malformed,
-                        path.string() + ": larger than " + std::to_string(ceiling) + " bytes");
+                        shown_name(path) + ": larger than " + std::to_string(ceiling) + " bytes");
     }
 }
 
 } // namespace
 
-Bytes read_file(const fs::path& path, std::size_t ceiling) {
+Bytes read_file(const fs::path& path, std::size_t ceiling, FileKind kind) {
     Bytes content;
-    read_pieces(path, ceiling, [&](ByteView piece) {
+    read_pieces(path, ceiling, kind, [&](ByteView piece) {
         append(content, piece);
         return content.size() <= ceiling;
     });
@@ -58,8 +60,12 @@ Bytes read_file(const fs::path& path, std::size_t ceiling) {
 
 Secret read_secret_file(const fs::path& path, std::size_t ceiling) {
     Secret content(ceiling);
-    read_pieces(path, ceiling, [&](ByteView piece) { return content.append(piece); });
+    read_pieces(path, ceiling, FileKind::any, [&](ByteView piece) { return content.append(piece); });
     return content;
+}
+
+std::string shown_name(const fs::path& path) {
+    return path == "-" ? "(stdin)" : path.string();
 }
 
 bool is_there(const fs::path& path) {

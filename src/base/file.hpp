@@ -12,13 +12,21 @@
 
 namespace sshtpm {
 
-/// Reads a regular file; refuses a FIFO or a device without waiting for it.
+/// Which files a function reads.
+enum class FileKind {
+    regular, ///< refuses a FIFO or a device without waiting for it
+    any, ///< for a name that a person gave: waits for the data of a FIFO or a device; "-" is standard input
+};
+
 /// @param ceiling the largest size in bytes
 /// @throws Error(not_found | permission | io | malformed)
-Bytes read_file(const std::filesystem::path& path, std::size_t ceiling);
+Bytes read_file(const std::filesystem::path& path, std::size_t ceiling, FileKind kind = FileKind::regular);
 
-/// Reads a private key; leaves no copy outside the guarded memory.
+/// Reads a private key that a person named; leaves no copy outside the guarded memory.
 Secret read_secret_file(const std::filesystem::path& path, std::size_t ceiling);
+
+/// The name of a file that a person named, for messages: "(stdin)" for "-".
+std::string shown_name(const std::filesystem::path& path);
 
 /// True for a file of any kind, also for a dangling symbolic link.
 /// @throws Error if the system does not tell, for example in a folder without search permission

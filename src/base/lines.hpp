@@ -1,9 +1,16 @@
 #pragma once
-// The lines of a text.
+// The lines of a text, and the mark that some editors put in front of it.
 
 #include <string_view>
 
 namespace sshtpm {
+
+/// Removes a byte order mark in UTF-8 (RFC 3629 section 6) from the front of the text.
+inline void skip_byte_order_mark(std::string_view& text) noexcept {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    if (text.starts_with(mark))
+        text.remove_prefix(mark.size());
+}
 
 /// Removes the first line from the text. @returns it without its line end (LF or CRLF).
 inline std::string_view take_line(std::string_view& text) noexcept {

@@ -15,7 +15,6 @@ namespace {
 constexpr std::string_view begin_mark = "-----BEGIN ";
 constexpr std::string_view end_mark = "-----END ";
 constexpr std::string_view dashes = "-----";
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::size_t written_line = 64;
 
 /// The label of a boundary line that starts with `start`.
@@ -53,8 +52,7 @@ std::string take_body(std::string_view& rest, std::string_view label) {
 } // namespace
 
 std::optional<PrivateKeyBlock> find_private_key(std::string_view text) {
-    if (text.starts_with(byte_order_mark))
-        text.remove_prefix(byte_order_mark.size());
+    skip_byte_order_mark(text);
     std::optional<PrivateKeyBlock> found;
     for (auto rest = text; !rest.empty();) {
         const auto at = text.size() - rest.size();

@@ -21,11 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A hidden name beside `name` that no other file has.
+/// A hidden name beside `name` that no other file has. It is short enough for any file system, where `name`
+/// itself may have the greatest length.
 std::string temporary_name(const std::string& name) {
+    constexpr std::size_t long_name = 100;
     std::array<std::uint8_t, 6> random{};
     randombytes_buf(random.data(), random.size());
-    return "." + name + "." + hex(random);
+    return "." + (name.size() < long_name ? name : "ssh-tpm") + "." + hex(random);
 }
 
 fs::path where_links_lead(const fs::path& path) {

@@ -65,4 +65,18 @@ std::chrono::seconds parse_time_span(std::string_view text) {
     return std::chrono::seconds(total);
 }
 
+std::string time_span_text(std::chrono::seconds time) {
+    const auto in = [&](char unit) { return time.count() / seconds_in(unit); };
+    const auto two_digits = [](std::int64_t number) {
+        return (number < 10 ? "0" : "") + std::to_string(number);
+    };
+    const auto weeks = in('w'), days = in('d') % 7;
+    const auto hours = two_digits(in('h') % 24), minutes = two_digits(in('m') % 60);
+    if (weeks > 0)
+        return two_digits(weeks) + "w" + std::to_string(days) + "d" + hours + "h";
+    if (days > 0)
+        return std::to_string(days) + "d" + hours + "h" + minutes + "m";
+    return hours + ":" + minutes + ":" + two_digits(time.count() % 60);
+}
+
 } // namespace sshtpm::cli

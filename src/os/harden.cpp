@@ -97,6 +97,10 @@ bool was_ignored_at_start(int signal) {
     return before() && sigismember(&before()->ignored, signal) == 1;
 }
 
+mode_t umask_at_start() {
+    return before().value_or(Before{}).umask;
+}
+
 void undo_harden_before_exec() {
     if (!before())
         return;

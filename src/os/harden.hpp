@@ -2,6 +2,7 @@
 // Settings of this process: protection of its secrets, and limits on its resources.
 
 #include <cstddef>
+#include <sys/types.h>
 
 namespace sshtpm::os {
 
@@ -16,6 +17,9 @@ void harden_process();
 
 /// True if the signal was ignored before harden_process, as nohup(1) does with SIGHUP.
 bool was_ignored_at_start(int signal);
+
+/// The umask before harden_process, for files that others may read.
+mode_t umask_at_start();
 
 /// Restores the settings that a program inherits through exec: core limit, umask, ignored and blocked
 /// signals, TSS2_LOG and TSS2_LOGFILE. For a process that is about to run a user's command.

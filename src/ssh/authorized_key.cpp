@@ -22,6 +22,7 @@ void require_one_line(std::string_view text) {
 }
 
 std::string_view first_key_line(std::string_view text) {
+    skip_byte_order_mark(text);
     while (!text.empty()) {
         auto line = take_line(text);
         skip_blanks(line);

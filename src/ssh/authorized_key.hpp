@@ -14,8 +14,8 @@ struct AuthorizedKey {
     Bytes blob;
     std::string comment; ///< may be empty
 
-    /// Parses the first line of the text that is neither blank nor a comment ('#'). Refuses options in front
-    /// of the type. Checks only the name of the type in the blob.
+    /// Parses the first line of the text that is neither blank nor a comment ('#'). Skips a byte order mark;
+    /// refuses options in front of the type. Checks only the name of the type in the blob.
     /// @throws Error(malformed)
     static AuthorizedKey parse(std::string_view text);
 

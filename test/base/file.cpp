@@ -2,6 +2,9 @@
 
 #include "support/test.hpp"
 
+#include <fcntl.h>
+#include <thread>
+
 using namespace sshtpm;
 using namespace support;
 
@@ -34,6 +37,36 @@ TEST_CASE("what is no regular file is refused without waiting for it") {
     CHECK(reading("/dev/zero") == Errc::malformed);
     fs::create_symlink("loop", folder / "loop");
     CHECK(reading(folder / "loop") == Errc::io);
+}
+
+TEST_CASE("a FIFO and standard input are read if a person named them, up to the ceiling") {
+    const TempFolder folder;
+    const auto fifo = folder / "fifo";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    const auto fed = [&](std::size_t size, const auto& read) {
+        std::thread writer([&] {
+            const UniqueFd fd(::open(fifo.c_str(), O_WRONLY | O_CLOEXEC));
+            (void)!::write(fd.value(), std::string(size, 'x').data(), size);
+        });
+        const auto refused = refusal(read);
+        writer.join();
+        return refused;
+    };
+    const auto reading_any = [&] { read_file(fifo, 100, FileKind::any); };
+    CHECK(fed(100, reading_any) == std::nullopt);
+    CHECK(fed(101, reading_any) == Errc::malformed);
+    CHECK(fed(100, [&] { CHECK(read_secret_file(fifo, 100).size() == 100); }) == std::nullopt);
+    CHECK(refusal([] { read_file("/dev/zero", 100, FileKind::any); }) == Errc::malformed);
+    CHECK(refusal([&] { read_file(folder.path(), 100, FileKind::any); }) == Errc::malformed);
+
+    put(folder / "input", "typed");
+    const UniqueFd input(::open((folder / "input").c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd before(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+    REQUIRE(::dup2(input.value(), STDIN_FILENO) == STDIN_FILENO);
+    const auto content = read_file("-", 100, FileKind::any);
+    CHECK(refusal([] { read_file("-", 100); }) == Errc::not_found);
+    REQUIRE(::dup2(before.value(), STDIN_FILENO) == STDIN_FILENO);
+    CHECK(text_of(content) == "typed");
 }
 
 TEST_CASE("a file that is not there is not found") {

@@ -5,6 +5,7 @@
 #include "support/variable.hpp"
 
 #include <array>
+#include <climits>
 #include <sys/xattr.h>
 
 using namespace sshtpm;
@@ -40,6 +41,17 @@ TEST_CASE("a new file has its content and its mode, whatever the umask") {
     write_file(folder / "large", large, 0600, Existing::keep);
     CHECK(read_file(folder / "large", large.size()) == large);
     CHECK(entries(folder.path()) == 4); // no temporary is left
+}
+
+TEST_CASE("a file may have the longest name that the file system takes") {
+    const TempFolder folder;
+    const auto file = folder / std::string(NAME_MAX, 'x');
+    CHECK(writing(file) == std::nullopt);
+    CHECK(writing(file) == Errc::exists);
+    CHECK(writing(file, Existing::replace) == std::nullopt);
+    CHECK(rewriting(file) == std::nullopt);
+    CHECK(writing(folder / std::string(NAME_MAX + 1, 'x')) == Errc::io);
+    CHECK(entries(folder.path()) == 1);
 }
 
 TEST_CASE("an existing file is kept when that is asked for") {

@@ -22,6 +22,17 @@ TEST_CASE("a number is seconds, a unit in either case changes that, and a sequen
         CHECK(seconds(text) == 2147483647);
 }
 
+TEST_CASE("a time is written as ssh-add of OpenSSH 10.1 writes it") {
+    const auto text = [](std::string_view time) { return cli::time_span_text(parse_time_span(time)); };
+    CHECK(text("1s") == "00:00:01");
+    CHECK(text("1h30m") == "01:30:00");
+    CHECK(text("23h59m59s") == "23:59:59");
+    CHECK(text("1d") == "1d00h00m");
+    CHECK(text("6d23h59m59s") == "6d23h59m");
+    CHECK(text("1w") == "01w0d00h");
+    CHECK(text("2147483647") == "3550w5d03h");
+}
+
 TEST_CASE("what is no time, or too long a time, is refused") {
     for (const char* text : {"", " ", "m", "-1", "+1", " 1", "1 ", "1 m", "1y", "1.5h", "1.5", "0x10", "1mm",
                              "h1", "1h-30m", "1m\n", "none", "forever", "\xd9\xa1",

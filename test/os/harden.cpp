@@ -29,6 +29,15 @@ TEST_CASE("a hardened process leaves no core, is not dumpable, and tpm2-tss stay
     CHECK(::getenv("TSS2_LOGFILE") == nullptr);
 }
 
+TEST_CASE("the umask from before is remembered") {
+    CHECK(in_process([] {
+              os::undo_harden_before_exec(); // of the test before, in this same process
+              ::umask(027);
+              os::harden_process();
+              return os::umask_at_start() == 027 ? 0 : 1;
+          }) == 0);
+}
+
 TEST_CASE(
     "a hardened process has no signal blocked, and ignores those that nohup and \"&\" ignore on purpose") {
     CHECK(in_process([] {

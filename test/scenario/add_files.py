@@ -7,6 +7,7 @@ import shutil
 import unittest
 
 import keyfile
+import openssh
 from add_recorder import (EXTENSION, EXTENSION_FAILURE, EXTENSION_RESPONSE, AddScenario, Recorder, SUCCESS,
                           extensions, identities)
 from agent import Agent, Askpass, certify
@@ -102,13 +103,23 @@ class Recorded(WithKeys):
 
     def test_lifetime_and_confirmation_in_the_bytes_and_words_of_ssh_add(self):
         key, soft = self.take('x'), self.soft_key('soft')
-        for options, constraints in ((('-t', '1h30m'), b'\x01\x00\x00\x15\x18'), (('-c',), b'\x02'),
-                                     (('-c', '-t', '60'), b'\x01\x00\x00\x00\x3c\x02'), (('-t', '0'), b'')):
+        confirm = 'The user must confirm each use of the key'
+        for options, constraints, words in (
+                (('-t', '1h30m'), b'\x01\x00\x00\x15\x18', ['Lifetime set to 01:30:00']), (('-c',), b'\x02', [confirm]),
+                (('-c', '-t', '60'), b'\x01\x00\x00\x00\x3c\x02', ['Lifetime set to 00:01:00', confirm]),
+                (('-t', '100h'), b'\x01\x00\x05\x7e\x40', ['Lifetime set to 4d04h00m']),
+                (('-t', '20w'), b'\x01\x00\xb8\x92\x00', ['Lifetime set to 20w0d00h']), (('-t', '0'), b'', [])):
             with self.subTest(options=options):
-                ours, theirs = self.add(*options, key.tpm, status=0), self.ssh_add(*options, soft, status=0)
-                self.assertEqual(ours.stderr.splitlines()[1:], theirs.stderr.splitlines()[1:])
+                self.assertEqual(self.add(*options, key.tpm, status=0).stderr.splitlines()[1:], words)
                 self.assertEqual(self.recorder.added()[-1][2], constraints)
-                self.assertTrue(self.recorder.requests[-1].endswith(b'soft' + constraints))
+            for tools in openssh.generations():
+                with self.subTest(options=options, openssh=tools.name):
+                    theirs = self.lab.run(tools.path('ssh-add'), *options, soft, env={'SSH_AUTH_SOCK': self.socket},
+                                          status=0).stderr.splitlines()[1:]
+                    # Releases before 10.1 print the number of seconds.
+                    seconds = [f'Lifetime set to {int.from_bytes(constraints[1:5], "big")} seconds'] + words[1:]
+                    self.assertIn(theirs, (words, seconds))
+                    self.assertTrue(self.recorder.requests[-1].endswith(b'soft' + constraints))
 
     def test_a_name_without_its_ending_and_standard_input(self):
         key = self.take('x')

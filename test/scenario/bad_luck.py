@@ -139,7 +139,7 @@ class BadLuck(WithTpm):
         soft = SoftKey(self.lab, self.lab.path('soft'), passphrase=PIN)
         old, first = ('Enter old passphrase: ', PIN), ('new passphrase (empty for no passphrase): ', OTHER)
         again, file = ('same passphrase again: ', OTHER), ('Enter file in which the key is (', key.tpm)
-        create = 'Enter passphrase (empty for no passphrase): ', OTHER
+        create = '(empty for no passphrase): ', OTHER
         change, load = ('-p', '-f', key.tpm), ('--import', soft.path)
         talks = ((change, (old,)), (change, (old, first)), (change, (old, first, again)), (('-p',), (file,)),
                  (('-c', '-f', key.tpm), (('New comment: ', ''),)), (('-l',), (file,)),

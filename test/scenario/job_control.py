@@ -15,7 +15,7 @@ from protocol import FAILURE, SIGN_RESPONSE, Connection, frame, sign_request
 from terminal import SHELLS, Shell, Terminal, foreground, has_ended, is_stopped
 
 PIN, OTHER, HALF = 'correct horse 42', 'another pin', 'battery sta'
-PROMPT, AGAIN = 'Enter passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
+PROMPT, AGAIN = '(empty for no passphrase): ', 'Enter same passphrase again: '
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = '\x03', '\x1a', '\x1c'
 
 

@@ -9,6 +9,7 @@ import socket
 import unittest
 
 import keyfile
+import openssh
 from agent import Askpass
 from lab import AS_NOBODY, KINDS, NO_LEAK_CHECK, NOBODY, contents, mode, needs_root, read, read_key
 from stock import Stocked, WithTpm
@@ -18,7 +19,7 @@ from terminal import Terminal, talk
 CURVES = {256: 'ecdsa-sha2-nistp256', 384: 'ecdsa-sha2-nistp384', 521: 'ecdsa-sha2-nistp521'}
 SIZES = {'ecdsa': (256, 384, 521), 'rsa': (2048, 3072, 4096)}
 FILE = 'Enter file in which to save the key ('
-FIRST, SECOND = 'Enter passphrase (empty for no passphrase): ', 'Enter same passphrase again: '
+FIRST, SECOND = '(empty for no passphrase): ', 'Enter same passphrase again: '
 OVERWRITE = 'Overwrite (y/n)? '
 
 
@@ -129,6 +130,55 @@ class KeygenCreates(WithTpm):
         commands = probe.take()
         self.assertIn('TPM2_Create', commands)
         self.assertIn('TPM2_Sign', commands[commands.index('TPM2_Create'):])
+
+    def test_the_umask_has_a_say_in_the_mode_of_the_public_file_alone(self):
+        for umask in 0o077, 0o027, 0o022, 0o002, 0o000:
+            theirs = self.lab.path(f'soft{umask}')
+            self.lab.run('ssh-keygen', '-q', '-t', 'ecdsa', '-N', '', '-f', theirs, status=0, umask=umask)
+            key = self.lab.make_key(f'x{umask}', umask=umask)
+            self.lab.keygen('-q', '--import', theirs, '-N', '', '-f', key.path + 'i', umask=umask)
+            for path in key.path, key.path + 'i':
+                with self.subTest(umask=oct(umask), path=path):
+                    self.assertEqual((mode(path + '.tpm'), mode(path + '.pub')), (0o600, mode(theirs + '.pub')))
+
+    def files(self):
+        """All but those of the TPM and its probe."""
+        return [path for path in contents(self.lab.folder) if not re.search(r'/(probe|tpm)\.', path)]
+
+    def test_names_that_no_key_can_have_are_refused_before_a_key_is_made_or_a_pin_asked_for(self):
+        self.lab.make_folder('d')
+        self.lab.make_folder('e.tpm')
+        self.lab.make_folder('f.pub')
+        soft = self.lab.path('soft')
+        self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', 'secret', '-f', soft)
+        probe = Probe(self.tpm)
+        before = self.files()
+        long = self.lab.path('keys', 'x' * 252)
+        for name, status, words in (
+                ('d', 2, ('d: is a directory', 'hint: ', 'd/id_ecdsa')), ('d/', 2, ('d/: is a directory',)), ('.', 2, ()),
+                ('e.tpm', 2, ('is a directory',)), ('e', 1, ('e.tpm: is a directory', 'hint: ')),
+                ('f', 1, ('f.pub: is a directory',)), ('', 2, ('names no file',)), ('.tpm', 2, ('names no file',)),
+                ('..tpm', 2, ('names no file',)), ('...tpm', 2, ('names no file',)), ('d/.tpm', 2, ('names no file',)),
+                (long, 2, (f'this name is too long: {long}.tpm', 'hint: ')), (long + '.tpm', 2, ('too long',)),
+                ('y' * 256, 2, ('too long',)), ('d/' * 2100 + 'x', 2, ('too long',)),
+                ('no-such-folder/x', 1, ('no-such-folder: No such file',)), ('soft/x', 1, ('soft: Not a directory',))):
+            for mode_options in ((), ('--import', soft)):
+                with self.subTest(name=name[:30], options=mode_options):
+                    result = self.lab.keygen(*mode_options, '-f', name, status=None, env={'SSH_TPM_TCTI': probe.tcti})
+                    self.assert_error(result, *words, status=status)
+                    self.assertNotIn('passphrase', result.stdout + result.stderr)
+                    self.assertEqual(self.files(), before)
+        self.assertFalse({'TPM2_Create', 'TPM2_CreatePrimary', 'TPM2_Import'} & set(probe.take()))
+
+    def test_the_longest_names_are_possible(self):
+        for size in 240, 251:
+            key = self.lab.make_key('x' * size)
+            self.lab.keygen('-p', '-N', '1234', '-f', key.tpm)
+            self.lab.keygen('-c', '-C', 'new', '-f', key.tpm)
+            self.lab.keygen('-q', '-N', '', '-C', 'newer', '-f', key.path, stdin='y\n')
+            self.assertEqual(self.lab.keygen('-y', '-f', key.path).stdout, read(key.pub))
+            self.assertIn('newer', read(key.pub))
+        self.assertEqual(len(os.listdir(self.lab.keys)), 4)
 
     def test_unknown_types_sizes_and_options_stray_words_and_missing_values_are_usage_errors(self):
         for kind, bits in (('dsa', '256'), ('ed25519', '256'), ('', '256'), ('ecdsa', '255'), ('ecdsa', '0'),
@@ -265,7 +315,7 @@ class PipedInput(WithTpm):
         askpass = Askpass(self.lab, 'a pin', 'a pin')
         path = self.lab.path('keys/x')
         self.lab.keygen(stdin=f'{path}\nno\nno\n', env=askpass.env)
-        self.assertEqual(askpass.questions(), [FIRST, SECOND])
+        self.assertEqual(askpass.questions(), [f'Enter passphrase for "{path}.tpm" {FIRST}', SECOND])
         self.assertTrue(self.has_pin(path, 'a pin'))
 
     def test_on_a_terminal_the_pin_is_typed_there(self):
@@ -337,14 +387,16 @@ class KeygenDialogue(WithTpm):
                 ((*ecdsa, '-N', '', *named), ()), ((*ecdsa, '-N', 'secret', *named), ()))):
             with self.subTest(options=options):
                 played = []
-                for program, name in (((f'{self.lab.bin}/ssh-tpm-keygen',), 'ours'), (('ssh-keygen', '-a', '1'), 'x')):
+                theirs = [(tools.name, (tools.path('ssh-keygen'), '-a', '1')) for tools in openssh.generations()]
+                for name, program in (('ours', (f'{self.lab.bin}/ssh-tpm-keygen',)), *theirs):
                     path = os.path.join(self.lab.make_folder(f'{name}{number}'), 'key')
                     status, shown = talk(self.lab, *program, *[path if each is None else each for each in options],
                                          answers=[(prompt, path if text is None else text) for prompt, text in answers])
                     shown = re.sub(r'\(/[^)]*/\.ssh/id_', '(default', shown.replace(path + '.tpm', path))
+                    # OpenSSH 9.2 names no file here.
+                    shown = shown.replace(f'Enter passphrase {FIRST}', f'Enter passphrase for "{path}" {FIRST}')
                     played.append((status, comparable(shown.replace(path, 'PATH'))))
-                self.assertEqual(*played)
-                self.assertEqual(played[0][0], 0)
+                self.assertEqual(played, [(0, played[0][1])] * len(played))
 
     def test_the_whole_dialogue_for_the_default_file(self):
         path = os.path.join(self.lab.home, '.ssh/id_ecdsa')
@@ -355,7 +407,7 @@ class KeygenDialogue(WithTpm):
             'Generating public/private ecdsa key pair.',
             f'{FILE}{path}): ',
             f"Created directory '{os.path.dirname(path)}'.",
-            FIRST, SECOND,
+            f'Enter passphrase for "{path}.tpm" {FIRST}', SECOND,
             f'Your identification has been saved in {path}.tpm',
             f'Your public key has been saved in {path}.pub',
             'The key fingerprint is:',

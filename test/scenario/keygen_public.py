@@ -6,6 +6,7 @@ import os
 import re
 import unittest
 
+import openssh
 from agent import Agent, Askpass
 from keys_once import KeysOnce
 from lab import contents, mode, read, read_key
@@ -16,6 +17,16 @@ ALL_FORMS = (('-l',), ('-l', '-v'), ('-lv',), ('-l', '-E', 'md5'), ('-lv', '-E',
 FORMS = (('-l',), ('-lv', '-E', 'md5'))
 # Public keys and certificates that ssh-keygen made.
 PUBLIC = os.path.dirname(DATA)
+# What ssh-tpm-keygen prints in place of what ssh-keygen prints, given also its line for the first key.
+ON_PURPOSE = {
+    'CRLF': lambda shown, line: shown.replace('\n (', ' ('),  # OpenSSH 9.2 shows the carriage return
+    'CR': lambda shown, line: line,  # here too
+    'BOM': lambda shown, line: line + shown,  # ssh-keygen loses the key,
+    'BOM and host': lambda shown, line: shown.replace('\ufeff', ''),  # shows the mark,
+    'tab inside': lambda shown, line: shown.replace('\t', '?'),
+    'escape': lambda shown, line: shown.replace('\\033', '?'),
+    'number in front': lambda shown, line: line.replace('com', 'x') + shown,  # and takes this for a key of SSH 1
+}
 FILE, COMMENT = 'Enter file in which the key is (', 'New comment: '
 PIN = 'a pin 1234'
 
@@ -52,6 +63,53 @@ class Fingerprints(Public):
             for form in (*FORMS, ('-lv',)):
                 with self.subTest(name=name, form=form):
                     self.expect(form, path, path)
+
+    def test_lists_are_shown_as_each_release_of_ssh_keygen_shows_them(self):
+        """Known_hosts, authorized_keys and others, byte for byte but for the differences in ON_PURPOSE. Keys without a
+        comment come first, because OpenSSH 9.2 shows for them what is left of a comment before."""
+        one, two, three = (' '.join(read(os.path.join(PUBLIC, name + '.pub')).split()[:2])
+                           for name in ('ed25519', 'ecdsa-521', 'rsa-2048'))
+        certificate = read(os.path.join(PUBLIC, 'ed25519-user-cert.pub')).strip()
+        lists = {
+            'hosts': f'host1,host2 {one}\n[h]:2222 {two} words behind\n\th\t{three}\t\n',
+            'hashed': f'|1|abc=|def= {one}\n',
+            'markers': f'@cert-authority *.ex {one}\nx {two}\n@revoked * {three}\n',
+            'options': f'command="a b",pty {one} c1\nfrom="x\\"y z" {two}\nrestrict {three} # remark\n',
+            'an open quote': f'command="a {one} x\ny {two}\n',
+            'remarks behind': f'{one} # remark\n{two} #\n{three}  two  words \n',
+            'blanks': f'{three.replace(" ", chr(9))} \n  \t {one}  c\n{two.replace(" ", "  ")}\tc\n',
+            'several words in front': f'{two}\na b {one} x\n',
+            'broken ones': f'{one}\nssh-rsa {one.split()[1]} x\n{two[:-9]} x\nssh-new AAAAB3NzaC1uZXc= x\nssh-rsa\n\n#\n',
+            'certificates': f'{certificate}\nh {certificate}\ncert-authority {one} ca\n',
+            'a host like a number': f'10.0.0.1 {one}\n',
+            'NUL': f'{one} com\0more\n{two} x\n', 'no newline': f'h {one}', 'long': 'x' * 5000 + f' {one}\n{two} {"y" * 5000}\n',
+            'many': f'h {one}\n' * 2000, 'UTF-8': f'h {one} grüße\n',
+            'CRLF': f'{one} com\r\nh {two}\r\n', 'CR': f'{one} com\rx\n',
+            'BOM': f'\ufeff{one} com\n{two} x\n', 'BOM and host': f'\ufeffh {one}\n', 'BOM and remark': f'\ufeff# c\n{two} x\n',
+            'tab inside': f'{one} a\tb\n', 'escape': f'{one} a\x1bb\n', 'number in front': f'10 {one} x\n{two}\n'}
+        for name, text in lists.items():
+            path = self.lab.write('list', text)
+            ours = self.lab.keygen('-l', '-f', path)
+            for tools in openssh.generations():
+                with self.subTest(name=name, openssh=tools.name):
+                    theirs = self.lab.run(tools.path('ssh-keygen'), '-l', '-f', path, status=0)
+                    expected = ON_PURPOSE.get(name, lambda shown, line: shown)(theirs.stdout, self.line_of(one))
+                    self.assertEqual((ours.stdout, ours.stderr), (expected, ''))
+        for text in f'@cert-authority * {one}\n', 'x\n', f'a b {one}\n':
+            path = self.lab.write('list', text)
+            self.assert_error(self.lab.keygen('-l', '-f', path, status=None), f'{path} is not a public key file')
+            for tools in openssh.generations():
+                theirs = self.lab.run(tools.path('ssh-keygen'), '-l', '-f', path, status=255)
+                self.assertIn(f'{path} is not a public key file', theirs.stderr)
+
+    def line_of(self, key):
+        """What ssh-keygen prints for a key with the comment `com`."""
+        return self.lab.ssh_keygen('-l', '-f', self.lab.write('one', key + ' com\n'))
+
+    def test_a_public_key_is_printed_without_the_names_in_front_of_it(self):
+        key = self.stocked('x')
+        path = self.lab.write('hosts', f'\ufeffh,i {key.line}\nj {" ".join(key.line.split()[:2])}\n')
+        self.assertEqual(self.lab.keygen('-y', '-f', path).stdout, f'{key.line}\n{" ".join(key.line.split()[:2])}\n')
 
     def test_standard_input_is_a_file_named_dash(self):
         key = self.take('rsa')

@@ -32,6 +32,10 @@ TEST_CASE("the comment is all that stands behind the key") {
     CHECK(AuthorizedKey::parse(line_of_type + " one").comment == "one");
     CHECK(AuthorizedKey::parse(line_of_type + "  two  words \t").comment == "two  words \t");
     CHECK(AuthorizedKey::parse(line_of_type + " one\nssh-rsa AAAA two\n").comment == "one");
+    const std::string byte_order_mark = "\xEF\xBB\xBF";
+    CHECK(AuthorizedKey::parse(byte_order_mark + line_of_type + " one").comment == "one");
+    CHECK(AuthorizedKey::parse_only_line(byte_order_mark + line_of_type + " one\n").comment == "one");
+    CHECK(refusal([&] { AuthorizedKey::parse(byte_order_mark + byte_order_mark + line_of_type); }));
 }
 
 TEST_CASE("blanks, empty lines and comments in front of the key are passed over") {
