@@ -4,6 +4,7 @@
 
 #include "applets/applets.hpp"
 #include "applets/openssh_link.hpp"
+#include "applets/tpm_key_file.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -114,25 +115,29 @@ std::vector<cli::Option> add_option_table(AddOptions& o, log::Level& level) {
     };
 }
 
-/// SSH_AUTH_SOCK may name another agent, so our own variable comes first, but not in place of ssh-add.
+/// SSH_AUTH_SOCK may name another agent, so our own variable comes first. In place of ssh-add, only
+/// SSH_AUTH_SOCK counts: scripts start an agent if ssh-add finds none.
 std::filesystem::path agent_socket(bool as_openssh) {
     const char* own = "SSH_TPM_AUTH_SOCK";
     const char* usual = "SSH_AUTH_SOCK";
-    for (const auto* name : {as_openssh ? usual : own, as_openssh ? own : usual})
+    for (const auto* name : {as_openssh ? usual : own, usual})
         if (os::has_variable(name))
             return *os::variable(name);
+    if (as_openssh)
+        throw Error(Errc::not_found, "SSH_AUTH_SOCK is not set");
     return os::default_socket();
 }
 
 /// Nothing if there is no agent; then the reason was printed.
 std::optional<protocol::Client> connect(bool as_openssh) {
-    const auto socket = agent_socket(as_openssh);
-    log::debug("the agent at ", printable(socket.string()));
     try { // caught for an exit status of its own
+        const auto socket = agent_socket(as_openssh);
+        log::debug("the agent at ", printable(socket.string()));
         return protocol::Client(socket);
     } catch (const Error& error) {
         add_failure({error.code(), std::string("Could not open a connection to the agent: ") + error.what(),
-                     "start ssh-tpm-agent, or set SSH_TPM_AUTH_SOCK to its socket"});
+                     as_openssh ? "start ssh-agent, or set SSH_AUTH_SOCK to its socket"
+                                : "start ssh-tpm-agent, or set SSH_TPM_AUTH_SOCK to its socket"});
         return std::nullopt;
     }
 }
@@ -143,44 +148,61 @@ struct AddShares {
     std::vector<std::string> others; ///< for OpenSSH's ssh-add
 };
 
-/// Without a file: the default ones, ~/.ssh/id_*.
+/// Without a file: the default ones of ssh-add(1).
 AddShares shares_of(const std::vector<std::string>& files) {
     AddShares shares;
     for (const auto& file : files)
         (names_tpm_key(file) ? shares.ours : shares.others).push_back(file);
     if (!files.empty())
         return shares;
-    const auto folder = os::ssh_folder();
-    for (const auto* name : {"id_ecdsa.tpm", "id_rsa.tpm"})
-        if (names_tpm_key(folder / name))
-            shares.ours.push_back(folder / name);
-    std::error_code failure;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, failure)) {
-        const auto name = entry.path().filename().string();
-        if (name.starts_with("id_") && name.find('.') == std::string::npos && !names_tpm_key(entry.path()))
-            shares.others.push_back(entry.path());
+    for (const auto* name : {"id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss",
+                             "id_dsa", "id_mldsa44_ed25519"}) {
+        const auto file = os::ssh_folder() / name;
+        if (names_tpm_key(file))
+            shares.ours.push_back(file);
+        else if (is_there(file))
+            shares.others.push_back(file);
     }
     return shares;
 }
 
+/// A call of OpenSSH's ssh-add with the same options, for other files.
+std::vector<std::string> call_for(const AddOptions& options, bool removes,
+                                  const std::vector<std::string>& files) {
+    std::vector<std::string> words{"ssh-add"};
+    const auto add_flag = [&](bool given, const char* flag) {
+        if (given)
+            words.emplace_back(flag);
+    };
+    const auto add_each = [&](const char* flag, const std::vector<std::string>& values) {
+        for (const auto& value : values)
+            words.insert(words.end(), {flag, value});
+    };
+    add_flag(removes, "-d");
+    add_flag(options.confirm, "-c");
+    add_flag(options.key_only, "-k");
+    add_flag(options.certificate_only, "-C");
+    add_flag(options.quiet, "-q");
+    if (options.lifetime.count() > 0)
+        add_each("-t", {std::to_string(options.lifetime.count())});
+    add_each("-h", options.destinations);
+    add_each("-H", options.host_key_files);
+    words.emplace_back("--");
+    words.insert(words.end(), files.begin(), files.end());
+    return words;
+}
+
 /// Adds or removes the TPM keys of a call of ssh-add, and has OpenSSH's ssh-add do it with the others.
 /// @param act for options.files
-int add_shares(const Call& call, AddOptions& options, const std::function<int()>& act) {
-    const bool with_files = !options.files.empty();
+int add_shares(const Call& call, AddOptions& options, bool removes, const std::function<int()>& act) {
     auto shares = shares_of(options.files);
     if (shares.ours.empty())
         hand_over(call, "no TPM key is named");
-    options.files = shares.ours;
+    options.files = std::move(shares.ours);
     const int status = act();
     if (shares.others.empty())
         return status;
-    auto arguments = call.original;
-    std::erase_if(arguments, [&](const std::string& word) {
-        return word == "--pin" || std::ranges::find(shares.ours, word) != shares.ours.end();
-    });
-    if (!with_files)
-        std::ranges::move(shares.others, std::back_inserter(arguments));
-    const int other_status = run_next(call, std::move(arguments));
+    const int other_status = run_next(call, call_for(options, removes, shares.others));
     return status == 0 ? other_status : status;
 }
 
@@ -208,7 +230,7 @@ int each_file(const std::vector<std::string>& files,
     return status;
 }
 
-int run_add(const Call& call) {
+int run_add(Call& call) {
     AddOptions options;
     auto level = log::Level::info;
     const auto table = add_option_table(options, level);
@@ -240,7 +262,7 @@ int run_add(const Call& call) {
     cli::require_with(parsed, "-H", "-h");
     options.files = std::move(parsed.operands);
     if (call.as_openssh() && (mode.bit == adding || mode.bit == removing))
-        return add_shares(call, options, mode.run);
+        return add_shares(call, options, mode.bit == removing, mode.run);
     return mode.run();
 }
 

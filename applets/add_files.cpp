@@ -1,6 +1,7 @@
 #include "applets/add_files.hpp"
 
 #include "applets/keygen_files.hpp"
+#include "applets/tpm_key_file.hpp"
 #include "base/error.hpp"
 #include "base/pem.hpp"
 #include "base/printable.hpp"
@@ -29,7 +30,7 @@ std::string stem_of(std::string name) {
 /// A private key that is not in a TPM, in a format that ssh-add reads.
 bool is_ordinary_key(std::string_view text) {
     const auto found = find_private_key(text);
-    return found && !found->label.starts_with("TSS2 ") && !found->label.starts_with("TPM ");
+    return found && !is_tpm_key(*found);
 }
 
 void refuse_ordinary_key(std::string_view text, const std::string& file) {

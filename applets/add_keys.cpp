@@ -36,12 +36,12 @@ void require_extension(protocol::Client& agent) {
                     "--pin needs an ssh-tpm-agent on this machine that is not locked");
 }
 
-/// Tries that are left, from which on the question tells their number.
+/// The question tells the number of tries left when there are this many or fewer.
 constexpr std::uint32_t few_tries = 3;
 
-/// The words of ssh-add, by which ksshaskpass and others find a stored answer. The second words make such a
-/// program ask the person, who can then store another one. With few tries left no stored answer is wanted,
-/// and the question has two lines, which ksshaskpass does not look up.
+/// The words of ssh-add, by which ksshaskpass and others find a stored answer. After "Bad passphrase" such a
+/// program asks the person, who can store another answer. With few tries left the question has two lines, for
+/// which ksshaskpass looks up no stored answer.
 std::string question(const KeyToAdd& key, bool confirm, std::optional<std::uint32_t> tries_left, bool again) {
     std::string text(again ? "Bad passphrase, try again for " : "Enter passphrase for ");
     text.append(printable(key.shown)).append(confirm ? " (will confirm each use)" : "");
@@ -76,7 +76,7 @@ bool is_right(protocol::PinOutcome outcome) {
 void require_tries(const protocol::PinResult& result) {
     if (result.outcome == protocol::PinOutcome::lockout || result.tries_left == 0U)
         throw Error(Errc::lockout, "the TPM takes no PIN now, not even the right one",
-                    result.text + "; " + std::string(tpm::end_of_lockout));
+                    (result.text.empty() ? "" : result.text + "; ") + std::string(tpm::end_of_lockout));
 }
 
 /// The last try needs a person who reads the warning in the question.

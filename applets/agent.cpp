@@ -69,7 +69,7 @@ struct AgentOptions {
     bool for_all_users = ::geteuid() == 0; ///< --install-system
     bool force = false;
     std::optional<Shell> shell; ///< -s or -c, which also means to go to the background, except with -k
-    bool own_socket = false;    ///< another one for each agent, without -a
+    bool own_socket = false;    ///< without -a, the socket has the process id in its name
     bool stay = false;          ///< -D or -d: stay in the foreground, even with -s or -c
     log::Level level = log::Level::info;
     protocol::Constraints key_dir_terms;
@@ -82,8 +82,8 @@ struct AgentOptions {
     std::vector<std::string> command;
 };
 
-/// The agent of a command has its own socket, and each one that was started as ssh-agent, because "ssh-agent
-/// -k" ends it: another agent may listen on the usual one.
+/// An agent of a command, and an agent that was started as ssh-agent, has its own socket: another agent may
+/// listen on the usual one, and "ssh-agent -k" must not end that.
 std::filesystem::path socket_path(const AgentOptions& line) {
     if (!line.socket.empty())
         return std::filesystem::absolute(line.socket);
@@ -176,7 +176,7 @@ int serve_in_background(const AgentOptions& line, std::optional<Secret> password
                     "give it with --owner-password-file, or stay in the foreground");
     auto piped = password ? os::pipe_holding(*password) : UniqueFd();
     password.reset();
-    if (line.own_socket) // nobody expects a line of a command's agent, nor of ssh-agent
+    if (line.own_socket) // like ssh-agent, it logs only errors
         log::configure(log::program(), line.level == log::Level::debug ? line.level : log::Level::error);
     auto sides = os::fork_to_background();
     take_owner_password(); // in both processes, so that the command does not get it
@@ -223,14 +223,6 @@ int serve_agent(AgentOptions& line) {
     if (password)
         give_owner_password(std::move(*password));
     return serve_in_foreground(line, std::move(passed));
-}
-
-int end_agent(const AgentOptions& line) {
-    std::optional<std::filesystem::path> socket;
-    if (!line.socket.empty())
-        socket = line.socket;
-    std::cout << end_agent(socket, reading_shell(line.shell));
-    return 0;
 }
 
 std::uint32_t seconds_of(const char* text) {
@@ -299,7 +291,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
          }},
         {"-s", serving | ending,
          "go to the background and print Bourne shell commands that point to the agent: eval "
-         "\"$(ssh-tpm-agent -s)\"; if one listens there already, print its commands",
+         "\"$(ssh-tpm-agent -s)\"; if an agent listens on the socket already, print commands for that one",
          [&line](char*) { print_for(line, Shell::bourne); }},
         {"-c", serving | ending, "the same with commands for a C shell, or for fish: eval `ssh-tpm-agent -c`",
          [&line](char*) { print_for(line, Shell::c); }},
@@ -319,7 +311,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
                  throw Error(Errc::unsupported, "-E " + std::string(word) + ": questions name keys by SHA256",
                              "`ssh-tpm-add -l -E md5` shows the other fingerprint");
          }},
-        {"-U", agents, "leave the sockets of killed agents that ran a command where they are",
+        {"-U", agents, "do not remove the sockets of killed agents that ran a command",
          [&line](char*) { line.sweep = false; }},
         cli::refused_option("-O OPTION", other_keys, to_upstream),
         cli::refused_option("-P PROVIDERS", other_keys, to_upstream),
@@ -327,7 +319,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
                             "this agent puts its socket into no folder that all users may write to, such as "
                             "$TMPDIR",
                             "-a PATH chooses another socket; an agent that runs a command makes its own"),
-        cli::refused_option("-u", "the next agent removes the sockets of those that were killed",
+        cli::refused_option("-u", "the next agent removes the sockets of killed agents",
                             "ssh-agent -u removes those of ssh-agent"),
     };
     line.tpm.add_to(table, agents);
@@ -336,7 +328,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
 
 } // namespace
 
-int run_agent(const Call& call) {
+int run_agent(Call& call) {
     AgentOptions line;
     const auto table = agent_option_table(line);
     auto parsed = or_hand_over(
@@ -350,7 +342,11 @@ int run_agent(const Call& call) {
     const auto serve = [&line] { return serve_agent(line); };
     const std::vector<cli::Mode> modes{{serving, "an agent without a command", serve},
                                        {for_command, "a command", serve, true},
-                                       {ending, "-k", [&line] { return end_agent(line); }},
+                                       {ending, "-k",
+                                        [&line] {
+                                            std::cout << end_agent(line.socket, reading_shell(line.shell));
+                                            return 0;
+                                        }},
                                        {printing, "--print-socket",
                                         [&line] {
                                             std::cout << socket_path(line).string() << '\n';
@@ -367,7 +363,7 @@ int run_agent(const Call& call) {
         take_name_of_ssh_agent();
     if (call.as_openssh() && parsed.mode == serving)
         line.shell = reading_shell(line.shell);
-    line.own_socket = call.as_openssh() || parsed.mode == for_command;
+    line.own_socket = parsed.mode == for_command || (call.as_openssh() && parsed.mode == serving);
     line.command = std::move(parsed.operands);
     cli::require_apart(parsed, "--no-load", "--key-dir");
     cli::require_apart(parsed, "--no-cache", "--pin-lifetime");

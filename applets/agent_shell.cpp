@@ -10,7 +10,6 @@
 #include "protocol/client.hpp"
 #include "protocol/message.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <poll.h>
@@ -59,11 +58,11 @@ std::string unset_variable(const std::string& name, Shell shell) {
     return (shell == Shell::c ? "unsetenv " : "unset ") + name + ";\n";
 }
 
-/// True for an agent, because no other applet listens on a socket. False for systemd, which listens for an
-/// agent that it starts, and for a program that only passes on what an agent says.
+/// True if the process has the name of this program: of its applets only the agent listens on a socket. False
+/// for systemd, which listens for the agent that it starts, and for a proxy in front of an agent.
 bool is_agent(pid_t process) {
     const auto name = os::name_of_process(process);
-    return name && (name->starts_with("ssh-tpm") || *name == name_as_openssh);
+    return name == "ssh-tpm-agent" || name == "ssh-tpm" || name == name_as_openssh;
 }
 
 /// Ends a process if it is an agent, and waits for its end.
@@ -83,7 +82,7 @@ void end_process(pid_t pid, const std::string& subject, const std::string& hint)
     pollfd ended{.fd = process.value(), .events = POLLIN, .revents = 0};
     const auto limit = static_cast<int>(time_limits().running_agent.count());
     if (uninterrupted([&] { return ::poll(&ended, 1, limit); }) != 1)
-        throw Error(Errc::io, os::describe_process(pid, 0) + " has SIGTERM and does not end",
+        throw Error(Errc::io, os::describe_process(pid, 0) + " got SIGTERM and does not end",
                     "kill -KILL " + std::to_string(pid));
 }
 
@@ -147,7 +146,7 @@ std::optional<std::string> commands_of_running_agent(const fs::path& socket, She
             return out + set_variable(pid_variable, std::to_string(pid), shell) + "echo Agent pid " +
                    std::to_string(pid) + " was running already;\n";
         // systemd listens for the agent, and is not the process to end.
-        if (std::ranges::count(client.query(), protocol::extension::tpm_try_pin) != 0)
+        if (client.knows(protocol::extension::tpm_try_pin))
             return out + unset_variable(pid_variable, shell) + "echo Agent was running already;\n";
     } catch (const Error&) {
     }
@@ -164,10 +163,10 @@ bool variable_names_agent() {
     return pid && is_agent(*pid);
 }
 
-std::string end_agent(const std::optional<fs::path>& socket, Shell shell) {
+std::string end_agent(const fs::path& socket, Shell shell) {
     std::string out;
     pid_t ended = 0;
-    if (!socket && os::has_variable(pid_variable)) {
+    if (socket.empty() && os::has_variable(pid_variable)) {
         const auto pid = os::parse_pid(*os::variable(pid_variable));
         if (!pid)
             throw Error(Errc::malformed, "SSH_AGENT_PID is not the id of a process");
@@ -175,8 +174,9 @@ std::string end_agent(const std::optional<fs::path>& socket, Shell shell) {
         ended = *pid;
         out = unset_variable(socket_variable, shell) + unset_variable(pid_variable, shell);
     } else {
-        const auto path = fs::absolute(socket.value_or(os::default_socket()));
-        ended = end_agent_on(path, socket ? "ending the agent" : "ending an agent without SSH_AGENT_PID");
+        const auto path = fs::absolute(socket.empty() ? os::default_socket() : socket);
+        ended =
+            end_agent_on(path, socket.empty() ? "ending an agent without SSH_AGENT_PID" : "ending the agent");
         // The shell may use another agent.
         if (os::variable(socket_variable).value_or(path.string()) == path.string())
             out = unset_variable(socket_variable, shell);

@@ -1,5 +1,5 @@
 #pragma once
-// What ssh-tpm-agent prints for a shell, and the agent that runs already.
+// The commands that ssh-tpm-agent prints for a shell, and agents that run already.
 
 #include <filesystem>
 #include <optional>
@@ -10,9 +10,9 @@ namespace sshtpm::applets {
 
 enum class Shell { bourne, c, fish };
 
-/// The shell that reads the commands: of the kind in SHELL, as for ssh-agent, unless -s or -c chose one.
-/// SHELL is the login shell and need not run here, so the parent's name decides about fish. It has the
-/// commands of neither kind, and -c means them too.
+/// The kind of shell that reads the commands. -s chooses the Bourne shell. Without it, the parent's name and
+/// SHELL tell whether it is fish, because SHELL names the login shell, which need not run here. Else -c
+/// chooses the C shell, and without it SHELL decides, as for ssh-agent.
 Shell reading_shell(std::optional<Shell> chosen);
 
 /// A command that sets and exports a variable: one line, with its newline.
@@ -34,10 +34,10 @@ void take_name_of_ssh_agent();
 /// True if SSH_AGENT_PID names a running agent of this program.
 bool variable_names_agent();
 
-/// Ends an agent of this program: the one that listens on `socket`; without one, the one that SSH_AGENT_PID
-/// names; without that too, the one on the usual socket. Waits for its end.
+/// Ends an agent of this program, and waits for its end: the agent on `socket`; if that is empty, the agent
+/// that SSH_AGENT_PID names; without that variable too, the agent on the usual socket.
 /// @returns commands that unset the variables that name it
 /// @throws Error(not_found | permission | refused) if there is no such agent; no other program is ended
-std::string end_agent(const std::optional<std::filesystem::path>& socket, Shell shell);
+std::string end_agent(const std::filesystem::path& socket, Shell shell);
 
 } // namespace sshtpm::applets

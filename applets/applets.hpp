@@ -16,6 +16,11 @@ struct Call {
 
     /// By a link named like a tool of OpenSSH.
     bool as_openssh() const { return !original.empty(); }
+    /// Frees the copies, which free() wipes.
+    void forget_original() {
+        if (as_openssh())
+            std::vector<std::string>{name}.swap(original);
+    }
 };
 
 struct Applet {
@@ -23,13 +28,13 @@ struct Applet {
     std::string_view summary; ///< one line for the list
     std::string_view openssh; ///< the tool of OpenSSH that has its options, if any
     /// @returns the exit status
-    int (*run)(const Call& call);
+    int (*run)(Call& call);
 };
 
-int run_keygen(const Call& call);
-int run_agent(const Call& call);
-int run_add(const Call& call);
-int run_hostkeys(const Call& call);
+int run_keygen(Call& call);
+int run_agent(Call& call);
+int run_add(Call& call);
+int run_hostkeys(Call& call);
 
 /// Prints the version, of all applets alike. @returns the exit status
 int show_version();

@@ -3,6 +3,7 @@
 #include "applets/hostkeys.hpp"
 
 #include "applets/applets.hpp"
+#include "applets/openssh_link.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -52,7 +53,7 @@ int hostkeys_list(const std::filesystem::path& socket) {
     return keys.empty() ? 1 : 0;
 }
 
-int run_hostkeys(const Call& call) {
+int run_hostkeys(Call& call) {
     log::configure(call.name, log::Level::info);
     HostkeysOptions o;
     const std::vector<cli::Option> table{
@@ -71,10 +72,8 @@ int run_hostkeys(const Call& call) {
          cli::set(o.force)},
     };
     const auto parsed = cli::parse_options(call.arguments, table, listing);
-    if (parsed.help) {
-        std::cout << cli::help_text(hostkeys_usage, hostkeys_about, table) << hostkeys_closing;
-        return 0;
-    }
+    if (parsed.help)
+        return show_help(call, hostkeys_usage, hostkeys_about, table, hostkeys_closing);
     if (parsed.version)
         return show_version();
     const std::vector<cli::Mode> modes{

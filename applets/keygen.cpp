@@ -4,6 +4,7 @@
 
 #include "applets/applets.hpp"
 #include "applets/openssh_link.hpp"
+#include "applets/tpm_key_file.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -221,13 +222,14 @@ std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
          cli::set(o.wrap_with)},
     };
     if (o.as_openssh) // with the meanings that they have for ssh-keygen
-        table.insert(
-            table.begin(),
-            {{"-a ROUNDS", making | changing_pin}, // scripts give it; it protects a key that is in a file
-             {"-Z CIPHER", making | changing_pin},
-             cli::refused_option("-h", certificates, ca_in_tpm),
-             cli::refused_option("-V VALIDITY", certificates, ca_in_tpm),
-             cli::refused_option("-I NAME", certificates, ca_in_tpm)});
+        table.insert(table.begin(),
+                     {{"-a ROUNDS",
+                       making | changing_pin}, // scripts give these; they are about a key that is in a file
+                      {"-Z CIPHER", making | changing_pin},
+                      {"-o", cli::every_mode},
+                      cli::refused_option("-h", certificates, ca_in_tpm),
+                      cli::refused_option("-V VALIDITY", certificates, ca_in_tpm),
+                      cli::refused_option("-I NAME", certificates, ca_in_tpm)});
     for (const auto& each : only_of_ssh_keygen)
         table.push_back(cli::refused_option(each.names, each.reason, each.hint));
     o.tpm.add_to(table, making | changing_pin | importing | host_keys | telling_supported);
@@ -243,15 +245,15 @@ bool is_for_tpm(cli::Modes mode, const KeygenOptions& options) {
     if (options.file)
         return names_tpm_key(*options.file);
     const auto folder = os::ssh_folder();
-    return std::ranges::any_of(std::array{"id_ecdsa.tpm", "id_rsa.tpm"}, [&](const auto* name) {
+    return std::ranges::any_of(std::array{"id_ecdsa", "id_rsa"}, [&](const auto* name) {
         return (!options.type || std::string_view(name).substr(3).starts_with(options.type->name)) &&
-               names_tpm_key((folder / name).string());
+               names_tpm_key(folder / name);
     });
 }
 
 } // namespace
 
-int run_keygen(const Call& call) {
+int run_keygen(Call& call) {
     log::configure(call.name, log::Level::info);
     KeygenOptions options;
     options.as_openssh = call.as_openssh();
@@ -274,11 +276,13 @@ int run_keygen(const Call& call) {
                                        {telling_supported, "--supported", with_options(keygen_supported)}};
     const auto& mode = or_hand_over(call, [&]() -> const cli::Mode& {
         if (!parsed.operands.empty())
-            throw Error(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"", "-f names a file");
+            throw cli::NotOurs(Errc::usage, "unexpected argument \"" + parsed.operands[0] + "\"",
+                               "-f names a file");
         return cli::fitting_mode(parsed, modes);
     });
     if (call.as_openssh() && !is_for_tpm(mode.bit, options))
         hand_over(call, std::string(mode.name) + ": no TPM key is named");
+    call.forget_original(); // it may contain PINs
     cli::require_apart(parsed, "--hierarchy", "--parent-handle");
     if (parsed.mode == making)
         cli::require_apart(parsed, "-N", "-P");

@@ -3,6 +3,7 @@
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
 #include "base/error.hpp"
+#include "cli/options.hpp"
 #include "identity/sign.hpp"
 #include "keyfile/key_file.hpp"
 #include "os/paths.hpp"
@@ -88,7 +89,7 @@ KeyType parse_key_type(std::string_view word) {
     for (const auto& [name, key_type] : key_types)
         if (type == name)
             return key_type;
-    throw Error(
+    throw cli::NotOurs(
         Errc::usage, "-t " + std::string(word) + ": " + std::string(why_not(type)),
         "types are ecdsa and rsa; ecdsa, the default, makes a P-256 key, which is as strong as Ed25519");
 }

@@ -1,6 +1,7 @@
 #include "applets/keygen_files.hpp"
 
 #include "applets/keygen_dialogue.hpp"
+#include "applets/tpm_key_file.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -33,11 +34,17 @@ fs::path default_key(const std::optional<KeyType>& type) {
     return !is_there(ecdsa) && is_there(rsa) ? rsa : ecdsa;
 }
 
+bool is_link_to_key(const KeyPaths& paths) {
+    std::error_code none;
+    return fs::read_symlink(paths.link, none) == paths.key.filename();
+}
+
 } // namespace
 
 std::string key_file_named(const std::string& name) {
     const auto longer = name + std::string(key_file_ending);
-    return name != "-" && !name.ends_with(key_file_ending) && is_there(longer) ? longer : name;
+    return name != "-" && !name.ends_with(key_file_ending) && !has_tpm_key(name) && is_there(longer) ? longer
+                                                                                                     : name;
 }
 
 bool is_stream(const fs::path& file) {
@@ -69,6 +76,10 @@ void require_place(const KeyPaths& paths) {
         if (S_ISDIR(status.st_mode))
             throw Error(Errc::exists, path.string() + ": is a directory", "choose another name with -f");
     }
+    if (!paths.link.empty() && is_there(paths.link) && !is_link_to_key(paths))
+        throw Error(Errc::exists,
+                    paths.link.string() + ": another key has this name, by which the agent finds it",
+                    "choose another name with -f, or remove that key");
     if (::access((folder / ".").c_str(), W_OK | X_OK) != 0)
         throw Error::from_errno(errno, folder.string());
 }
@@ -77,7 +88,11 @@ fs::path existing_key(const KeygenOptions& options) {
     if (options.file)
         return key_file_named(*options.file);
     const auto usual = default_key(options.type);
-    return key_file_named(ask_file("Enter file in which the key is", usual.string()));
+    auto answer = ask_file("Enter file in which the key is", usual.string());
+    if (options.as_openssh && !names_tpm_key(answer))
+        throw Error(Errc::unsupported, answer + ": not the file of a TPM key",
+                    "-f " + answer + " hands it to OpenSSH's ssh-keygen");
+    return key_file_named(answer);
 }
 
 void make_ssh_folder(const KeyPaths& paths, bool quiet) {
@@ -87,8 +102,8 @@ void make_ssh_folder(const KeyPaths& paths, bool quiet) {
 }
 
 std::optional<Existing> may_write(const KeyPaths& paths) {
-    for (const auto& path : {paths.key, paths.pub, paths.link})
-        if (!path.empty() && is_there(path))
+    for (const auto& path : {paths.key, paths.pub})
+        if (is_there(path))
             return confirm_overwrite(path.string()) ? std::optional(Existing::replace) : std::nullopt;
     return Existing::keep;
 }
@@ -109,14 +124,16 @@ void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::Pu
         return private_half.commit();
     const auto mode = public_mode & ~os::umask_at_start(); // as ssh-keygen
     StagedFile public_half(paths.pub, bytes_of(public_line(key, public_key)), mode, *existing_pub);
-    put_in_place(private_half, public_half);
-    if (paths.link.empty())
-        return;
-    std::error_code failure;
-    fs::remove(paths.link, failure);
-    fs::create_symlink(paths.key.filename(), paths.link, failure);
-    if (failure)
-        throw Error::from_errno(failure.value(), paths.link.string());
+    const bool links = !paths.link.empty() && !is_link_to_key(paths);
+    if (links && ::symlink(paths.key.filename().c_str(), paths.link.c_str()) != 0)
+        throw Error::from_errno(errno, paths.link.string());
+    try { // caught to leave nothing behind
+        put_in_place(private_half, public_half);
+    } catch (const Error&) {
+        if (links)
+            ::unlink(paths.link.c_str());
+        throw;
+    }
 }
 
 void tell_parent(const keyfile::KeyFile& key, TPM2_HANDLE asked) {

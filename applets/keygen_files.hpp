@@ -23,8 +23,8 @@ KeyPaths paths_for(const std::string& path);
 /// @throws Error
 void require_place(const KeyPaths& paths);
 
-/// NAME.tpm if it exists, else NAME: an ordinary private key may have been imported beside its file. "-" is
-/// standard input.
+/// NAME if it has a TPM key; else NAME.tpm if it exists, else NAME: an ordinary private key may have been
+/// imported beside its file. "-" is standard input.
 std::string key_file_named(const std::string& name);
 
 /// True for standard input ("-"), a FIFO or a device: they can be read once, and nothing can be written back.
@@ -51,7 +51,7 @@ std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& publi
 /// Puts both in place, or neither. Signals wait until then.
 void put_in_place(StagedFile& private_half, StagedFile& public_half);
 
-/// Writes the key file and the .pub file, or neither, and then the link.
+/// Writes the key file and the .pub file, and the link if it is not there, or none of them.
 /// @param existing_pub for the .pub file; nothing: it is not written
 void write_key(const KeyPaths& paths, const keyfile::KeyFile& key, const ssh::PublicKey& public_key,
                Existing existing, std::optional<Existing> existing_pub);

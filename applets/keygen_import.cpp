@@ -198,9 +198,9 @@ int keygen_wrap(const KeygenOptions& options) {
         throw Error(Errc::usage, "--wrap needs --wrap-with PARENT and -f OUT");
     require_comment(
         options.comment.value_or("")); // before a passphrase is asked for and the TPM works in vain
+    const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto paths = paths_for(*options.file);
     require_place(paths);
-    const auto content = read_secret_file(options.source, ssh::max_private_key_file);
     const auto outside = read_outside_key(options, content);
     const auto parent = read_file(options.wrap_with, keyfile::max_file_size, FileKind::any);
     const auto storage_key = naming(options.wrap_with, [&] { return keyfile::parse_parent(parent); });

@@ -70,7 +70,7 @@ int finish(std::string_view name, const auto& run) {
     }
 }
 
-int run_applet(const Applet& applet, const applets::Call& call) {
+int run_applet(const Applet& applet, applets::Call call) {
     return finish(call.name, [&] {
         if (applet.run != applets::run_agent) // it takes the password after its fork
             applets::take_owner_password();

@@ -1,7 +1,5 @@
 #include "applets/openssh_link.hpp"
 
-#include "base/file.hpp"
-#include "base/pem.hpp"
 #include "base/printable.hpp"
 #include "base/unique_fd.hpp"
 #include "cli/report.hpp"
@@ -11,10 +9,9 @@
 #include <cerrno>
 #include <filesystem>
 #include <iostream>
-#include <sstream>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sshtpm::applets {
 
@@ -22,40 +19,38 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_ssh_tpm(const fs::path& program) {
-    struct stat self {
-    }, other{};
-    if (::stat("/proc/self/exe", &self) == 0 && ::stat(program.c_str(), &other) == 0 &&
-        self.st_dev == other.st_dev && self.st_ino == other.st_ino)
-        return true;
+bool is_ssh_tpm(const std::string& program) {
     std::error_code failure;
-    return fs::canonical(program, failure).filename() == "ssh-tpm";
+    return fs::equivalent(program, "/proc/self/exe", failure) ||
+           fs::canonical(program, failure).filename() == "ssh-tpm";
 }
 
-bool is_program(const fs::path& path) {
-    std::error_code failure;
-    return fs::is_regular_file(path, failure) && ::access(path.c_str(), X_OK) == 0;
+/// "ssh-tpm-add" for ssh-add.
+std::string own_name(const Call& call) {
+    return "ssh-tpm-" + call.name.substr(call.name.find('-') + 1);
 }
 
-bool has_tpm_key(const fs::path& file) {
-    try { // caught because the other program reports it
-        const auto content = read_file(file, std::size_t{64} * 1024);
-        const auto found = find_private_key(text_of(content));
-        return found && (found->label.starts_with("TSS2 ") || found->label.starts_with("TPM "));
-    } catch (const Error&) {
-        return false;
-    }
+/// The number of times that this call was handed over, in the environment.
+constexpr const char* depth_variable = "SSH_TPM_HANDED_OVER";
+
+std::size_t depth() {
+    return os::variable(depth_variable).value_or("").size();
+}
+
+std::string one_deeper() {
+    return std::string(depth_variable) + "=" + std::string(depth() + 1, 'x');
 }
 
 } // namespace
 
 std::string next_program(std::string_view name) {
-    std::istringstream folders(os::variable("PATH").value_or(""));
-    for (std::string folder; std::getline(folders, folder, ':');) {
-        const auto path = fs::path(folder.empty() ? "." : folder) / name;
-        if (is_program(path) && !is_ssh_tpm(path))
-            return path.string();
-    }
+    constexpr std::size_t deepest = 16;
+    if (depth() >= deepest)
+        throw Error(Errc::not_found,
+                    "programs that run this one again and again: no other " + std::string(name),
+                    "look at each " + std::string(name) + " in PATH: `type -a " + std::string(name) + "`");
+    if (auto path = os::find_program(name, {}, [](const auto& found) { return !is_ssh_tpm(found); }))
+        return std::move(*path);
     throw Error(Errc::not_found, "no other " + std::string(name) + " in PATH",
                 "install OpenSSH's programs, or add their folder to PATH");
 }
@@ -66,10 +61,10 @@ void hand_over(const Call& call, std::string_view reason) {
         arguments.at(0) = next_program(call.name);
     } catch (const Error& error) {
         throw Error(error.code(),
-                    printable(reason) + "; this is for OpenSSH's program, and there is " + error.what(),
+                    printable(reason) + "; OpenSSH's " + call.name + " is needed: " + error.what(),
                     error.hint());
     }
-    os::become_command(arguments, {});
+    os::become_command(arguments, {one_deeper()});
 }
 
 int run_next(const Call& call, std::vector<std::string> arguments) {
@@ -79,7 +74,7 @@ int run_next(const Call& call, std::vector<std::string> arguments) {
         throw Error::from_errno(errno, arguments[0]);
     if (child == 0) {
         try { // caught because the child must not go on as this program
-            os::become_command(arguments, {});
+            os::become_command(arguments, {one_deeper()});
         } catch (const Error& error) {
             ::_exit(cli::report(call.name, error));
         }
@@ -90,27 +85,16 @@ int run_next(const Call& call, std::vector<std::string> arguments) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-bool names_tpm_key(const std::string& file) {
-    std::error_code failure;
-    const auto status = fs::status(file, failure);
-    if (fs::is_regular_file(status))
-        return has_tpm_key(file);
-    return !fs::exists(status) && has_tpm_key(file + ".tpm");
-}
-
 int show_help(const Call& call, std::string_view usage, std::string_view about,
               const std::vector<cli::Option>& options, std::string_view closing) {
-    std::string lines(usage);
-    if (call.as_openssh()) {
-        const auto own = "ssh-tpm-" + call.name.substr(call.name.find('-') + 1);
-        for (auto at = lines.find(own); at != std::string::npos; at = lines.find(own, at))
-            lines.replace(at, own.size(), call.name);
-        lines += "\n\nThis is ssh-tpm under the name " + call.name +
-                 ". It serves the options below for TPM keys, and hands every other\n"
-                 "call to the next " +
-                 call.name + " in PATH; ssh-tpm(7) tells which.";
-    }
-    std::cout << cli::help_text(lines, about, options) << closing;
+    if (call.as_openssh())
+        std::cout << "usage: " << call.name
+                  << " [options]\n\nThis is ssh-tpm. It does what is for TPM keys, and runs the next "
+                  << call.name
+                  << "\nin PATH for everything else. ssh-tpm(7) tells what is for TPM keys,\nand "
+                  << own_name(call) << " --help lists the options.\n";
+    else
+        std::cout << cli::help_text(usage, about, options) << closing;
     return 0;
 }
 

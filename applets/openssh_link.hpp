@@ -13,7 +13,7 @@ namespace sshtpm::applets {
 
 /// The next program of this name in the folders of PATH. Leaves out every ssh-tpm: this one, by its inode,
 /// and another installation, which could hand the call back.
-/// @throws Error(not_found)
+/// @throws Error(not_found), also if calls were handed over again and again, by scripts that run this program
 std::string next_program(std::string_view name);
 
 /// Runs the next program of this name in place of this one, with the arguments as they came.
@@ -25,22 +25,19 @@ std::string next_program(std::string_view name);
 /// @returns its exit status, or 128 plus the number of the signal that ended it
 int run_next(const Call& call, std::vector<std::string> arguments);
 
-/// @returns the result of `parse`. Hands the call of an OpenSSH tool over if it throws a usage error.
+/// @returns the result of `parse`. Hands the call of an OpenSSH tool over if it throws cli::NotOurs.
 template <class Parse>
 decltype(auto) or_hand_over(const Call& call, const Parse& parse) {
     try { // caught because a line that is wrong here may be right there
         return parse();
-    } catch (const Error& error) {
-        if (!call.as_openssh() || (error.code() != Errc::usage && error.code() != Errc::unsupported))
+    } catch (const cli::NotOurs& error) {
+        if (!call.as_openssh())
             throw;
         hand_over(call, error.what());
     }
 }
 
-/// True if the file has a TPM key: FILE, or FILE.tpm if there is no FILE. Does not read from pipes.
-bool names_tpm_key(const std::string& file);
-
-/// Prints the help text under the name that was called.
+/// Prints the help text; for an OpenSSH tool only where to read of its differences.
 int show_help(const Call& call, std::string_view usage, std::string_view about,
               const std::vector<cli::Option>& options, std::string_view closing);
 

@@ -288,7 +288,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
             throw Error(Errc::malformed, "the certificate belongs to another key than the one sent with it");
     }
     if (request.checked) {
-        co_await tpm_.make_ready(entry.identity);
+        co_await tpm_.try_loading(entry.identity);
         if (locked())
             throw ended_meanwhile();
     }

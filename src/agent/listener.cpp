@@ -56,8 +56,8 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
         throw Error::from_errno(failure, path.string());
     if (failure != ECONNREFUSED) {
         // With EAGAIN, its backlog is full, and the system does not tell its process.
-        const auto process =
-            failure == 0 ? ": " + os::describe_process(os::peer_of(socket.value()).pid, 0) : std::string();
+        const auto pid = failure == 0 ? os::peer_of(socket.value()).pid : 0;
+        const auto process = os::name_of_process(pid) ? ": " + os::describe_process(pid, 0) : std::string();
         throw Error(Errc::exists, path.string() + ": an agent listens here already" + process,
                     "use it (SSH_AUTH_SOCK=" + path.string() + "), or choose another path with -a");
     }
@@ -65,8 +65,8 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
         throw Error::from_errno(errno, path.string());
 }
 
-/// Removes what killed agents of commands have left. The folder must be locked: a socket refuses connections
-/// too while its agent is starting.
+/// Removes the sockets that killed agents of commands have left. The folder must be locked, because the
+/// socket of an agent that is starting refuses connections too.
 void sweep_command_sockets(const fs::path& folder) {
     std::error_code failure;
     for (fs::directory_iterator entry(folder, failure); !failure && entry != fs::directory_iterator();

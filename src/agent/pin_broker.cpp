@@ -63,7 +63,7 @@ asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::m
     co_return std::move(answer);
 }
 
-/// One line that says why, and what to do.
+/// Logs the reason and a remedy in one line.
 void log_no_pin(const identity::Identity& identity, prompt::Unanswered reason) {
     std::string more;
     if (reason == prompt::Unanswered::nobody)
@@ -105,8 +105,8 @@ bool PinBroker::needs_pin(const identity::Identity& identity) const {
     return found == learned_.end() ? identity.needs_pin() : found->second;
 }
 
-/// True if the TPM has shown that the key has no PIN. True as well until the TPM shows the contrary, whatever
-/// the file says, if it counts no wrong PINs of the key: then the attempt without a PIN costs no try.
+/// True if the TPM has shown that the key has no PIN. For a key whose wrong PINs the TPM does not count, also
+/// true until the TPM refuses the attempt without a PIN, which costs no try. The file does not decide it.
 bool PinBroker::may_lack_pin(const identity::Identity& identity) const {
     const auto found = learned_.find(content_of(identity));
     return found == learned_.end() ? !tpm::counts_wrong_pins(*identity.key) : !found->second;

@@ -128,6 +128,14 @@ asio::awaitable<void> TpmThread::make_ready(IdentityPtr identity) {
     co_await run_with(identity, std::move(job));
 }
 
+asio::awaitable<void> TpmThread::try_loading(IdentityPtr identity) {
+    auto job = [identity](tpm::Tpm& tpm) {
+        tpm.keys().try_loading(identity->key);
+        return true;
+    };
+    co_await run_with(identity, std::move(job));
+}
+
 asio::awaitable<IdentityPtr> TpmThread::seal(ssh::PrivateKey key, std::string comment) {
     auto job = [key = std::make_shared<ssh::PrivateKey>(std::move(key)),
                 comment = std::move(comment)](tpm::Tpm& tpm) {

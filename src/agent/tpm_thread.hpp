@@ -20,7 +20,7 @@
 namespace sshtpm::agent {
 
 /// The operations of the TPM that requests need. An interface, so that tests need no TPM. Each operation
-/// throws Error if the TPM fails; the errors of `sign` and `make_ready` name the key.
+/// throws Error if the TPM fails; the errors of `sign`, `make_ready` and `try_loading` name the key.
 class TpmService {
   public:
     TpmService() = default;
@@ -37,6 +37,9 @@ class TpmService {
     /// Loads a key before a person is asked for its PIN, so that an error, such as an unexpected parent,
     /// comes before the question.
     virtual asio::awaitable<void> make_ready(IdentityPtr identity) = 0;
+
+    /// Loads a key, and flushes it again. @throws Error(foreign_key) for another TPM's key
+    virtual asio::awaitable<void> try_loading(IdentityPtr identity) = 0;
 
     /// Imports a private key into the TPM, under the storage key, without a PIN (identity::seal).
     /// @throws Error(unsupported) for a key that this TPM does not support
@@ -74,6 +77,7 @@ class TpmThread final : public TpmService {
                                                Bytes digest) override;
     asio::awaitable<tpm::Lockout> lockout() override;
     asio::awaitable<void> make_ready(IdentityPtr identity) override;
+    asio::awaitable<void> try_loading(IdentityPtr identity) override;
     asio::awaitable<IdentityPtr> seal(ssh::PrivateKey key, std::string comment) override;
 
   private:

@@ -283,9 +283,10 @@ UpstreamConnection::list(std::span<const Bytes> binds) {
 asio::awaitable<Removal> UpstreamConnection::remove(ByteView message, ByteView blob,
                                                     std::span<const Bytes> binds) {
     const auto limit = time_limits().upstream_list;
+    const bool listed_it = upstream_->lists(blob);
     const auto answer = co_await ask(message, binds, limit);
     auto outcome = Removal::none;
-    bool answers = answer.has_value(), has_key = false;
+    bool answers = answer.has_value(), has_key = false, lists_none = false;
     if (answer && answer->front() == protocol::SSH_AGENT_SUCCESS)
         outcome = Removal::done;
     else if (answer && message.front() == protocol::SSH_AGENTC_REMOVE_ALL_IDENTITIES)
@@ -293,16 +294,19 @@ asio::awaitable<Removal> UpstreamConnection::remove(ByteView message, ByteView b
     if (!blob.empty()) { // gpg-agent answers with a success, and keeps the key
         const auto list = co_await ask_for_list(binds, limit);
         answers = list.has_value();
-        if (list) // also the keys that clients are not shown
-            has_key = std::ranges::any_of(protocol::read_identities_reply(list->answer),
-                                          [&](const auto& key) { return equal(key.blob, blob); });
+        const auto keys =
+            list ? protocol::read_identities_reply(list->answer) : std::vector<protocol::ListedKey>{};
+        lists_none = keys.empty();
+        // Also the keys that clients are not shown.
+        has_key = std::ranges::any_of(keys, [&](const auto& key) { return equal(key.blob, blob); });
     }
-    if (has_key || (!answers && upstream_->is_left_out())) // not left out: it is not there
+    // A locked agent refuses, and lists no key. Not left out: the agent is not there.
+    const bool may_be_locked = listed_it && answer && outcome == Removal::none && lists_none;
+    if (has_key || may_be_locked || (!answers && upstream_->is_left_out()))
         outcome = Removal::unconfirmed;
     if (outcome == Removal::unconfirmed)
         log::error("the agent at ", printable(upstream_->path().string()),
-                   has_key ? " still has a key that it was told to remove"
-                           : " did not confirm that it has removed what it was told to");
+                   has_key ? " still has a key that it was told to remove" : " did not confirm a removal");
     co_return outcome;
 }
 

@@ -80,7 +80,7 @@ asio::awaitable<void> probe(std::shared_ptr<Upstream> upstream);
 enum class Removal {
     none,        ///< there was no such key
     done,        ///< there is none any more
-    unconfirmed, ///< an agent that is there still has one, or did not say
+    unconfirmed, ///< an agent still has the key, or gave no usable answer
 };
 
 /// One client's connection to an upstream agent. A shared connection would make every forwarded client look

@@ -25,7 +25,7 @@ enum class Errc {
     tpm,         ///< any other failure of the TPM or its transport
 };
 
-class Error final : public std::runtime_error {
+class Error : public std::runtime_error {
   public:
     /// @param message one line without a final period
     /// @param hint a remedy that a person can try; a command of several words stands between backticks, which

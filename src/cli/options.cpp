@@ -53,7 +53,7 @@ bool asks_for_help(const Option& option) {
     return option.names.ends_with("--help");
 }
 
-Error conflict(std::string_view one, std::string_view other) {
+NotOurs conflict(std::string_view one, std::string_view other) {
     return {Errc::usage, "conflicting options: " + std::string(one) + " and " + std::string(other),
             "give one of them; --help tells them apart"};
 }
@@ -99,7 +99,7 @@ class Parser {
     }
 
     [[noreturn]] static void unknown(std::string_view name) {
-        throw Error(Errc::usage, "unknown option " + std::string(name), "--help lists the options");
+        throw NotOurs(Errc::usage, "unknown option " + std::string(name), "--help lists the options");
     }
 
     char* argument_for(std::string_view name) {
@@ -195,9 +195,9 @@ void add_wrapped(std::string& out, std::string_view text, std::size_t indent) {
 
 Option refused_option(std::string_view names, std::string_view reason, std::string_view hint) {
     return {names, every_mode, {}, [=](char*) {
-                throw Error(Errc::usage,
-                            std::string(names.substr(0, names.find(' '))).append(": ").append(reason),
-                            std::string(hint));
+                throw NotOurs(Errc::usage,
+                              std::string(names.substr(0, names.find(' '))).append(": ").append(reason),
+                              std::string(hint));
             }};
 }
 
@@ -216,14 +216,14 @@ const Mode& fitting_mode(const Parsed& parsed, const std::vector<Mode>& modes) {
         for (const auto& other : modes)
             if ((option.modes & other.bit) != 0)
                 fitting.append(fitting.empty() ? "" : ", ").append(other.name);
-        throw Error(Errc::usage,
-                    "option " + std::string(option.name) + " has no effect with " + std::string(mode->name),
-                    "it goes with " + fitting);
+        throw NotOurs(Errc::usage,
+                      "option " + std::string(option.name) + " has no effect with " + std::string(mode->name),
+                      "it goes with " + fitting);
     }
     if (!mode->takes_operands && !parsed.operands.empty())
-        throw Error(Errc::usage,
-                    "unexpected argument \"" + parsed.operands[0] + "\" with " + std::string(mode->name),
-                    "--help tells what takes arguments");
+        throw NotOurs(Errc::usage,
+                      "unexpected argument \"" + parsed.operands[0] + "\" with " + std::string(mode->name),
+                      "--help tells what takes arguments");
     return *mode;
 }
 

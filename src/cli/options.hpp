@@ -3,6 +3,8 @@
 // dash or two, by their whole name; short ones as in OpenSSH's tools, bundled too. getopt_long_only does not
 // fit: it takes -s for an abbreviation of --swtpm.
 
+#include "base/error.hpp"
+
 #include <functional>
 #include <span>
 #include <string>
@@ -44,8 +46,14 @@ inline Option mode_option(std::string_view names, Modes mode, std::string_view h
     return {names, mode, help, std::move(apply), true};
 }
 
+/// An option or a value that the tool of OpenSSH may know, and this program does not.
+struct NotOurs : Error {
+    using Error::Error;
+};
+
 /// An option of OpenSSH's tool of this name that would have no meaning here, or another one. It is a usage
 /// error that begins with the option's name, and the help text leaves it out.
+/// Throws NotOurs.
 Option refused_option(std::string_view names, std::string_view reason, std::string_view hint);
 
 enum class Operands {

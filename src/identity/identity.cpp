@@ -17,9 +17,9 @@ namespace {
 
 constexpr std::size_t max_certificate_file = 64 * 1024;
 
-/// @returns nothing, and logs the reason, for a certificate that is malformed or of another key. One that is
-/// being
-///     written is not worth a line.
+/// @returns nothing, and logs the reason, for a certificate that is malformed or of another key; without a
+/// log
+///     line while the file is being written
 std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const ssh::PublicKey& key) {
     const auto path = certificate_file(file);
     std::error_code ignored;

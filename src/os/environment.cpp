@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <unistd.h>
 
 namespace sshtpm::os {
@@ -31,13 +32,16 @@ bool has_variable(const char* name) {
     return value != nullptr && *value != '\0';
 }
 
-std::optional<std::string> find_program(std::string_view name, std::string_view more) {
+std::optional<std::string> find_program(std::string_view name, std::string_view more,
+                                        const std::function<bool(const std::string& path)>& accept) {
     const auto folders = variable("PATH").value_or("").append(":").append(more);
     for (std::string_view rest = folders; !rest.empty();) {
         const auto folder = rest.substr(0, rest.find(':'));
         rest.remove_prefix(std::min(folder.size() + 1, rest.size()));
         auto path = std::string(folder).append("/").append(name);
-        if (folder.starts_with('/') && ::access(path.c_str(), X_OK) == 0)
+        std::error_code ignored;
+        if (folder.starts_with('/') && std::filesystem::is_regular_file(path, ignored) &&
+            ::access(path.c_str(), X_OK) == 0 && accept(path))
             return path;
     }
     return std::nullopt;

@@ -3,6 +3,7 @@
 
 #include "base/secret.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,10 @@ bool has_variable(const char* name);
 
 /// The absolute path of a program, searched in the folders of PATH, then in those of `more`
 /// ("/sbin:/usr/sbin").
-std::optional<std::string> find_program(std::string_view name, std::string_view more = {});
+/// @param accept returns false for a program to pass over
+std::optional<std::string> find_program(
+    std::string_view name, std::string_view more = {},
+    const std::function<bool(const std::string& path)>& accept = [](const std::string&) { return true; });
 
 /// Removes a variable and wipes its value, so that neither children nor /proc/PID/environ have it.
 /// @returns the value; nothing if the variable is not set

@@ -30,15 +30,15 @@ void require_private(int fd, const std::string& name) {
     if (::fstat(fd, &status) != 0)
         throw Error::from_errno(errno, name);
     if (::isatty(fd) == 1)
-        throw Error(Errc::refused, name + ": is a terminal, which would show what is typed",
-                    "without the option it is asked for, and not shown");
+        throw Error(Errc::refused, name + ": is a terminal, which would show the secret",
+                    "leave the option out: the program then asks, and shows nothing");
     if (S_ISREG(status.st_mode) && status.st_uid != ::geteuid() && status.st_uid != 0)
         throw Error(Errc::permission,
                     name + ": belongs to another user (uid " + std::to_string(status.st_uid) + ")",
                     "a PIN or a password is read from a file of this user or of root");
     if ((S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode)) && others_have_rights(fd, status))
         throw Error(Errc::permission, name + ": other users can read it, so it is not used",
-                    "chmod 600, and a new PIN or password if somebody may have read it");
+                    "`chmod 600 " + name + "`, and a new PIN or password if somebody may have read it");
 }
 
 Secret first_line(int fd, const std::string& name, std::size_t most) {

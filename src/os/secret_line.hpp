@@ -17,7 +17,7 @@ namespace sshtpm::os {
 ///     Error(malformed) for a line that is empty, too long, or has a NUL byte; Error as open(2) and read(2)
 Secret read_secret_line(const std::string& path, std::size_t most);
 
-/// The same from an open descriptor, whoever can read it. @param name for errors
+/// The same from an open descriptor, without a check of its readers. @param name for errors
 Secret read_secret_line(const UniqueFd& file, const std::string& name, std::size_t most);
 
 /// Puts a secret into a pipe, for read_secret_line in a forked child: there the memory of a Secret is zeroed.
@@ -25,7 +25,7 @@ Secret read_secret_line(const UniqueFd& file, const std::string& name, std::size
 UniqueFd pipe_holding(const Secret& secret);
 
 /// Whether an access control list gives a right to a group, or to a user other than `own` and root. With a
-/// list, the group bits of a file's mode tell only what the list may give at most (acl(5)).
+/// list, the group bits of a file's mode are only the upper limit of its rights (acl(5)).
 /// @param acl the extended attribute system.posix_acl_access (linux/posix_acl_xattr.h); true if it does not
 ///     parse
 bool lets_others_in(ByteView acl, uid_t own) noexcept;

@@ -199,7 +199,8 @@ Bytes Client::request(ByteView message) {
 Bytes Client::successful_request(ByteView message) {
     auto answer = request(message);
     if (is_failure(answer.front()))
-        throw failure_in(answer);
+        throw wants_explanation(message) ? failure_in(answer)
+                                         : Error(Errc::refused, std::string(refused_operation));
     return answer;
 }
 
@@ -244,10 +245,11 @@ void Client::add_tpm_key(std::string_view key_file, ByteView certificate, const 
     require_trusted_agent(); // a key file without a PIN works for everyone who may use the TPM
     wire::Writer message;
     message.byte(SSH_AGENTC_EXTENSION);
+    // The body of tpm-add-key is a message itself: the Go agent accepts its numbers 17 and 25, and the Go
+    // client sends 17.
     if (knows(extension::tpm_add_checked_key))
         message.text(extension::tpm_add_checked_key);
-    else // The body is a message itself: the Go agent accepts its numbers 17 and 25, and the Go client
-         // sends 17.
+    else
         message.text(extension::tpm_add_key).byte(SSH_AGENTC_ADD_IDENTITY).text("TPMKEY");
     message.text(key_file).string(certificate);
     write_constraints(message, constraints);

@@ -147,7 +147,7 @@ SessionBind read_session_bind(wire::Reader& reader);
 
 /// A message that adds keys (SSH_AGENTC_ADD_IDENTITY, _ADD_SMARTCARD_KEY, or their _CONSTRAINED form), for an
 /// upstream agent: in the constrained form, with this lifetime as the last constraint unless it has one.
-/// A message of unknown form gets it too. If that one has a lifetime already, ssh-agent refuses the second.
+/// A message of unknown form always gets it. If it has a lifetime already, ssh-agent refuses the second one.
 Bytes with_lifetime(ByteView message, std::uint32_t seconds);
 
 } // namespace sshtpm::protocol

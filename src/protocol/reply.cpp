@@ -71,7 +71,7 @@ Bytes explained_failure(const Error& error) {
 }
 
 Error failure_in(ByteView message) {
-    Error plain(Errc::refused, "agent refused operation");
+    Error plain(Errc::refused, std::string(refused_operation));
     try { // caught because other agents may put anything behind the number
         wire::Reader reader(message);
         if (reader.byte() != SSH_AGENT_EXTENSION_FAILURE || reader.empty())

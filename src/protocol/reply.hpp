@@ -48,6 +48,9 @@ enum class PinOutcome : std::uint8_t {
 /// the hint may be empty. Clients that know only the number do not read on (RFC 9987 section 5.8).
 Bytes explained_failure(const Error& error);
 
+/// The words of OpenSSH for a failure without a reason.
+inline constexpr std::string_view refused_operation = "agent refused operation";
+
 /// The error in a message whose number is a failure.
 /// @returns Error(refused) with the message and the hint of explained_failure, made printable; for a failure
 ///     of any other form "agent refused operation" without a hint

@@ -3,10 +3,11 @@
 #include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
+#include "ssh/fingerprint.hpp"
 #include "ssh/text.hpp"
 #include "wire/reader.hpp"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace sshtpm::ssh {
@@ -30,6 +31,47 @@ std::string_view first_key_line(std::string_view text) {
             return line;
     }
     malformed("no public key in the text");
+}
+
+std::optional<AuthorizedKey> key_at(std::string_view text) {
+    try { // caught because something else may be there
+        auto key = AuthorizedKey::parse(text);
+        describe(key.blob); // refuses unknown types
+        return key;
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+/// Removes the first word from the text. Blanks within double quotes belong to it. @returns the word
+std::string_view take_options(std::string_view& text) {
+    bool quoted = false;
+    std::size_t at = 0;
+    for (; at < text.size() && (quoted || (text[at] != ' ' && text[at] != '\t')); ++at) {
+        if (text[at] == '"')
+            quoted = !quoted;
+        else if (text.substr(at).starts_with("\\\""))
+            ++at;
+    }
+    const auto word = text.substr(0, at);
+    text.remove_prefix(word.size());
+    return word;
+}
+
+std::optional<ListedKey> find_key(std::string_view line) {
+    line = line.substr(0, line.find_first_of(line_ends));
+    std::string_view in_front;
+    auto key = key_at(line);
+    if (!key) {
+        skip_blanks(line);
+        in_front = take_options(line);
+        key = key_at(line);
+    }
+    if (!key)
+        return std::nullopt;
+    const bool without_comment = key->comment.empty() || key->comment.starts_with('#');
+    auto shown = without_comment ? std::string(in_front) : key->comment;
+    return ListedKey{.key = std::move(*key), .shown = std::move(shown)};
 }
 
 } // namespace
@@ -66,6 +108,20 @@ std::string AuthorizedKey::line() const {
     if (!comment.empty())
         text += " " + comment;
     return text + "\n";
+}
+
+std::vector<ListedKey> find_keys(std::string_view text) {
+    std::vector<ListedKey> keys;
+    skip_byte_order_mark(text);
+    while (!text.empty()) {
+        auto line = take_line(text);
+        skip_blanks(line);
+        if (line.starts_with('#'))
+            continue;
+        if (auto key = find_key(line))
+            keys.push_back(std::move(*key));
+    }
+    return keys;
 }
 
 } // namespace sshtpm::ssh

@@ -4,6 +4,8 @@
 #include "ssh/public_key.hpp"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace sshtpm::ssh {
 
@@ -29,5 +31,15 @@ struct AuthorizedKey {
     /// @throws Error(malformed) if the comment has a CR, LF or NUL
     std::string line() const;
 };
+
+/// A key in a list, and its comment as ssh-keygen -l shows it.
+struct ListedKey {
+    AuthorizedKey key;
+    std::string shown; ///< the comment; without one, or behind '#', the word in front of the key
+};
+
+/// The keys in the lines of a .pub, authorized_keys or known_hosts file. As in ssh-keygen, one word may come
+/// first, of hosts or options, and lines with a marker (@) or with a key of an unknown type are skipped.
+std::vector<ListedKey> find_keys(std::string_view text);
 
 } // namespace sshtpm::ssh

@@ -191,7 +191,7 @@ bool is_certificate(ByteView blob) {
 bool is_plain_key(ByteView blob) {
     try {
         const auto* const format = key_format_named(wire::Reader(blob).text());
-        return format != nullptr && !format->has_application;
+        return format != nullptr && !format->has_application && format->fields != KeyFields::mldsa44_ed25519;
     } catch (const Error&) {
         return false;
     }

@@ -149,6 +149,11 @@ void LoadedKeys::make_ready(const Key& key) {
     keys_used_ = session_used_ = Clock::now();
 }
 
+void LoadedKeys::try_loading(const Key& key) {
+    ready(key, false);
+    loaded_.erase(loaded_.begin());
+}
+
 void LoadedKeys::flush() noexcept {
     loaded_.clear();
     drop_session();

@@ -74,6 +74,10 @@ class LoadedKeys {
     /// asked. The next signature then costs TPM2_Sign alone.
     void make_ready(const Key& key);
 
+    /// Loads a key and flushes it again, for the errors of loading: it may not be used soon, and without a
+    /// resource manager other programs may need the slot.
+    void try_loading(const Key& key);
+
     /// Flushes all keys and the session.
     void flush() noexcept;
     /// After the TPM has lost an object: flushes the others from the TPM, and forgets the lost ones.

@@ -27,11 +27,10 @@ enum class Remedy {
 
 Remedy remedy_for(TSS2_RC rc) noexcept;
 
-/// How to end a lockout whose details are not known.
+/// A hint on a lockout for which the TPM's settings were not read.
 inline constexpr std::string_view end_of_lockout =
-    "every PIN is refused until then, the right one too; the lockout password ends it at once: "
-    "`tpm2_dictionarylockout --clear-lockout -p PASSWORD`, or without -p if the TPM has none; LOCKOUT in "
-    "ssh-tpm(7) tells more";
+    "until the TPM recovers it refuses the right PIN too; `tpm2_dictionarylockout --clear-lockout` ends it "
+    "at once, with -p PASSWORD if the TPM has a lockout password; LOCKOUT in ssh-tpm(7) tells more";
 
 /// @throws Error unless rc is success.
 void check(const char* call, TSS2_RC rc);

@@ -246,7 +246,7 @@ Handle StorageKeys::create_in(TPM2_HANDLE handle, const TPM2B_PUBLIC& key_templa
     if (auto made = try_create_primary(context_, hierarchy.tr, session.tr(), key_template))
         return made;
     throw Error(Errc::auth, "the owner password is wrong",
-                "-o asks for it again, if SSH_TPM_AGENT_OWNER_PASSWORD is not set");
+                "-o asks for it; --owner-password-file and SSH_TPM_AGENT_OWNER_PASSWORD give it");
 }
 
 /// Salts the session to the persistent copy if that is the known key, else to a key of the null hierarchy.

@@ -1,4 +1,5 @@
-// Public key files: what parses survives being written, and what describe() knows of it can be drawn.
+// Public key files: what parses survives being written, and what describe() knows of it can be drawn. The
+// same text is taken for a list: describe() knows each key in it.
 
 #include "ssh/authorized_key.hpp"
 
@@ -24,6 +25,8 @@ void describe_and_draw(const ssh::AuthorizedKey& key) {
 } // namespace
 
 FUZZ_TARGET(authorized_key) {
+    for (const auto& listed : ssh::find_keys(text_of({data, size})))
+        static_cast<void>(ssh::fingerprint_line(listed.key.blob, listed.shown, {})); // may not throw
     const auto key = taken(ssh::AuthorizedKey::parse, text_of({data, size}));
     if (!key)
         return;

@@ -38,6 +38,7 @@ class MadeUpTpm final : public agent::TpmService {
             .active = false, .failures = 1, .max_failures = 32, .interval = 10, .recovery = 10};
     }
     asio::awaitable<void> make_ready(agent::IdentityPtr) override { co_return; }
+    asio::awaitable<void> try_loading(agent::IdentityPtr) override { co_return; }
     asio::awaitable<agent::IdentityPtr> seal(ssh::PrivateKey, std::string comment) override {
         odd_ = !odd_;
         if (odd_)

@@ -155,7 +155,8 @@ class KeygenCreates(WithTpm):
         before = self.files()
         long = self.lab.path('keys', 'x' * 252)
         for name, status, words in (
-                ('d', 2, ('d: is a directory', 'hint: ', 'd/id_ecdsa')), ('d/', 2, ('d/: is a directory',)), ('.', 2, ()),
+                ('d', 2, ('d: is a directory', 'hint: ', 'd/id_ecdsa')), ('d/', 2, ('d/: is a directory',)),
+                ('.', 2, ('is a directory',)),
                 ('e.tpm', 2, ('is a directory',)), ('e', 1, ('e.tpm: is a directory', 'hint: ')),
                 ('f', 1, ('f.pub: is a directory',)), ('', 2, ('names no file',)), ('.tpm', 2, ('names no file',)),
                 ('..tpm', 2, ('names no file',)), ('...tpm', 2, ('names no file',)), ('d/.tpm', 2, ('names no file',)),

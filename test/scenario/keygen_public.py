@@ -20,6 +20,8 @@ PUBLIC = os.path.dirname(DATA)
 # What ssh-tpm-keygen prints in place of what ssh-keygen prints, given also its line for the first key.
 ON_PURPOSE = {
     'CRLF': lambda shown, line: shown.replace('\n (', ' ('),  # OpenSSH 9.2 shows the carriage return
+    # A type of key that this release does not know
+    'broken ones': lambda shown, line: shown + '0 SHA256:Em5au2D262AqCpSF2mktRbWqbBxAli4x5IrFn18jLnI x (NEW)\n',
     'CR': lambda shown, line: line,  # here too
     'BOM': lambda shown, line: line + shown,  # ssh-keygen loses the key,
     'BOM and host': lambda shown, line: shown.replace('\ufeff', ''),  # shows the mark,
@@ -79,13 +81,16 @@ class Fingerprints(Public):
             'remarks behind': f'{one} # remark\n{two} #\n{three}  two  words \n',
             'blanks': f'{three.replace(" ", chr(9))} \n  \t {one}  c\n{two.replace(" ", "  ")}\tc\n',
             'several words in front': f'{two}\na b {one} x\n',
-            'broken ones': f'{one}\nssh-rsa {one.split()[1]} x\n{two[:-9]} x\nssh-new AAAAB3NzaC1uZXc= x\nssh-rsa\n\n#\n',
+            'broken ones': f'{one}\nssh-rsa {one.split()[1]} x\n{two[:-9]} x\nssh-new AAAAB3NzaC1uZXc= x\nssh-rsa\n\n',
+            'remarks': f'#\n # {two}\n#{two}\n{one} c\n',
             'certificates': f'{certificate}\nh {certificate}\ncert-authority {one} ca\n',
             'a host like a number': f'10.0.0.1 {one}\n',
-            'NUL': f'{one} com\0more\n{two} x\n', 'no newline': f'h {one}', 'long': 'x' * 5000 + f' {one}\n{two} {"y" * 5000}\n',
+            'NUL': f'{one} com\0more\n{two} x\n', 'no newline': f'h {one}',
+            'long': 'x' * 5000 + f' {one}\n{two} {"y" * 5000}\n',
             'many': f'h {one}\n' * 2000, 'UTF-8': f'h {one} grüße\n',
             'CRLF': f'{one} com\r\nh {two}\r\n', 'CR': f'{one} com\rx\n',
-            'BOM': f'\ufeff{one} com\n{two} x\n', 'BOM and host': f'\ufeffh {one}\n', 'BOM and remark': f'\ufeff# c\n{two} x\n',
+            'BOM': f'\ufeff{one} com\n{two} x\n', 'BOM and host': f'\ufeffh {one}\n',
+            'BOM and remark': f'\ufeff# c\n{two} x\n',
             'tab inside': f'{one} a\tb\n', 'escape': f'{one} a\x1bb\n', 'number in front': f'10 {one} x\n{two}\n'}
         for name, text in lists.items():
             path = self.lab.write('list', text)
@@ -210,18 +215,19 @@ class Comments(Public):
                                  ((), ('-f', None, '-C', 'a new one'))):
             with self.subTest(answers=answers, options=options):
                 key = self.take('ecdsa')
-                for ending in ('', '.pub'):
-                    if os.path.exists(theirs + ending):
-                        os.unlink(theirs + ending)
-                self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-C', 'the old one', '-f', theirs)
                 played = []
-                for program, file in ((self.ours, key.tpm), ('ssh-keygen', theirs)):
+                for program, file in ((self.ours, key.tpm), *((tools.path('ssh-keygen'), theirs)
+                                                              for tools in openssh.generations())):
+                    for ending in ('', '.pub'):
+                        if os.path.exists(theirs + ending):
+                            os.unlink(theirs + ending)
+                    self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-C', 'the old one', '-f', theirs)
                     status, shown = talk(
                         self.lab, program, '-c', *[file if option is None else option for option in options],
                         answers=[(prompt, file if text is None else text) for prompt, text in answers])
                     shown = re.sub(r'\(/[^)]*/id_[\w.]+\)', '(default)', shown)
                     played.append((status, shown.replace(file, 'FILE')))
-                self.assertEqual(*played)
+                self.assertEqual(played[1:], played[:1] * (len(played) - 1))
                 self.assertEqual(*(read(path).split()[2:] for path in (key.pub, theirs + '.pub')))
 
     def test_a_public_file_of_another_key_or_none_is_no_obstacle_and_left_alone(self):

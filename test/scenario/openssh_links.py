@@ -29,12 +29,11 @@ OF_SSH_KEYGEN = (
     ('-l', '-f', 'plain'), ('-lf', 'plain.pub'), ('-l', '-f', '-'), ('-y', '-f', 'plain'), ('-y', '-f', 'missing'),
     ('-p', '-f', 'plain', '-P', '', '-N', 'new'), ('-c', '-f', 'plain', '-C', 'comment'), ('-p',), ('-l',),
     ('-e', '-f', 'plain.pub'), ('-i', '-f', 'pem'), ('-k', '-f', 'krl', 'plain.pub'), ('-D', 'pkcs11.so'),
-    ('-b', 'many'), ('-t',), ('-?',), ('--no-such-option',), ('operand',), ('-l', 'operand'),
+ ('-?',), ('--no-such-option',), ('operand',), ('-l', 'operand'),
 )
 OF_SSH_ADD = (('-s', 'pkcs11.so'), ('-e', 'pkcs11.so'), ('-K',), ('-S', 'provider.so', 'key'), ('plain',), ('-',), (),
               ('-d', 'plain'), ('-d',), ('-t', '1h', 'plain', 'missing'), ('-l', 'operand'), ('-?',))
-OF_SSH_AGENT = (('-P', 'pkcs11*.so'), ('-O', 'allow-remote-pkcs11'), ('-D', '-P', 'x'), ('-E', 'md5'), ('-t',),
-                ('-t', 'soon'), ('-?',))
+OF_SSH_AGENT = (('-P', 'pkcs11*.so'), ('-O', 'allow-remote-pkcs11'), ('-D', '-P', 'x'), ('-u',), ('-?',))
 
 RECORDER = '''#!/bin/sh
 { umask; pwd; for word; do printf '<%s>\\n' "$word"; done; /bin/cat; } > "$RECORD"
@@ -107,13 +106,29 @@ class Links(Scenario):
         self.assert_handed('ssh-keygen', '-l', '-f', 'fifo')
         self.assert_handed('ssh-add', 'fifo')
 
-    def test_help_tells_what_is_ours(self):
+    def test_help_tells_where_the_options_are(self):
         for tool in TOOLS:
             with self.subTest(tool):
                 result = self.call(tool, '--help', status=0)
                 self.assertTrue(result.stdout.startswith(f'usage: {tool} '), result.stdout)
-                self.assertIn(f'the next {tool} in PATH', result.stdout)
+                self.assertIn(f'ssh-tpm-{tool.split("-")[1]} --help', result.stdout)
                 self.assertFalse(os.path.exists(self.record))
+
+    def test_a_value_that_is_wrong_here_makes_no_ordinary_key(self):
+        for tool, *arguments in (('ssh-keygen', '-b', '+256'), ('ssh-keygen', '-E', 'sha512'), ('ssh-keygen', '-t'),
+                                 ('ssh-agent', '-t', '0', 'true'), ('ssh-agent', '-E', 'md5'), ('ssh-agent', '-t')):
+            with self.subTest(tool, arguments=arguments):
+                result = self.call(tool, *arguments)
+                self.assertRegex(result.stderr, f'^{tool}: error: ')
+                self.assertNotEqual(result.returncode, 0)
+                self.assertFalse(os.path.exists(self.record))
+
+    def test_scripts_that_lead_back_to_it_come_to_an_end(self):
+        for way, tool in (('exec', 'ssh-keygen'), ('', 'ssh-add')):
+            self.lab.write(f'next/{tool}', f'#!/bin/sh\n{way} {self.links}/{tool} "$@"\n', mode=0o755)
+            with self.subTest(way):
+                result = self.call(tool, *{'ssh-keygen': ('-A',), 'ssh-add': ('plain',)}[tool])
+                self.assert_error(result, 'again and again', 'hint: ', tool=tool)
 
 
 def link_folder(lab):
@@ -157,10 +172,21 @@ class Ours(WithTpm):
         self.assertTrue(read(self.home('work.pub')).endswith(' new\n'))
         self.assertEqual((read(self.home('work')), os.readlink(self.home('work.tpm'))),
                          (read(self.home('work.tpm')), 'work'))
-        again = self.lab.run('ssh-keygen', '-q', '-N', '', '-f', self.home('work'))
-        self.assert_error(again, 'exists', tool='ssh-keygen')
         refused = self.lab.run('ssh-keygen', '-p', '-P', 'wrong', '-N', '', '-f', self.home('work'))
         self.assert_error(refused, tool='ssh-keygen')
+        again = self.lab.run('ssh-keygen', '-q', '-N', '', '-f', self.home('work'))
+        self.assert_error(again, 'exists', tool='ssh-keygen')
+        os.unlink(self.home('work'))  # as scripts do, which know nothing of the link
+        os.unlink(self.home('work.pub'))
+        self.make('-o', '-f', self.home('work'))
+        self.assertEqual(read(self.home('work')), read(self.home('work.tpm')))
+
+    def test_another_key_of_the_name_is_never_replaced(self):
+        key = self.lab.make_key('other')
+        before = read(key.tpm)
+        refused = self.lab.run('ssh-keygen', '-q', '-N', '', '-f', key.path, stdin='y\n')
+        self.assert_error(refused, key.tpm, 'hint: ', tool='ssh-keygen')
+        self.assertEqual((read(key.tpm), os.path.lexists(key.path)), (before, False))
 
     def test_each_ssh_agent_is_its_own(self):
         self.make('-f', self.home('id_ecdsa'))
@@ -172,6 +198,11 @@ class Ours(WithTpm):
         self.assertEqual(lines[0], read(self.home('id_ecdsa.pub')).strip())
         self.assertEqual((lines[-1], len(usual.listed())), (lines[0], 1))
         self.assertIn('unset SSH_AUTH_SOCK;', lines)
+
+    def test_print_socket_names_the_usual_one(self):
+        printed = [self.lab.run(program, '--print-socket', status=0).stdout
+                   for program in ('ssh-agent', 'ssh-agent', f'{self.lab.bin}/ssh-tpm-agent')]
+        self.assertEqual(len(set(printed)), 1, printed)
 
     def test_ssh_agent_k_ends_openssh_s_agent_too(self):
         script = '''set -e; eval "$(/usr/bin/ssh-agent -s)" >/dev/null; one=$SSH_AGENT_PID; ssh-agent -k
@@ -219,10 +250,14 @@ class Ours(WithTpm):
                'PATH': f'{self.links}:{self.lab.path("next")}:{self.lab.env["PATH"]}'}
         self.lab.run('ssh-add', '-t', '60', env=env, status=0)
         self.assertFalse(os.path.exists(self.lab.path('record')))
-        other = self.lab.write('home/.ssh/id_new-kind', 'a key')
-        self.lab.run('ssh-add', '-t', '60', '--pin', env=env, status=7)
-        self.assertEqual(read(self.lab.path('record')).split('\n')[2:], ['<-t>', '<60>', f'<{other}>', ''])
-        self.assertEqual(len(agent.listed()), 1)
+        other = self.lab.write('home/.ssh/id_ed25519', 'a key')
+        self.lab.write('home/.ssh/id_deploy', 'no default key')
+        for options, kept in ((('-t', '60'), ('-t', '60')), (('-c', '--pin'), ('-c',)), (('-d', '-q'), ('-d', '-q')),
+                              (('-q', '-H', 'hosts', '-h', 'h'), ('-q', '-h', 'h', '-H', 'hosts'))):
+            self.lab.write('hosts', 'h ' + read(self.home('id_ecdsa.pub')))
+            self.lab.run('ssh-add', *options, env=env, status=7)
+            words = [f'<{word}>' for word in (*kept, '--', other)]
+            self.assertEqual(read(self.lab.path('record')).split('\n')[2:], [*words, ''])
 
     def test_the_agent_of_ssh_auth_sock_is_asked(self):
         agent, other = Agent(self.lab, '--no-load'), self.lab.path('nobody')

@@ -10,9 +10,10 @@ from agent import Agent, Askpass
 from hostkey import HostKey
 from lab import read
 from keys_once import KeysOnce
-from protocol import (FAILURE, SUCCESS, add_checked_key, extension, read_explanation, session_bind,
-                      string, tpm_add_key, try_pin)
+from protocol import (EXTENSION_FAILURE, FAILURE, SUCCESS, add_checked_key, extension, frame, read_explanation,
+                      session_bind, string, tpm_add_key, try_pin)
 from swtpm import Swtpm
+from upstream import FakeAgent
 
 PIN = 'a good pin'
 CLEARED = 'belongs to another TPM, or the TPM was cleared'
@@ -118,6 +119,19 @@ class Reasons(AddScenario, KeysOnce):
                 self.assertLess(len(message + hint), 2100)
             self.assertEqual(connection.list(), [])
             self.assertEqual(connection.request(whole), bytes([SUCCESS]))
+        self.tpm.assert_no_handles()  # a TPM without resource manager has few
+
+    def test_an_agent_explains_only_what_ours_explains(self):
+        def behave(peer):
+            for _ in peer.requests():
+                peer.send(frame(bytes([EXTENSION_FAILURE]) + string(b'all is fine') + string(b'run this')))
+        other = FakeAgent(self, behave)
+        for mode in ('-l',), ('-D',), ('-X',):
+            with self.subTest(mode):
+                result = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', *mode, stdin='word\n',
+                                      env={'SSH_AUTH_SOCK': other.socket})
+                self.assertIn('agent refused operation', result.stderr)
+                self.assertNotIn('run this', result.stderr)
 
     def test_the_message_of_the_go_program_is_answered_as_before(self):
         """Its key is not tried with the TPM, and a refusal is one byte."""

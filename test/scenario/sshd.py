@@ -46,7 +46,8 @@ class Sshd:
             host_keys = [make_host_key(lab, 'host_key')]
         keys = lab.write(name + '.authorized', ''.join(map(read, authorized)))
         config = lab.write(name + '.config', '\n'.join([
-            *options, *tools.sshd_options(), f'ListenAddress 127.0.0.1:{self.port}', *(f'HostKey {key}' for key in host_keys),
+            *options, *tools.sshd_options(), f'ListenAddress 127.0.0.1:{self.port}',
+            *(f'HostKey {key}' for key in host_keys),
             f'AuthorizedKeysFile {keys}', 'PidFile none', 'StrictModes no', 'LogLevel VERBOSE',
             'AuthenticationMethods publickey', 'PermitRootLogin yes', 'PermitUserRC no',
             f'KexAlgorithms {QUICK_KEX}', f'SetEnv HOME={lab.home}',

@@ -52,8 +52,8 @@ class Streams(AddScenario, KeysOnce):
         with ours, theirs:
             ours.sendall(read(key.tpm).encode())
             ours.shutdown(socket.SHUT_WR)
-            printed = subprocess.run([f'{self.lab.bin}/ssh-tpm-keygen', '-y', '-f', '-'], stdin=theirs, timeout=DEADLINE,
-                                     env=self.lab.env, stdout=subprocess.PIPE, check=True, text=True).stdout
+            printed = subprocess.run([f'{self.lab.bin}/ssh-tpm-keygen', '-y', '-f', '-'], stdin=theirs, check=True,
+                                     timeout=DEADLINE, env=self.lab.env, stdout=subprocess.PIPE, text=True).stdout
         self.assertEqual(printed, read(key.pub))
 
     def test_keys_and_certificates_are_added_tested_and_removed(self):
@@ -89,7 +89,8 @@ class Streams(AddScenario, KeysOnce):
         soft = self.lab.path('soft')
         self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', 'secret', '-C', 'mine', '-f', soft)
         line = read(soft + '.pub')
-        self.assert_nothing_written('keygen --import <(cat "$1") -N ""', soft, status=2, words=('--import /dev/fd/', '-f'))
+        self.assert_nothing_written('keygen --import <(cat "$1") -N ""', soft, status=2,
+                                    words=('--import /dev/fd/', 'needs -f FILE'))
         for name in '-', '/dev/stdin':
             self.assert_nothing_written(f'keygen --import {name} -N "" < "$1"', soft, status=2, words=(name, '-f FILE'))
         for number, command in enumerate(('--import <(cat "$1")', '--import - < "$1"', '--import /dev/stdin < "$1"')):

@@ -30,7 +30,8 @@ def expected(prefix, units='lib/systemd/system', zsh='site-functions'):
     system = ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys.socket',
               'ssh-tpm-hostkeys@.service', 'ssh-tpm-hostkeys@.socket')
     completions, fish = 'share/bash-completion/completions', 'share/fish/vendor_completions.d'
-    names = links('bin') | links(completions) | links(fish, '.fish') | {
+    openssh = {f'libexec/ssh-tpm/{tool}' for tool in ('ssh-agent', 'ssh-add', 'ssh-keygen')}
+    names = links('bin') | openssh | links(completions) | links(fish, '.fish') | {
         'bin/ssh-tpm', f'{completions}/ssh-tpm', f'{fish}/ssh-tpm.fish', f'share/zsh/{zsh}/_ssh-tpm',
         'share/man/man1/ssh-tpm.1', 'share/man/man1/ssh-tpm-keygen.1', 'share/man/man1/ssh-tpm-agent.1',
         'share/man/man1/ssh-tpm-add.1', 'share/man/man7/ssh-tpm.7', 'share/man/man8/ssh-tpm-hostkeys.8',

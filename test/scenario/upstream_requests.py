@@ -13,8 +13,8 @@ from openssh import generations
 from protocol import (ADD_ID_CONSTRAINED, ADD_SMARTCARD, ADD_SMARTCARD_CONSTRAINED, CONFIRM, EXTENSION_FAILURE,
                       EXTENSION_RESPONSE, FAILURE, REMOVE_ALL, REMOVE_ALL_RSA, REMOVE_SMARTCARD, SESSION_BIND,
                       SIGN_REQUEST, SIGN_RESPONSE, SUCCESS, add_identity, destination, extension, frame,
-                      hop, lifetime, remove_identity, restrict_destination, session_bind, sign_request, string,
-                      take_string)
+                      hop, lifetime, lock, remove_identity, restrict_destination, session_bind, sign_request, string,
+                      take_string, unlock)
 from softkey import SoftKey
 from upstream import LIST, FakeAgent, SshAgent, TwoBehind, WithAKey, always, identities
 
@@ -66,6 +66,19 @@ class Removal(TwoBehind):
                 for other in (self.first, self.second):
                     self.assert_lists(agent=other)
                 self.assertEqual(self.agent.ssh_add('-d', self.key.path).returncode, 1)
+
+    def test_a_locked_agent_that_has_the_key_has_not_removed_it(self):
+        self.start()
+        self.give(self.agent, self.key)
+        self.give(self.first, self.key)
+        self.assert_lists(self.own, self.key)
+        with self.first.connect() as client:
+            self.assertEqual(client.request(lock(b'word')), bytes([SUCCESS]))
+        with self.agent.connect() as client:
+            self.assert_refused(client, remove_identity(self.key.blob), 'did not confirm a removal')
+        with self.first.connect() as client:
+            self.assertEqual(client.request(unlock(b'word')), bytes([SUCCESS]))
+        self.assert_lists(self.own, self.key)
 
     def test_ours_removes_them_likewise(self):
         self.start()

@@ -38,6 +38,27 @@ TEST_CASE("the comment is all that stands behind the key") {
     CHECK(refusal([&] { AuthorizedKey::parse(byte_order_mark + byte_order_mark + line_of_type); }));
 }
 
+TEST_CASE("a list shows the comment of a key, or the word in front of it") {
+    const auto key = vectors::lines("all.pub").front();
+    const auto plain = key.substr(0, key.find(' ', key.find(' ') + 1));
+    const auto shown = [](const std::string& text) {
+        std::string all;
+        for (const auto& listed : ssh::find_keys(text))
+            all += listed.shown + ";";
+        return all;
+    };
+    CHECK(shown(plain + " c\n  " + plain + "\t two  words\r\n" + plain) == "c;two  words;;");
+    CHECK(shown("h,i " + plain + "\nh\t" + plain + " c") == "h,i;c;");
+    CHECK(shown(plain + " # c\nh " + plain + " #\n") == ";h;");
+    CHECK(shown(R"(a="b c",d )" + plain + "\n" + R"(a="b\" c" )" + plain) == R"(a="b c",d;a="b\" c";)");
+    CHECK(shown("\xEF\xBB\xBFh " + plain) == "h;");
+    CHECK(shown(plain + " a\rb\n" + plain + " c" + std::string(1, '\0') + "d") == "a;c;");
+    for (const auto& none :
+         {std::string(), std::string("\n"), "# " + plain, " #" + plain, "@revoked h " + plain, "a b " + plain,
+          R"(a=" )" + plain, plain.substr(0, plain.size() - 20)})
+        CHECK(shown(none + "\n" + plain + " last\n") == "last;");
+}
+
 TEST_CASE("blanks, empty lines and comments in front of the key are passed over") {
     const auto key =
         AuthorizedKey::parse("\n\r\n  \t\n# ssh-rsa AAAA\n \t# more\n \t" + line_of_type + "\tc\r\n");
