@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 void refuse_stream(const fs::path& file, std::string hint) {
     if (is_stream(file))
-        throw Error(Errc::usage, shown_name(file) + ": the changed key could not be written back to it",
+        throw Error(Errc::unsupported, shown_name(file) + ": the changed key could not be written back to it",
                     std::move(hint));
 }
 

@@ -170,13 +170,13 @@ bool is_given(const Parsed& parsed, std::string_view name) {
     return std::ranges::find(parsed.given, name, &Parsed::Given::name) != parsed.given.end();
 }
 
-constexpr std::size_t help_column = 30, width = 80;
+constexpr std::size_t help_column = 30, help_width = 80;
 
 void add_wrapped(std::string& out, std::string_view text, std::size_t indent) {
     std::size_t column = indent;
     while (!text.empty()) {
         const auto end = std::min(text.find(' '), text.size());
-        if (column > indent && column + 1 + end > width) {
+        if (column > indent && column + 1 + end > help_width) {
             out += '\n';
             out.append(indent, ' ');
             column = indent;

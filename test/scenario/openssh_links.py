@@ -7,7 +7,7 @@ import signal
 import unittest
 
 from agent import Agent
-from lab import Scenario, read
+from lab import Scenario, read, wait_until
 from openssh import generations
 from sshd import Sshd
 from stock import WithTpm
@@ -205,10 +205,11 @@ class Ours(WithTpm):
         self.assertEqual(len(set(printed)), 1, printed)
 
     def test_ssh_agent_k_ends_openssh_s_agent_too(self):
-        script = '''set -e; eval "$(/usr/bin/ssh-agent -s)" >/dev/null; one=$SSH_AGENT_PID; ssh-agent -k
-                    test ! -S "$SSH_AUTH_SOCK"; eval "$(ssh-agent)" >/dev/null; ssh-tpm-agent -k'''
-        printed = self.shell(script, env={'SHELL': '/bin/sh'})
+        script = '''set -e; eval "$(/usr/bin/ssh-agent -s)" >/dev/null; echo "$SSH_AUTH_SOCK"; ssh-agent -k
+                    eval "$(ssh-agent)" >/dev/null; ssh-tpm-agent -k'''
+        first, *printed = self.shell(script, env={'SHELL': '/bin/sh'}).splitlines()
         self.assertEqual(printed.count('unset SSH_AGENT_PID;'), 2, printed)
+        wait_until(lambda: not os.path.exists(first), 'the end of the first agent')
         usual = Agent(self.lab, name='run/ssh-tpm-agent')  # where -k of ssh-tpm-agent looks without a variable
         self.shell('ssh-agent -k', status=1)
         usual.settle()
