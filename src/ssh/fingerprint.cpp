@@ -73,12 +73,12 @@ std::string title(const KeyDescription& key) {
 }
 
 /// As OpenSSH makes its labels: "ssh-new@example.com" is "NEW".
-/// @throws Error(malformed) for a name that is none of RFC 4251 section 6
+/// @throws Error(unsupported) for a name that RFC 4251 section 6 does not allow
 std::string label_of_unknown(std::string_view name) {
     constexpr std::size_t longest = 64;
     const auto may_be_named = [](char c) { return c > ' ' && c <= '~' && c != ','; };
     if (name.empty() || name.size() > longest || !std::ranges::all_of(name, may_be_named))
-        malformed("\"" + printable(name, longest) + "\" is no type of key");
+        unsupported("\"" + printable(name, longest) + "\" is no type of key");
     auto word = name.substr(0, name.find('@'));
     if (word.starts_with("ssh-"))
         word.remove_prefix(4);
