@@ -183,6 +183,8 @@ std::vector<std::string> call_for(const AddOptions& options, bool removes,
     add_flag(options.key_only, "-k");
     add_flag(options.certificate_only, "-C");
     add_flag(options.quiet, "-q");
+    add_flag(options.expired, "-N");
+    add_flag(log::level() == log::Level::debug, "-v");
     if (options.lifetime.count() > 0)
         add_each("-t", {std::to_string(options.lifetime.count())});
     add_each("-h", options.destinations);

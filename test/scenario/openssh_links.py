@@ -253,7 +253,8 @@ class Ours(WithTpm):
         self.assertFalse(os.path.exists(self.lab.path('record')))
         other = self.lab.write('home/.ssh/id_ed25519', 'a key')
         self.lab.write('home/.ssh/id_deploy', 'no default key')
-        for options, kept in ((('-t', '60'), ('-t', '60')), (('-c', '--pin'), ('-c',)), (('-d', '-q'), ('-d', '-q')),
+        for options, kept in ((('-t', '60'), ('-t', '60')), (('-c', '--pin'), ('-c',)),
+                              (('-v', '-N'), ('-N', '-v')), (('-d', '-q'), ('-d', '-q')),
                               (('-q', '-H', 'hosts', '-h', 'h'), ('-q', '-h', 'h', '-H', 'hosts'))):
             self.lab.write('hosts', 'h ' + read(self.home('id_ecdsa.pub')))
             self.lab.run('ssh-add', *options, env=env, status=7)
