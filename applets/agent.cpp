@@ -211,6 +211,7 @@ int serve_agent(AgentOptions& line) {
     if (background && passed)
         throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
                     "systemd runs it in the foreground");
+    // Before the TPM is looked for: a running agent needs neither a TPM nor options here.
     if (for_shell && !line.own_socket && tell_of_running_agent(line, socket_path(line)))
         return 0;
     line.target = line.tpm.target();

@@ -303,7 +303,7 @@ void expect_keys_to_work(const SshdView& view) {
         none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
         throw not_installed(
-            "the agent signs with none of these host keys, and without one nobody can log in",
+            "the agent signs with none of these host keys, so all logins fail",
             "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
             "(ssh-tpm-hostkeys(8))");
     for (const auto& problem : problems.unused)

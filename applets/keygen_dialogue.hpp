@@ -22,7 +22,7 @@ std::optional<std::string> ask_line(const std::string& question);
 std::string ask_file(const std::string& question, const std::string& usual);
 
 /// The answer may be empty.
-/// @param what the error names: "no WHAT was given: nobody could be asked"
+/// @param what the name of the secret in the error: "no PIN was given: nobody could be asked"
 /// @throws Error(refused) with the hint if there is no answer
 Secret ask_secret(const std::string& question, std::string_view what, const std::string& hint = {});
 

@@ -34,7 +34,7 @@ UniqueFd unix_socket() {
 /// An attempt to connect, without waiting.
 struct Probe {
     UniqueFd socket;
-    int failure = 0; ///< 0 if it has connected, else an errno: ECONNREFUSED if nobody listens
+    int failure = 0; ///< 0 if it has connected, else an errno: ECONNREFUSED if no process listens
 };
 
 Probe probe(const sockaddr_un& address) {
@@ -78,7 +78,7 @@ void sweep_command_sockets(const fs::path& folder) {
             !S_ISSOCK(status.st_mode) || status.st_uid != ::geteuid())
             continue;
         if (probe(os::unix_address(path.native())).failure == ECONNREFUSED && ::unlink(path.c_str()) == 0)
-            log::debug("removed ", printable(path.string()), ", on which nobody listened");
+            log::debug("removed ", printable(path.string()), ", the socket of a killed agent");
     }
 }
 
