@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-add: its options and modes, and the connection to the agent.
 
 #include "applets/add.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-add -h: destination constraints.
 
 #include "applets/add.hpp"

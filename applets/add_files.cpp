@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "applets/add_files.hpp"
 
 #include "applets/keygen_files.hpp"

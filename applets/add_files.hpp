@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The files of ssh-tpm-add: finds them by their names on the command line, and reads them.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-add without a mode: sends keys and the certificates beside them to the agent. With --pin it asks
 // for the PIN, and a key counts as added once the TPM has accepted it.
 
@@ -13,6 +14,7 @@
 #include "tpm/session.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <iostream>
 
 namespace sshtpm::applets {

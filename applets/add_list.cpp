@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-add -l, -L, -Q, -T, -x and -X: lists, a test of keys, and the lock.
 
 #include "applets/add_files.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-add -d and -D: removes keys from the agent.
 
 #include "applets/add_files.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-agent: its options, and the agent in the foreground, in the background, or beside a command.
 
 #include "agent/server.hpp"
@@ -19,6 +20,7 @@
 #include "tpm/session.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <iostream>
 #include <unistd.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "applets/agent_shell.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The commands that ssh-tpm-agent prints for a shell, and agents that run already.
 

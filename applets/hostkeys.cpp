@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-hostkeys: its options and modes, and the list of keys.
 
 #include "applets/hostkeys.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The options of ssh-tpm-hostkeys, and the function of each mode.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Checks that sshd can use the host keys of the agent: for ssh-tpm-hostkeys --check, and before a new
 // configuration of sshd is kept.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-hostkeys --install-… and --uninstall, and ssh-tpm-agent --install-user-units.
 
 #include "applets/hostkeys.hpp"

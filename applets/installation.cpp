@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "applets/installation.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Installs and removes the files of data/ that are compiled into the program, for systemd and sshd.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ssh-tpm-keygen: its options and modes.
 
 #include "applets/keygen.hpp"

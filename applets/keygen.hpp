@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The options of ssh-tpm-keygen, and the function of each mode.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // keygen -p and -c: change the PIN or the comment of a key.
 
 #include "applets/keygen_dialogue.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // keygen's main mode, which makes a key and asks as ssh-keygen does; and --supported.
 
 #include "applets/keygen_dialogue.hpp"

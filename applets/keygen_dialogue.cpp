@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "applets/keygen_dialogue.hpp"
 
 #include "base/error.hpp"

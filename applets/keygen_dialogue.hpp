@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The questions that keygen asks, in ssh-keygen's words. The last try before the TPM locks is spent only if a
 // person agrees.

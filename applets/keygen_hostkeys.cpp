@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // keygen -A: makes missing host keys. It runs at every boot: existing keys are checked and kept, and the TPM
 // is opened only if a key is missing.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // keygen --import and --wrap: keys that were made outside the TPM.
 
 #include "applets/keygen_dialogue.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // keygen -l, -y and --print-pubkey: fingerprints and public keys, of files and of standard input.
 
 #include "applets/keygen_files.hpp"

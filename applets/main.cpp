@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One executable for all applets: its name or its first argument chooses one.
 
 #include "applets/applets.hpp"

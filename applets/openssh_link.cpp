@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "applets/openssh_link.hpp"
 
 #include "base/printable.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Links named like the OpenSSH tools: ssh-agent, ssh-add and ssh-keygen. Each applet decides which calls of
 // the tool are for it; the others go to the next program of that name in PATH.

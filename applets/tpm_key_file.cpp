@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "applets/tpm_key_file.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "applets/tpm_options.hpp"
 
 #include "applets/keygen_dialogue.hpp"

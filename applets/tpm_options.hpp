@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Options and variables of several applets: the TPM, hierarchies, parents, hashes.
 

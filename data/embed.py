@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes the files that ssh-tpm can install as C++: embed.py NAME FILE [NAME FILE …] >OUT.cpp"""
 
 import sys

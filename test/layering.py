@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks which module uses which, and which library is used where.
+# SPDX-License-Identifier: MIT
+"""Checks which module uses which, which library is used where, and that files have what each must have.
 
 usage: layering.py [ROOT]     check the tree (default: the one this file is in)
        layering.py --self-test  show on a made-up tree that each rule can fail
@@ -38,6 +39,11 @@ LIBRARIES = {
 }
 
 LONGEST_FILE = 500
+LICENCE = "SPDX-License-Identifier: MIT"
+# Folders and files that need no line of the licence: vectors are data, and the licence is itself.
+UNMARKED = re.compile(r"(build.*|\.git|subprojects/(?!packagefiles/|.*\.wrap$).*|test/fuzz/corpus|LICENSE"
+                      r"|test/data(?!.*\.(py|sh|md)$)|(.*/)?__pycache__)(/.*)?")
+FIXED_WIDTH = re.compile(r"\bstd::u?int(?:\d+|ptr|max)_t\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 TABLE_ROW = re.compile(r"^\| `(\w+)/?` \|.*\| ([^|]*) \|$", re.M)
 MODULE_DEP = re.compile(r"\b(%s)_dep\b" % "|".join(MODULES))
@@ -68,6 +74,19 @@ def faults_of_length(lines):
         yield LONGEST_FILE + 1, f"longer than {LONGEST_FILE} lines"
 
 
+def faults_of_licence(root):
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not UNMARKED.fullmatch(path.relative_to(root).as_posix()):
+            if LICENCE not in path.read_text(encoding="utf-8"):
+                yield path, 1, f"has no line with {LICENCE}"
+
+
+def faults_of_widths(lines):
+    """GCC 12 has <cstdint> in many other headers, later releases have not."""
+    if any(map(FIXED_WIDTH.search, lines)) and "#include <cstdint>" not in lines:
+        yield 1, "std::uint8_t and its like need <cstdint>"
+
+
 def faults_of_include(module, header):
     target = header.split("/")[0]
     if "/" in header and target in MODULES and target != module and target not in MODULES[module]:
@@ -86,6 +105,7 @@ def faults_of_source(root, path):
         return
     lines = path.read_text(encoding="utf-8").splitlines()
     yield from faults_of_length(lines)
+    yield from faults_of_widths(lines)
     casts_bytes = path.relative_to(root).parts[:2] == ("src", "base") and path.stem == "bytes"
     for number, line in enumerate(lines, 1):
         include = INCLUDE.match(line)
@@ -151,11 +171,13 @@ def faults_of_table(path):
 
 
 def faults(root):
-    found = []
+    found = list(faults_of_licence(root))
     for path in sources(root):
         found += [(path, *fault) for fault in faults_of_source(root, path)]
     for path in tests(root):
-        found += [(path, *fault) for fault in faults_of_length(path.read_text(encoding="utf-8").splitlines())]
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found += [(path, *fault) for fault in faults_of_length(lines)]
+        found += [(path, *fault) for fault in faults_of_widths(lines) if path.suffix != ".py"]
     for module in sorted(MODULES):
         found += list(faults_of_cycles(root, module))
     for path in sorted([*root.glob("src/*/meson.build"), *root.glob("applets/meson.build")]):
@@ -168,7 +190,9 @@ def faults(root):
 
 TABLE = "".join(f"| `{module}` | | {', '.join(used) or 'libsodium'} |\n" for module, used in MODULES.items())
 
-# For the self-test: a file of a tree, its content, and whether it must be refused.
+UNLICENSED = "\n"
+
+# For the self-test: a file of a tree, its content after the licence, and whether it must be refused.
 EXAMPLES = [
     ("src/agent/a.cpp", '#include "wire/reader.hpp"\n#include <boost/asio.hpp>\n', False),
     ("src/wire/a.cpp", '#include "ssh/public_key.hpp"\n', True),
@@ -187,13 +211,22 @@ EXAMPLES = [
     ("src/keyfile/a.cpp", "#include <botan/ffi.h>\n", True),
     ("src/base/bytes.cpp", "auto a = reinterpret_cast<char*>(b);\n", False),
     ("src/base/file.cpp", "auto a = reinterpret_cast<char*>(b);\n", True),
-    ("src/os/a.cpp", "\n" * LONGEST_FILE, False),
-    ("src/os/b.cpp", "\n" * (LONGEST_FILE + 1), True),
-    ("test/scenario/a.py", "\n" * LONGEST_FILE, False),
-    ("test/scenario/b.py", "\n" * (LONGEST_FILE + 1), True),
-    ("test/ssh/a.cpp", "\n" * (LONGEST_FILE + 1), True),
-    ("test/data/a.py", "\n" * (LONGEST_FILE + 1), False),
-    ("src/attic/a.cpp", "\n", True),
+    ("src/os/a.cpp", "\n" * (LONGEST_FILE - 1), False),
+    ("src/os/b.cpp", "\n" * LONGEST_FILE, True),
+    ("test/scenario/a.py", "\n" * (LONGEST_FILE - 1), False),
+    ("test/scenario/b.py", "\n" * LONGEST_FILE, True),
+    ("test/ssh/a.cpp", "\n" * LONGEST_FILE, True),
+    ("test/data/a.py", "\n" * LONGEST_FILE, False),
+    ("src/attic/a.cpp", "int a;\n", True),
+    ("src/os/c.cpp", "std::uint8_t a;\n", True),
+    ("src/os/d.cpp", "#include <cstdint>\nstd::uint8_t a;\n", False),
+    ("test/os/c.cpp", "std::uintptr_t a;\n", True),
+    ("src/os/e.cpp", UNLICENSED, True),
+    ("data/unit", UNLICENSED, True),
+    ("test/data/a.pub", UNLICENSED, False),
+    ("test/data/generate.py", UNLICENSED, True),
+    ("subprojects/boost/a.hpp", UNLICENSED, False),
+    ("subprojects/packagefiles/a/meson.build", UNLICENSED, True),
     ("src/ssh/meson.build", "ssh_dep = declare_dependency(dependencies: [wire_dep, base_dep])\n", False),
     ("src/wire/meson.build", "wire_lib = static_library('wire', dependencies: [base_dep, ssh_dep])\n", True),
     ("applets/meson.build", "executable('ssh-tpm', dependencies: [agent_dep, wire_dep])\n", True),
@@ -220,7 +253,7 @@ def self_test():
             for name, content in tree.items():
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(content, encoding="utf-8")
+                path.write_text(content if content is UNLICENSED else f"# {LICENCE}\n{content}", encoding="utf-8")
             if bool(faults(Path(folder))) != refused:
                 wrong += 1
                 print(f"should be {'refused' if refused else 'accepted'}: {tree}")

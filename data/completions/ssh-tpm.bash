@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # bash completion for ssh-tpm and its applets. It needs nothing of bash-completion, which loads it by name.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # fish completion for ssh-tpm and its applets; fish reads it by the name of each of the five commands.
 
 # True when the command line is that of an applet: by the first word behind ssh-tpm.

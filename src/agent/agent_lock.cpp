@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/agent_lock.hpp"
 
 namespace sshtpm::agent {

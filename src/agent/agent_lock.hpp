@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // SSH_AGENTC_LOCK and SSH_AGENTC_UNLOCK (RFC 9987 section 5.6). Only a hash of the password is kept.
 

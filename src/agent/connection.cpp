@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/connection.hpp"
 
 #include "base/error.hpp"
@@ -5,6 +6,7 @@
 #include "base/time_limits.hpp"
 #include "protocol/frame.hpp"
 
+#include <cstdint>
 #include <optional>
 
 namespace sshtpm::agent {

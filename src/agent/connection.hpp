@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Serves one connection: reads its frames, answers them in order, and limits their time.
 

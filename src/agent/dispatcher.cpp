@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/dispatcher.hpp"
 
 #include "base/error.hpp"

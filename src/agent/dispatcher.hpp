@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Answers requests.
 
@@ -5,6 +6,7 @@
 #include "agent/key_folder.hpp"
 #include "agent/signer.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/key_folder.hpp"
 
 #include "base/error.hpp"

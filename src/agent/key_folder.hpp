@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Keeps the key store up to date with the folder of key files. Clients' keys are added through this class
 // too: a key that a client has added stays the client's, even if the folder has its file.

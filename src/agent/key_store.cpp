@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/key_store.hpp"
 
 #include "base/log.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/listener.hpp"
 
 #include "base/error.hpp"

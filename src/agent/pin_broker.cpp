@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/pin_broker.hpp"
 
 #include "base/error.hpp"
@@ -7,6 +8,8 @@
 #include "tpm/context.hpp"
 #include "tpm/lockout.hpp"
 #include "tpm/session.hpp"
+
+#include <cstdint>
 
 namespace sshtpm::agent {
 

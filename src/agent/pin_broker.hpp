@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Finds the auth value for a key: a known PIN, or one that a person types. Watches the number of tries that
 // the TPM has left.
@@ -10,6 +11,7 @@
 #include "prompt/ask.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>

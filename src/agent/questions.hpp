@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Clients, and the questions that their requests ask a person: the texts and the queue.
 
@@ -9,6 +10,7 @@
 #include "tpm/lockout.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

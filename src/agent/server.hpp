@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The agent as a whole: loop, TPM, keys, socket, signals.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/signer.hpp"
 
 #include "base/error.hpp"
@@ -6,6 +7,8 @@
 #include "protocol/permission.hpp"
 #include "ssh/digest.hpp"
 #include "wire/reader.hpp"
+
+#include <cstdint>
 
 namespace sshtpm::agent {
 

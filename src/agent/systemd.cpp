@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/systemd.hpp"
 
 namespace sshtpm::agent {

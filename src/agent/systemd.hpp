@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Reports the state of the agent to the service manager: ready, the number of keys, alive, ending.
 

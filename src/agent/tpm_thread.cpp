@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/tpm_thread.hpp"
 
 #include "base/time_limits.hpp"

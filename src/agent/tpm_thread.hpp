@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The thread that owns the TPM. Jobs are passed to it by value, and results return to the loop; a TPM handle
 // never leaves the thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/upstream.hpp"
 
 #include "base/error.hpp"
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <unordered_set>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Upstream agents (-A): this agent shows the keys of other agents too. Their answers are hostile input, like
 // clients' requests.

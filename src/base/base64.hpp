@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Base64 (RFC 4648 section 4). Decoding is strict: padding is required, unused bits are zero, and there are
 // no other characters.

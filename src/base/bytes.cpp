@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "base/bytes.hpp"
 
 #include "base/error.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace sshtpm {
 

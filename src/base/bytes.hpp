@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Bytes and views of them. Only this file casts between characters and bytes.
 // The names of this module are in `sshtpm` itself, because every other module uses them.

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: MIT
 #include "base/error.hpp"
 
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 
 namespace sshtpm {

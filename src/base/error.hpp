@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The type of all errors. A function that cannot go on throws one. It returns an outcome, such as a wrong
 // PIN, that its caller handles.

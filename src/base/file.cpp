@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "base/file.hpp"
 
 #include "base/error.hpp"
@@ -5,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <thread>

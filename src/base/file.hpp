@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Reads files up to a ceiling, makes folders, takes locks. base/staged_file writes files.
 
@@ -6,6 +7,7 @@
 #include "base/unique_fd.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <string_view>
 #include <sys/stat.h>

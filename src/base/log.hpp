@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The log: lines "PROGRAM: text" on stderr, for the journal with a priority in front. Logging a Secret does
 // not compile.

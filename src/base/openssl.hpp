@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Owners of OpenSSL's objects, for the modules ssh and keyfile. The module base does not link OpenSSL.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // PEM (RFC 7468): a block of base64 between two boundary lines with a label.
 //

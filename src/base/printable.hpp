@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Makes text from files, clients and the TPM safe to show to a person.
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "base/secret.hpp"
 
 #include "base/error.hpp"
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "base/staged_file.hpp"
 
 #include "base/error.hpp"
@@ -5,6 +6,7 @@
 #include "base/printable.hpp"
 
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>

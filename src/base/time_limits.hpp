@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // How long the program waits for anything, except for systemd (os/systemd).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The owner of a file descriptor, and system calls that signals do not interrupt.
 

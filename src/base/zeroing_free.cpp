@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // This program's own free() and realloc(): memory is zeroed before it goes back to the allocator.
 //
 // Without it, the scans of test/scenario/secrets_in_memory find PINs in freed memory: tpm2-tss, OpenSSL, the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Command-line options from a table, which is also the source of the help text. Long options work with one
 // dash or two, by their whole name; short ones as in OpenSSH's tools, bundled too. getopt_long_only does not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Times on the command line, in the TIME FORMATS of sshd_config(5).
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "der/der.hpp"
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 
 namespace sshtpm::der {

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The part of DER (X.690) that key files use: lengths below 64 KiB, tag numbers up to 30.
 
 #include "base/bytes.hpp"
 
+#include <cstdint>
 #include <string>
 
 namespace sshtpm::der {

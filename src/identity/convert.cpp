@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "identity/convert.hpp"
 
 #include "base/error.hpp"
 #include "tpm/context.hpp"
 
 #include <array>
+#include <cstdint>
 
 namespace sshtpm::identity {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "identity/hierarchy.hpp"
 
 #include "base/error.hpp"

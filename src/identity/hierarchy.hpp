@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The keys that a TPM derives from the seed of a hierarchy. No file stores them, because the TPM can make the
 // same keys again.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "identity/sign.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyfile/key_file.hpp"
 
 #include "base/error.hpp"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <type_traits>
 #include <utility>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A key file: the TSS2 PRIVATE KEY format ("ASN.1 Specification for TPM 2.0 Key Files",
 // draft-bottomley-tpm2-keys), and the formats of ssh-tpm-agent 0.1 and 0.2.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Key files of ssh-tpm-agent 0.1 and 0.2, which did not use the TSS2 PRIVATE KEY format yet. The PEM block
 // contains:
 //
@@ -11,6 +12,7 @@
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
 
+#include <cstdint>
 #include <utility>
 
 namespace sshtpm::keyfile {

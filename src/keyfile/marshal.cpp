@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyfile/marshal.hpp"
 
 #include "base/error.hpp"
@@ -5,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 

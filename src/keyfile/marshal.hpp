@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // TPM structures from and to bytes, with more checks than tss2-mu makes.
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "keyfile/names.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace sshtpm::keyfile {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Names of the TPM's numbers for messages, from the TCG Algorithm Registry and part 2 of the TPM 2.0 Library
 // specification. Numbers without a name are written in hexadecimal.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Reads the storage key of another machine from a file.
 
 #include "base/openssl.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyfile/usable.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyfile/wrap.hpp"
 
 #include "base/openssl.hpp"
@@ -6,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 

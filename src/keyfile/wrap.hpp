@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Wraps an existing key for a TPM's storage key, in software. This is the duplication of TPM 2.0 Part 1,
 // clause 23.3 (outer wrapper only), which TPM2_Import undoes.

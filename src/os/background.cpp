@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/background.hpp"
 
 #include "base/error.hpp"

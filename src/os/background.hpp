@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Goes to the background as ssh-agent does: the child goes on, and the parent prints the child's pid for the
 // shell or runs the command that uses the child. If the parent can do neither, the child ends too.

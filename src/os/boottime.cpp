@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/boottime.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // CLOCK_BOOTTIME, the time since the boot. Keys and PINs expire by this clock, because it also counts while
 // the machine is suspended, and nobody can set it.

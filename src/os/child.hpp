@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A child program, started without a shell, whose output comes through a pipe.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/folder_watch.hpp"
 
 #include "base/error.hpp"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <sys/inotify.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Tells when key files come, go or change in a folder: inotify(7).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Settings of this process: protection of its secrets, and limits on its resources.
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "os/secret_line.hpp"
 
 #include "base/error.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <fcntl.h>
 #include <optional>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Reads a PIN or a password from a file that a person has named, such as a systemd credential.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/systemd.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The protocols of systemd without libsystemd: socket activation (sd_listen_fds(3)), state (sd_notify(3)) and
 // watchdog (sd_watchdog_enabled(3)).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/unix_socket.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // An answer to a question for a secret: the line that a person has typed, or the output of an askpass
 // program.

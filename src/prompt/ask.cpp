@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "prompt/ask.hpp"
 
 #include "base/error.hpp"
@@ -10,6 +11,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <iostream>
 #include <strings.h>

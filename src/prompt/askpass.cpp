@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "prompt/askpass.hpp"
 
 #include "base/error.hpp"
@@ -9,6 +10,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdint>
 #include <memory>
 #include <strings.h>
 

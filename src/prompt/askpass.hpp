@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Asks through an askpass program: the question is its argument, the answer its standard output.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "prompt/terminal.hpp"
 
 #include "base/error.hpp"
@@ -8,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <fcntl.h>
 #include <string_view>
 #include <termios.h>

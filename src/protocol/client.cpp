@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/client.hpp"
 
 #include "base/error.hpp"
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <sys/random.h>
 #include <sys/time.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The client's side of the protocol. An agent's answers are hostile input: through a forwarded socket, the
 // agent may be another user's.
@@ -9,6 +10,7 @@
 #include "protocol/reply.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 
 namespace sshtpm::protocol {

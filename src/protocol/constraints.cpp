@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/constraints.hpp"
 
 #include "base/error.hpp"

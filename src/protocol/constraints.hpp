@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The constraints on a key's use that ssh-add sends with it (RFC 9987 section 5.2.7, PROTOCOL.agent).
 
 #include "base/bytes.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Frames of the byte stream: the length in four bytes, then the message (RFC 9987 section 3).
 
 #include "base/bytes.hpp"
 
+#include <cstdint>
 #include <optional>
 
 namespace sshtpm::protocol {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The requests of the SSH agent protocol (RFC 9987, OpenSSH's PROTOCOL.agent), and their parser.
 
@@ -6,6 +7,7 @@
 #include "protocol/constraints.hpp"
 #include "ssh/private_key.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/permission.hpp"
 
 #include "base/error.hpp"
@@ -6,6 +7,7 @@
 #include "wire/reader.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace sshtpm::protocol {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Destination constraints: the rules of OpenSSH's agent (identity_permitted and process_sign_request2 in
 // ssh-agent.c). They compare a key's constraints with the sessions that the client has bound, and with the

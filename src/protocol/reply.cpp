@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/reply.hpp"
 
 #include "base/printable.hpp"
@@ -8,6 +9,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace sshtpm::protocol {
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Replies, as frames. `framed` makes the replies that are only a number.
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>

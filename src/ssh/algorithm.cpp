@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/algorithm.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace sshtpm::ssh {
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The key types that this agent can hold, and their signature algorithms.
 
 #include "base/bytes.hpp"
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A public key or certificate in one line of text, as in .pub files: "type base64 comment".
 

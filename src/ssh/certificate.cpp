@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/certificate.hpp"
 
 #include "base/error.hpp"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace sshtpm::ssh {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // OpenSSH certificates (PROTOCOL.certkeys), and the fields of keys and certificates of every type that
 // OpenSSH 9.2 or 10.6 knows.
@@ -5,6 +6,7 @@
 #include "ssh/public_key.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 

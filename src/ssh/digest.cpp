@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/digest.hpp"
 
 #include "ssh/openssl.hpp"

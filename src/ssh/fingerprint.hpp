@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Fingerprints as ssh-keygen -l prints them, for any key or certificate blob.
 

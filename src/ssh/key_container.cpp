@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/key_container.hpp"
 
 #include "base/pem.hpp"
@@ -5,6 +6,7 @@
 #include "wire/reader.hpp"
 
 #include <array>
+#include <cstdint>
 
 namespace sshtpm::ssh {
 

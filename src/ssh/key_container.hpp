@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The containers of private keys, and the checks of the numbers in them. For this module only: others use
 // open_private_key() and read_key_pair().

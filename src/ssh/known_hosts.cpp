@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/known_hosts.hpp"
 
 #include "base/base64.hpp"
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <optional>
 
 namespace sshtpm::ssh {

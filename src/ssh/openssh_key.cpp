@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Private keys in OpenSSH's own format (PROTOCOL.key of its source). Botan stretches the passphrase, OpenSSL
 // decrypts, and the clear text is in guarded memory only. (libssh 0.10 reads these files too, but cannot hand
 // out the numbers of an RSA key, and leaves the decrypted section in freed memory.)
@@ -12,6 +13,7 @@
 #include <array>
 #include <bit>
 #include <botan/ffi.h>
+#include <cstdint>
 #include <dlfcn.h>
 #include <optional>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/openssl.hpp"
 
 #include <algorithm>

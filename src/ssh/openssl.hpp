@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // OpenSSL's objects for the curves, digests and numbers of SSH. For the module ssh only.
 

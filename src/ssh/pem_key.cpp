@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Private keys in PEM. This reads each block with OpenSSL, because PEM_read_bio_PrivateKey would return null
 // alike for an unknown kind of key, for an encrypted key without a passphrase, and for a wrong passphrase.
 

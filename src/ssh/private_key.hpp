@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Private keys that were made outside the TPM: in the files of OpenSSH and OpenSSL, and as ssh-add sends
 // them.

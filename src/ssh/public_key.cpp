@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/public_key.hpp"
 
 #include "base/printable.hpp"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 
 namespace sshtpm::ssh {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/signature.hpp"
 
 #include "ssh/openssl.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Signatures: their numbers, their blobs, and their verification.
 

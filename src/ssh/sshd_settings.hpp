@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // What sshd prints of its configuration: the settings (sshd(8), "-T"), and the lines that they come from.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/verify.hpp"
 
 #include "ssh/certificate.hpp"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace sshtpm::ssh {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Checks signatures, certificates and listed keys of other programs as OpenSSH 9.2 does.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/capability.hpp"
 
 #include "keyfile/usable.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/context.hpp"
 
 #include "base/log.hpp"

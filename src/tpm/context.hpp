@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A connection to a TPM, the objects and sessions in it, and the structures of ESYS.
 

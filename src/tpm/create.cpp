@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/create.hpp"
 
 #include "base/log.hpp"

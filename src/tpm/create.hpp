@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Creates and imports key files, and changes their PINs. All functions block; call them in a job of Tpm::run.
 

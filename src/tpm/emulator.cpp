@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/emulator.hpp"
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The emulator for trying things out: one swtpm per state folder, shared by all processes that use the
 // folder. The first user starts swtpm, and it ends after nobody has used it for a while; the state stays. It

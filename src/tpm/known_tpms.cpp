@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/known_tpms.hpp"
 
 #include "base/log.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <fcntl.h>
 #include <optional>
 #include <sys/file.h>

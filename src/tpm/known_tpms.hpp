@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The storage keys that this user's TPMs had at first use, like the keys of hosts in known_hosts. Sessions
 // for PINs are salted to a storage key: an attacker between this program and the TPM who substitutes a key of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // OSSL_LIB_CTX_new() and OSSL_LIB_CTX_free() in front of libcrypto's: all of ESYS uses one library context.
 //
 // ESYS of tpm2-tss 3 and 4 makes an OpenSSL library context for each hash, HMAC and nonce, and frees it

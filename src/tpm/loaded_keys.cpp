@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/loaded_keys.hpp"
 
 #include "keyfile/marshal.hpp"

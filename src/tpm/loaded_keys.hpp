@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Keys that stay loaded between signatures, so that a signature costs one TPM command.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/lockout.hpp"
 
 #include "tpm/capability.hpp"
@@ -5,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <iterator>
 #include <string_view>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Dictionary-attack protection: its state, and texts about it for a person.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Response codes, and their Errors, which name the call, the cause and a remedy for a person.
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/session.hpp"
 
 #include "tpm/rc.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace sshtpm::tpm {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Auth values (PINs and passwords), and the HMAC session that keeps them off the bus.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/signature.hpp"
 
 #include "base/error.hpp"
@@ -6,6 +7,7 @@
 #include "tpm/rc.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 
 namespace sshtpm::tpm {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The one command that makes a signature: TPM2_Sign or TPM2_RSA_Decrypt.
 

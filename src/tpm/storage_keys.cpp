@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/storage_keys.hpp"
 
 #include "base/log.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The parents of keys: the storage keys of the hierarchies, and persistent ones.
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/tcti.hpp"
 
 #include "keyfile/names.hpp"
 #include "tpm/rc.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <string_view>
 #include <thread>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The TCTI for ESYS: it gives every command a deadline, sends it again while the TPM is busy, refuses
 // malformed replies, and remembers when the connection is lost.
@@ -7,6 +8,7 @@
 #include "tpm/transport.hpp"
 
 #include <array>
+#include <cstdint>
 #include <optional>
 
 #include <tss2/tss2_tpm2_types.h>

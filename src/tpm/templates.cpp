@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/templates.hpp"
 
 #include "keyfile/marshal.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Public area templates: of the storage keys that are parents, and of the keys that this program makes.
 

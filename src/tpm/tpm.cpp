@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/tpm.hpp"
 
 #include "tpm/rc.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A TPM: its connection, which is opened again after it is lost, and jobs that use it.
 

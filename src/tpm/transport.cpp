@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/transport.hpp"
 
 #include "base/error.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <fcntl.h>
 #include <limits>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Sends bytes to a TPM and receives its reply, below ESYS, by a deadline. Two cases have no deadline of ours:
 // /dev/tpmrm0 cannot be polled or closed while the driver works on a command (it holds a mutex,
@@ -7,6 +8,7 @@
 #include "base/bytes.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

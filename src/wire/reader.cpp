@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "wire/reader.hpp"
 
 #include "base/error.hpp"
+
+#include <cstdint>
 
 namespace sshtpm::wire {
 

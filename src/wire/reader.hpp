@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Reads the data types of RFC 4251 section 5. For the fields inside a field, make another Reader, and call
 // its `expect_end` after the last field.
 
 #include "base/bytes.hpp"
+
+#include <cstdint>
 
 namespace sshtpm::wire {
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "wire/writer.hpp"
 
 #include "base/error.hpp"
 
+#include <cstdint>
 #include <limits>
 
 namespace sshtpm::wire {

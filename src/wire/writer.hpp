@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Writes the data types of RFC 4251 section 5.
 
 #include "base/bytes.hpp"
+
+#include <cstdint>
 
 namespace sshtpm::wire {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A signer between a TPM that follows a script and a person who does.
 
@@ -10,6 +11,7 @@
 #include "support/hex.hpp"
 #include "support/variable.hpp"
 
+#include <cstdint>
 #include <fstream>
 #include <unistd.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Identities for the tests of the agent, from key files of the test data.
 

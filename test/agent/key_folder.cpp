@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "agent/key_folder.hpp"
 
 #include "agent/identities.hpp"
 #include "base/staged_file.hpp"
 #include "support/test.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

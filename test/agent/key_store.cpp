@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "agent/key_store.hpp"
 
 #include "agent/identities.hpp"
 #include "support/catch.hpp"
+
+#include <cstdint>
 
 #include <boost/asio/io_context.hpp>
 

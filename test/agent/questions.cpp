@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/questions.hpp"
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "agent/desk.hpp"
 #include "support/refusal.hpp"
 

@@ -1,4 +1,7 @@
+// SPDX-License-Identifier: MIT
 #include "agent/desk.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using protocol::PinOutcome;

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "base/base64.hpp"
 
 #include "support/test.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

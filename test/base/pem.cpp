@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "base/pem.hpp"
 
 #include "base/error.hpp"
 #include "support/test.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "base/secret.hpp"
 
 #include "support/catch.hpp"
 
+#include <cstdint>
 #include <type_traits>
 
 using sshtpm::bytes_of;

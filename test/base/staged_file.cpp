@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "base/staged_file.hpp"
 
 #include "support/stderr.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "base/time_limits.hpp"
 
 #include "support/test.hpp"

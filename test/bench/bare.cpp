@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // bench-bare TCTI ecdsa|rsa: signatures per second with ESYS and nothing around it: the key is loaded, its
 // authorization is an empty password, each signature is one TPM2_Sign. What an agent can at best reach.
 

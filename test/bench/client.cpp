@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // bench-client SOCKET CLIENTS [PUB]: requests per second that an agent answers to this many connections, each
 // of which sends its next request once the last is answered: signatures with the key of the file PUB, or
 // lists without one. One thread.
@@ -6,6 +7,7 @@
 #include "bench/connection.hpp"
 #include "bench/rate.hpp"
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <poll.h>

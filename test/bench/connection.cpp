@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "bench/connection.hpp"
 
 #include "base/file.hpp"
@@ -7,6 +8,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace sshtpm::bench {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // One connection to an agent as a load generator needs it: it knows where replies begin and end, looks at
 // their numbers and keeps nothing else, so that thousands of them cost little and much of the time is the
@@ -9,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the benchmarks share: where the programs lie, the programs that measure, an agent as a process."""
 
 import getopt

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "bench/crowd.hpp"
 
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>

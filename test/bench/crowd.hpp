@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Many connections at once that are held: idle, with a frame begun, or in a queue before a full agent.
 

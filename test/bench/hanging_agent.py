@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An upstream agent that hangs."""
 
 import socket

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // bench-load SOCKET: puts an agent under load, as lines on standard input tell it to; each is answered with a
 // line of figures, NAME=NUMBER. Times are in milliseconds. What it holds open stays so until `leave`, or its
 // end.
@@ -24,6 +25,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <iostream>
 #include <iterator>

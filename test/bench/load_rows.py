@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The rows of the table of test/bench/load: each puts both agents under one kind of load and judges ours.
 
 A row is a function of the bench that returns three things: what it found of our agent, what of ssh-agent, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "bench/malformed.hpp"
 
 #include "bench/connection.hpp"
@@ -5,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace sshtpm::bench {

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Messages that no agent can make sense of: of every type that has a wrong form, cut off, with lengths that
 // lie, or of random bytes. The same ones in every run.
 
 #include "base/bytes.hpp"
 
+#include <cstdint>
 #include <random>
 #include <set>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // How often something can be done in a second, measured in slices that are asked for one by one: contenders
 // take turns, and what else the machine does meets all of them alike.

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "bench/soak.hpp"
 
 #include "bench/connection.hpp"
 
+#include <cstdint>
 #include <poll.h>
 #include <sstream>
 

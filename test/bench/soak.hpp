@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A long life in short: clients come, list, sign and go, some of them before they are answered.
 

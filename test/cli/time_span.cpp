@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "cli/time_span.hpp"
 
 #include "base/error.hpp"

@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "der/der.hpp"
 
 #include "base/error.hpp"
 #include "support/test.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A message that adds a key, as it goes on to another agent: with a lifetime that is there, or one behind it.
 
 #include "fuzz/target.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What an agent answers: the first byte of the input says to which request, the rest is the stream that it
 // sends, frames and all.
 

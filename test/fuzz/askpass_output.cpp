@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What an askpass program prints, as it comes in, in pieces: an answer, and a verdict.
 
 #include "fuzz/target.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Public key files: what parses survives being written, and what describe() knows of it can be drawn. The
 // same text is taken for a list: describe() knows each key in it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Certificate blobs of every type; of those that this agent can hold, describe() and Certificate must agree.
 
 #include "ssh/certificate.hpp"

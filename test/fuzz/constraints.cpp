@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The constraints that come with a key: what is read is written back as it would be read again.
 
 #include "protocol/constraints.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A whole conversation: up to 256 messages, each behind two bytes of length, on one connection of an agent
 // with a few keys and a TPM that is made up. Every message gets one reply that is a whole frame.
 

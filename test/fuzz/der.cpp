@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The DER reader: walks whatever it takes, elements within elements, and holds what it read to the writer.
 
 #include "der/der.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The stream of a client, cut into messages: the first byte of the input is the size of the pieces it comes
 // in.
 

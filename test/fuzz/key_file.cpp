@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A key file, as PEM or as DER: whatever is taken can be judged, and is the same key when it is written
 // and read again.
 

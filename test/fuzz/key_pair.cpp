@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A private key as ssh-add sends it: whatever is taken has a public half that parses again, a sensitive part
 // of the width that a TPM takes, and a certificate that is this key's.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The name of a host, up to the first newline, and a known_hosts file: every key that is found is one that
 // describe() knows. The first line is also taken for a list of patterns, with the text in front of its first
 // blank, and held to a slow matcher.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A known_tpms file: each line that is read can be written, and what is written reads as the same.
 
 #include "tpm/known_tpms.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A key file of ssh-tpm-agent 0.1 or 0.2: its PEM text, or '1' or '2' for the release and the content of the
 // block, which a fuzzer changes more easily than base64.
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT
 // libFuzzer's entry: SSH_TPM_FUZZ_TARGET names the target.
 
 #include "fuzz/target.hpp"
 
+#include <cstdint>
 #include <iostream>
 
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Blobs in another agent's list: what fingerprint code cannot read never passes as a key of a known type.
 
 #include "fuzz/target.hpp"

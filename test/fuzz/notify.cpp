@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A service manager's variables, a line each: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Whatever they
 // are, an address stays in its bounds and names what was asked for, and an interval is above 0.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The storage key of another machine, as PEM or TPM2B_PUBLIC: whatever is taken is the same when it is
 // written as a TPM2B_PUBLIC and read again, and a key can be wrapped for it or its point is refused.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The access control list of a file with a PIN, as the kernel gives it.
 
 #include "fuzz/target.hpp"

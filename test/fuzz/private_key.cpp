@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A private key that is not encrypted: whatever is taken has a public half that parses again, and a sensitive
 // part of the width that a TPM takes.
 

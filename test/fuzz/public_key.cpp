@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Key blobs: what parses is written back the same, and OpenSSL takes it too.
 
 #include "fuzz/target.hpp"

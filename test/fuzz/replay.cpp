@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The fuzz targets without libFuzzer: each runs every file of its corpus. A target without a corpus fails,
 // and a corpus without a target: a lost one must not pass for a good one.
 

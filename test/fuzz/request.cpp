@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The body of a message from a client.
 
 #include "fuzz/target.hpp"

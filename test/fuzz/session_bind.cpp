@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Bodies of session-bind, one after the other on one connection.
 
 #include "fuzz/target.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The debugging output of sshd: a line that is found can be written out again as sshd would, and is found
 // again.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What sshd -T prints: what is found in it is written out again as sshd would, and found again.
 
 #include "ssh/sshd_settings.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // One program has all fuzz targets; a target is a function with a name, which registers itself.
 

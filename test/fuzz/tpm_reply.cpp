@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 // A reply of a TPM as ESYS gets to see it: whole and of the size it says, or none at all.
 
 #include "fuzz/target.hpp"
 #include "tpm/tcti.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include <tss2/tss2_tpm2_types.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A client that binds one session and wants something signed by a key that may be used for that host alone:
 // a string with the body of session-bind, a string with the key, then what is to be signed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A key blob, a signature blob and the data, as three strings: nothing is thrown, and what is a signature is
 // none any more when a bit of it changes.
 

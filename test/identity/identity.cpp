@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "identity/identity.hpp"
 
 #include "ssh/fingerprint.hpp"

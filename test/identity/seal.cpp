@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "identity/seal.hpp"
 
 #include "identity/sign.hpp"

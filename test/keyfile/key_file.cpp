@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Files that other programs wrote are read, and the keys are written again.
 
 #include "keyfile/key_file.hpp"

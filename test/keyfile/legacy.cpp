@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Key files of ssh-tpm-agent 0.1 and 0.2.
 
 #include "base/pem.hpp"
@@ -6,6 +7,8 @@
 #include "keyfile/usable.hpp"
 #include "parts.hpp"
 #include "support/test.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

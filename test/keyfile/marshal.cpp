@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "keyfile/marshal.hpp"
 
 #include "base/error.hpp"
 #include "parts.hpp"
 #include "support/test.hpp"
 
+#include <cstdint>
 #include <functional>
 
 using namespace sshtpm;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "parts.hpp"
 
 #include "base/error.hpp"
@@ -5,6 +6,7 @@
 #include "keyfile/marshal.hpp"
 #include "support/test.hpp"
 
+#include <cstdint>
 #include <tuple>
 
 using namespace sshtpm;

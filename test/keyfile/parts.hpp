@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A key file taken apart, to be put together again wrongly on purpose.
 
 #include "base/bytes.hpp"
 #include "keyfile/key_file.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 

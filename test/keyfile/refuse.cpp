@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: MIT
 // What parse_der refuses: each case is one key file with one thing wrong.
 
 #include "base/error.hpp"
 #include "der/der.hpp"
 #include "parts.hpp"
 #include "support/test.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

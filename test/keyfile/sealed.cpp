@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Outside keys go into a TPM and sign there: each type and PIN, and numbers that begin with zero bytes, since
 // chips that want fixed widths refuse one key in 128 when leading zero bytes are lost. `test/check all` tries
 // hundreds.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyfile/wrap.hpp"
 
 #include "base/error.hpp"

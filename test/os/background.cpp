@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a test with the whole program does not see of it: test/scenario/subprocess_mode.py has the rest.
 
 #include "os/background.hpp"

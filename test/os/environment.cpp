@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/environment.hpp"
 
 #include "os/in_process.hpp"

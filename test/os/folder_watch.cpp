@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/folder_watch.hpp"
 
 #include "base/error.hpp"

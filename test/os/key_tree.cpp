@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/key_tree.hpp"
 
 #include "support/test.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/paths.hpp"
 
 #include "support/test.hpp"

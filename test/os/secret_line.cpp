@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "os/secret_line.hpp"
 
 #include "base/error.hpp"
@@ -5,6 +6,7 @@
 #include "support/test.hpp"
 
 #include <array>
+#include <cstdint>
 #include <fcntl.h>
 #include <fstream>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "prompt/askpass.hpp"
 #include "support/catch.hpp"
 

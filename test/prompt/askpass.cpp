@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "prompt/askpass.hpp"
 
 #include "os/in_process.hpp"

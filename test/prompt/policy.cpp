@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "prompt/ask.hpp"
 #include "support/catch.hpp"
 

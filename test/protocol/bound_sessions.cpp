@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/permission.hpp"
 #include "protocol/vectors.hpp"
 #include "support/test.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/client.hpp"
 
 #include "base/error.hpp"
@@ -8,6 +9,7 @@
 #include "wire/writer.hpp"
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <sys/socket.h>
 #include <thread>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/constraints.hpp"
 
 #include "protocol/message.hpp"
@@ -6,6 +7,7 @@
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
+#include <cstdint>
 #include <functional>
 
 using namespace sshtpm;

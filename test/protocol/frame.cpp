@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/frame.hpp"
 
 #include "base/error.hpp"
@@ -5,6 +6,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 using namespace sshtpm;
 using protocol::FrameBuffer;

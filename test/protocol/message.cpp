@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/message.hpp"
 
 #include "protocol/vectors.hpp"
 #include "support/test.hpp"
 #include "wire/writer.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

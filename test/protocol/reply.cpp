@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/reply.hpp"
 
 #include "protocol/frame.hpp"
 #include "support/catch.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 

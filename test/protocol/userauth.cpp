@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/permission.hpp"
 #include "protocol/vectors.hpp"
 #include "support/catch.hpp"
 #include "wire/writer.hpp"
 
+#include <cstdint>
 #include <functional>
 
 using namespace sshtpm;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "protocol/vectors.hpp"
 
 #include "base/base64.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // What real programs said to an agent, from test/data/protocol; its README.md says who said what.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-add gives the agent .tpm files and their certificates, tries their PINs, and lists, tests, locks and empties
 any agent in the words of ssh-add."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-add lists, tests, locks and empties any agent, and removes keys from it, in the words of ssh-add."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """ssh-tpm-add, and an agent that writes down what it is sent and says what it was told to say."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-add gives the agent ordinary keys, of which the TPM takes what it can hold, and takes keys away again; a key
 of the folder that was taken away stays away until its file changes."""
 

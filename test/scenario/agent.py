@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Our agent as a process, the askpass it asks, and the OpenSSH tools pointed at it."""
 
 import base64

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The agent lists the keys of its folder and passes over what is none, its socket comes and goes as it should, and it
 outlives a TPM that dies, hangs or changes."""
 

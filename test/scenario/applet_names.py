@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Each place that names the applets has those of the list in data/meson.build."""
 
 import glob

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What options each applet has: read from its --help, which the program makes from the table that it parses by."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Whatever goes wrong, keygen says what, exits 1 and leaves every file as it was."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What passes between a program and its TPM: the record of the probe, cut into commands and their sessions.
 
 TPM 2.0 part 1, 18 (headers, authorization area); part 3 (which handles and parameters a command has).

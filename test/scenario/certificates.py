@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A certificate is found, listed, used and removed with its key, whichever way and whenever it comes."""
 
 import contextlib

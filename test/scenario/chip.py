@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The time that a chip takes, modelled: the probe delays each command of swtpm's by a published figure."""
 
 FLUSH, LOAD, SIGN = 'TPM2_FlushContext', 'TPM2_Load', 'TPM2_Sign'

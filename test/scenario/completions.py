@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The completions of bash, fish and zsh offer the program's options, and no others."""
 
 import os

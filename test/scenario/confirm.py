@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A key that was added with -c is used only when a person says yes; whatever else happens is a no."""
 
 import os

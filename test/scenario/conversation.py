@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Which bytes answer which: every message number, locked and unlocked, bound to a session and not; also to clients who
 lock and unlock at the same time, and for keys that were added for a time."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Destinations, message by message: what ssh-tpm-add says of them, and session-bind@openssh.com."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Keys where the agent is forwarded: without constraints everywhere, with destinations on the way to them alone."""
 
 import unittest

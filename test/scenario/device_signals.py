@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """No signal that a process lives through kills its request to the TPM: on a device, where reads are interrupted."""
 
 import ctypes

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Man pages and the other documents agree with the program: its options, its defaults, and files that exist."""
 
 import glob

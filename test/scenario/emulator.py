@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """--swtpm is one lasting emulator that several ssh-tpm processes share and that goes when nobody needs it."""
 
 import fcntl

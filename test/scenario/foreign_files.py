@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Keys of others sign: of tpm2-tools and tpm2-openssl, whatever the shape of their files, and of ssh-tpm-agent 0.1
 and 0.2, put together from keys that tpm2-tools made. What cannot sign is explained."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The two ways to give an agent a key, for scenarios that must hold for both.
 
 A scenario's class inherits from what it tests, one of these, and Scenario, in this order.

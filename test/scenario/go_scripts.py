@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The script tests of the Go program ssh-tpm-agent run against this program, and every line that fails is in a table
 with the reason.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Keys that a TPM makes from a hierarchy's seed: their .pub files, an agent that serves them, an sshd."""
 
 import os

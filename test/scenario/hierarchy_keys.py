@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """keygen -A --hierarchy writes the .pub files of keys that agent --hierarchy makes in the TPM. They come and go as
 those of a folder do, and what stands in the way is told."""
 

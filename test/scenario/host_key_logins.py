@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """sshd keeps its host keys in this agent (HostKeyAgent), of files, of a hierarchy, or added: what clients see."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Keys of pretended SSH servers, which sign what a server would: openssl makes and uses them."""
 
 import base64

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-hostkeys: what is installed, and what --check finds wrong with sshd, with the agent and with the keys."""
 
 import os

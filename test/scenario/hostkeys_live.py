@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-hostkeys on the system that runs: sshd is left as it was where it could serve no login."""
 
 import contextlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What is installed, by meson and by ssh-tpm: into a tree as debootstrap makes one, which serves logins from there, and
 below a prefix that means something to systemd."""
 

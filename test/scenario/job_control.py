@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A secret that is typed is never shown, however the shell and signals stop the program that asks for it; and an agent
 on a terminal ends when the terminal hangs up, and not on SIGHUP alone, which reads the key folder."""
 

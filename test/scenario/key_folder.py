@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What changes in the key folder shows in the agent without a restart; and on what terms a key of the folder is held
 that a client has added: the files change, the key is the client's."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Key files taken apart and put together wrongly on purpose: PEM, DER and the TPM's own structures."""
 
 import base64

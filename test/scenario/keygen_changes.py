@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-keygen -p gives a key another PIN, in the dialogue of ssh-keygen. A file that it changes, as -c does too,
 stays in its place, its owner's and of its mode; no file is ever half changed."""
 

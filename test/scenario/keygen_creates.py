@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-keygen creates keys of the types that --supported lists: the files, their modes and content, what it
 refuses, and the dialogue on a terminal, which is that of ssh-keygen, line by line."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """keygen -A makes the host keys that are missing and touches nothing that is there: as a step of provisioning, at every
 boot, twice at once, in an initramfs."""
 

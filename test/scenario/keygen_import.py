@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-keygen --import seals keys that were made outside the TPM, and leaves what it read as it was. --wrap seals a
 key for the TPM of another machine without having one; no other takes it."""
 

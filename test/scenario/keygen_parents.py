@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """--parent-handle chooses what a key hangs under, and an owner password opens what the owner has locked."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-keygen prints fingerprints, randomart and public keys as ssh-keygen does, byte for byte; -c gives a key
 another comment, in its file and in the public file beside it."""
 

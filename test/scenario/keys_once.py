@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Keys that are made once for all tests of a class, of which each test gives its agent those that it wants."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """kill -9 at any call of keygen leaves the old key or the new one, whole, and no handle to later users."""
 
 import collections

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The TPM's storage key is kept in a file from its first use on, a line for each key of each TPM. Another key in its
 place gets no session and no PIN, and nobody is asked for one."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lab of every scenario: a folder and a home of its own, the tools run in it, and an end for all of it.
 
 A scenario is a black-box run of the built tools together with the real OpenSSH, OpenSSL and tpm2-tools. It

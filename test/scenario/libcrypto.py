@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Signatures checked by OpenSSL's library, for tests with thousands of them: no process for each."""
 
 import base64

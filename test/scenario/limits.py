@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """One client's greed, or a shortage, is not felt by the others, who have the TPM in turn; and an agent that has served
 for long is as it was at first. test/bench/load has the figures."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-add -x locks the agent until -X brings the same password; guessing slows down the guesser alone."""
 
 import time

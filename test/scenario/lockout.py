@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Dictionary-attack protection, told with the TPM's own numbers; the last try is spent on a person's word alone;
 and a TPM in lockout goes on signing with the keys that have no PIN. And tpm-try-pin@ssh-tpm: the agent has the TPM try
 a PIN, and remembers it for no other key than it was for."""

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """An unmodified ssh, and other clients, log in to an unmodified sshd with a key of the TPM."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What systemd does around a service, as far as a scenario needs it: its socket, its credentials, its ear."""
 
 import contextlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Between requests the agent holds two keys and one session at the most, a session only while it is used, and it
 lives with neighbours who take all that a TPM without a resource manager has."""
 

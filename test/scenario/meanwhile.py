@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What happens to a key, or to the agent, while a person types or the TPM works counts: the request is not
 served on the terms of before, no PIN is remembered for it, and its question is taken back."""
 

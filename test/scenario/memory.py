@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a process holds: every page of its memory and the registers of its threads, searched for secrets by
 test/support/memory_scan.cpp. Root alone may do that: the processes are not dumpable.
 """

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The agent keeps to the framing of RFC 9987, and hostile bodies of the extension tpm-add-key do no harm."""
 
 import unittest

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """On a TPM without SHA-512 RSA keys sign rsa-sha2-512, which OpenSSH prefers, by TPM2_RSA_Decrypt; what cannot sign is
 not offered, and is an error that says why. Host keys on such a TPM are in host_key_logins."""
 

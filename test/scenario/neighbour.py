@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Another user of the TPM, who speaks to swtpm byte by byte (TPM 2.0 Part 3) and leaves behind what it likes; for what
 must take no time between two requests, too."""
 

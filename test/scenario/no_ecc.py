@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """On a TPM without ECC, RSA keys are made and used under the RSA storage key, those of other programs too."""
 
 import os

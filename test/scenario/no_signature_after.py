@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """No signature leaves once a lock or the removal of its key was answered, whatever had been asked for before."""
 
 import contextlib

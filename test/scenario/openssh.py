@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The OpenSSH programs that a scenario runs: those of this machine, and a newer release beside them."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Links named ssh-agent, ssh-add and ssh-keygen: what is for the TPM is ours, the rest goes to the next program."""
 
 import os

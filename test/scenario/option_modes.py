@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """An option that has no effect in a mode is refused there, before anything happens; where it has one, it is taken."""
 
 import os

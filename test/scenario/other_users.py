@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The agent serves its own user and root; ssh-tpm-add gives secrets to an agent of its own user and of root."""
 
 import contextlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What ssh-keygen and OpenSSL read around and inside a PEM block, ssh-tpm-keygen reads too, as the same key: each shape
 of file is given to all of them. Where they differ, the table says why."""
 

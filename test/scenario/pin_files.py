@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """PINs and passwords come from a file that its user alone can read, from standard input and from a systemd credential;
 a wrong one costs one try, and never the last."""
 

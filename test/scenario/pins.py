@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A person who is asked for a PIN is told for what, by whom and how many tries are left, and asked no more than need
 be: a PIN is kept once the TPM has taken it."""
 

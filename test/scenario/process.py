@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A program that runs beside a scenario, and what it says."""
 
 import contextlib

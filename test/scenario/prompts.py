@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Several questions at once: each is answered for its own key, nobody else waits for them, and four are on a person's
 screen at most, two of one process and one of all that comes from other hosts."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The agent protocol (RFC 9987) spoken byte by byte, for what the OpenSSH tools would never send."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ssh-tpm-add tells why the agent took no key: that the key is another TPM's, that the TPM was cleared or is gone. What
 the Go program is answered stays as it is."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The agent that runs already: -s and -c lead a shell to it, -k ends it and no other program, and a socket without an
 agent stands in nobody's way."""
 

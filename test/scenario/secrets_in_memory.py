@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A PIN is in the agent's memory once while it is cached and not at all afterwards, a key given to it never. Not even
 processes of the same user can look there."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """No PIN, owner password or private number passes the bus, and no session could be opened by who listens; none is in
 what the programs and tpm2-tss say; and a crash leaves no core."""
 

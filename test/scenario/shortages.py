@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """An agent that is short of something: where memory cannot be locked, PINs are not kept, the log says why, and all else
 works; when accept(2) fails for a while, by strace's doing, whoever has connected is served all the same; without
 watches for its subfolders, the key folder itself is followed."""

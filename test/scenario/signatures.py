@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Signatures of every key type fit, whoever asks and whatever the flags. A warm key costs one TPM command for each, a
 cold one what it must; an idle agent holds nothing. test/bench/chip has the times of a chip."""
 

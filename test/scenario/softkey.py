@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Private keys outside the TPM: every container that OpenSSH and OpenSSL write, and the numbers inside."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Private sshds on 127.0.0.1 and an ssh client that knows nothing but one agent."""
 
 import os

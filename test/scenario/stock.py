@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Scenarios with a TPM, and with keys that take long to make: those are made once for all tests of a class."""
 
 import os

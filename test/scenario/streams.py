@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """FIFOs, such as a shell's <(command), and standard input are read where a person names them in place of a file."""
 
 import os

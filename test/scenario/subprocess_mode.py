@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The agent around one command, in the background, and ended again: as users of ssh-agent know it."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private TPM emulator, and the TCTI that writes down each command on its way there and can make it fail."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A program on a terminal of its own, and a person who reads what it shows and types."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """An emulator behind a pseudo-terminal, which stands in for /dev/tpmrm0: a device to open, write and poll, where
 signals interrupt calls.
 

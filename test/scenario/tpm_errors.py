@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Whatever is wrong with a TPM, a person reads what happened and what to do about it, and nothing is half done: a TPM
 that refuses, is busy, is full, is not there, is not open to this user, or is another one than before."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A TPM that is lost costs the request that it is lost in, and nothing else: it hangs, it dies, it is reset, its reply
 is cut, garbled or a lie. The next request is served, no PIN is asked for again, no try is spent, and no wrong signature
 leaves the agent. SSH_TPM_TEST_SEED repeats the random moments."""

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A TPM without a resource manager gives the numbers of what it has lost to others: to a neighbour's key, or to his
 session. The agent neither signs with them, nor flushes them, nor spends a try on them."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The programs as their units run them: the key generation as root without capabilities, the host keys' agent as a user
 that is not root, a person's agent with a socket that was made beforehand."""
 

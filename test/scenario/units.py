@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What is installed: systemd takes the units that the program writes and holds their sandboxes for tight, a person has
 units of its own, and meson puts everything in its place."""
 

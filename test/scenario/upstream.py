@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Upstream agents: OpenSSH's own, and one that does what it is told, however rude."""
 
 import os

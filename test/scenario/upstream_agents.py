@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Real upstream agents, of OpenSSH and GnuPG: one socket for all keys, ours first, and they come and go."""
 
 import os

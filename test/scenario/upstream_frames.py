@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Between clients and upstream agents: what goes on as it came, what is told first, what is left out of lists."""
 
 import hashlib

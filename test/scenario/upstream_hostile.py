@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Whatever an upstream agent does, our keys are listed and sign as if it were not there."""
 
 import os

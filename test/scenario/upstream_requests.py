@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What goes on to upstream agents: removals, keys of new types, PKCS#11 providers, and requests that hang."""
 
 import base64

@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/algorithm.hpp"
 
 #include "support/catch.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm::ssh;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/authorized_key.hpp"
 
 #include "base/base64.hpp"

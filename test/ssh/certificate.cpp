@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/certificate.hpp"
 
 #include "ssh/fingerprint.hpp"
@@ -6,6 +7,7 @@
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
 
+#include <cstdint>
 #include <functional>
 
 using namespace sshtpm;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/known_hosts.hpp"
 
 #include "base/base64.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "private_keys.hpp"
 #include "support/refusal.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "base/base64.hpp"
 #include "private_keys.hpp"
 #include "support/refusal.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The private keys of test/data/ssh/private, and what tests do with them; the README.md there says who made
 // them.

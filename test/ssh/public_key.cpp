@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/public_key.hpp"
 
 #include "ssh/authorized_key.hpp"
@@ -5,6 +6,8 @@
 #include "support/test.hpp"
 #include "wire/reader.hpp"
 #include "wire/writer.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

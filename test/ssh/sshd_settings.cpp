@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/sshd_settings.hpp"
 
 #include "base/error.hpp"

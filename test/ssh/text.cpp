@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/text.hpp"
 
 #include "ssh/vectors.hpp"

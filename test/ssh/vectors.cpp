@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/vectors.hpp"
 
 #include "ssh/authorized_key.hpp"

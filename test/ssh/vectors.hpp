@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The vectors of test/data/ssh, in the pieces that tests use; its README.md says who made them.
 

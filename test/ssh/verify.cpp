@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ssh/verify.hpp"
 
 #include "ssh/certificate.hpp"
@@ -7,6 +8,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

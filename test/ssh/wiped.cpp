@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A program of its own, with the free() of ssh-tpm (base/zeroing_free.cpp).
 
 #include "base/error.hpp"
@@ -6,6 +7,7 @@
 #include "support/test.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>

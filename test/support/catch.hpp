@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Catch2, whether it is v2 (one header, as in Debian 12) or v3: tests include this file and no other of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Loaded into the program by LD_PRELOAD: for each OpenSSL library context that is made, by the program or by
 // what it loads, a byte goes to the file that SSH_TPM_TEST_CONTEXTS names.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The test vectors of test/data, found through the environment variable SSH_TPM_TEST_DATA.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // File systems that can do less than this machine's, and programs that write at the same time: loaded into
 // the program by LD_PRELOAD, or linked into a test. SSH_TPM_TEST_FILES names the fault:
 //

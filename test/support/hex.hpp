@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Bytes written in a test as people read them.
 
 #include "base/bytes.hpp"
 
+#include <cstdint>
 #include <stdexcept>
 #include <string_view>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Deliberate leaks, loaded into the program by LD_PRELOAD: what the scans for secrets must find. Nothing of
 // this is in the program. SSH_TPM_TEST_LEAK names the leak:
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Where bytes are in another process: every page that it can have written to, and the registers of its
 // threads.
 //

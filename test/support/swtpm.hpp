@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A TPM of its own for each test: a private swtpm on UNIX sockets in a private folder, dead with its test.
 

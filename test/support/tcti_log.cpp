@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/tcti_log.hpp"
 
 #include <algorithm>

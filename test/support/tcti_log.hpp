@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // The probe of tcti_probe.cpp in front of a TPM, and what it wrote down: how tests count TPM commands.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A TCTI in front of another one that writes down what passes, and makes it go wrong: tests load it by its
 // path to count the commands of a TPM, to look at the bytes of its bus, and to give it bad days.
 //

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: MIT
 #include "tcti_probe_exchange.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <poll.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // One connection through the probe: a command goes in, a response comes out, or what its faults make of them.
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "tcti_probe_faults.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Which commands of a TPM go wrong, and how: rules in a text file that a test may change at any time.
 //

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "tcti_probe_message.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <span>
 #include <string_view>

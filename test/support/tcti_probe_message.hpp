@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // Commands and responses of a TPM as bytes: what the probe reads in them and how it spoils them.
 

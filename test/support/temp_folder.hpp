@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A private folder under the system's temporary one, gone with its owner.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // New PINs for keys, in a private swtpm. What users see of them is in test/scenario/keygen_changes.py.
 
 #include "lab.hpp"

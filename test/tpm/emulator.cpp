@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What one user of the emulator leaves to the next. All else about it is in test/scenario/emulator.py.
 
 #include "tpm/emulator.hpp"
@@ -6,6 +7,8 @@
 #include "tpm/context.hpp"
 #include "tpm/storage_keys.hpp"
 #include "tpm/templates.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

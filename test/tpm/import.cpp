@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Keys that another TPM has wrapped (TPM2_Duplicate) on their way into one. Those that are wrapped in
 // software are in test/scenario/keygen_import.py.
 
@@ -8,6 +9,8 @@
 #include "tpm/rc.hpp"
 #include "tpm/storage_keys.hpp"
 #include "tpm/templates.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using namespace support;

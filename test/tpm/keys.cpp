@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Keys in a private swtpm, where a client cannot see it. What signatures cost in commands is in
 // test/scenario/signatures.py, which also checks that they are right.
 

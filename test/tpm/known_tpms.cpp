@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/known_tpms.hpp"
 
 #include "support/test.hpp"
 #include "tpm/storage_keys.hpp"
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <sys/stat.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A private swtpm with a device on it whose commands are recorded, and what tests do with keys there.
 

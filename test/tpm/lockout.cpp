@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/lockout.hpp"
 
 #include "support/catch.hpp"
+
+#include <cstdint>
 
 using namespace sshtpm;
 using support::contains;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The parents that keys hang under: hierarchies, persistent keys, an owner hierarchy with a password.
 
 #include "lab.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Keys made from a hierarchy's seed: what they cost, and what a reset does to them.
 
 #include "base/error.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "tpm/rc.hpp"
 
 #include "support/catch.hpp"

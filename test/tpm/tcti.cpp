@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 // What stands between ESYS and a TPM, over a transport that says what a test wants to be said.
 
 #include "tpm/tcti.hpp"
 
 #include "support/catch.hpp"
 
+#include <cstdint>
 #include <deque>
 #include <tuple>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The ways to a TPM: the socket of swtpm, and a TCTI of tpm2-tss's loader. That neither waits for good when
 // nothing comes is in test/scenario/tpm_loss.py.
 
@@ -11,6 +12,7 @@
 #include <arpa/inet.h>
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <functional>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "wire/reader.hpp"
 
 #include "support/test.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "wire/writer.hpp"
 
 #include "support/test.hpp"

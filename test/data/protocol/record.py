@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Makes the files of this folder: what OpenSSH's programs say to an agent. README.md says what they are.
 
 A recorder stands between the programs and a real ssh-agent and writes down each message of the clients. To be run as

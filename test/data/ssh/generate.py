@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Makes the files of this folder with ssh-keygen and openssl. README.md says what they are.
 
 Private keys stay in a temporary folder and go with it, so a second run makes other vectors of the same kinds.

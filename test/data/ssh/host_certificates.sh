@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Makes host_certificates.txt with ssh-keygen: lines of a name and a public key. README.md says what they are.
 set -eu
 out=$(cd "$(dirname "$0")" && pwd)/host_certificates.txt

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A bare ESYS context for the tests of the test support itself, which must not rest on the module that they
 // serve.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/swtpm.hpp"
 
 #include "support/catch.hpp"

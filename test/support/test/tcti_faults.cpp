@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the probe's faults look like to the program behind it. That `swap` does its work is seen in
 // test/scenario/known_tpms.py: without it nothing would be refused there.
 
@@ -7,6 +8,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <poll.h>
 #include <string>
 #include <vector>

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/swtpm.hpp"
 #include "support/tcti_log.hpp"
 #include "support/test/esys.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 
 using support::Swtpm;

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Puts the areas that tpm2_create wrote into a key file of ssh-tpm-agent 0.1 or 0.2.
 
     assemble.py RELEASE ALGORITHM PIN-STATUS PUBLIC PRIVATE [COMMENT] > KEY.tpm

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Makes the files of this folder and of ../known_hosts with ssh-add, ssh-agent and ssh-keygen; see their README.md."""
 
 import base64

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Makes the private keys of this folder anew, with ssh-keygen and openssl; see README.md."""
 
 import base64

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Writes `printed` and `debug`; by root, who alone may ask sshd for its configuration.
 set -eu
 cd "$(dirname "$0")"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // In place of the header that upstream's configure makes from version.h.in.
 
