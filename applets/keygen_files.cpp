@@ -70,7 +70,7 @@ KeyPaths paths_for(const std::string& path) {
 void require_place(const KeyPaths& paths) {
     const auto folder = paths.key.has_parent_path() ? paths.key.parent_path() : fs::path(".");
     for (const auto& path : {paths.key, paths.pub}) {
-        struct stat status {};
+        struct stat status = {};
         if (::lstat(path.c_str(), &status) != 0 && errno == ENAMETOOLONG)
             throw Error(Errc::usage, "this name is too long: " + path.string(),
                         "a file name has at most 255 bytes with its ending, a whole path 4095");

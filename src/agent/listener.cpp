@@ -46,7 +46,7 @@ Probe probe(const sockaddr_un& address) {
 }
 
 void remove_stale(const fs::path& path, const sockaddr_un& address) {
-    struct stat status {};
+    struct stat status = {};
     if (::lstat(path.c_str(), &status) != 0)
         return;
     if (!S_ISSOCK(status.st_mode))
@@ -73,7 +73,7 @@ void sweep_command_sockets(const fs::path& folder) {
     for (fs::directory_iterator entry(folder, failure); !failure && entry != fs::directory_iterator();
          entry.increment(failure)) {
         const auto& path = entry->path();
-        struct stat status {};
+        struct stat status = {};
         if (!os::is_command_socket(path.filename().native()) ||
             path.native().size() >= sizeof sockaddr_un::sun_path || ::lstat(path.c_str(), &status) != 0 ||
             !S_ISSOCK(status.st_mode) || status.st_uid != ::geteuid())
@@ -127,7 +127,7 @@ ListeningSocket::ListeningSocket(fs::path path, bool sweep) {
     ::umask(before);
     if (bound != 0)
         throw Error::from_errno(reason, path_.string());
-    struct stat status {};
+    struct stat status = {};
     if (::lstat(path_.c_str(), &status) != 0 || ::listen(fd_.value(), SOMAXCONN) != 0)
         throw Error::from_errno(errno, path_.string());
     device_ = status.st_dev;
@@ -139,7 +139,7 @@ ListeningSocket::ListeningSocket(UniqueFd passed)
     : path_(os::bound_name(passed.value())), fd_(std::move(passed)) {}
 
 void ListeningSocket::remove() noexcept {
-    struct stat status {};
+    struct stat status = {};
     if (ours_ && ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
         ::unlink(path_.c_str());
 }

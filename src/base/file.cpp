@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <thread>
+#include <unistd.h>
 
 namespace sshtpm {
 
@@ -22,7 +23,7 @@ UniqueFd open_file(const fs::path& path, FileKind kind) {
     constexpr int flags = O_RDONLY | O_NOCTTY | O_CLOEXEC;
     UniqueFd fd(any && path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                                    : ::open(path.c_str(), any ? flags : flags | O_NONBLOCK));
-    struct stat status {};
+    struct stat status = {};
     if (!fd || ::fstat(fd.value(), &status) != 0)
         throw Error::from_errno(errno, shown_name(path));
     if (S_ISDIR(status.st_mode))
@@ -71,7 +72,7 @@ std::string shown_name(const fs::path& path) {
 }
 
 bool is_there(const fs::path& path) {
-    struct stat status {};
+    struct stat status = {};
     if (::lstat(path.c_str(), &status) == 0)
         return true;
     if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
@@ -88,7 +89,7 @@ FileStamp stamp_of(const struct stat& status) noexcept {
 }
 
 FileStamp stamp_of(const fs::path& path) noexcept {
-    struct stat status {};
+    struct stat status = {};
     return ::stat(path.c_str(), &status) == 0 ? stamp_of(status) : FileStamp{};
 }
 

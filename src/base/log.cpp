@@ -31,7 +31,7 @@ Settings& settings() {
 /// True if JOURNAL_STREAM, "DEVICE:INODE" in decimal, names the file that stderr is now.
 bool stderr_is_journal() {
     const char* const value = ::getenv("JOURNAL_STREAM");
-    struct stat status {};
+    struct stat status = {};
     if (value == nullptr || ::fstat(STDERR_FILENO, &status) != 0)
         return false;
     const std::string_view text(value);

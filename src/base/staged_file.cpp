@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <vector>
@@ -22,6 +23,14 @@ namespace sshtpm {
 namespace {
 
 namespace fs = std::filesystem;
+
+#ifndef RENAME_EXCHANGE // musl 1.2.5 lacks the function and its flags
+constexpr unsigned RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2;
+
+int renameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) {
+    return static_cast<int>(::syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
+}
+#endif
 
 /// A hidden name beside `name` that no other file has. It is short enough for any file system, where `name`
 /// itself may have the greatest length.
@@ -43,7 +52,7 @@ fs::path where_links_lead(const fs::path& path) {
 /// @throws Error(exists) if the file has another stamp now, or other hard links
 UniqueFd open_as_read(int folder, const std::string& name, const FileStamp& read, const fs::path& path) {
     UniqueFd file(::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    struct stat status {};
+    struct stat status = {};
     if (!file || ::fstat(file.value(), &status) != 0)
         throw Error::from_errno(errno, path.string());
     if (!S_ISREG(status.st_mode))
@@ -69,7 +78,7 @@ Error cannot_keep(const fs::path& path, const char* what) {
 }
 
 struct stat status_of(int fd, const fs::path& path) {
-    struct stat status {};
+    struct stat status = {};
     if (::fstat(fd, &status) != 0)
         throw Error::from_errno(errno, path.string());
     return status;
@@ -165,8 +174,7 @@ StagedFile::~StagedFile() {
 bool StagedFile::take_back() noexcept {
     if (!file_) // a removal
         return take_free_name();
-    struct stat ours {
-    }, now{};
+    struct stat ours = {}, now = {};
     if (::fstat(file_.value(), &ours) != 0 ||
         ::fstatat(folder_.value(), name_.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
@@ -215,7 +223,7 @@ void StagedFile::write(ByteView content) {
 }
 
 bool StagedFile::rename(unsigned flags) noexcept {
-    return ::renameat2(folder_.value(), temporary_.c_str(), folder_.value(), name_.c_str(), flags) == 0;
+    return renameat2(folder_.value(), temporary_.c_str(), folder_.value(), name_.c_str(), flags) == 0;
 }
 
 bool StagedFile::take_free_name() noexcept {
@@ -234,7 +242,7 @@ bool StagedFile::take_free_name() noexcept {
 bool StagedFile::set_old_aside() {
     if (!file_) // a removal
         return ::renameat(folder_.value(), name_.c_str(), folder_.value(), temporary_.c_str()) == 0;
-    struct stat status {};
+    struct stat status = {};
     if (::fstatat(folder_.value(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(status.st_mode)) {
         errno = EISDIR; // it could be exchanged, but not removed afterwards

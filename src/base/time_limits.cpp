@@ -17,7 +17,7 @@ namespace {
 
 struct NamedLimit {
     std::string_view name;
-    TimeLimits::Time TimeLimits::*limit;
+    decltype(&TimeLimits::answer) limit;
 };
 
 constexpr std::array named_limits{

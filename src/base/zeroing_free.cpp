@@ -33,14 +33,16 @@ void* __libc_realloc(void* memory, std::size_t size); // NOLINT(bugprone-reserve
 
 namespace {
 
-/// The compiler may not remove the memset. sodium_memzero does not do here: this runs before libraries start.
+/// The compiler may not remove the memset, nor let _FORTIFY_SOURCE compare it with the size that was passed
+/// to malloc. sodium_memzero does not do here: this runs before libraries start.
 void zero(void* memory, std::size_t size) noexcept {
+    __asm__ volatile("" : "+r"(memory));
     std::memset(memory, 0, size);
     __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
 /// Not inlined, because GCC would replace the result by the size that was passed to malloc.
-std::size_t usable_size(void* memory) noexcept {
+[[gnu::noinline]] std::size_t usable_size(void* memory) noexcept {
     return malloc_usable_size(memory);
 }
 

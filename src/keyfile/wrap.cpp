@@ -248,8 +248,9 @@ SharedSeed share_by_oaep(const TPMT_PUBLIC& parent) {
 Bytes name_of(const TPMT_PUBLIC& key) {
     const auto tpm2b = marshal_public(key);
     const auto area = content_of_tpm2b(tpm2b);
-    Bytes name{TPM2_ALG_SHA256 >> 8U, TPM2_ALG_SHA256 & 0xFFU};
-    name.resize(name.size() + sha256.size);
+    Bytes name(2 + sha256.size);
+    name[0] = TPM2_ALG_SHA256 >> 8U;
+    name[1] = TPM2_ALG_SHA256 & 0xFFU;
     openssl::require(
         EVP_Q_digest(nullptr, sha256.name, nullptr, area.data(), area.size(), &name[2], nullptr) == 1,
         Errc::io, "OpenSSL could not hash the public area");

@@ -7,6 +7,7 @@
 #include <array>
 #include <csignal>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,8 +54,13 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     posix_spawn_file_actions_adddup2(&plan.actions, writing.value(), STDOUT_FILENO);
     if (errors != STDERR_FILENO)
         posix_spawn_file_actions_adddup2(&plan.actions, errors, STDERR_FILENO);
+#ifdef __GLIBC__
     // Asio opens clients' connections without O_CLOEXEC.
     posix_spawn_file_actions_addclosefrom_np(&plan.actions, STDERR_FILENO + 1);
+#else // musl has no such action
+    if (::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        throw Error::from_errno(errno, arguments.at(0));
+#endif
     sigset_t none, defaults;
     sigemptyset(&none);
     sigfillset(&defaults);

@@ -54,7 +54,7 @@ FolderWatch::FolderWatch(const fs::path& folder)
 void FolderWatch::watch_all() {
     const auto before = std::exchange(watches_, {});
     fs::path reached;
-    for (auto part = folder_.begin(); part != std::prev(folder_.end());) {
+    for (auto part = folder_.begin(); std::next(part) != folder_.end();) {
         reached /= *part;
         ++part;
         watch(reached, path_events, {.next = part->string()});

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace sshtpm::os {
@@ -55,7 +56,7 @@ void reset_signals(Before& found) {
     sigemptyset(&none);
     sigemptyset(&found.ignored);
     for (int number = 1; number < NSIG; ++number) {
-        struct sigaction action {};
+        struct sigaction action = {};
         if (::sigaction(number, nullptr, &action) != 0 || action.sa_handler != SIG_IGN)
             continue;
         sigaddset(&found.ignored, number);
@@ -116,7 +117,7 @@ void undo_harden_before_exec() {
 }
 
 void close_stray_descriptors(int first) {
-    ::close_range(static_cast<unsigned>(first), ~0U, 0);
+    ::syscall(SYS_close_range, first, ~0U, 0U); // musl has no function for it
 }
 
 void raise_descriptor_limit() {
@@ -141,8 +142,10 @@ std::size_t free_descriptors() {
 }
 
 void return_large_buffers() {
+#ifdef M_MMAP_THRESHOLD // of glibc
     constexpr int threshold = 64 * 1024;
     ::mallopt(M_MMAP_THRESHOLD, threshold);
+#endif
 }
 
 } // namespace sshtpm::os

@@ -27,7 +27,7 @@ mode_t umask_at_start();
 void undo_harden_before_exec();
 
 /// Closes every descriptor from `first` on: a PIN could be written to one that the parent has left open. Call
-/// it before this process opens its own.
+/// it before this process opens its own. Async-signal-safe.
 void close_stray_descriptors(int first);
 
 /// Sets RLIMIT_NOFILE's soft limit to the hard one, because each client needs a descriptor. Child processes

@@ -28,7 +28,7 @@ bool others_have_rights(int fd, const struct stat& status) {
 
 /// Pipes, sockets and devices have no owner or mode that tells who can read the secret.
 void require_private(int fd, const std::string& name) {
-    struct stat status {};
+    struct stat status = {};
     if (::fstat(fd, &status) != 0)
         throw Error::from_errno(errno, name);
     if (::isatty(fd) == 1)

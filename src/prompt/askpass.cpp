@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <strings.h>
+#include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>

@@ -8,7 +8,7 @@ namespace sshtpm::ssh {
 
 namespace {
 
-std::optional<KeyType> find(std::string_view KeyTypeInfo::*member, std::string_view name) {
+std::optional<KeyType> find(decltype(&KeyTypeInfo::name) member, std::string_view name) {
     const auto found = std::ranges::find(key_types, name, member);
     return found == key_types.end() ? std::nullopt : std::optional(found->type);
 }

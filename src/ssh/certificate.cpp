@@ -46,7 +46,7 @@ constexpr std::size_t mldsa44_size = 1312;     // FIPS 204, table 2
 constexpr unsigned mldsa44_ed25519_bits = 512; // as ssh-keygen says
 constexpr std::size_t most_dsa_bytes = 16384 / 8;
 
-const KeyFormat* find(std::string_view KeyFormat::*member, std::string_view name) {
+const KeyFormat* find(decltype(&KeyFormat::name) member, std::string_view name) {
     const auto found = std::ranges::find(formats, name, member);
     return found == formats.end() ? nullptr : &*found;
 }

@@ -2,6 +2,7 @@
 #include "agent/desk.hpp"
 
 #include <cstdint>
+#include <unistd.h>
 
 using namespace sshtpm;
 using protocol::PinOutcome;

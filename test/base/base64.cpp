@@ -47,9 +47,11 @@ TEST_CASE("base64 in any form but the canonical one is refused") {
              "Zm 9v",          // a blank
              "Zm9v\n",         // a newline
              " Zm9v",          //
-             "Zm-v", "Zm_v",   // the alphabet for URLs
+             "Zm-v",           // the alphabet for URLs
+             "Zm_v",           // the same
              "Zg==Zg==",       // two encodings in a row
-             "=", "====",      //
+             "=",              // padding alone
+             "====",           //
              "Zm9v\xc3\xa9==", // not the alphabet
          }) {
         INFO(text);

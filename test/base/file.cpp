@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace sshtpm;
 using namespace support;

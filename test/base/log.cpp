@@ -48,7 +48,7 @@ namespace {
 
 /// "DEVICE:INODE" of stderr, as systemd puts it into JOURNAL_STREAM.
 std::string stream_of_stderr() {
-    struct stat status {};
+    struct stat status = {};
     REQUIRE(::fstat(STDERR_FILENO, &status) == 0);
     return std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
 }

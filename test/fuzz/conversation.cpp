@@ -9,6 +9,7 @@
 #include "protocol/frame.hpp"
 #include "wire/reader.hpp"
 
+#include <cstdlib>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>

@@ -4,6 +4,7 @@
 #include "fuzz/target.hpp"
 
 #include <cstdint>
+#include <cstdlib>
 #include <iostream>
 
 namespace {

@@ -86,27 +86,19 @@ TEST_CASE("curves, schemes and ciphers that are not of the specification are ref
         std::function<void(TPMS_ECC_PARMS&)> change;
         const char* words;
     };
+    static constexpr TPMT_ECC_SCHEME ecdsa_with_aes = {TPM2_ALG_ECDSA, {.ecdsa = {TPM2_ALG_AES}}};
+    static constexpr TPMT_KDF_SCHEME kdf_without_hash = {TPM2_ALG_KDF1_SP800_108, {.mgf1 = {0}}};
+    static constexpr TPMT_SYM_DEF_OBJECT aes129 = {TPM2_ALG_AES, {129}, {TPM2_ALG_CFB}};
+    static constexpr TPMT_SYM_DEF_OBJECT aes_in_mode_rsa = {TPM2_ALG_AES, {128}, {TPM2_ALG_RSA}};
     const Row rows[] = {
         {[](auto& ecc) { ecc.curveID = 0x7777; }, "unknown curve 0x7777"},
         {[](auto& ecc) { ecc.curveID = TPM2_ECC_NONE; }, "curve 0x0000"},
         {[](auto& ecc) { ecc.scheme.scheme = TPM2_ALG_RSASSA; }, "unknown scheme RSASSA"},
-        {[](auto& ecc) {
-             ecc.scheme = {TPM2_ALG_ECDSA, {.ecdsa = {TPM2_ALG_AES}}};
-         },
-         "the hash of the scheme is AES"},
-        {[](auto& ecc) {
-             ecc.kdf = {TPM2_ALG_KDF1_SP800_108, {.mgf1 = {0}}};
-         },
-         "the hash of the KDF is 0x0000"},
+        {[](auto& ecc) { ecc.scheme = ecdsa_with_aes; }, "the hash of the scheme is AES"},
+        {[](auto& ecc) { ecc.kdf = kdf_without_hash; }, "the hash of the KDF is 0x0000"},
         {[](auto& ecc) { ecc.symmetric.algorithm = TPM2_ALG_XOR; }, "unknown symmetric algorithm XOR"},
-        {[](auto& ecc) {
-             ecc.symmetric = {TPM2_ALG_AES, {129}, {TPM2_ALG_CFB}};
-         },
-         "symmetric key of 129 bits"},
-        {[](auto& ecc) {
-             ecc.symmetric = {TPM2_ALG_AES, {128}, {TPM2_ALG_RSA}};
-         },
-         "unknown symmetric mode RSA"},
+        {[](auto& ecc) { ecc.symmetric = aes129; }, "symmetric key of 129 bits"},
+        {[](auto& ecc) { ecc.symmetric = aes_in_mode_rsa; }, "unknown symmetric mode RSA"},
     };
     for (const auto& row : rows)
         CHECK_THAT(complaint_after(ecc_file, [&](auto& area) { row.change(area.parameters.eccDetail); }),

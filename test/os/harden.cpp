@@ -54,7 +54,7 @@ TEST_CASE(
               for (int number = 1; number < NSIG; ++number) {
                   const bool stays =
                       number == SIGHUP || number == SIGINT || number == SIGQUIT || number == SIGPIPE;
-                  struct sigaction now {};
+                  struct sigaction now = {};
                   if (::sigaction(number, nullptr, &now) == 0 && (now.sa_handler == SIG_IGN) != stays)
                       ++wrong;
                   if (sigismember(&blocked, number) == 1)

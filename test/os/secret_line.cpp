@@ -158,7 +158,7 @@ TEST_CASE("the access control list of a file decides, where its mode has rights 
         WARN("this file system has no access control lists");
         return;
     }
-    struct stat status {};
+    struct stat status = {};
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0440);
     CHECK(line_of(path) == "a pin");

@@ -3,6 +3,8 @@
 
 #include "support/test.hpp"
 
+#include <csignal>
+
 using namespace sshtpm;
 using namespace support;
 

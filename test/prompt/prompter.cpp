@@ -80,8 +80,7 @@ struct Asking {
     std::optional<prompt::Prompter> prompter{loop.get_executor()};
 
     /// Asks, and shows what came of it as "[name: answer]"; then calls `after`.
-    void ask(
-        const std::string& name, const std::function<void()>& after = [] {}) {
+    void ask(const std::string& name, const std::function<void()>& after = nullptr) {
         const auto show = [name, after](const std::exception_ptr& failure, const prompt::Answer& answer) {
             const auto* secret = std::get_if<Secret>(&answer);
             say("[" + name + ": " +
@@ -89,7 +88,8 @@ struct Asking {
                  : secret ? std::string(text_of(secret->view()))
                           : "nothing") +
                 "]\n");
-            after();
+            if (after)
+                after();
         };
         asio::co_spawn(loop, prompter->ask(name + "? "),
                        asio::bind_cancellation_slot(cancel[name].slot(), show));

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "wire/writer.hpp"
 
+#include <algorithm>
+
 using namespace sshtpm;
 using namespace sshtpm::ssh;
 using std::chrono::sys_days;
