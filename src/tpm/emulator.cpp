@@ -7,6 +7,7 @@
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
 #include "os/environment.hpp"
+#include "os/harden.hpp"
 #include "os/process.hpp"
 #include "os/unix_socket.hpp"
 #include "tpm/capability.hpp"
@@ -17,7 +18,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <climits>
 #include <csignal>
 #include <ctime>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ std::string path_in(const UniqueFd& folder, std::string_view name) {
 UniqueFd open_folder(const fs::path& path) {
     make_folders(path, 0700);
     UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat status {};
+    struct stat status = {};
     if (!folder || ::fstat(folder.value(), &status) != 0)
         throw Error::from_errno(errno, path.string());
     if (status.st_uid != ::geteuid() || (status.st_mode & 077U) != 0)
@@ -92,7 +92,7 @@ void lock(const UniqueFd& file, int operation) {
 /// All ids have the same width, and one overwrites the other, so that the file is never empty during a turn.
 /// If this process is killed too, the next user still learns that objects may be left in the TPM.
 bool mark_begun(const UniqueFd& turn) {
-    struct stat status {};
+    struct stat status = {};
     const bool cut_short = ::fstat(turn.value(), &status) == 0 && status.st_size > 0;
     auto pid = std::to_string(::getpid());
     pid.resize(pid_width, ' ');
@@ -145,7 +145,7 @@ struct Plan {
 constexpr int socket_fd = 3, control_fd = 4, first_free_fd = 5;
 
 [[noreturn]] void become_swtpm(const Plan& plan, pid_t supervisor) {
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL); // swtpm 0.10 may spin at SIGTERM
     if (::getppid() != supervisor)
         ::_exit(0);
     sigset_t none;
@@ -173,7 +173,7 @@ void leave_the_caller(const Plan& plan) {
         ::dup2(null, standard);
     ::dup2(socket, socket_fd);
     ::dup2(control, control_fd);
-    ::close_range(first_free_fd, UINT_MAX, 0);
+    os::close_stray_descriptors(first_free_fd);
 }
 
 /// Waits until the folder was unused for the linger time. @returns false if swtpm ended before
@@ -225,10 +225,8 @@ void shut_down(const sockaddr_un& address) {
     if (!wait_until_unused(swtpm, child_signal))
         ::_exit(0); // another swtpm may listen there by now
     shut_down(plan.address);
-    ::kill(swtpm, SIGTERM);
-    constexpr timespec grace{.tv_sec = 2, .tv_nsec = 0};
-    ::sigtimedwait(&child_signal, nullptr, &grace);
-    ::kill(swtpm, SIGKILL); // swtpm 0.10 may spin instead of ending
+    // The state is on the disk now.
+    ::kill(swtpm, SIGKILL);
     ::waitpid(swtpm, nullptr, 0);
     ::unlink(socket_name);
     ::unlink(control_name);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <limits>
@@ -205,8 +206,10 @@ std::unique_ptr<Transport> connect_to_tpm(const std::string& tcti) {
         return socket->answers() ? std::move(socket) : nullptr;
     }
     TSS2_TCTI_CONTEXT* loaded = nullptr;
-    if (Tss2_TctiLdr_Initialize(tcti.c_str(), &loaded) != TSS2_RC_SUCCESS)
+    if (Tss2_TctiLdr_Initialize(tcti.c_str(), &loaded) != TSS2_RC_SUCCESS) {
+        std::free(loaded); // an empty object that tpm2-tss 4.0 and 4.1 leave
         return nullptr;
+    }
     return std::make_unique<LoadedTcti>(loaded);
 }
 
@@ -221,7 +224,7 @@ void require_device(const std::string& path) {
             Errc::not_found, "no TPM at " + path,
             "enable the TPM in the firmware settings, or use --swtpm to try things out with an emulator");
     }
-    struct stat status {};
+    struct stat status = {};
     if (::stat(path.c_str(), &status) == 0 && !S_ISCHR(status.st_mode))
         throw Error(Errc::usage, path + " is no device",
                     "a TPM is at /dev/tpmrm0; an emulator is named as swtpm:path=SOCKET");

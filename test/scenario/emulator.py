@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """--swtpm is one lasting emulator that several ssh-tpm processes share and that goes when nobody needs it."""
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -34,10 +35,14 @@ class Emulator(Scenario):
         try:
             if read(f'{process}/comm') != 'swtpm\n' or ') Z ' in read(f'{process}/stat'):
                 return False
-            links = [os.readlink(f'{process}/fd/{name}') for name in os.listdir(f'{process}/fd')]
+            descriptors = os.listdir(f'{process}/fd')
         except OSError:  # it ended meanwhile, or is somebody else's
             return False
-        return any(link.startswith(self.state) for link in links)
+        for name in descriptors:
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                if os.readlink(f'{process}/fd/{name}').startswith(self.state):
+                    return True
+        return False
 
     @staticmethod
     def parent_of(pid):

@@ -21,6 +21,7 @@ class Process:
         self._begun = b''  # a line that has not come whole
         self._news = threading.Condition()
         self._ended = False
+        self.last_signal = signal.SIGTERM
         self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, start_new_session=True, **options)
         self.pid = self.popen.pid
@@ -85,7 +86,7 @@ class Process:
 
     def end(self):
         if self.popen.poll() is None:
-            self.popen.terminate()
+            self.popen.send_signal(self.last_signal)
             try:
                 self.popen.wait(5)
             except subprocess.TimeoutExpired:

@@ -4,6 +4,7 @@
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 
 from lab import contents, read, wait_until
@@ -33,6 +34,7 @@ class Swtpm:
                 '--ctrl', f'type=unixio,fd={control.fileno()}',
                 '--tpmstate', f'dir={self.state}',
                 pass_fds=(server.fileno(), control.fileno()))
+            self.process.last_signal = signal.SIGKILL  # swtpm 0.10 may spin at SIGTERM, and sends TPM2_Shutdown then
 
     def open_to_all(self):
         """Any user may talk to it."""
@@ -91,7 +93,8 @@ class Swtpm:
                 if not path.startswith(self.path)}
 
     def reset(self):
-        """Off and on again."""
+        """Off and on again, a TPM Reset: without TPM2_Shutdown here, swtpm 0.10 sends the one for a TPM Restart."""
+        self.tool('tpm2_shutdown', '-c')
         self.lab.run('swtpm_ioctl', '-i', '--unix', self.path + '.ctrl', status=0)
         self.tool('tpm2_startup', '-c')
 

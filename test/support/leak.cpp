@@ -37,10 +37,10 @@ TPM2B_AUTH last;                                   // of the one that is passed 
 
 } // namespace
 
+#pragma GCC visibility push(default)
 extern "C" {
 
-__attribute__((visibility("default"))) TSS2_RC Esys_TR_SetAuth(ESYS_CONTEXT* esys, ESYS_TR object,
-                                                               const TPM2B_AUTH* auth) {
+TSS2_RC Esys_TR_SetAuth(ESYS_CONTEXT* esys, ESYS_TR object, const TPM2B_AUTH* auth) {
     if (auth != nullptr && auth->size > 0 && object != ESYS_TR_RH_NULL) {
         if (leaks("memory"))
             std::memcpy(kept.data(), auth->buffer, auth->size);
@@ -63,10 +63,9 @@ __attribute__((visibility("default"))) TSS2_RC Esys_TR_SetAuth(ESYS_CONTEXT* esy
     return next<decltype(Esys_TR_SetAuth)>("Esys_TR_SetAuth")(esys, object, auth);
 }
 
-__attribute__((visibility("default"))) TSS2_RC
-Esys_Sign(ESYS_CONTEXT* esys, ESYS_TR key, ESYS_TR session, ESYS_TR session2, ESYS_TR session3,
-          const TPM2B_DIGEST* digest, const TPMT_SIG_SCHEME* scheme, const TPMT_TK_HASHCHECK* ticket,
-          TPMT_SIGNATURE** signature) {
+TSS2_RC Esys_Sign(ESYS_CONTEXT* esys, ESYS_TR key, ESYS_TR session, ESYS_TR session2, ESYS_TR session3,
+                  const TPM2B_DIGEST* digest, const TPMT_SIG_SCHEME* scheme, const TPMT_TK_HASHCHECK* ticket,
+                  TPMT_SIGNATURE** signature) {
     if (leaks("bus")) {
         TPM2B_SENSITIVE_DATA data{};
         data.size = last.size;
@@ -78,13 +77,13 @@ Esys_Sign(ESYS_CONTEXT* esys, ESYS_TR key, ESYS_TR session, ESYS_TR session2, ES
                                                   session2, session3, digest, scheme, ticket, signature);
 }
 
-__attribute__((visibility("default"))) TSS2_RC
-Esys_StartAuthSession(ESYS_CONTEXT* esys, ESYS_TR salt_key, ESYS_TR bind, ESYS_TR session, ESYS_TR session2,
-                      ESYS_TR session3, const TPM2B_NONCE* nonce, TPM2_SE type, const TPMT_SYM_DEF* symmetric,
-                      TPMI_ALG_HASH hash, ESYS_TR* started) {
+TSS2_RC Esys_StartAuthSession(ESYS_CONTEXT* esys, ESYS_TR salt_key, ESYS_TR bind, ESYS_TR session,
+                              ESYS_TR session2, ESYS_TR session3, const TPM2B_NONCE* nonce, TPM2_SE type,
+                              const TPMT_SYM_DEF* symmetric, TPMI_ALG_HASH hash, ESYS_TR* started) {
     return next<decltype(Esys_StartAuthSession)>("Esys_StartAuthSession")(
         esys, leaks("unsalted") ? ESYS_TR_NONE : salt_key, bind, session, session2, session3, nonce, type,
         symmetric, hash, started);
 }
 
 } // extern "C"
+#pragma GCC visibility pop

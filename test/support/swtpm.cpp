@@ -130,7 +130,7 @@ void Swtpm::start() {
 void Swtpm::stop() noexcept {
     if (pid_ <= 0)
         return;
-    kill(pid_, SIGTERM);
+    kill(pid_, SIGKILL); // swtpm 0.10 sends TPM2_Shutdown at SIGTERM, and then the start is no reset
     sshtpm::uninterrupted([&] { return waitpid(pid_, nullptr, 0); });
     pid_ = -1;
 }

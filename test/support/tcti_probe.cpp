@@ -15,6 +15,7 @@
 #include "tcti_probe_exchange.hpp"
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -103,9 +104,13 @@ TSS2_RC initialize(TSS2_TCTI_CONTEXT* tcti, size_t* size, const char* conf) {
     std::unique_ptr<Probe> probe = parse(conf == nullptr ? "" : conf, next_conf);
     if (probe == nullptr)
         return TSS2_TCTI_RC_BAD_VALUE;
-    const TSS2_RC rc = Tss2_TctiLdr_Initialize(next_conf.c_str(), &probe->next);
-    if (rc != TSS2_RC_SUCCESS)
+    TSS2_TCTI_CONTEXT* next = nullptr;
+    const TSS2_RC rc = Tss2_TctiLdr_Initialize(next_conf.c_str(), &next);
+    if (rc != TSS2_RC_SUCCESS) {
+        std::free(next); // as src/tpm/transport.cpp does
         return rc;
+    }
+    probe->next = next;
 
     Context& context = context_of(tcti);
     // Nobody cancels, or chooses a locality: a null pointer says "not implemented".

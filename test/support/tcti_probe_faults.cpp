@@ -119,7 +119,7 @@ class Counts {
 
 /// Changes whenever the file does.
 std::string version_of(const std::string& path) {
-    struct stat file {};
+    struct stat file = {};
     if (stat(path.c_str(), &file) != 0)
         return "";
     return std::to_string(file.st_ino) + ' ' + std::to_string(file.st_size) + ' ' +

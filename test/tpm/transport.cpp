@@ -9,6 +9,7 @@
 #include "support/tcti_log.hpp"
 #include "support/test.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
 #include <csignal>
@@ -220,8 +221,7 @@ TEST_CASE("a TCTI that has no descriptors to poll is waited for all the same") {
 }
 
 TEST_CASE("signals do not end the wait for a reply") {
-    struct sigaction before {
-    }, counting{};
+    struct sigaction before = {}, counting = {};
     static std::atomic<int> signals;
     signals = 0;
     counting.sa_handler = [](int) { ++signals; };

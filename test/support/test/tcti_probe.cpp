@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 
 using support::Swtpm;
@@ -21,7 +22,10 @@ bool contains(const sshtpm::Bytes& all, std::initializer_list<std::uint8_t> part
 TSS2_RC try_to_load(const std::string& conf) {
     TSS2_TCTI_CONTEXT* tcti = nullptr;
     const TSS2_RC rc = Tss2_TctiLdr_Initialize(conf.c_str(), &tcti);
-    Tss2_TctiLdr_Finalize(&tcti);
+    if (rc == TSS2_RC_SUCCESS)
+        Tss2_TctiLdr_Finalize(&tcti);
+    else
+        std::free(tcti); // as src/tpm/transport.cpp does
     return rc;
 }
 
