@@ -93,7 +93,12 @@ class WithSshAgent(AddScenario):
         self.assert_refused(self.add('-T', self.lab.path('absent')), 'absent')
         self.assert_refused(self.add('-T'), 'no keys to test', status=2)
 
-        self.assert_refused(self.add('-Q'), 'agent refused operation')
+    def test_the_extensions_of_ssh_agent_are_listed_if_it_knows_the_query(self):
+        result = self.add('-Q')
+        if result.returncode == 0:  # OpenSSH 10.6
+            self.assertIn('session-bind@openssh.com\n', result.stdout)
+        else:  # up to 10.0
+            self.assert_refused(result, 'agent refused operation')
 
     def test_ssh_agent_gives_up_ordinary_keys_in_the_words_of_ssh_add(self):
         soft = self.soft_key('soft')

@@ -7,7 +7,7 @@ import shutil
 import signal
 import unittest
 
-from lab import AS_NOBODY, NO_LEAK_CHECK, contents, needs_mounts, needs_root, read, read_key
+from lab import AS_NOBODY, NO_LEAK_CHECK, WITH_MOUNTS, contents, needs_mounts, needs_root, read, read_key
 from softkey import SoftKey
 from stock import WithTpm
 from swtpm import STORAGE_KEY
@@ -108,7 +108,7 @@ class BadLuck(WithTpm):
                 shutil.copytree(self.lab.keys, files)
                 key = read_key(files + '/x')
                 before = contents(files)
-                result = self.lab.run('unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', self.lab.make_folder('full'),
+                result = self.lab.run(*WITH_MOUNTS, ON_A_FULL_DISK, 'sh', self.lab.make_folder('full'),
                                       files, self.ours, *options, env={'ROOM': str(room)})
                 self.assert_error(result, 'o space left on device', full)
                 after = contents(files)
@@ -127,7 +127,7 @@ class BadLuck(WithTpm):
             files = self.lab.make_folder(f'files{room}')
             self.lab.make_key('x', pin=PIN, folder=files)
             before = contents(files)
-            with Terminal(self.lab, 'unshare', '-m', 'sh', '-c', ON_A_FULL_DISK, 'sh', folder, files, self.ours,
+            with Terminal(self.lab, *WITH_MOUNTS, ON_A_FULL_DISK, 'sh', folder, files, self.ours,
                           '-N', '', '-f', folder + '/x', env={'ROOM': str(room)}) as terminal:
                 terminal.answer('Overwrite (y/n)? ', 'y')
                 self.assertEqual(terminal.finish(), 1)

@@ -63,6 +63,8 @@ class HostKeys:
 
     def assert_learns(self, first):
         """UpdateHostKeys: the server answers hostkeys-prove-00@openssh.com with a signature of each key."""
+        if self.server.tools.cuts_logins_that_learn and any(kind != first and kind != 'rsa' for kind in self.keys):
+            self.skipTest('this sshd ends the sessions of all but root that learn an ECDSA key of its agent')
         self.know_keys(first)
         # The command ends when the file is complete, or at its own deadline.
         learnt = f'for i in $(seq 600); do [ $(wc -l < {self.known}) = {len(self.keys)} ] && break; sleep 0.1; done'

@@ -10,7 +10,7 @@ import unittest
 
 from agent import Agent
 from hierarchy import KINDS, know, login, read_public
-from lab import NO_LEAK_CHECK, Scenario, contents, mode, needs_mounts, read, wait_until
+from lab import NO_LEAK_CHECK, WITH_MOUNTS, Scenario, contents, mode, needs_mounts, needs_root, read, wait_until
 from manager import Unit, load_credentials
 from softkey import SoftKey
 from sshd import free_port
@@ -40,13 +40,14 @@ LAYER = 'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay -o low
 
 
 @unittest.skipUnless(shutil.which('meson') and 'SSH_TPM_BUILD' in os.environ, 'no meson, no build folder')
+@needs_root
 @needs_mounts(LAYER)
 class Image(WithTpm):
     def setUp(self):
         super().setUp()
         self.user = SoftKey(self.lab, self.lab.path('user'))
         self.tree = self.lab.make_folder('tree')
-        self.holder = self.lab.start('unshare', '-m', 'sh', '-c', TREE, self.tree, self.lab.folder)
+        self.holder = self.lab.start(*WITH_MOUNTS, TREE, self.tree, self.lab.folder)
         self.holder.wait_line('ready')
         self.outside = ('nsenter', '-m', '-t', str(self.holder.pid))
         self.inside = (*self.outside, 'chroot', self.tree)

@@ -11,7 +11,7 @@ import unittest
 import keyfile
 from agent import Askpass
 from hierarchy import KINDS, LACKS, base_of
-from lab import AS_NOBODY, contents, mode, needs_mounts, needs_root, read, read_key
+from lab import AS_NOBODY, WITH_MOUNTS, contents, mode, needs_mounts, needs_root, read, read_key
 from stock import Stocked, WithTpm
 from swtpm import Probe
 
@@ -180,8 +180,10 @@ class Existing(HostKeys, Stocked):
 
 
 def on_read_only(test, *options, env=None):
-    script = f'mount --bind {test.prefix} {test.prefix} && mount -o remount,ro,bind {test.prefix} && exec "$@"'
-    return test.lab.run('unshare', '-m', 'sh', '-c', script, 'sh', f'{test.lab.bin}/ssh-tpm-keygen', '-A',
+    # nosuid, nodev: a plain user may not take them from a mount that has them, as /tmp may
+    script = f'mount --bind {test.prefix} {test.prefix} && mount -o remount,ro,bind,nosuid,nodev {test.prefix} && ' \
+             'exec "$@"'
+    return test.lab.run(*WITH_MOUNTS, script, 'sh', f'{test.lab.bin}/ssh-tpm-keygen', '-A',
                         '-f', test.prefix, *options, env={**EMPTY, **(env or {})})
 
 
@@ -242,8 +244,8 @@ class Missing(HostKeys, WithTpm):
     @can_mount
     def test_no_passwd_is_needed(self):
         self.probe.fail(LACKS['rsa'])
-        self.lab.run('unshare', '-m', 'sh', '-c', NO_PASSWD + ' && exec "$@"', 'sh', f'{self.lab.bin}/ssh-tpm-keygen',
-                     '-A', '-f', self.prefix, '--tcti', self.probe.tcti, env=EMPTY, status=0)
+        self.lab.run(*WITH_MOUNTS, NO_PASSWD + ' && exec "$@"', 'sh', f'{self.lab.bin}/ssh-tpm-keygen', '-A',
+                     '-f', self.prefix, '--tcti', self.probe.tcti, env=EMPTY, status=0)
         self.assertEqual(read_key(self.base('ecdsa')).comment, 'root@' + socket.gethostname())
 
     @can_mount

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The OpenSSH programs that a scenario runs: those of this machine, and a newer release beside them."""
 
+import functools
 import os
 import shutil
+import subprocess
 
 from applet_options import SOURCE
 
@@ -17,6 +19,13 @@ class Tools:
         if self is INSTALLED:
             return shutil.which(program, path=os.environ['PATH'] + ':/usr/sbin')
         return os.path.join(self.folder, 'usr', 'sbin' if program == 'sshd' else 'bin', program)
+
+    @functools.cached_property
+    def cuts_logins_that_learn(self):
+        """Of a plain user's sshd 9.2: it asks its monitor, which root's logins lack, for an ECDSA signature by an
+        empty algorithm name, and refuses the agent's answer. 10.0 does not."""
+        return os.geteuid() != 0 and b'OpenSSH_9.2' in subprocess.run(
+            (self.path('ssh'), '-V'), capture_output=True, check=True).stderr
 
     def sshd_options(self):
         """Lines that tell sshd where the rest of its release lies."""

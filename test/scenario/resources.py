@@ -2,6 +2,7 @@
 """What a process uses: memory, processor time, descriptors."""
 
 import os
+import unittest
 
 from protocol import Connection
 
@@ -29,7 +30,14 @@ def cpu(pid):
 
 
 def descriptors(pid):
-    return len(os.listdir(f'/proc/{pid}/fd'))
+    """How many it has open. Only root may list those of a hardened process; Linux 6.2 tells everybody their number."""
+    try:
+        return len(os.listdir(f'/proc/{pid}/fd'))
+    except PermissionError:
+        count = os.stat(f'/proc/{pid}/fd').st_size
+        if count == 0:
+            raise unittest.SkipTest('before Linux 6.2, root alone may count the descriptors of an agent') from None
+        return count
 
 
 def descriptors_at_rest(agent):

@@ -12,7 +12,8 @@ import unittest
 from agent import Agent, ours
 from hierarchy import KINDS, base_of, read_public
 from keys_once import KeysOnce
-from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, Scenario, contents, mode, needs_root, read, wait_until
+from lab import (AS_NOBODY, NO_LEAK_CHECK, NOBODY, WITH_MOUNTS, Scenario, contents, mode, needs_root, read,
+                 wait_until)
 from manager import Activated, Manager, Unit, load_credentials
 from stock import HostKeyStock
 from swtpm import Swtpm
@@ -95,7 +96,7 @@ class GenkeysUnit(Scenario):
         program, *words = unit.command()
         self.make_state_folders(unit)
         env = {**dict.fromkeys(('HOME', 'USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **unit.environment(self.state)}
-        return self.lab.run('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc/ssh && exec "$@"', self.etc_ssh,
+        return self.lab.run(*WITH_MOUNTS, 'mount --bind "$0" /etc/ssh && exec "$@"', self.etc_ssh,
                             'setpriv', '--groups=' + ','.join(groups) if groups else '--clear-groups',
                             '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', self.root + program, *words,
                             env=env, umask=int(unit.one('UMask'), 8))
