@@ -97,11 +97,12 @@ class Addition {
              const std::optional<Secret>& pin, KeyToAdd key)
         : agent_(agent), options_(options), constraints_(constraints), pin_(pin), key_(std::move(key)) {}
 
-    void run() {
+    /// @param is_pin_tried the agent gets the PIN too
+    void run(bool is_pin_tried) {
         if (!options_.key_only)
             read_certificate();
         try { // caught to name the key
-            if ((options_.pin || pin_) && key_.identity.needs_pin())
+            if (is_pin_tried)
                 send_and_try_pin();
             else
                 send();
@@ -180,23 +181,18 @@ class Addition {
     void send_and_try_pin() {
         require_extension(agent_);
         const bool was_there = listed(agent_.list(), key_.identity.public_key.blob());
-        // An empty PIN is not tried; the answer tells how many tries are left.
+        // The answer tells how many tries are left, or that the key has no PIN.
         auto result = try_pin(Secret(), was_there);
-        Secret refused; // the last PIN that the TPM has refused
+        Secret pin, refused; // the last PIN, and the last one that the TPM has refused
         for (int tries = 0; tries < (pin_ ? 1 : most_tries) && !is_right(result.outcome); ++tries) {
             require_tries(result);
             require_person(result, pin_.has_value());
             const bool again = result.outcome == protocol::PinOutcome::wrong;
-            auto pin = pin_ ? Secret::copy_of(pin_->view())
-                            : ask_pin(question(key_, options_.confirm, result.tries_left, again));
+            pin = pin_ ? Secret::copy_of(pin_->view())
+                       : ask_pin(question(key_, options_.confirm, result.tries_left, again));
             if (!refused.empty() && same_secret(pin, refused))
                 continue; // it would cost another try
             result = try_pin(pin, was_there);
-            if (is_right(result.outcome) && was_there) {
-                send(); // with the new constraints
-                // If the agent had the key from another file, it does not know the PIN of this one yet.
-                (void)try_pin(pin, true);
-            }
             if (result.outcome == protocol::PinOutcome::wrong)
                 refused = std::move(pin);
         }
@@ -205,6 +201,12 @@ class Addition {
             throw Error(Errc::auth, "the PIN is wrong", result.text);
         if (!is_right(result.outcome)) // others spend tries meanwhile
             throw Error(Errc::refused, "the agent did not try the PIN", result.text);
+        if (was_there) {
+            send(); // with the new constraints
+            // If the agent had the key from another file, it does not know the PIN of this one yet.
+            if (!pin.empty())
+                (void)try_pin(pin, true);
+        }
         if (result.outcome == protocol::PinOutcome::not_kept)
             log::info("the PIN is right, and the agent will ask for it: ", result.text);
     }
@@ -279,7 +281,8 @@ int add_keys(protocol::Client& agent, const AddOptions& options) {
                             "\": the PIN was not tried, because it was wrong for " + refused,
                         "keys with different PINs need a --pin-file each");
         try { // caught so that a wrong PIN costs one try, however many keys there are
-            Addition(agent, options, constraints, pin, std::move(key)).run();
+            Addition(agent, options, constraints, pin, std::move(key))
+                .run((options.pin || pin) && refused.empty());
         } catch (const Error& error) {
             if (pin && error.code() == Errc::auth)
                 refused = file;

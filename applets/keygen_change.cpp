@@ -30,17 +30,31 @@ void refuse_stream(const fs::path& file, std::string hint) {
     throw Error(Errc::auth, "the PIN is wrong; nothing was changed", tpm::wrong_pin_hint(tpm.context(), key));
 }
 
-/// The old PIN, checked with one signature before the new one is asked for.
+/// Whether a key whose file says that it has no PIN may be tried without one, which costs a try if the file
+/// is wrong.
+bool may_try_without_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key) {
+    if (!tpm::counts_wrong_pins(key))
+        return true;
+    auto job = [](tpm::Tpm& opened) { return tpm::read_lockout(opened.context()); };
+    const auto lockout = tpm.run(job);
+    return !lockout.active && !lockout.last_try();
+}
+
+/// The old PIN, checked with a signature before the new one is asked for.
 tpm::Auth right_pin(tpm::Tpm& tpm, const KeygenOptions& options, const identity::Identity& identity) {
+    const auto& key = *identity.key;
     tpm::Auth auth;
-    if (identity.needs_pin())
-        auth = existing_pin(tpm, *identity.key, options.old_pin, "Enter old passphrase: ");
-    auto job = [&](tpm::Tpm& opened) {
-        if (!identity::takes_auth(opened, identity, auth))
-            refuse_pin(opened, *identity.key);
+    auto takes = [&](tpm::Tpm& opened) {
+        const bool right = identity::takes_auth(opened, identity, auth);
         opened.keys().flush(); // the person may think for long, or stop with Ctrl-C
+        return right;
     };
-    tpm.run(job);
+    if (!identity.needs_pin() && may_try_without_pin(tpm, key) && tpm.run(takes))
+        return auth;
+    auth = existing_pin(tpm, key, options.old_pin, "Enter old passphrase: ");
+    auto refuse = [&](tpm::Tpm& opened) { refuse_pin(opened, key); };
+    if (!tpm.run(takes))
+        tpm.run(refuse);
     return auth;
 }
 

@@ -134,8 +134,7 @@ tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::op
     auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "passphrase", "-P gives it"));
     if (!given && !pin)
         give_up("passphrase", prompt::Unanswered::empty,
-                "if the key has no PIN although its file says so, use `-P ''`; if it has one, that may cost "
-                "a try");
+                "if the key has no PIN, use `-P ''`; if it has one, that may cost a try");
     require_try(tpm, key, last_allowed); // other programs may have spent tries meanwhile
     return pin;
 }

@@ -78,6 +78,16 @@ void log_no_pin(const identity::Identity& identity, prompt::Unanswered reason) {
     log::error("sign: refused: no PIN was given for ", identity.name(), ": ", prompt::in_words(reason), more);
 }
 
+/// After an attempt without a PIN.
+void log_pin_needed(const identity::Identity& identity) {
+    const auto what = "the TPM does not sign with " + identity.name() + " without a PIN";
+    if (identity.needs_pin() || !tpm::counts_wrong_pins(*identity.key))
+        log::info(what);
+    else
+        log::warning(what, ", and its file says that it has none, which costs a try each time this agent "
+                           "starts; \"ssh-tpm-keygen -p -f FILE\" corrects the file");
+}
+
 /// For protocol::try_pin_reply.
 std::uint32_t tries_to_tell(const std::optional<tpm::Lockout>& lockout) {
     return lockout && lockout->counts() ? lockout->tries_left() : protocol::unknown_tries;
@@ -104,7 +114,7 @@ PinBroker::PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmServi
       attempts_(loop, 1) {}
 
 bool PinBroker::needs_pin(const identity::Identity& identity) const {
-    const auto found = learned_.empty() ? learned_.end() : learned_.find(content_of(identity));
+    const auto found = learned_.find(content_of(identity));
     return found == learned_.end() ? identity.needs_pin() : found->second;
 }
 
@@ -116,8 +126,7 @@ bool PinBroker::may_lack_pin(const identity::Identity& identity) const {
 }
 
 void PinBroker::learn(const identity::Identity& identity, bool needs) {
-    if (needs_pin(identity) != needs || may_lack_pin(identity) == needs)
-        learned_[content_of(identity)] = needs;
+    learned_[content_of(identity)] = needs;
 }
 
 /// @returns true if the PIN is kept. It is not kept after a lock, which has wiped all PINs.
@@ -159,7 +168,7 @@ PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& a
         if (offer->auth)
             log::error("the TPM refused the PIN of ", entry->identity->name());
         else
-            log::info("the TPM does not sign with ", entry->identity->name(), " without a PIN");
+            log_pin_needed(*entry->identity);
         refused(*entry);
         refused_auth = offer->auth;
         refused_pins += offer->typed ? 1 : 0;
@@ -279,9 +288,25 @@ asio::awaitable<prompt::Confirmation> PinBroker::confirm(IdentityPtr identity, c
 asio::awaitable<PinBroker::PinTrial> PinBroker::try_given_pin(KeyUsePtr use, tpm::Auth pin,
                                                               std::uint32_t tries_told) {
     using protocol::PinOutcome;
-    const auto identity = use->entry()->identity;
-    if (!needs_pin(*identity)) // so the TPM's answer would prove nothing
-        co_return PinTrial{PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
+    const auto entry = use->entry();
+    const auto identity = entry->identity;
+    const auto hash = identity::trial_hash(*identity);
+    const auto digest = ssh::digest(hash, identity->public_key.blob());
+    const PinTrial has_none{PinOutcome::kept, protocol::unknown_tries, "the key has no PIN"};
+    if (!needs_pin(*identity)) {
+        if (learned_.contains(content_of(*identity)))
+            co_return has_none;
+        // The file says so, and may be wrong.
+        if (const auto offer = co_await without_pin(entry)) {
+            const auto result = co_await tpm_.sign(identity, offer->auth, hash, digest);
+            if (!std::holds_alternative<tpm::WrongAuth>(result)) {
+                accepted(*use, offer->auth);
+                co_return has_none;
+            }
+            log_pin_needed(*identity);
+            refused(*entry);
+        }
+    }
     const auto permit = co_await attempts_.acquire();
     const auto before = co_await lockout(*identity->key);
     if (before && before->active)
@@ -294,11 +319,9 @@ asio::awaitable<PinBroker::PinTrial> PinBroker::try_given_pin(KeyUsePtr use, tpm
             PinOutcome::not_tried, 1,
             before ? "the PIN was not tried: a wrong one would lock the TPM"
                    : "the PIN was not tried: the TPM does not say whether a wrong one would lock it"};
-    const auto hash = identity::trial_hash(*identity);
-    const auto digest = ssh::digest(hash, identity->public_key.blob());
     const auto result = co_await tpm_.sign(identity, pin, hash, digest);
     if (std::holds_alternative<tpm::WrongAuth>(result)) {
-        refused(*use->entry());
+        refused(*entry);
         const auto after = co_await lockout(*identity->key);
         co_return PinTrial{PinOutcome::wrong, tries_to_tell(after),
                            after ? tpm::lockout_text(*after) : "the PIN is wrong"};

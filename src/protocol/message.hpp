@@ -101,8 +101,9 @@ struct TpmAddKey {
     bool checked = false; ///< the key is added only if the TPM loads it
 };
 
-/// extension::tpm_try_pin: the TPM tries the PIN, and the agent keeps a right one. An empty PIN is not tried;
-/// the reply only tells how many tries are left.
+/// extension::tpm_try_pin: the TPM tries the PIN, and the agent keeps a right one. With an empty PIN, the
+/// reply tells how many tries are left, or that the key has no PIN. If the key's file says so, the TPM is
+/// asked; if the file is wrong, that costs a try, but not the last one.
 struct TpmTryPin {
     Bytes key_blob;
     Secret pin;

@@ -1,33 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Keys of others sign: of tpm2-tools and tpm2-openssl, whatever the shape of their files, and of ssh-tpm-agent 0.1
-and 0.2, put together from keys that tpm2-tools made. What cannot sign is explained."""
+"""Keys of tpm2-tools, tpm2-openssl and tpm2-pytss sign, whatever the shape of their files. What cannot sign is
+explained."""
 
-import base64
 import os
 import subprocess
 import unittest
 
-import bus
 import keyfile
 from agent import Agent, Askpass, verify
-from lab import contents, mode, read, read_key
+from lab import contents, read_key
 from protocol import RSA_SHA2_256, RSA_SHA2_512
-from stock import Stocked, WithTpm
+from stock import WithTpm
 from swtpm import SHA512, STORAGE_KEY, Probe, Swtpm
 
 OWN, SIGNING = 'fixedtpm|fixedparent|sensitivedataorigin', 'userwithauth|sign'
 PARENTS = {'ecc': 'ecc256:aes128cfb', 'rsa': 'rsa2048:aes128cfb'}
 PIN, OTHER = 'a foreign pin of theirs', 'another pin of ours'
 
-# The storage keys of ssh-tpm-agent 0.1 and 0.2: the templates of the TCG, their unique fields full of zero bytes. For
-# tpm2_createprimary -u they are laid out as TPMU_PUBLIC_ID lies in memory: size, then the whole buffer.
-COORDINATE = bytes.fromhex('2000') + bytes(128)
-OLD_PARENTS = {'ecdsa': ('ecc256:aes128cfb', COORDINATE * 2),
-               'rsa': ('rsa2048:aes128cfb', bytes.fromhex('0001') + bytes(256))}
-SCHEMES = {'ecdsa': 'ecc256:ecdsa-sha256', 'rsa': 'rsa2048:rsassa-sha256:null'}
-ALGORITHMS = {'ecdsa': 0x0018, 'rsa': 0x0001}  # TPM_ALG_ECDSA, TPM_ALG_RSA
-BLOCKS = {1: 'TPM EC PRIVATE KEY', 2: 'TPM PRIVATE KEY'}
 # tpm2-pytss makes a key: arguments TCTI, ecc or rsa, the curve or the bits, the parent, and the PIN, or ''. Or it
 # reads one: arguments TCTI, load, the file and the PIN.
 PYTSS = '''
@@ -48,7 +38,6 @@ with ESAPI(tcti) as tpm:
 PYTHON = '/usr/bin/python3'  # Debian's, which has Debian's modules
 HAS_PYTSS = not subprocess.run((PYTHON, '-c', 'import tpm2_pytss'), capture_output=True, check=False).returncode
 
-RELEASES, COMMENT, MOVE = ((1, 'ecdsa'), (2, 'ecdsa'), (2, 'rsa')), 'an old key', 'fixed'
 
 
 def create(tpm, parent, *options):
@@ -69,15 +58,20 @@ class ForeignFiles(WithTpm):
                            STORAGE_KEY, '-c', path)
         return path
 
-    def create(self, name, *options, parent=None, algorithm='ecc256', attributes=SIGNING, says_pin=False):
-        """A key by tpm2_create, put into a file by tpm2_encodeobject, and its public half printed by us."""
-        parent = parent or self.primary()
-        halves = create(self.tpm, parent, '-G', algorithm, '-a', f'{OWN}|{attributes}', *options)
+    def encode(self, name, halves, *options, parent=None):
+        """A file by tpm2_encodeobject."""
         path = self.lab.path('keys', name + '.tpm')
-        self.tpm.craft('tpm2_encodeobject', '-C', parent, '-u', halves[0], '-r', halves[1], '-o', path,
-                       *(['-p'] if says_pin else []))
+        self.tpm.craft('tpm2_encodeobject', '-C', parent or self.primary(), '-u', halves[0], '-r', halves[1],
+                       '-o', path, *options)
         os.chmod(path, 0o600)
         return path
+
+    def create(self, name, *options, parent=None, algorithm='ecc256', attributes=SIGNING, empty_auth=None):
+        """A key by tpm2_create in a file by tpm2_encodeobject, with `empty_auth` or the truth in its emptyAuth:
+        versions 5.4 and 5.7 of the tool write the opposite of what 5.8 writes."""
+        halves = create(self.tpm, parent or self.primary(), '-G', algorithm, '-a', f'{OWN}|{attributes}', *options)
+        truth = '-p' not in options
+        return self.mend(self.encode(name, halves, parent=parent), truth if empty_auth is None else empty_auth)
 
     def with_pub(self, path):
         self.lab.write(path[:-4] + '.pub', self.lab.keygen('-y', '-f', path).stdout)
@@ -101,17 +95,17 @@ class ForeignFiles(WithTpm):
 
     def test_keys_of_tpm2_tools_sign(self):
         shapes = 'ecc256', 'ecc256:ecdsa-sha256', 'ecc384:ecdsa-sha384', 'rsa2048:rsassa-sha512:null'
-        keys = [self.with_pub(self.mend(self.create(shape, algorithm=shape), empty_auth=True)) for shape in shapes]
+        keys = [self.with_pub(self.create(shape, algorithm=shape)) for shape in shapes]
         decrypts = self.create('decrypts', algorithm='rsa2048', attributes=SIGNING + '|decrypt')
-        keys += [self.with_pub(self.mend(decrypts, empty_auth=True)), self.with_pub(self.create('pin', '-p', PIN)),
+        keys += [self.with_pub(decrypts), self.with_pub(self.create('pin', '-p', PIN)),
                  self.with_pub(self.create('either', '-p', PIN, '-L', self.policy()))]
         self.assert_new_agent_signs(*keys, answers=[PIN] * 2)
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
     def test_rsa_keys_with_decrypt_sign_by_decryption_whatever_hashes_the_tpm_has(self):
         both, alone = SIGNING + '|decrypt', 'userwithauth|decrypt'
-        keys = [self.with_pub(self.mend(self.create('a', algorithm='rsa2048', attributes=both), empty_auth=True)),
-                self.with_pub(self.mend(self.create('b', algorithm='rsa2048', attributes=alone), empty_auth=True)),
+        keys = [self.with_pub(self.create('a', algorithm='rsa2048', attributes=both)),
+                self.with_pub(self.create('b', algorithm='rsa2048', attributes=alone)),
                 self.with_pub(self.create('c', '-p', PIN, algorithm='rsa2048', attributes=alone)),
                 self.openssl_key('d', f'user-auth:{PIN}', algorithm=('RSA', 'bits:2048'))]
         for lacks in ((), (SHA512,)):
@@ -130,14 +124,19 @@ class ForeignFiles(WithTpm):
             agent.stop()
         self.tpm.assert_no_handles()
 
-    def test_an_exempt_key_whose_file_does_not_say_that_it_has_no_pin_signs_unasked(self):
-        # tpm2_encodeobject 5.4 writes emptyAuth FALSE unless -p is given, and TRUE, as 0x01, when it is.
-        key = self.with_pub(self.create('x', attributes=SIGNING + '|noda'))
-        self.assertEqual(dict(keyfile.fields(key.tpm))[keyfile.EMPTY_AUTH][-1], 0)
-        self.assert_new_agent_signs(key)
+    def test_an_exempt_key_without_a_pin_signs_unasked_whatever_its_file_says(self):
+        halves = create(self.tpm, self.primary(), '-G', 'ecc256', '-a', f'{OWN}|{SIGNING}|noda')
+        # tpm2_encodeobject 5.4 and 5.7 write emptyAuth FALSE unless -p is given, and TRUE when it is; 5.8 vice versa.
+        paths = self.encode('x', halves), self.encode('y', halves, '-p')
+        said = {dict(keyfile.fields(path))[keyfile.EMPTY_AUTH][-1] != 0 for path in paths}
+        self.assertEqual(said, {True, False})
+        for path in paths:
+            self.assert_new_agent_signs(self.with_pub(path))
+            os.unlink(path)
 
     def test_an_empty_answer_for_a_guarded_key_costs_no_try_and_its_file_is_corrected_on_a_word(self):
-        free, pin = (self.with_pub(self.create(name, *options)) for name, options in (('x', ()), ('y', ('-p', PIN))))
+        free, pin = (self.with_pub(self.create(name, *options, empty_auth=False))
+                     for name, options in (('x', ()), ('y', ('-p', PIN))))
         agent = Agent(self.lab, env=Askpass(self.lab, '', '').env)
         for key in (free, pin):
             self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
@@ -186,11 +185,11 @@ class ForeignFiles(WithTpm):
                           f'{guarded.tpm}: the TPM is locked')
 
     def test_a_key_whose_file_says_wrongly_that_it_has_no_pin_asks_for_it_all_the_same(self):
-        self.assert_new_agent_signs(self.with_pub(self.create('x', '-p', PIN, says_pin=True)), answers=[PIN])
+        self.assert_new_agent_signs(self.with_pub(self.create('x', '-p', PIN, empty_auth=True)), answers=[PIN])
 
     def test_a_file_that_says_wrongly_that_there_is_no_pin_does_not_cost_the_last_try(self):
         self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '2', '-t', '600', '-l', '600')
-        key = self.with_pub(self.create('x', '-p', PIN, says_pin=True))
+        key = self.with_pub(self.create('x', '-p', PIN, empty_auth=True))
         other = self.lab.make_key('other', pin=PIN)
         self.lab.keygen('-p', '-f', other.tpm, '-P', OTHER, '-N', '', status=1)
         askpass = Askpass(self.lab, '', PIN)
@@ -202,8 +201,64 @@ class ForeignFiles(WithTpm):
         agent.sign_and_check(key)
         self.assertEqual(len(askpass.questions()), 2)
 
+    def test_the_pin_changes_of_a_key_whose_file_says_wrongly_that_it_has_none_and_the_file_is_right_then(self):
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '10', '-t', '600', '-l', '600')
+        spent = 0
+        for name, attributes, given, cost in (('given', '', ('-P', PIN), 1), ('exempt', '|noda', ('-P', PIN), 0),
+                                              ('typed exempt', '|noda', (), 0), ('typed', '', (), 1)):
+            spent += cost
+            with self.subTest(name):
+                path = self.create(name, '-p', PIN, attributes=SIGNING + attributes, empty_auth=True)
+                self.lab.keygen('-p', '-f', path, *given, '-N', OTHER, stdin='' if given else PIN + '\n')
+                self.assertEqual(self.tpm.wrong_tries(), spent)
+                self.assertEqual(dict(keyfile.fields(path))[keyfile.EMPTY_AUTH][-1], 0)
+                self.lab.keygen('-p', '-f', path, '-P', OTHER, '-N', PIN)
+                os.unlink(path)
+
+    def test_a_pin_change_of_a_key_whose_file_says_wrongly_that_it_has_none_does_not_cost_the_last_try(self):
+        path = self.create('x', '-p', PIN, empty_auth=True)
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '4', '-t', '600', '-l', '600')
+        self.assert_error(self.lab.keygen('-p', '-f', path, '-P', OTHER, '-N', '', status=1), 'the PIN is wrong')
+        self.assertEqual(self.tpm.wrong_tries(), 2)
+        self.tpm.tool('tpm2_dictionarylockout', '-s', '-n', '3', '-t', '600', '-l', '600')
+        for given in (), ('-P', PIN):
+            result = self.lab.keygen('-p', '-f', path, *given, '-N', '', stdin=PIN + '\n', status=1)
+            self.assert_error(result, 'LAST TRY')
+        self.assertEqual(self.tpm.wrong_tries(), 2)
+
+    def test_a_p_that_a_key_without_a_pin_does_not_need_is_no_obstacle(self):
+        path = self.create('x')
+        self.lab.keygen('-p', '-f', path, '-P', OTHER, '-N', PIN)
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+
+    def test_add_pin_asks_for_the_pin_of_a_key_whose_file_says_wrongly_that_it_has_none(self):
+        free, pin, exempt = (self.with_pub(self.create(name, *options, attributes=SIGNING + more, empty_auth=True))
+                             for name, options, more in (('x', (), ''), ('y', ('-p', PIN), ''),
+                                                         ('z', ('-p', PIN), '|noda')))
+        agent = Agent(self.lab, '--no-load')
+        for key, answers, cost in (free, (), 0), (pin, (PIN,), 1), (exempt, (PIN,), 1):
+            with self.subTest(key=key.path):
+                askpass = Askpass(self.lab, *answers, name=os.path.basename(key.path))
+                for options in (), ('-t', '1h'):  # the second time the agent has it already
+                    result = agent.add('--pin', *options, key.tpm, env=askpass.env)
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                    self.assertEqual(self.tpm.wrong_tries(), cost)
+                    agent.sign_and_check(key)
+                    askpass = Askpass(self.lab, *answers, name=os.path.basename(key.path) + 'again')
+        self.assertEqual(agent.log().count('its file says that it has none, which costs a try'), 1)
+
+    def test_one_wrong_pin_file_is_one_try_whatever_the_files_say(self):
+        keys = [self.with_pub(self.create(name, '-p', PIN, empty_auth=name == 'y')) for name in 'xy']
+        free = self.with_pub(self.create('z'))
+        agent = Agent(self.lab, '--no-load')
+        pin_file = self.lab.write('pin', OTHER + '\n', mode=0o600)
+        result = agent.add('--pin-file', pin_file, *(key.tpm for key in (*keys, free)))
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(self.tpm.wrong_tries(), 1)
+        agent.sign_and_check(free)
+
     def test_a_guarded_key_without_a_pin_is_one_command_once_it_has_signed(self):
-        key = self.with_pub(self.mend(self.create('x'), empty_auth=True))
+        key = self.with_pub(self.create('x'))
         probe = Probe(self.tpm)
         agent = Agent(self.lab, tcti=probe.tcti)
         agent.sign_and_check(key)
@@ -213,7 +268,7 @@ class ForeignFiles(WithTpm):
 
     def test_keys_under_the_rsa_storage_key_sign(self):
         parent = self.primary('rsa')
-        keys = [self.with_pub(self.mend(self.create('x', parent=parent), True, rsa_parent=True)),
+        keys = [self.with_pub(self.mend(self.create('x', parent=parent), rsa_parent=True)),
                 self.with_pub(self.mend(self.create('y', '-p', PIN, parent=parent), rsa_parent=True))]
         self.assert_new_agent_signs(*keys, answers=[PIN])
 
@@ -222,7 +277,7 @@ class ForeignFiles(WithTpm):
         for kind, handle, pin in (('ecc', '0x81000001', ''), ('rsa', '0x81000055', PIN)):
             self.tpm.craft('tpm2_evictcontrol', '-C', 'o', '-c', self.primary(kind), handle)
             path = self.create(kind, *(('-p', pin) if pin else ()), parent=handle)
-            keys.append(self.with_pub(self.mend(path, empty_auth=not pin)))
+            keys.append(self.with_pub(path))
             self.assertIn((keyfile.INTEGER, bytes.fromhex('00' + handle[2:])), keyfile.fields(path))
         keys.append(self.openssl_key('o', 'parent:0x81000055', f'user-auth:{PIN}'))
         self.assert_new_agent_signs(*keys, answers=[PIN] * 2)
@@ -343,138 +398,6 @@ class ForeignFiles(WithTpm):
         self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
         agent.process.wait_line('another TPM')
         self.assert_error(self.lab.keygen('-p', '-f', key.tpm, '-N', PIN, status=None), 'another TPM')
-
-
-class LegacyFiles(bus.Hidden, Stocked):
-    """Of each kind of file, one without a PIN and one with it."""
-
-    FOLDERS = ('free', 'guarded')
-
-    @classmethod
-    def fill(cls, lab):
-        for folder, pin in (('free', ''), ('guarded', PIN)):
-            lab.make_folder(folder)
-            for release, kind in RELEASES:
-                cls.make(lab, release, kind, pin, os.path.join(folder, f'{kind}{release}'))
-
-    @classmethod
-    def halves(cls, lab, kind, pin):
-        """The two halves of a new key under the storage key of that release."""
-        algorithm, unique = OLD_PARENTS[kind]
-        parent, pin = lab.path(f'{kind}.ctx'), ('-p', pin) if pin else ()
-        if not os.path.exists(parent):
-            cls.tpm.craft('tpm2_createprimary', '-C', 'o', '-G', algorithm, '-g', 'sha256', '-a', STORAGE_KEY,
-                          '-u', lab.write('unique', unique), '-c', parent)
-        for path in create(cls.tpm, parent, '-G', SCHEMES[kind], '-g', 'sha256', '-a', f'{OWN}|{SIGNING}', *pin):
-            with open(path, 'rb') as file:
-                yield file.read()
-
-    @classmethod
-    def make(cls, lab, release, kind, pin, name):
-        """The file of that release, and its public half beside it as that release wrote it."""
-        public, private = cls.halves(lab, kind, pin)
-        body = bytes([1, 1 if pin else 0])  # both releases wrote version 1; PIN status 1: has one
-        if release == 2:
-            body += ALGORITHMS[kind].to_bytes(2, 'big')
-        body += public + private + (COMMENT.encode() if release == 2 else b'')
-        path = lab.write(name + '.tpm', keyfile.pem(body, BLOCKS[release]), mode=0o600)
-        printed = lab.keygen('-y', '-f', path).stdout
-        lab.write(name + '.pub', ' '.join(printed.split()[:2] + [COMMENT]) + '\n')
-
-    def keys(self, folder):
-        return [read_key(self.lab.path(folder, f'{kind}{release}')) for release, kind in RELEASES]
-
-    def sign(self, agent, key):
-        """An RSA key of 0.2 is fixed to SHA-256, and ssh-keygen -Y wants SHA-512."""
-        if key.algorithm != 'ssh-rsa':
-            agent.sign_and_check(key)
-            return
-        with agent.connect() as connection:
-            algorithm, signature = connection.sign(key.blob, b'data', RSA_SHA2_256)
-            self.assertEqual(algorithm, 'rsa-sha2-256')
-            verify(self.lab, key, algorithm, signature, b'data')
-            self.assertIsNone(connection.sign(key.blob, b'data', RSA_SHA2_512))
-
-    def test_the_agent_signs_with_them_beside_the_standard_storage_key_too(self):
-        keys = self.keys('free')
-        agent = Agent(self.lab, key_dir=self.lab.path('free'))
-        self.assertEqual(len(agent.listed()), 3)
-        for key in keys:
-            with self.subTest(key=key.path):
-                self.sign(agent, key)
-        agent.stop()
-        self.tpm.assert_no_handles()
-        self.tpm.make_persistent()
-        new = self.lab.make_key('new', folder=self.lab.path('free'))
-        agent = Agent(self.lab, key_dir=self.lab.path('free'))
-        for key in (*keys, new, keys[0]):
-            self.sign(agent, key)
-
-    def test_fingerprints_and_public_keys_are_those_of_the_public_file(self):
-        for key in self.keys('free'):
-            with self.subTest(key=key.path):
-                printed = self.lab.keygen('-y', '-f', key.tpm).stdout
-                self.assertEqual(printed.split()[:2], key.line.split()[:2])
-                shown = self.lab.keygen('-l', '-f', key.tpm).stdout
-                expected = self.lab.ssh_keygen('-l', '-f', key.pub)
-                for part in (0, 1, -1):
-                    self.assertEqual(shown.split()[part], expected.split()[part])
-                if key.path.endswith('2'):  # 0.1 has no comment inside
-                    self.assertEqual((printed, shown), (key.line + '\n', expected))
-
-    def check_pin(self, pin):
-        """Each key signs with the PIN, and the PIN is nowhere on the bus."""
-        askpass = Askpass(self.lab, *[pin] * 3, name=pin)
-        self.probe = Probe(self.tpm, name='probe ' + pin)
-        agent = Agent(self.lab, key_dir=self.lab.path('guarded'), name=pin, env=askpass.env, tcti=self.probe.tcti)
-        for key in self.keys('guarded'):
-            self.sign(agent, key)
-        self.assertEqual(len(askpass.questions()), 3)
-        agent.stop()  # which gives its slots back
-        self.assertEqual(self.tpm.wrong_tries(), 0)
-        self.assert_nowhere(pin.encode())
-        self.assert_sessions('Sign')
-
-    def test_the_pin_signs_and_changes_and_the_file_stays_what_it_was(self):
-        self.check_pin(PIN)
-        for key, (release, kind) in zip(self.keys('guarded'), RELEASES):
-            with self.subTest(release=release, kind=kind):
-                folder = os.path.dirname(key.tpm)
-                before = contents(folder)
-                result = self.lab.keygen('-p', '-f', key.tpm, '-P', 'wrong', '-N', OTHER, status=None)
-                self.assert_error(result)
-                self.assertEqual(contents(folder), before)
-                self.assertEqual(self.tpm.wrong_tries(), 1)
-                self.tpm.tool('tpm2_dictionarylockout', '-c')
-                result = self.lab.keygen('-p', '-f', key.tpm, '-P', PIN, '-N', OTHER)
-                notes = [line for line in result.stderr.splitlines() if MOVE in line.lower()]
-                self.assertEqual(len(notes), 1, result.stderr)
-                self.assertRegex(notes[0], 'new key')
-                self.assertNotIn(MOVE, result.stdout.lower())
-                self.assertTrue(read(key.tpm).startswith(f'-----BEGIN {BLOCKS[release]}-----\n'))
-                self.assertEqual((mode(key.tpm), read(key.pub)), (0o600, before[key.pub].decode()))
-        self.check_pin(OTHER)
-
-    def test_the_comment_inside_a_file_of_0_2_changes(self):
-        key = self.keys('free')[1]
-        self.lab.keygen('-c', '-f', key.tpm, '-C', 'a new comment')
-        self.assertTrue(read(key.tpm).startswith(f'-----BEGIN {BLOCKS[2]}-----\n'))
-        printed = self.lab.keygen('-y', '-f', key.tpm).stdout
-        self.assertEqual(printed.rstrip('\n').split(' ', 2)[2], 'a new comment')
-        Agent(self.lab, key_dir=self.lab.path('free')).sign_and_check(key)
-
-    def test_broken_ones_are_refused_and_do_not_stop_the_agent(self):
-        key = self.keys('free')[1]
-        body = base64.b64decode(''.join(read(key.tpm).splitlines()[1:-1]))
-        broken = (body[:40], bytes([3]) + body[1:])  # test/keyfile/legacy.cpp has all that can be wrong
-        folder = self.lab.make_folder('broken')
-        for number, content in enumerate(broken):
-            path = self.lab.write(f'broken/{number}.tpm', keyfile.pem(content, BLOCKS[2]), mode=0o600)
-            self.assert_error(self.lab.keygen('-y', '-f', path, status=None), path)
-        self.lab.write('broken/good.tpm', read(key.tpm), mode=0o600)
-        agent = Agent(self.lab, key_dir=folder)
-        self.assertEqual(len(agent.listed()), 1)
-        agent.sign_and_check(key)
 
 
 if __name__ == '__main__':

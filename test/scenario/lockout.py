@@ -292,17 +292,21 @@ class TryPin(Scenario):
     def outcome(self, connection, key, pin):
         return read_pin_outcome(connection.request(try_pin(key.blob, pin)))
 
-    def test_a_key_without_a_pin_takes_any_never_asks_for_one_and_does_not_trouble_the_tpm(self):
+    def test_a_key_without_a_pin_takes_any_never_asks_for_one_and_troubles_the_tpm_once(self):
+        """The TPM shows that the word of the key's file is true."""
         key, soft, probe = self.lab.make_key('x'), SoftKey(self.lab, self.lab.path('soft')), Probe(self.tpm)
         agent = self.agent(tcti=probe.tcti)
         agent.ssh_add(soft.path, status=0)
         with agent.connect() as connection:
             for chosen in (key, soft.key):
-                for pin in (OTHER, b''):
+                for pin, signatures in ((OTHER, 1), (b'', 0), (OTHER, 0)):
                     probe.take()
                     self.assertEqual(self.outcome(connection, chosen, pin), KEPT)
-                    self.assertEqual([name for name in probe.take() if name != 'TPM2_FlushContext'], [])
-                    self.assertIsNotNone(connection.sign(chosen.blob, b'data'))
+                    commands = [name for name in probe.take() if name != 'TPM2_FlushContext']
+                    self.assertEqual(commands.count('TPM2_Sign'), signatures)
+                    if not signatures:
+                        self.assertEqual(commands, [])
+                self.assertIsNotNone(connection.sign(chosen.blob, b'data'))
         self.assertEqual(self.askpass.questions(), [])
         self.assertEqual(self.tpm.wrong_tries(), 0)
 
