@@ -26,8 +26,8 @@ int install_user_units(bool for_all, bool force);
 /// because sshd serves no login without one. Warns of host keys that do not work. @throws Error(refused)
 void expect_logins_to_work();
 
-/// Checks that sshd accepts its configuration without the drop-in, for which it needs another host key.
-/// @throws Error(refused), but only warns with `force`
-void expect_sshd_to_go_on(bool force);
+/// Checks that sshd names no agent of our units, and accepts its configuration without the drop-in if that
+/// was removed, for which it needs another host key. @throws Error(refused), but only warns with `force`
+void expect_sshd_to_go_on(bool had_config, bool force);
 
 } // namespace sshtpm::applets

@@ -357,14 +357,24 @@ void expect_logins_to_work() {
     expect_keys_to_work(view);
 }
 
-void expect_sshd_to_go_on(bool force) {
-    if (!find_sshd() || ask_sshd("-t").status == 0)
+void expect_sshd_to_go_on(bool had_config, bool force) {
+    if (!find_sshd())
         return;
-    const std::string what = "without the installed file, sshd -t refuses the configuration";
-    const std::string keys = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
+    std::string what, hint;
+    if (had_config && ask_sshd("-t").status != 0) {
+        what = "without the installed file, sshd -t refuses the configuration";
+        hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
+    } else {
+        const auto lines = ask_for_configuration().agents;
+        const std::filesystem::path folder = std::filesystem::path(system_socket).parent_path();
+        if (lines.empty() || std::filesystem::path(lines.front().value).parent_path() != folder)
+            return;
+        what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(lines.front());
+        hint = "remove that line and the HostKey lines of its keys, and have sshd reload its configuration";
+    }
     if (!force)
-        throw Error(Errc::refused, what + "; nothing was removed", keys + "; --force removes it anyway");
-    cli::warn(log::program(), Error(Errc::refused, what, keys));
+        throw Error(Errc::refused, what + "; nothing was removed", hint + "; --force removes it anyway");
+    cli::warn(log::program(), Error(Errc::refused, what, hint));
 }
 
 } // namespace sshtpm::applets

@@ -30,24 +30,25 @@ namespace {
 namespace fs = std::filesystem;
 using MissingFolder = Installation::MissingFolder;
 
-fs::path systemd_folder(const char* name) {
+/// The folder in which systemd's folders are.
+fs::path systemd_parent() {
     if (const auto prefix = os::variable("PREFIX"); prefix && !prefix->empty()) {
         if (!prefix->starts_with('/'))
             throw Error(Errc::usage, "PREFIX=" + *prefix + " is not an absolute path");
-        return fs::path(*prefix) / "lib" / name;
+        return fs::path(*prefix) / "lib";
     }
-    return fs::path("/etc") / name;
+    return "/etc";
 }
 
 void add_system_units(Installation& files) {
-    files.add("system/", systemd_folder("systemd") / "system");
+    files.add("system/", systemd_parent(), "systemd/system");
     // A stock system has these folders only below /usr; systemd reads them here too.
-    files.add("sysusers/", systemd_folder("sysusers.d"), MissingFolder::made);
-    files.add("tmpfiles/", systemd_folder("tmpfiles.d"), MissingFolder::made);
+    files.add("sysusers/", systemd_parent(), "sysusers.d", MissingFolder::made);
+    files.add("tmpfiles/", systemd_parent(), "tmpfiles.d", MissingFolder::made);
 }
 
 void add_sshd_config(Installation& files) {
-    files.add("sshd/", "/etc/ssh/sshd_config.d");
+    files.add("sshd/", "/etc/ssh", "sshd_config.d");
 }
 
 void tell_how_to_start() {
@@ -70,46 +71,26 @@ void with_root_hint(const auto& work) {
     }
 }
 
-/// The enabled units: links in the .wants folders, which dangle from now on.
-std::set<std::string> enabled_units() {
-    std::set<std::string> names;
-    std::error_code ignored;
-    for (const auto& folder : fs::directory_iterator(destdir() + "/etc/systemd/system", ignored)) {
-        if (folder.path().extension() != ".wants")
-            continue;
-        for (const auto& link : fs::directory_iterator(folder.path(), ignored))
-            if (const auto name = link.path().filename().string();
-                name.starts_with("ssh-tpm-hostkeys") || name == "ssh-tpm-genkeys.service")
-                names.insert(printable(name));
+/// Tells how to stop the units that may run. @param removed their files, and the links that enabled them
+void tell_how_to_stop(const std::vector<fs::path>& removed) {
+    if (!destdir().empty())
+        return;
+    std::set<std::string> units;
+    for (const auto& path : removed) {
+        const auto extension = path.extension(), stem = path.stem();
+        if ((extension != ".service" && extension != ".socket") || stem.native().ends_with('@'))
+            continue; // a template does not run
+        units.insert(printable(path.filename().string()));
+        units.insert(printable(stem.string()) + ".service");
     }
-    return names;
-}
-
-/// Adds the units that may run although they are not enabled. @returns the list for systemctl
-std::string units_to_stop(std::set<std::string> units) {
-    constexpr std::string_view socket = ".socket";
-    for (const auto* name :
-         {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service"})
-        units.insert(name);
-    const auto enabled = units;
-    for (const auto& name : enabled)
-        if (name.ends_with(socket))
-            units.insert(name.substr(0, name.size() - socket.size()) + ".service");
-    std::string list;
-    for (const auto& name : units)
-        list += ' ' + name;
-    return list;
-}
-
-void tell_how_to_stop() {
-    const auto enabled = enabled_units();
-    // If nothing is enabled, systemctl disable fails and stops nothing.
-    if (destdir().empty())
-        std::cout << "To stop the units: systemctl " << (enabled.empty() ? "stop" : "disable --now")
-                  << units_to_stop(enabled) << "; systemctl daemon-reload; systemctl reload ssh\n";
-    else if (!enabled.empty())
-        std::cout << "To disable the units: systemctl --root=" << destdir() << " disable"
-                  << units_to_stop(enabled) << '\n';
+    std::cout << "To finish: ";
+    if (!units.empty()) {
+        std::cout << "systemctl stop";
+        for (const auto& unit : units)
+            std::cout << ' ' << unit;
+        std::cout << "; systemctl daemon-reload; ";
+    }
+    std::cout << "systemctl reload ssh (or sshd)\n";
 }
 
 /// ProtectHome= makes the first three inaccessible, PrivateTmp= the others empty (systemd.exec(5)).
@@ -139,7 +120,7 @@ void require_fit_for_units(const fs::path& program) {
             throw unfit(program, "services cannot see " + std::string(folder));
     for (fs::path path = program;; path = path.parent_path()) {
         const fs::path there = destdir() + path.string();
-        struct stat status {};
+        struct stat status = {};
         if (::stat(there.c_str(), &status) != 0)
             throw Error::from_errno(errno, there.string());
         if (!may_own(status.st_uid))
@@ -216,13 +197,13 @@ int hostkeys_uninstall(bool force) {
         had_units = units.uninstall(force);
         had_config = sshd.uninstall(force);
     });
-    if (had_config && destdir().empty())
-        expect_sshd_to_go_on(force);
+    if (destdir().empty())
+        expect_sshd_to_go_on(had_config, force);
     if (!had_units && !had_config)
         return 0;
     units.keep("removed");
     sshd.keep("removed");
-    tell_how_to_stop();
+    tell_how_to_stop(units.done());
     return 0;
 }
 
@@ -230,13 +211,12 @@ int install_user_units(bool for_all, bool force) {
     Installation files;
     if (for_all) {
         ::umask(022); // for folders that others read
-        files.add("user/", systemd_folder("systemd") / "user");
+        files.add("user/", systemd_parent(), "systemd/user");
     } else {
         const auto config = os::variable("XDG_CONFIG_HOME");
-        const auto folder =
-            (config && config->starts_with('/') ? fs::path(*config) : os::home() / ".config") / "systemd" /
-            "user";
-        files.add("user/", folder, MissingFolder::made); // systemd reads it, but does not make it
+        const auto parent = config && config->starts_with('/') ? fs::path(*config) : os::home() / ".config";
+        // systemd reads this folder, but does not make it.
+        files.add("user/", parent, "systemd/user", MissingFolder::made);
     }
     files.install(force);
     files.keep("wrote");

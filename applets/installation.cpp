@@ -63,13 +63,14 @@ Error changed(const fs::path& path) {
 }
 
 /// The beginning of an ExecStart= line (systemd.service(5)) that runs the program at `path`, whatever bytes
-/// the path has. systemd refuses quotes, backslashes and control characters in a program's own name, so such
-/// a path goes through a shell as an argument, which may have them.
+/// the path has. systemd refuses quotes, backslashes, control characters and (262) bytes that are not UTF-8
+/// in a program's own name, so such a path goes through a shell as an argument, which may have them.
 std::string exec_word(std::string_view path) {
-    // ":" has systemd leave "$" alone.
-    const bool plain = std::ranges::none_of(path, [](char c) {
+    const auto is_refused = [](char c) {
         return is_control(c) || std::string_view("\"'\\").find(c) != std::string_view::npos;
-    });
+    };
+    const bool plain = is_utf8(path) && std::ranges::none_of(path, is_refused);
+    // ":" has systemd leave "$" alone.
     return (plain ? ":" : R"(:/bin/sh -c "exec \"$0\" \"$@\"" )") + quoted(path);
 }
 
@@ -101,6 +102,32 @@ std::string former_text(std::string_view text) {
 /// True for the text, and for that of an earlier version.
 bool is_ours(std::string_view there, std::string_view text) {
     return there == text || there == former_text(text);
+}
+
+/// The links that `systemctl enable` made for these units. They are removed together with the units:
+/// `systemctl disable` of systemd 262 fails when the unit's file is gone, and leaves the unit running.
+std::vector<fs::path> links_that_enable(const std::vector<fs::path>& units) {
+    std::vector<fs::path> links;
+    if (units.empty())
+        return links;
+    const auto root = destdir();
+    const fs::path folder = root + "/etc/systemd/system";
+    if (!root.empty())
+        require_inside(root, folder);
+    std::error_code ignored;
+    for (const auto& wants : fs::directory_iterator(folder, ignored)) {
+        const auto kind = wants.path().extension();
+        if ((kind != ".wants" && kind != ".requires") || wants.is_symlink(ignored))
+            continue;
+        for (const auto& link : fs::directory_iterator(wants.path(), ignored)) {
+            const auto target = fs::read_symlink(link.path(), ignored);
+            const auto unit = target.is_absolute() ? fs::path(root + target.string())
+                                                   : (wants.path() / target).lexically_normal();
+            if (std::ranges::find(units, unit) != units.end())
+                links.push_back(link.path());
+        }
+    }
+    return links;
 }
 
 } // namespace
@@ -147,11 +174,25 @@ Installation::~Installation() {
         fs::remove(*folder, ignored);
 }
 
-void Installation::add(std::string_view kind, const fs::path& folder, MissingFolder missing) {
+void Installation::add(std::string_view kind, const fs::path& parent, std::string_view name,
+                       MissingFolder missing) {
     for (const auto& file : installed_files())
-        if (file.name.starts_with(kind))
-            files_.push_back({destdir() + (folder / fs::path(file.name).filename()).string(),
-                              text_to_install(file.text), missing});
+        if (file.name.starts_with(kind)) {
+            const auto named = name / fs::path(file.name).filename();
+            files_.push_back(
+                {destdir() + (parent / named).string(), named, text_to_install(file.text), missing});
+        }
+}
+
+/// Whether systemd reads the same text from where packages and meson install it, and nothing is in /etc or in
+/// the user's folder, which come first. A copy there would hide the next version of the package's file.
+bool Installation::is_packaged(const File& file) {
+    if (is_there(file.path))
+        return false;
+    for (const auto* folder : {"/usr/local/lib", "/usr/lib"}) // in systemd's order
+        if (const auto there = installed_content(destdir() + (folder / file.name).string()))
+            return text_of(*there) == file.text;
+    return false;
 }
 
 void Installation::require_in_tree() const {
@@ -162,6 +203,9 @@ void Installation::require_in_tree() const {
 
 void Installation::install(bool force) {
     require_in_tree();
+    // All or none: a unit that starts another program needs its own socket beside it.
+    if (std::ranges::all_of(files_, is_packaged))
+        return;
     std::vector<std::pair<const File*, Existing>> to_write;
     for (const auto& file : files_) {
         const auto folder = file.path.parent_path();
@@ -200,6 +244,10 @@ bool Installation::uninstall(bool force) {
         staged_.emplace_back(file.path);
         done_.push_back(file.path);
     }
+    for (const auto& link : links_that_enable(done_)) {
+        staged_.emplace_back(link);
+        done_.push_back(link);
+    }
     for (auto& file : staged_)
         file.take_place();
     return !done_.empty();
@@ -210,7 +258,7 @@ void Installation::keep(std::string_view done) {
         file.accept();
     made_.clear();
     for (const auto& path : done_)
-        std::cout << done << ' ' << path.string() << '\n';
+        std::cout << done << ' ' << printable(path.native(), path.native().size()) << '\n';
     std::cout << std::flush; // a signal may have come
 }
 

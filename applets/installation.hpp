@@ -47,27 +47,33 @@ class Installation {
         refused, ///< the program that reads it is not installed
         made,
     };
-    /// The files of a kind, for `folder` (DESTDIR comes in front).
-    void add(std::string_view kind, const std::filesystem::path& folder,
+    /// The files of a kind, for the folder `name`, such as "systemd/system", in `parent` (DESTDIR comes in
+    /// front).
+    void add(std::string_view kind, const std::filesystem::path& parent, std::string_view name,
              MissingFolder missing = MissingFolder::refused);
 
     /// Writes the files that are not there yet, or there as an earlier version has installed them. With
-    /// DESTDIR all folders are made.
+    /// DESTDIR all folders are made. Does nothing if a package has installed the same files below /usr.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
-    /// Removes the files that exist. Links to no regular file, such as those of masked units, stay unless
-    /// `force`. @throws Error(exists) as install. @returns whether there were any.
+    /// Removes the files that exist, and the links that enable a removed unit. Links to no regular file, such
+    /// as those of masked units, stay unless `force`.
+    /// @throws Error(exists) as install. @returns whether there were any.
     bool uninstall(bool force);
+    /// The files that were written or removed, and the links.
+    const std::vector<std::filesystem::path>& done() const noexcept { return done_; }
     /// Makes it final, and prints which files were written, or removed.
     void keep(std::string_view done);
 
   private:
     struct File {
         std::filesystem::path path;
+        std::filesystem::path name; ///< of its folder and its own: "systemd/system/ssh-tpm-hostkeys.socket"
         std::string text;
         MissingFolder missing;
     };
 
+    static bool is_packaged(const File& file);
     /// No symbolic link leads out of DESTDIR.
     void require_in_tree() const;
     void make_folders(const std::filesystem::path& folder);
@@ -75,8 +81,8 @@ class Installation {
     os::BlockedSignals blocked_;
     std::vector<File> files_;
     std::vector<std::filesystem::path> made_; ///< folders, outer ones first
-    std::vector<std::filesystem::path> done_; ///< files that were written or removed
-    std::list<StagedFile> staged_;            ///< the same files
+    std::vector<std::filesystem::path> done_; ///< files that were written or removed, and links
+    std::list<StagedFile> staged_;            ///< the same
 };
 
 } // namespace sshtpm::applets

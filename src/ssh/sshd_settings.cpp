@@ -19,9 +19,14 @@ namespace {
     malformed("sshd -T: " + message, "see what `sshd -T` prints");
 }
 
+bool same_word(std::string_view one, std::string_view other) {
+    const auto lower = [](unsigned char c) { return std::tolower(c); };
+    return std::ranges::equal(one, other, {}, lower, lower);
+}
+
 /// @returns the value of a line "NAME VALUE"; nothing for a line with another name
 std::optional<std::string> value_of(std::string_view line, std::string_view name) {
-    if (!line.starts_with(name) || (line.size() > name.size() && line[name.size()] != ' '))
+    if (!same_word(line.substr(0, line.find(' ')), name))
         return std::nullopt;
     const auto value = line.substr(std::min(name.size() + 1, line.size()));
     if (value.empty() || std::ranges::any_of(value, is_control))
@@ -36,11 +41,6 @@ std::string first_argument(std::string_view text) {
     if (quoted)
         text.remove_prefix(1);
     return std::string(text.substr(0, text.find_first_of(quoted ? "\"" : " \t\"")));
-}
-
-bool same_word(std::string_view one, std::string_view other) {
-    const auto lower = [](unsigned char c) { return std::tolower(c); };
-    return std::ranges::equal(one, other, {}, lower, lower);
 }
 
 std::optional<SshdLine> parse_sshd_line(std::string_view line, std::string_view keyword) {

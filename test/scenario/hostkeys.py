@@ -172,6 +172,19 @@ class Tree(HostKeys):
         self.assert_error(self.hostkeys('--install-system-units', env={'DESTDIR': self.root, 'PREFIX': 'usr'}),
                           'PREFIX=usr is not an absolute path', tool='ssh-tpm-hostkeys', status=2)
 
+    def test_units_of_a_package_are_not_written_to_etc_again(self):
+        env = {'DESTDIR': self.root}
+        self.hostkeys('--install-system-units', env={**env, 'PREFIX': '/usr'}, status=0)
+        packaged = contents(self.root)
+        for options in ((), ('--force',)):
+            self.hostkeys('--install-system-units', *options, env=env, status=0)
+            self.assertEqual(contents(self.root), packaged)
+        with open(self.root + '/usr/lib/systemd/system/ssh-tpm-hostkeys.service', 'a', encoding='ascii') as file:
+            file.write('# of another version\n')
+        self.hostkeys('--install-system-units', env=env, status=0)
+        self.assertEqual(*(sorted(path.removeprefix(folder) for path in contents(folder))
+                           for folder in (self.root + '/etc', self.root + '/usr/lib')))
+
     def test_no_link_leads_out_of_the_tree(self):
         outside = self.lab.make_folder('outside')
         os.makedirs(os.path.join(outside, 'ssh/sshd_config.d'))

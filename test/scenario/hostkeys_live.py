@@ -14,7 +14,7 @@ import unittest
 
 from agent import Agent
 from hierarchy import KINDS, base_of
-from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root, read
+from lab import NO_LEAK_CHECK, NOBODY, WITH_MOUNTS, contents, link_program, mode, needs_root, read
 from process import DEADLINE
 from softkey import SoftKey
 from stock import HostKeyStock
@@ -66,7 +66,7 @@ class HostKeysLive(HostKeyStock):
 
     def run_there(self, *argv, **more):
         """A program, with `self.socket` in the place of the agent's."""
-        return self.lab.run('unshare', '-m', 'sh', '-c', ENTER, self.etc, self.socket,
+        return self.lab.run(*WITH_MOUNTS, ENTER, self.etc, self.socket,
                             self.lab.program_for_others(), *argv, **more)
 
     def hostkeys(self, *options, fault=None, **more):
@@ -376,32 +376,62 @@ class HostKeysLive(HostKeyStock):
         self.assertIn('ssh-tpm-hostkeys: warning: ', result.stderr)
         self.assertFalse(os.path.exists(self.drop_in()))
 
+    def test_uninstalling_is_refused_while_sshd_names_an_agent_of_the_units_elsewhere(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-system-units', status=0)
+        self.config('HostKeyAgent /run/ssh-tpm-agent/agent.sock', 'HostKey /etc/ssh/ssh_tpm_host_ecdsa_key')
+        self.assert_refused('sshd needs the agent', '/etc/ssh/sshd_config line 2', '--force', options=('--uninstall',))
+        shutil.rmtree(self.etc + '/systemd/system')  # as if the units were a package's
+        os.mkdir(self.etc + '/systemd/system')
+        self.assert_refused('sshd needs the agent', options=('--uninstall',))
+        self.assertIn('warning: ', self.hostkeys('--uninstall', '--force', status=0).stderr)
+
     def test_uninstalling_leaves_sshd_with_its_keys_in_files(self):
         before = contents(self.etc)
         self.install_all()
         self.plain_key('ssh_host_ecdsa_key')  # where sshd looks for one
         result = self.hostkeys('--uninstall', status=0)
         self.assertEqual(result.stderr, '')
-        self.assertIn('systemctl stop ssh-tpm-genkeys.service ', result.stdout)  # nothing is enabled
+        self.assertIn('systemctl stop ssh-tpm-genkeys.service ', result.stdout)
         keys = {path for path in contents(self.etc) if os.path.basename(path).startswith('ssh_')}
         left = {path for path in set(contents(self.etc)) - set(before) - keys if os.path.isfile(path)}
         self.assertEqual(left, set())
         self.assertEqual(self.hostkeys('--uninstall', status=0).stdout, '')
 
-    def test_uninstalling_tells_which_units_are_to_be_disabled(self):
+    def test_uninstalling_disables_the_units_and_tells_which_to_stop(self):
         self.install_all()
-        self.config(self.plain_key())
         tree = ('systemctl', '--root=' + self.root)
         enabled = ['ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys@endorsement.socket']
         self.lab.run(*tree, 'enable', *enabled, status=0)
-        wants = {path for path in contents(self.etc) if '.wants/' in path}
-        self.assertEqual({os.path.basename(path) for path in wants}, set(enabled))
+        links = {path for path in contents(self.etc) if '.wants/' in path}
+        self.assertEqual({os.path.basename(path) for path in links}, set(enabled))
+        relative = os.path.join(self.etc, 'systemd/system/sockets.target.wants/ssh-tpm-hostkeys@null.socket')
+        os.symlink('../ssh-tpm-hostkeys@.socket', relative)
+        required = os.path.join(self.etc, 'systemd/system/ssh.service.requires/ssh-tpm-hostkeys.socket')
+        os.mkdir(os.path.dirname(required))
+        os.symlink('/etc/systemd/system/ssh-tpm-hostkeys.socket', required)
+        other = os.path.join(self.etc, 'systemd/system/multi-user.target.wants/ssh-tpm-hostkeys.socket')
+        os.symlink('/usr/lib/systemd/system/ssh-tpm-hostkeys.socket', other)
+        self.assert_refused('sshd -t refuses', options=('--uninstall',))
+        self.config(self.plain_key())
         printed = self.hostkeys('--uninstall', status=0).stdout
-        command = re.search('systemctl disable --now ([^;]*);', printed)[1].split()
-        self.assertEqual(set(enabled) - set(command), set())
-        self.assertIn('ssh-tpm-hostkeys@endorsement.service', command)
-        self.lab.run(*tree, 'disable', *command, status=0)  # systemctl finds the links without the units
-        self.assertEqual({path for path in wants if os.path.lexists(path)}, set())
+        self.assertEqual({path for path in (*links, relative, required, other) if os.path.lexists(path)}, {other})
+        self.assertIn('removed /etc/systemd/system/sockets.target.wants/ssh-tpm-hostkeys@null.socket\n', printed)
+        command = re.search('systemctl stop ([^;]*);', printed)[1].split()
+        self.assertEqual(set(command), {f'ssh-tpm-{name}' for name in (
+            'genkeys.service', 'hostkeys.socket', 'hostkeys.service', 'hostkeys@endorsement.socket',
+            'hostkeys@endorsement.service', 'hostkeys@null.socket', 'hostkeys@null.service')})
+
+    def test_uninstalling_in_a_tree_disables_the_units_there(self):
+        environment = {'DESTDIR': self.root}
+        self.hostkeys('--install-system-units', '--force', env=environment, status=0)
+        self.lab.run('systemctl', '--root=' + self.root, 'enable', 'ssh-tpm-hostkeys.socket', status=0)
+        link = os.path.join(self.etc, 'systemd/system/sockets.target.wants/ssh-tpm-hostkeys.socket')
+        self.assertTrue(os.path.islink(link))
+        result = self.hostkeys('--uninstall', env=environment, status=0)
+        self.assertFalse(os.path.lexists(link))
+        self.assertNotIn('systemctl', result.stdout)
 
     def test_uninstalling_needs_no_sshd(self):
         self.install_all()

@@ -11,11 +11,13 @@ using namespace sshtpm::ssh;
 using Paths = std::vector<std::string>;
 
 TEST_CASE("the agent and the host keys are found in what sshd prints") {
-    const auto printed = data_text("ssh/sshd_settings/printed");
-    const auto settings = parse_sshd_settings(printed);
-    CHECK(settings.host_key_agent == "/run/ssh-tpm-agent/agent.sock");
-    CHECK(settings.host_keys ==
-          Paths{"/tmp/sshd-settings-keys/plain", "/tmp/sshd-settings-keys/with blanks in it"});
+    for (const char* printed : {"ssh/sshd_settings/printed", "ssh/sshd_settings/printed-10.6"}) {
+        INFO(printed);
+        const auto settings = parse_sshd_settings(data_text(printed));
+        CHECK(settings.host_key_agent == "/run/ssh-tpm-agent/agent.sock");
+        CHECK(settings.host_keys ==
+              Paths{"/tmp/sshd-settings-keys/plain", "/tmp/sshd-settings-keys/with blanks in it"});
+    }
 }
 
 TEST_CASE("no agent is no agent, whether sshd says so or nothing") {
@@ -27,23 +29,22 @@ TEST_CASE("no agent is no agent, whether sshd says so or nothing") {
 }
 
 TEST_CASE("a setting whose name only begins alike is another one") {
-    CHECK(
-        parse_sshd_settings("hostkeyalgorithms rsa-sha2-256\nhostkeyagents /x\nhostkeys /y\n hostkey /z\n") ==
-        SshdSettings{});
+    CHECK(parse_sshd_settings("hostkeyalgorithms rsa-sha2-256\nHostKeyAgents /x\nhostkeys /y\n hostkey /z\n"
+                              "HostKe /w\n") == SshdSettings{});
 }
 
 TEST_CASE("a path that is missing or has control characters is refused") {
     using namespace std::string_literals;
     for (const auto& printed :
          {"hostkey"s, "hostkey \n"s, "hostkeyagent\n"s, "hostkeyagent "s, "hostkey /a\tb\n"s,
-          "hostkey /a\r\n"s, "hostkey /a\0b\n"s, "hostkeyagent /a\x1b[2J\n"s}) {
+          "hostkey /a\r\n"s, "HostKey /a\0b\n"s, "hostkeyagent /a\x1b[2J\n"s}) {
         INFO(printed);
         CHECK_THROWS_AS(parse_sshd_settings(printed), Error);
     }
 }
 
 TEST_CASE("a second agent is refused, and more host keys than sshd takes") {
-    CHECK_THROWS_AS(parse_sshd_settings("hostkeyagent /a\nhostkeyagent none\n"), Error);
+    CHECK_THROWS_AS(parse_sshd_settings("hostkeyagent /a\nHostKeyAgent none\n"), Error);
     std::string printed;
     for (std::size_t i = 0; i < max_host_keys; ++i)
         printed += "hostkey /k\n";
