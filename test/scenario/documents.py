@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Man pages and the other documents agree with the program: its options, its defaults, and files that exist."""
 
+import datetime
 import glob
 import os
 import re
@@ -285,11 +286,55 @@ class Links(unittest.TestCase):
                 if 'NAME' not in name:
                     self.assertTrue(os.path.exists(os.path.join(SOURCE, name)), f'{path}: {name}')
 
-    def test_each_page_of_docs_is_linked_in_the_readme_which_fits_two_screens(self):
-        text = read(os.path.join(SOURCE, 'README.md'))
+    def test_each_page_of_docs_is_linked_in_the_readme_or_for_contributors(self):
+        texts = [read(os.path.join(SOURCE, name)) for name in ('README.md', 'CONTRIBUTING.md')]
         for path in glob.glob(os.path.join(SOURCE, 'docs', '*.md')):
-            self.assertIn(f'(docs/{os.path.basename(path)})', text)
-        self.assertLessEqual(text.count('\n'), 100)
+            self.assertIn(f'(docs/{os.path.basename(path)})', ''.join(texts))
+
+    def test_the_readme_fits_two_screens(self):
+        self.assertLessEqual(read(os.path.join(SOURCE, 'README.md')).count('\n'), 100)
+
+
+# The version, in the files that have to repeat it.
+PROJECT_VERSION = r"(?m)^  version: '(\d+\.\d+\.\d+)(-dev)?',$"
+CHANGELOG_VERSION = r'\A# Changelog\n\n## (\d+\.\d+\.\d+) – (unreleased|\d{4}-\d\d-\d\d)\n'
+PACKAGE_VERSIONS = {
+    'changelog': r'\Assh-tpm \((\S+)-\d+\) ',
+    'ssh-tpm.spec': r'(?m)^Version:\s*(\S+)$',
+    'PKGBUILD': r'(?m)^pkgver=(\S+)$',
+}
+PAGE_DATE = r'(?m)^\.Dd (\w+ \d+, \d{4})$'
+
+
+def version_faults(texts):
+    """The files that do not name the version and the date of meson.build and CHANGELOG.md; `texts` is a dict."""
+    version, development = re.search(PROJECT_VERSION, texts['meson.build']).groups()
+    newest, date = re.search(CHANGELOG_VERSION, texts['CHANGELOG.md']).groups()
+    if (newest, date == 'unreleased') != (version, development is not None):
+        yield 'CHANGELOG.md'
+    for path, text in texts.items():
+        pattern = PACKAGE_VERSIONS.get(os.path.basename(path))
+        if pattern and re.findall(pattern, text) != [version]:
+            yield path
+        if path.endswith(('.1', '.7', '.8')):
+            days = [str(datetime.datetime.strptime(day, '%B %d, %Y').date()) for day in re.findall(PAGE_DATE, text)]
+            if len(days) != 1 or date not in ('unreleased', days[0]):
+                yield path
+
+
+class Version(Scenario):
+    """The version is that of meson.build, with -dev until its release."""
+
+    def test_every_file_that_names_the_version_names_this_one(self):
+        packaging = glob.glob(os.path.join(SOURCE, 'data', 'packaging', '**'), recursive=True)
+        paths = [*PAGES, *(os.path.join(SOURCE, name) for name in ('meson.build', 'CHANGELOG.md')),
+                 *(path for path in packaging if os.path.basename(path) in PACKAGE_VERSIONS)]
+        self.assertEqual({os.path.basename(path) for path in paths} & set(PACKAGE_VERSIONS), set(PACKAGE_VERSIONS))
+        texts = {os.path.relpath(path, SOURCE): read(path) for path in paths}
+        self.assertEqual(list(version_faults(texts)), [])
+        version = ''.join(re.search(PROJECT_VERSION, texts['meson.build']).groups(default=''))
+        self.assertEqual(self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), '--version', status=0).stdout,
+                         f'ssh-tpm {version}\n')
 
 
 class Reading(unittest.TestCase):
@@ -316,6 +361,26 @@ class Reading(unittest.TestCase):
                          [30, 180, 4])
         self.assertEqual(plain('.Pp\n.Pa x ,\ny'), '.Pp x , y')
         self.assertEqual(anchors('# The `-A` agent\n\n## PINs and lockout\n'), {'the--a-agent', 'pins-and-lockout'})
+
+    def test_files_with_another_version_or_date_are_found(self):
+        released = {
+            'meson.build': "project('ssh-tpm', 'cpp',\n  version: '0.2.0',\n",
+            'CHANGELOG.md': '# Changelog\n\n## 0.2.0 – 2026-03-04\n\n- x\n\n## 0.1.0 – 2026-01-02\n',
+            'ssh-tpm.1': '.Dd March 4, 2026\n', 'ssh-tpm.7': '.Dd March 4, 2026\n',
+            'debian/changelog': 'ssh-tpm (0.2.0-1) unstable; urgency=medium\n\nssh-tpm (0.1.0-1) unstable; x\n',
+            'ssh-tpm.spec': 'Name:    ssh-tpm\nVersion: 0.2.0\n', 'PKGBUILD': 'pkgver=0.2.0\npkgrel=1\n',
+        }
+        self.assertEqual(list(version_faults(released)), [])
+        development = {'meson.build': released['meson.build'].replace('0.2.0', '0.2.0-dev'),
+                       'CHANGELOG.md': released['CHANGELOG.md'].replace('2026-03-04', 'unreleased')}
+        self.assertEqual(list(version_faults({**released, **development})), [])
+        for name, text in development.items():
+            self.assertEqual(list(version_faults({**released, name: text})), ['CHANGELOG.md'])
+        for name in set(released) - {'meson.build'}:
+            other = released[name].replace('0.2.0', '0.3.0').replace('March 4', 'March 5')
+            self.assertEqual(list(version_faults({**released, name: other})), [name])
+        undated = {**released, **development, 'ssh-tpm.7': '.Dd $Mdocdate$\n'}
+        self.assertEqual(list(version_faults(undated)), ['ssh-tpm.7'])
 
     def test_flags_of_mdoc_are_read(self):
         self.assertEqual(flags('.Op Fl D | d Ar x | Fl -swtpm'), ['-D', '-d', '--swtpm'])

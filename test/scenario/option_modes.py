@@ -172,7 +172,7 @@ class OptionModes(Scenario):
     def test_each_applet_prints_the_version_of_the_program(self):
         program = os.path.join(self.lab.bin, 'ssh-tpm')
         shown = self.lab.run(program, '--version', status=0).stdout
-        self.assertRegex(shown, r'\Assh-tpm \d+\.\d+\.\d+\n\Z')
+        self.assertRegex(shown, r'\Assh-tpm \d+\.\d+\.\d+(-dev)?\n\Z')
         for words in (('-V',), *((applet, option) for applet in APPLETS for option in ('-V', '--version'))):
             result = self.lab.run(program, *words, 'absent', status=0)
             self.assertEqual((result.stdout, result.stderr), (shown, ''), words)
