@@ -40,8 +40,10 @@ LIBRARIES = {
 
 LONGEST_FILE = 500
 LICENCE = "SPDX-License-Identifier: MIT"
-# Folders and files that need no line of the licence: vectors are data, and the licence is itself.
-UNMARKED = re.compile(r"(build.*|\.git|subprojects/(?!packagefiles/|.*\.wrap$).*|test/fuzz/corpus|LICENSE"
+# Folders and files that need no line of the licence: vectors are data, and the licence is itself. Two of Debian's files
+# have no place for one; debian/ is a copy in which a package is built.
+UNMARKED = re.compile(r"(build.*|\.git|subprojects/(?!packagefiles/|.*\.wrap$).*|test/fuzz/corpus|LICENSE|debian"
+                      r"|data/packaging/debian/(changelog|source/format)"
                       r"|test/data(?!.*\.(py|sh|md)$)|(.*/)?__pycache__)(/.*)?")
 FIXED_WIDTH = re.compile(r"\bstd::u?int(?:\d+|ptr|max)_t\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
