@@ -25,7 +25,7 @@ FUZZ_TARGET(sshd_settings) {
         const auto settings = ssh::parse_sshd_settings(input);
         require(settings.host_keys.size() <= ssh::max_host_keys);
         for (const auto& key : settings.host_keys)
-            require(!key.empty() && input.find("hostkey " + key) != std::string_view::npos);
+            require(!key.empty() && input.find(' ' + key) != std::string_view::npos);
         require(ssh::parse_sshd_settings(print(settings)) == settings);
         require(ssh::parse_sshd_settings(print(settings) + '\n') == settings);
     } catch (const Error& error) {
