@@ -30,8 +30,8 @@ void refuse_stream(const fs::path& file, std::string hint) {
     throw Error(Errc::auth, "the PIN is wrong; nothing was changed", tpm::wrong_pin_hint(tpm.context(), key));
 }
 
-/// Whether a key whose file says that it has no PIN may be tried without one, which costs a try if the file
-/// is wrong.
+/// Whether a key whose file says that it has no PIN may be tried without one. If the file is wrong, that
+/// costs a try, and the last one is kept for a PIN.
 bool may_try_without_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key) {
     if (!tpm::counts_wrong_pins(key))
         return true;

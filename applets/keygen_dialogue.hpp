@@ -23,7 +23,7 @@ std::optional<std::string> ask_line(const std::string& question);
 std::string ask_file(const std::string& question, const std::string& usual);
 
 /// The answer may be empty.
-/// @param what the name of the secret in the error: "no PIN was given: nobody could be asked"
+/// @param what names the secret in the error: "PIN" for "no PIN was given: nobody could be asked"
 /// @throws Error(refused) with the hint if there is no answer
 Secret ask_secret(const std::string& question, std::string_view what, const std::string& hint = {});
 

@@ -95,8 +95,8 @@ FileStamp stamp_of(const fs::path& path) noexcept {
 
 bool is_being_written(const fs::path& path, const FileStamp& read) {
     // The kernel gives no lease on a file that is open for writing (fcntl(2)). Closing gives the lease back.
-    // A process that opens the file meanwhile waits for that, and the kernel sends this one a signal: not
-    // SIGIO, which would end it, but one that is ignored.
+    // A process that opens the file meanwhile waits for that, and the kernel sends this one a signal. SIGIO
+    // would end it, so SIGURG is chosen, which is ignored.
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (fd && ::fcntl(fd.value(), F_SETSIG, SIGURG) == 0 && ::fcntl(fd.value(), F_SETLEASE, F_RDLCK) != 0 &&
         errno == EAGAIN)
