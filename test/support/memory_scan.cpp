@@ -192,7 +192,7 @@ void search_registers(const Patterns& patterns, const std::string& process) {
 }
 
 /// Nothing between the load and the system call that waits may use the register.
-[[noreturn]] void hold(const std::string& bytes) {
+[[noreturn]] void hold([[maybe_unused]] const std::string& bytes) {
     std::cout << "holds" << std::endl;
     for (;;) {
 #ifdef __x86_64__
