@@ -49,7 +49,8 @@ class Image(WithTpm):
         self.tree = self.lab.make_folder('tree')
         self.holder = self.lab.start(*WITH_MOUNTS, TREE, self.tree, self.lab.folder)
         self.holder.wait_line('ready')
-        self.outside = ('nsenter', '-m', '-t', str(self.holder.pid))
+        # Without -r and -w, tests that run in a chroot would leave it.
+        self.outside = ('nsenter', '-m', '-r', '-w', '-t', str(self.holder.pid))
         self.inside = (*self.outside, 'chroot', self.tree)
         # The tree as it is seen from out here.
         self.seen = f'/proc/{self.holder.pid}/root{self.tree}'
