@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """An unmodified ssh, and other clients, log in to an unmodified sshd with a key of the TPM."""
 
+import glob
 import itertools
 import os
 import pwd
@@ -18,6 +19,7 @@ from swtpm import Swtpm
 DEBIAN_PYTHON = '/usr/bin/python3'  # the one that has Debian's modules
 GO_SOURCES = '/usr/share/gocode'  # where Debian keeps Go's libraries
 GO = shutil.which('go', path=f'{os.environ["PATH"]}:/usr/local/go/bin:/usr/lib/go/bin') or 'go'
+LIBSSH_FILE = next(iter(glob.glob('/usr/lib/*/libssh.so.4')), 'libssh.so.4')
 
 PARAMIKO = '''
 import sys
@@ -174,7 +176,7 @@ class OtherClients:
         (plink, 'plink'),
         (dbclient, 'dbclient'),
         (paramiko, DEBIAN_PYTHON, '/usr/lib/python3/dist-packages/paramiko'),
-        (libssh, DEBIAN_PYTHON),
+        (libssh, DEBIAN_PYTHON, LIBSSH_FILE),
         (go, GO, GO_SOURCES + '/src/golang.org/x/crypto/ssh/agent'),
     )
 
