@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Asks sshd for its configuration.
+
+#include "ssh/sshd_settings.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sshtpm::applets {
+
+/// sshd must be called by its absolute path. @returns nothing if there is no sshd
+std::optional<std::string> find_sshd();
+
+struct SshdAnswer {
+    int status = 0;
+    std::string output, errors; ///< from stdout and stderr
+};
+
+/// Runs sshd with an option, and shows its messages only if it fails: it reads every HostKey as a private key
+/// first, and warns about a .pub file that others can read. @throws Error(not_found)
+SshdAnswer ask_sshd(const std::string& option);
+
+/// sshd's configuration, and the lines that set host keys and their agent. The lines serve only to name
+/// places: their values are not parsed as sshd does.
+struct SshdView {
+    std::vector<ssh::SshdLine> agents, host_keys;
+    std::optional<ssh::SshdSettings> settings; ///< nothing if sshd refuses the configuration
+    std::string errors;                        ///< its reason
+};
+
+/// Also for a configuration that sshd refuses, with the lines up to the one that it refuses.
+/// @throws Error(not_found)
+SshdView ask_for_configuration();
+
+/// @throws Error(refused) if sshd refuses the configuration; its reason is printed first
+const ssh::SshdSettings& settings_of(const SshdView& view);
+
+/// "FILE line N".
+std::string place_of(const ssh::SshdLine& line);
+
+/// " (FILE line N)" for a host key whose line is known, else empty.
+std::string in_line_of(const std::string& path, const SshdView& view);
+
+} // namespace sshtpm::applets
