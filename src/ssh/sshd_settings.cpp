@@ -30,8 +30,38 @@ std::optional<std::string> value_of(std::string_view line, std::string_view name
         return std::nullopt;
     const auto value = line.substr(std::min(name.size() + 1, line.size()));
     if (value.empty() || std::ranges::any_of(value, is_control))
-        refuse_output('"' + printable(line, 200) + "\" has no path");
+        refuse_output('"' + printable(line, 200) + "\" has no value");
     return std::string(value);
+}
+
+/// Takes a line "NAME VALUE" of a setting that has one value.
+bool take_value(std::string_view line, std::string_view name, std::string& value) {
+    auto found = value_of(line, name);
+    if (!found)
+        return false;
+    if (!value.empty())
+        refuse_output("two lines with " + std::string(name));
+    value = std::move(*found);
+    return true;
+}
+
+/// Takes a line "NAME VALUE" of a setting that has a line for each value.
+bool take_path(std::string_view line, std::string_view name, std::vector<std::string>& paths) {
+    auto found = value_of(line, name);
+    if (!found)
+        return false;
+    if (paths.size() == max_host_keys)
+        refuse_output("more than " + std::to_string(max_host_keys) + " lines with " + std::string(name));
+    paths.push_back(std::move(*found));
+    return true;
+}
+
+/// Parses a whole decimal number.
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
+    const auto* const end = text.data() + text.size();
+    const auto [stopped, failure] = std::from_chars(text.data(), end, number);
+    return failure == std::errc() && stopped == end;
 }
 
 /// The first argument of a keyword, with or without quotation marks.
@@ -51,9 +81,8 @@ std::optional<SshdLine> parse_sshd_line(std::string_view line, std::string_view 
     const auto place = line.substr(0, middle), setting = line.substr(middle + marker.size());
     const auto colon = place.rfind(':');
     SshdLine out;
-    const auto* const end = place.data() + place.size();
-    const auto [stopped, failure] = std::from_chars(place.data() + colon + 1, end, out.number);
-    if (failure != std::errc() || stopped != end || colon <= prefix.size())
+    if (colon == std::string_view::npos || colon <= prefix.size() ||
+        !parse_number(place.substr(colon + 1), out.number))
         return std::nullopt;
     const auto word = setting.substr(0, setting.find(' '));
     if (!same_word(word, keyword))
@@ -61,6 +90,20 @@ std::optional<SshdLine> parse_sshd_line(std::string_view line, std::string_view 
     out.file = place.substr(prefix.size(), colon - prefix.size());
     out.value = first_argument(setting.substr(word.size()));
     return out;
+}
+
+std::optional<SshdHostKey> parse_sshd_host_key(std::string_view line) {
+    constexpr std::string_view by_file = "debug1: private host key #", by_agent = "debug1: agent host key #";
+    SshdHostKey out{.is_private = line.starts_with(by_file), .type = {}};
+    if (!out.is_private && !line.starts_with(by_agent))
+        return std::nullopt;
+    line.remove_prefix(out.is_private ? by_file.size() : by_agent.size());
+    const auto colon = line.find(": ");
+    if (colon == std::string_view::npos || !parse_number(line.substr(0, colon), out.number))
+        return std::nullopt;
+    line.remove_prefix(colon + 2);
+    out.type = line.substr(0, line.find(' '));
+    return out.type.empty() ? std::nullopt : std::optional(std::move(out));
 }
 
 } // namespace
@@ -73,23 +116,37 @@ std::vector<SshdLine> parse_sshd_lines(std::string_view printed, std::string_vie
     return out;
 }
 
+std::vector<SshdHostKey> parse_sshd_host_keys(std::string_view printed) {
+    std::vector<SshdHostKey> out;
+    while (!printed.empty())
+        if (auto key = parse_sshd_host_key(take_line(printed)))
+            out.push_back(std::move(*key));
+    return out;
+}
+
+bool is_listed(std::string_view name, std::string_view names) {
+    while (!names.empty()) {
+        const auto comma = std::min(names.find(','), names.size());
+        if (names.substr(0, comma) == name)
+            return true;
+        names.remove_prefix(std::min(comma + 1, names.size()));
+    }
+    return false;
+}
+
 SshdSettings parse_sshd_settings(std::string_view printed) {
     SshdSettings out;
-    bool has_agent = false;
     while (!printed.empty()) {
         const auto line = printed.substr(0, printed.find('\n'));
         printed.remove_prefix(std::min(line.size() + 1, printed.size()));
-        if (auto agent = value_of(line, "hostkeyagent")) {
-            if (std::exchange(has_agent, true))
-                refuse_output("two lines with hostkeyagent");
-            if (*agent != "none")
-                out.host_key_agent = std::move(*agent);
-        } else if (auto key = value_of(line, "hostkey")) {
-            if (out.host_keys.size() == max_host_keys)
-                refuse_output("more than " + std::to_string(max_host_keys) + " lines with hostkey");
-            out.host_keys.push_back(std::move(*key));
-        }
+        take_value(line, "hostkeyagent", out.host_key_agent) ||
+            take_value(line, "hostkeyalgorithms", out.host_key_algorithms) ||
+            take_value(line, "casignaturealgorithms", out.ca_signature_algorithms) ||
+            take_path(line, "hostkey", out.host_keys) ||
+            take_path(line, "hostcertificate", out.host_certificates);
     }
+    if (out.host_key_agent == "none")
+        out.host_key_agent.clear();
     return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 // What sshd prints of its configuration: the settings (sshd(8), "-T"), and the lines that they come from.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,16 +14,23 @@ inline constexpr std::size_t max_host_keys = 256;
 
 struct SshdSettings {
     std::string host_key_agent; ///< empty when there is none
-    std::vector<std::string> host_keys;
+    std::vector<std::string> host_keys, host_certificates;
+    /// Names with commas between them; empty if this sshd does not print them. sshd prints +, - and patterns
+    /// as the list that they stand for.
+    std::string host_key_algorithms, ca_signature_algorithms;
 
     friend bool operator==(const SshdSettings&, const SshdSettings&) = default;
 };
 
-/// Reads the lines "hostkeyagent PATH" and "hostkey PATH", and skips the others. OpenSSH 10.6 prints
-/// "HostKeyAgent", 10.0 "hostkeyagent". A path may have blanks. The agent "none" becomes empty; sshd's word
-/// "SSH_AUTH_SOCK" is kept.
-/// @throws Error(malformed) for a path that is missing or has control characters, for a second agent, and for
-///     more than max_host_keys host keys.
+/// True if the name is one of `names`, which have commas between them.
+bool is_listed(std::string_view name, std::string_view names);
+
+/// Reads the lines "hostkeyagent PATH", "hostkey PATH", "hostcertificate PATH", "hostkeyalgorithms NAMES" and
+/// "casignaturealgorithms NAMES", and skips the others. OpenSSH 10.6 prints "HostKeyAgent", 10.0
+/// "hostkeyagent". A path may have blanks. The agent "none" becomes empty; sshd's word "SSH_AUTH_SOCK" is
+/// kept.
+/// @throws Error(malformed) for a value that is missing or has control characters, for a second line with one
+///     of the single values, and for more than max_host_keys host keys or certificates
 SshdSettings parse_sshd_settings(std::string_view printed);
 
 /// A line of sshd's configuration files.
@@ -39,5 +47,18 @@ struct SshdLine {
 /// to 10.6). Other lines are skipped.
 /// @param keyword as in sshd_config(5), in either case
 std::vector<SshdLine> parse_sshd_lines(std::string_view printed, std::string_view keyword);
+
+/// A host key that sshd has loaded.
+struct SshdHostKey {
+    std::size_t number = 0;  ///< of its path in SshdSettings::host_keys, from 0
+    bool is_private = false; ///< sshd signs with it itself, and has no agent sign
+    std::string type;        ///< "ssh-ed25519"
+
+    friend bool operator==(const SshdHostKey&, const SshdHostKey&) = default;
+};
+
+/// Finds the host keys that sshd has loaded in the output of sshd -ddd: "debug1: private host key #NUMBER:
+/// TYPE FINGERPRINT", or "agent host key" (main in sshd.c of OpenSSH 8.4 to 10.6). Other lines are skipped.
+std::vector<SshdHostKey> parse_sshd_host_keys(std::string_view printed);
 
 } // namespace sshtpm::ssh

@@ -19,4 +19,11 @@ FUZZ_TARGET(sshd_lines) {
                    line.value + "\"\r\n";
     }
     require(ssh::parse_sshd_lines(printed, "hostkeyagent") == lines);
+
+    const auto keys = ssh::parse_sshd_host_keys(input);
+    printed.clear();
+    for (const auto& key : keys)
+        printed += std::string("debug1: ") + (key.is_private ? "private" : "agent") + " host key #" +
+                   std::to_string(key.number) + ": " + key.type + " SHA256:x\r\n";
+    require(ssh::parse_sshd_host_keys(printed) == keys);
 }

@@ -6,6 +6,8 @@
 #include "base/bytes.hpp"
 #include "fuzz/target.hpp"
 
+#include <algorithm>
+
 using namespace sshtpm;
 
 namespace {
@@ -14,6 +16,12 @@ std::string print(const ssh::SshdSettings& settings) {
     std::string out = "hostkeyagent " + (settings.host_key_agent.empty() ? "none" : settings.host_key_agent);
     for (const auto& key : settings.host_keys)
         out += "\nhostkey " + key;
+    for (const auto& certificate : settings.host_certificates)
+        out += "\nhostcertificate " + certificate;
+    if (!settings.host_key_algorithms.empty())
+        out += "\nhostkeyalgorithms " + settings.host_key_algorithms;
+    if (!settings.ca_signature_algorithms.empty())
+        out += "\ncasignaturealgorithms " + settings.ca_signature_algorithms;
     return out;
 }
 
@@ -23,7 +31,13 @@ FUZZ_TARGET(sshd_settings) {
     const auto input = text_of({data, size});
     try {
         const auto settings = ssh::parse_sshd_settings(input);
-        require(settings.host_keys.size() <= ssh::max_host_keys);
+        require(settings.host_keys.size() <= ssh::max_host_keys &&
+                settings.host_certificates.size() <= ssh::max_host_keys);
+        for (auto names = std::string_view(settings.host_key_algorithms); !names.empty();) {
+            const auto name = names.substr(0, names.find(','));
+            require(ssh::is_listed(name, settings.host_key_algorithms) || name.empty());
+            names.remove_prefix(std::min(name.size() + 1, names.size()));
+        }
         for (const auto& key : settings.host_keys)
             require(!key.empty() && input.find(' ' + key) != std::string_view::npos);
         require(ssh::parse_sshd_settings(print(settings)) == settings);

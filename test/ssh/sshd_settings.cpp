@@ -20,6 +20,29 @@ TEST_CASE("the agent and the host keys are found in what sshd prints") {
     }
 }
 
+TEST_CASE("the certificates and the algorithms are found in what sshd prints") {
+    const auto settings =
+        parse_sshd_settings("hostcertificate /a b-cert.pub\nHostKeyAlgorithms x,rsa-sha2-512\n"
+                            "casignaturealgorithms y\nHostCertificate /c\n");
+    CHECK(settings.host_certificates == Paths{"/a b-cert.pub", "/c"});
+    CHECK(settings.host_key_algorithms == "x,rsa-sha2-512");
+    CHECK(settings.ca_signature_algorithms == "y");
+    const auto printed = parse_sshd_settings(data_text("ssh/sshd_settings/printed"));
+    CHECK(is_listed("rsa-sha2-512-cert-v01@openssh.com", printed.host_key_algorithms));
+    CHECK(is_listed("rsa-sha2-256", printed.ca_signature_algorithms));
+    CHECK_FALSE(is_listed("ssh-rsa", printed.ca_signature_algorithms));
+}
+
+TEST_CASE("a name is listed only as a whole") {
+    CHECK(is_listed("a", "a"));
+    CHECK(is_listed("a", "b,a"));
+    CHECK(is_listed("b", "b,a,"));
+    for (const char* names : {"", ",", "ab", "b,ab", "a b", "A"}) {
+        INFO(names);
+        CHECK_FALSE(is_listed("a", names));
+    }
+}
+
 TEST_CASE("no agent is no agent, whether sshd says so or nothing") {
     for (const char* printed : {"", "\n\n", "port 22\n", "hostkeyagent none\n", "hostkeyagent none"}) {
         INFO(printed);
@@ -29,27 +52,34 @@ TEST_CASE("no agent is no agent, whether sshd says so or nothing") {
 }
 
 TEST_CASE("a setting whose name only begins alike is another one") {
-    CHECK(parse_sshd_settings("hostkeyalgorithms rsa-sha2-256\nHostKeyAgents /x\nhostkeys /y\n hostkey /z\n"
+    CHECK(parse_sshd_settings("hostkeyalgorithm rsa-sha2-256\nHostKeyAgents /x\nhostkeys /y\n hostkey /z\n"
                               "HostKe /w\n") == SshdSettings{});
 }
 
-TEST_CASE("a path that is missing or has control characters is refused") {
+TEST_CASE("a value that is missing or has control characters is refused") {
     using namespace std::string_literals;
     for (const auto& printed :
          {"hostkey"s, "hostkey \n"s, "hostkeyagent\n"s, "hostkeyagent "s, "hostkey /a\tb\n"s,
-          "hostkey /a\r\n"s, "HostKey /a\0b\n"s, "hostkeyagent /a\x1b[2J\n"s}) {
+          "hostkey /a\r\n"s, "HostKey /a\0b\n"s, "hostkeyagent /a\x1b[2J\n"s, "hostcertificate\n"s,
+          "hostkeyalgorithms \n"s, "casignaturealgorithms a\tb\n"s}) {
         INFO(printed);
         CHECK_THROWS_AS(parse_sshd_settings(printed), Error);
     }
 }
 
-TEST_CASE("a second agent is refused, and more host keys than sshd takes") {
+TEST_CASE("a second agent is refused, and more host keys or certificates than sshd takes") {
     CHECK_THROWS_AS(parse_sshd_settings("hostkeyagent /a\nHostKeyAgent none\n"), Error);
+    CHECK_THROWS_AS(parse_sshd_settings("hostkeyagent none\nHostKeyAgent /a\n"), Error);
+    CHECK_THROWS_AS(parse_sshd_settings("hostkeyalgorithms a\nhostkeyalgorithms a\n"), Error);
     std::string printed;
     for (std::size_t i = 0; i < max_host_keys; ++i)
         printed += "hostkey /k\n";
     CHECK(parse_sshd_settings(printed).host_keys.size() == max_host_keys);
     CHECK_THROWS_AS(parse_sshd_settings(printed + "hostkey /k\n"), Error);
+    printed.clear();
+    for (std::size_t i = 0; i <= max_host_keys; ++i)
+        printed += "hostcertificate /k\n";
+    CHECK_THROWS_AS(parse_sshd_settings(printed), Error);
 }
 
 TEST_CASE("what was cut off anywhere is parsed or refused, and never read past its end") {
@@ -92,4 +122,24 @@ TEST_CASE("a line that is not quite one of sshd's on a setting is skipped") {
     const std::string line = "debug3: /f:12 setting hostkey \"/x y\"";
     for (std::size_t size = 0; size <= line.size(); ++size)
         CHECK(parse_sshd_lines(line.substr(0, size), "hostkey").size() == (size < 29 ? 0 : 1));
+}
+
+TEST_CASE("the host keys that sshd has loaded are found in its debugging output") {
+    CHECK(parse_sshd_host_keys(data_text("ssh/sshd_settings/debug-keys")) ==
+          std::vector<SshdHostKey>{{0, true, "ssh-ed25519"}, {2, false, "ecdsa-sha2-nistp256"}});
+}
+
+TEST_CASE("a line that is not quite one of sshd's on a host key is skipped") {
+    for (const char* line :
+         {"debug2: private host key #0: ssh-rsa x", "debug1: public host key #0: ssh-rsa x",
+          "private host key #0: ssh-rsa x", "debug1: private host key #: ssh-rsa x",
+          "debug1: private host key #-1: ssh-rsa x", "debug1: private host key #1x: ssh-rsa x",
+          "debug1: private host key #99999999999999999999: ssh-rsa x",
+          "debug1: private host key #0: ", "debug1: private host key #0 ssh-rsa x"}) {
+        INFO(line);
+        CHECK(parse_sshd_host_keys(line).empty());
+    }
+    const std::string line = "debug1: agent host key #12: ssh-rsa SHA256:x";
+    for (std::size_t size = 0; size <= line.size(); ++size)
+        CHECK(parse_sshd_host_keys(line.substr(0, size)).size() == (size < 29 ? 0 : 1));
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Writes `printed` and `debug`; by root, who alone may ask sshd for its configuration.
+# Writes `printed`, `debug` and `debug-keys`; by root, who alone may ask sshd for its configuration.
 set -eu
 cd "$(dirname "$0")"
 keys=/tmp/sshd-settings-keys
@@ -16,4 +16,9 @@ printf '%s\n' "Include $keys/drop-ins/*.conf" '' '  HOSTKEYAGENT  "/run/second o
     'Port 22' 'Match User nobody' '  X11Forwarding no' > "$keys/config"
 # Without the lines that change from run to run.
 /usr/sbin/sshd -T -ddd -f "$keys/config" 2>&1 >/dev/null | grep -a "config\|drop-ins" > debug
+ssh-keygen -q -t ed25519 -N '' -f "$keys/ed25519"
+rm "$keys/plain"
+ssh-agent -a "$keys/agent.sock" sh -c "
+    printf '%s\\n' 'HostKeyAgent $keys/agent.sock' 'HostKey $keys/ed25519' 'HostKey $keys/none' 'HostKey $keys/plain' > $keys/config
+    /usr/sbin/sshd -T -ddd -f $keys/config" 2>&1 >/dev/null | grep -a "host key" > debug-keys
 rm -r "$keys"
