@@ -227,7 +227,8 @@ Bytes Client::sign(ByteView key_blob, ByteView data, std::uint32_t flags) {
     });
 }
 
-std::optional<std::string> Client::find_wrong_signature(ByteView key_blob) {
+std::optional<std::string> Client::find_wrong_signature(ByteView key_blob,
+                                                        std::optional<std::string_view> only) {
     Bytes message(256); // getrandom(2) never returns fewer up to this size
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
@@ -238,7 +239,8 @@ std::optional<std::string> Client::find_wrong_signature(ByteView key_blob) {
     if (!is_rsa(key_blob)) // the algorithm has the name of the key's type
         return verifies(0) ? std::nullopt : std::optional<std::string>(wire::Reader(key_blob).text());
     for (const auto& algorithm : ssh::algorithms_of(ssh::KeyType::rsa))
-        if (!naming(algorithm.name, [&] { return verifies(algorithm.flag); }))
+        if (only.value_or(algorithm.name) == algorithm.name &&
+            !naming(algorithm.name, [&] { return verifies(algorithm.flag); }))
             return std::string(algorithm.name);
     return std::nullopt;
 }

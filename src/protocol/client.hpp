@@ -59,10 +59,12 @@ class Client {
     Bytes sign(ByteView key_blob, ByteView data, std::uint32_t flags);
     /// Has the agent sign random bytes, which nobody has had signed before, with each algorithm that OpenSSH
     /// uses with this key by default (ssh::algorithms_of).
+    /// @param only the one algorithm of an RSA key to use
     /// @returns the name of an algorithm whose signature does not verify; nothing if all signatures do, or if
     ///     they cannot be checked (ssh::can_verify)
     /// @throws Error as `sign` does; for an RSA key it names the algorithm
-    std::optional<std::string> find_wrong_signature(ByteView key_blob);
+    std::optional<std::string> find_wrong_signature(ByteView key_blob,
+                                                    std::optional<std::string_view> only = {});
     /// extension::tpm_add_checked_key; if the agent does not know it, extension::tpm_add_key.
     /// @param certificate its blob; empty for none
     void add_tpm_key(std::string_view key_file, ByteView certificate, const Constraints& constraints);

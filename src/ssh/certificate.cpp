@@ -128,10 +128,12 @@ void check_signature_key(ByteView blob) {
     reader.expect_end();
 }
 
-void check_signature(ByteView blob) {
+/// @returns the name of its algorithm
+std::string_view check_signature(ByteView blob) {
     wire::Reader reader(blob);
-    reader.text();
+    const auto algorithm = reader.text();
     reader.string(); // an sk- key adds a byte of flags and a counter
+    return algorithm;
 }
 
 } // namespace
@@ -180,7 +182,7 @@ CertificateBlob read_certificate(ByteView blob) {
     check_signature_key(certificate.signature_key);
     certificate.signed_part = blob.first(blob.size() - reader.rest().size());
     certificate.signature = reader.string();
-    check_signature(certificate.signature);
+    certificate.signature_algorithm = check_signature(certificate.signature);
     reader.expect_end();
     return certificate;
 }

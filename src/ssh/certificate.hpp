@@ -30,7 +30,7 @@ struct Certificate {
     static Certificate from_blob(ByteView blob);
 };
 
-// The rest is for the module ssh. Other modules use describe() and Certificate.
+// The rest is for keys and certificates that this agent cannot hold, too.
 
 /// The fields that follow the type's name.
 enum class KeyFields {
@@ -72,9 +72,10 @@ struct CertificateBlob {
     std::uint64_t valid_after = 0;  ///< seconds since 1970
     std::uint64_t valid_before = 0; ///< exclusive; 2^64-1 means forever
     bool has_critical_options = false;
-    ByteView signature_key; ///< of the CA
-    ByteView signed_part;   ///< all fields but the signature
-    ByteView signature;     ///< of the CA; not checked
+    ByteView signature_key;               ///< of the CA
+    ByteView signed_part;                 ///< all fields but the signature
+    ByteView signature;                   ///< of the CA; not checked
+    std::string_view signature_algorithm; ///< the name in it: "rsa-sha2-512"
 };
 
 /// Parses the whole certificate.

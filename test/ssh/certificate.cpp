@@ -106,6 +106,7 @@ TEST_CASE("a certificate of ssh-keygen has the fields it was made with") {
         CHECK((host.valid_after == 0 && host.valid_before == 18446744073709551615U));
         CHECK(equal(user.signature_key, vectors::blob("ca-ed25519")));
         CHECK(equal(host.signature_key, vectors::blob("ca-rsa")));
+        CHECK((user.signature_algorithm == "ssh-ed25519" && host.signature_algorithm == "rsa-sha2-256"));
     }
 }
 
