@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view hostkeys_usage =
     "usage: ssh-tpm-hostkeys [--socket path]\n"
-    "       ssh-tpm-hostkeys --check [--socket path]\n"
+    "       ssh-tpm-hostkeys --check [--json] [--socket path]\n"
     "       ssh-tpm-hostkeys [--install-system-units] [--install-sshd-config] [--force]\n"
     "       ssh-tpm-hostkeys --uninstall [--force]";
 
@@ -34,7 +34,8 @@ Environment
   PREFIX     the units go to PREFIX/lib/systemd/system instead of /etc/systemd/system
 
 Exit status
-  0 success, 1 failure, or --check has found a problem, 2 wrong usage
+  0 success, 1 failure, 2 wrong usage; --check: 0 all is well, 1 something does
+  not work, 3 all works, with warnings
 )";
 
 constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing = 1U << 2,
@@ -54,13 +55,21 @@ int hostkeys_list(const std::filesystem::path& socket) {
     return keys.empty() ? 1 : 0;
 }
 
+int hostkeys_check(const HostkeysOptions& options) {
+    cli::Findings findings(options.json ? cli::Findings::Format::json : cli::Findings::Format::lines);
+    check_host_keys(findings, options.socket);
+    return findings.finish();
+}
+
 int run_hostkeys(Call& call) {
     log::configure(call.name, log::Level::info);
     HostkeysOptions o;
     const std::vector<cli::Option> table{
         {"--socket PATH", listing | checking, "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
          cli::set(o.socket)},
-        cli::mode_option("--check", checking, "check that the agent signs with each host key of sshd"),
+        cli::mode_option("--check", checking,
+                         "check sshd's configuration, the agent, and each host key and certificate"),
+        {"--json", checking, "print the results as a JSON object", cli::set(o.json)},
         cli::mode_option(
             "--install-system-units", hostkeys_installing,
             "install the units that make the host keys and start the agent, its user and folders",
@@ -79,7 +88,7 @@ int run_hostkeys(Call& call) {
         return show_version();
     const std::vector<cli::Mode> modes{
         {listing, "listing keys", [&o] { return hostkeys_list(o.socket); }},
-        {checking, "--check", [&o] { return hostkeys_check(o.socket); }},
+        {checking, "--check", [&o] { return hostkeys_check(o); }},
         {hostkeys_installing, "--install-system-units or --install-sshd-config",
          [&o] { return hostkeys_install(o); }},
         {uninstalling, "--uninstall", [&o] { return hostkeys_uninstall(o.force); }}};

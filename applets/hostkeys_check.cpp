@@ -4,18 +4,13 @@
 
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
-#include "applets/keygen_files.hpp"
-#include "applets/sshd.hpp"
+#include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
 #include "cli/report.hpp"
-#include "protocol/client.hpp"
-#include "ssh/authorized_key.hpp"
-#include "ssh/fingerprint.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -23,6 +18,9 @@
 namespace sshtpm::applets {
 
 namespace {
+
+using cli::Verdict;
+using Clock = std::chrono::steady_clock;
 
 /// Reports that the first HostKeyAgent, the one that sshd takes, is not `socket`.
 std::optional<Error> other_agent(const SshdView& view, const std::filesystem::path& socket,
@@ -41,115 +39,35 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
                      : hint);
 }
 
-struct NamedKey {
-    std::string type; ///< "ecdsa-sha2-nistp256", "ssh-rsa", …
-    Bytes blob;
-    bool has_file = false; ///< the private half is in a file
-};
-
-/// A HostKey names a public key file, or a private one, which may be missing, with the public one beside it.
-NamedKey read_host_key(const std::string& path) {
-    try { // caught to add a hint
-        NamedKey key;
-        const bool beside = !path.ends_with(".pub") && !is_there(path);
-        auto text = read_file(beside ? path + ".pub" : path, ssh::max_public_file);
-        key.has_file = is_key_file(text_of(text));
-        if (key.has_file)
-            text = read_file(path + ".pub", ssh::max_public_file);
-        auto line = ssh::AuthorizedKey::parse(text_of(text));
-        key.type = std::move(line.type);
-        key.blob = std::move(line.blob);
-        return key;
+/// @returns sshd's view of its configuration, as far as it has one
+SshdView check_configuration(const std::filesystem::path& socket, const Report& report) {
+    SshdView view;
+    try { // caught to check the agent too
+        view = ask_for_configuration();
+        settings_of(view);
+        report({.check = "sshd-config", .subject = {}, .text = "sshd accepts its configuration", .hint = {}});
     } catch (const Error& error) {
-        const auto name = std::filesystem::path(path).filename().string();
-        if (error.code() == Errc::not_found && (path.ends_with(".pub") || name.starts_with("ssh_tpm_host_")))
-            throw Error(error.code(), error.what(),
-                        "`ssh-tpm keygen -A` writes it again, from the .tpm file beside it or, with "
-                        "--hierarchy, from the TPM");
-        throw;
+        report(failure("sshd-config", "", error, "`sshd -T`"));
     }
-}
-
-Error not_served(const std::string& path, bool has_file, const std::string& in_line) {
-    const auto what = path + ": the agent does not serve this key";
-    if (has_file)
-        return {Errc::not_found, what,
-                "it is in a file, and sshd signs with it by itself: once clients have learnt the TPM's keys "
-                "(UpdateHostKeys), remove its HostKey line" +
-                    in_line};
-    return {
-        Errc::not_found, what,
-        "`ssh-tpm keygen -A` makes missing keys, and `systemctl restart ssh-tpm-hostkeys.service` makes the "
-        "agent read them; if the TPM derives another key of a hierarchy now (after tpm2_clear, or "
-        "for RSA on a TPM without SHA-512), remove the .pub file and make it again; if it is not in the "
-        "TPM, remove its HostKey line" +
-            in_line};
-}
-
-/// @throws Error if the agent does not serve the key or the signature does not verify
-void prove_host_key(protocol::Client& agent, const std::vector<protocol::AgentKey>& served,
-                    const std::string& path, const NamedKey& key, const SshdView& view) {
-    if (std::ranges::find(served, key.blob, &protocol::AgentKey::blob) == served.end())
-        throw not_served(path, key.has_file, in_line_of(path, view));
-    if (const auto wrong = agent.find_wrong_signature(key.blob))
-        throw Error(Errc::malformed,
-                    path + ": the agent's signature is not this key's (" + printable(*wrong) + ")",
-                    "the agent at this socket is not to be trusted: find out which program listens there");
-    std::cout << ssh::fingerprint(key.blob) << ' ' << printable(path)
-              << ": served, and its signature verifies\n";
-}
-
-/// sshd uses the first host key of each type (get_hostkey_by_type in its sshd.c).
-/// @returns an error if another key is before this one
-std::optional<Error> find_key_before(const std::string& path, const NamedKey& key, const SshdView& view) {
-    for (const auto& other : settings_of(view).host_keys) {
-        try { // caught because sshd leaves such a key out too
-            const auto first = read_host_key(other);
-            if (first.type != key.type)
-                continue;
-            if (first.blob == key.blob)
-                return std::nullopt;
-            return Error(Errc::refused,
-                         path + ": sshd does not use this key, but " + other + ", the first one of this type",
-                         "remove the HostKey line of " + other + in_line_of(other, view) +
-                             ", or move it behind that of this key");
-        } catch (const Error&) {
-        }
-    }
-    return std::nullopt;
-}
-
-/// The error with "subject: " in front, unless it begins with that already; with `hint` if it has none.
-Error about_subject(const std::string& subject, const Error& error, const std::string& hint) {
-    const std::string what = error.what();
-    return {error.code(), what.starts_with(subject) ? what : subject + ": " + what,
-            error.hint().empty() ? hint : error.hint()};
-}
-
-struct HostKeyProblems {
-    std::vector<Error> failed; ///< of keys that do not work
-    std::vector<Error> unused; ///< of keys that work, but sshd uses another one
-};
-
-/// Tests each host key with a signature by the agent, and prints the keys that work.
-/// @throws Error if the agent does not answer
-HostKeyProblems prove_host_keys(const std::filesystem::path& socket, const std::vector<std::string>& paths,
-                                const SshdView& view) {
-    protocol::Client agent(socket, time_limits().host_agent);
-    const auto served = agent.list();
-    HostKeyProblems problems;
-    for (const auto& path : paths) {
-        try { // caught to try the others
-            const auto key = read_host_key(path);
-            prove_host_key(agent, served, path, key, view);
-            if (auto before = find_key_before(path, key, view))
-                problems.unused.push_back(std::move(*before));
-        } catch (const Error& error) {
-            problems.failed.push_back(about_subject(
-                path, error, "see what the agent says: `journalctl -u ssh-tpm-hostkeys.service`"));
-        }
-    }
-    return problems;
+    const auto named = view.settings         ? view.settings->host_key_agent
+                       : view.agents.empty() ? ""
+                                             : view.agents.front().value;
+    auto other =
+        other_agent(view, socket,
+                    "remove that line, and run `ssh-tpm hostkeys --install-sshd-config`; or check that "
+                    "agent: `ssh-tpm hostkeys --check --socket " +
+                        named + "`");
+    if (!other && view.settings && named != socket) // there is no line
+        other = Error(Errc::refused, named.empty() ? "sshd has no HostKeyAgent" : "HostKeyAgent is " + named,
+                      "`ssh-tpm hostkeys --install-sshd-config`");
+    if (other)
+        report(failure("host-key-agent", "", *other, ""));
+    else if (view.settings || !view.agents.empty())
+        report({.check = "host-key-agent",
+                .subject = {},
+                .text = "HostKeyAgent is " + socket.string(),
+                .hint = {}});
+    return view;
 }
 
 constexpr const char* first_the_agent = "sshd needs the agent and the keys: run `ssh-tpm keygen -A`, "
@@ -190,64 +108,52 @@ void expect_sshd_to_agree(const SshdView& view) {
 }
 
 void expect_keys_to_work(const SshdView& view) {
-    const auto paths = installed_host_keys();
-    HostKeyProblems problems;
-    try { // caught to say what follows for sshd
-        problems = prove_host_keys(system_socket, paths, view);
-    } catch (const Error& error) {
-        throw not_installed("sshd would ask an agent that does not answer: " + std::string(error.what()),
-                            first_the_agent);
+    std::vector<cli::Finding> findings;
+    const Check check{.view = view,
+                      .socket = system_socket,
+                      .end = Clock::now() + time_limits().host_agent,
+                      .report = [&](cli::Finding finding) { findings.push_back(std::move(finding)); }};
+    auto keys = read_host_keys(view, read_certificates(view));
+    if (auto served = check_agent(check))
+        check_keys(keys, installed_host_keys(), std::move(served), check);
+    bool any_works = false;
+    for (const auto& finding : findings) {
+        if (finding.check == "agent" && finding.verdict == Verdict::fail)
+            throw not_installed("sshd would ask an agent that does not answer: " + finding.subject + ": " +
+                                    finding.text,
+                                first_the_agent);
+        any_works |= finding.check == "host-key" && finding.verdict != Verdict::fail;
     }
-    const bool none_works = problems.failed.size() == paths.size();
-    for (const auto& problem : problems.failed)
-        none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
-    if (none_works)
+    for (const auto& finding : findings) {
+        if (finding.check == "agent")
+            continue;
+        const Error problem(Errc::refused, finding.subject + ": " + finding.text, finding.hint);
+        if (finding.verdict == Verdict::ok)
+            std::cout << printable(problem.what()) << '\n';
+        else
+            any_works ? cli::warn(log::program(), problem) : (void)cli::report(log::program(), problem);
+    }
+    if (!any_works)
         throw not_installed(
             "the agent signs with none of these host keys, so all logins fail",
             "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
             "(ssh-tpm-hostkeys(8))");
-    for (const auto& problem : problems.unused)
-        cli::warn(log::program(), problem);
 }
 
 } // namespace
 
-int hostkeys_check(const std::filesystem::path& socket) {
-    bool bad = false;
-    const auto tell = [&bad](const Error& error) {
-        cli::report(log::program(), error);
-        bad = true;
-    };
-    const auto tell_of_sshd = [&tell](const Error& error) {
-        tell(about_subject("sshd's configuration", error, ""));
-    };
-    SshdView view;
-    try { // caught to check the agent too
-        view = ask_for_configuration();
-        if (const auto other =
-                other_agent(view, socket,
-                            "remove that line for the one that `ssh-tpm hostkeys "
-                            "--install-sshd-config` installs, or give --socket for this agent"))
-            tell_of_sshd(*other);
-        const auto& sshd = settings_of(view);
-        if (view.agents.empty() && sshd.host_key_agent != socket.string())
-            throw Error(Errc::refused,
-                        sshd.host_key_agent.empty() ? "there is no HostKeyAgent"
-                                                    : "HostKeyAgent is " + sshd.host_key_agent,
-                        "`ssh-tpm hostkeys --install-sshd-config`, or --socket for another agent than " +
-                            socket.string());
-    } catch (const Error& error) {
-        tell_of_sshd(error);
-    }
-    try { // caught to report it like the others
-        const auto problems = prove_host_keys(
-            socket, view.settings ? view.settings->host_keys : std::vector<std::string>(), view);
-        std::ranges::for_each(problems.failed, tell);
-        std::ranges::for_each(problems.unused, tell);
-    } catch (const Error& error) {
-        tell(about_subject(socket.string(), error, "`systemctl status ssh-tpm-hostkeys.socket`"));
-    }
-    return bad ? 1 : 0;
+void check_host_keys(cli::Findings& findings, const std::filesystem::path& socket) {
+    const auto end = Clock::now() + time_limits().host_agent;
+    const Report report = [&](cli::Finding finding) { findings.add(std::move(finding)); };
+    const auto view = check_configuration(socket, report);
+    const Check check{.view = view, .socket = socket, .end = end, .report = report};
+    auto served = check_agent(check);
+    if (!view.settings)
+        return;
+    const auto certificates = read_certificates(view);
+    auto keys = read_host_keys(view, certificates);
+    check_keys(keys, view.settings->host_keys, std::move(served), check);
+    check_certificates(certificates, keys, check);
 }
 
 void expect_logins_to_work() {

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sshtpm::applets {
@@ -19,28 +20,33 @@ struct SshdAnswer {
 };
 
 /// Runs sshd with an option, and shows its messages only if it fails: it reads every HostKey as a private key
-/// first, and warns about a .pub file that others can read. @throws Error(not_found)
+/// first, and warns about a .pub file that others can read.
+/// @throws Error(not_found), Error(io) if it runs longer than the limit `sshd`
 SshdAnswer ask_sshd(const std::string& option);
 
-/// sshd's configuration, and the lines that set host keys and their agent. The lines serve only to name
-/// places: their values are not parsed as sshd does.
+/// sshd's configuration, and the lines that set host keys, their certificates and their agent. The lines
+/// serve only to name places: their values are not parsed as sshd does.
 struct SshdView {
-    std::vector<ssh::SshdLine> agents, host_keys;
+    std::vector<ssh::SshdLine> agents, host_keys, host_certificates;
+    std::vector<ssh::SshdHostKey> loaded;
     std::optional<ssh::SshdSettings> settings; ///< nothing if sshd refuses the configuration
-    std::string errors;                        ///< its reason
+    std::string errors;                        ///< its reason, in one line
 };
 
 /// Also for a configuration that sshd refuses, with the lines up to the one that it refuses.
-/// @throws Error(not_found)
+/// @throws Error(not_found | io) as ask_sshd, Error(malformed) for other output than sshd's
 SshdView ask_for_configuration();
 
-/// @throws Error(refused) if sshd refuses the configuration; its reason is printed first
+/// @throws Error(refused) if sshd refuses the configuration
 const ssh::SshdSettings& settings_of(const SshdView& view);
 
 /// "FILE line N".
 std::string place_of(const ssh::SshdLine& line);
 
-/// " (FILE line N)" for a host key whose line is known, else empty.
-std::string in_line_of(const std::string& path, const SshdView& view);
+/// " (FILE line N)" for the first of the lines that sets this value, else empty.
+std::string in_line_of(const std::string& value, const std::vector<ssh::SshdLine>& lines);
+
+/// True if `comment` is alone in the line above one of the lines that set this value.
+bool has_comment(const std::string& value, const std::vector<ssh::SshdLine>& lines, std::string_view comment);
 
 } // namespace sshtpm::applets

@@ -34,6 +34,7 @@ constexpr std::array named_limits{
     NamedLimit{"frame", &TimeLimits::frame},
     NamedLimit{"socket_folder", &TimeLimits::socket_folder},
     NamedLimit{"end", &TimeLimits::end},
+    NamedLimit{"sshd", &TimeLimits::sshd},
     NamedLimit{"running_agent", &TimeLimits::running_agent},
     NamedLimit{"host_agent", &TimeLimits::host_agent},
     NamedLimit{"upstream_list", &TimeLimits::upstream_list},

@@ -28,9 +28,10 @@ struct TimeLimits {
     Time socket_folder{3'000}; ///< while another agent is starting and has it locked
     Time end{2'000};           ///< for the TPM thread, when the agent ends
 
-    // Other agents.
+    // Other programs.
+    Time sshd{3'000};               ///< for sshd to print its configuration
     Time running_agent{10'000};     ///< for an agent of this program to answer -s, or to end by -k
-    Time host_agent{60'000};        ///< for an answer about host keys, which no person is asked for
+    Time host_agent{5'000};         ///< for all answers about host keys, which no person is asked for
     Time upstream_list{1'000};      ///< for a list or another short answer
     Time upstream_quick{250};       ///< for an agent in back-off, over an open connection
     Time upstream_request{150'000}; ///< longer than `answer`: the other agent may ask a person

@@ -21,6 +21,8 @@ TEST_CASE("the limits of time are these") {
     CHECK(limits.frame == 30s);
     CHECK(limits.socket_folder == 3s);
     CHECK(limits.end == 2s);
+    CHECK(limits.sshd == 3s);
+    CHECK(limits.host_agent == 5s);
     CHECK(limits.upstream_list == 1s);
     CHECK(limits.upstream_quick == 250ms);
     CHECK(limits.upstream_request == 150s);

@@ -179,6 +179,7 @@ DEFAULTS = (
      ('docs/agent.md', 'ssh-tpm-agent.1')),
     (rf'at most {NUMBER} bytes', constant('src/tpm', 'max_pin'),
      ('docs/agent.md', 'ssh-tpm-keygen.1', 'keygen --help')),
+    (rf'ends within {TIME}, also if the agent hangs', limit('host_agent'), ('ssh-tpm-hostkeys.8',)),
     (rf'left out of the list after {TIME}', limit('upstream_list'), ('docs/agent.md', 'ssh-tpm-agent.1')),
     (rf'at most {TIME} later', limit('upstream_rest'), ('docs/agent.md',)),
     (rf'not used for {TIME} is closed', limit('upstream_idle'), ('docs/agent.md',)),

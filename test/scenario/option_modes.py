@@ -46,7 +46,7 @@ TABLE = {
          '--owner-password-file': ('absent', AGENTS)}),
     'hostkeys': (
         {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': ()},
-        {'--socket': ('absent', '(none) --check'),
+        {'--socket': ('absent', '(none) --check'), '--json': (None, '--check'),
          '--force': (None, '--install-system-units --install-sshd-config --uninstall')}),
 }
 # What the modes are called where an option is refused.

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "applets/host_certificate.hpp"
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "ssh/authorized_key.hpp"
+#include "ssh/certificate.hpp"
+#include "ssh/sshd_settings.hpp"
+#include "ssh/text.hpp"
+#include "ssh/verify.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+
+namespace sshtpm::applets {
+
+namespace {
+
+using cli::Finding;
+using cli::Verdict;
+
+constexpr std::string_view sha1_signature = "ssh-rsa";
+constexpr std::uint64_t week = 7 * 24 * 60 * 60;
+
+std::uint64_t seconds_now() {
+    return static_cast<std::uint64_t>(std::max<std::time_t>(std::time(nullptr), 0));
+}
+
+/// Local time, as ssh-keygen -L shows it. @param seconds since 1970
+std::string date_of(std::uint64_t seconds) {
+    constexpr std::uint64_t year_9999 = 253402300799;
+    const auto time = static_cast<std::time_t>(std::min(seconds, year_9999));
+    std::tm parts{};
+    std::array<char, 32> text{};
+    ::localtime_r(&time, &parts);
+    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts)};
+}
+
+Finding finding_of(Verdict verdict, std::string text, std::string hint = {}) {
+    return {.verdict = verdict, .check = {}, .subject = {}, .text = std::move(text), .hint = std::move(hint)};
+}
+
+/// Why no client accepts it, if so (sshkey_cert_check_host in sshkey.c of OpenSSH).
+std::string flaw_of(const ssh::CertificateBlob& certificate, const std::string& authority_algorithms) {
+    const auto now = seconds_now();
+    const std::string algorithm(certificate.signature_algorithm);
+    if (now < certificate.valid_after)
+        return "not valid before " + date_of(certificate.valid_after);
+    if (now >= certificate.valid_before)
+        return "expired at " + date_of(certificate.valid_before);
+    if (certificate.has_critical_options)
+        return "it has critical options, and none is defined for hosts";
+    if (algorithm == sha1_signature)
+        return "signed with ssh-rsa (SHA-1), which OpenSSH refuses from 8.2 on";
+    if (!authority_algorithms.empty() && !ssh::is_listed(algorithm, authority_algorithms))
+        return "signed with " + algorithm + ", which is not in CASignatureAlgorithms";
+    return {};
+}
+
+/// What is wrong with the principals, if so.
+std::string doubt_about_names(const ssh::CertificateBlob& certificate,
+                              const std::vector<std::string>& names) {
+    const auto& principals = certificate.principals;
+    if (principals.empty())
+        return "no principals: OpenSSH refuses it from 10.3 on, and takes it for every host before";
+    const auto any = [&](const auto& accepts) {
+        return std::ranges::any_of(principals, [&](std::string_view principal) {
+            return std::ranges::any_of(names, [&](const auto& name) { return accepts(name, principal); });
+        });
+    };
+    if (any([](const auto& name, auto principal) { return name == principal; }))
+        return {};
+    if (any(ssh::match_pattern))
+        return "its principals are patterns (" + joined(principals) + "), which OpenSSH knows from 10.3 on";
+    return "none of its principals (" + joined(principals) + ") is a name of this host (" + joined(names) +
+           ")";
+}
+
+} // namespace
+
+std::vector<HostAlgorithm> host_algorithms(std::string_view type) {
+    if (type == ssh::info(ssh::KeyType::rsa).name) {
+        std::vector<HostAlgorithm> out;
+        for (const auto& algorithm : ssh::algorithms_of(ssh::KeyType::rsa))
+            out.push_back({.name = std::string(algorithm.name),
+                           .certified = std::string(algorithm.name) + "-cert-v01@openssh.com"});
+        return out;
+    }
+    const auto* const format = ssh::key_format_named(type);
+    return {{.name = std::string(type),
+             .certified = format == nullptr ? "" : std::string(format->certificate_name)}};
+}
+
+HostCertificate read_host_certificate(const std::string& path) {
+    const auto text = read_file(path, ssh::max_public_file);
+    auto line = ssh::AuthorizedKey::parse(text_of(text));
+    if (!ssh::is_certificate(line.blob))
+        malformed("a key, not a certificate");
+    const auto fields = ssh::read_certificate(line.blob);
+    if (fields.role != ssh::host_role)
+        malformed("a user's certificate, not a host's");
+    if (fields.signature_algorithm != sha1_signature) // which this program cannot verify
+        if (const auto reason = ssh::spoils_list(line.blob))
+            malformed(*reason);
+    return {.type = std::string(fields.format->name),
+            .blob = std::move(line.blob),
+            .key_blob = fields.plain_blob};
+}
+
+std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, const CertificateRules& rules,
+                                            const std::string& public_key) {
+    const auto fields = ssh::read_certificate(certificate.blob);
+    const auto sign_again = "`ssh-keygen -s CA -h -I ID -n " + joined(rules.names) + " " + public_key + "`";
+    if (auto flaw = flaw_of(fields, rules.authority_algorithms); !flaw.empty())
+        return {finding_of(Verdict::fail, std::move(flaw), sign_again)};
+    std::vector<Finding> out;
+    const bool ends = fields.valid_before != ssh::Certificate::forever;
+    const auto end = date_of(fields.valid_before);
+    if (ends && fields.valid_before < seconds_now() + week)
+        out.push_back(finding_of(Verdict::warn, "expires within a week, at " + end, sign_again));
+    if (auto doubt = doubt_about_names(fields, rules.names); !doubt.empty())
+        out.push_back(finding_of(Verdict::warn, std::move(doubt), sign_again));
+    if (out.empty())
+        out.push_back(finding_of(Verdict::ok, "for " + joined(fields.principals) + ", valid " +
+                                                  (ends ? "until " + end : "without end")));
+    return out;
+}
+
+} // namespace sshtpm::applets

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Checks a host certificate as OpenSSH's clients do, who are not there to be asked.
+
+#include "base/bytes.hpp"
+#include "cli/findings.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sshtpm::applets {
+
+/// Takes the results of checks, one by one.
+using Report = std::function<void(cli::Finding finding)>;
+
+/// The words with commas between them.
+std::string joined(const auto& words) {
+    std::string out;
+    for (const auto& word : words)
+        out.append(out.empty() ? "" : ",").append(word);
+    return out;
+}
+
+/// A signature algorithm, and its name in the key exchange with a certificate.
+struct HostAlgorithm {
+    std::string name;      ///< "rsa-sha2-512"
+    std::string certified; ///< "rsa-sha2-512-cert-v01@openssh.com"; empty if this type has no certificates
+};
+
+/// The algorithms that OpenSSH uses with a type of host key, the preferred one first.
+/// @param type as in a key blob
+std::vector<HostAlgorithm> host_algorithms(std::string_view type);
+
+/// A certificate that sshd can load.
+struct HostCertificate {
+    std::string type; ///< of the key: "ssh-rsa"
+    Bytes blob;
+    Bytes key_blob; ///< the certified key
+};
+
+/// Reads a certificate for a HostCertificate line.
+/// @throws Error for a file that is missing, has no certificate or a user's, or one that sshd cannot load
+HostCertificate read_host_certificate(const std::string& path);
+
+/// What a check of certificates needs to know.
+struct CertificateRules {
+    std::string authority_algorithms; ///< CASignatureAlgorithms of sshd_config(5); empty if not known
+    std::vector<std::string> names;   ///< of this host, in lower case
+};
+
+/// @param public_key the path of the certified key, for the command that signs it again
+/// @returns what clients dislike, the verdict of each `fail` or `warn`, without check and subject; if there
+/// is
+///     nothing, one `ok` with the end of its time
+std::vector<cli::Finding> judge_host_certificate(const HostCertificate& certificate,
+                                                 const CertificateRules& rules,
+                                                 const std::string& public_key);
+
+} // namespace sshtpm::applets

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT
+#include "applets/sshd_keys.hpp"
+
+#include "applets/hostkeys.hpp"
+#include "applets/keygen_files.hpp"
+#include "base/file.hpp"
+#include "base/printable.hpp"
+#include "os/host_names.hpp"
+#include "ssh/authorized_key.hpp"
+
+#include <algorithm>
+
+namespace sshtpm::applets {
+
+namespace {
+
+using cli::Verdict;
+
+/// In the line above that of a host key.
+constexpr std::string_view stays_in_file = "# ssh-tpm: this key stays in a file";
+
+/// The unit of the agent at this socket, without ".socket" and ".service".
+std::string unit_of(const std::filesystem::path& socket) {
+    const std::filesystem::path usual = system_socket;
+    if (socket == usual || socket.parent_path() != usual.parent_path())
+        return "ssh-tpm-hostkeys";
+    return "ssh-tpm-hostkeys@" + socket.stem().string();
+}
+
+void report_agent(const Check& check, const Error& error) {
+    const auto unit = unit_of(check.socket);
+    check.report(failure("agent", check.socket.string(), error,
+                         error.code() == Errc::io ? "`systemctl restart " + unit + ".service`"
+                                                  : "`systemctl enable --now " + unit + ".socket`"));
+}
+
+/// A connection with a limit of what is left of the time. @throws Error as Client; Error(io) at the end
+protocol::Client connect(const Check& check) {
+    const auto left =
+        std::chrono::floor<std::chrono::milliseconds>(check.end - std::chrono::steady_clock::now());
+    if (left.count() <= 0)
+        throw Error(Errc::io, "the agent does not answer");
+    return protocol::Client(check.socket, left);
+}
+
+/// Each finding about a key has its path as the subject.
+cli::Finding about(const HostKey& key, std::string_view check, Verdict verdict, std::string text,
+                   std::string hint = {}) {
+    return {.verdict = verdict,
+            .check = std::string(check),
+            .subject = key.path,
+            .text = std::move(text),
+            .hint = std::move(hint)};
+}
+
+/// The path without ".pub".
+std::string base_of(const std::string& path) {
+    constexpr std::string_view pub = ".pub";
+    return path.ends_with(pub) ? path.substr(0, path.size() - pub.size()) : path;
+}
+
+bool is_same_key(const HostKey& one, const HostKey& other) {
+    return &one == &other || (!one.blob.empty() && one.blob == other.blob);
+}
+
+bool is_offered(std::string_view algorithm, const SshdView& view) {
+    return view.settings->host_key_algorithms.empty() ||
+           ssh::is_listed(algorithm, view.settings->host_key_algorithms);
+}
+
+/// A HostKey names a public key file, or a private one, which may be missing, with the public one beside it.
+void read_public_half(HostKey& key) {
+    const bool beside = !key.path.ends_with(".pub") && !is_there(key.path);
+    auto text = read_file(beside ? key.path + ".pub" : key.path, ssh::max_public_file);
+    key.has_file = is_key_file(text_of(text));
+    if (key.has_file)
+        text = read_file(key.path + ".pub", ssh::max_public_file);
+    auto line = ssh::AuthorizedKey::parse(text_of(text));
+    key.type = std::move(line.type);
+    key.blob = std::move(line.blob);
+}
+
+Error unreadable_by_sshd(const std::string& path) {
+    return {Errc::refused, "sshd cannot read this file",
+            "`chmod 600 " + path + "`; a key with a passphrase needs a file without it"};
+}
+
+/// Reads a host key; whether it works is not checked yet. @param number of its path, from 0
+HostKey read_host_key(std::size_t number, const SshdView& view,
+                      const std::vector<NamedCertificate>& certificates) {
+    HostKey key;
+    key.path = view.settings->host_keys[number];
+    const auto loaded = std::ranges::find(view.loaded, number, &ssh::SshdHostKey::number);
+    key.in_sshd = loaded != view.loaded.end() && loaded->is_private;
+    key.in_agent = loaded != view.loaded.end() && !loaded->is_private;
+    try { // caught to report it in its turn
+        read_public_half(key);
+    } catch (const Error& error) {
+        if (key.in_sshd) // it needs no .pub file
+            key.type = loaded->type;
+        else
+            key.error = key.has_file ? unreadable_by_sshd(key.path) : error;
+    }
+    const bool certified = std::ranges::any_of(certificates, [&](const auto& named) {
+        return named.certificate && named.certificate->key_blob == key.blob;
+    });
+    for (const auto& algorithm : host_algorithms(key.type))
+        if (is_offered(algorithm.name, view) || (certified && is_offered(algorithm.certified, view)))
+            key.algorithms.push_back(algorithm.name);
+    return key;
+}
+
+std::string remove_line(const HostKey& key, const Check& check) {
+    return "remove its HostKey line" + in_line_of(key.path, check.view.host_keys);
+}
+
+/// For a key whose public half cannot be read.
+std::string hint_for_public_half(const HostKey& key, const Check& check) {
+    const auto name = std::filesystem::path(key.path).filename().string();
+    if (key.error->code() != Errc::not_found || !name.starts_with("ssh_tpm_host_"))
+        return remove_line(key, check);
+    return "`ssh-tpm keygen -A` writes it again, from the .tpm file beside it or, with --hierarchy, from the "
+           "TPM";
+}
+
+Error not_served(const HostKey& key, const Check& check) {
+    const std::string what = "the agent does not serve this key";
+    if (key.has_file)
+        return unreadable_by_sshd(key.path);
+    if (is_there(base_of(key.path) + ".tpm"))
+        return {Errc::not_found, what,
+                "`systemctl restart ssh-tpm-genkeys.service` has the agent read the keys again"};
+    return {Errc::not_found, what,
+            "if the TPM derives another key of a hierarchy now (after tpm2_clear), remove " +
+                base_of(key.path) +
+                ".pub, and `ssh-tpm keygen -A --hierarchy HIERARCHY`; if it is no key of "
+                "the TPM, " +
+                remove_line(key, check)};
+}
+
+/// Has the agent sign with each algorithm that sshd offers with this key.
+/// @throws Error if a signature fails; Error(io) if the agent does not answer
+void require_signatures(const HostKey& key, const AgentKeys& served, const Check& check) {
+    if (std::ranges::find(served, key.blob, &protocol::AgentKey::blob) == served.end())
+        throw not_served(key, check);
+    std::vector<std::string> good;
+    std::optional<Error> bad;
+    std::string bad_algorithm;
+    for (const auto& algorithm : key.algorithms) {
+        try { // caught to try the others
+            if (const auto wrong = connect(check).find_wrong_signature(key.blob, algorithm))
+                throw Error(
+                    Errc::malformed, "the agent's signature is not this key's (" + printable(*wrong) + ")",
+                    "the agent at this socket is not to be trusted: find out which program listens there");
+            good.push_back(algorithm);
+        } catch (const Error& error) {
+            if (error.code() == Errc::io)
+                throw;
+            if (bad)
+                continue;
+            bad = error;
+            bad_algorithm = algorithm;
+        }
+    }
+    if (!bad) {
+        check.report(about(key, "host-key", Verdict::ok, "the agent signs with " + joined(good)));
+        return;
+    }
+    if (good.empty())
+        throw Error(*bad);
+    // A client chooses the first of its algorithms that sshd offers, and gives up if sshd cannot sign with
+    // it.
+    throw Error(bad->code(), bad->what() + ("; it signs with " + joined(good)),
+                bad->hint().empty()
+                    ? "keep clients from " + bad_algorithm +
+                          ", in sshd's configuration: `HostKeyAlgorithms -" + bad_algorithm + "`"
+                    : bad->hint());
+}
+
+/// @returns false if the agent does not answer
+bool check_key_of_agent(HostKey& key, const AgentKeys& served, const Check& check) {
+    try { // caught to report it
+        require_signatures(key, served, check);
+        return true;
+    } catch (const Error& error) {
+        if (error.code() == Errc::io) {
+            report_agent(check, error);
+            return false;
+        }
+        key.fails = true;
+        check.report(failure("host-key", key.path, error,
+                             "the agent's log may have the reason: `journalctl -u " + unit_of(check.socket) +
+                                 ".service`"));
+        return true;
+    }
+}
+
+void check_key_in_file(const HostKey& key, const Check& check) {
+    if (has_comment(key.path, check.view.host_keys, stays_in_file))
+        check.report(about(key, "host-key-in-file", Verdict::ok, "in a file on purpose; sshd signs with it"));
+    else
+        check.report(about(
+            key, "host-key-in-file", Verdict::warn, "in a file, not in the TPM; sshd signs with it",
+            remove_line(key, check) + " once clients know the TPM's keys; or write in the line above it: `" +
+                std::string(stays_in_file) + "`"));
+}
+
+/// sshd uses the first host key of each type (get_hostkey_by_type in its sshd.c).
+void check_order(const HostKey& key, const std::vector<HostKey>& keys, const Check& check) {
+    const auto first =
+        std::ranges::find_if(keys, [&](const auto& other) { return !other.error && other.type == key.type; });
+    if (first == keys.end() || is_same_key(*first, key))
+        return;
+    check.report(about(key, "host-key-order", Verdict::warn,
+                       "sshd does not use this key, but " + first->path + ", the first one of this type",
+                       "remove the HostKey line of " + first->path +
+                           in_line_of(first->path, check.view.host_keys) +
+                           ", or move it behind that of this key"));
+}
+
+/// sshd takes each HostKey for a private key first, and finds the .pub file beside that name by itself.
+void check_name(const HostKey& key, const std::vector<HostKey>& keys, const Check& check) {
+    const auto with_name = [&](bool is_pub) {
+        return std::ranges::find_if(keys, [&, is_pub](const auto& other) {
+            return is_same_key(other, key) && other.path.ends_with(".pub") == is_pub;
+        });
+    };
+    const auto named = with_name(true);
+    if (named == keys.end())
+        return;
+    const auto place = in_line_of(named->path, check.view.host_keys);
+    std::string hint = with_name(false) == keys.end() ? "write it without .pub" + place
+                                                      : "remove this line, there is one without .pub" + place;
+    if (place.find("/70-ssh-tpm.conf ") != std::string::npos)
+        hint = "`ssh-tpm hostkeys --install-sshd-config` writes it without .pub";
+    check.report(about(*named, "host-key-name", Verdict::warn,
+                       "sshd logs UNPROTECTED PRIVATE KEY FILE at each login because of this name",
+                       std::move(hint)));
+}
+
+void check_key(HostKey& key, const std::vector<HostKey>& keys, std::optional<AgentKeys>& served,
+               const Check& check) {
+    const bool any_offered =
+        std::ranges::any_of(keys, [](const auto& other) { return !other.algorithms.empty(); });
+    if (key.error) {
+        key.fails = true;
+        check.report(failure("host-key", key.path, *key.error, hint_for_public_half(key, check)));
+    } else if (key.algorithms.empty()) {
+        key.fails = !any_offered;
+        check.report(
+            about(key, "host-key", any_offered ? Verdict::warn : Verdict::fail,
+                  "sshd offers no algorithm of this key (" + key.type + "), because of HostKeyAlgorithms",
+                  remove_line(key, check) + ", or add its algorithms: `HostKeyAlgorithms +" +
+                      host_algorithms(key.type).front().name + "`"));
+    } else if (key.in_sshd) {
+        check_key_in_file(key, check);
+    } else if (served && !key.in_agent && check.view.settings->host_key_agent == check.socket) {
+        key.fails = true;
+        check.report(about(key, "host-key", Verdict::fail, "sshd does not use this key",
+                           "`sshd -T -d` shows the reason, such as RequiredRSASize"));
+    } else if (served && !check_key_of_agent(key, *served, check)) {
+        served.reset();
+    }
+    if (!key.fails)
+        check_order(key, keys, check);
+    if (!key.error)
+        check_name(key, keys, check);
+}
+
+/// @throws Error if sshd does not show it to clients, or they do not believe it
+void check_certificate(const NamedCertificate& named, const std::vector<HostKey>& keys,
+                       const CertificateRules& rules, const Check& check) {
+    if (named.error)
+        throw Error(*named.error);
+    const auto& certificate = *named.certificate;
+    const auto key = std::ranges::find(keys, certificate.key_blob, &HostKey::blob);
+    if (key == keys.end())
+        throw Error(Errc::not_found, "of a key that no HostKey line names");
+    if (key->fails)
+        throw Error(Errc::refused, "of " + key->path + ", which does not work");
+    std::vector<std::string> names, offered;
+    for (const auto& algorithm : host_algorithms(certificate.type)) {
+        names.push_back(algorithm.certified);
+        if (is_offered(algorithm.certified, check.view))
+            offered.push_back(algorithm.certified);
+    }
+    for (auto& finding : judge_host_certificate(certificate, rules, base_of(key->path) + ".pub")) {
+        finding.check = "host-certificate";
+        finding.subject = named.path;
+        if (finding.verdict == Verdict::ok)
+            finding.text += offered.empty() ? "" : "; sshd offers " + joined(offered);
+        if (finding.verdict != Verdict::ok || !offered.empty())
+            check.report(std::move(finding));
+    }
+    if (offered.empty())
+        check.report({.verdict = Verdict::warn,
+                      .check = "host-certificate",
+                      .subject = named.path,
+                      .text = "sshd offers no algorithm of this certificate, because of HostKeyAlgorithms",
+                      .hint = "add them: `HostKeyAlgorithms +" + joined(names) + "`"});
+}
+
+/// A certificate beside a key that works, and that no HostCertificate line names.
+void check_for_certificate(const HostKey& key, const Check& check) {
+    const auto path = base_of(key.path) + "-cert.pub";
+    const auto& named = check.view.settings->host_certificates;
+    std::error_code ignored;
+    if (key.fails || std::ranges::find(named, path) != named.end() || !std::filesystem::exists(path, ignored))
+        return;
+    check.report({.verdict = Verdict::warn,
+                  .check = "host-certificate-line",
+                  .subject = path,
+                  .text = "sshd does not show this certificate, because no HostCertificate line names it",
+                  .hint = "`ssh-tpm hostkeys --install-sshd-config`"});
+}
+
+} // namespace
+
+cli::Finding failure(std::string_view check, const std::string& subject, const Error& error,
+                     const std::string& hint) {
+    std::string text = error.what();
+    if (text.starts_with(subject + ": "))
+        text.erase(0, subject.size() + 2);
+    return {.verdict = Verdict::fail,
+            .check = std::string(check),
+            .subject = subject,
+            .text = std::move(text),
+            .hint = error.hint().empty() ? hint : error.hint()};
+}
+
+std::optional<AgentKeys> check_agent(const Check& check) {
+    try { // caught to report it
+        auto keys = connect(check).list();
+        check.report({.check = "agent",
+                      .subject = check.socket.string(),
+                      .text = "answers, and has " + std::to_string(keys.size()) +
+                              (keys.size() == 1 ? " key" : " keys"),
+                      .hint = {}});
+        return keys;
+    } catch (const Error& error) {
+        report_agent(check, error);
+        return std::nullopt;
+    }
+}
+
+std::vector<NamedCertificate> read_certificates(const SshdView& view) {
+    std::vector<NamedCertificate> out;
+    for (const auto& path : view.settings->host_certificates) {
+        NamedCertificate named{.path = path, .certificate = {}, .error = {}};
+        try { // caught to report it in its turn
+            named.certificate = read_host_certificate(path);
+        } catch (const Error& error) {
+            named.error = error;
+        }
+        out.push_back(std::move(named));
+    }
+    return out;
+}
+
+std::vector<HostKey> read_host_keys(const SshdView& view, const std::vector<NamedCertificate>& certificates) {
+    std::vector<HostKey> keys;
+    for (std::size_t number = 0; number < view.settings->host_keys.size(); ++number)
+        keys.push_back(read_host_key(number, view, certificates));
+    return keys;
+}
+
+void check_keys(std::vector<HostKey>& keys, const std::vector<std::string>& paths,
+                std::optional<AgentKeys> served, const Check& check) {
+    std::vector<const HostKey*> done;
+    for (auto& key : keys) {
+        const bool again = std::ranges::any_of(done, [&](const auto* one) { return is_same_key(*one, key); });
+        if (again || std::ranges::find(paths, key.path) == paths.end())
+            continue;
+        done.push_back(&key);
+        check_key(key, keys, served, check);
+    }
+}
+
+void check_certificates(const std::vector<NamedCertificate>& certificates, const std::vector<HostKey>& keys,
+                        const Check& check) {
+    const CertificateRules rules{.authority_algorithms = check.view.settings->ca_signature_algorithms,
+                                 .names = os::host_names()};
+    for (const auto& named : certificates) {
+        try { // caught to report it
+            check_certificate(named, keys, rules, check);
+        } catch (const Error& error) {
+            check.report(failure("host-certificate", named.path, error,
+                                 "remove its HostCertificate line" +
+                                     in_line_of(named.path, check.view.host_certificates)));
+        }
+    }
+    for (auto key = keys.begin(); key != keys.end(); ++key)
+        if (std::none_of(keys.begin(), key, [&](const auto& other) { return is_same_key(other, *key); }))
+            check_for_certificate(*key, check);
+}
+
+} // namespace sshtpm::applets

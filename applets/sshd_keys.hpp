@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Checks of sshd's host keys: that sshd or the agent signs with them, and that clients believe their
+// certificates.
+
+#include "applets/host_certificate.hpp"
+#include "applets/sshd.hpp"
+#include "base/error.hpp"
+#include "protocol/client.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sshtpm::applets {
+
+/// Where to look, and how to tell.
+struct Check {
+    const SshdView& view;
+    std::filesystem::path socket;
+    std::chrono::steady_clock::time_point end; ///< of the time for all answers of the agent
+    Report report;
+};
+
+/// The finding of a check that has failed. @param hint if the error has none
+cli::Finding failure(std::string_view check, const std::string& subject, const Error& error,
+                     const std::string& hint);
+
+using AgentKeys = std::vector<protocol::AgentKey>;
+
+/// Reports whether the agent answers (check "agent"). @returns its keys; nothing if it does not answer
+std::optional<AgentKeys> check_agent(const Check& check);
+
+/// A host key of sshd.
+struct HostKey {
+    std::string path;
+    std::string type;           ///< "ecdsa-sha2-nistp256", "ssh-rsa", …; empty if it cannot be read
+    Bytes blob;                 ///< empty if its public half cannot be read
+    bool has_file = false;      ///< the private half is in a file
+    bool in_sshd = false;       ///< sshd has read that file, and signs by itself
+    bool in_agent = false;      ///< sshd would have the agent sign
+    std::optional<Error> error; ///< the reason why it cannot be read
+    std::vector<std::string> algorithms; ///< those that sshd offers
+    bool fails = false;
+};
+
+/// A certificate that sshd names.
+struct NamedCertificate {
+    std::string path;
+    std::optional<HostCertificate> certificate;
+    std::optional<Error> error; ///< the reason why it cannot be read
+};
+
+/// The certificates and the host keys that sshd names, in its order; whether they work is not checked yet.
+/// sshd must accept the configuration.
+std::vector<NamedCertificate> read_certificates(const SshdView& view);
+std::vector<HostKey> read_host_keys(const SshdView& view, const std::vector<NamedCertificate>& certificates);
+
+/// Checks those of the host keys that have these paths, each key once: "host-key", "host-key-in-file",
+/// "host-key-order", "host-key-name". An agent that stops answering is reported once.
+/// @param keys their `fails` is set
+/// @param served the agent's keys; nothing if it does not answer: then its keys are not reported
+void check_keys(std::vector<HostKey>& keys, const std::vector<std::string>& paths,
+                std::optional<AgentKeys> served, const Check& check);
+
+/// Checks the certificates, "host-certificate", and finds those that sshd does not name,
+/// "host-certificate-line". @param keys after check_keys
+void check_certificates(const std::vector<NamedCertificate>& certificates, const std::vector<HostKey>& keys,
+                        const Check& check);
+
+} // namespace sshtpm::applets

@@ -1,0 +1,436 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""ssh-tpm-hostkeys --check: its results about sshd, the agent, host keys and certificates, as lines and as JSON."""
+
+import base64
+import json
+import os
+import re
+import socket
+import unittest
+
+from agent import Agent, ours
+from applet_options import SOURCE
+from hierarchy import KINDS, HierarchyAgent, base_of, login, read_public
+from hostkey import HostKey
+from hostkeys import HostKeys
+from lab import read, read_key
+from protocol import RSA_SHA2_512, SIGN_RESPONSE, frame, string
+from softkey import SoftKey
+from sshd import Sshd
+from swtpm import SHA512, Probe
+from upstream import LIST, FakeAgent, identities, signs
+
+CERTIFIED = {'ecdsa': 'ecdsa-sha2-nistp256-cert-v01@openssh.com',
+             'rsa': 'rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com'}
+BY = {'ecdsa': 'the agent signs with ecdsa-sha2-nistp256', 'rsa': 'the agent signs with rsa-sha2-512,rsa-sha2-256'}
+STATUS = {'ok': 0, 'warn': 3, 'fail': 1}
+UNPROTECTED = 'sshd logs UNPROTECTED PRIVATE KEY FILE at each login because of this name'
+IN_A_FILE = 'in a file, not in the TPM; sshd signs with it'
+COMMENT = '# ssh-tpm: this key stays in a file'
+NOT_SERVED = 'the agent does not serve this key'
+
+
+class Check(HostKeys):
+    def results(self, config, **more):
+        """Of --check --json: what is well, as (check, subject, text), and the other objects."""
+        result = self.check(config, '--json', **more)
+        self.assertEqual((result.stderr, result.stdout.count('\n')), ('', 1))
+        whole = json.loads(result.stdout)
+        self.assertEqual(set(whole), {'version', 'status', 'checks'})
+        self.assertEqual((whole['version'], STATUS[whole['status']]), (1, result.returncode))
+        found = {each['status'] for each in whole['checks']}
+        self.assertEqual(whole['status'], next(word for word in ('fail', 'warn', 'ok') if word in found))
+        for each in whole['checks']:
+            self.assertEqual(set(each), {'check', 'subject', 'status', 'text', 'hint'})
+            self.assertEqual(bool(each['hint']), each['status'] != 'ok', each)
+        return ([(each['check'], each['subject'], each['text']) for each in whole['checks'] if each['status'] == 'ok'],
+                [each for each in whole['checks'] if each['status'] != 'ok'])
+
+    def assert_found(self, config, *expected, hint='', **more):
+        """The problems are exactly these: (status, check, subject, text); `hint` is in the first one's."""
+        _, problems = self.results(config, **more)
+        self.assertEqual([tuple(each[name] for name in ('status', 'check', 'subject', 'text')) for each in problems],
+                         list(expected))
+        if expected:
+            self.assertIn(hint, problems[0]['hint'])
+
+    def config_of(self, agent, *lines):
+        """One of sshd with these lines, behind its HostKeyAgent."""
+        return '\n'.join((f'HostKeyAgent {agent.socket}', *lines))
+
+
+class Keys(Check):
+    """With the keys of the drop-in, in an agent, and sshd with the drop-in."""
+
+    def setUp(self):
+        super().setUp()
+        self.take_keys(self.root + '/etc/ssh', '.pub')
+        self.install()
+        self.start_agent()
+        self.good = self.drop_in().rstrip('\n')
+
+    def plain(self, name='plain', kind='ed25519'):
+        return SoftKey(self.lab, self.lab.path(name), kind)
+
+    def where(self, line):
+        """Of a line of the configuration."""
+        return f'{self.lab.path("check.config")} line {line}'
+
+    def test_all_is_well(self):
+        oks, problems = self.results(self.good)
+        self.assertEqual(problems, [])
+        self.assertEqual(oks, [('sshd-config', '', 'sshd accepts its configuration'),
+                               ('host-key-agent', '', f'HostKeyAgent is {self.agent.socket}'),
+                               ('agent', self.agent.socket, 'answers, and has 2 keys'),
+                               *(('host-key', self.keys[kind].path, BY[kind]) for kind in KINDS)])
+
+    def test_the_page_names_all_checks(self):
+        """With a configuration in which each of them has something to say."""
+        first = self.plain('first', 'ecdsa')
+        authority = self.plain('authority')
+        for key in self.keys.values():
+            self.lab.ssh_keygen('-q', '-s', authority.path, '-h', '-I', 'x', '-n', 'x', key.pub)
+        oks, problems = self.results('\n'.join((
+            f'HostKey {first.path}', self.good, f'HostKey {self.keys["rsa"].pub}',
+            f'HostCertificate {self.keys["rsa"].path}-cert.pub')))
+        page = read(os.path.join(SOURCE, 'data/man/ssh-tpm-hostkeys.8'))
+        described = re.search(r'(?s)\n\.Ss Checks\n(.*?)\n\.Ss ', page)[1]
+        self.assertEqual({check for check, _, _ in oks} | {each['check'] for each in problems},
+                         set(re.findall(r'(?m)^\.It Cm (\S+)$', described)))
+        self.assertIn(f'\n.Dl {COMMENT}\n', described)
+
+    def test_lines_have_a_hint_below_them(self):
+        key = self.plain()
+        result = self.check(f'{self.good}\nHostKey {key.path}')
+        self.assertEqual((result.returncode, result.stderr), (3, ''))
+        words = result.stdout[result.stdout.index('warn'):]
+        self.assertTrue(words.startswith(f'warn  {key.path}: {IN_A_FILE}\n      hint: '), words)
+        self.assertIn(COMMENT, words)
+
+    def test_problems_of_sshd(self):
+        key = self.plain()
+        file = ('warn', 'host-key-in-file', key.path, IN_A_FILE)
+        without_agent = re.sub('(?m)^HostKeyAgent.*$', '', self.good) + f'\nHostKey {key.path}'
+        self.assert_found(without_agent, ('fail', 'host-key-agent', '', 'sshd has no HostKeyAgent'), file,
+                          hint='ssh-tpm hostkeys --install-sshd-config')
+        other = self.good.replace(self.agent.socket, '/elsewhere')
+        line = other.splitlines().index('HostKeyAgent /elsewhere') + 1
+        self.assert_found(f'{other}\nHostKey {key.path}',
+                          ('fail', 'host-key-agent', '',
+                           f'HostKeyAgent is /elsewhere, which {self.where(line)} sets first'), file,
+                          hint='remove that line')
+        oks, (problem,) = self.results(f'{self.good}\nNonsense 1')
+        self.assertIn(f'sshd -T fails: {self.where(len(self.good.splitlines()) + 1)}: Bad configuration option',
+                      problem['text'].replace(': line ', ' line '))
+        self.assertEqual((problem['check'], [check for check, _, _ in oks]),
+                         ('sshd-config', ['host-key-agent', 'agent']))
+
+    def test_a_sshd_that_hangs_is_not_waited_for(self):
+        self.lab.limit('sshd', 0.5, 3)
+        self.check(self.good)
+        self.lab.write('tools/sshd', '#!/bin/sh\nexec sleep 600\n', mode=0o755)
+        result = self.hostkeys('--check', '--json', '--socket', self.agent.socket, status=1,
+                               env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
+        checks = json.loads(result.stdout)['checks']
+        self.assertEqual([(each['check'], each['status'], each['text']) for each in checks],
+                         [('sshd-config', 'fail', 'sshd does not answer'),
+                          ('agent', 'ok', 'answers, and has 2 keys')])
+
+    def test_an_agent_that_is_away_is_one_problem(self):
+        key = self.plain()
+        self.agent.stop()
+        away = ('fail', 'agent', self.agent.socket, 'No such file or directory')
+        self.assert_found(f'{self.good}\nHostKey {key.path}', away,
+                          ('warn', 'host-key-in-file', key.path, IN_A_FILE),
+                          hint='systemctl enable --now ssh-tpm-hostkeys.socket')
+        _, (problem, other) = self.results(self.good)  # sshd has no host key left
+        self.assertEqual((problem['check'], tuple(other[name] for name in ('status', 'check', 'subject', 'text'))),
+                         ('sshd-config', away))
+        self.assertIn('no hostkeys available', problem['text'])
+
+    def test_keys_that_the_agent_does_not_serve(self):
+        self.agent.ssh_add('-d', self.keys['rsa'].pub, status=0)
+        missing = [('fail', 'host-key', self.keys[kind].path, NOT_SERVED) for kind in KINDS]
+        self.assert_found(self.good, missing[1], hint='systemctl restart ssh-tpm-genkeys.service')
+        self.agent.ssh_add('-D', status=0)
+        self.assert_found(self.good, *missing)
+
+    def test_a_public_half_that_is_missing(self):
+        os.unlink(self.keys['rsa'].pub)
+        self.assert_found(self.good, ('fail', 'host-key', self.keys['rsa'].path,
+                                      f'{self.keys["rsa"].pub}: No such file or directory'),
+                          hint='ssh-tpm keygen -A writes it again')
+        other = self.lab.path('other')
+        self.assert_found(f'{self.good}\nHostKey {other}', ('fail', 'host-key', self.keys['rsa'].path,
+                                                            f'{self.keys["rsa"].pub}: No such file or directory'),
+                          ('fail', 'host-key', other, f'{other}.pub: No such file or directory'))
+
+    def test_both_spellings_are_one_key_with_one_warning(self):
+        both = [f'HostKey {path}' for key in self.keys.values() for path in (key.path, key.pub)]
+        for lines in both, [line for line in both if line.endswith('.pub')], both[::-1]:
+            with self.subTest(lines):
+                oks, problems = self.results(self.config_of(self.agent, *lines))
+                self.assertEqual([text for check, _, text in oks if check == 'host-key'],
+                                 [BY[kind] for kind in (KINDS if lines != both[::-1] else KINDS[::-1])])
+                self.assertEqual({(each['status'], each['check'], each['subject'], each['text']) for each in problems},
+                                 {('warn', 'host-key-name', key.pub, UNPROTECTED) for key in self.keys.values()})
+                self.assertEqual(len(problems), len(KINDS))
+                line = lines.index(f'HostKey {problems[0]["subject"]}') + 2
+                self.assertIn(self.where(line), problems[0]['hint'])
+        self.assert_found(self.config_of(self.agent, *(both[0], both[2])))
+
+    def test_a_key_in_a_file_that_stays_there_on_purpose(self):
+        key = self.plain()
+        line = f'HostKey {key.path}'
+        on_purpose = ('host-key-in-file', key.path, 'in a file on purpose; sshd signs with it')
+        for comment in COMMENT, f'  {COMMENT} ':
+            oks, problems = self.results(f'{self.good}\n{comment}\n{line}')
+            self.assertEqual((oks[-1], problems), (on_purpose, []))
+        for text in (line, f'{COMMENT}\n\n{line}', f'{line}\n{COMMENT}', f'# x {COMMENT}\n{line}',
+                     f'{COMMENT}s\n{line}'):
+            with self.subTest(text):
+                self.assert_found(f'{self.good}\n{text}', ('warn', 'host-key-in-file', key.path, IN_A_FILE),
+                                  hint='remove its HostKey line')
+
+    def test_a_key_in_a_file_that_sshd_cannot_read(self):
+        key = self.plain()
+        config = f'{self.good}\n{COMMENT}\nHostKey {key.path}'
+        os.unlink(key.pub)  # which sshd does not need
+        self.assert_found(config)
+        os.chmod(key.path, 0o644)
+        unreadable = ('fail', 'host-key', key.path, 'sshd cannot read this file')
+        self.assert_found(config, unreadable, hint=f'chmod 600 {key.path}')
+        locked = SoftKey(self.lab, self.lab.path('locked'), 'ed25519', passphrase='secret')
+        self.assert_found(config.replace(key.path, locked.path), ('fail', 'host-key', locked.path, unreadable[3]))
+
+    def test_a_key_behind_another_one_of_its_type_is_not_used(self):
+        first, second = self.plain('first', 'ecdsa'), self.plain('second', 'ecdsa')
+        self.assert_found(f'HostKey {first.path}\n{self.good}\n{COMMENT}\nHostKey {second.path}',
+                          ('warn', 'host-key-in-file', first.path, IN_A_FILE),
+                          *(('warn', 'host-key-order', path,
+                             f'sshd does not use this key, but {first.path}, the first one of this type')
+                            for path in (self.keys['ecdsa'].path, second.path)))
+
+    def test_only_the_algorithms_that_sshd_offers_count(self):
+        oks, problems = self.results(self.good + '\nHostKeyAlgorithms rsa-sha2-256,ecdsa-*')
+        self.assertEqual(([text for check, _, text in oks if check == 'host-key'], problems),
+                         ([BY['ecdsa'], 'the agent signs with rsa-sha2-256'], []))
+        none = {kind: f'sshd offers no algorithm of this key ({name}), because of HostKeyAlgorithms'
+                for kind, name in (('rsa', 'ssh-rsa'), ('ecdsa', 'ecdsa-sha2-nistp256'))}
+        self.assert_found(self.good + '\nHostKeyAlgorithms ecdsa-sha2-nistp256',
+                          ('warn', 'host-key', self.keys['rsa'].path, none['rsa']),
+                          hint='HostKeyAlgorithms +rsa-sha2-512')
+        self.assert_found(self.good + '\nHostKeyAlgorithms ssh-ed25519',
+                          *(('fail', 'host-key', self.keys[kind].path, none[kind]) for kind in KINDS))
+
+    def test_a_key_that_sshd_finds_too_short(self):
+        self.assert_found(self.good + '\nRequiredRSASize 3072',
+                          ('fail', 'host-key', self.keys['rsa'].path, 'sshd does not use this key'),
+                          hint='RequiredRSASize')
+
+    # Certificates
+
+    def certify(self, kind='ecdsa', *options, names=None, authority=None, host=('-h',)):
+        """A certificate of a key: its HostCertificate line."""
+        authority = authority or self.plain('authority')
+        names = ('-n', ','.join(names or [socket.gethostname().lower()])) if names != () else ()
+        self.lab.ssh_keygen('-q', '-s', authority.path, *host, '-I', 'x', *names, *options, self.keys[kind].pub)
+        return f'HostCertificate {self.keys[kind].path}-cert.pub'
+
+    def test_certificates_that_clients_believe(self):
+        lines = self.certify('ecdsa', '-V', '-1d:20380101'), self.certify('rsa', names=['x', socket.gethostname()])
+        oks, problems = self.results('\n'.join((self.good, *lines)))
+        self.assertEqual(problems, [])
+        self.assertEqual(oks[-2:], [
+            ('host-certificate', self.keys['ecdsa'].path + '-cert.pub',
+             f'for {socket.gethostname()}, valid until 2038-01-01T00:00:00; sshd offers {CERTIFIED["ecdsa"]}'),
+            ('host-certificate', self.keys['rsa'].path + '-cert.pub',
+             f'for x,{socket.gethostname()}, valid without end; sshd offers {CERTIFIED["rsa"]}')])
+        only = '\nHostKeyAlgorithms rsa-sha2-256-cert-v01@openssh.com,ecdsa-sha2-nistp256'
+        oks, (problem,) = self.results('\n'.join((self.good, *lines)) + only)
+        self.assertEqual([text for check, _, text in oks if check == 'host-key'],
+                         [BY['ecdsa'], 'the agent signs with rsa-sha2-256'])
+        self.assertEqual((problem['status'], problem['subject'], problem['text']),
+                         ('warn', self.keys['ecdsa'].path + '-cert.pub',
+                          'sshd offers no algorithm of this certificate, because of HostKeyAlgorithms'))
+
+    def assert_certificate(self, status, text, line, hint='', **more):
+        """A certificate of the ECDSA key; dates are D in `text`."""
+        _, (problem,) = self.results(f'{self.good}\n{line}', **more)
+        self.assertEqual((problem['status'], problem['check'], problem['subject']),
+                         (status, 'host-certificate', self.keys['ecdsa'].path + '-cert.pub'))
+        self.assertEqual(re.sub(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d', 'D', problem['text']), text)
+        self.assertIn(hint, problem['hint'])
+
+    def test_certificates_that_clients_do_not_believe(self):
+        own, key = socket.gethostname().lower(), self.keys['ecdsa']
+        again = f'ssh-keygen -s CA -h -I ID -n {own}'
+        old = SoftKey.ready_made(self.lab, self.lab.path('rsa authority'))
+        for status, text, options, more in (
+                ('fail', 'expired at D', ('-V', '-2d:-1d'), {}),
+                ('fail', 'not valid before D', ('-V', '+1d:+60d'), {}),
+                ('warn', 'expires within a week, at D', ('-V', '-1d:+6d'), {}),
+                ('fail', 'it has critical options, and none is defined for hosts',
+                 ('-O', 'critical:x@example.com'), {}),
+                ('fail', 'signed with ssh-rsa (SHA-1), which OpenSSH refuses from 8.2 on', ('-t', 'ssh-rsa'),
+                 {'authority': old}),
+                ('fail', 'signed with rsa-sha2-256, which is not in CASignatureAlgorithms', ('-t', 'rsa-sha2-256'),
+                 {'authority': old}),
+                ('warn', 'no principals: OpenSSH refuses it from 10.3 on, and takes it for every host before', (),
+                 {'names': ()}),
+                ('warn', 'its principals are patterns (*), which OpenSSH knows from 10.3 on', (), {'names': ['*']})):
+            with self.subTest(text):
+                line = self.certify('ecdsa', *options, **more)
+                self.assert_certificate(status, text, line + '\nCASignatureAlgorithms ssh-ed25519,rsa-sha2-512', again)
+        self.assert_certificate('warn', 'expires within a week, at D', self.certify('ecdsa', '-V', '-1d:+167h'))
+        self.assertEqual(self.results(f'{self.good}\n{self.certify("ecdsa", "-V", "-1d:+169h")}')[1], [])
+        _, (problem,) = self.results(f'{self.good}\n{self.certify("ecdsa", names=["other", "third"])}')
+        self.assertEqual(problem['status'], 'warn')
+        self.assertRegex(problem['text'], rf'none of its principals \(other,third\) is a name of this host \({own}')
+        line = self.certify(host=())
+        self.assert_certificate('fail', "a user's certificate, not a host's", line, 'remove its HostCertificate line')
+        certificate = self.lab.write(key.path + '-cert.pub', read(key.pub))
+        self.assert_certificate('fail', 'a key, not a certificate', line)
+        self.lab.write(certificate, 'nonsense\n')
+        self.assertEqual(self.results(f'{self.good}\n{line}')[1][0]['status'], 'fail')
+        os.unlink(certificate)
+        self.assert_certificate('fail', 'No such file or directory', line,
+                                f'remove its HostCertificate line ({self.where(len(self.good.splitlines()) + 1)})')
+
+    def test_a_certificate_that_is_not_its_authoritys(self):
+        line = self.certify(names=['changed-host-name'])
+        path = self.keys['ecdsa'].path + '-cert.pub'
+        name, blob, comment = read(path).split(' ', 2)
+        forged = base64.b64decode(blob).replace(b'changed-host-name', b'forged-host-name!')
+        self.lab.write(path, f'{name} {base64.b64encode(forged).decode()} {comment}')
+        self.assert_certificate('fail', 'a certificate that its authority has not signed', line)
+
+    def test_a_certificate_of_a_key_that_is_not_there_or_does_not_work(self):
+        line, path = self.certify(), self.keys['ecdsa'].path
+        rsa_alone = self.config_of(self.agent, f'HostKey {self.keys["rsa"].path}', line)
+        self.assert_found(rsa_alone, ('fail', 'host-certificate', path + '-cert.pub',
+                                      'of a key that no HostKey line names'))
+        self.agent.ssh_add('-d', self.keys['ecdsa'].pub, status=0)
+        self.assert_found(f'{self.good}\n{line}', ('fail', 'host-key', path, NOT_SERVED),
+                          ('fail', 'host-certificate', path + '-cert.pub', f'of {path}, which does not work'))
+
+    def test_a_certificate_that_no_line_names(self):
+        self.certify()
+        self.assert_found(self.good, ('warn', 'host-certificate-line', self.keys['ecdsa'].path + '-cert.pub',
+                                      'sshd does not show this certificate, because no HostCertificate line names it'),
+                          hint='ssh-tpm hostkeys --install-sshd-config')
+
+
+class Signatures(Check):
+    def pretended(self, kind, message_of=lambda data: data, signer=None):
+        """An agent with one key, which signs what `message_of` makes of the data, with `signer`'s key."""
+        key = HostKey(self.lab, kind=kind)
+
+        def answer(data, flags):
+            bits = 512 if flags == RSA_SHA2_512 else 256
+            return bytes([SIGN_RESPONSE]) + string((signer or key).sign(message_of(data), bits))
+        agent = FakeAgent(self, signs(answer, key.blob),
+                          name=kind + '-' + str(len(os.listdir(self.lab.folder))))
+        return agent, self.public(kind, key)
+
+    def public(self, name, key):
+        """The path of a host key, as HostKey names it; its .pub file is there."""
+        return self.lab.write(name + '.pub', f'{key.line}\n').removesuffix('.pub')
+
+    def check_keys(self, agent, *host_keys):
+        return self.results(self.config_of(agent, *(f'HostKey "{key}"' for key in host_keys)), socket=agent.socket)
+
+    def test_a_key_that_cannot_sign_what_openssh_prefers_is_found(self):
+        """A client's ssh that prefers that algorithm gets no login."""
+        self.take_keys(self.root + '/etc/ssh', '.pub')
+        self.keys = {kind: read_key(base_of(self.root, kind)) for kind in KINDS}
+        self.agent = Agent(self.lab, key_dir=self.root + '/etc/ssh', tcti=Probe(self.tpm, lacks=[SHA512]).tcti)
+        rsa = self.keys['rsa'].path
+        _, (problem,) = self.check_keys(self.agent, *(key.path for key in self.keys.values()))
+        self.assertEqual((problem['status'], problem['check'], problem['subject']), ('fail', 'host-key', rsa))
+        self.assertRegex(problem['text'], '^rsa-sha2-512: .*; it signs with rsa-sha2-256$')
+        user = SoftKey(self.lab, self.lab.path('user'))
+        for options, status in ((), 255), (('HostKeyAlgorithms -rsa-sha2-512',), 0):
+            server = Sshd(self.lab, f'HostKeyAgent {self.agent.socket}', *options, authorized=[user.pub],
+                          host_keys=[rsa])
+            known = self.lab.write('known', f'[127.0.0.1]:{server.port} {self.keys["rsa"].line}\n')
+            self.assertEqual(login(self.lab, server, user, known).returncode, status)
+            self.assertEqual(self.results(self.config_of(self.agent, *options, f'HostKey {rsa}'))[1] == [],
+                             status == 0)
+
+    def test_a_signature_that_is_not_the_keys_is_found(self):
+        for kind in 'ecdsa', 'rsa':
+            with self.subTest(kind):
+                agent, path = self.pretended(kind)
+                oks, problems = self.check_keys(agent, path)
+                self.assertEqual((oks[-1], problems), (('host-key', path, BY[kind]), []))
+                for options in ({'message_of': lambda data: data + b'!'},
+                                {'signer': HostKey(self.lab, 'other', kind, 3072)}):
+                    agent, path = self.pretended(kind, **options)
+                    _, (problem,) = self.check_keys(agent, path)
+                    self.assertEqual((problem['status'], problem['subject']), ('fail', path))
+                    self.assertIn("the agent's signature is not this key's", problem['text'])
+                    self.assertIn('not to be trusted', problem['hint'])
+
+    def test_an_answer_that_is_no_signature_is_found(self):
+        key = SoftKey(self.lab, self.lab.path('host')).key
+        path = self.public('alone', key)
+        for number, answer in enumerate((bytes([5]), bytes([SIGN_RESPONSE]), bytes([SIGN_RESPONSE]) + string(b''),
+                                         bytes([SIGN_RESPONSE]) + string(os.urandom(80)))):
+            agent = FakeAgent(self, signs(lambda *_, answer=answer: answer, key.blob), name=f'rude{number}')
+            _, (problem,) = self.check_keys(agent, path)
+            self.assertEqual((problem['status'], problem['check'], problem['subject']), ('fail', 'host-key', path))
+
+    def test_an_agent_that_stops_answering_is_one_problem(self):
+        """At its list, and at the first of its signatures."""
+        self.lab.limit('host_agent', 1, 5)
+        keys = [HostKey(self.lab, name, 'ecdsa') for name in ('one', 'two')]
+        paths = [self.public(key.file.split('/')[-1].split('.')[0], key) for key in keys]
+
+        def behave(peer):
+            for request in peer.requests():
+                if request == LIST and lists:
+                    peer.send(frame(identities(*((key.blob, b'host') for key in keys))))
+        for lists in False, True:
+            with self.subTest(lists=lists):
+                agent = FakeAgent(self, behave, name=f'hangs{lists}')
+                oks, problems = self.check_keys(agent, *paths)
+                self.assertEqual([each['text'] for each in problems if each['check'] == 'agent'],
+                                 ['the agent does not answer'])
+                self.assertEqual({each['check'] for each in problems}, {'agent', 'host-key-order'})
+                self.assertNotIn('host-key', [check for check, _, _ in oks])
+
+    @ours
+    def test_a_hierarchys_key_that_a_clear_has_ended_is_found(self):
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'owner')
+        keys = [read_public(self.root, kind) for kind in KINDS]
+        agent = HierarchyAgent(self.lab, 'owner')
+        plain = SoftKey(self.lab, self.lab.path('plain'), 'ed25519')  # with it sshd starts in any case
+        paths = [key.path for key in keys]
+        self.assertEqual(self.check_keys(agent, *paths)[1], [])
+        self.tpm.tool('tpm2_clear')
+        _, problems = self.check_keys(agent, *paths)  # the agent has not noticed yet
+        self.assertEqual([(each['status'], each['subject']) for each in problems], [('fail', path) for path in paths])
+        agent.stop()
+        agent = HierarchyAgent(self.lab, 'owner')
+        _, problems = self.check_keys(agent, *paths, plain.path)
+        self.assertEqual([(each['status'], each['subject'], each['text']) for each in problems],
+                         [*(('fail', path, NOT_SERVED) for path in paths), ('warn', plain.path, IN_A_FILE)])
+        self.assertIn('tpm2_clear', problems[0]['hint'])
+        for key in keys:
+            os.unlink(key.pub)
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'owner')
+        self.assertEqual(self.check_keys(agent, *paths)[1], [])
+        agent.stop()
+        self.tpm.assert_no_handles()
+
+    def test_a_path_with_blanks_is_one_path(self):
+        agent, path = self.pretended('ecdsa')
+        odd = self.lab.path('a key of the host')
+        os.rename(path + '.pub', odd + '.pub')
+        self.assertEqual(self.check_keys(agent, odd)[0][-1], ('host-key', odd, BY['ecdsa']))
+
+
+if __name__ == '__main__':
+    unittest.main()
