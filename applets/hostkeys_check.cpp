@@ -47,7 +47,7 @@ SshdView check_configuration(const std::filesystem::path& socket, const Report& 
         settings_of(view);
         report({.check = "sshd-config", .subject = {}, .text = "sshd accepts its configuration", .hint = {}});
     } catch (const Error& error) {
-        report(failure("sshd-config", "", error, "`sshd -T`"));
+        report(failed_check("sshd-config", "", error, "`sshd -T`"));
     }
     const auto named = view.settings         ? view.settings->host_key_agent
                        : view.agents.empty() ? ""
@@ -61,7 +61,7 @@ SshdView check_configuration(const std::filesystem::path& socket, const Report& 
         other = Error(Errc::refused, named.empty() ? "sshd has no HostKeyAgent" : "HostKeyAgent is " + named,
                       "`ssh-tpm hostkeys --install-sshd-config`");
     if (other)
-        report(failure("host-key-agent", "", *other, ""));
+        report(failed_check("host-key-agent", "", *other, ""));
     else if (view.settings || !view.agents.empty())
         report({.check = "host-key-agent",
                 .subject = {},

@@ -29,13 +29,13 @@ std::string unit_of(const std::filesystem::path& socket) {
 
 void report_agent(const Check& check, const Error& error) {
     const auto unit = unit_of(check.socket);
-    check.report(failure("agent", check.socket.string(), error,
-                         error.code() == Errc::io ? "`systemctl restart " + unit + ".service`"
-                                                  : "`systemctl enable --now " + unit + ".socket`"));
+    check.report(failed_check("agent", check.socket.string(), error,
+                              error.code() == Errc::io ? "`systemctl restart " + unit + ".service`"
+                                                       : "`systemctl enable --now " + unit + ".socket`"));
 }
 
 /// A connection with a limit of what is left of the time. @throws Error as Client; Error(io) at the end
-protocol::Client connect(const Check& check) {
+protocol::Client connect_in_time(const Check& check) {
     const auto left =
         std::chrono::floor<std::chrono::milliseconds>(check.end - std::chrono::steady_clock::now());
     if (left.count() <= 0)
@@ -44,7 +44,7 @@ protocol::Client connect(const Check& check) {
 }
 
 /// Each finding about a key has its path as the subject.
-cli::Finding about(const HostKey& key, std::string_view check, Verdict verdict, std::string text,
+cli::Finding about(const SshdKey& key, std::string_view check, Verdict verdict, std::string text,
                    std::string hint = {}) {
     return {.verdict = verdict,
             .check = std::string(check),
@@ -59,7 +59,7 @@ std::string base_of(const std::string& path) {
     return path.ends_with(pub) ? path.substr(0, path.size() - pub.size()) : path;
 }
 
-bool is_same_key(const HostKey& one, const HostKey& other) {
+bool is_same_key(const SshdKey& one, const SshdKey& other) {
     return &one == &other || (!one.blob.empty() && one.blob == other.blob);
 }
 
@@ -69,7 +69,7 @@ bool is_offered(std::string_view algorithm, const SshdView& view) {
 }
 
 /// A HostKey names a public key file, or a private one, which may be missing, with the public one beside it.
-void read_public_half(HostKey& key) {
+void read_public_half(SshdKey& key) {
     const bool beside = !key.path.ends_with(".pub") && !is_there(key.path);
     auto text = read_file(beside ? key.path + ".pub" : key.path, ssh::max_public_file);
     key.has_file = is_key_file(text_of(text));
@@ -86,9 +86,9 @@ Error unreadable_by_sshd(const std::string& path) {
 }
 
 /// Reads a host key; whether it works is not checked yet. @param number of its path, from 0
-HostKey read_host_key(std::size_t number, const SshdView& view,
-                      const std::vector<NamedCertificate>& certificates) {
-    HostKey key;
+SshdKey read_host_key(std::size_t number, const SshdView& view,
+                      const std::vector<SshdCertificate>& sshd_certificates) {
+    SshdKey key;
     key.path = view.settings->host_keys[number];
     const auto loaded = std::ranges::find(view.loaded, number, &ssh::SshdHostKey::number);
     key.in_sshd = loaded != view.loaded.end() && loaded->is_private;
@@ -101,7 +101,7 @@ HostKey read_host_key(std::size_t number, const SshdView& view,
         else
             key.error = key.has_file ? unreadable_by_sshd(key.path) : error;
     }
-    const bool certified = std::ranges::any_of(certificates, [&](const auto& named) {
+    const bool certified = std::ranges::any_of(sshd_certificates, [&](const auto& named) {
         return named.certificate && named.certificate->key_blob == key.blob;
     });
     for (const auto& algorithm : host_algorithms(key.type))
@@ -110,12 +110,12 @@ HostKey read_host_key(std::size_t number, const SshdView& view,
     return key;
 }
 
-std::string remove_line(const HostKey& key, const Check& check) {
+std::string remove_line(const SshdKey& key, const Check& check) {
     return "remove its HostKey line" + in_line_of(key.path, check.view.host_keys);
 }
 
 /// For a key whose public half cannot be read.
-std::string hint_for_public_half(const HostKey& key, const Check& check) {
+std::string hint_for_public_half(const SshdKey& key, const Check& check) {
     const auto name = std::filesystem::path(key.path).filename().string();
     if (key.error->code() != Errc::not_found || !name.starts_with("ssh_tpm_host_"))
         return remove_line(key, check);
@@ -123,7 +123,7 @@ std::string hint_for_public_half(const HostKey& key, const Check& check) {
            "TPM";
 }
 
-Error not_served(const HostKey& key, const Check& check) {
+Error not_served(const SshdKey& key, const Check& check) {
     const std::string what = "the agent does not serve this key";
     if (key.has_file)
         return unreadable_by_sshd(key.path);
@@ -140,7 +140,7 @@ Error not_served(const HostKey& key, const Check& check) {
 
 /// Has the agent sign with each algorithm that sshd offers with this key.
 /// @throws Error if a signature fails; Error(io) if the agent does not answer
-void require_signatures(const HostKey& key, const AgentKeys& served, const Check& check) {
+void require_signatures(const SshdKey& key, const AgentKeys& served, const Check& check) {
     if (std::ranges::find(served, key.blob, &protocol::AgentKey::blob) == served.end())
         throw not_served(key, check);
     std::vector<std::string> good;
@@ -148,7 +148,7 @@ void require_signatures(const HostKey& key, const AgentKeys& served, const Check
     std::string bad_algorithm;
     for (const auto& algorithm : key.algorithms) {
         try { // caught to try the others
-            if (const auto wrong = connect(check).find_wrong_signature(key.blob, algorithm))
+            if (const auto wrong = connect_in_time(check).find_wrong_signature(key.blob, algorithm))
                 throw Error(
                     Errc::malformed, "the agent's signature is not this key's (" + printable(*wrong) + ")",
                     "the agent at this socket is not to be trusted: find out which program listens there");
@@ -178,7 +178,7 @@ void require_signatures(const HostKey& key, const AgentKeys& served, const Check
 }
 
 /// @returns false if the agent does not answer
-bool check_key_of_agent(HostKey& key, const AgentKeys& served, const Check& check) {
+bool check_key_of_agent(SshdKey& key, const AgentKeys& served, const Check& check) {
     try { // caught to report it
         require_signatures(key, served, check);
         return true;
@@ -188,14 +188,14 @@ bool check_key_of_agent(HostKey& key, const AgentKeys& served, const Check& chec
             return false;
         }
         key.fails = true;
-        check.report(failure("host-key", key.path, error,
-                             "the agent's log may have the reason: `journalctl -u " + unit_of(check.socket) +
-                                 ".service`"));
+        check.report(failed_check("host-key", key.path, error,
+                                  "the agent's log may have the reason: `journalctl -u " +
+                                      unit_of(check.socket) + ".service`"));
         return true;
     }
 }
 
-void check_key_in_file(const HostKey& key, const Check& check) {
+void check_key_in_file(const SshdKey& key, const Check& check) {
     if (has_comment(key.path, check.view.host_keys, stays_in_file))
         check.report(about(key, "host-key-in-file", Verdict::ok, "in a file on purpose; sshd signs with it"));
     else
@@ -206,7 +206,7 @@ void check_key_in_file(const HostKey& key, const Check& check) {
 }
 
 /// sshd uses the first host key of each type (get_hostkey_by_type in its sshd.c).
-void check_order(const HostKey& key, const std::vector<HostKey>& keys, const Check& check) {
+void check_order(const SshdKey& key, const std::vector<SshdKey>& keys, const Check& check) {
     const auto first =
         std::ranges::find_if(keys, [&](const auto& other) { return !other.error && other.type == key.type; });
     if (first == keys.end() || is_same_key(*first, key))
@@ -219,7 +219,7 @@ void check_order(const HostKey& key, const std::vector<HostKey>& keys, const Che
 }
 
 /// sshd takes each HostKey for a private key first, and finds the .pub file beside that name by itself.
-void check_name(const HostKey& key, const std::vector<HostKey>& keys, const Check& check) {
+void check_name(const SshdKey& key, const std::vector<SshdKey>& keys, const Check& check) {
     const auto with_name = [&](bool is_pub) {
         return std::ranges::find_if(keys, [&, is_pub](const auto& other) {
             return is_same_key(other, key) && other.path.ends_with(".pub") == is_pub;
@@ -238,13 +238,13 @@ void check_name(const HostKey& key, const std::vector<HostKey>& keys, const Chec
                        std::move(hint)));
 }
 
-void check_key(HostKey& key, const std::vector<HostKey>& keys, std::optional<AgentKeys>& served,
+void check_key(SshdKey& key, const std::vector<SshdKey>& keys, std::optional<AgentKeys>& served,
                const Check& check) {
     const bool any_offered =
         std::ranges::any_of(keys, [](const auto& other) { return !other.algorithms.empty(); });
     if (key.error) {
         key.fails = true;
-        check.report(failure("host-key", key.path, *key.error, hint_for_public_half(key, check)));
+        check.report(failed_check("host-key", key.path, *key.error, hint_for_public_half(key, check)));
     } else if (key.algorithms.empty()) {
         key.fails = !any_offered;
         check.report(
@@ -268,12 +268,12 @@ void check_key(HostKey& key, const std::vector<HostKey>& keys, std::optional<Age
 }
 
 /// @throws Error if sshd does not show it to clients, or they do not believe it
-void check_certificate(const NamedCertificate& named, const std::vector<HostKey>& keys,
+void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>& keys,
                        const CertificateRules& rules, const Check& check) {
     if (named.error)
         throw Error(*named.error);
     const auto& certificate = *named.certificate;
-    const auto key = std::ranges::find(keys, certificate.key_blob, &HostKey::blob);
+    const auto key = std::ranges::find(keys, certificate.key_blob, &SshdKey::blob);
     if (key == keys.end())
         throw Error(Errc::not_found, "of a key that no HostKey line names");
     if (key->fails)
@@ -301,7 +301,7 @@ void check_certificate(const NamedCertificate& named, const std::vector<HostKey>
 }
 
 /// A certificate beside a key that works, and that no HostCertificate line names.
-void check_for_certificate(const HostKey& key, const Check& check) {
+void check_for_certificate(const SshdKey& key, const Check& check) {
     const auto path = base_of(key.path) + "-cert.pub";
     const auto& named = check.view.settings->host_certificates;
     std::error_code ignored;
@@ -316,8 +316,8 @@ void check_for_certificate(const HostKey& key, const Check& check) {
 
 } // namespace
 
-cli::Finding failure(std::string_view check, const std::string& subject, const Error& error,
-                     const std::string& hint) {
+cli::Finding failed_check(std::string_view check, const std::string& subject, const Error& error,
+                          const std::string& hint) {
     std::string text = error.what();
     if (text.starts_with(subject + ": "))
         text.erase(0, subject.size() + 2);
@@ -330,7 +330,7 @@ cli::Finding failure(std::string_view check, const std::string& subject, const E
 
 std::optional<AgentKeys> check_agent(const Check& check) {
     try { // caught to report it
-        auto keys = connect(check).list();
+        auto keys = connect_in_time(check).list();
         check.report({.check = "agent",
                       .subject = check.socket.string(),
                       .text = "answers, and has " + std::to_string(keys.size()) +
@@ -343,10 +343,10 @@ std::optional<AgentKeys> check_agent(const Check& check) {
     }
 }
 
-std::vector<NamedCertificate> read_certificates(const SshdView& view) {
-    std::vector<NamedCertificate> out;
+std::vector<SshdCertificate> read_certificates(const SshdView& view) {
+    std::vector<SshdCertificate> out;
     for (const auto& path : view.settings->host_certificates) {
-        NamedCertificate named{.path = path, .certificate = {}, .error = {}};
+        SshdCertificate named{.path = path, .certificate = {}, .error = {}};
         try { // caught to report it in its turn
             named.certificate = read_host_certificate(path);
         } catch (const Error& error) {
@@ -357,16 +357,17 @@ std::vector<NamedCertificate> read_certificates(const SshdView& view) {
     return out;
 }
 
-std::vector<HostKey> read_host_keys(const SshdView& view, const std::vector<NamedCertificate>& certificates) {
-    std::vector<HostKey> keys;
+std::vector<SshdKey> read_host_keys(const SshdView& view,
+                                    const std::vector<SshdCertificate>& sshd_certificates) {
+    std::vector<SshdKey> keys;
     for (std::size_t number = 0; number < view.settings->host_keys.size(); ++number)
-        keys.push_back(read_host_key(number, view, certificates));
+        keys.push_back(read_host_key(number, view, sshd_certificates));
     return keys;
 }
 
-void check_keys(std::vector<HostKey>& keys, const std::vector<std::string>& paths,
+void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths,
                 std::optional<AgentKeys> served, const Check& check) {
-    std::vector<const HostKey*> done;
+    std::vector<const SshdKey*> done;
     for (auto& key : keys) {
         const bool again = std::ranges::any_of(done, [&](const auto* one) { return is_same_key(*one, key); });
         if (again || std::ranges::find(paths, key.path) == paths.end())
@@ -376,17 +377,17 @@ void check_keys(std::vector<HostKey>& keys, const std::vector<std::string>& path
     }
 }
 
-void check_certificates(const std::vector<NamedCertificate>& certificates, const std::vector<HostKey>& keys,
-                        const Check& check) {
+void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
+                        const std::vector<SshdKey>& keys, const Check& check) {
     const CertificateRules rules{.authority_algorithms = check.view.settings->ca_signature_algorithms,
                                  .names = os::host_names()};
-    for (const auto& named : certificates) {
+    for (const auto& named : sshd_certificates) {
         try { // caught to report it
             check_certificate(named, keys, rules, check);
         } catch (const Error& error) {
-            check.report(failure("host-certificate", named.path, error,
-                                 "remove its HostCertificate line" +
-                                     in_line_of(named.path, check.view.host_certificates)));
+            check.report(failed_check("host-certificate", named.path, error,
+                                      "remove its HostCertificate line" +
+                                          in_line_of(named.path, check.view.host_certificates)));
         }
     }
     for (auto key = keys.begin(); key != keys.end(); ++key)

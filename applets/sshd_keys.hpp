@@ -25,8 +25,8 @@ struct Check {
 };
 
 /// The finding of a check that has failed. @param hint if the error has none
-cli::Finding failure(std::string_view check, const std::string& subject, const Error& error,
-                     const std::string& hint);
+cli::Finding failed_check(std::string_view check, const std::string& subject, const Error& error,
+                          const std::string& hint);
 
 using AgentKeys = std::vector<protocol::AgentKey>;
 
@@ -34,7 +34,7 @@ using AgentKeys = std::vector<protocol::AgentKey>;
 std::optional<AgentKeys> check_agent(const Check& check);
 
 /// A host key of sshd.
-struct HostKey {
+struct SshdKey {
     std::string path;
     std::string type;           ///< "ecdsa-sha2-nistp256", "ssh-rsa", …; empty if it cannot be read
     Bytes blob;                 ///< empty if its public half cannot be read
@@ -47,7 +47,7 @@ struct HostKey {
 };
 
 /// A certificate that sshd names.
-struct NamedCertificate {
+struct SshdCertificate {
     std::string path;
     std::optional<HostCertificate> certificate;
     std::optional<Error> error; ///< the reason why it cannot be read
@@ -55,19 +55,20 @@ struct NamedCertificate {
 
 /// The certificates and the host keys that sshd names, in its order; whether they work is not checked yet.
 /// sshd must accept the configuration.
-std::vector<NamedCertificate> read_certificates(const SshdView& view);
-std::vector<HostKey> read_host_keys(const SshdView& view, const std::vector<NamedCertificate>& certificates);
+std::vector<SshdCertificate> read_certificates(const SshdView& view);
+std::vector<SshdKey> read_host_keys(const SshdView& view,
+                                    const std::vector<SshdCertificate>& sshd_certificates);
 
 /// Checks those of the host keys that have these paths, each key once: "host-key", "host-key-in-file",
 /// "host-key-order", "host-key-name". An agent that stops answering is reported once.
 /// @param keys their `fails` is set
 /// @param served the agent's keys; nothing if it does not answer: then its keys are not reported
-void check_keys(std::vector<HostKey>& keys, const std::vector<std::string>& paths,
+void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths,
                 std::optional<AgentKeys> served, const Check& check);
 
 /// Checks the certificates, "host-certificate", and finds those that sshd does not name,
 /// "host-certificate-line". @param keys after check_keys
-void check_certificates(const std::vector<NamedCertificate>& certificates, const std::vector<HostKey>& keys,
-                        const Check& check);
+void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
+                        const std::vector<SshdKey>& keys, const Check& check);
 
 } // namespace sshtpm::applets
