@@ -2,29 +2,43 @@
 #pragma once
 // The options of ssh-tpm-hostkeys, and the function of each mode.
 
+#include "tpm/storage_keys.hpp"
+
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace sshtpm::applets {
 
 inline constexpr const char* system_socket = "/run/ssh-tpm-agent/agent.sock";
 
+/// The socket of the units: of the keys in files, or of a hierarchy's.
+std::filesystem::path agent_socket(const std::optional<tpm::Hierarchy>& hierarchy);
+
 struct HostkeysOptions {
-    std::filesystem::path socket = system_socket;
+    std::optional<std::filesystem::path> socket; ///< --socket
+    std::optional<tpm::Hierarchy> hierarchy;     ///< --hierarchy
     bool system_units = false, sshd_config = false, force = false;
 };
 
 // Each @returns the exit status.
 int hostkeys_list(const std::filesystem::path& socket);
-int hostkeys_check(const std::filesystem::path& socket);
+/// @param socket nothing: the agent that sshd asks, if it is one of the units
+int hostkeys_check(const std::optional<std::filesystem::path>& socket);
 int hostkeys_install(const HostkeysOptions& options);
 int hostkeys_uninstall(bool force);
 
 /// ssh-tpm-agent --install-user-units: in ~/.config/systemd/user, or for all users.
 int install_user_units(bool for_all, bool force);
 
-/// Checks that sshd accepts and reads the drop-in, and that the agent signs with at least one host key,
-/// because sshd serves no login without one. Warns of host keys that do not work. @throws Error(refused)
-void expect_logins_to_work();
+struct SshdDropIn;
+
+/// Checks that sshd accepts and reads the drop-in, and that its agent signs with at least one of its host
+/// keys, because sshd serves no login without one. Warns of host keys that do not work.
+/// @param first the hint of an agent that does not answer: what must run before
+/// @throws Error(refused)
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first);
 
 /// Checks that sshd names no agent of our units, and accepts its configuration without the drop-in if that
 /// was removed, for which it needs another host key. @throws Error(refused), but only warns with `force`

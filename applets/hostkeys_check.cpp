@@ -5,9 +5,9 @@
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "applets/keygen_files.hpp"
+#include "applets/sshd_drop_in.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
@@ -142,6 +142,15 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
                      : hint);
 }
 
+/// The agent that sshd asks, if it is one of our units.
+std::optional<std::string> our_agent(const SshdView& view) {
+    if (view.agents.empty())
+        return std::nullopt;
+    const auto& agent = view.settings ? view.settings->host_key_agent : view.agents.front().value;
+    const auto folder = std::filesystem::path(system_socket).parent_path();
+    return std::filesystem::path(agent).parent_path() == folder ? std::optional(agent) : std::nullopt;
+}
+
 struct NamedKey {
     std::string type; ///< "ecdsa-sha2-nistp256", "ssh-rsa", …
     Bytes blob;
@@ -253,67 +262,49 @@ HostKeyProblems prove_host_keys(const std::filesystem::path& socket, const std::
     return problems;
 }
 
-constexpr const char* first_the_agent = "sshd needs the agent and the keys: run `ssh-tpm keygen -A`, "
-                                        "`ssh-tpm hostkeys --install-system-units`, and "
-                                        "`systemctl enable --now ssh-tpm-hostkeys.socket` first";
-
-/// The paths in the HostKey lines of the drop-in.
-std::vector<std::string> installed_host_keys() {
-    constexpr std::string_view word = "HostKey ";
-    std::vector<std::string> paths;
-    for (const auto& file : installed_files()) {
-        if (!file.name.starts_with("sshd/"))
-            continue;
-        for (auto text = file.text; !text.empty();)
-            if (const auto line = take_line(text); line.starts_with(word))
-                paths.emplace_back(line.substr(word.size()));
-    }
-    return paths;
-}
-
 Error not_installed(const std::string& what, const std::string& hint) {
     return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
 
-void expect_sshd_to_agree(const SshdView& view) {
+void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& socket,
+                          const std::string& first) {
     // First, because sshd -t may fail for this reason: it asks the wrong agent.
     if (const auto other =
-            other_agent(view, system_socket,
+            other_agent(view, socket,
                         "sshd takes the first HostKeyAgent: remove that line, or, to keep that agent, "
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
     if (ask_sshd("-t").status != 0)
-        throw not_installed("sshd -t refuses the configuration", first_the_agent);
-    if (const auto& sshd = settings_of(view); sshd.host_key_agent != system_socket)
+        throw not_installed("sshd -t refuses the configuration", first);
+    if (const auto& sshd = settings_of(view); sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
-void expect_keys_to_work(const SshdView& view) {
-    const auto paths = installed_host_keys();
+void expect_keys_to_work(const SshdView& view, const std::filesystem::path& socket,
+                         const std::vector<std::string>& paths, const std::string& first) {
     HostKeyProblems problems;
     try { // caught to say what follows for sshd
-        problems = prove_host_keys(system_socket, paths, view);
+        problems = prove_host_keys(socket, paths, view);
     } catch (const Error& error) {
         throw not_installed("sshd would ask an agent that does not answer: " + std::string(error.what()),
-                            first_the_agent);
+                            first);
     }
     const bool none_works = problems.failed.size() == paths.size();
     for (const auto& problem : problems.failed)
         none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
-        throw not_installed(
-            "the agent signs with none of these host keys, so all logins fail",
-            "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
-            "(ssh-tpm-hostkeys(8))");
+        throw not_installed("the agent signs with none of these host keys, so all logins fail",
+                            "solve the problems above; for the keys of a hierarchy, give --hierarchy too");
     for (const auto& problem : problems.unused)
         cli::warn(log::program(), problem);
 }
 
 } // namespace
 
-int hostkeys_check(const std::filesystem::path& socket) {
+int hostkeys_check(const std::optional<std::filesystem::path>& given) {
+    std::filesystem::path socket = given.value_or(system_socket);
     bool bad = false;
     const auto tell = [&bad](const Error& error) {
         cli::report(log::program(), error);
@@ -325,6 +316,8 @@ int hostkeys_check(const std::filesystem::path& socket) {
     SshdView view;
     try { // caught to check the agent too
         view = ask_for_configuration();
+        if (!given)
+            socket = our_agent(view).value_or(system_socket);
         if (const auto other =
                 other_agent(view, socket,
                             "remove that line for the one that `ssh-tpm hostkeys "
@@ -351,10 +344,10 @@ int hostkeys_check(const std::filesystem::path& socket) {
     return bad ? 1 : 0;
 }
 
-void expect_logins_to_work() {
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first) {
     const auto view = ask_for_configuration();
-    expect_sshd_to_agree(view);
-    expect_keys_to_work(view);
+    expect_sshd_to_agree(view, drop_in.socket, first);
+    expect_keys_to_work(view, drop_in.socket, drop_in.host_keys, first);
 }
 
 void expect_sshd_to_go_on(bool had_config, bool force) {
@@ -365,11 +358,10 @@ void expect_sshd_to_go_on(bool had_config, bool force) {
         what = "without the installed file, sshd -t refuses the configuration";
         hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
     } else {
-        const auto lines = ask_for_configuration().agents;
-        const std::filesystem::path folder = std::filesystem::path(system_socket).parent_path();
-        if (lines.empty() || std::filesystem::path(lines.front().value).parent_path() != folder)
+        const auto view = ask_for_configuration();
+        if (!our_agent(view))
             return;
-        what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(lines.front());
+        what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(view.agents.front());
         hint = "remove that line and the HostKey lines of its keys, and have sshd reload its configuration";
     }
     if (!force)

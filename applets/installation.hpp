@@ -51,9 +51,11 @@ class Installation {
     /// front).
     void add(std::string_view kind, const std::filesystem::path& parent, std::string_view name,
              MissingFolder missing = MissingFolder::refused);
+    /// The file that points sshd to the agent, with this text.
+    void add_sshd_drop_in(std::string text);
 
-    /// Writes the files that are not there yet, or there as an earlier version has installed them. With
-    /// DESTDIR all folders are made. Does nothing if a package has installed the same files below /usr.
+    /// Writes the files that are not there yet, and sshd's also in the place of one that this program wrote.
+    /// With DESTDIR all folders are made. Does nothing if a package has installed the same files below /usr.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
     /// Removes the files that exist, and the links that enable a removed unit. Links to no regular file, such
@@ -71,7 +73,10 @@ class Installation {
         std::filesystem::path name; ///< of its folder and its own: "systemd/system/ssh-tpm-hostkeys.socket"
         std::string text;
         MissingFolder missing;
+        bool is_drop_in = false; ///< sshd's, which has many texts that are ours
     };
+
+    static bool is_ours(std::string_view there, const File& file);
 
     static bool is_packaged(const File& file);
     /// No symbolic link leads out of DESTDIR.

@@ -13,17 +13,18 @@ import threading
 import unittest
 
 from agent import Agent
-from hierarchy import KINDS, base_of
+from hierarchy import KINDS, HierarchyAgent, base_of
 from lab import NO_LEAK_CHECK, NOBODY, WITH_MOUNTS, contents, link_program, mode, needs_root, read
 from process import DEADLINE
 from softkey import SoftKey
 from stock import HostKeyStock
 
 INCLUDE = 'Include /etc/ssh/sshd_config.d/*.conf\n'
+UNITS = 'ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket'
 PROGRAMS = '/usr/local/sbin'  # there the program lies where units may start it from
 ENTER = ('mount -t tmpfs tmpfs /run && mkdir /run/sshd /run/ssh-tpm-agent && '
-         'ln -s "$1" /run/ssh-tpm-agent/agent.sock && mount --bind "$2" ' + PROGRAMS + ' && '
-         'mount --bind "$0" /etc && shift 2 && exec "$@"')
+         'ln -s "$1" /run/ssh-tpm-agent/$2.sock && mount --bind "$3" ' + PROGRAMS + ' && '
+         'mount --bind "$0" /etc && shift 3 && exec "$@"')
 
 
 def drip(listener, pace):
@@ -48,7 +49,7 @@ class HostKeysLive(HostKeyStock):
         for name in 'ssh/sshd_config.d', 'systemd/system':
             os.makedirs(os.path.join(self.etc, name))
         shutil.copy('/etc/passwd', self.etc)
-        self.socket = self.lab.path('nobody-listens')
+        self.socket, self.socket_name = self.lab.path('nobody-listens'), 'agent'
         self.config()
 
     def config(self, *lines):
@@ -66,7 +67,7 @@ class HostKeysLive(HostKeyStock):
 
     def run_there(self, *argv, **more):
         """A program, with `self.socket` in the place of the agent's."""
-        return self.lab.run(*WITH_MOUNTS, ENTER, self.etc, self.socket,
+        return self.lab.run(*WITH_MOUNTS, ENTER, self.etc, self.socket, self.socket_name,
                             self.lab.program_for_others(), *argv, **more)
 
     def hostkeys(self, *options, fault=None, **more):
@@ -242,7 +243,7 @@ class HostKeysLive(HostKeyStock):
     def test_no_agent_is_not_enough(self):
         self.config(self.plain_key())
         self.make_keys()
-        self.assert_refused('an agent that does not answer', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+        self.assert_refused('an agent that does not answer', f'systemctl enable --now {UNITS} first')
 
     def test_an_agent_that_hangs_or_drips_is_not_waited_for_for_ever(self):
         limit = self.lab.limit('host_agent', 0.5, 60)
@@ -267,7 +268,7 @@ class HostKeysLive(HostKeyStock):
     def test_keys_of_a_hierarchy_are_not_those_of_the_agent_for_files(self):
         self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'owner')
         self.start_agent()
-        self.assert_refused('signs with none of these host keys', 'ssh-tpm-hostkeys(8)')
+        self.assert_refused('signs with none of these host keys', 'give --hierarchy too')
 
     def test_a_tpm_that_was_cleared_is_found(self):
         self.make_keys()
@@ -283,8 +284,86 @@ class HostKeysLive(HostKeyStock):
             os.unlink(base_of(self.root, 'rsa') + ending)
         self.start_agent()
         result = self.hostkeys('--install-sshd-config', status=0)
-        self.assertRegex(result.stderr, '(?m)^ssh-tpm-hostkeys: warning: /etc/ssh/ssh_tpm_host_rsa_key.pub: ')
-        self.assertTrue(os.path.exists(self.drop_in()))
+        self.assertEqual(result.stderr, '')
+        self.assertEqual(read(self.drop_in()).splitlines()[3:],
+                         ['HostKey /etc/ssh/ssh_tpm_host_ecdsa_key', '# There was no /etc/ssh/ssh_tpm_host_rsa_key.pub.'])
+        self.assertEqual(self.hostkeys('--check').returncode, 0)
+        self.make_keys()
+        self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
+        self.assertEqual(read(self.drop_in()).splitlines()[3:], [f'HostKey {base_of("/", kind)}' for kind in KINDS])
+
+    # Certificates
+
+    def certify(self, kind='ecdsa', *options):
+        if not os.path.exists(self.lab.path('ca')):
+            self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', self.lab.path('ca'))
+        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', '-n', 'the.host', *options,
+                            base_of(self.root, kind) + '.pub')
+
+    def test_certificates_are_given_to_sshd_once_they_are_there_and_clients_take_them(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-sshd-config', status=0)
+        before = read(self.drop_in())
+        for kind in KINDS:
+            self.certify(kind)
+            result = self.hostkeys('--install-sshd-config', status=0)
+            self.assertEqual((result.stdout.count('wrote '), result.stderr), (1, ''))
+            self.assertIn(f'HostCertificate {base_of("/", kind)}-cert.pub\n', read(self.drop_in()))
+            self.assertNotIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
+        known = self.lab.write('known', '@cert-authority the.host ' + read(self.lab.path('ca.pub')))
+        for algorithm in 'ecdsa-sha2-nistp256-cert-v01@openssh.com', 'rsa-sha2-512-cert-v01@openssh.com':
+            result = self.run_there('ssh', '-F', 'none', '-v', '-o', 'ProxyCommand=/usr/sbin/sshd -i',
+                                    '-o', f'UserKnownHostsFile={known}', '-o', 'GlobalKnownHostsFile=/dev/null',
+                                    '-o', 'StrictHostKeyChecking=yes', '-o', f'HostKeyAlgorithms={algorithm}',
+                                    '-o', 'BatchMode=yes', 'me@the.host', 'true')
+            self.assertIn(f'kex: host key algorithm: {algorithm}', result.stderr)
+            self.assertRegex(result.stderr, "Host 'the.host' is known and matches the .*-CERT host certificate")
+        for kind in KINDS:
+            os.unlink(base_of(self.root, kind) + '-cert.pub')
+        self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
+        self.assertEqual(read(self.drop_in()), before)
+
+    # The keys of a hierarchy
+
+    def serve_hierarchy(self):
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement', '-t', 'ecdsa')
+        self.agent = HierarchyAgent(self.lab, 'endorsement', '--no-seal', '--no-cache')
+        self.socket, self.socket_name = self.agent.socket, 'endorsement'
+
+    def test_the_agent_of_a_hierarchy_is_installed_checked_and_uninstalled(self):
+        self.serve_hierarchy()
+        options = ('--install-sshd-config', '--hierarchy', 'endorsement')
+        result = self.hostkeys(*options, status=0)
+        self.assertEqual((result.stdout.count('its signature verifies'), result.stderr), (1, ''))
+        text = read(self.drop_in())
+        self.assertIn('HostKeyAgent /run/ssh-tpm-agent/endorsement.sock\nHostKey /etc/ssh/ssh_tpm_host_ecdsa_key\n', text)
+        self.assertNotIn('wrote ', self.hostkeys(*options, status=0).stdout)
+        for chosen in (), ('--hierarchy', 'e'), ('--socket', '/run/ssh-tpm-agent/endorsement.sock'):
+            self.assertEqual(self.hostkeys('--check', *chosen).returncode, 0)
+        self.assert_problem(self.hostkeys('--check', '--hierarchy', 'owner'), 'HostKeyAgent is', 'endorsement.sock')
+        # The agent for key files does not serve these keys.
+        self.assert_refused('sshd -t refuses', f'systemctl enable --now {UNITS} first')
+        self.assertEqual(read(self.drop_in()), text)
+        self.assert_refused('sshd -t refuses', options=('--uninstall',))
+        self.config(self.plain_key())
+        self.assertIn('removed /etc/ssh/sshd_config.d/70-ssh-tpm.conf', self.hostkeys('--uninstall', status=0).stdout)
+
+    def test_the_file_for_one_agent_takes_the_place_of_that_for_another_if_logins_work(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-sshd-config', status=0)
+        self.assert_refused('sshd -t refuses', 'ssh-tpm-genkeys@owner.service ssh-tpm-hostkeys@owner.socket first',
+                            options=('--install-sshd-config', '--hierarchy', 'owner'))
+        self.agent.stop()
+        for kind in KINDS:
+            for ending in '.tpm', '.pub':
+                os.unlink(base_of(self.root, kind) + ending)
+        self.serve_hierarchy()
+        self.hostkeys('--install-sshd-config', '--hierarchy', 'endorsement', status=0)
+        self.assertIn('endorsement.sock', read(self.drop_in()))
+        self.lab.write(self.drop_in(), read(self.drop_in()) + '# mine\n')
+        self.assert_refused('differs from the file', options=('--install-sshd-config', '--hierarchy', 'endorsement'))
 
     # At the same time
 
@@ -331,7 +410,7 @@ class HostKeysLive(HostKeyStock):
         """On a stock system, where /etc has no sysusers.d."""
         both = ('--install-system-units', '--install-sshd-config')
         result = self.hostkeys(*both)
-        self.assert_problem(result, 'sshd -t refuses', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+        self.assert_problem(result, 'sshd -t refuses', f'systemctl enable --now {UNITS} first')
         self.assertIn('To start: ', result.stdout)
         self.assertFalse(os.path.exists(self.drop_in()))
         self.assertTrue(os.path.exists(self.etc + '/systemd/system/ssh-tpm-hostkeys.service'))
@@ -402,7 +481,8 @@ class HostKeysLive(HostKeyStock):
     def test_uninstalling_disables_the_units_and_tells_which_to_stop(self):
         self.install_all()
         tree = ('systemctl', '--root=' + self.root)
-        enabled = ['ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys@endorsement.socket']
+        enabled = ['ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-genkeys@endorsement.service',
+                   'ssh-tpm-hostkeys@endorsement.socket']
         self.lab.run(*tree, 'enable', *enabled, status=0)
         links = {path for path in contents(self.etc) if '.wants/' in path}
         self.assertEqual({os.path.basename(path) for path in links}, set(enabled))
@@ -420,7 +500,8 @@ class HostKeysLive(HostKeyStock):
         self.assertIn('removed /etc/systemd/system/sockets.target.wants/ssh-tpm-hostkeys@null.socket\n', printed)
         command = re.search('systemctl stop ([^;]*);', printed)[1].split()
         self.assertEqual(set(command), {f'ssh-tpm-{name}' for name in (
-            'genkeys.service', 'hostkeys.socket', 'hostkeys.service', 'hostkeys@endorsement.socket',
+            'genkeys.service', 'genkeys@endorsement.service', 'hostkeys.socket', 'hostkeys.service',
+            'hostkeys@endorsement.socket',
             'hostkeys@endorsement.service', 'hostkeys@null.socket', 'hostkeys@null.service')})
 
     def test_uninstalling_in_a_tree_disables_the_units_there(self):

@@ -47,6 +47,7 @@ TABLE = {
     'hostkeys': (
         {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': ()},
         {'--socket': ('absent', '(none) --check'),
+         '--hierarchy': ('owner', '(none) --check --install-system-units --install-sshd-config'),
          '--force': (None, '--install-system-units --install-sshd-config --uninstall')}),
 }
 # What the modes are called where an option is refused.
@@ -67,7 +68,7 @@ TOGETHER = (
     ('keygen', '-P', 'x', '--pin-file', 'absent'), ('keygen', '-p', '-P', 'x', '--old-pin-file', 'absent'),
     ('keygen', '-p', '--pin-file', '-', '--old-pin-file', '-'),
     ('keygen', '--owner-password-file', '-', '--pin-file', '-'), ('keygen', '-o', '--owner-password-file', 'absent'),
-    ('agent', '-o', '--owner-password-file', 'absent'))
+    ('agent', '-o', '--owner-password-file', 'absent'), ('hostkeys', '--socket', 'absent', '--hierarchy', 'owner'))
 # The options of OpenSSH 10.5's tools of these names that are refused, "x:" with a value; and what the
 # refusal speaks of.
 REFUSED = {
