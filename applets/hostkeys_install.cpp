@@ -48,6 +48,10 @@ void add_system_units(Installation& files) {
     files.add("tmpfiles/", systemd_parent(), "tmpfiles.d", MissingFolder::made);
 }
 
+void add_sshd_drop_in(Installation& files, std::string text) {
+    files.add_text("/etc/ssh", "sshd_config.d/70-ssh-tpm.conf", std::move(text), is_sshd_drop_in);
+}
+
 /// The units that make the keys and serve them.
 std::string units_of(const std::optional<tpm::Hierarchy>& hierarchy) {
     const auto instance = hierarchy ? "@" + std::string(hierarchy->name) : "";
@@ -172,7 +176,7 @@ int hostkeys_install(const HostkeysOptions& options) {
     SshdDropIn drop_in;
     if (options.sshd_config) {
         drop_in = make_sshd_drop_in(options.hierarchy);
-        sshd.add_sshd_drop_in(drop_in.text);
+        add_sshd_drop_in(sshd, drop_in.text);
     }
     with_root_hint([&] {
         units.install(options.force);
@@ -199,7 +203,7 @@ int hostkeys_uninstall(bool force) {
     const auto lock = lock_system_files();
     Installation units, sshd;
     add_system_units(units);
-    sshd.add_sshd_drop_in({});
+    add_sshd_drop_in(sshd, {});
     bool had_units = false, had_config = false;
     with_root_hint([&] {
         had_units = units.uninstall(force);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "applets/installation.hpp"
 
-#include "applets/sshd_drop_in.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
@@ -170,13 +169,14 @@ void Installation::add(std::string_view kind, const fs::path& parent, std::strin
         }
 }
 
-void Installation::add_sshd_drop_in(std::string text) {
-    constexpr const char* name = "sshd_config.d/70-ssh-tpm.conf";
-    files_.push_back({destdir() + "/etc/ssh/" + name, name, std::move(text), MissingFolder::refused, true});
+void Installation::add_text(const fs::path& parent, std::string_view name, std::string text,
+                            bool (*is_former)(std::string_view text)) {
+    files_.push_back(
+        {destdir() + (parent / name).string(), name, std::move(text), MissingFolder::refused, is_former});
 }
 
 bool Installation::is_ours(std::string_view there, const File& file) {
-    return there == file.text || (file.is_drop_in && is_sshd_drop_in(there));
+    return there == file.text || (file.is_former && file.is_former(there));
 }
 
 /// Whether systemd reads the same text from where packages and meson install it, and nothing is in /etc or in

@@ -12,19 +12,10 @@ import struct
 import threading
 import unittest
 
-from agent import Agent
-from hierarchy import KINDS, HierarchyAgent, base_of
-from lab import NO_LEAK_CHECK, NOBODY, WITH_MOUNTS, contents, link_program, mode, needs_root, read
+from hierarchy import KINDS, base_of
+from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root, read
+from live_system import INCLUDE, PROGRAMS, UNITS, LiveSystem
 from process import DEADLINE
-from softkey import SoftKey
-from stock import HostKeyStock
-
-INCLUDE = 'Include /etc/ssh/sshd_config.d/*.conf\n'
-UNITS = 'ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket'
-PROGRAMS = '/usr/local/sbin'  # there the program lies where units may start it from
-ENTER = ('mount -t tmpfs tmpfs /run && mkdir /run/sshd /run/ssh-tpm-agent && '
-         'ln -s "$1" /run/ssh-tpm-agent/$2.sock && mount --bind "$3" ' + PROGRAMS + ' && '
-         'mount --bind "$0" /etc && shift 3 && exec "$@"')
 
 
 def drip(listener, pace):
@@ -39,61 +30,7 @@ def drip(listener, pace):
 
 
 @needs_root
-class HostKeysLive(HostKeyStock):
-    """A mount namespace with an /etc and a /run of its own, and no DESTDIR."""
-
-    def setUp(self):
-        super().setUp()
-        self.root = self.lab.make_folder('root')
-        self.etc = self.lab.make_folder('root', 'etc')
-        for name in 'ssh/sshd_config.d', 'systemd/system':
-            os.makedirs(os.path.join(self.etc, name))
-        shutil.copy('/etc/passwd', self.etc)
-        self.socket, self.socket_name = self.lab.path('nobody-listens'), 'agent'
-        self.config()
-
-    def config(self, *lines):
-        self.lab.write('root/etc/ssh/sshd_config', INCLUDE + ''.join(line + '\n' for line in lines))
-
-    def make_keys(self):
-        for kind in KINDS:
-            for ending in '.tpm', '.pub':
-                shutil.copy(base_of(self.lab.path('stock'), kind) + ending, self.etc + '/ssh')
-
-    def plain_key(self, name='plain'):
-        """A host key that the file system keeps; its line for sshd."""
-        SoftKey(self.lab, os.path.join(self.etc, 'ssh', name))
-        return f'HostKey /etc/ssh/{name}'
-
-    def run_there(self, *argv, **more):
-        """A program, with `self.socket` in the place of the agent's."""
-        return self.lab.run(*WITH_MOUNTS, ENTER, self.etc, self.socket, self.socket_name,
-                            self.lab.program_for_others(), *argv, **more)
-
-    def hostkeys(self, *options, fault=None, **more):
-        """With a fault of test/support/file_faults.cpp."""
-        faults = ('env', 'LD_PRELOAD=' + os.environ['SSH_TPM_FILE_FAULTS'], f'SSH_TPM_TEST_FILES={fault}')
-        return self.run_there(*(faults if fault else ()), PROGRAMS + '/ssh-tpm', 'hostkeys', *options, **more)
-
-    def drop_in(self):
-        return os.path.join(self.etc, 'ssh/sshd_config.d/70-ssh-tpm.conf')
-
-    def assert_problem(self, result, *words):
-        self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
-        self.assertEqual(result.stderr.count('error: '), result.stderr.count('hint: '), result.stderr)
-
-    def assert_refused(self, *words, options=('--install-sshd-config',), **more):
-        """And nothing has changed."""
-        before = contents(self.etc)
-        result = self.hostkeys(*options, **more)
-        self.assert_problem(result, *words)
-        self.assertEqual(contents(self.etc), before)
-        return result
-
-    def start_agent(self, key_dir=None, **more):
-        self.agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=key_dir or self.etc + '/ssh', **more)
-        self.socket = self.agent.socket
-
+class HostKeysLive(LiveSystem):
     def test_what_works_stays(self):
         self.make_keys()
         self.start_agent()
@@ -292,79 +229,6 @@ class HostKeysLive(HostKeyStock):
         self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
         self.assertEqual(read(self.drop_in()).splitlines()[3:], [f'HostKey {base_of("/", kind)}' for kind in KINDS])
 
-    # Certificates
-
-    def certify(self, kind='ecdsa', *options):
-        if not os.path.exists(self.lab.path('ca')):
-            self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', self.lab.path('ca'))
-        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', '-n', 'the.host', *options,
-                            base_of(self.root, kind) + '.pub')
-
-    def test_certificates_are_given_to_sshd_once_they_are_there_and_clients_take_them(self):
-        self.make_keys()
-        self.start_agent()
-        self.hostkeys('--install-sshd-config', status=0)
-        before = read(self.drop_in())
-        for kind in KINDS:
-            self.certify(kind)
-            result = self.hostkeys('--install-sshd-config', status=0)
-            self.assertEqual((result.stdout.count('wrote '), result.stderr), (1, ''))
-            self.assertIn(f'HostCertificate {base_of("/", kind)}-cert.pub\n', read(self.drop_in()))
-            self.assertNotIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
-        known = self.lab.write('known', '@cert-authority the.host ' + read(self.lab.path('ca.pub')))
-        for algorithm in 'ecdsa-sha2-nistp256-cert-v01@openssh.com', 'rsa-sha2-512-cert-v01@openssh.com':
-            result = self.run_there('ssh', '-F', 'none', '-v', '-o', 'ProxyCommand=/usr/sbin/sshd -i',
-                                    '-o', f'UserKnownHostsFile={known}', '-o', 'GlobalKnownHostsFile=/dev/null',
-                                    '-o', 'StrictHostKeyChecking=yes', '-o', f'HostKeyAlgorithms={algorithm}',
-                                    '-o', 'BatchMode=yes', 'me@the.host', 'true')
-            self.assertIn(f'kex: host key algorithm: {algorithm}', result.stderr)
-            self.assertRegex(result.stderr, "Host 'the.host' is known and matches the .*-CERT host certificate")
-        for kind in KINDS:
-            os.unlink(base_of(self.root, kind) + '-cert.pub')
-        self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
-        self.assertEqual(read(self.drop_in()), before)
-
-    # The keys of a hierarchy
-
-    def serve_hierarchy(self):
-        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement', '-t', 'ecdsa')
-        self.agent = HierarchyAgent(self.lab, 'endorsement', '--no-seal', '--no-cache')
-        self.socket, self.socket_name = self.agent.socket, 'endorsement'
-
-    def test_the_agent_of_a_hierarchy_is_installed_checked_and_uninstalled(self):
-        self.serve_hierarchy()
-        options = ('--install-sshd-config', '--hierarchy', 'endorsement')
-        result = self.hostkeys(*options, status=0)
-        self.assertEqual((result.stdout.count('its signature verifies'), result.stderr), (1, ''))
-        text = read(self.drop_in())
-        self.assertIn('HostKeyAgent /run/ssh-tpm-agent/endorsement.sock\nHostKey /etc/ssh/ssh_tpm_host_ecdsa_key\n', text)
-        self.assertNotIn('wrote ', self.hostkeys(*options, status=0).stdout)
-        for chosen in (), ('--hierarchy', 'e'), ('--socket', '/run/ssh-tpm-agent/endorsement.sock'):
-            self.assertEqual(self.hostkeys('--check', *chosen).returncode, 0)
-        self.assert_problem(self.hostkeys('--check', '--hierarchy', 'owner'), 'HostKeyAgent is', 'endorsement.sock')
-        # The agent for key files does not serve these keys.
-        self.assert_refused('sshd -t refuses', f'systemctl enable --now {UNITS} first')
-        self.assertEqual(read(self.drop_in()), text)
-        self.assert_refused('sshd -t refuses', options=('--uninstall',))
-        self.config(self.plain_key())
-        self.assertIn('removed /etc/ssh/sshd_config.d/70-ssh-tpm.conf', self.hostkeys('--uninstall', status=0).stdout)
-
-    def test_the_file_for_one_agent_takes_the_place_of_that_for_another_if_logins_work(self):
-        self.make_keys()
-        self.start_agent()
-        self.hostkeys('--install-sshd-config', status=0)
-        self.assert_refused('sshd -t refuses', 'ssh-tpm-genkeys@owner.service ssh-tpm-hostkeys@owner.socket first',
-                            options=('--install-sshd-config', '--hierarchy', 'owner'))
-        self.agent.stop()
-        for kind in KINDS:
-            for ending in '.tpm', '.pub':
-                os.unlink(base_of(self.root, kind) + ending)
-        self.serve_hierarchy()
-        self.hostkeys('--install-sshd-config', '--hierarchy', 'endorsement', status=0)
-        self.assertIn('endorsement.sock', read(self.drop_in()))
-        self.lab.write(self.drop_in(), read(self.drop_in()) + '# mine\n')
-        self.assert_refused('differs from the file', options=('--install-sshd-config', '--hierarchy', 'endorsement'))
-
     # At the same time
 
     def test_a_signal_waits_until_all_is_done_or_taken_back(self):
@@ -481,8 +345,8 @@ class HostKeysLive(HostKeyStock):
     def test_uninstalling_disables_the_units_and_tells_which_to_stop(self):
         self.install_all()
         tree = ('systemctl', '--root=' + self.root)
-        enabled = ['ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-genkeys@endorsement.service',
-                   'ssh-tpm-hostkeys@endorsement.socket']
+        enabled = [f'ssh-tpm-{name}' for name in ('genkeys.service', 'hostkeys.socket', 'genkeys@endorsement.service',
+                                                  'hostkeys@endorsement.socket')]
         self.lab.run(*tree, 'enable', *enabled, status=0)
         links = {path for path in contents(self.etc) if '.wants/' in path}
         self.assertEqual({os.path.basename(path) for path in links}, set(enabled))
