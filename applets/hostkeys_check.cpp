@@ -295,8 +295,11 @@ void expect_keys_to_work(const SshdView& view, const std::filesystem::path& sock
     for (const auto& problem : problems.failed)
         none_works ? (void)cli::report(log::program(), problem) : cli::warn(log::program(), problem);
     if (none_works)
-        throw not_installed("the agent signs with none of these host keys, so all logins fail",
-                            "solve the problems above; for the keys of a hierarchy, give --hierarchy too");
+        throw not_installed(
+            "the agent signs with none of these host keys, so all logins fail",
+            socket == system_socket
+                ? "solve the problems above; for the keys of a hierarchy, give --hierarchy too"
+                : "solve the problems above");
     for (const auto& problem : problems.unused)
         cli::warn(log::program(), problem);
 }
