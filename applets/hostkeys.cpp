@@ -5,6 +5,7 @@
 
 #include "applets/applets.hpp"
 #include "applets/openssh_link.hpp"
+#include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -19,9 +20,10 @@ namespace sshtpm::applets {
 namespace {
 
 constexpr std::string_view hostkeys_usage =
-    "usage: ssh-tpm-hostkeys [--socket path]\n"
-    "       ssh-tpm-hostkeys --check [--json] [--socket path]\n"
+    "usage: ssh-tpm-hostkeys [--socket path | --hierarchy endorsement|owner|platform|null]\n"
+    "       ssh-tpm-hostkeys --check [--json] [--socket path | --hierarchy hierarchy]\n"
     "       ssh-tpm-hostkeys [--install-system-units] [--install-sshd-config] [--force]\n"
+    "                        [--hierarchy hierarchy]\n"
     "       ssh-tpm-hostkeys --uninstall [--force]";
 
 constexpr std::string_view hostkeys_about =
@@ -65,8 +67,14 @@ int run_hostkeys(Call& call) {
     log::configure(call.name, log::Level::info);
     HostkeysOptions o;
     const std::vector<cli::Option> table{
-        {"--socket PATH", listing | checking, "the agent's socket (default: /run/ssh-tpm-agent/agent.sock)",
+        {"--socket PATH", listing | checking,
+         "the agent's socket (default: /run/ssh-tpm-agent/agent.sock); --check takes the one in sshd's "
+         "configuration, if it is in that folder",
          cli::set(o.socket)},
+        {"--hierarchy H", listing | checking | hostkeys_installing,
+         "the agent for host keys of the endorsement, owner, platform or null hierarchy (e, o, p, n), "
+         "such as /run/ssh-tpm-agent/endorsement.sock",
+         [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},
         cli::mode_option("--check", checking,
                          "check sshd's configuration, the agent, and each host key and certificate"),
         {"--json", checking, "print the results as a JSON object", cli::set(o.json)},
@@ -75,7 +83,9 @@ int run_hostkeys(Call& call) {
             "install the units that make the host keys and start the agent, its user and folders",
             cli::set(o.system_units)),
         cli::mode_option("--install-sshd-config", hostkeys_installing,
-                         "point sshd to the agent, in /etc/ssh/sshd_config.d", cli::set(o.sshd_config)),
+                         "have sshd use the agent, the host keys and their certificates, in "
+                         "/etc/ssh/sshd_config.d; run it again when a certificate has come",
+                         cli::set(o.sshd_config)),
         cli::mode_option("--uninstall", uninstalling,
                          "remove the files that these two options have installed"),
         {"--force", hostkeys_installing | uninstalling, "overwrite or remove files that were changed",
@@ -86,8 +96,11 @@ int run_hostkeys(Call& call) {
         return show_help(call, hostkeys_usage, hostkeys_about, table, hostkeys_closing);
     if (parsed.version)
         return show_version();
+    cli::require_apart(parsed, "--socket", "--hierarchy");
+    if (o.hierarchy)
+        o.socket = agent_socket(o.hierarchy);
     const std::vector<cli::Mode> modes{
-        {listing, "listing keys", [&o] { return hostkeys_list(o.socket); }},
+        {listing, "listing keys", [&o] { return hostkeys_list(o.socket.value_or(system_socket)); }},
         {checking, "--check", [&o] { return hostkeys_check(o); }},
         {hostkeys_installing, "--install-system-units or --install-sshd-config",
          [&o] { return hostkeys_install(o); }},

@@ -3,15 +3,23 @@
 // The options of ssh-tpm-hostkeys, and the function of each mode.
 
 #include "cli/findings.hpp"
+#include "tpm/storage_keys.hpp"
 
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace sshtpm::applets {
 
 inline constexpr const char* system_socket = "/run/ssh-tpm-agent/agent.sock";
 
+/// The socket of the units: of the keys in files, or of a hierarchy's.
+std::filesystem::path agent_socket(const std::optional<tpm::Hierarchy>& hierarchy);
+
 struct HostkeysOptions {
-    std::filesystem::path socket = system_socket;
+    std::optional<std::filesystem::path> socket; ///< --socket
+    std::optional<tpm::Hierarchy> hierarchy;     ///< --hierarchy
     bool system_units = false, sshd_config = false, force = false, json = false;
 };
 
@@ -21,16 +29,21 @@ int hostkeys_check(const HostkeysOptions& options);
 int hostkeys_install(const HostkeysOptions& options);
 int hostkeys_uninstall(bool force);
 
-/// Checks sshd's configuration, the agent at this socket, and sshd's host keys and certificates. Takes no
-/// longer than the limit `host_agent`, if sshd answers within its own.
-void check_host_keys(cli::Findings& findings, const std::filesystem::path& socket);
+/// Checks sshd's configuration, the agent, and sshd's host keys and certificates. Takes no longer than the
+/// limit `host_agent`, if sshd answers within its own.
+/// @param socket nothing: the agent that sshd asks, if it is one of the units
+void check_host_keys(cli::Findings& findings, const std::optional<std::filesystem::path>& socket);
 
 /// ssh-tpm-agent --install-user-units: in ~/.config/systemd/user, or for all users.
 int install_user_units(bool for_all, bool force);
 
-/// Checks that sshd accepts and reads the drop-in, and that the agent signs with at least one host key,
-/// because sshd serves no login without one. Warns of host keys that do not work. @throws Error(refused)
-void expect_logins_to_work();
+struct SshdDropIn;
+
+/// Checks that sshd accepts and reads the drop-in, and that its agent signs with at least one of its host
+/// keys, because sshd serves no login without one. Warns of host keys that do not work.
+/// @param first the hint of an agent that does not answer: what must run before
+/// @throws Error(refused)
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first);
 
 /// Checks that sshd names no agent of our units, and accepts its configuration without the drop-in if that
 /// was removed, for which it needs another host key. @throws Error(refused), but only warns with `force`

@@ -4,9 +4,9 @@
 
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
+#include "applets/sshd_drop_in.hpp"
 #include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
-#include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
@@ -39,8 +39,18 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
                      : hint);
 }
 
+/// The agent that sshd asks, if it is one of our units.
+std::optional<std::filesystem::path> our_agent(const SshdView& view) {
+    if (view.agents.empty())
+        return std::nullopt;
+    const std::filesystem::path agent =
+        view.settings ? view.settings->host_key_agent : view.agents.front().value;
+    return agent.parent_path() == std::filesystem::path(system_socket).parent_path() ? std::optional(agent)
+                                                                                     : std::nullopt;
+}
+
 /// @returns sshd's view of its configuration, as far as it has one
-SshdView check_configuration(const std::filesystem::path& socket, const Report& report) {
+SshdView check_configuration(const Report& report) {
     SshdView view;
     try { // caught to check the agent too
         view = ask_for_configuration();
@@ -49,6 +59,11 @@ SshdView check_configuration(const std::filesystem::path& socket, const Report& 
     } catch (const Error& error) {
         report(failed_check("sshd-config", "", error, "`sshd -T`"));
     }
+    return view;
+}
+
+/// Checks that sshd asks the agent with this socket.
+void check_agent_line(const SshdView& view, const std::filesystem::path& socket, const Report& report) {
     const auto named = view.settings         ? view.settings->host_key_agent
                        : view.agents.empty() ? ""
                                              : view.agents.front().value;
@@ -67,61 +82,43 @@ SshdView check_configuration(const std::filesystem::path& socket, const Report& 
                 .subject = {},
                 .text = "HostKeyAgent is " + socket.string(),
                 .hint = {}});
-    return view;
-}
-
-constexpr const char* first_the_agent = "sshd needs the agent and the keys: run `ssh-tpm keygen -A`, "
-                                        "`ssh-tpm hostkeys --install-system-units`, and "
-                                        "`systemctl enable --now ssh-tpm-hostkeys.socket` first";
-
-/// The paths in the HostKey lines of the drop-in.
-std::vector<std::string> installed_host_keys() {
-    constexpr std::string_view word = "HostKey ";
-    std::vector<std::string> paths;
-    for (const auto& file : installed_files()) {
-        if (!file.name.starts_with("sshd/"))
-            continue;
-        for (auto text = file.text; !text.empty();)
-            if (const auto line = take_line(text); line.starts_with(word))
-                paths.emplace_back(line.substr(word.size()));
-    }
-    return paths;
 }
 
 Error not_installed(const std::string& what, const std::string& hint) {
     return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
 
-void expect_sshd_to_agree(const SshdView& view) {
+void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& socket,
+                          const std::string& first) {
     // First, because sshd -t may fail for this reason: it asks the wrong agent.
     if (const auto other =
-            other_agent(view, system_socket,
+            other_agent(view, socket,
                         "sshd takes the first HostKeyAgent: remove that line, or, to keep that agent, "
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
     if (ask_sshd("-t").status != 0)
-        throw not_installed("sshd -t refuses the configuration", first_the_agent);
-    if (const auto& sshd = settings_of(view); sshd.host_key_agent != system_socket)
+        throw not_installed("sshd -t refuses the configuration", first);
+    if (const auto& sshd = settings_of(view); sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
-void expect_keys_to_work(const SshdView& view) {
+void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first) {
     std::vector<cli::Finding> findings;
     const Check check{.view = view,
-                      .socket = system_socket,
+                      .socket = drop_in.socket,
                       .end = Clock::now() + time_limits().host_agent,
                       .report = [&](cli::Finding finding) { findings.push_back(std::move(finding)); }};
     auto keys = read_host_keys(view, read_certificates(view));
     if (auto served = check_agent(check))
-        check_keys(keys, installed_host_keys(), std::move(served), check);
+        check_keys(keys, drop_in.host_keys, std::move(served), check);
     bool any_works = false;
     for (const auto& finding : findings) {
         if (finding.check == "agent" && finding.verdict == Verdict::fail)
             throw not_installed("sshd would ask an agent that does not answer: " + finding.subject + ": " +
                                     finding.text,
-                                first_the_agent);
+                                first);
         any_works |= finding.check == "host-key" && finding.verdict != Verdict::fail;
     }
     for (const auto& finding : findings) {
@@ -136,16 +133,19 @@ void expect_keys_to_work(const SshdView& view) {
     if (!any_works)
         throw not_installed(
             "the agent signs with none of these host keys, so all logins fail",
-            "solve the problems above; keys of a hierarchy need an agent and a file for sshd of their own "
-            "(ssh-tpm-hostkeys(8))");
+            drop_in.socket == system_socket
+                ? "solve the problems above; for the keys of a hierarchy, give --hierarchy too"
+                : "solve the problems above");
 }
 
 } // namespace
 
-void check_host_keys(cli::Findings& findings, const std::filesystem::path& socket) {
+void check_host_keys(cli::Findings& findings, const std::optional<std::filesystem::path>& given) {
     const auto end = Clock::now() + time_limits().host_agent;
     const Report report = [&](cli::Finding finding) { findings.add(std::move(finding)); };
-    const auto view = check_configuration(socket, report);
+    const auto view = check_configuration(report);
+    const auto socket = given ? *given : our_agent(view).value_or(system_socket);
+    check_agent_line(view, socket, report);
     const Check check{.view = view, .socket = socket, .end = end, .report = report};
     auto served = check_agent(check);
     if (!view.settings)
@@ -156,10 +156,10 @@ void check_host_keys(cli::Findings& findings, const std::filesystem::path& socke
     check_certificates(certificates, keys, check);
 }
 
-void expect_logins_to_work() {
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first) {
     const auto view = ask_for_configuration();
-    expect_sshd_to_agree(view);
-    expect_keys_to_work(view);
+    expect_sshd_to_agree(view, drop_in.socket, first);
+    expect_keys_to_work(view, drop_in, first);
 }
 
 void expect_sshd_to_go_on(bool had_config, bool force) {
@@ -170,11 +170,10 @@ void expect_sshd_to_go_on(bool had_config, bool force) {
         what = "without the installed file, sshd -t refuses the configuration";
         hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
     } else {
-        const auto lines = ask_for_configuration().agents;
-        const std::filesystem::path folder = std::filesystem::path(system_socket).parent_path();
-        if (lines.empty() || std::filesystem::path(lines.front().value).parent_path() != folder)
+        const auto view = ask_for_configuration();
+        if (!our_agent(view))
             return;
-        what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(lines.front());
+        what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(view.agents.front());
         hint = "remove that line and the HostKey lines of its keys, and have sshd reload its configuration";
     }
     if (!force)

@@ -3,6 +3,7 @@
 
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
+#include "applets/sshd_drop_in.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
@@ -47,17 +48,22 @@ void add_system_units(Installation& files) {
     files.add("tmpfiles/", systemd_parent(), "tmpfiles.d", MissingFolder::made);
 }
 
-void add_sshd_config(Installation& files) {
-    files.add("sshd/", "/etc/ssh", "sshd_config.d");
+void add_sshd_drop_in(Installation& files, std::string text) {
+    files.add_text("/etc/ssh", "sshd_config.d/70-ssh-tpm.conf", std::move(text), is_sshd_drop_in);
 }
 
-void tell_how_to_start() {
-    constexpr std::string_view units = "ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket\n";
+/// The units that make the keys and serve them.
+std::string units_of(const std::optional<tpm::Hierarchy>& hierarchy) {
+    const auto instance = hierarchy ? "@" + std::string(hierarchy->name) : "";
+    return "ssh-tpm-genkeys" + instance + ".service ssh-tpm-hostkeys" + instance + ".socket";
+}
+
+void tell_how_to_start(const std::optional<tpm::Hierarchy>& hierarchy) {
     if (destdir().empty())
-        std::cout << "To start: systemd-sysusers && systemctl daemon-reload && systemctl enable --now "
-                  << units;
+        std::cout << "To start: systemd-sysusers && systemctl daemon-reload && systemctl enable --now ";
     else
-        std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable " << units;
+        std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable ";
+    std::cout << units_of(hierarchy) << '\n';
 }
 
 /// Runs `work`, and adds a hint if the system denies access.
@@ -167,8 +173,11 @@ int hostkeys_install(const HostkeysOptions& options) {
         check_program(running_program());
     if (options.system_units)
         add_system_units(units);
-    if (options.sshd_config)
-        add_sshd_config(sshd);
+    SshdDropIn drop_in;
+    if (options.sshd_config) {
+        drop_in = make_sshd_drop_in(options.hierarchy);
+        add_sshd_drop_in(sshd, drop_in.text);
+    }
     with_root_hint([&] {
         units.install(options.force);
         sshd.install(options.force);
@@ -176,9 +185,12 @@ int hostkeys_install(const HostkeysOptions& options) {
     // The units stay even if sshd refuses: it may need them, and they do nothing until they are started.
     units.keep("wrote");
     if (options.system_units)
-        tell_how_to_start();
+        tell_how_to_start(options.hierarchy);
     if (options.sshd_config && destdir().empty())
-        expect_logins_to_work();
+        expect_logins_to_work(
+            drop_in, "sshd needs the keys and their agent: run `ssh-tpm hostkeys --install-system-units` "
+                     "and `systemctl enable --now " +
+                         units_of(options.hierarchy) + "` first");
     else if (options.sshd_config) // its agent does not run here, and its sshd may be of another system
         std::cout
             << "sshd -t was not run, because its agent belongs to the other system: run ssh-tpm hostkeys "
@@ -191,7 +203,7 @@ int hostkeys_uninstall(bool force) {
     const auto lock = lock_system_files();
     Installation units, sshd;
     add_system_units(units);
-    add_sshd_config(sshd);
+    add_sshd_drop_in(sshd, {});
     bool had_units = false, had_config = false;
     with_root_hint([&] {
         had_units = units.uninstall(force);

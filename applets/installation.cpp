@@ -89,21 +89,6 @@ std::string text_to_install(std::string_view source) {
     }
 }
 
-/// The text that earlier versions installed in the place of this one. Their HostKey lines named the .pub
-/// files, and sshd warned of the mode of these files at each login.
-std::string former_text(std::string_view text) {
-    constexpr std::string_view end = "_key\n";
-    std::string out;
-    for (std::size_t at = 0; (at = text.find(end)) != text.npos; text.remove_prefix(at + end.size()))
-        out.append(text.substr(0, at)).append("_key.pub\n");
-    return out.append(text);
-}
-
-/// True for the text, and for that of an earlier version.
-bool is_ours(std::string_view there, std::string_view text) {
-    return there == text || there == former_text(text);
-}
-
 /// The links that `systemctl enable` made for these units. They are removed together with the units:
 /// `systemctl disable` of systemd 262 fails when the unit's file is gone, and leaves the unit running.
 std::vector<fs::path> links_that_enable(const std::vector<fs::path>& units) {
@@ -184,6 +169,16 @@ void Installation::add(std::string_view kind, const fs::path& parent, std::strin
         }
 }
 
+void Installation::add_text(const fs::path& parent, std::string_view name, std::string text,
+                            bool (*is_former)(std::string_view text)) {
+    files_.push_back(
+        {destdir() + (parent / name).string(), name, std::move(text), MissingFolder::refused, is_former});
+}
+
+bool Installation::is_ours(std::string_view there, const File& file) {
+    return there == file.text || (file.is_former && file.is_former(there));
+}
+
 /// Whether systemd reads the same text from where packages and meson install it, and nothing is in /etc or in
 /// the user's folder, which come first. A copy there would hide the next version of the package's file.
 bool Installation::is_packaged(const File& file) {
@@ -218,7 +213,7 @@ void Installation::install(bool force) {
             const auto there = installed_content(file.path);
             if (there && text_of(*there) == file.text)
                 continue;
-            if (there && !is_ours(text_of(*there), file.text))
+            if (there && !is_ours(text_of(*there), file))
                 throw changed(file.path);
             if (!there)
                 existing = Existing::keep;
@@ -239,7 +234,7 @@ bool Installation::uninstall(bool force) {
     for (const auto& file : files_) {
         if (!is_there(file.path) || (is_empty_link(file.path) && !force))
             continue;
-        if (!force && !is_ours(text_of(*installed_content(file.path)), file.text))
+        if (!force && !is_ours(text_of(*installed_content(file.path)), file))
             throw changed(file.path);
         staged_.emplace_back(file.path);
         done_.push_back(file.path);

@@ -51,9 +51,12 @@ class Installation {
     /// front).
     void add(std::string_view kind, const std::filesystem::path& parent, std::string_view name,
              MissingFolder missing = MissingFolder::refused);
+    /// A file whose text is not compiled in, with a test for the texts that it may have had before.
+    void add_text(const std::filesystem::path& parent, std::string_view name, std::string text,
+                  bool (*is_former)(std::string_view text));
 
-    /// Writes the files that are not there yet, or there as an earlier version has installed them. With
-    /// DESTDIR all folders are made. Does nothing if a package has installed the same files below /usr.
+    /// Writes the files that are not there yet, or there with a former text. With DESTDIR all folders are
+    /// made. Does nothing if a package has installed the same files below /usr.
     /// @throws Error(exists) for a file with another content, unless `force`; Error(not_found) for a folder.
     void install(bool force);
     /// Removes the files that exist, and the links that enable a removed unit. Links to no regular file, such
@@ -71,7 +74,10 @@ class Installation {
         std::filesystem::path name; ///< of its folder and its own: "systemd/system/ssh-tpm-hostkeys.socket"
         std::string text;
         MissingFolder missing;
+        bool (*is_former)(std::string_view text) = nullptr;
     };
+
+    static bool is_ours(std::string_view there, const File& file);
 
     static bool is_packaged(const File& file);
     /// No symbolic link leads out of DESTDIR.

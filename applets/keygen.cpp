@@ -36,7 +36,8 @@ constexpr std::string_view keygen_usage =
                       [-N pin | --pin-file path]
        ssh-tpm-keygen --wrap key --wrap-with parent -f file
                       [-P passphrase | --old-pin-file path] [-N pin | --pin-file path]
-       ssh-tpm-keygen -A [-f prefix] [-C comment] [--hierarchy endorsement|owner|platform|null]
+       ssh-tpm-keygen -A [-t ecdsa|rsa [-b bits]] [-f prefix] [-C comment]
+                      [--hierarchy endorsement|owner|platform|null]
        ssh-tpm-keygen --supported)";
 
 constexpr std::string_view keygen_about =
@@ -159,12 +160,14 @@ void read_secrets(KeygenOptions& options) {
 
 std::vector<cli::Option> keygen_option_table(KeygenOptions& o) {
     std::vector<cli::Option> table{
-        {"-t TYPE", making | of_existing_keys,
-         "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file; names such as "
-         "ecdsa-sha2-nistp384, which say the size too, and rsa-sha2-512 work as well",
+        {"-t TYPE", making | of_existing_keys | host_keys,
+         "ecdsa (default) or rsa; with -p, -c, -l and -y it selects the default file, with -A the only host "
+         "key to make; names such as ecdsa-sha2-nistp384, which say the size too, and rsa-sha2-512 work as "
+         "well",
          [&o](char* word) { o.type = parse_key_type(word); }},
-        {"-b BITS", making,
-         "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size",
+        {"-b BITS", making | host_keys,
+         "ecdsa 256 (default), 384, 521; rsa 2048 (default), 3072, 4096; if the TPM has that size; with -A "
+         "it needs -t",
          [&o](char* bits) { o.bits = parse_bits(bits); }},
         {"-C TEXT", making | changing_comment | importing | wrapping | host_keys,
          "the comment (default: user@host)", cli::set(o.comment)},
@@ -287,6 +290,8 @@ int run_keygen(Call& call) {
     cli::require_apart(parsed, "--hierarchy", "--parent-handle");
     if (parsed.mode == making)
         cli::require_apart(parsed, "-N", "-P");
+    if (parsed.mode == host_keys)
+        cli::require_with(parsed, "-b", "-t");
     cli::require_apart(parsed, "-N", "--pin-file");
     cli::require_apart(parsed, "-P", parsed.mode == making ? "--pin-file" : "--old-pin-file");
     cli::require_apart(parsed, "-o", "--owner-password-file");

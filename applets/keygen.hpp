@@ -24,6 +24,9 @@ struct KeyType {
 /// @throws Error(usage), listing the types.
 KeyType parse_key_type(std::string_view word);
 
+/// From -t and -b. @throws Error(usage) with the sizes that exist
+tpm::KeyAlgorithm choose_algorithm(const KeyType& type, std::optional<unsigned> bits);
+
 struct KeygenOptions {
     std::optional<KeyType> type;                              ///< -t
     std::optional<unsigned> bits;                             ///< -b

@@ -60,7 +60,8 @@ KeyPaths ask_paths(const KeygenOptions& options, std::string_view type) {
     return paths;
 }
 
-/// From -t and -b. @throws Error(usage) with the sizes that exist
+} // namespace
+
 tpm::KeyAlgorithm choose_algorithm(const KeyType& type, std::optional<unsigned> bits) {
     if (type.bits && bits && *type.bits != *bits)
         throw Error(Errc::usage,
@@ -81,8 +82,6 @@ tpm::KeyAlgorithm choose_algorithm(const KeyType& type, std::optional<unsigned> 
                 "-b " + std::to_string(*bits) + ": no such size of " + std::string(type.name) + " key",
                 "sizes are " + sizes);
 }
-
-} // namespace
 
 KeyType parse_key_type(std::string_view word) {
     std::string type(word);

@@ -12,6 +12,8 @@
 #include "identity/sign.hpp"
 #include "os/paths.hpp"
 #include "ssh/authorized_key.hpp"
+#include "ssh/fingerprint.hpp"
+#include "tpm/capability.hpp"
 #include "tpm/create.hpp"
 
 #include <cerrno>
@@ -28,9 +30,32 @@ namespace fs = std::filesystem;
 using identity::HostKeyType;
 
 struct HostKey {
-    const HostKeyType& type;
+    HostKeyType type;
     KeyPaths paths;
+    bool has_wanted_size = false; ///< a person has chosen the size
 };
+
+/// The host keys to make: that of -t, else one of each type.
+/// @throws Error(usage) for a size that the keys of a hierarchy do not have: the agent would not know it
+std::vector<HostKey> chosen_keys(const KeygenOptions& options, const fs::path& folder) {
+    std::vector<HostKey> keys;
+    for (auto type : identity::host_key_types) {
+        if (options.type && options.type->name != type.word)
+            continue;
+        const auto usual = type.algorithm;
+        if (options.type)
+            type.algorithm = choose_algorithm(*options.type, options.bits);
+        if (options.hierarchy && type.algorithm != usual)
+            throw Error(Errc::usage,
+                        "no " + tpm::describe(type.algorithm) + " key with --hierarchy: it is always " +
+                            tpm::describe(usual),
+                        "leave the size out; without --hierarchy, -A makes host keys of other sizes");
+        keys.push_back({type,
+                        paths_for((folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string()),
+                        options.bits || (options.type && options.type->bits)});
+    }
+    return keys;
+}
 
 /// Checked first, so that the TPM does not work for seconds on a key that cannot be written.
 void require_writable(const fs::path& folder) {
@@ -74,8 +99,22 @@ void complete(const fs::path& pub, const identity::Identity& identity, const std
         throw other_key(pub, whose);
 }
 
-void complete(const KeyPaths& paths) {
-    complete(paths.pub, read_identity(paths.key), "the one in " + paths.key.string());
+identity::Identity complete(const KeyPaths& paths) {
+    auto identity = read_identity(paths.key);
+    complete(paths.pub, identity, "the one in " + paths.key.string());
+    return identity;
+}
+
+/// A key of another size stays, because clients know it.
+void warn_of_other_size(const HostKey& key, const identity::Identity& there) {
+    const auto bits = ssh::describe(there.public_key.blob()).bits;
+    if (!key.has_wanted_size || bits == tpm::bits_of(key.type.algorithm))
+        return;
+    cli::warn(log::program(),
+              Error(Errc::exists,
+                    key.paths.key.string() + ": stays, a key of " + std::to_string(bits) +
+                        " bits and not of " + std::to_string(tpm::bits_of(key.type.algorithm)),
+                    "move it and its .pub file away to have another one made"));
 }
 
 /// Checks the files of a key, and writes a missing .pub file. @returns whether the key must be made
@@ -85,7 +124,7 @@ bool is_wanted(const HostKey& key) {
     const bool found = is_there(key.paths.key);
     const bool public_missing = is_missing(key.paths.pub);
     if (found || is_there(key.paths.key)) {
-        complete(key.paths);
+        warn_of_other_size(key, complete(key.paths));
         return false;
     }
     if (public_missing)
@@ -138,8 +177,13 @@ void derive(tpm::Tpm& tpm, const HostKey& key, const tpm::Hierarchy& hierarchy, 
              "the one that the TPM makes in its " + std::string(hierarchy.name) + " hierarchy now");
 }
 
-bool has_type(tpm::Tpm& tpm, const HostKeyType& type) {
-    auto job = [&](tpm::Tpm& opened) { return tpm::supports(opened.context(), type.algorithm); };
+/// @throws Error(unsupported) instead of false for a type of -t
+bool has_type(tpm::Tpm& tpm, const HostKeyType& type, bool is_required) {
+    auto job = [&](tpm::Tpm& opened) {
+        if (is_required)
+            tpm::require_support(opened.context(), type.algorithm);
+        return tpm::supports(opened.context(), type.algorithm);
+    };
     return tpm.run(job);
 }
 
@@ -150,7 +194,7 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
     const auto tpm = options.tpm.open_tpm();
     std::size_t made = 0;
     for (const auto& key : missing) {
-        if (!has_type(*tpm, key.type)) {
+        if (!has_type(*tpm, key.type, options.type.has_value())) {
             log::warning("this TPM makes no ", tpm::describe(key.type.algorithm), " keys: no ",
                          printable(key.paths.pub.string()));
             continue;
@@ -175,6 +219,7 @@ int keygen_host_keys(const KeygenOptions& options) {
     ::umask(022); // folders have the right mode at once, even if this is killed after mkdir
     const auto prefix = options.file ? *options.file : destdir();
     const auto folder = fs::path(prefix + "/etc/ssh");
+    const auto keys = chosen_keys(options, folder);
     if (!prefix.empty())
         require_inside(prefix, folder);
     make_folders(folder, 0755);
@@ -183,9 +228,7 @@ int keygen_host_keys(const KeygenOptions& options) {
                      "clients will then report that the host key has changed");
     int status = 0;
     std::vector<HostKey> missing;
-    for (const auto& type : identity::host_key_types) {
-        const HostKey key{type,
-                          paths_for((folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string())};
+    for (const auto& key : keys) {
         try { // caught to check the other key too
             if (options.hierarchy ? is_wanted(key, *options.hierarchy) : is_wanted(key))
                 missing.push_back(key);

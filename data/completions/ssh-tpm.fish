@@ -146,6 +146,7 @@ __ssh_tpm add -l help -d 'Show the help'
 
 __ssh_tpm hostkeys -f
 __ssh_tpm hostkeys -l socket -r -F -d 'Socket of the agent'
+__ssh_tpm hostkeys -l hierarchy -x -a "$hierarchies" -d 'Agent of the host keys of a hierarchy'
 __ssh_tpm hostkeys -l check -d 'Tell whether host keys work'
 __ssh_tpm hostkeys -l json -d 'Print the results as JSON'
 __ssh_tpm hostkeys -l install-system-units -d 'Install systemd units'

@@ -187,6 +187,12 @@ CertificateBlob read_certificate(ByteView blob) {
     return certificate;
 }
 
+/// Since 1970; 0 before that.
+static std::uint64_t seconds_of(std::chrono::system_clock::time_point now) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
+    return seconds < 0 ? 0 : static_cast<std::uint64_t>(seconds);
+}
+
 Certificate Certificate::from_blob(ByteView blob) {
     const auto name = wire::Reader(blob).text();
     if (!key_type_of_certificate(name))
@@ -195,12 +201,17 @@ Certificate Certificate::from_blob(ByteView blob) {
     return {.blob = copy_of(blob),
             .public_key = PublicKey::from_blob(parsed.plain_blob),
             .key_id = std::string(parsed.key_id),
+            .is_for_host = parsed.role == host_role,
+            .valid_after = parsed.valid_after,
             .valid_before = parsed.valid_before};
 }
 
+bool Certificate::has_begun(std::chrono::system_clock::time_point now) const {
+    return seconds_of(now) >= valid_after;
+}
+
 bool Certificate::has_expired(std::chrono::system_clock::time_point now) const {
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
-    return seconds >= 0 && static_cast<std::uint64_t>(seconds) >= valid_before;
+    return seconds_of(now) >= valid_before;
 }
 
 } // namespace sshtpm::ssh

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """ssh-tpm-hostkeys: the files that it installs and removes."""
 
+import itertools
 import os
 import shutil
 import unittest
@@ -108,6 +109,70 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
         self.assertEqual(contents(self.root), changed)
         self.install('--force')
         self.assertEqual(contents(self.root), mine)
+
+    def install_drop_in(self, *options, **more):
+        return self.hostkeys('--install-sshd-config', *options, env={'DESTDIR': self.root}, **more)
+
+    def test_each_text_that_the_drop_in_can_have_is_recognized_and_no_edit_of_it(self):
+        self.take_keys(self.root + '/etc/ssh', '.pub')
+        path, ca = os.path.join(self.root, DROP_IN), self.lab.path('ca')
+        self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', ca)
+        publics = [base_of(self.root, kind) + '.pub' for kind in KINDS]
+        self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', '-h', *publics)
+        certificates = [base_of(self.root, kind) + '-cert.pub' for kind in KINDS]
+        files = {name: read(name) for name in (*publics, *certificates)}
+        texts = {}
+        for hierarchy in ('', 'endorsement', 'owner', 'platform', 'null'):
+            for there in itertools.product((True, False), repeat=len(files)):
+                for (name, text), is_there in zip(files.items(), there):
+                    if is_there:
+                        self.lab.write(name, text)
+                    elif os.path.exists(name):
+                        os.unlink(name)
+                options = ('--hierarchy', hierarchy) if hierarchy else ()
+                self.install_drop_in(*options, status=0)  # in the place of the one before
+                texts.setdefault(read(path), (hierarchy, there))
+        # For each agent: both keys, each with a certificate or without; one; none is there, which gives both lines.
+        self.assertEqual(len(texts), 5 * (4 + 2 + 2))
+        for text in texts:
+            lines = text.splitlines(keepends=True)
+            for edited in (text + '# mine\n', '\n' + text, *(''.join(lines[:number] + lines[number + 1:])
+                                                            for number in range(len(lines)))):
+                if edited not in texts:  # without the line of a certificate
+                    self.lab.write(path, edited)
+                    self.assert_problem(self.uninstall(), path, '--force')
+            self.lab.write(path, text)
+            self.uninstall(status=0)
+            self.assertFalse(os.path.exists(path))
+
+    def test_a_certificate_that_clients_would_refuse_is_left_out_with_a_warning(self):
+        self.take_keys(self.root + '/etc/ssh', '.pub')
+        ca, base = self.lab.path('ca'), base_of(self.root, 'ecdsa')
+        self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', ca)
+        other = SoftKey(self.lab, self.lab.path('other')).pub
+        for public, options, words in (
+                (base + '.pub', ('-h', '-V', '20200101:20200102'), 'it has expired'),
+                (base + '.pub', ('-h', '-V', '20990101:20990102'), 'it is not valid yet'),
+                (base + '.pub', (), "it is a user's certificate, not a host's"),
+                (other, ('-h',), 'it is the certificate of another key'),
+                (None, (), ' ')):
+            with self.subTest(words):
+                if public:
+                    self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', *options, public)
+                    os.rename(public.removesuffix('.pub') + '-cert.pub', base + '-cert.pub')
+                else:
+                    self.lab.write(base + '-cert.pub', 'nonsense\n')
+                result = self.install_drop_in(status=0)
+                self.assertRegex(result.stderr, rf'(?m)^ssh-tpm-hostkeys: warning: {base}-cert.pub: .*{words}.*'
+                                 '; sshd does not get it$')
+                self.assertNotIn('HostCertificate', read(os.path.join(self.root, DROP_IN)))
+        self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', '-h', base + '.pub')
+        self.assertEqual(self.install_drop_in(status=0).stderr, '')
+        self.assertIn('HostCertificate', read(os.path.join(self.root, DROP_IN)))
+
+    def test_the_units_of_a_hierarchy_are_named(self):
+        result = self.hostkeys('--install-system-units', '--hierarchy', 'e', env={'DESTDIR': self.root}, status=0)
+        self.assertIn(' enable ssh-tpm-genkeys@endorsement.service ssh-tpm-hostkeys@endorsement.socket\n', result.stdout)
 
     def test_uninstalling_leaves_no_file(self):
         self.install()

@@ -12,18 +12,10 @@ import struct
 import threading
 import unittest
 
-from agent import Agent
 from hierarchy import KINDS, base_of
-from lab import NO_LEAK_CHECK, NOBODY, WITH_MOUNTS, contents, link_program, mode, needs_root, read
+from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root, read
+from live_system import INCLUDE, PROGRAMS, UNITS, LiveSystem
 from process import DEADLINE
-from softkey import SoftKey
-from stock import HostKeyStock
-
-INCLUDE = 'Include /etc/ssh/sshd_config.d/*.conf\n'
-PROGRAMS = '/usr/local/sbin'  # there the program lies where units may start it from
-ENTER = ('mount -t tmpfs tmpfs /run && mkdir /run/sshd /run/ssh-tpm-agent && '
-         'ln -s "$1" /run/ssh-tpm-agent/agent.sock && mount --bind "$2" ' + PROGRAMS + ' && '
-         'mount --bind "$0" /etc && shift 2 && exec "$@"')
 
 
 def drip(listener, pace):
@@ -38,63 +30,7 @@ def drip(listener, pace):
 
 
 @needs_root
-class HostKeysLive(HostKeyStock):
-    """A mount namespace with an /etc and a /run of its own, and no DESTDIR."""
-
-    def setUp(self):
-        super().setUp()
-        self.lab.limit('sshd', 60, 3)  # on a busy machine
-        self.lab.limit('host_agent', 60, 5)
-        self.root = self.lab.make_folder('root')
-        self.etc = self.lab.make_folder('root', 'etc')
-        for name in 'ssh/sshd_config.d', 'systemd/system':
-            os.makedirs(os.path.join(self.etc, name))
-        shutil.copy('/etc/passwd', self.etc)
-        self.socket = self.lab.path('nobody-listens')
-        self.config()
-
-    def config(self, *lines):
-        self.lab.write('root/etc/ssh/sshd_config', INCLUDE + ''.join(line + '\n' for line in lines))
-
-    def make_keys(self):
-        for kind in KINDS:
-            for ending in '.tpm', '.pub':
-                shutil.copy(base_of(self.lab.path('stock'), kind) + ending, self.etc + '/ssh')
-
-    def plain_key(self, name='plain'):
-        """A host key that the file system keeps; its line for sshd."""
-        SoftKey(self.lab, os.path.join(self.etc, 'ssh', name))
-        return f'HostKey /etc/ssh/{name}'
-
-    def run_there(self, *argv, **more):
-        """A program, with `self.socket` in the place of the agent's."""
-        return self.lab.run(*WITH_MOUNTS, ENTER, self.etc, self.socket,
-                            self.lab.program_for_others(), *argv, **more)
-
-    def hostkeys(self, *options, fault=None, **more):
-        """With a fault of test/support/file_faults.cpp."""
-        faults = ('env', 'LD_PRELOAD=' + os.environ['SSH_TPM_FILE_FAULTS'], f'SSH_TPM_TEST_FILES={fault}')
-        return self.run_there(*(faults if fault else ()), PROGRAMS + '/ssh-tpm', 'hostkeys', *options, **more)
-
-    def drop_in(self):
-        return os.path.join(self.etc, 'ssh/sshd_config.d/70-ssh-tpm.conf')
-
-    def assert_problem(self, result, *words):
-        self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
-        self.assertEqual(result.stderr.count('error: '), result.stderr.count('hint: '), result.stderr)
-
-    def assert_refused(self, *words, options=('--install-sshd-config',), **more):
-        """And nothing has changed."""
-        before = contents(self.etc)
-        result = self.hostkeys(*options, **more)
-        self.assert_problem(result, *words)
-        self.assertEqual(contents(self.etc), before)
-        return result
-
-    def start_agent(self, key_dir=None, **more):
-        self.agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=key_dir or self.etc + '/ssh', **more)
-        self.socket = self.agent.socket
-
+class HostKeysLive(LiveSystem):
     def test_what_works_stays(self):
         self.make_keys()
         self.start_agent()
@@ -278,7 +214,7 @@ class HostKeysLive(HostKeyStock):
     def test_no_agent_is_not_enough(self):
         self.config(self.plain_key())
         self.make_keys()
-        self.assert_refused('an agent that does not answer', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+        self.assert_refused('an agent that does not answer', f'systemctl enable --now {UNITS} first')
 
     def test_an_agent_that_hangs_or_drips_is_not_waited_for_for_ever(self):
         limit = self.lab.limit('host_agent', 0.5, 5)
@@ -303,7 +239,7 @@ class HostKeysLive(HostKeyStock):
     def test_keys_of_a_hierarchy_are_not_those_of_the_agent_for_files(self):
         self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'owner')
         self.start_agent()
-        self.assert_refused('signs with none of these host keys', 'ssh-tpm-hostkeys(8)')
+        self.assert_refused('signs with none of these host keys', 'give --hierarchy too')
 
     def test_a_tpm_that_was_cleared_is_found(self):
         self.make_keys()
@@ -319,9 +255,13 @@ class HostKeysLive(HostKeyStock):
             os.unlink(base_of(self.root, 'rsa') + ending)
         self.start_agent()
         result = self.hostkeys('--install-sshd-config', status=0)
-        rsa = '/etc/ssh/ssh_tpm_host_rsa_key'
-        self.assertIn(f'ssh-tpm-hostkeys: warning: {rsa}: {rsa}.pub: No such file', result.stderr)
-        self.assertTrue(os.path.exists(self.drop_in()))
+        self.assertEqual(result.stderr, '')
+        self.assertEqual(read(self.drop_in()).splitlines()[3:],
+                         ['HostKey /etc/ssh/ssh_tpm_host_ecdsa_key', '# There was no /etc/ssh/ssh_tpm_host_rsa_key.pub.'])
+        self.assertEqual(self.hostkeys('--check').returncode, 0)
+        self.make_keys()
+        self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
+        self.assertEqual(read(self.drop_in()).splitlines()[3:], [f'HostKey {base_of("/", kind)}' for kind in KINDS])
 
     # At the same time
 
@@ -368,7 +308,7 @@ class HostKeysLive(HostKeyStock):
         """On a stock system, where /etc has no sysusers.d."""
         both = ('--install-system-units', '--install-sshd-config')
         result = self.hostkeys(*both)
-        self.assert_problem(result, 'sshd -t refuses', 'systemctl enable --now ssh-tpm-hostkeys.socket')
+        self.assert_problem(result, 'sshd -t refuses', f'systemctl enable --now {UNITS} first')
         self.assertIn('To start: ', result.stdout)
         self.assertFalse(os.path.exists(self.drop_in()))
         self.assertTrue(os.path.exists(self.etc + '/systemd/system/ssh-tpm-hostkeys.service'))
@@ -439,7 +379,8 @@ class HostKeysLive(HostKeyStock):
     def test_uninstalling_disables_the_units_and_tells_which_to_stop(self):
         self.install_all()
         tree = ('systemctl', '--root=' + self.root)
-        enabled = ['ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys@endorsement.socket']
+        enabled = [f'ssh-tpm-{name}' for name in ('genkeys.service', 'hostkeys.socket', 'genkeys@endorsement.service',
+                                                  'hostkeys@endorsement.socket')]
         self.lab.run(*tree, 'enable', *enabled, status=0)
         links = {path for path in contents(self.etc) if '.wants/' in path}
         self.assertEqual({os.path.basename(path) for path in links}, set(enabled))
@@ -457,7 +398,8 @@ class HostKeysLive(HostKeyStock):
         self.assertIn('removed /etc/systemd/system/sockets.target.wants/ssh-tpm-hostkeys@null.socket\n', printed)
         command = re.search('systemctl stop ([^;]*);', printed)[1].split()
         self.assertEqual(set(command), {f'ssh-tpm-{name}' for name in (
-            'genkeys.service', 'hostkeys.socket', 'hostkeys.service', 'hostkeys@endorsement.socket',
+            'genkeys.service', 'genkeys@endorsement.service', 'hostkeys.socket', 'hostkeys.service',
+            'hostkeys@endorsement.socket',
             'hostkeys@endorsement.service', 'hostkeys@null.socket', 'hostkeys@null.service')})
 
     def test_uninstalling_in_a_tree_disables_the_units_there(self):

@@ -219,6 +219,43 @@ class Missing(HostKeys, WithTpm):
         self.assert_error(self.make_fast(lacks='both', status=None), 'neither ECDSA 256 nor RSA 2048')
         self.assertEqual(os.listdir(self.folder), [])
 
+    def test_a_type_is_made_alone_and_in_the_size_that_is_asked_for(self):
+        for number, (options, kind, shown) in enumerate((
+                (('-t', 'ecdsa', '-b', '384'), 'ecdsa', ['384', '(ECDSA)']),
+                (('-t', 'ecdsa-sha2-nistp521'), 'ecdsa', ['521', '(ECDSA)']),
+                (('-t', 'rsa'), 'rsa', ['2048', '(RSA)']))):
+            self.prefix = self.lab.path(f'prefix{number}')
+            self.make(*options)
+            self.assertEqual(sorted(os.listdir(self.prefix + '/etc/ssh')),
+                             [f'ssh_tpm_host_{kind}_key.{ending}' for ending in ('pub', 'tpm')])
+            words = self.lab.ssh_keygen('-l', '-f', self.base(kind) + '.pub').split()
+            self.assertEqual([words[0], words[-1]], shown)
+            self.assert_new_agent_signs(read_key(self.base(kind)), key_dir=self.prefix + '/etc/ssh')
+
+    def test_a_key_of_another_size_stays_with_a_warning(self):
+        self.make('-t', 'ecdsa', '-b', '384')
+        before = contents(self.prefix)
+        for options in (('-b', '256'), ('-b', '521')):
+            result = self.make('-t', 'ecdsa', *options, env=self.lab.no_tpm)
+            self.assertIn(f'warning: {self.base("ecdsa")}.tpm: stays, a key of 384 bits and not of {options[1]}\n',
+                          result.stderr)
+        for options in (('-b', '384'), ()):
+            self.assertEqual(self.make('-t', 'ecdsa', *options, env=self.lab.no_tpm).stderr, '')
+        self.assertEqual(contents(self.prefix), before)
+
+    def test_a_type_or_size_that_cannot_be_is_an_error(self):
+        result = self.make_fast('-t', 'rsa', lacks='both', status=None)
+        self.assert_error(result, 'RSA 2048', 'hint: ')
+        self.assertEqual(os.listdir(self.folder), [])
+        for options, *words in ((('-t', 'rsa', '-b', '1024'), '-b 1024: no such size'), (('-b', '384'), '-b', '-t'),
+                                (('--hierarchy', 'e', '-t', 'ecdsa', '-b', '384'), 'no ECDSA 384 key with --hierarchy',
+                                 'ECDSA 256')):
+            self.assert_error(self.make(*options, status=None), *words, status=2)
+        self.assertEqual(os.listdir(self.folder), [])
+        self.make('--hierarchy', 'owner', '-t', 'ecdsa')
+        self.assertEqual(os.listdir(self.folder), ['ssh_tpm_host_ecdsa_key.pub'])
+        self.tpm.assert_no_handles()
+
     # From an image build
 
     def test_the_prefix_may_be_relative_or_end_in_a_slash(self):

@@ -18,7 +18,7 @@ TABLE = {
     'keygen': (
         {'(none)': (), '-p': (), '-c': (), '-l': (), '-y': (), '--print-pubkey': ('absent',), '-I': ('absent',),
          '--wrap': ('absent',), '-A': (), '--supported': ()},
-        {'-t': ('ecdsa', '(none) -p -c -l -y'), '-b': ('256', '(none)'), '-C': ('x', '(none) -c -I --wrap -A'),
+        {'-t': ('ecdsa', '(none) -p -c -l -y -A'), '-b': ('256', '(none) -A'), '-C': ('x', '(none) -c -I --wrap -A'),
          '-f': ('absent', '(none) -p -c -l -y -I --wrap -A'), '-N': ('', '(none) -p -I --wrap -A'),
          '-P': ('1234', '(none) -p -c -y -I --wrap'),
          '--pin-file': ('absent', '(none) -p -I --wrap'), '--old-pin-file': ('absent', '-p -I --wrap'),
@@ -47,6 +47,7 @@ TABLE = {
     'hostkeys': (
         {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': ()},
         {'--socket': ('absent', '(none) --check'), '--json': (None, '--check'),
+         '--hierarchy': ('owner', '(none) --check --install-system-units --install-sshd-config'),
          '--force': (None, '--install-system-units --install-sshd-config --uninstall')}),
 }
 # What the modes are called where an option is refused.
@@ -58,7 +59,7 @@ NAMES = {('keygen', '(none)'): 'making a key', ('keygen', '-I'): '--import', ('a
 SAME = {'--import': '-I', '--owner-password': '-o'}  # the long names of short options
 TAKES_OPERANDS = {('add', '(none)'), ('add', '-d'), ('add', '-T'), ('agent', '(none)'), ('agent', 'COMMAND')}
 TOGETHER = (
-    ('keygen', '-A', '--hierarchy', 'owner', '--parent-handle', 'owner'), ('keygen', '-N', 'one', '-P', 'other'),
+    ('keygen', '-A', '--hierarchy', 'owner', '--parent-handle', 'owner'), ('keygen', '-A', '-b', '384'), ('keygen', '-N', 'one', '-P', 'other'),
     ('add', '-k', '-C'), ('add', '-d', '-k', '-C'), ('add', '-H', 'absent'), ('agent', '--no-load', '--key-dir', 'x'),
     ('agent', '--no-cache', '--pin-lifetime', '5'), ('agent', '--pin-lifetime', '5', '--no-cache'),
     ('agent', '--no-load', '--confirm'), ('agent', '--no-load', '--confirm-loaded'),
@@ -67,7 +68,7 @@ TOGETHER = (
     ('keygen', '-P', 'x', '--pin-file', 'absent'), ('keygen', '-p', '-P', 'x', '--old-pin-file', 'absent'),
     ('keygen', '-p', '--pin-file', '-', '--old-pin-file', '-'),
     ('keygen', '--owner-password-file', '-', '--pin-file', '-'), ('keygen', '-o', '--owner-password-file', 'absent'),
-    ('agent', '-o', '--owner-password-file', 'absent'))
+    ('agent', '-o', '--owner-password-file', 'absent'), ('hostkeys', '--socket', 'absent', '--hierarchy', 'owner'))
 # The options of OpenSSH 10.5's tools of these names that are refused, "x:" with a value; and what the
 # refusal speaks of.
 REFUSED = {
@@ -134,6 +135,8 @@ class OptionModes(Scenario):
         more = (option,) if value is None else (option, value)
         if applet == 'add' and option == '-H':
             more += ('-h', 'host')
+        if applet == 'keygen' and option == '-b':
+            more += ('-t', 'ecdsa')
         if option == '--swtpm':
             more += ('--tcti', 'x:')  # refused as well, so that no emulator is started
         return more

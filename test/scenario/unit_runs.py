@@ -19,6 +19,7 @@ from stock import HostKeyStock
 from swtpm import Swtpm
 
 UNIT = 'etc/systemd/system/ssh-tpm-genkeys.service'
+HIERARCHY_UNIT = 'etc/systemd/system/ssh-tpm-genkeys@.service'
 STAND_IN = 64123  # for a group that this machine lacks
 
 
@@ -121,6 +122,18 @@ class GenkeysUnit(Scenario):
         self.tpm.tool('tpm2_clear')
         self.assert_error(self.run_unit(unit), 'known_tpms')
         self.assertEqual(os.listdir(self.etc_ssh), [])
+
+    def test_the_public_keys_of_a_hierarchy_are_written(self):
+        unit = Unit(os.path.join(self.root, HIERARCHY_UNIT), 'endorsement')
+        result = self.run_unit(unit)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(sorted(os.listdir(self.etc_ssh)), [f'ssh_tpm_host_{kind}_key.pub' for kind in KINDS])
+        self.lab.keygen('-q', '-A', '-f', self.lab.path('again'), '--hierarchy', 'endorsement', '-t', 'ecdsa')
+        self.assertEqual(read_public(self.lab.path('again'), 'ecdsa').line, read_public(self.prefix, 'ecdsa').line)
+        self.tpm.assert_no_handles()
+        env = {'SSH_TPM_TCTI': self.lab.no_tpm['SSH_TPM_TCTI']}  # at the next boot the TPM is not needed
+        self.lab.env.update(env)
+        self.assertEqual(self.run_unit(unit).stderr, '')
 
     def test_without_the_group_there_is_no_tpm(self):
         """So that the sentence above can fail."""

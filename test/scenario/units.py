@@ -10,13 +10,15 @@ import shutil
 import unittest
 
 from applet_options import APPLETS, SOURCE
-from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, ROOT, Lab, Scenario, contents, link_program, mode, needs_root, read
+from lab import (AS_NOBODY, NO_LEAK_CHECK, NOBODY, ROOT, WITH_MOUNTS, Lab, Scenario, contents, link_program, mode,
+                 needs_mounts, needs_root, read)
 from manager import Unit
 
 BUILD = os.environ.get('SSH_TPM_BUILD', '')
 HAS_MESON = shutil.which('meson') is not None and os.access(BUILD, os.W_OK)  # meson writes a log there
 USER_UNITS = ('ssh-tpm-agent.service', 'ssh-tpm-agent.socket')
-GENKEYS, HOST_AGENTS = 'ssh-tpm-genkeys.service', ('ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service')
+GENKEYS = 'ssh-tpm-genkeys.service', 'ssh-tpm-genkeys@.service'
+HOST_AGENTS = 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'
 
 ODD = ('plain', 'with a space', 'per%cent%d', 'dol$lar ${HOME} $$', 'ümläut', 'quo"te', "apo'strophe", 'back\\slash',
        'tab\there', 'semi;colon', '-dash', '#hash', os.fsdecode(b'not utf-8 \xff'))
@@ -28,8 +30,7 @@ def links(folder, ending=''):
 
 def expected(prefix, units='lib/systemd/system', zsh='site-functions'):
     """What is installed below a prefix; units alone may lie outside, in systemd's own folder."""
-    system = ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys.socket',
-              'ssh-tpm-hostkeys@.service', 'ssh-tpm-hostkeys@.socket')
+    system = (*GENKEYS, *HOST_AGENTS, 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys@.socket')
     completions, fish = 'share/bash-completion/completions', 'share/fish/vendor_completions.d'
     openssh = {f'libexec/ssh-tpm/{tool}' for tool in ('ssh-agent', 'ssh-add', 'ssh-keygen')}
     names = links('bin') | openssh | links(completions) | links(fish, '.fish') | {
@@ -105,30 +106,59 @@ class Units(Scenario):
 
     def test_the_sandboxes_are_tight(self):
         for kind, name, most in [('user', USER_UNITS[0], 2.5),
-                                 *(('system', name, 1.5) for name in (GENKEYS, *HOST_AGENTS))]:
+                                 *(('system', name, 1.5) for name in (*GENKEYS, *HOST_AGENTS))]:
             printed = self.analyze(kind, 'security', '--offline=true', '--no-pager', './' + name).stdout
             self.assertLessEqual(float(re.search(r'exposure level for \S+: ([0-9.]+)', printed)[1]), most, printed)
 
     def test_each_user_has_a_state_folder_of_its_own_and_the_program_is_told_of_it(self):
         """systemd gives a folder to User= of the unit that starts, and to nobody when there is none, which is root."""
         owners = {}
-        for name in (GENKEYS, *HOST_AGENTS):
+        for name in (*GENKEYS, *HOST_AGENTS):
             unit = self.unit('system', name)
             state, home = unit.one('StateDirectory'), unit.environment('/var/lib')['XDG_STATE_HOME']
             self.assertIn(f'/var/lib/{state}', (home, home + '/ssh-tpm'))
             self.assertEqual(unit.one('StateDirectoryMode'), '0700')
             owners.setdefault(state, []).append(unit.all('User'))
-        self.assertEqual(sorted(owners.values()), [[[]], [['ssh-tpm']] * 2])
+        self.assertEqual(sorted(owners.values()), [[[]] * 2, [['ssh-tpm']] * 2])
 
     def test_new_keys_are_read_when_they_are_made_by_hand(self):
-        self.assertIn(GENKEYS, self.unit('system', HOST_AGENTS[0]).all('PartOf'))
+        for genkeys, agent in zip(GENKEYS, HOST_AGENTS):
+            self.assertIn(f'\nPartOf={genkeys.replace("@", "@%i")}\n', self.text('system', agent))
+
+    def test_keys_are_made_before_sshd_and_their_agent_start(self):
+        for genkeys, agent in zip(GENKEYS, HOST_AGENTS):
+            before = self.unit('system', genkeys).one('Before').split()
+            self.assertLessEqual({agent, 'ssh.service', 'sshd.service'}, set(before))
+            self.assertIn(genkeys, self.unit('system', agent).one('After').split())
+        # sshd does not wait for the agent of a hierarchy, so its socket wants the .pub files.
+        self.assertEqual(self.unit('system', 'ssh-tpm-hostkeys@.socket').one('Wants'), GENKEYS[1])
+
+    @needs_mounts('true')
+    def test_keys_are_not_made_beside_those_of_the_other_kind(self):
+        """Where both kinds are enabled, neither unit fails: the kind that was first stays."""
+        both, public = ('.tpm', '.pub'), ('.pub',)
+        for endings, expected_to_run in (((), [True, True]), (both, [True, False]), (public, [False, True]),
+                                         (('.tpm',), [True, False])):
+            for kinds in (('ecdsa',), ('rsa',), ('ecdsa', 'rsa')):
+                folder = self.lab.make_folder('etc-ssh ' + ' '.join((*kinds, *endings)))
+                for name in (f'ssh_tpm_host_{kind}_key{ending}' for kind in kinds for ending in endings):
+                    self.lab.write(os.path.join(folder, name), '')
+                found = []
+                for genkeys in GENKEYS:
+                    conditions = re.findall('(?m)^Condition.*', self.text('system', genkeys))
+                    result = self.lab.run(*WITH_MOUNTS, 'mount --bind "$0" /etc/ssh && exec "$@"', folder,
+                                          'systemd-analyze', 'condition', *conditions)
+                    self.assertIn('ConditionPathExistsGlob', result.stdout + result.stderr)
+                    found.append(result.returncode == 0)
+                self.assertEqual(found, expected_to_run, (kinds, endings))
 
     def test_a_key_generation_that_fails_is_tried_again_for_a_while(self):
         """A TPM's driver may load late; but each try restarts the agent."""
-        unit = self.unit('system', GENKEYS)
-        number = {name: int(unit.one(name)) for name in ('RestartSec', 'StartLimitIntervalSec', 'StartLimitBurst')}
-        self.assertEqual(unit.one('Restart'), 'on-failure')
-        self.assertLess((number['RestartSec'] + 10) * number['StartLimitBurst'], number['StartLimitIntervalSec'])
+        for name in GENKEYS:
+            unit = self.unit('system', name)
+            number = {name: int(unit.one(name)) for name in ('RestartSec', 'StartLimitIntervalSec', 'StartLimitBurst')}
+            self.assertEqual(unit.one('Restart'), 'on-failure')
+            self.assertLess((number['RestartSec'] + 10) * number['StartLimitBurst'], number['StartLimitIntervalSec'])
 
     def test_an_agent_that_fails_is_started_anew_without_end(self):
         """A service that is given up takes its socket with it."""

@@ -110,6 +110,22 @@ TEST_CASE("a certificate of ssh-keygen has the fields it was made with") {
     }
 }
 
+TEST_CASE("a certificate is valid from its beginning until its end, for users or for hosts") {
+    const auto user = Certificate::from_blob(vectors::blob("ecdsa-256-user-cert")),
+               host = Certificate::from_blob(vectors::blob("ecdsa-256-host-cert"));
+    CHECK((host.is_for_host && !user.is_for_host));
+    const auto at = [](std::int64_t seconds) {
+        return std::chrono::system_clock::time_point(std::chrono::seconds(seconds));
+    };
+    for (const std::int64_t time : {-1, 0, 1577934244})
+        CHECK((!user.has_begun(at(time)) && !user.has_expired(at(time))));
+    for (const std::int64_t time : {1577934245, 1893553444})
+        CHECK((user.has_begun(at(time)) && !user.has_expired(at(time))));
+    CHECK((user.has_begun(at(1893553445)) && user.has_expired(at(1893553445))));
+    for (const std::int64_t time : {std::int64_t{-1}, std::int64_t{0}, std::int64_t{9000000000}})
+        CHECK((host.has_begun(at(time)) && !host.has_expired(at(time))));
+}
+
 TEST_CASE("every prefix of a certificate is refused, and so is a byte behind it") {
     for (const auto name : vectors::held_keys) {
         for (const auto* role : {"-user-cert", "-host-cert"}) {

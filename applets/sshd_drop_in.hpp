@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The file in sshd_config.d that gives sshd the host keys of an agent. Its lines depend on the agent, and on
+// the keys and certificates that are there.
+
+#include "tpm/storage_keys.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sshtpm::applets {
+
+struct SshdDropIn {
+    std::filesystem::path socket; ///< in its HostKeyAgent line
+    std::vector<std::string> host_keys;
+    std::string text;
+};
+
+/// Without key files, as in the tree of an image, it has the HostKey lines of all keys. Warns of certificates
+/// that clients would refuse, and leaves them out.
+/// @param hierarchy nothing: the keys in files
+SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy);
+
+/// True for all texts that make_sshd_drop_in can make, for all keys and agents, and for that of an earlier
+/// version.
+bool is_sshd_drop_in(std::string_view text);
+
+} // namespace sshtpm::applets

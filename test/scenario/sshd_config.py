@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What ssh-tpm-hostkeys writes for sshd: the certificates that are there, and the agent of a hierarchy's keys."""
+
+import os
+import unittest
+
+from hierarchy import KINDS, HierarchyAgent, base_of
+from lab import needs_root, read
+from live_system import UNITS, LiveSystem
+
+
+@needs_root
+class SshdConfig(LiveSystem):
+    def certify(self, kind='ecdsa', *options):
+        if not os.path.exists(self.lab.path('ca')):
+            self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', self.lab.path('ca'))
+        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', '-n', 'the.host', *options,
+                            base_of(self.root, kind) + '.pub')
+
+    def test_certificates_are_given_to_sshd_once_they_are_there_and_clients_take_them(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-sshd-config', status=0)
+        before = read(self.drop_in())
+        for kind in KINDS:
+            self.certify(kind)
+            result = self.hostkeys('--install-sshd-config', status=0)
+            self.assertEqual((result.stdout.count('wrote '), result.stderr), (1, ''))
+            self.assertIn(f'HostCertificate {base_of("/", kind)}-cert.pub\n', read(self.drop_in()))
+            self.assertNotIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
+        known = self.lab.write('known', '@cert-authority the.host ' + read(self.lab.path('ca.pub')))
+        for algorithm in 'ecdsa-sha2-nistp256-cert-v01@openssh.com', 'rsa-sha2-512-cert-v01@openssh.com':
+            result = self.run_there('ssh', '-F', 'none', '-v', '-o', 'ProxyCommand=/usr/sbin/sshd -i',
+                                    '-o', f'UserKnownHostsFile={known}', '-o', 'GlobalKnownHostsFile=/dev/null',
+                                    '-o', 'StrictHostKeyChecking=yes', '-o', f'HostKeyAlgorithms={algorithm}',
+                                    '-o', 'BatchMode=yes', 'me@the.host', 'true')
+            self.assertIn(f'kex: host key algorithm: {algorithm}', result.stderr)
+            self.assertRegex(result.stderr, "Host 'the.host' is known and matches the .*-CERT host certificate")
+        for kind in KINDS:
+            os.unlink(base_of(self.root, kind) + '-cert.pub')
+        self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
+        self.assertEqual(read(self.drop_in()), before)
+
+    def serve_hierarchy(self):
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement', '-t', 'ecdsa')
+        self.agent = HierarchyAgent(self.lab, 'endorsement', '--no-seal', '--no-cache')
+        self.socket, self.socket_name = self.agent.socket, 'endorsement'
+
+    def test_the_agent_of_a_hierarchy_is_installed_checked_and_uninstalled(self):
+        self.serve_hierarchy()
+        options = ('--install-sshd-config', '--hierarchy', 'endorsement')
+        result = self.hostkeys(*options, status=0)
+        self.assertEqual((result.stdout.count('its signature verifies'), result.stderr), (1, ''))
+        self.assertIn('HostKeyAgent /run/ssh-tpm-agent/endorsement.sock\nHostKey /etc/ssh/ssh_tpm_host_ecdsa_key\n',
+                      read(self.drop_in()))
+        self.assertNotIn('wrote ', self.hostkeys(*options, status=0).stdout)
+        for chosen in (), ('--hierarchy', 'e'), ('--socket', '/run/ssh-tpm-agent/endorsement.sock'):
+            self.assertEqual(self.hostkeys('--check', *chosen).returncode, 0)
+        self.assert_problem(self.hostkeys('--check', '--hierarchy', 'owner'), 'HostKeyAgent is', 'endorsement.sock')
+        self.assert_refused('sshd -t refuses', f'systemctl enable --now {UNITS} first')  # for the agent of key files
+        self.assert_refused('sshd -t refuses', options=('--uninstall',))
+        self.config(self.plain_key())
+        self.assertIn('removed /etc/ssh/sshd_config.d/70-ssh-tpm.conf', self.hostkeys('--uninstall', status=0).stdout)
+
+    def test_the_file_for_one_agent_takes_the_place_of_that_for_another_if_logins_work(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-sshd-config', status=0)
+        self.assert_refused('sshd -t refuses', 'ssh-tpm-genkeys@owner.service ssh-tpm-hostkeys@owner.socket first',
+                            options=('--install-sshd-config', '--hierarchy', 'owner'))
+        self.agent.stop()
+        for kind in KINDS:
+            for ending in '.tpm', '.pub':
+                os.unlink(base_of(self.root, kind) + ending)
+        self.serve_hierarchy()
+        self.hostkeys('--install-sshd-config', '--hierarchy', 'endorsement', status=0)
+        self.assertIn('endorsement.sock', read(self.drop_in()))
+        self.lab.write(self.drop_in(), read(self.drop_in()) + '# mine\n')
+        self.assert_refused('differs from the file', options=('--install-sshd-config', '--hierarchy', 'endorsement'))
+
+
+if __name__ == '__main__':
+    unittest.main()
