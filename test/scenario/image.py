@@ -107,8 +107,8 @@ class Image(WithTpm):
 
     def environment(self, unit):
         variables = dict(word.split('=', 1) for word in unit.one('Environment').split())
-        folder = self.seen + '/var/lib/' + unit.one('StateDirectory')
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for folder in unit.all('StateDirectory'):
+            os.makedirs(self.seen + '/var/lib/' + folder, mode=0o700, exist_ok=True)
         return {**dict.fromkeys(('USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **variables}
 
     def make_keys(self):
