@@ -304,7 +304,8 @@ class KilledRenewal(RenewalStock):
                 self.assertTrue(os.path.exists(base_of(self.root, 'ecdsa') + '.tpm'))
                 self.renew('--yes', status=0)
                 self.assert_kept(before)
-                self.assertEqual(len([name for name in os.listdir(self.folder) if '.tpm.old-' in name]), 1)
+                self.assertEqual(len({os.stat(os.path.join(self.folder, name)).st_ino  # once, even at midnight
+                                      for name in os.listdir(self.folder) if '.tpm.old-' in name}), 1)
                 self.assert_work('ecdsa')
                 self.assertIn(NOTHING, self.renew(status=0).stdout)
         self.tpm.assert_no_handles()
