@@ -24,7 +24,8 @@ constexpr std::string_view hostkeys_usage =
     "       ssh-tpm-hostkeys --check [--json] [--socket path | --hierarchy hierarchy]\n"
     "       ssh-tpm-hostkeys [--install-system-units] [--install-sshd-config] [--force]\n"
     "                        [--hierarchy hierarchy]\n"
-    "       ssh-tpm-hostkeys --uninstall [--force]";
+    "       ssh-tpm-hostkeys --uninstall [--force]\n"
+    "       ssh-tpm-hostkeys --renew [--yes]";
 
 constexpr std::string_view hostkeys_about =
     "Keeps sshd's host keys in the TPM: \"ssh-tpm-keygen -A\" makes them, a system agent serves them, and "
@@ -41,7 +42,7 @@ Exit status
 )";
 
 constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing = 1U << 2,
-                     uninstalling = 1U << 3;
+                     uninstalling = 1U << 3, renewing = 1U << 4;
 
 } // namespace
 
@@ -66,7 +67,7 @@ int hostkeys_check(const HostkeysOptions& options) {
 int run_hostkeys(Call& call) {
     log::configure(call.name, log::Level::info);
     HostkeysOptions o;
-    const std::vector<cli::Option> table{
+    std::vector<cli::Option> table{
         {"--socket PATH", listing | checking,
          "the agent's socket (default: /run/ssh-tpm-agent/agent.sock); --check takes the one in sshd's "
          "configuration, if it is in that folder",
@@ -90,7 +91,11 @@ int run_hostkeys(Call& call) {
                          "remove the files that these two options have installed"),
         {"--force", hostkeys_installing | uninstalling, "overwrite or remove files that were changed",
          cli::set(o.force)},
+        cli::mode_option("--renew", renewing,
+                         "after the TPM was cleared: accept its new storage key, and replace dead host keys"),
+        {"--yes", renewing, "do not ask", cli::set(o.yes)},
     };
+    o.tpm.add_to(table, renewing);
     const auto parsed = cli::parse_options(call.arguments, table, listing);
     if (parsed.help)
         return show_help(call, hostkeys_usage, hostkeys_about, table, hostkeys_closing);
@@ -104,7 +109,8 @@ int run_hostkeys(Call& call) {
         {checking, "--check", [&o] { return hostkeys_check(o); }},
         {hostkeys_installing, "--install-system-units or --install-sshd-config",
          [&o] { return hostkeys_install(o); }},
-        {uninstalling, "--uninstall", [&o] { return hostkeys_uninstall(o.force); }}};
+        {uninstalling, "--uninstall", [&o] { return hostkeys_uninstall(o.force); }},
+        {renewing, "--renew", [&o] { return hostkeys_renew(o); }}};
     return cli::fitting_mode(parsed, modes).run();
 }
 

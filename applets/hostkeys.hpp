@@ -2,6 +2,8 @@
 #pragma once
 // The options of ssh-tpm-hostkeys, and the function of each mode.
 
+#include "applets/tpm_options.hpp"
+#include "base/unique_fd.hpp"
 #include "cli/findings.hpp"
 #include "tpm/storage_keys.hpp"
 
@@ -21,6 +23,8 @@ struct HostkeysOptions {
     std::optional<std::filesystem::path> socket; ///< --socket
     std::optional<tpm::Hierarchy> hierarchy;     ///< --hierarchy
     bool system_units = false, sshd_config = false, force = false, json = false;
+    bool yes = false; ///< --renew does not ask
+    TpmOptions tpm;   ///< of --renew
 };
 
 // Each @returns the exit status.
@@ -28,6 +32,7 @@ int hostkeys_list(const std::filesystem::path& socket);
 int hostkeys_check(const HostkeysOptions& options);
 int hostkeys_install(const HostkeysOptions& options);
 int hostkeys_uninstall(bool force);
+int hostkeys_renew(const HostkeysOptions& options);
 
 /// Checks sshd's configuration, the agent, and sshd's host keys and certificates. Takes no longer than the
 /// limit `host_agent`, if sshd answers within its own.
@@ -36,6 +41,11 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
 
 /// ssh-tpm-agent --install-user-units: in ~/.config/systemd/user, or for all users.
 int install_user_units(bool for_all, bool force);
+
+/// Locks the system's files, because two runs at once would take back each other's files. The lock is not on
+/// a file that other users can open, since they could lock it too.
+/// @returns nothing for a tree (DESTDIR), and for a user who may not write to /run
+UniqueFd lock_system_files();
 
 struct SshdDropIn;
 

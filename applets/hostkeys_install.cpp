@@ -149,21 +149,17 @@ void check_program(const fs::path& program) {
                     "install it there, too (`meson install --destdir`)"));
 }
 
-/// Locks the system's files, because two runs at once would take back each other's files. The lock is not on
-/// a file that other users can open, since they could lock it too.
-/// @returns nothing for a tree (DESTDIR), and for a user who may not write to /run
+} // namespace
+
 UniqueFd lock_system_files() {
     constexpr const char* path = "/run/ssh-tpm-hostkeys.lock";
     if (!destdir().empty())
         return {};
     UniqueFd file(::open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (file && !lock_file(file, LOCK_EX, time_limits().host_agent, path))
-        throw Error(Errc::refused, "another ssh-tpm-hostkeys is installing or uninstalling files",
-                    "wait for its end");
+        throw Error(Errc::refused, "another ssh-tpm-hostkeys is changing files", "wait for its end");
     return file;
 }
-
-} // namespace
 
 int hostkeys_install(const HostkeysOptions& options) {
     ::umask(022); // for folders that others read

@@ -191,7 +191,7 @@ bool has_type(tpm::Tpm& tpm, const HostKeyType& type, bool is_required) {
 std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOptions& options) {
     const auto comment = options.comment.value_or("root@" + os::host_name());
     require_comment(comment);
-    const auto tpm = options.tpm.open_tpm();
+    const auto tpm = options.tpm.open_tpm(missing.front().paths.key.parent_path());
     std::size_t made = 0;
     for (const auto& key : missing) {
         if (!has_type(*tpm, key.type, options.type.has_value())) {

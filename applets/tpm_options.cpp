@@ -98,12 +98,17 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
 
 /// --tcti or --swtpm, else SSH_TPM_TCTI, else SSH_TPM_AGENT_SWTPM; an empty variable counts as not set. The
 /// emulator is never the default.
-tpm::Target TpmOptions::target() const {
+tpm::Target TpmOptions::target(const std::filesystem::path& host_keys) const {
     constexpr const char* known_tpms = "known_tpms";
     const auto chip = [&](const std::string& tcti) {
         const auto folder = state_folder();
-        return tpm::Target{
+        tpm::Target target{
             .tcti = tcti, .emulator_state = {}, .known_tpms = folder.empty() ? folder : folder / known_tpms};
+        if (!host_keys.empty())
+            target.host_known_tpms = host_keys / "ssh_tpm_known_tpms";
+        else if (os::has_variable("SSH_TPM_KNOWN_TPMS"))
+            target.host_known_tpms = *os::variable("SSH_TPM_KNOWN_TPMS");
+        return target;
     };
     if (tcti_ && swtpm_)
         throw Error(Errc::usage, "--tcti and --swtpm name two different TPMs");
@@ -134,8 +139,8 @@ bool TpmOptions::asks_for_owner_password() const {
     return ask_owner_password_ && !taken_password() && !os::has_variable(owner_password_variable);
 }
 
-std::unique_ptr<tpm::Tpm> TpmOptions::open_tpm() const {
-    auto tpm = std::make_unique<tpm::Tpm>(target());
+std::unique_ptr<tpm::Tpm> TpmOptions::open_tpm(const std::filesystem::path& host_keys) const {
+    auto tpm = std::make_unique<tpm::Tpm>(target(host_keys));
     tpm->use_owner_password(owner_password());
     return tpm;
 }

@@ -23,8 +23,10 @@ class TpmOptions {
     /// TPM. This object must outlive the parsing.
     void add_to(std::vector<cli::Option>& options, cli::Modes modes);
 
+    /// The file of known TPMs is that of SSH_TPM_KNOWN_TPMS, if it is set, for a unit that uses host keys.
+    /// @param host_keys not empty: the folder of host keys, whose file of known TPMs is used instead
     /// @throws Error(usage)
-    tpm::Target target() const;
+    tpm::Target target(const std::filesystem::path& host_keys = {}) const;
     const std::optional<std::string>& owner_password_file() const noexcept { return owner_password_file_; }
     /// For give_owner_password. @returns nothing without --owner-password-file
     /// @throws Error as os::read_secret_line
@@ -33,8 +35,8 @@ class TpmOptions {
     tpm::Auth owner_password() const;
     /// Whether owner_password would ask a person.
     bool asks_for_owner_password() const;
-    /// Opens the target with the owner password.
-    std::unique_ptr<tpm::Tpm> open_tpm() const;
+    /// Opens the target with the owner password. @param host_keys as for target
+    std::unique_ptr<tpm::Tpm> open_tpm(const std::filesystem::path& host_keys = {}) const;
 
   private:
     std::optional<std::string> tcti_;

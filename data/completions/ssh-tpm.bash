@@ -100,8 +100,7 @@ __ssh_tpm_add_value() {
 __ssh_tpm_hostkeys_value() {
     case $1 in
     --socket) __ssh_tpm_paths ;;
-    --hierarchy) __ssh_tpm_tpm_value "$1" ;;
-    *) return 1 ;;
+    *) __ssh_tpm_tpm_value "$1" ;;
     esac
 }
 
@@ -119,8 +118,8 @@ __ssh_tpm_add_options=(
     -t -c -h -H --pin --pin-file -k -C -N -E -q -d -D -l -L -Q -T -x -X -v --help -V --version
 )
 __ssh_tpm_hostkeys_options=(
-    --socket --hierarchy --check --json --install-system-units --install-sshd-config --uninstall --force -h --help -V
-    --version
+    --socket --hierarchy --check --json --install-system-units --install-sshd-config --uninstall --force --renew --yes
+    --tcti --swtpm -o --owner-password --owner-password-file -h --help -V --version
 )
 
 # What stands where no option does: __ssh_tpm_operand APPLET FIRST, FIRST being the index of its first word.

@@ -58,7 +58,7 @@ complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a help -d 'List the applets'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -l help -d 'List the applets'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -l version -d 'Print the version'
 
-for applet in keygen agent
+for applet in keygen agent hostkeys
     __ssh_tpm $applet -l tcti -x -a "$tctis" -d 'The TPM, as tpm2-tss names it'
     __ssh_tpm $applet -l swtpm -d 'An emulator, for trying things out'
     __ssh_tpm $applet -s o -l owner-password -d 'Ask for the owner password'
@@ -153,3 +153,5 @@ __ssh_tpm hostkeys -l install-system-units -d 'Install systemd units'
 __ssh_tpm hostkeys -l install-sshd-config -d 'Install a file for sshd'
 __ssh_tpm hostkeys -l uninstall -d 'Remove what was installed'
 __ssh_tpm hostkeys -l force -d 'Replace changed files too'
+__ssh_tpm hostkeys -l renew -d 'Replace keys of a TPM that was cleared'
+__ssh_tpm hostkeys -l yes -d 'Do not ask'

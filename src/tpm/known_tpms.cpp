@@ -5,7 +5,6 @@
 #include "base/printable.hpp"
 #include "base/staged_file.hpp"
 #include "base/time_limits.hpp"
-#include "base/unique_fd.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -94,18 +93,28 @@ bool is_missing(const fs::path& file) {
     return true;
 }
 
+/// The text without the line of this number, counted from 1.
+Bytes without_line(ByteView content, std::size_t number) {
+    const auto text = text_of(content);
+    std::size_t begin = 0;
+    for (; number > 1; --number)
+        begin = text.find('\n', begin) + 1;
+    const auto end = std::min(text.find('\n', begin), text.size() - 1) + 1;
+    return copy_of(bytes_of(std::string(text.substr(0, begin)).append(text.substr(end))));
+}
+
 /// The error for a file that cannot be read. Such a file is not taken for an empty one.
-Error refusal(const fs::path& file, const Error& reason) {
+Error refusal(const fs::path& file, const Error& reason, bool is_users) {
     const auto name = printable(file.string(), known_tpms_line_ceiling);
     if (reason.code() == Errc::malformed)
         return {Errc::refused,
                 "the file of the known TPMs cannot be understood: " + name + ": " + reason.what(),
                 "mend or delete that line; without the file, the TPM is taken for the right one once more"};
-    return {
-        Errc::refused,
-        "the file of the known TPMs cannot be read: " + name + ": " + reason.what() + "; no PIN was sent",
-        "let this user read it; or set XDG_STATE_HOME to a folder of this user; without the file, the TPM is "
-        "taken for the right one once more"};
+    return {Errc::refused,
+            "the file of the known TPMs cannot be read: " + name + ": " + reason.what() + "; no PIN was sent",
+            std::string("let this user read it; ") +
+                (is_users ? "or set XDG_STATE_HOME to a folder of this user; " : "") +
+                "without the file, the TPM is taken for the right one once more"};
 }
 
 } // namespace
@@ -137,19 +146,29 @@ std::string known_tpms_line(const KnownParent& known) {
     return line + '\n';
 }
 
-KnownTpms::KnownTpms(fs::path file, std::string tcti) : file_(std::move(file)), tcti_(std::move(tcti)) {}
+KnownTpms::KnownTpms(fs::path file, std::string tcti, fs::path host_file)
+    : file_(std::move(file)), tcti_(std::move(tcti)) {
+    if (host_file.empty())
+        return;
+    users_ = std::make_unique<KnownTpms>(std::exchange(file_, std::move(host_file)), tcti_);
+}
 
 KnownTpms::Verdict KnownTpms::judge(std::string_view parent, ByteView name) {
-    read(stamp_of(file_));
-    const auto* known = find(parent);
+    const auto* known = read_and_find(parent);
     if (known == nullptr)
         return Verdict::unknown;
     return equal(known->name, name) ? Verdict::same : Verdict::other;
 }
 
 void KnownTpms::require(std::string_view parent, ByteView name) {
-    if (judge(parent, name) == Verdict::other)
-        throw other_name(*find(parent), name);
+    const auto* known = read_and_find(parent);
+    if (known != nullptr && !equal(known->name, name))
+        throw other_name(*known, name);
+}
+
+std::optional<Bytes> KnownTpms::known_name(std::string_view parent) {
+    const auto* known = read_and_find(parent);
+    return known == nullptr ? std::nullopt : std::optional(known->name);
 }
 
 void KnownTpms::accept(std::string_view parent, ByteView name) {
@@ -163,7 +182,8 @@ void KnownTpms::accept(std::string_view parent, ByteView name) {
     } catch (const Error& error) {
         if (error.code() == Errc::refused)
             throw;
-        if (!std::exchange(said_, true))
+        const bool is_in_users = users_ && users_->find(parent) != nullptr;
+        if (!is_in_users && !std::exchange(said_, true))
             log::info("the TPM's storage key is not remembered beyond this run: ",
                       printable(error.what(), known_tpms_line_ceiling));
     }
@@ -182,10 +202,17 @@ const KnownParent* KnownTpms::find(std::string_view parent) const {
     return nullptr;
 }
 
+const KnownParent* KnownTpms::read_and_find(std::string_view parent) {
+    read(stamp_of(file_));
+    const auto* known = find(parent);
+    return known != nullptr || !users_ ? known : users_->read_and_find(parent);
+}
+
 Error KnownTpms::other_name(const KnownParent& known, ByteView name) const {
-    const auto what_to_do = known.line == 0 ? std::string("start this program anew")
-                                            : "delete line " + std::to_string(known.line) + " of " +
-                                                  printable(file_.string(), known_tpms_line_ceiling);
+    const auto what_to_do = users_            ? std::string("use `ssh-tpm hostkeys --renew`")
+                            : known.line == 0 ? std::string("start this program anew")
+                                              : "delete line " + std::to_string(known.line) + " of " +
+                                                    printable(file_.string(), known_tpms_line_ceiling);
     return {Errc::refused,
             "the TPM's storage key \"" + known.parent +
                 "\" is not the one that is known: the TPM was cleared or "
@@ -207,32 +234,51 @@ void KnownTpms::read(const FileStamp& now) {
             known_ = parse_known_tpms(text_of(content_));
         }
     } catch (const Error& error) {
-        throw refusal(file_, error);
+        throw refusal(file_, error, !users_);
     }
     stamp_ = now; // from before the reading, so that a later change is read next time
 }
 
 void KnownTpms::add(const KnownParent& known) {
-    auto line = known_tpms_line(known);
-    make_folders(file_.parent_path(), 0700);
-    const auto lock = lock_folder_of(file_);
+    if (!users_)
+        make_folders(file_.parent_path(), 0700);
+    const auto locked = lock();
     const auto stamp = stamp_of(file_);
     read(stamp); // another program may have added lines
     require(known.parent, known.name);
-    if (find(known.parent) != nullptr)
-        return;
-    auto content = content_;
+    if (find(known.parent) == nullptr)
+        write(known, stamp);
+}
+
+void KnownTpms::replace(std::string_view parent, ByteView name) {
+    const auto locked = lock();
+    const auto stamp = stamp_of(file_);
+    read(stamp);
+    write({.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0}, stamp);
+}
+
+/// @param stamp the file's, from before it was read
+void KnownTpms::write(const KnownParent& known, const FileStamp& stamp) {
+    auto line = known_tpms_line(known);
+    const auto* old = find(known.parent);
+    auto content = old != nullptr && old->line != 0 ? without_line(content_, old->line) : content_;
     if (!content.empty() && content.back() != '\n')
         line.insert(0, 1, '\n');
     append(content, bytes_of(line));
     if (content.size() > known_tpms_ceiling)
         throw Error(Errc::io, file_.string() + ": full");
     if (stamp == FileStamp{})
-        write_file(file_, content, 0600, Existing::keep);
+        write_file(file_, content, users_ ? 0644 : 0600, Existing::keep);
     else
         rewrite_file(file_, content, stamp);
     log::debug("this TPM's storage key \"", known.parent,
                "\" is known from now on: ", printable(file_.string(), known_tpms_line_ceiling));
+}
+
+/// Not for the file of host keys: every user can open its folder, and could lock it. Of two programs that
+/// write it at the same time, the second finds another stamp, and fails.
+UniqueFd KnownTpms::lock() const {
+    return users_ ? UniqueFd() : lock_folder_of(file_);
 }
 
 } // namespace sshtpm::tpm

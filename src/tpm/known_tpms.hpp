@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The storage keys that this user's TPMs had at first use, like the keys of hosts in known_hosts. Sessions
-// for PINs are salted to a storage key: an attacker between this program and the TPM who substitutes a key of
-// their own would get the PINs.
+// The storage keys that TPMs had at first use, like the keys of hosts in known_hosts. Sessions for PINs are
+// salted to a storage key: an attacker between this program and the TPM who substitutes a key of their own
+// would get the PINs. New host keys are made under a storage key: that attacker would know them.
+//
+// Each user has a file. Host keys have one beside them, which only root writes, and which the agent of the
+// user ssh-tpm reads.
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/unique_fd.hpp"
 
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +48,10 @@ class KnownTpms {
   public:
     /// Without a file: accepted parents are kept for as long as this lives.
     KnownTpms() = default;
-    /// @param file empty: likewise without a file
-    KnownTpms(std::filesystem::path file, std::string tcti);
+    /// @param file the user's; empty: likewise without a file
+    /// @param host_file not empty: the file of host keys, which takes the place of the user's. The user's is
+    ///     read for parents that the other one lacks, because earlier versions had no other.
+    KnownTpms(std::filesystem::path file, std::string tcti, std::filesystem::path host_file = {});
 
     enum class Verdict { unknown, same, other };
 
@@ -58,15 +66,25 @@ class KnownTpms {
     /// logs it once and keeps the Name in memory.
     void accept(std::string_view parent, ByteView name);
 
+    /// The known Name of a parent; nothing if none is known. @throws Error(refused) as judge does
+    std::optional<Bytes> known_name(std::string_view parent);
+
+    /// Records a Name in the file in place of the known one. For a person who has seen both.
+    /// @throws Error(refused) as judge does, Error(io | permission | exists) if it cannot be written
+    void replace(std::string_view parent, ByteView name);
+
     /// Parents that have refused an empty auth value, for as long as this lives: each further use could cost
     /// a try.
     std::vector<std::string> with_password;
 
   private:
     const KnownParent* find(std::string_view parent) const;
+    const KnownParent* read_and_find(std::string_view parent);
     Error other_name(const KnownParent& known, ByteView name) const;
     void read(const FileStamp& now);
     void add(const KnownParent& known);
+    void write(const KnownParent& known, const FileStamp& stamp);
+    UniqueFd lock() const;
 
     std::filesystem::path file_;
     std::string tcti_;
@@ -75,6 +93,7 @@ class KnownTpms {
     std::vector<KnownParent> known_;
     std::vector<KnownParent> this_run_; ///< kept here because the file could not be written
     bool said_ = false;
+    std::unique_ptr<KnownTpms> users_; ///< the user's file, if `file_` is that of host keys
 };
 
 } // namespace sshtpm::tpm

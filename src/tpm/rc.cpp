@@ -41,7 +41,8 @@ constexpr Cause causes[] = {
      "than its file names",
      "make a new key here and replace the public key where this one was authorized; for a key that was made "
      "here under another primary key, make that primary key persistent (tpm2_evictcontrol), and write the "
-     "key file again with its handle (`tpm2_encodeobject -C 0x81…`)"},
+     "key file again with its handle (`tpm2_encodeobject -C 0x81…`); for host keys, `ssh-tpm hostkeys "
+     "--renew`"},
     {TPM2_RC_BINDING, Errc::malformed, "the two halves of this key do not belong together", damaged},
     {TPM2_RC_SENSITIVE, Errc::malformed, "the private half of this key is damaged", damaged},
     {TPM2_RC_INSUFFICIENT, Errc::malformed, "a part of this key is cut short", damaged},

@@ -153,14 +153,22 @@ KnownTpms::Verdict StorageKeys::judge_persistent_copy() const {
     return known_.judge(label_of(persistent_srk_name_), name_of(context_, persistent_srk_.tr()));
 }
 
+std::vector<KnownParent> StorageKeys::names(const Parent& parent) const {
+    std::vector<KnownParent> names;
+    for (auto& label : labels_of(parent))
+        names.push_back(
+            {.parent = std::move(label), .name = name_of(context_, parent.tr), .tcti = {}, .line = 0});
+    return names;
+}
+
 void StorageKeys::require(const Parent& parent) const {
-    for (const auto& label : labels_of(parent))
-        known_.require(label, name_of(context_, parent.tr));
+    for (const auto& [label, name, tcti, line] : names(parent))
+        known_.require(label, name);
 }
 
 void StorageKeys::accept(const Parent& parent) const {
-    for (const auto& label : labels_of(parent))
-        known_.accept(label, name_of(context_, parent.tr));
+    for (const auto& [label, name, tcti, line] : names(parent))
+        known_.accept(label, name);
 }
 
 Parent StorageKeys::open_for_creation(const ParentName& name) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sshtpm::tpm {
 
@@ -99,6 +100,9 @@ class StorageKeys {
     /// known, the new key names the copy by its handle, because it may be another key of the same template.
     /// @throws Error as open does
     Parent open_for_creation(const ParentName& name = {});
+
+    /// The labels by which KnownTpms knows a parent, each with the parent's Name now.
+    std::vector<KnownParent> names(const Parent& parent) const;
 
     /// Opens the key at 0x81000001, for a wrapped key that does not fit `tried`, the owner's
     /// storage key. @returns nothing if they are the same, or if that key has another template

@@ -26,10 +26,13 @@ bool leaves_all_sound(const Error& error) {
 
 } // namespace
 
-Tpm::Tpm(const Target& target)
-    : tcti_(target.tcti),
-      // The emulator's socket path differs in each process, and each state folder has its own known_tpms.
-      known_tpms_(target.known_tpms, target.emulator_state.empty() ? target.tcti : "emulator") {
+KnownTpms known_tpms_of(const Target& target) {
+    // The emulator's socket path differs in each process, and each state folder has its own known_tpms.
+    return {target.known_tpms, target.emulator_state.empty() ? target.tcti : "emulator",
+            target.host_known_tpms};
+}
+
+Tpm::Tpm(const Target& target) : tcti_(target.tcti), known_tpms_(known_tpms_of(target)) {
     if (!target.emulator_state.empty()) {
         emulator_.emplace(target.emulator_state);
         tcti_ = emulator_->tcti();

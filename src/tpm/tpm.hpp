@@ -14,10 +14,14 @@
 namespace sshtpm::tpm {
 
 struct Target {
-    std::string tcti;                      ///< a TCTI loader string; unused with an emulator
-    std::filesystem::path emulator_state;  ///< not empty: use the emulator with its state in this folder
-    std::filesystem::path known_tpms = {}; ///< file with the Names of storage keys (KnownTpms); may be empty
+    std::string tcti;                           ///< a TCTI loader string; unused with an emulator
+    std::filesystem::path emulator_state;       ///< not empty: use the emulator with its state in this folder
+    std::filesystem::path known_tpms = {};      ///< the user's file of KnownTpms; may be empty
+    std::filesystem::path host_known_tpms = {}; ///< the file of host keys in place of it; may be empty
 };
+
+/// The known parents of the target.
+KnownTpms known_tpms_of(const Target& target);
 
 /// Blocking, and for one thread at a time.
 class Tpm {

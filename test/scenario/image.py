@@ -108,8 +108,8 @@ class Image(WithTpm):
 
     def environment(self, unit):
         variables = dict(word.split('=', 1) for word in unit.one('Environment').split())
-        folder = self.seen + '/var/lib/' + unit.one('StateDirectory')
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for folder in unit.all('StateDirectory'):
+            os.makedirs(self.seen + '/var/lib/' + folder, mode=0o700, exist_ok=True)
         return {**dict.fromkeys(('USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **variables}
 
     def make_keys(self):
@@ -133,6 +133,7 @@ class Image(WithTpm):
     def start_sshd(self):
         server = self.lab.start(*self.inside, '/usr/sbin/sshd', '-D', '-e')
         server.wait_line('Server listening on 127.0.0.1')
+        return server
 
     def assert_logins(self):
         """With both host keys, which the client knows and insists on; into the tree, and not beside it."""
@@ -153,11 +154,24 @@ class Image(WithTpm):
         self.make_keys()
         agent = self.start_agent()
         self.run_inside('ssh-tpm', 'hostkeys', '--install-sshd-config')
-        self.start_sshd()
+        self.check_logins(agent)
+
+    def check_logins(self, agent):
+        server = self.start_sshd()
         self.assert_logins()
         self.assertEqual(self.run_inside('ssh-tpm', 'hostkeys', '--check').stderr, '')
+        server.end()
         agent.process.end()
+        os.unlink(agent.socket)
         wait_until(lambda: not self.tpm.handles(), 'a TPM without handles')
+
+    def recover(self):
+        """The agent knows the storage key that root has accepted."""
+        self.tpm.tool('tpm2_clear')
+        self.run_inside('ssh-tpm', 'hostkeys', '--renew', '--yes')
+        agent = self.start_agent()
+        self.check_logins(agent)
+        self.assertNotIn('not remembered', agent.log())
 
     def test_installed_by_meson(self):
         self.meson_install()
@@ -173,6 +187,7 @@ class Image(WithTpm):
         from_outside = self.install_from_outside()
         self.run_inside('ssh-tpm', 'hostkeys', '--install-system-units')
         self.serve()
+        self.recover()
         self.assertEqual(shlex.split(self.unit('ssh-tpm-genkeys.service').one('ExecStart'))[0], ':/usr/bin/ssh-tpm')
         for path, written in from_outside.items():
             with open(path, 'rb') as file:

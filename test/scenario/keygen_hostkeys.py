@@ -18,6 +18,7 @@ from swtpm import Probe
 TYPES = {'ecdsa': ('256', 'ECDSA'), 'rsa': ('2048', 'RSA')}
 EMPTY = {name: None for name in ('HOME', 'USER', 'LANG', 'TERM', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME')}
 FILES = sorted(f'ssh_tpm_host_{kind}_key.{ending}' for kind in KINDS for ending in ('tpm', 'pub'))
+KNOWN = 'ssh_tpm_known_tpms'
 # Without nsswitch.conf systemd's module, which knows root without a file, is not asked either.
 NO_PASSWD = 'mount --bind /dev/null /etc/passwd && mount --bind /dev/null /etc/nsswitch.conf'
 
@@ -44,9 +45,9 @@ class HostKeys:
             for ending in ('.tpm', '.pub'):
                 os.unlink(self.base(kind) + ending)
 
-    def assert_complete(self, prefix=None):
+    def assert_complete(self, prefix=None, others=(KNOWN,)):
         folder = os.path.join(prefix or self.prefix, 'etc/ssh')
-        self.assertEqual(sorted(os.listdir(folder)), FILES)
+        self.assertEqual(sorted(os.listdir(folder)), sorted((*FILES, *others)))
         for kind in KINDS:
             base = base_of(prefix or self.prefix, kind)
             self.assertEqual(self.lab.keygen('-y', '-f', base + '.tpm').stdout, read(base + '.pub'))
@@ -64,12 +65,17 @@ class Existing(HostKeys, Stocked):
     def fill(cls, lab):
         cls.said = lab.keygen('-A', '-f', lab.path('prefix'), umask=0o077).stdout
 
+    def setUp(self):
+        super().setUp()
+        self.rename_known_tpm('prefix')
+
     def times(self):
         return {name: os.stat(os.path.join(self.folder, name)).st_mtime_ns for name in os.listdir(self.folder)}
 
     def test_both_keys_were_made_with_their_folders_and_sign(self):
         self.assert_complete()
-        self.assertEqual(mode(self.prefix), 0o755)
+        self.assertEqual((mode(self.prefix), mode(os.path.join(self.folder, KNOWN))), (0o755, 0o644))
+        self.assertFalse(os.path.exists(self.lab.path('state/ssh-tpm')))
         for kind, (bits, label) in TYPES.items():
             key = read_key(self.base(kind))
             self.assertIn(label, self.said)
@@ -149,7 +155,7 @@ class Existing(HostKeys, Stocked):
         self.make()
         after = contents(self.folder)
         self.assertEqual({path: after[path] for path in others}, others)
-        self.assertEqual(len(after), len(others) + 4)
+        self.assertEqual(len(after), len(others) + len((*FILES, KNOWN)))
         self.assertEqual(mode(self.folder), 0o750)
 
     def test_several_at_once_agree_on_one_key(self):
@@ -160,8 +166,9 @@ class Existing(HostKeys, Stocked):
             prefix = self.lab.path(f'prefix{number}')
             if not options and number > 0:  # of RSA keys, which take long, there is one already in all rounds but one
                 shutil.copytree(self.prefix, prefix)
-                for ending in ('.tpm', '.pub'):
-                    os.unlink(base_of(prefix, 'ecdsa') + ending)
+                for path in (base_of(prefix, 'ecdsa') + '.tpm', base_of(prefix, 'ecdsa') + '.pub',
+                             os.path.join(prefix, 'etc/ssh', KNOWN)):
+                    os.unlink(path)
             runs = [self.lab.start(f'{self.lab.bin}/ssh-tpm-keygen', '-A', '-f', prefix, '--swtpm', *options, env=env)
                     for _ in range(3)]
             for run in runs:
@@ -169,7 +176,7 @@ class Existing(HostKeys, Stocked):
                 self.assertNotIn('error', run.log())
             self.assertEqual(sorted(os.listdir(os.path.join(prefix, 'etc/ssh'))), files)
             if not options:
-                self.assert_complete(prefix)
+                self.assert_complete(prefix, others=())  # the emulator is known in the folder of its state
 
     @can_mount
     def test_a_read_only_place_is_an_error_where_something_is_missing(self):
@@ -214,7 +221,7 @@ class Missing(HostKeys, WithTpm):
                 result = self.make_fast(lacks=lacks)
                 self.assertRegex(result.stderr, '(?m)^ssh-tpm-keygen: warning: this TPM makes no ')
                 self.assertEqual(sorted(os.listdir(self.folder)),
-                                 sorted(f'ssh_tpm_host_{made}_key.{ending}' for ending in ('tpm', 'pub')))
+                                 [f'ssh_tpm_host_{made}_key.pub', f'ssh_tpm_host_{made}_key.tpm', KNOWN])
         shutil.rmtree(self.prefix)
         self.assert_error(self.make_fast(lacks='both', status=None), 'neither ECDSA 256 nor RSA 2048')
         self.assertEqual(os.listdir(self.folder), [])
@@ -263,7 +270,8 @@ class Missing(HostKeys, WithTpm):
             self.prefix = prefix
             self.make_fast(umask=0o077)
             folder = os.path.join(self.lab.path(prefix.rstrip('/')), 'etc/ssh')
-            self.assertEqual(sorted(os.listdir(folder)), ['ssh_tpm_host_ecdsa_key.pub', 'ssh_tpm_host_ecdsa_key.tpm'])
+            self.assertEqual(sorted(os.listdir(folder)),
+                             ['ssh_tpm_host_ecdsa_key.pub', 'ssh_tpm_host_ecdsa_key.tpm', KNOWN])
 
     def test_the_comment_may_be_another(self):
         self.make_fast('-C', 'root@image')

@@ -83,7 +83,7 @@ class NoEcc(Probed):
         result = self.lab.keygen('-A', '-f', prefix)
         self.assertIn('warning: this TPM makes no ECDSA 256 keys', result.stderr)
         self.assertEqual(sorted(os.listdir(prefix + '/etc/ssh')),
-                         ['ssh_tpm_host_rsa_key.pub', 'ssh_tpm_host_rsa_key.tpm'])
+                         ['ssh_tpm_host_rsa_key.pub', 'ssh_tpm_host_rsa_key.tpm', 'ssh_tpm_known_tpms'])
         self.assert_new_agent_signs(read_key(prefix + '/etc/ssh/ssh_tpm_host_rsa_key'), key_dir=prefix + '/etc/ssh')
 
     def test_keys_come_in_and_from_other_machines(self):

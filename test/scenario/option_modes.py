@@ -45,10 +45,13 @@ TABLE = {
          '-E': ('sha256', AGENTS), '--tcti': ('x:', AGENTS), '--swtpm': (None, AGENTS), '-o': (None, AGENTS),
          '--owner-password-file': ('absent', AGENTS)}),
     'hostkeys': (
-        {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': ()},
+        {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': (),
+          '--renew': ()},
         {'--socket': ('absent', '(none) --check'), '--json': (None, '--check'),
          '--hierarchy': ('owner', '(none) --check --install-system-units --install-sshd-config'),
-         '--force': (None, '--install-system-units --install-sshd-config --uninstall')}),
+         '--force': (None, '--install-system-units --install-sshd-config --uninstall'), '--yes': (None, '--renew'),
+         '--tcti': ('x:', '--renew'), '--swtpm': (None, '--renew'), '-o': (None, '--renew'),
+         '--owner-password-file': ('absent', '--renew')}),
 }
 # What the modes are called where an option is refused.
 INSTALLING = '--install-system-units or --install-sshd-config'

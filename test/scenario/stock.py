@@ -4,7 +4,7 @@
 import os
 
 from agent import Agent, Askpass
-from lab import Lab, Scenario, contents
+from lab import Lab, Scenario, contents, read
 from swtpm import Probe, Swtpm
 
 
@@ -63,6 +63,12 @@ class Stocked(WithTpm):
         finally:
             lab.close()
 
+    def rename_known_tpm(self, tree):
+        """The host keys' TPM has another socket than the one with which the stock was made."""
+        known = self.lab.path(tree, 'etc/ssh/ssh_tpm_known_tpms')
+        parent, name, _ = read(known).split(' ', 2)
+        self.lab.write(known, f'{parent} {name} {self.tpm.tcti}\n')
+
     def restore(self):
         for name, mode, content in self.stock:
             if content is None:
@@ -80,3 +86,7 @@ class HostKeyStock(Stocked):
     @classmethod
     def fill(cls, lab):
         lab.keygen('-q', '-A', '-f', lab.path(cls.FOLDERS[0]))
+
+    def setUp(self):
+        super().setUp()
+        self.rename_known_tpm(self.FOLDERS[0])

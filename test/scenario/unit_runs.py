@@ -78,24 +78,12 @@ class GenkeysUnit(Scenario):
         self.etc_ssh = self.lab.make_folder('prefix', 'etc/ssh')
         self.state = self.lab.make_folder('var-lib')
         os.chmod(self.state, 0o755)
-
-    def make_state_folders(self, unit):
-        """As systemd does it: a folder that is there is given to User=, and left alone without one. That of the
-        agent is there, from its last start."""
-        agent = Unit(os.path.join(self.root, os.path.dirname(UNIT), 'ssh-tpm-hostkeys.service'))
-        self.assertNotIn(agent.one('User'), ('', 'root'))
-        self.assertEqual(unit.all('User'), [])
-        for state, owner in ((agent.one('StateDirectory'), NOBODY), (unit.one('StateDirectory'), 0)):
-            folder = os.path.join(self.state, state)
-            if not os.path.exists(folder):
-                os.mkdir(folder, mode=int(unit.one('StateDirectoryMode'), 8))
-                os.chown(folder, owner, owner)
+        self.known = os.path.join(self.etc_ssh, 'ssh_tpm_known_tpms')
 
     def run_unit(self, unit):
         """Its command, with what systemd would give it; the folder of the lab lies in the place of /etc/ssh."""
         groups = [str(id_of(group)) for line in unit.all('SupplementaryGroups') for group in line.split()]
         program, *words = unit.command()
-        self.make_state_folders(unit)
         env = {**dict.fromkeys(('HOME', 'USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **unit.environment(self.state)}
         return self.lab.run(*WITH_MOUNTS, 'mount --bind "$0" /etc/ssh && exec "$@"', self.etc_ssh,
                             'setpriv', '--groups=' + ','.join(groups) if groups else '--clear-groups',
@@ -114,14 +102,28 @@ class GenkeysUnit(Scenario):
             self.assertEqual((os.stat(base + '.tpm').st_uid, os.stat(base + '.tpm').st_gid), (0, 0))
         self.tpm.assert_no_handles()
         self.assertNotIn('not remembered', result.stderr)
-        (known,) = [path for path in contents(self.state) if path.endswith('/known_tpms')]
-        self.assertRegex(read(known), '(?m)^owner-')
-        self.assertEqual(os.path.relpath(known, self.state).split('/')[0], unit.one('StateDirectory'))
+        self.assertEqual(contents(self.state), {})
+        self.assertRegex(read(self.known), '^owner-ecc [^\n]+\n$')
+        self.assertEqual((mode(self.known), os.stat(self.known).st_uid), (0o644, 0))
+        self.assert_another_tpm_is_refused(unit)
+
+    def assert_another_tpm_is_refused(self, unit):
         for name in os.listdir(self.etc_ssh):
-            os.unlink(os.path.join(self.etc_ssh, name))
+            if name.startswith('ssh_tpm_host_'):
+                os.unlink(os.path.join(self.etc_ssh, name))
+        before = os.listdir(self.etc_ssh)
         self.tpm.tool('tpm2_clear')
-        self.assert_error(self.run_unit(unit), 'known_tpms')
-        self.assertEqual(os.listdir(self.etc_ssh), [])
+        self.assert_error(self.run_unit(unit), 'the TPM was cleared or replaced', 'ssh-tpm hostkeys --renew')
+        self.assertEqual(os.listdir(self.etc_ssh), before)
+
+    def test_the_tpm_that_an_earlier_version_remembered_is_still_the_known_one(self):
+        unit = Unit(os.path.join(self.root, UNIT))
+        self.assertEqual(self.run_unit(unit).returncode, 0)
+        former = os.path.join(unit.environment(self.state)['XDG_STATE_HOME'], 'ssh-tpm')
+        self.assertTrue(former.startswith(self.state + '/'))
+        os.makedirs(former, mode=0o700)
+        os.rename(self.known, former + '/known_tpms')
+        self.assert_another_tpm_is_refused(unit)
 
     def test_the_public_keys_of_a_hierarchy_are_written(self):
         unit = Unit(os.path.join(self.root, HIERARCHY_UNIT), 'endorsement')
@@ -170,6 +172,7 @@ class HostAgentUnit(HostKeyStock):
         env = {'PATH': self.lab.env['PATH'], 'SSH_TPM_TCTI': self.tpm.tcti, 'CREDENTIALS_DIRECTORY': credentials,
                'NOTIFY_SOCKET': self.lab.path('notify'),
                'WATCHDOG_USEC': str(int(unit.one('WatchdogSec')) * 1000000), **unit.environment(state)}
+        env['SSH_TPM_KNOWN_TPMS'] = self.root + env['SSH_TPM_KNOWN_TPMS']
         program, *words = unit.command(d=credentials)
         self.agent = Activated(self.lab, self.root + program, *words, as_nobody=True,
                                env={**dict.fromkeys(self.lab.env), **env})
@@ -183,7 +186,9 @@ class HostAgentUnit(HostKeyStock):
         status = read(f'/proc/{self.agent.process.pid}/status')
         self.assertRegex(status, rf'(?m)^Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}')
         self.assertRegex(status, r'(?m)^CapEff:\t0+$')
-        self.assertNotIn('error', self.agent.log())
+        for word in ('error', 'not remembered'):
+            self.assertNotIn(word, self.agent.log())
+        self.assertEqual(contents(self.lab.path('var-lib', 'ssh-tpm')), {})
 
     def stop(self):
         self.agent.process.popen.send_signal(signal.SIGTERM)

@@ -110,16 +110,19 @@ class Units(Scenario):
             printed = self.analyze(kind, 'security', '--offline=true', '--no-pager', './' + name).stdout
             self.assertLessEqual(float(re.search(r'exposure level for \S+: ([0-9.]+)', printed)[1]), most, printed)
 
-    def test_each_user_has_a_state_folder_of_its_own_and_the_program_is_told_of_it(self):
-        """systemd gives a folder to User= of the unit that starts, and to nobody when there is none, which is root."""
-        owners = {}
-        for name in (*GENKEYS, *HOST_AGENTS):
+    def test_roots_units_and_the_agents_have_one_file_of_known_tpms_that_the_agents_cannot_write(self):
+        """systemd gives a state folder to User= of the unit that starts: the agents have one, for earlier versions."""
+        for name in HOST_AGENTS:
             unit = self.unit('system', name)
-            state, home = unit.one('StateDirectory'), unit.environment('/var/lib')['XDG_STATE_HOME']
-            self.assertIn(f'/var/lib/{state}', (home, home + '/ssh-tpm'))
-            self.assertEqual(unit.one('StateDirectoryMode'), '0700')
-            owners.setdefault(state, []).append(unit.all('User'))
-        self.assertEqual(sorted(owners.values()), [[[]] * 2, [['ssh-tpm']] * 2])
+            environment = unit.environment('/var/lib')
+            self.assertEqual(environment['SSH_TPM_KNOWN_TPMS'], '/etc/ssh/ssh_tpm_known_tpms')
+            self.assertEqual((unit.one('ProtectSystem'), unit.all('ReadWritePaths')), ('strict', []))
+            self.assertEqual(f'/var/lib/{unit.one("StateDirectory")}', environment['XDG_STATE_HOME'] + '/ssh-tpm')
+            self.assertEqual((unit.one('StateDirectoryMode'), unit.one('User')), ('0700', 'ssh-tpm'))
+        for name in GENKEYS:
+            unit = self.unit('system', name)
+            self.assertEqual((unit.all('StateDirectory'), unit.all('User'), unit.one('ReadWritePaths')),
+                             ([], [], '/etc/ssh'))
 
     def test_new_keys_are_read_when_they_are_made_by_hand(self):
         for genkeys, agent in zip(GENKEYS, HOST_AGENTS):

@@ -212,6 +212,61 @@ TEST_CASE("without a folder that can be made a parent is known for the run, and 
     CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::same);
 }
 
+/// The line of the owner's storage key.
+std::string line_of_owner(std::uint8_t filling) {
+    return tpm::known_tpms_line({.parent = "owner-ecc", .name = a_name(filling), .tcti = "t", .line = 0});
+}
+
+TEST_CASE(
+    "the file of host keys comes before the user's, which is read for what it lacks and never written") {
+    const TempFolder folder;
+    const auto users = folder.path() / "known_tpms", hosts = folder.path() / "host_known_tpms";
+    put(users, line_of_owner(1));
+    KnownTpms known(users, "t", hosts);
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
+    const auto error = thrown([&] { known.accept("owner-ecc", a_name(2)); });
+    CHECK(error.code() == Errc::refused);
+    CHECK_THAT(error.hint(), contains("`ssh-tpm hostkeys --renew`"));
+    CHECK_FALSE(std::filesystem::exists(hosts));
+    known.accept("owner-ecc", a_name(1));
+    CHECK(content_of(hosts) == line_of_owner(1));
+    CHECK((static_cast<unsigned>(std::filesystem::status(hosts).permissions()) & 0777U) == 0644);
+    put(hosts, line_of_owner(2));
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::other);
+    CHECK(known.known_name("owner-ecc") == a_name(2));
+    CHECK_FALSE(known.known_name("owner-rsa"));
+    CHECK(content_of(users) == line_of_owner(1));
+    put(users, "what?\n");
+    CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::same);
+    CHECK(refusal([&] { known.judge("owner-rsa", a_name(2)); }) == Errc::refused);
+}
+
+TEST_CASE("a known Name is replaced, and the other lines stay") {
+    const TempFolder folder;
+    const auto users = folder.path() / "known_tpms", hosts = folder.path() / "host_known_tpms";
+    put(users, line_of_owner(1));
+    KnownTpms known(users, "t", hosts);
+    known.replace("owner-ecc", a_name(2));
+    CHECK(content_of(hosts) == line_of_owner(2));
+    const std::string comment = "# mine\n", other = "owner-rsa " + hex(a_name(3)) + " t\n";
+    const auto old = line_of_owner(1), cut = old.substr(0, old.size() - 1);
+    for (const auto& [before, after] : {std::pair(comment + other + old, comment + other),
+                                        {comment + other + cut, comment + other},
+                                        {comment + old + other, comment + other},
+                                        {old + comment, comment},
+                                        {cut, ""},
+                                        {comment, comment}}) {
+        put(hosts, before);
+        known.replace("owner-ecc", a_name(2));
+        CHECK(content_of(hosts) == after + line_of_owner(2));
+        CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::same);
+    }
+    put(hosts, "what?\n");
+    CHECK(refusal([&] { known.replace("owner-ecc", a_name(1)); }) == Errc::refused);
+    CHECK(content_of(hosts) == "what?\n");
+    CHECK(content_of(users) == line_of_owner(1));
+}
+
 TEST_CASE("each storage key has a label of its own") {
     using keyfile::Legacy;
     CHECK(tpm::label_of({.handle = TPM2_RH_OWNER}) == "owner-ecc");

@@ -1,0 +1,377 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""ssh-tpm-hostkeys --renew: host keys that work again after the TPM was cleared or replaced, and nothing lost."""
+
+import collections
+import os
+import re
+import shutil
+import socket
+import unittest
+
+from agent import Agent
+from hierarchy import KINDS, base_of, login, read_public
+from lab import AS_NOBODY, NO_LEAK_CHECK, WITH_MOUNTS, Lab, contents, mode, needs_mounts, needs_root, read
+from softkey import SoftKey
+from sshd import Sshd
+from stock import HostKeyStock
+from swtpm import Probe, Swtpm
+from terminal import Terminal
+
+OTHER = 'is not the one that is known'
+DEAD = 'belongs to another TPM, or to this one before it was cleared'
+NOTHING = 'There is nothing to renew.'
+# The calls of which others see something; strace kills on the way into a call, before it has an effect.
+CALLS = ('write', 'fchmod', 'fsync', 'link', 'unlink', 'unlinkat', 'renameat2')
+ENTER = ('mount -t tmpfs tmpfs /run && mount --bind "$0" /etc/ssh && '
+         'if [ "$1" = booted ]; then mkdir -p /run/systemd/system; fi && shift && exec "$@"')
+SYSTEMCTL = '''#!/bin/sh
+echo "$@" >>{folder}/calls
+case "$*" in {failing}) exit 3 ;; esac
+'''
+
+
+class RenewalStock(HostKeyStock):
+    """Host keys in a tree, of the TPM before it is cleared. The ECDSA key is of another size than the usual one."""
+
+    FOLDERS = ('root', 'state')
+
+    @classmethod
+    def fill(cls, lab):
+        super().fill(lab)
+        base = base_of(lab.path('root'), 'ecdsa')
+        for ending in '.tpm', '.pub':
+            os.unlink(base + ending)
+        lab.keygen('-q', '-t', 'ecdsa', '-b', '384', '-N', '', '-C', 'a comment', '-f', base)
+        authority = SoftKey(lab, lab.path('authority'))
+        lab.ssh_keygen('-q', '-h', '-s', authority.path, '-I', 'a host', '-n', 'host', base + '.pub')
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.lab.path('root')
+        self.folder = os.path.join(self.root, 'etc/ssh')
+        self.known = os.path.join(self.folder, 'ssh_tpm_known_tpms')
+
+    def drop(self, *kinds):
+        for kind in kinds:
+            for ending in '.tpm', '.pub', '-cert.pub':
+                if os.path.exists(base_of(self.root, kind) + ending):
+                    os.unlink(base_of(self.root, kind) + ending)
+
+    def clear(self):
+        self.tpm.tool('tpm2_clear', '-c', 'p')
+
+    def name(self):
+        """The known Name of the storage key."""
+        (line,) = read(self.known).splitlines()
+        parent, name, tcti = line.split(' ', 2)
+        self.assertEqual((parent, tcti), ('owner-ecc', self.tpm.tcti))
+        return name
+
+    def renew(self, *options, env=None, **more):
+        return self.lab.run(f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', *options,
+                            env={'DESTDIR': self.root, **(env or {})}, **more)
+
+    def assert_refused(self, *words, options=('--yes',), **more):
+        """And nothing has changed."""
+        before = contents(self.folder)
+        result = self.renew(*options, **more)
+        self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
+        self.assertEqual(contents(self.folder), before)
+        return result
+
+    def assert_nothing_to_do(self, *words, stderr=''):
+        before = contents(self.folder)
+        result = self.renew()
+        self.assertEqual((result.returncode, result.stderr), (0, stderr))
+        for word in (NOTHING, *words):
+            self.assertIn(word, result.stdout)
+        self.assertEqual(contents(self.folder), before)
+        self.tpm.assert_no_handles()
+
+    def assert_work(self, *kinds):
+        agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=self.folder,
+                      env={'SSH_TPM_KNOWN_TPMS': self.known})
+        keys = [read_public(self.root, kind) for kind in kinds]
+        self.assertEqual([line.split()[:2] for line in agent.listed()], [key.line.split()[:2] for key in keys])
+        for key in keys:
+            self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
+            agent.sign_and_check(key)
+        agent.stop()
+
+    def assert_kept(self, before):
+        """Each file that is another one now still has its content under a name behind its own."""
+        after = contents(self.folder)
+        for path, content in before.items():
+            if path != self.known and after.get(path) != content:
+                self.assertIn(content, [after[name] for name in after if name.startswith(path + '.old-')], path)
+
+
+class Renewal(RenewalStock):
+    def test_keys_that_work_stay(self):
+        self.assert_nothing_to_do(*(f'{base_of(self.root, kind)}.tpm: works' for kind in KINDS))
+        self.tpm.make_persistent('-C', 'e', '-G', 'ecc256:aes128cfb')  # at the place of the storage key
+        self.assert_nothing_to_do(stderr="ssh-tpm-hostkeys: the key at 0x81000001 is not this TPM's standard storage "
+                                         'key; it is not used\n')
+
+    def test_without_a_terminal_it_is_refused_after_both_names_were_shown(self):
+        known = self.name()
+        self.clear()
+        result = self.assert_refused('hint: if you know why', 'ssh-tpm hostkeys --renew --yes', options=())
+        (shown,) = re.findall(r'known Name: +([0-9a-f]+)', result.stdout)
+        (present,) = re.findall(r'present Name: +([0-9a-f]+)', result.stdout)
+        self.assertEqual(shown, known)
+        self.tpm.make_persistent()
+        self.assertEqual(present, re.search(r'name: (\w+)', self.tpm.tool('tpm2_readpublic', '-c', '0x81000001'))[1])
+        self.assertEqual(result.stdout.count(DEAD), len(KINDS))
+        for kind in KINDS:
+            self.assertIn(self.lab.fingerprint(read_public(self.root, kind)), result.stdout)
+
+    def test_a_person_says_yes_or_no(self):
+        self.clear()
+        before = contents(self.folder)
+        for answer, status in ('n', 1), ('', 1), ('y', 0):
+            with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew',
+                          env={'DESTDIR': self.root}) as terminal:
+                self.assertIn(OTHER, terminal.read_until('Go on (y/N)? '))
+                terminal.type(answer + '\n')
+                self.assertEqual(terminal.popen.wait(60), status)
+            if status:
+                self.assertEqual(contents(self.folder), before)
+        self.assert_kept(before)
+        self.assert_work(*KINDS)
+
+    def test_new_keys_of_the_same_types_and_sizes_are_known_by_the_printed_lines(self):
+        former, before, lines = self.name(), contents(self.folder), {}
+        self.clear()
+        printed = self.renew('--yes', status=0).stdout
+        self.assertNotEqual(self.name(), former)
+        self.assert_kept(before)
+        for kind, bits in zip(KINDS, (384, 2048)):
+            key = read_public(self.root, kind)
+            self.assertTrue(self.lab.ssh_keygen('-l', '-f', key.pub).startswith(f'{bits} '))
+            self.assertIn(self.lab.ssh_keygen('-l', '-f', key.pub), printed.replace('  ', ''))
+            self.assertIn(f'ssh-keygen -r {socket.gethostname()} -f {key.pub}\n', printed)
+            (lines[kind],) = re.findall(rf'(?m)^  {re.escape(socket.gethostname())} ({key.algorithm} .*)$', printed)
+        self.assertEqual(read_public(self.root, 'ecdsa').comment, 'a comment')
+        self.assertFalse(os.path.exists(base_of(self.root, 'ecdsa') + '-cert.pub'))
+        self.assert_work(*KINDS)
+        agent, user = Agent(self.lab, '--no-seal', key_dir=self.folder), SoftKey(self.lab, self.lab.path('user'))
+        server = Sshd(self.lab, f'HostKeyAgent {agent.socket}', authorized=[user.pub],
+                      host_keys=[base_of(self.root, kind) for kind in KINDS])
+        for line in lines.values():
+            known = self.lab.write('known_hosts', f'[127.0.0.1]:{server.port} {line}\n')
+            result = login(self.lab, server, user, known, '-o', f'HostKeyAlgorithms={line.split()[0]},rsa-sha2-512')
+            self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
+        agent.stop()
+        self.assert_nothing_to_do()
+
+    def test_a_second_time_on_the_same_day_nothing_is_overwritten(self):
+        self.drop('rsa')
+        generations = [contents(self.folder)]
+        for _ in range(3):
+            self.clear()
+            self.renew('--yes', status=0)
+            for before in generations:
+                self.assert_kept(before)
+            generations.append(contents(self.folder))
+        self.assertEqual(len([name for name in os.listdir(self.folder) if '.tpm.old-' in name]), 3)
+        self.assert_work('ecdsa')
+
+    def test_the_dead_one_of_two_keys_is_renewed(self):
+        other = Lab()
+        self.addCleanup(other.close)
+        Swtpm(other)
+        self.drop('ecdsa')
+        other.make_key('ssh_tpm_host_ecdsa_key', folder=self.folder)
+        before = contents(self.folder)
+        result = self.renew('--yes', status=0)
+        self.assertNotIn(OTHER, result.stdout)
+        self.assertIn(f'known Name:   {self.name()}\n  present Name: {self.name()}\n', result.stdout)
+        self.assertEqual(result.stdout.count(DEAD), 1)
+        after = contents(self.folder)
+        for path in (self.known, base_of(self.root, 'rsa') + '.tpm', base_of(self.root, 'rsa') + '.pub'):
+            self.assertEqual(after[path], before[path])
+        self.assert_kept(before)
+        self.assert_work(*KINDS)
+
+    def test_a_key_under_a_persistent_parent_that_is_gone_is_renewed(self):
+        self.drop(*KINDS)
+        self.tpm.make_persistent()
+        base = base_of(self.root, 'ecdsa')
+        self.lab.keygen('-q', '-N', '', '--parent-handle', '0x81000001', '-f', base)
+        self.clear()
+        self.assertIn(DEAD, self.renew('--yes', status=0).stdout)
+        self.assert_work('ecdsa')
+
+    def test_where_all_keys_were_removed_the_storage_key_is_accepted_and_keygen_makes_them(self):
+        self.drop(*KINDS)
+        self.assert_refused('there are no host keys', 'ssh-tpm keygen -A')
+        self.clear()
+        self.assert_error(self.lab.keygen('-A', '-f', self.root, status=None), OTHER, 'ssh-tpm hostkeys --renew')
+        self.assertIn('ssh-tpm keygen -A', self.renew('--yes', status=0).stdout)
+        self.lab.keygen('-q', '-A', '-f', self.root)
+        self.assert_work(*KINDS)
+
+    def test_a_tpm_that_is_away_is_an_error(self):
+        self.clear()
+        self.assert_refused('hint: ', env=self.lab.no_tpm)
+        self.tpm.kill()
+        self.assert_refused('hint: ')
+
+    def test_a_key_of_a_type_that_the_new_tpm_lacks_does_not_keep_the_other_from_being_renewed(self):
+        before = contents(self.folder)
+        self.clear()
+        probe = Probe(self.tpm, next_tcti=self.tpm.tcti)
+        probe.fail('TPM2_Create answer 0x18a after=1')  # TPM_RC_TYPE, for the second key
+        result = self.renew('--yes', '--tcti', probe.tcti)
+        self.assert_error(result, f'{base_of(self.root, "rsa")}.tpm is not renewed: ', tool='ssh-tpm-hostkeys')
+        after = contents(self.folder)
+        self.assertEqual({path for path in before if after.get(path) != before[path]},
+                         {path for path in before if 'ecdsa' in path or path == self.known})
+        self.assertEqual(result.stdout.count('ssh-keygen -r'), 1)
+        probe.heal()
+        self.renew('--yes', '--tcti', probe.tcti, status=0)
+        self.assert_kept(before)
+
+    @needs_root
+    def test_who_is_not_root_is_told(self):
+        for place, _, _ in os.walk(self.root):
+            os.chmod(place, 0o755)
+        before = contents(self.folder)
+        result = self.lab.run(os.path.join(self.lab.program_for_others(), 'ssh-tpm'), 'hostkeys', '--renew', '--yes',
+                              env={'DESTDIR': self.root, **NO_LEAK_CHECK}, **AS_NOBODY)
+        self.assert_error(result, 'Permission denied', 'run it as root', tool='ssh-tpm-hostkeys')
+        self.assertEqual(contents(self.folder), before)
+
+    def test_a_known_tpm_that_cannot_be_read_is_an_error(self):
+        self.clear()
+        self.lab.write(self.known, 'what?\n')
+        self.assert_refused('cannot be understood', self.known)
+
+    def test_keys_that_it_cannot_renew_are_named_and_left_alone(self):
+        for kind in KINDS:
+            os.unlink(base_of(self.root, kind) + '.tpm')
+        self.assert_refused('key of a hierarchy', 'ssh-tpm keygen -A --hierarchy H', 'ssh-tpm-hostkeys@H.service')
+        self.drop('ecdsa')
+        self.lab.keygen('-q', '-N', '1234', '-f', base_of(self.root, 'ecdsa'))
+        self.assert_refused('has a PIN', 'ssh-tpm keygen -p')
+        self.assertEqual(self.tpm.wrong_tries(), 0)
+        self.lab.write(base_of(self.root, 'ecdsa') + '.tpm', 'broken')
+        self.assert_refused('ssh_tpm_host_ecdsa_key.tpm: ')
+
+    def test_a_public_file_that_is_missing_is_written_and_a_wrong_one_named(self):
+        base = base_of(self.root, 'ecdsa')
+        line = read(base + '.pub')
+        os.unlink(base + '.pub')
+        self.assertIn(f'wrote {base}.pub\n', self.renew(status=0).stdout)
+        self.assertEqual(read(base + '.pub'), line)
+        shutil.copy(base_of(self.root, 'rsa') + '.pub', base + '.pub')
+        self.assert_refused('holds another key', 'move it away')
+
+    def test_the_agent_tells_of_the_command_and_needs_no_restart_to_know_the_new_storage_key(self):
+        self.drop('rsa')
+        self.clear()
+        agent = Agent(self.lab, '--no-seal', key_dir=self.folder, env={'SSH_TPM_KNOWN_TPMS': self.known})
+        self.assertNotEqual(agent.ssh_keygen_sign(read_public(self.root, 'ecdsa')).returncode, 0)
+        agent.process.wait_line('ssh-tpm hostkeys --renew')
+        self.assertIn(OTHER, agent.log())
+        self.renew('--yes', status=0)
+        key = read_public(self.root, 'ecdsa')
+        agent.wait_until_listed([key.line])
+        agent.sign_and_check(key)
+        agent.stop()
+
+
+class KilledRenewal(RenewalStock):
+    def test_the_next_run_completes_what_a_killed_one_left_and_nothing_is_lost(self):
+        self.drop('rsa')  # whose keys take long
+        before = contents(self.folder)
+        self.clear()
+        counts = self.traced()
+        self.assertGreaterEqual(counts['link'], 3)
+        points = [(name, number) for name in CALLS for number in range(1, counts[name] + 1)]
+        for point in points:
+            with self.subTest(point=point):
+                shutil.rmtree(self.folder)
+                os.mkdir(self.folder)
+                for path, content in before.items():
+                    self.lab.write(path, content, mode=0o600 if path.endswith('.tpm') else 0o644)
+                self.traced(kill=point)
+                for _, handle in self.tpm.handles():  # as the kernel's resource manager does
+                    self.tpm.tool('tpm2_flushcontext', handle)
+                self.assert_kept(before)
+                self.assertTrue(os.path.exists(base_of(self.root, 'ecdsa') + '.tpm'))
+                self.renew('--yes', status=0)
+                self.assert_kept(before)
+                self.assertEqual(len({os.stat(os.path.join(self.folder, name)).st_ino  # once, even at midnight
+                                      for name in os.listdir(self.folder) if '.tpm.old-' in name}), 1)
+                self.assert_work('ecdsa')
+                self.assertIn(NOTHING, self.renew(status=0).stdout)
+        self.tpm.assert_no_handles()
+
+    def traced(self, kill=None):
+        """Runs the renewal, which is killed at the n-th call of a name if `kill` says so; how often it calls each."""
+        record = self.lab.path('calls')
+        rule = ('-e', 'inject={}:signal=SIGKILL:when={}'.format(*kill)) if kill else ()
+        result = self.lab.run('strace', '-f', '-qq', '-o', record, '-e', 'trace=' + ','.join(CALLS), *rule,
+                              f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', '--yes',
+                              env={'DESTDIR': self.root, **NO_LEAK_CHECK})
+        self.assertEqual(result.returncode, -9 if kill else 0, result.stderr)
+        return collections.Counter(line.split('(')[0].split()[-1] for line in read(record).splitlines() if '(' in line)
+
+
+@needs_root
+@needs_mounts('mount -t tmpfs tmpfs /run')
+class LiveRenewal(RenewalStock):
+    """Of the system that runs, in a mount namespace; systemctl writes down its arguments."""
+
+    def live(self, *options, booted=True, failing='nothing', program=None, **more):
+        tools = self.lab.make_folder('tools')
+        self.lab.write('tools/systemctl', SYSTEMCTL.format(folder=tools, failing=failing), mode=0o755)
+        self.lab.write('tools/calls', '')
+        return self.lab.run(*WITH_MOUNTS, ENTER, self.folder, 'booted' if booted else 'chroot', *(program or ()),
+                            f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', *options,
+                            env={'PATH': tools + ':' + self.lab.env['PATH'], 'DESTDIR': None}, **more)
+
+    def calls(self):
+        return [line for line in read(self.lab.path('tools/calls')).splitlines() if not line.startswith('is-active')]
+
+    def test_the_agent_is_restarted_and_sshd_reads_its_configuration(self):
+        self.drop('rsa')
+        for failing, sshd in ('nothing', 'ssh.service'), ('"is-active --quiet ssh.service"', 'sshd.service'):
+            self.clear()
+            printed = self.live('--yes', failing=failing, status=0).stdout
+            self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys.service', 'reload ' + sshd])
+            self.assertIn(f'restarted ssh-tpm-hostkeys.service\nreloaded {sshd}\n', printed)
+        self.assertIn(NOTHING, self.live(status=0).stdout)
+        self.assertEqual(self.calls(), [])
+        self.assert_work('ecdsa')
+
+    def test_units_that_do_not_run_are_left_alone_and_one_that_fails_is_a_warning(self):
+        self.drop('rsa')
+        self.clear()
+        printed = self.live('--yes', failing='is-active*', status=0).stdout
+        self.assertEqual(self.calls(), [])
+        self.assertNotIn('restarted', printed)
+        self.clear()
+        result = self.live('--yes', failing='restart*', status=0)
+        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys.service'])  # without it, sshd could end
+        self.assertIn('warning: `systemctl restart ssh-tpm-hostkeys.service` fails', result.stderr)
+        self.assertIn('hint: systemctl restart ssh-tpm-hostkeys.service, then systemctl reload ssh', result.stderr)
+
+    def test_without_systemd_it_is_said_what_to_restart(self):
+        self.drop('rsa')
+        self.clear()
+        printed = self.live('--yes', booted=False, status=0).stdout
+        self.assertEqual(self.calls(), [])
+        self.assertIn('To finish: restart the agent of the host keys', printed)
+
+    def test_two_at_once_are_refused(self):
+        self.lab.limit('host_agent', 0.2, 60)
+        result = self.live('--yes', program=('flock', '/run/ssh-tpm-hostkeys.lock'), deadline=200)
+        self.assert_error(result, 'another ssh-tpm-hostkeys', tool='ssh-tpm-hostkeys')
+
+
+if __name__ == '__main__':
+    unittest.main()
