@@ -137,7 +137,8 @@ std::string known_tpms_line(const KnownParent& known) {
     return line + '\n';
 }
 
-KnownTpms::KnownTpms(fs::path file, std::string tcti) : file_(std::move(file)), tcti_(std::move(tcti)) {}
+KnownTpms::KnownTpms(fs::path file, std::string tcti, bool writes)
+    : file_(std::move(file)), tcti_(std::move(tcti)), writes_(writes) {}
 
 KnownTpms::Verdict KnownTpms::judge(std::string_view parent, ByteView name) {
     read(stamp_of(file_));
@@ -158,7 +159,7 @@ void KnownTpms::accept(std::string_view parent, ByteView name) {
         return;
     KnownParent known{.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0};
     try { // caught to go on without the file, as under sudo in another user's home
-        if (!file_.empty())
+        if (writes_ && !file_.empty())
             return add(known);
     } catch (const Error& error) {
         if (error.code() == Errc::refused)

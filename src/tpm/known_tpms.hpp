@@ -43,7 +43,8 @@ class KnownTpms {
     /// Without a file: accepted parents are kept for as long as this lives.
     KnownTpms() = default;
     /// @param file empty: likewise without a file
-    KnownTpms(std::filesystem::path file, std::string tcti);
+    /// @param writes false: the file is read, and accepted parents are kept for as long as this lives
+    KnownTpms(std::filesystem::path file, std::string tcti, bool writes = true);
 
     enum class Verdict { unknown, same, other };
 
@@ -70,6 +71,7 @@ class KnownTpms {
 
     std::filesystem::path file_;
     std::string tcti_;
+    bool writes_ = true;
     FileStamp stamp_;
     Bytes content_;
     std::vector<KnownParent> known_;

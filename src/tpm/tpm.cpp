@@ -27,9 +27,7 @@ bool leaves_all_sound(const Error& error) {
 } // namespace
 
 Tpm::Tpm(const Target& target)
-    : tcti_(target.tcti),
-      // The emulator's socket path differs in each process, and each state folder has its own known_tpms.
-      known_tpms_(target.known_tpms, target.emulator_state.empty() ? target.tcti : "emulator") {
+    : tcti_(target.tcti), known_tpms_(target.known_tpms, target.known_name(), target.writes_known_tpms) {
     if (!target.emulator_state.empty()) {
         emulator_.emplace(target.emulator_state);
         tcti_ = emulator_->tcti();

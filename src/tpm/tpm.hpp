@@ -17,6 +17,11 @@ struct Target {
     std::string tcti;                      ///< a TCTI loader string; unused with an emulator
     std::filesystem::path emulator_state;  ///< not empty: use the emulator with its state in this folder
     std::filesystem::path known_tpms = {}; ///< file with the Names of storage keys (KnownTpms); may be empty
+    bool writes_known_tpms = true;         ///< false: the file is only read
+
+    /// The name of this TPM in the file. The emulator's socket path differs in each process, and each state
+    /// folder has its own file.
+    std::string known_name() const { return emulator_state.empty() ? tcti : "emulator"; }
 };
 
 /// Blocking, and for one thread at a time.
