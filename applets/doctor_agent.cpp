@@ -113,11 +113,12 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
         return;
     }
     if (agent.peer.pid != 0) {
-        const auto name = os::describe_process(agent.peer.pid, 0);
-        findings.add(
-            {Verdict::fail, "agent", socket, name + " listens, but: " + agent.failure->what(),
-             "`systemctl --user restart ssh-tpm-agent.service`, or end it and start it again: `kill " +
-                 std::to_string(agent.peer.pid) + "`"});
+        const bool by_systemd = agent.peer.pid == 1 || os::name_of_process(agent.peer.pid) == "systemd";
+        findings.add({Verdict::fail, "agent", socket,
+                      listener_of(agent) + " listens there, but: " + agent.failure->what(),
+                      by_systemd ? "`systemctl --user restart ssh-tpm-agent.service`"
+                                 : "end it with `kill -9 " + std::to_string(agent.peer.pid) +
+                                       "`, and start it again"});
         return;
     }
     const bool nobody = agent.failure->code() == Errc::not_found || agent.failure->code() == Errc::io;

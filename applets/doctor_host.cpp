@@ -66,28 +66,38 @@ bool check_units(cli::Findings& findings, const Manager& manager) {
     return any;
 }
 
-void check_host_keys_as_root(cli::Findings& findings) {
-    const auto answer = output_of({"/proc/self/exe", "hostkeys", "--check"});
+/// HostKeyAgent; empty for none, and without the right to ask sshd.
+std::string host_key_agent() {
+    const auto sshd = os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
+    const auto answer = sshd ? output_of({*sshd, "-T"}) : std::nullopt;
+    return std::string(value_in(answer ? answer->text : "", "hostkeyagent "));
+}
+
+void check_host_keys_as_root(cli::Findings& findings, const std::string& socket) {
+    const auto answer = output_of({"/proc/self/exe", "hostkeys", "--check", "--socket", socket});
     if (answer && answer->status == 0)
-        findings.add({Verdict::ok, "host-keys", "", "sshd's host keys work", ""});
+        findings.add({Verdict::ok, "host-keys", socket, "sshd's host keys work", ""});
     else
-        findings.add({Verdict::fail, "host-keys", "", "sshd's host keys do not all work",
-                      "`ssh-tpm hostkeys --check` tells the reasons"});
+        findings.add({Verdict::fail, "host-keys", socket, "sshd's host keys do not all work",
+                      "`ssh-tpm hostkeys --check --socket " + socket + "` tells the reasons"});
 }
 
 } // namespace
 
 void check_host(cli::Findings& findings) {
+    const std::filesystem::path system_agent(system_socket);
     const Manager system{"",
                          {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service"}};
     const Manager user{"--user", {"ssh-tpm-agent.socket", "ssh-tpm-agent.service"}};
     const bool has_units = check_units(findings, system);
     check_units(findings, user);
+    const auto agent = host_key_agent();
+    const bool is_ours = std::filesystem::path(agent).parent_path() == system_agent.parent_path();
     std::error_code ignored;
-    if (!has_units && !std::filesystem::exists("/etc/ssh/sshd_config.d/70-ssh-tpm.conf", ignored))
+    if (!has_units && !is_ours && !std::filesystem::exists("/etc/ssh/sshd_config.d/70-ssh-tpm.conf", ignored))
         return;
     if (is_root())
-        check_host_keys_as_root(findings);
+        check_host_keys_as_root(findings, is_ours ? agent : system_agent.string());
     else
         findings.add({Verdict::ok, "host-keys", "", "not checked: only root may", "`sudo ssh-tpm doctor`"});
 }
