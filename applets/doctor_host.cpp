@@ -86,8 +86,9 @@ void check_host_keys_as_root(cli::Findings& findings, const std::string& socket)
 
 void check_host(cli::Findings& findings) {
     const std::filesystem::path system_agent(system_socket);
-    const Manager system{"",
-                         {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service"}};
+    const Manager system{
+        "",
+        {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service", "ssh-tpm-*@*"}};
     const Manager user{"--user", {"ssh-tpm-agent.socket", "ssh-tpm-agent.service"}};
     const bool has_units = check_units(findings, system);
     check_units(findings, user);
