@@ -21,9 +21,13 @@ struct Manager {
     std::vector<std::string> units;
 };
 
-/// `systemctl --user` with a space behind it, or `systemctl`.
-std::string command_of(const std::string& program, const Manager& manager) {
-    return program + (manager.option.empty() ? "" : " " + manager.option) + " ";
+/// A command about a unit, in backticks: `systemctl --user start UNIT`.
+std::string command_for(std::string program, const Manager& manager, std::string_view action,
+                        const std::string& unit) {
+    if (!manager.option.empty())
+        program.append(" ").append(manager.option);
+    program.append(" ").append(action).append(" ").append(unit).append("`");
+    return program.insert(0, 1, '`');
 }
 
 /// @param block the properties of one unit, as systemctl show prints them
@@ -36,10 +40,9 @@ bool report_unit(cli::Findings& findings, const Manager& manager, std::string_vi
     const auto state = (enabled.empty() ? "" : enabled + ", ") + active;
     if (active == "failed")
         findings.add({Verdict::fail, "unit", unit, state + " (" + value("Result=") + ")",
-                      "`" + command_of("journalctl", manager) + "-b -u " + unit + "` has the reason"});
+                      command_for("journalctl", manager, "-b -u", unit) + " has the reason"});
     else if (unit.ends_with(".socket") && enabled == "enabled" && active != "active")
-        findings.add({Verdict::fail, "unit", unit, state,
-                      "`" + command_of("systemctl", manager) + "start " + unit + "`"});
+        findings.add({Verdict::fail, "unit", unit, state, command_for("systemctl", manager, "start", unit)});
     else
         findings.add({Verdict::ok, "unit", unit, state, ""});
     return true;
