@@ -28,6 +28,7 @@ constexpr std::array table{
     Applet{"agent", "serve the keys to ssh", "ssh-agent", applets::run_agent},
     Applet{"add", "add keys to a running agent", "ssh-add", applets::run_add},
     Applet{"hostkeys", "keep sshd's host keys in the TPM", "", applets::run_hostkeys},
+    Applet{"doctor", "check the TPM, the agent and the key files", "", applets::run_doctor},
 };
 
 constexpr std::string_view program = "ssh-tpm", link_prefix = "ssh-tpm-";

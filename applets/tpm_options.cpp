@@ -81,13 +81,17 @@ ssh::FingerprintHash parse_hash(std::string_view word) {
     throw Error(Errc::usage, "-E " + std::string(word) + ": unknown hash", "sha256 or md5");
 }
 
-void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
+void TpmOptions::add_target_to(std::vector<cli::Option>& options, cli::Modes modes) {
     options.push_back({"--tcti CONF", modes,
                        "the TPM, as tpm2-tss names it, such as device:/dev/tpmrm0 (default; SSH_TPM_TCTI)",
                        cli::set(tcti_)});
     options.push_back({"--swtpm", modes,
                        "an emulator instead of the TPM, for trying things out (SSH_TPM_AGENT_SWTPM)",
                        cli::set(swtpm_)});
+}
+
+void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
+    add_target_to(options, modes);
     options.push_back({"-o, --owner-password", modes,
                        "ask for the owner password of the TPM (SSH_TPM_AGENT_OWNER_PASSWORD)",
                        cli::set(ask_owner_password_)});

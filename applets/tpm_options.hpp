@@ -22,6 +22,8 @@ class TpmOptions {
     /// Adds --tcti, --swtpm, -o and --owner-password-file to an applet's table, for the modes that use the
     /// TPM. This object must outlive the parsing.
     void add_to(std::vector<cli::Option>& options, cli::Modes modes);
+    /// Adds --tcti and --swtpm alone, for an applet that uses no password.
+    void add_target_to(std::vector<cli::Option>& options, cli::Modes modes);
 
     /// The file of known TPMs is that of SSH_TPM_KNOWN_TPMS, if it is set, for a unit that uses host keys.
     /// @param host_keys not empty: the folder of host keys, whose file of known TPMs is used instead

@@ -104,6 +104,10 @@ __ssh_tpm_hostkeys_value() {
     esac
 }
 
+__ssh_tpm_doctor_value() {
+    [[ $1 == --tcti ]] && __ssh_tpm_tpm_value "$1"
+}
+
 __ssh_tpm_keygen_options=(
     -t -b -C -f -N -P --pin-file --old-pin-file -q -v -E --parent-handle -p -c -l -y --print-pubkey -A
     --hierarchy -I --import --wrap --wrap-with --supported --tcti --swtpm -o --owner-password
@@ -121,6 +125,7 @@ __ssh_tpm_hostkeys_options=(
     --socket --hierarchy --check --json --install-system-units --install-sshd-config --uninstall --force --renew --yes
     --tcti --swtpm -o --owner-password --owner-password-file -h --help -V --version
 )
+__ssh_tpm_doctor_options=(--json --tcti --swtpm -h --help -V --version)
 
 # What stands where no option does: __ssh_tpm_operand APPLET FIRST, FIRST being the index of its first word.
 __ssh_tpm_operand() {
@@ -190,7 +195,7 @@ _ssh_tpm() {
     local name=${1##*/} cur=${COMP_WORDS[COMP_CWORD]}
     COMPREPLY=()
     case $name in
-    ssh-tpm-keygen | ssh-tpm-agent | ssh-tpm-add | ssh-tpm-hostkeys)
+    ssh-tpm-keygen | ssh-tpm-agent | ssh-tpm-add | ssh-tpm-hostkeys | ssh-tpm-doctor)
         __ssh_tpm_applet "${name#ssh-tpm-}" 1
         return
         ;;
@@ -199,13 +204,13 @@ _ssh_tpm() {
         if [[ $cur == -* ]]; then
             __ssh_tpm_words --help --version
         else
-            __ssh_tpm_words keygen agent add hostkeys help
+            __ssh_tpm_words keygen agent add hostkeys doctor help
         fi
         return
     fi
     case ${COMP_WORDS[1]} in
-    keygen | agent | add | hostkeys) __ssh_tpm_applet "${COMP_WORDS[1]}" 2 ;;
+    keygen | agent | add | hostkeys | doctor) __ssh_tpm_applet "${COMP_WORDS[1]}" 2 ;;
     esac
 }
 
-complete -F _ssh_tpm ssh-tpm ssh-tpm-keygen ssh-tpm-agent ssh-tpm-add ssh-tpm-hostkeys
+complete -F _ssh_tpm ssh-tpm ssh-tpm-keygen ssh-tpm-agent ssh-tpm-add ssh-tpm-hostkeys ssh-tpm-doctor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# fish completion for ssh-tpm and its applets; fish reads it by the name of each of the five commands.
+# fish completion for ssh-tpm and its applets; fish reads it by the name of each of the six commands.
 
 # True when the command line is that of an applet: by the first word behind ssh-tpm.
 function __ssh_tpm_is --argument-names applet
@@ -54,20 +54,23 @@ complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a keygen -d 'Make keys in the TP
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a agent -d 'Serve the keys to ssh'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a add -d 'Add keys to a running agent'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a hostkeys -d 'Keep sshd\'s host keys in the TPM'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a doctor -d 'Check the TPM, the agent and the key files'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a help -d 'List the applets'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -l help -d 'List the applets'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -l version -d 'Print the version'
 
-for applet in keygen agent hostkeys
+for applet in keygen agent hostkeys doctor
     __ssh_tpm $applet -l tcti -x -a "$tctis" -d 'The TPM, as tpm2-tss names it'
     __ssh_tpm $applet -l swtpm -d 'An emulator, for trying things out'
+end
+for applet in keygen agent hostkeys
     __ssh_tpm $applet -s o -l owner-password -d 'Ask for the owner password'
     __ssh_tpm $applet -l owner-password-file -r -F -d 'File of the owner password'
 end
-for applet in keygen agent hostkeys
+for applet in keygen agent hostkeys doctor
     __ssh_tpm $applet -s h -l help -d 'Show the help'
 end
-for applet in keygen agent add hostkeys
+for applet in keygen agent add hostkeys doctor
     __ssh_tpm $applet -s V -l version -d 'Print the version'
 end
 
@@ -155,3 +158,6 @@ __ssh_tpm hostkeys -l uninstall -d 'Remove what was installed'
 __ssh_tpm hostkeys -l force -d 'Replace changed files too'
 __ssh_tpm hostkeys -l renew -d 'Replace keys of a TPM that was cleared'
 __ssh_tpm hostkeys -l yes -d 'Do not ask'
+
+__ssh_tpm doctor -f
+__ssh_tpm doctor -l json -d 'Print one JSON object'

@@ -5,7 +5,9 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
+#include "os/environment.hpp"
 #include "os/process.hpp"
+#include "prompt/ask.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
 #include "protocol/permission.hpp"
@@ -16,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unistd.h>
 
 namespace sshtpm::agent {
 
@@ -24,7 +27,7 @@ namespace {
 constexpr std::array served_extensions{
     protocol::extension::query,       protocol::extension::session_bind,
     protocol::extension::tpm_add_key, protocol::extension::tpm_add_checked_key,
-    protocol::extension::tpm_try_pin,
+    protocol::extension::tpm_try_pin, protocol::extension::status,
 };
 
 /// As in ssh-agent: a tenth of a second more for each wrong password, ten seconds at most.
@@ -64,6 +67,12 @@ std::string name_of_key(ByteView blob) {
     } catch (const Error&) {
         return "key " + ssh::fingerprint(blob);
     }
+}
+
+std::string word_of(prompt::Asker asker) {
+    return asker == prompt::Asker::askpass    ? "askpass"
+           : asker == prompt::Asker::terminal ? "terminal"
+                                              : "nobody";
 }
 
 /// The algorithm that a client asks for, as far as its request tells: by the flags for RSA, else by the key's
@@ -110,9 +119,10 @@ Reply Dispatcher::handle_at_once(ByteView message, const Client& client) const {
     return keys_.is_listing_fixed() ? keys_.listing() : shared(listing_of(keys_.visible(client.sessions)));
 }
 
-/// A locked agent only serves requests to unlock it and session-binds.
+/// A locked agent only serves requests to unlock it, session-binds, and requests for its status.
 bool Dispatcher::may_be_served(const protocol::Request& request) const {
     return !locked() || std::holds_alternative<protocol::Unlock>(request) ||
+           std::holds_alternative<protocol::StatusRequest>(request) ||
            std::holds_alternative<protocol::SessionBind>(request) ||
            std::holds_alternative<protocol::BrokenSessionBind>(request);
 }
@@ -343,6 +353,39 @@ Dispatcher::Answer Dispatcher::serve(protocol::Unlock request, Call call) {
 
 Dispatcher::Answer Dispatcher::serve(protocol::Query, Call) {
     co_return query_;
+}
+
+/// What a person who looks for a fault needs to know. A locked agent tells nothing of its keys.
+protocol::AgentStatus Dispatcher::status() const {
+    protocol::AgentStatus out{
+        {"version", SSHTPM_VERSION},
+        {"pid", std::to_string(::getpid())},
+        {"locked", locked() ? "yes" : "no"},
+        {"asker", word_of(prompt::choose_asker(prompt::current_circumstances(), prompt::Program::agent))},
+        {"askpass", prompt::askpass_program()},
+        {"display", os::has_variable("DISPLAY") || os::has_variable("WAYLAND_DISPLAY") ? "yes" : "no"},
+        {"memory-locked", Secret(1).locked() ? "yes" : "no"},
+    };
+    if (locked())
+        return out;
+    const auto count = [&](auto holds) {
+        return std::to_string(
+            std::ranges::count_if(keys_.entries(), [&](const KeyEntryPtr& entry) { return holds(*entry); }));
+    };
+    out["keys"] = count([](const KeyEntry& entry) { return !entry.certificate; });
+    out["keys-with-pin"] =
+        count([](const KeyEntry& entry) { return !entry.certificate && entry.identity->needs_pin(); });
+    out["pins"] = count([](const KeyEntry& entry) { return entry.pin.has_value(); });
+    out["certificates"] = count([](const KeyEntry& entry) { return entry.certificate.has_value(); });
+    return out;
+}
+
+Dispatcher::Answer Dispatcher::serve(protocol::StatusRequest, Call call) {
+    if (call.client.sessions.attempted()) {
+        log::info("refused a request for the agent's status that came over a forwarded connection");
+        co_return extension_failure_;
+    }
+    co_return shared(protocol::status_reply(status()));
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::SessionBind request, Call call) {

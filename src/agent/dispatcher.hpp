@@ -5,6 +5,7 @@
 #include "agent/agent_lock.hpp"
 #include "agent/key_folder.hpp"
 #include "agent/signer.hpp"
+#include "protocol/reply.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -65,6 +66,7 @@ class Dispatcher {
     Answer serve(protocol::Lock request, Call call);
     Answer serve(protocol::Unlock request, Call call);
     Answer serve(protocol::Query request, Call call);
+    Answer serve(protocol::StatusRequest request, Call call);
     Answer serve(protocol::SessionBind request, Call call);
     Answer serve(protocol::BrokenSessionBind request, Call call);
     Answer serve(protocol::TpmAddKey request, Call call);
@@ -83,6 +85,8 @@ class Dispatcher {
     asio::awaitable<IdentityPtr> sealed(ssh::PrivateKey key);
     bool may_replace(ByteView blob, const Client& client) const;
     void add(KeyEntry entry, protocol::Constraints constraints);
+
+    protocol::AgentStatus status() const;
 
     bool may_be_served(const protocol::Request& request) const;
     Reply answer(bool success) const { return success ? success_ : failure_; }

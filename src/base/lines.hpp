@@ -23,4 +23,19 @@ inline std::string_view take_line(std::string_view& text) noexcept {
     return line;
 }
 
+/// The rest of the first line that begins with `start`, such as "NAME=", without quotation marks around it.
+/// @returns an empty text if there is no such line
+inline std::string_view value_in(std::string_view text, std::string_view start) noexcept {
+    while (!text.empty()) {
+        auto line = take_line(text);
+        if (!line.starts_with(start))
+            continue;
+        line.remove_prefix(start.size());
+        if (line.size() > 1 && line.front() == '"' && line.back() == '"')
+            line = line.substr(1, line.size() - 2);
+        return line;
+    }
+    return {};
+}
+
 } // namespace sshtpm

@@ -28,6 +28,11 @@ struct TimeLimits {
     Time socket_folder{3'000}; ///< while another agent is starting and has it locked
     Time end{2'000};           ///< for the TPM thread, when the agent ends
 
+    // ssh-tpm-doctor.
+    Time doctor{12'000};        ///< for all checks, which run beside each other
+    Time doctor_agent{2'000};   ///< for an answer of an agent
+    Time doctor_program{3'000}; ///< for another program, such as systemctl
+
     // Other programs.
     Time sshd{3'000};               ///< for sshd to print its configuration
     Time running_agent{10'000};     ///< for an agent of this program to answer -s, or to end by -k

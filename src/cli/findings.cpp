@@ -15,9 +15,10 @@ namespace {
 
 constexpr std::size_t longest_text = 2000;
 
+constexpr std::array<std::string_view, 3> verdict_words{"ok", "warn", "fail"};
+
 std::string_view word_of(Verdict verdict) {
-    constexpr std::array<std::string_view, 3> words{"ok", "warn", "fail"};
-    return words.at(static_cast<std::size_t>(verdict));
+    return verdict_words.at(static_cast<std::size_t>(verdict));
 }
 
 std::string without_backticks(std::string text) {
@@ -66,14 +67,16 @@ std::string json_object(const Finding& finding) {
 
 void Findings::add(Finding finding) {
     worst_ = std::max(worst_, finding.verdict);
-    if (format_ == Format::lines)
+    if (sink_)
+        sink_(finding);
+    else if (format_ == Format::lines)
         print_lines(finding);
     else
         kept_.push_back(std::move(finding));
 }
 
 int Findings::finish() const {
-    if (format_ == Format::json) {
+    if (!sink_ && format_ == Format::json) {
         std::cout << R"({"version":1,"status":)" << json_string(word_of(worst_)) << ",\"checks\":[";
         for (std::size_t i = 0; i < kept_.size(); ++i)
             std::cout << (i == 0 ? "" : ",") << json_object(kept_[i]);
@@ -81,6 +84,36 @@ int Findings::finish() const {
     }
     constexpr std::array status{0, 3, 1};
     return status.at(static_cast<std::size_t>(worst_));
+}
+
+std::string to_record(const Finding& finding) {
+    std::string out;
+    for (const std::string_view field :
+         {word_of(finding.verdict), std::string_view(finding.check), std::string_view(finding.subject),
+          std::string_view(finding.text), std::string_view(finding.hint)})
+        out.append(printable(field, longest_text)).push_back('\0');
+    return out;
+}
+
+std::optional<Finding> take_record(std::string_view& text) {
+    auto rest = text;
+    std::array<std::string, 5> fields;
+    for (auto& field : fields) {
+        const auto end = rest.find('\0');
+        if (end == std::string_view::npos)
+            return std::nullopt;
+        field = rest.substr(0, end);
+        rest.remove_prefix(end + 1);
+    }
+    const auto* const word = std::ranges::find(verdict_words, fields[0]);
+    if (word == verdict_words.end())
+        return std::nullopt;
+    text = rest;
+    return Finding{.verdict = static_cast<Verdict>(word - verdict_words.begin()),
+                   .check = std::move(fields[1]),
+                   .subject = std::move(fields[2]),
+                   .text = std::move(fields[3]),
+                   .hint = std::move(fields[4])};
 }
 
 } // namespace sshtpm::cli

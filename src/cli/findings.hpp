@@ -2,8 +2,11 @@
 #pragma once
 // The results of a command that checks things: lines for a person, or a JSON object for a program.
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sshtpm::cli {
@@ -36,17 +39,26 @@ class Findings {
     enum class Format { lines, json };
 
     explicit Findings(Format format) : format_(format) {}
+    /// Gives each finding to `sink` instead of printing it.
+    explicit Findings(std::function<void(const Finding&)> sink) : sink_(std::move(sink)) {}
 
     void add(Finding finding);
     /// The worst verdict so far.
     Verdict worst() const noexcept { return worst_; }
-    /// Prints the JSON object. @returns the exit status: 0 for ok, 3 for warn, 1 for fail
+    /// Prints the JSON object, unless there is a sink. @returns the exit status: 0 for ok, 3 for warn, 1 for
+    /// fail
     int finish() const;
 
   private:
-    Format format_;
+    Format format_ = Format::lines;
+    std::function<void(const Finding&)> sink_;
     Verdict worst_ = Verdict::ok;
     std::vector<Finding> kept_; ///< for the JSON object
 };
+
+/// The finding for another process: five strings, each with a NUL behind it. The texts are made printable.
+std::string to_record(const Finding& finding);
+/// Takes the first record off `text`. @returns nothing if the text begins with no whole record
+std::optional<Finding> take_record(std::string_view& text);
 
 } // namespace sshtpm::cli

@@ -304,6 +304,21 @@ bool Client::knows(std::string_view extension) {
     return std::ranges::find(*extensions_, extension) != extensions_->end();
 }
 
+AgentStatus Client::status() {
+    const auto answer =
+        successful_request(wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::status).bytes());
+    return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
+        require_name(reader, extension::status);
+        AgentStatus status;
+        while (!reader.empty()) {
+            std::string name(reader.text());
+            if (!status.emplace(std::move(name), reader.text()).second)
+                malformed("a name that comes twice");
+        }
+        return status;
+    });
+}
+
 PinResult Client::try_pin(ByteView key_blob, const Secret& pin) {
     require_trusted_agent();
     const auto message = secret_message(

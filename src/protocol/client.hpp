@@ -78,6 +78,8 @@ class Client {
     std::vector<std::string> query();
     /// Whether the agent lists this extension; false for an agent that lists none. Asks it once.
     bool knows(std::string_view extension);
+    /// extension::status. @returns names and values as the agent sends them; callers make them printable
+    AgentStatus status();
     /// extension::tpm_try_pin.
     PinResult try_pin(ByteView key_blob, const Secret& pin);
 

@@ -78,6 +78,10 @@ Request parse_extension(wire::Reader body) {
     const auto name = body.text();
     if (name == extension::query)
         return Query{};
+    if (name == extension::status) {
+        body.expect_end();
+        return StatusRequest{};
+    }
     if (name == extension::session_bind)
         return parse_session_bind(body);
     if (name == extension::tpm_add_key)

@@ -45,6 +45,7 @@ inline constexpr std::string_view tpm_add_key = "tpm-add-key"; ///< as in the Go
 /// constraints.
 inline constexpr std::string_view tpm_add_checked_key = "tpm-add-key@ssh-tpm";
 inline constexpr std::string_view tpm_try_pin = "tpm-try-pin@ssh-tpm";
+inline constexpr std::string_view status = "status@ssh-tpm"; ///< of the agent; without a body
 } // namespace extension
 
 struct RequestIdentities {};
@@ -80,6 +81,9 @@ struct Unlock {
 };
 
 struct Query {};
+
+/// extension::status.
+struct StatusRequest {};
 
 /// extension::session_bind (PROTOCOL.agent section 1).
 struct SessionBind {
@@ -124,9 +128,10 @@ struct Unsupported {
     std::uint8_t number = 0;
 };
 
-using Request = std::variant<RequestIdentities, SignRequest, AddIdentity, AddForeignIdentity, RemoveIdentity,
-                             RemoveAllIdentities, Lock, Unlock, Query, SessionBind, BrokenSessionBind,
-                             TpmAddKey, TpmTryPin, Smartcard, UnknownExtension, Unsupported>;
+using Request =
+    std::variant<RequestIdentities, SignRequest, AddIdentity, AddForeignIdentity, RemoveIdentity,
+                 RemoveAllIdentities, Lock, Unlock, Query, StatusRequest, SessionBind, BrokenSessionBind,
+                 TpmAddKey, TpmTryPin, Smartcard, UnknownExtension, Unsupported>;
 
 inline constexpr std::size_t max_lock_password = 4096;
 inline constexpr std::size_t longest_pin_field = 1024;

@@ -64,6 +64,14 @@ Bytes query_reply(std::span<const std::string_view> extensions) {
     return framed(message.bytes());
 }
 
+Bytes status_reply(const AgentStatus& status) {
+    wire::Writer message;
+    message.byte(SSH_AGENT_EXTENSION_RESPONSE).text(extension::status);
+    for (const auto& [name, value] : status)
+        message.text(name).text(value);
+    return framed(message.bytes());
+}
+
 Bytes explained_failure(const Error& error) {
     return framed(wire::Writer()
                       .byte(SSH_AGENT_EXTENSION_FAILURE)

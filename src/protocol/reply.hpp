@@ -6,7 +6,9 @@
 #include "base/error.hpp"
 
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +38,13 @@ Bytes sign_reply(ByteView signature);
 
 /// SSH_AGENT_EXTENSION_RESPONSE to "query" (RFC 9987 section 5.8.1).
 Bytes query_reply(std::span<const std::string_view> extensions);
+
+/// Names and values that describe an agent; docs/agent.md lists them. Readers skip unknown names.
+using AgentStatus = std::map<std::string, std::string>;
+
+/// SSH_AGENT_EXTENSION_RESPONSE to extension::status: string name, then a string name and a string value for
+/// each.
+Bytes status_reply(const AgentStatus& status);
 
 /// The outcome of extension::tpm_try_pin.
 enum class PinOutcome : std::uint8_t {

@@ -3,6 +3,8 @@
 
 #include "ssh/openssl.hpp"
 
+#include <openssl/crypto.h>
+
 namespace sshtpm::ssh {
 
 Bytes digest(Hash hash, ByteView data) {
@@ -11,6 +13,10 @@ Bytes digest(Hash hash, ByteView data) {
         EVP_Digest(data.data(), data.size(), out.data(), nullptr, openssl::fetched(hash), nullptr) == 1,
         Errc::io, "OpenSSL could not make a digest");
     return out;
+}
+
+std::string openssl_version() {
+    return OpenSSL_version(OPENSSL_VERSION);
 }
 
 } // namespace sshtpm::ssh

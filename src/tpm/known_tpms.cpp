@@ -146,8 +146,8 @@ std::string known_tpms_line(const KnownParent& known) {
     return line + '\n';
 }
 
-KnownTpms::KnownTpms(fs::path file, std::string tcti, fs::path host_file)
-    : file_(std::move(file)), tcti_(std::move(tcti)) {
+KnownTpms::KnownTpms(fs::path file, std::string tcti, fs::path host_file, bool writes)
+    : file_(std::move(file)), tcti_(std::move(tcti)), writes_(writes) {
     if (host_file.empty())
         return;
     users_ = std::make_unique<KnownTpms>(std::exchange(file_, std::move(host_file)), tcti_);
@@ -177,7 +177,7 @@ void KnownTpms::accept(std::string_view parent, ByteView name) {
         return;
     KnownParent known{.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0};
     try { // caught to go on without the file, as under sudo in another user's home
-        if (!file_.empty())
+        if (writes_ && !file_.empty())
             return add(known);
     } catch (const Error& error) {
         if (error.code() == Errc::refused)

@@ -51,7 +51,9 @@ class KnownTpms {
     /// @param file the user's; empty: likewise without a file
     /// @param host_file not empty: the file of host keys, which takes the place of the user's. The user's is
     ///     read for parents that the other one lacks, because earlier versions had no other.
-    KnownTpms(std::filesystem::path file, std::string tcti, std::filesystem::path host_file = {});
+    /// @param writes false: the file is read, and accepted parents are kept for as long as this lives
+    KnownTpms(std::filesystem::path file, std::string tcti, std::filesystem::path host_file = {},
+              bool writes = true);
 
     enum class Verdict { unknown, same, other };
 
@@ -88,6 +90,7 @@ class KnownTpms {
 
     std::filesystem::path file_;
     std::string tcti_;
+    bool writes_ = true;
     FileStamp stamp_;
     Bytes content_;
     std::vector<KnownParent> known_;

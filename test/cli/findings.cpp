@@ -61,3 +61,43 @@ TEST_CASE("the exit status is that of the worst finding") {
     CHECK(printed(Findings::Format::lines, {doubtful, good}).second == 3);
     CHECK(printed(Findings::Format::lines, {bad, doubtful}).second == 1);
 }
+
+TEST_CASE("a sink gets the findings instead of the terminal") {
+    std::vector<std::string> got;
+    const std::ostringstream text;
+    auto* const before = std::cout.rdbuf(text.rdbuf());
+    Findings findings([&](const cli::Finding& finding) { got.push_back(finding.check); });
+    findings.add(good);
+    findings.add(doubtful);
+    const auto status = findings.finish();
+    std::cout.rdbuf(before);
+    CHECK(got == std::vector<std::string>{"key", "group"});
+    CHECK(text.str().empty());
+    CHECK(status == 3);
+}
+
+TEST_CASE("a record has all fields of a finding, in printable form") {
+    const auto records = cli::to_record(doubtful) + cli::to_record(bad);
+    std::string_view rest(records);
+    const auto first = cli::take_record(rest), second = cli::take_record(rest);
+    REQUIRE((first && second));
+    CHECK(first->verdict == Verdict::warn);
+    CHECK(first->check == "group");
+    CHECK(first->hint == "`run this`");
+    CHECK(second->verdict == Verdict::fail);
+    CHECK(second->subject == "a?b");
+    CHECK(second->text == "\"x\\\"");
+    CHECK_FALSE(cli::take_record(rest));
+}
+
+TEST_CASE("a record that is not whole, or has an unknown verdict, is not taken") {
+    const auto record = cli::to_record(bad);
+    for (std::size_t length = 0; length < record.size(); ++length) {
+        auto part = std::string_view(record).substr(0, length);
+        CHECK_FALSE(cli::take_record(part));
+        CHECK(part.size() == length);
+    }
+    auto other = "F" + record.substr(1);
+    std::string_view text(other);
+    CHECK_FALSE(cli::take_record(text));
+}

@@ -23,7 +23,7 @@ FUZZ_TARGET(agent_reply) {
     ::shutdown(agent.value(), SHUT_WR);
     const Bytes blob{0, 0, 0, 7, 's', 's', 'h', '-', 'r', 's', 'a'};
     attempt([&] {
-        switch (input.front() % 7) {
+        switch (input.front() % 8) {
         case 0:
             return require(client.list().size() <= protocol::max_listed_keys);
         case 1:
@@ -34,6 +34,8 @@ FUZZ_TARGET(agent_reply) {
             return static_cast<void>(client.try_pin(blob, Secret()));
         case 4:
             return static_cast<void>(client.remove_all());
+        case 7:
+            return static_cast<void>(client.status());
         case 6:
             return client.add_tpm_key("a key file", blob, {});
         default:

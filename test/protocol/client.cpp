@@ -89,6 +89,17 @@ Bytes pin_response(std::uint8_t outcome, std::uint32_t left) {
     return wire::Writer().byte(29).text("tpm-try-pin@ssh-tpm").byte(outcome).uint32(left).text("why").bytes();
 }
 
+Bytes status_response() {
+    return wire::Writer()
+        .byte(29)
+        .text("status@ssh-tpm")
+        .text("keys")
+        .text("2")
+        .text("pid")
+        .text("7")
+        .bytes();
+}
+
 using Ask = std::function<void(protocol::Client&)>;
 
 std::optional<Errc> refusal_of(ByteView message, const Ask& ask) {
@@ -100,6 +111,7 @@ const auto list = [](protocol::Client& client) { client.list(); };
 const auto query = [](protocol::Client& client) { client.query(); };
 const auto remove_key = [](protocol::Client& client) { client.remove(key_blob()); };
 const auto sign = [](protocol::Client& client) { client.sign(rsa_blob(), Bytes{1}, 2); };
+const auto status = [](protocol::Client& client) { client.status(); };
 const auto try_pin = [](protocol::Client& client) { client.try_pin(key_blob(), Secret()); };
 
 } // namespace
@@ -193,7 +205,7 @@ TEST_CASE("after a try of a PIN the tries left may be unknown; an unknown outcom
 TEST_CASE("no is no, to every request and in every form") {
     for (const auto number : Bytes{5, 28, 30, 102}) {
         INFO("answer " << int(number));
-        for (const auto& ask : std::vector<Ask>{list, query, remove_key, sign, try_pin})
+        for (const auto& ask : std::vector<Ask>{list, query, remove_key, sign, status, try_pin})
             CHECK(refusal_of(Bytes{number}, ask) == Errc::refused);
     }
 }
@@ -206,6 +218,7 @@ TEST_CASE("an answer to another request is refused") {
                                                                         {list_of_two(), remove_key},
                                                                         {yes, try_pin},
                                                                         {pin_response(0, 0), query},
+                                                                        {extensions, status},
                                                                         {extensions, try_pin}}) {
         INFO(hex(answer));
         CHECK(refusal_of(answer, ask) == Errc::malformed);
@@ -224,6 +237,23 @@ TEST_CASE("every part of an answer is refused, and so is a byte too many") {
     refuses_parts(list_of_two(), list);
     refuses_parts(sign_response("rsa-sha2-256"), sign);
     refuses_parts(pin_response(1, 2), try_pin);
+}
+
+TEST_CASE("the status of an agent is names and values") {
+    auto agent = answered(status_response());
+    CHECK(agent.client.status() == protocol::AgentStatus{{"keys", "2"}, {"pid", "7"}});
+    CHECK(agent.request() == wire::Writer().byte(27).text("status@ssh-tpm").bytes());
+    CHECK(protocol::status_reply({{"pid", "7"}, {"keys", "2"}}) == protocol::framed(status_response()));
+
+    const auto with_more = [](std::string_view more) {
+        auto longer = status_response();
+        append(longer, wire::Writer().text(more).bytes());
+        return longer;
+    };
+    CHECK(refusal_of(with_more("a name without a value"), status) == Errc::malformed);
+    auto twice = with_more("keys");
+    append(twice, wire::Writer().text("3").bytes());
+    CHECK(refusal_of(twice, status) == Errc::malformed);
 }
 
 TEST_CASE("a list that claims more keys than it has, or than 2048, is refused") {

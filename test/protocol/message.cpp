@@ -209,6 +209,14 @@ TEST_CASE("tpm-try-pin is a key and a PIN of at most 1024 bytes") {
     CHECK(refusal(parse_request, longer(try_pin_message("1234"))) == Errc::malformed);
 }
 
+TEST_CASE("a request for the status has no body") {
+    const auto whole = extension_named("status@ssh-tpm").bytes();
+    CHECK(std::holds_alternative<StatusRequest>(parse_request(whole)));
+    CHECK(refusal(parse_request, extension_named("status@ssh-tpm").byte(0).bytes()) == Errc::malformed);
+    for (std::size_t length = 1; length < whole.size(); ++length)
+        CHECK(refusal(parse_request, ByteView(whole).first(length)) == Errc::malformed);
+}
+
 TEST_CASE("an extension with another name is unknown, and one with no possible name malformed") {
     const auto name = [](std::string_view sent) {
         return std::get<UnknownExtension>(parse_request(extension_named(sent).byte(9).bytes())).name;

@@ -14,7 +14,7 @@ from lab import Scenario, read
 from swtpm import Swtpm
 
 PAGES = sorted(glob.glob(os.path.join(SOURCE, 'data', 'man', '*.[178]')))
-SECTION = {'keygen': 1, 'agent': 1, 'add': 1, 'hostkeys': 8}
+SECTION = {'keygen': 1, 'agent': 1, 'add': 1, 'hostkeys': 8, 'doctor': 1}
 # The mdoc macros that end what Fl is applied to.
 MACRO = re.compile(r'[A-Z][a-z]')
 VARIABLE = re.compile(r'\b(?:SSH_[A-Z_]+|XDG_[A-Z_]+|(?:WAYLAND_)?DISPLAY|DESTDIR|PREFIX)\b')

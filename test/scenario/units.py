@@ -36,7 +36,8 @@ def expected(prefix, units='lib/systemd/system', zsh='site-functions'):
     names = links('bin') | openssh | links(completions) | links(fish, '.fish') | {
         'bin/ssh-tpm', f'{completions}/ssh-tpm', f'{fish}/ssh-tpm.fish', f'share/zsh/{zsh}/_ssh-tpm',
         'share/man/man1/ssh-tpm.1', 'share/man/man1/ssh-tpm-keygen.1', 'share/man/man1/ssh-tpm-agent.1',
-        'share/man/man1/ssh-tpm-add.1', 'share/man/man7/ssh-tpm.7', 'share/man/man8/ssh-tpm-hostkeys.8',
+        'share/man/man1/ssh-tpm-add.1', 'share/man/man1/ssh-tpm-doctor.1', 'share/man/man7/ssh-tpm.7',
+        'share/man/man8/ssh-tpm-hostkeys.8',
         'lib/systemd/user/ssh-tpm-agent.service', 'lib/systemd/user/ssh-tpm-agent.socket',
         'lib/sysusers.d/ssh-tpm.conf', 'lib/tmpfiles.d/ssh-tpm.conf', 'lib/environment.d/60-ssh-tpm.conf',
         'share/ssh-tpm/sshd_config.d/70-ssh-tpm.conf'}

@@ -199,6 +199,24 @@ TEST_CASE("without a file, or a TCTI that fits into a line, a parent is known fo
     CHECK(std::filesystem::is_empty(folder.path()));
 }
 
+TEST_CASE("a file that is only read keeps its bytes, and a new parent is known for the run") {
+    const TempFolder folder;
+    const auto file = folder.path() / "known_tpms";
+    KnownTpms(file, "first").accept("owner-ecc", a_name(1));
+    const auto before = read_file(file, tpm::known_tpms_ceiling);
+
+    KnownTpms reading(file, "first", false), elsewhere(file, "second", false);
+    CHECK(reading.judge("owner-ecc", a_name(1)) == Verdict::same);
+    CHECK(refusal([&] { reading.accept("owner-ecc", a_name(2)); }) == Errc::refused);
+    elsewhere.accept("owner-ecc", a_name(3));
+    CHECK(elsewhere.judge("owner-ecc", a_name(3)) == Verdict::same);
+    CHECK(read_file(file, tpm::known_tpms_ceiling) == before);
+
+    KnownTpms missing(folder.path() / "none" / "known_tpms", "first", false);
+    missing.accept("owner-ecc", a_name(1));
+    CHECK_FALSE(is_there(folder.path() / "none"));
+}
+
 TEST_CASE("without a folder that can be made a parent is known for the run, and the file's line wins later") {
     const TempFolder folder;
     const auto state = folder.path() / "state";

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// ssh-tpm-doctor: ~/.ssh, its key files, and the public keys and certificates beside them.
+
+#include "applets/doctor.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "identity/identity.hpp"
+#include "os/key_tree.hpp"
+#include "os/paths.hpp"
+#include "ssh/authorized_key.hpp"
+
+#include <sys/stat.h>
+
+namespace sshtpm::applets {
+
+namespace {
+
+namespace fs = std::filesystem;
+using cli::Verdict;
+
+/// A path as one word of a command.
+std::string shell_word(const fs::path& path) {
+    std::string out = "'";
+    for (const char c : path.string())
+        out.append(c == '\'' ? std::string("'\\''") : std::string(1, c));
+    return out + "'";
+}
+
+void check_folder(cli::Findings& findings, const fs::path& folder) {
+    struct stat status = {};
+    if (::stat(folder.c_str(), &status) != 0) {
+        if (errno != ENOENT)
+            add_error(findings, Verdict::fail, "ssh-folder", folder.string(),
+                      Error::from_errno(errno, folder.string()));
+        return;
+    }
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        findings.add({Verdict::fail, "ssh-folder", folder.string(), "other users may write to this folder",
+                      "`chmod go-w " + shell_word(folder) + "`"});
+    else if (status.st_uid != ::geteuid())
+        findings.add({Verdict::warn, "ssh-folder", folder.string(), "belongs to another user",
+                      "`ls -ld " + shell_word(folder) + "` shows it"});
+    else
+        findings.add({Verdict::ok, "ssh-folder", folder.string(), "only its owner may write to it", ""});
+}
+
+void check_public_key(cli::Findings& findings, const fs::path& file, const identity::Identity& identity) {
+    const auto path = fs::path(file).replace_extension(".pub");
+    const auto hint = "`ssh-tpm keygen -y -f " + shell_word(file) + " >" + shell_word(path) + "` writes it";
+    try { // caught to add a hint
+        const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, ssh::max_public_file)));
+        if (!equal(line.blob, identity.public_key.blob()))
+            findings.add({Verdict::fail, "public-key", path.string(),
+                          "is of another key than the key file beside it", hint});
+    } catch (const Error& error) {
+        add_error(findings, Verdict::warn, "public-key", path.string(),
+                  Error(error.code(), error.what(), hint));
+    }
+}
+
+/// "in 3 days", rounded down; "today" for less than one.
+std::string in_days(std::chrono::system_clock::duration left) {
+    const auto days = std::chrono::floor<std::chrono::days>(left).count();
+    return days == 0 ? "within a day" : days == 1 ? "in 1 day" : "in " + std::to_string(days) + " days";
+}
+
+void check_certificate(cli::Findings& findings, const fs::path& file, const identity::Identity& identity) {
+    constexpr std::chrono::days soon{7};
+    const auto path = identity::certificate_file(file);
+    const std::string again =
+        "have the CA sign the public key again: `ssh-keygen -s CA -I NAME -n USER -V +52w " +
+        shell_word(fs::path(file).replace_extension(".pub")) + "`";
+    try { // caught to report it
+        if (!is_there(path))
+            return;
+        const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, ssh::max_public_file)));
+        const auto certificate = ssh::Certificate::from_blob(line.blob);
+        const auto now = std::chrono::system_clock::now();
+        if (!(certificate.public_key == identity.public_key))
+            findings.add({Verdict::fail, "certificate", path.string(),
+                          "certifies another key than the one beside it", again});
+        else if (certificate.has_expired(now))
+            findings.add({Verdict::fail, "certificate", path.string(), "has expired", again});
+        else if (certificate.has_expired(now + soon))
+            findings.add({Verdict::warn, "certificate", path.string(),
+                          "expires " + in_days(std::chrono::seconds(certificate.valid_before) -
+                                               now.time_since_epoch()),
+                          again});
+        else
+            findings.add(
+                {Verdict::ok, "certificate", path.string(), "is of this key, and has not expired", ""});
+    } catch (const Error& error) {
+        add_error(findings, Verdict::fail, "certificate", path.string(),
+                  Error(error.code(), error.what(), again));
+    }
+}
+
+void check_key_file(cli::Findings& findings, const fs::path& file) {
+    try { // caught to report it
+        const auto identity = identity::load_identity(file);
+        struct stat status = {};
+        if (::stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+            findings.add({Verdict::warn, "key-file", file.string(),
+                          identity.needs_pin() ? "other users may use this file"
+                                               : "other users may use this file, and its key has no PIN: "
+                                                 "those who may use the TPM can sign with it",
+                          "`chmod 600 " + shell_word(file) + "`"});
+        else
+            findings.add({Verdict::ok, "key-file", file.string(),
+                          identity.needs_pin() ? "a key with a PIN" : "a key without a PIN", ""});
+        check_public_key(findings, file, identity);
+        check_certificate(findings, file, identity);
+    } catch (const Error& error) {
+        add_error(findings, Verdict::fail, "key-file", file.string(), error);
+    }
+}
+
+} // namespace
+
+void check_files(cli::Findings& findings) {
+    const auto folder = os::ssh_folder();
+    check_folder(findings, folder);
+    const auto tree = os::read_key_tree(folder);
+    for (const auto& problem : tree.problems)
+        findings.add({Verdict::warn, "ssh-folder", "", problem, ""});
+    for (const auto& file : tree.files)
+        check_key_file(findings, file);
+    if (tree.files.empty())
+        findings.add({is_root() ? Verdict::ok : Verdict::warn, "key-file", folder.string(), "has no TPM keys",
+                      is_root() ? "" : "`ssh-tpm keygen` makes one"});
+}
+
+} // namespace sshtpm::applets

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Runs work that may never end, such as a call of a driver, in a copy of this process.
+
+#include "base/unique_fd.hpp"
+
+#include <functional>
+#include <sys/types.h>
+
+namespace sshtpm::os {
+
+/// A forked copy of this process that runs `work` and ends. The destructor kills it and does not wait: a
+/// process in a call of a driver ends only with that call, which can take minutes. It ends with this process
+/// too.
+class Forked {
+  public:
+    /// Forks this process, which must have one thread. In the copy, the standard descriptors are /dev/null,
+    /// so that no program that reads our output waits for a copy that cannot end.
+    /// @param work gets a descriptor for its results, whose other end is output(); what it throws is lost
+    /// @throws Error(io)
+    explicit Forked(const std::function<void(int results)>& work);
+    Forked(Forked&&) = delete;
+    ~Forked();
+
+    /// At its end when the work has ended.
+    int output() const noexcept { return output_.value(); }
+
+  private:
+    pid_t pid_ = -1;
+    UniqueFd output_;
+};
+
+} // namespace sshtpm::os
