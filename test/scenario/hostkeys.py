@@ -267,7 +267,8 @@ class Check(HostKeys):
         self.keys = {kind: read_key(base_of(self.root, kind)) for kind in KINDS}
         self.agent = Agent(self.lab, key_dir=self.root + '/etc/ssh', tcti=Probe(self.tpm, lacks=[SHA512]).tcti)
         result = self.check_keys(self.agent, *(key.pub for key in self.keys.values()))
-        self.assert_problem(result, self.keys['rsa'].pub + ': rsa-sha2-512: agent refused operation')
+        self.assert_problem(result, self.keys['rsa'].pub + ': rsa-sha2-512: ', 'this TPM does not have the hash SHA-512',
+                            'hint: make or import the key again')
         self.assertEqual((result.stdout.count(VERIFIES), result.stderr.count('error: ')), (1, 1))
 
     def test_a_signature_that_is_not_the_keys_is_found(self):

@@ -20,7 +20,7 @@ MAX_FRAME = 262144
 SESSION_BIND = b'session-bind@openssh.com'
 RESTRICT_DESTINATION = b'restrict-destination-v00@openssh.com'
 EXTENSIONS = (b'query', SESSION_BIND, b'tpm-add-key', b'tpm-add-key@ssh-tpm',
-              b'tpm-try-pin@ssh-tpm')  # what `query` answers
+              b'tpm-try-pin@ssh-tpm', b'tpm-sign@ssh-tpm')  # what `query` answers
 CONFIRM = b'\x02'  # the constraint
 
 
