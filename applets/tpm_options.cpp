@@ -136,6 +136,7 @@ bool TpmOptions::asks_for_owner_password() const {
 
 std::unique_ptr<tpm::Tpm> TpmOptions::open_tpm() const {
     auto tpm = std::make_unique<tpm::Tpm>(target());
+    tpm->ensure_open();
     tpm->use_owner_password(owner_password());
     return tpm;
 }
