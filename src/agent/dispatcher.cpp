@@ -170,7 +170,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::RequestIdentities, Call call) {
 }
 
 Dispatcher::Answer Dispatcher::sign(protocol::SignRequest request, Call call) {
-    if (request.explained && call.client.sessions.attempted())
+    const bool explained = std::exchange(request.explained, false); // upstream agents get a plain request
+    if (explained && call.client.sessions.attempted())
         throw forwarded("request to sign");
     auto entry = keys_.find(request.key_blob);
     if (entry) {
@@ -182,17 +183,16 @@ Dispatcher::Answer Dispatcher::sign(protocol::SignRequest request, Call call) {
     }
     const auto use = keys_.use(loop_, entry, request.key_blob);
     if (!entry) {
-        Bytes plain; // upstream agents need not know our extension
-        if (request.explained)
+        Bytes plain;
+        if (explained)
             call.message = plain = protocol::sign_request(request);
         const auto reply = co_await while_in_use(use, forward(call, request.key_blob));
-        if (request.explained && reply.frame == failure_)
+        if (explained && reply.frame == failure_)
             throw Refused(upstreams_.empty()
                               ? "the agent does not have this key"
                               : "the agent does not have this key, and no upstream agent signs with it");
         co_return Response(reply.frame ? reply.frame : failure_, use);
     }
-    const bool explained = request.explained;
     const auto signature = co_await signer_.sign(use, std::move(request), call.client);
     if (!signature)
         co_return Response(explained ? shared(protocol::explained_failure(ended_meanwhile())) : failure_,
