@@ -134,6 +134,11 @@ def read_explanation(reply):
     return message.decode(), hint.decode()
 
 
+def explained_sign(blob, data, flags=0):
+    """A request to sign, whose failure has a reason."""
+    return extension(b'tpm-sign@ssh-tpm', string(blob) + string(data) + u32(flags))
+
+
 def try_pin(blob, pin):
     return extension(b'tpm-try-pin@ssh-tpm', string(blob) + string(pin))
 
