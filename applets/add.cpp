@@ -137,8 +137,9 @@ std::optional<protocol::Client> connect(bool as_openssh) {
         return protocol::Client(socket);
     } catch (const Error& error) {
         add_failure({error.code(), std::string("Could not open a connection to the agent: ") + error.what(),
-                     as_openssh ? "start ssh-agent, or set SSH_AUTH_SOCK to its socket"
-                                : "start ssh-tpm-agent, or set SSH_TPM_AUTH_SOCK to its socket"});
+                     !error.hint().empty() ? error.hint()
+                     : as_openssh          ? "start ssh-agent, or set SSH_AUTH_SOCK to its socket"
+                                           : "start ssh-tpm-agent, or set SSH_TPM_AUTH_SOCK to its socket"});
         return std::nullopt;
     }
 }

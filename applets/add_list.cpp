@@ -56,7 +56,7 @@ int tell_lock(const std::string& word, const std::function<void()>& request) {
     try { // caught for ssh-add's words
         request();
     } catch (const Error& error) {
-        throw Error(error.code(), "Failed to " + word + " agent: " + error.what());
+        throw Error(error.code(), "Failed to " + word + " agent: " + error.what(), error.hint());
     }
     std::cerr << "Agent " << word << "ed.\n";
     return 0;
@@ -69,7 +69,8 @@ bool test_key(protocol::Client& agent, const std::string& name) {
     try { // caught for ssh-add's words
         wrong = agent.find_wrong_signature(half.blob);
     } catch (const Error& error) {
-        throw Error(error.code(), "Agent signature failed for " + half.shown + ": " + error.what());
+        throw Error(error.code(), "Agent signature failed for " + half.shown + ": " + error.what(),
+                    error.hint());
     }
     if (wrong)
         throw Error(Errc::malformed, "Signature verification failed for " + half.shown +

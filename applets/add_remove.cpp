@@ -118,7 +118,8 @@ int add_remove_all(protocol::Client& agent, const AddOptions& options) {
     try { // caught for ssh-add's words
         agent.remove_all();
     } catch (const Error& error) {
-        throw Error(error.code(), std::string("Failed to remove all identities: ") + error.what());
+        throw Error(error.code(), std::string("Failed to remove all identities: ") + error.what(),
+                    error.hint());
     }
     if (!options.quiet)
         std::cerr << "All identities removed.\n";

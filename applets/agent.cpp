@@ -82,6 +82,7 @@ struct AgentOptions {
     TpmOptions tpm;
     tpm::Target target; ///< from `tpm`, before the agent goes to the background
     std::vector<std::string> command;
+    std::optional<UniqueFd> passed = {}; ///< the socket from systemd, until clients are served
 };
 
 /// An agent of a command, and an agent that was started as ssh-agent, has its own socket: another agent may
@@ -104,6 +105,7 @@ void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, 
                        .policy = line.policy,
                        .upstreams = line.upstreams,
                        .pin_lifetime = line.pin_lifetime,
+                       .needs_tpm = !line.passed && !notifier,
                        .until = until,
                        .notifier = std::move(notifier)},
                       ready);
@@ -122,11 +124,11 @@ void tell_of_agent_in_foreground(const AgentOptions& line, const std::filesystem
     cli::finish_printing();
 }
 
-int serve_in_foreground(const AgentOptions& line, std::optional<UniqueFd> passed) {
+int serve_in_foreground(AgentOptions& line) {
     auto notifier = os::Notifier::from_environment();
-    if (passed) {
-        agent::ListeningSocket socket(std::move(*passed));
-        serve(line, socket, -1, std::move(notifier), [] {});
+    if (line.passed) {
+        agent::ListeningSocket socket(duplicate(line.passed->value(), "the socket from systemd"));
+        serve(line, socket, -1, std::move(notifier), [&] { line.passed.reset(); });
         return 0;
     }
     agent::ListeningSocket socket(socket_path(line), line.sweep);
@@ -207,10 +209,10 @@ int serve_in_background(const AgentOptions& line, std::optional<Secret> password
 
 int serve_agent(AgentOptions& line) {
     auto password = line.tpm.read_owner_password_file(); // while the descriptor of a <(COMMAND) is open
-    auto passed = os::activated_socket();
-    os::close_stray_descriptors(os::first_passed_descriptor + (passed ? 1 : 0));
+    line.passed = os::activated_socket();
+    os::close_stray_descriptors(os::first_passed_descriptor + (line.passed ? 1 : 0));
     const bool for_shell = line.shell && !line.stay, background = for_shell || !line.command.empty();
-    if (background && passed)
+    if (background && line.passed)
         throw Error(Errc::usage, "a socket was passed to an agent that goes to the background",
                     "systemd runs it in the foreground");
     // Before the TPM is looked for: a running agent needs neither a TPM nor options here.
@@ -225,7 +227,20 @@ int serve_agent(AgentOptions& line) {
     take_owner_password();
     if (password)
         give_owner_password(std::move(*password));
-    return serve_in_foreground(line, std::move(passed));
+    return serve_in_foreground(line);
+}
+
+/// Closes the connections in the queue of a socket from systemd, so that ssh goes on to its key files. Else
+/// its clients would wait for an agent that cannot start.
+void turn_away_waiting_clients(AgentOptions& line) noexcept {
+    try { // caught because an error is on its way already
+        if (!line.passed)
+            line.passed = os::activated_socket(); // an error in the options came first
+        if (line.passed)
+            agent::turn_away_clients(line.passed->value());
+    } catch (const std::exception& error) {
+        log::debug("clients in the socket's queue: ", printable(error.what()));
+    }
 }
 
 std::uint32_t seconds_of(const char* text) {
@@ -329,10 +344,7 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
     return table;
 }
 
-} // namespace
-
-int run_agent(Call& call) {
-    AgentOptions line;
+int run_mode(Call& call, AgentOptions& line) {
     const auto table = agent_option_table(line);
     auto parsed = or_hand_over(
         call, [&] { return cli::parse_options(call.arguments, table, serving, cli::Operands::end_options); });
@@ -376,6 +388,18 @@ int run_agent(Call& call) {
             cli::require_apart(parsed, "--no-load", confirm);
     log::configure(call.name, line.level);
     return mode.run();
+}
+
+} // namespace
+
+int run_agent(Call& call) {
+    AgentOptions line;
+    try { // caught for the clients that wait
+        return run_mode(call, line);
+    } catch (...) {
+        turn_away_waiting_clients(line);
+        throw;
+    }
 }
 
 } // namespace sshtpm::applets

@@ -90,8 +90,7 @@ void end_process(pid_t pid, const std::string& subject, const std::string& hint)
 /// @param subject begins the message if there is none
 /// @returns its pid
 pid_t end_agent_on(const fs::path& socket, std::string_view subject) {
-    const auto peer =
-        naming(subject, [&] { return protocol::Client(socket, time_limits().running_agent).peer(); });
+    const auto peer = naming(subject, [&] { return protocol::Client(socket).peer(); });
     if (peer.uid != ::geteuid())
         throw Error(Errc::permission, socket.string() + ": the agent runs as another user (uid " +
                                           std::to_string(peer.uid) + ")");
@@ -138,19 +137,21 @@ std::string environment_commands(const fs::path& socket, pid_t agent, bool backg
 }
 
 std::optional<std::string> commands_of_running_agent(const fs::path& socket, Shell shell) {
+    std::optional<protocol::Client> client;
     try { // caught because then there is no such agent
-        protocol::Client client(socket, time_limits().running_agent);
-        client.require_trusted_agent();
-        const auto pid = client.peer().pid;
-        auto out = set_variable(socket_variable, socket.string(), shell);
-        if (is_agent(pid))
-            return out + set_variable(pid_variable, std::to_string(pid), shell) + "echo Agent pid " +
-                   std::to_string(pid) + " was running already;\n";
-        // systemd listens for the agent, and is not the process to end.
-        if (client.knows(protocol::extension::tpm_try_pin))
-            return out + unset_variable(pid_variable, shell) + "echo Agent was running already;\n";
+        client.emplace(socket);
+        client->require_trusted_agent();
     } catch (const Error&) {
+        return std::nullopt;
     }
+    const bool ours = client->knows(protocol::extension::tpm_try_pin); // false for one that is locked
+    const auto pid = client->peer().pid;
+    auto out = set_variable(socket_variable, socket.string(), shell);
+    if (is_agent(pid))
+        return out + set_variable(pid_variable, std::to_string(pid), shell) + "echo Agent pid " +
+               std::to_string(pid) + " was running already;\n";
+    if (ours) // systemd listens for the agent, and is not the process to end
+        return out + unset_variable(pid_variable, shell) + "echo Agent was running already;\n";
     return std::nullopt;
 }
 

@@ -26,6 +26,7 @@ std::string environment_commands(const std::filesystem::path& socket, pid_t agen
 
 /// The same for an agent of this program that this user or root has started already.
 /// @returns nothing if no such agent listens on the socket
+/// @throws Error(io) if the one that listens does not answer
 std::optional<std::string> commands_of_running_agent(const std::filesystem::path& socket, Shell shell);
 
 /// Gives this process a name that begins with "ssh-agent", by which other programs find one, and that

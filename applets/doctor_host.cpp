@@ -76,15 +76,6 @@ std::string host_key_agent() {
     return std::string(value_in(answer ? answer->text : "", "hostkeyagent "));
 }
 
-void check_host_keys_as_root(cli::Findings& findings, const std::string& socket) {
-    const auto answer = output_of({"/proc/self/exe", "hostkeys", "--check", "--socket", socket});
-    if (answer && answer->status == 0)
-        findings.add({Verdict::ok, "host-keys", socket, "sshd's host keys work", ""});
-    else
-        findings.add({Verdict::fail, "host-keys", socket, "sshd's host keys do not all work",
-                      "`ssh-tpm hostkeys --check --socket " + socket + "` tells the reasons"});
-}
-
 } // namespace
 
 void check_host(cli::Findings& findings) {
@@ -101,7 +92,7 @@ void check_host(cli::Findings& findings) {
     if (!has_units && !is_ours && !std::filesystem::exists("/etc/ssh/sshd_config.d/70-ssh-tpm.conf", ignored))
         return;
     if (is_root())
-        check_host_keys_as_root(findings, is_ours ? agent : system_agent.string());
+        check_host_keys(findings, std::nullopt);
     else
         findings.add({Verdict::ok, "host-keys", "", "not checked: only root may", "`sudo ssh-tpm doctor`"});
 }

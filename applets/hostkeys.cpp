@@ -47,7 +47,7 @@ constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing 
 } // namespace
 
 int hostkeys_list(const std::filesystem::path& socket) {
-    const auto keys = protocol::Client(socket).list();
+    const auto keys = naming(socket.string(), [&] { return protocol::Client(socket).list(); });
     for (const auto& key : keys) {
         const auto description = ssh::describe(key.blob);
         std::cout << description.bits << ' ' << ssh::fingerprint(description.plain_blob) << ' '

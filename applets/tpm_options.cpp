@@ -145,6 +145,7 @@ bool TpmOptions::asks_for_owner_password() const {
 
 std::unique_ptr<tpm::Tpm> TpmOptions::open_tpm(const std::filesystem::path& host_keys) const {
     auto tpm = std::make_unique<tpm::Tpm>(target(host_keys));
+    tpm->ensure_open();
     tpm->use_owner_password(owner_password());
     return tpm;
 }

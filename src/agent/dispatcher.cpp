@@ -27,7 +27,8 @@ namespace {
 constexpr std::array served_extensions{
     protocol::extension::query,       protocol::extension::session_bind,
     protocol::extension::tpm_add_key, protocol::extension::tpm_add_checked_key,
-    protocol::extension::tpm_try_pin, protocol::extension::status,
+    protocol::extension::tpm_try_pin, protocol::extension::tpm_sign,
+    protocol::extension::status,
 };
 
 /// As in ssh-agent: a tenth of a second more for each wrong password, ten seconds at most.
@@ -137,6 +138,9 @@ asio::awaitable<Response> Dispatcher::handle(ByteView message, Client& client) {
         const auto pick = [&](auto& parsed) { return serve(std::move(parsed), call); };
         auto served = std::visit(pick, request);
         co_return co_await std::move(served);
+    } catch (const Refused& refusal) {
+        if (protocol::wants_explanation(message))
+            co_return shared(protocol::explained_failure(refusal));
     } catch (const Error& error) {
         log::report(error);
         if (protocol::wants_explanation(message))
@@ -177,21 +181,34 @@ Dispatcher::Answer Dispatcher::serve(protocol::RequestIdentities, Call call) {
 }
 
 Dispatcher::Answer Dispatcher::sign(protocol::SignRequest request, Call call) {
+    const bool explained = std::exchange(request.explained, false); // upstream agents get a plain request
+    if (explained && call.client.sessions.attempted())
+        throw forwarded("request to sign");
     auto entry = keys_.find(request.key_blob);
     if (entry) {
         entry = folder_.refreshed(entry);
         if (!entry) {
             log::info("sign: the key has gone with its file");
-            co_return failure_;
+            throw Refused("the key has gone with its file");
         }
     }
     const auto use = keys_.use(loop_, entry, request.key_blob);
     if (!entry) {
+        Bytes plain;
+        if (explained)
+            call.message = plain = protocol::sign_request(request);
         const auto reply = co_await while_in_use(use, forward(call, request.key_blob));
+        if (explained && reply.frame == failure_)
+            throw Refused(upstreams_.empty()
+                              ? "the agent does not have this key"
+                              : "the agent does not have this key, and no upstream agent signs with it");
         co_return Response(reply.frame ? reply.frame : failure_, use);
     }
     const auto signature = co_await signer_.sign(use, std::move(request), call.client);
-    co_return Response(signature ? shared(protocol::sign_reply(*signature)) : failure_, use);
+    if (!signature)
+        co_return Response(explained ? shared(protocol::explained_failure(ended_meanwhile())) : failure_,
+                           use);
+    co_return Response(shared(protocol::sign_reply(*signature)), use);
 }
 
 /// "FILE, rsa-sha2-512, for ssh (pid 4711), child of …"

@@ -140,12 +140,19 @@ ListeningSocket::ListeningSocket(UniqueFd passed)
 
 void ListeningSocket::remove() noexcept {
     struct stat status = {};
-    if (ours_ && ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
+    // Only once: later another file may have the same number.
+    if (std::exchange(ours_, false) && ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ &&
+        status.st_ino == inode_)
         ::unlink(path_.c_str());
 }
 
 ListeningSocket::~ListeningSocket() {
     remove();
+}
+
+void turn_away_clients(int listening) noexcept {
+    while (UniqueFd(::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC)) || errno == ECONNABORTED) {
+    }
 }
 
 asio::awaitable<void> accept_clients(UniqueFd listening, Semaphore permits, NewClient client) {

@@ -31,13 +31,16 @@ class ListeningSocket {
     /// Removes the file now, not only on destruction.
     void remove() noexcept;
 
+    /// False for a socket that was passed, or is removed.
+    bool has_own_file() const noexcept { return ours_; }
+
     const std::filesystem::path& path() const noexcept { return path_; }
     int fd() const noexcept { return fd_.value(); }
 
   private:
     std::filesystem::path path_;
     UniqueFd fd_;
-    bool ours_ = false; ///< this object has made the file
+    bool ours_ = false; ///< this object has made the file, and has not removed it
     dev_t device_ = 0;
     ino_t inode_ = 0;
 };
@@ -47,5 +50,8 @@ using NewClient = std::function<void(Socket, os::Peer, Permit)>;
 /// Accepts clients until cancelled. Passes each client of this user or root to `client`, with a permit that
 /// is released when the client goes. Without a free permit, clients wait in the backlog.
 asio::awaitable<void> accept_clients(UniqueFd listening, Semaphore permits, NewClient client);
+
+/// Closes the connections that wait to be accepted. @param listening non-blocking
+void turn_away_clients(int listening) noexcept;
 
 } // namespace sshtpm::agent

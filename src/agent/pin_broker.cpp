@@ -66,8 +66,8 @@ asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::m
     co_return std::move(answer);
 }
 
-/// Logs the reason and a remedy in one line.
-void log_no_pin(const identity::Identity& identity, prompt::Unanswered reason) {
+/// Logs the reason and a remedy in one line. @throws Refused
+[[noreturn]] void refuse_without_pin(const identity::Identity& identity, prompt::Unanswered reason) {
     std::string more;
     if (reason == prompt::Unanswered::nobody)
         more.append(": this process is not in the foreground of a terminal, and ")
@@ -75,7 +75,10 @@ void log_no_pin(const identity::Identity& identity, prompt::Unanswered reason) {
             .append("; \"ssh-tpm-add --pin\" gives the PIN beforehand");
     if (reason == prompt::Unanswered::empty)
         more = "; if the key has no PIN, \"ssh-tpm-keygen -p -P '' -N '' -f FILE\" corrects its file";
-    log::error("sign: refused: no PIN was given for ", identity.name(), ": ", prompt::in_words(reason), more);
+    const auto what =
+        "no PIN was given for " + identity.name() + ": " + std::string(prompt::in_words(reason));
+    log::error("sign: refused: ", what, more);
+    throw Refused(what, "give the agent the PIN beforehand: `ssh-tpm add --pin`");
 }
 
 /// After an attempt without a PIN.
@@ -144,46 +147,44 @@ void PinBroker::refused(const KeyEntry& entry) {
     keys_.forget_pin(entry);
 }
 
-asio::awaitable<std::optional<ssh::RawSignature>>
-PinBroker::with_auth(KeyUsePtr use, const Requester& requester, const Attempt& attempt) {
+asio::awaitable<ssh::RawSignature> PinBroker::with_auth(KeyUsePtr use, const Requester& requester,
+                                                        const Attempt& attempt) {
     const auto& entry = use->entry();
     tpm::Auth refused_auth; // the last one
     for (int refused_pins = 0; refused_pins < most_tries;) {
         const auto offer = co_await next_offer(entry, requester, refused_pins);
-        if (!offer)
-            break;
         // A script, or a program that has stored the PIN, gives the same answer each time.
-        if (offer->typed && refused_auth && same_secret(*offer->auth, *refused_auth)) {
+        if (offer.typed && refused_auth && same_secret(*offer.auth, *refused_auth)) {
             log::error("the PIN that the TPM has just refused was given again for ", entry->identity->name(),
                        "; it was not tried again");
             ++refused_pins;
             continue;
         }
-        auto result = co_await attempt(offer->auth);
+        auto result = co_await attempt(offer.auth);
         if (auto* signature = std::get_if<ssh::RawSignature>(&result)) {
-            if (offer->typed || !offer->auth)
-                accepted(*use, offer->auth);
+            if (offer.typed || !offer.auth)
+                accepted(*use, offer.auth);
             co_return std::move(*signature);
         }
-        if (offer->auth)
+        if (offer.auth)
             log::error("the TPM refused the PIN of ", entry->identity->name());
         else
             log_pin_needed(*entry->identity);
         refused(*entry);
-        refused_auth = offer->auth;
-        refused_pins += offer->typed ? 1 : 0;
+        refused_auth = offer.auth;
+        refused_pins += offer.typed ? 1 : 0;
     }
-    co_return std::nullopt;
+    throw Refused("the TPM refused the PIN of " + entry->identity->name());
 }
 
-/// @returns nothing if no PIN may be tried
-asio::awaitable<std::optional<PinBroker::Offer>>
-PinBroker::next_offer(KeyEntryPtr entry, const Requester& requester, int refused_pins) {
+/// @throws Refused if no PIN may be tried
+asio::awaitable<PinBroker::Offer> PinBroker::next_offer(KeyEntryPtr entry, const Requester& requester,
+                                                        int refused_pins) {
     if (may_lack_pin(*entry->identity))
         co_return Offer{};
     if (!needs_pin(*entry->identity)) {
         if (auto offer = co_await without_pin(entry))
-            co_return std::move(offer);
+            co_return std::move(*offer);
     } else if (auto pin = keys_.use_pin(*entry)) {
         co_return Offer{.auth = std::move(*pin)};
     }
@@ -230,16 +231,17 @@ asio::awaitable<PinBroker::Offer> PinBroker::wait_to_ask(KeyEntryPtr entry, std:
     }
 }
 
-asio::awaitable<std::optional<PinBroker::Offer>>
-PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int refused_pins) {
+asio::awaitable<PinBroker::Offer> PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester,
+                                                 int refused_pins) {
     const auto identity = entry->identity;
     auto state = co_await lockout(*identity->key);
     for (;;) {
         if (const auto reason = why_not_ask(state, refused_pins)) {
             const bool locked = state && state->active;
-            log::report(Error(Errc::lockout, "not asking for the PIN of " + identity->name() + ": " + *reason,
-                              locked ? tpm::lockout_hint(*state) : ""));
-            co_return std::nullopt;
+            const Refused refusal("not asking for the PIN of " + identity->name() + ": " + *reason,
+                                  locked ? tpm::lockout_hint(*state) : "");
+            log::report(refusal);
+            throw refusal;
         }
         co_await tpm_.make_ready(identity);
         auto answer = co_await in_time<prompt::Answer>(
@@ -249,8 +251,7 @@ PinBroker::ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int r
             offer.auth = naming(identity->name(), [&] { return tpm::to_auth(std::move(*pin)); });
         if (!offer.auth) {
             const auto* reason = std::get_if<prompt::Unanswered>(&answer);
-            log_no_pin(*identity, reason ? *reason : prompt::Unanswered::empty);
-            co_return std::nullopt;
+            refuse_without_pin(*identity, reason ? *reason : prompt::Unanswered::empty);
         }
         // Tries may have been used while the person typed. Until this PIN is tried, no other attempt uses
         // one.

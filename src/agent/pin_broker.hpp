@@ -26,6 +26,13 @@ bool may_be_last_try(const std::optional<tpm::Lockout>& lockout);
 /// @returns the reason why no person may be asked for a PIN now; nothing if one may be
 std::optional<std::string> why_not_ask(const std::optional<tpm::Lockout>& lockout, int refused);
 
+/// A request is refused, for a reason that was logged.
+class Refused : public Error {
+  public:
+    explicit Refused(const std::string& reason, std::string hint = {})
+        : Error(Errc::refused, reason, std::move(hint)) {}
+};
+
 class PinBroker {
   public:
     PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmService& tpm,
@@ -36,10 +43,9 @@ class PinBroker {
 
     /// Runs the attempt with the auth value of the key: with none, with a known PIN, or with up to three that
     /// a person types. Keeps a PIN that the TPM accepts.
-    /// @returns nothing if no PIN may be tried, or the TPM has accepted none
-    /// @throws Error if the TPM fails
-    asio::awaitable<std::optional<ssh::RawSignature>> with_auth(KeyUsePtr use, const Requester& requester,
-                                                                const Attempt& attempt);
+    /// @throws Refused if no PIN may be tried, or the TPM has accepted none; Error if the TPM fails
+    asio::awaitable<ssh::RawSignature> with_auth(KeyUsePtr use, const Requester& requester,
+                                                 const Attempt& attempt);
 
     /// Waits for a place in the queue, then asks whether the key may be used.
     asio::awaitable<prompt::Confirmation> confirm(IdentityPtr identity, const Requester& requester);
@@ -72,12 +78,10 @@ class PinBroker {
     bool accepted(const KeyUse& use, const tpm::Auth& auth);
     void refused(const KeyEntry& entry);
 
-    asio::awaitable<std::optional<Offer>> next_offer(KeyEntryPtr entry, const Requester& requester,
-                                                     int refused);
+    asio::awaitable<Offer> next_offer(KeyEntryPtr entry, const Requester& requester, int refused);
     asio::awaitable<std::optional<Offer>> without_pin(KeyEntryPtr entry);
     asio::awaitable<Offer> wait_to_ask(KeyEntryPtr entry, std::optional<pid_t> process);
-    asio::awaitable<std::optional<Offer>> ask(KeyEntryPtr entry, Offer offer, const Requester& requester,
-                                              int refused);
+    asio::awaitable<Offer> ask(KeyEntryPtr entry, Offer offer, const Requester& requester, int refused);
     asio::awaitable<std::optional<tpm::Lockout>> lockout(const keyfile::KeyFile& key);
 
     KeyStore& keys_;

@@ -136,6 +136,12 @@ UniqueFd terminal_to_end_with() {
     return UniqueFd(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
 }
 
+/// Returns when the timer has expired, also if its time is changed.
+asio::awaitable<void> wait_for(asio::steady_timer& timer) {
+    ErrorCode ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
 class Server {
   public:
     Server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);
@@ -144,8 +150,14 @@ class Server {
 
   private:
     using Descriptor = asio::posix::stream_descriptor;
+    enum class Phase { starting, serving, finishing };
+    using Time = asio::steady_timer::time_point;
+    static constexpr Time past{}, never = Time::max(); ///< for timers that an event ends
 
     asio::awaitable<void> start();
+    asio::awaitable<void> serve_clients();
+    asio::awaitable<void> serve_client(Socket client, os::Peer peer, Permit permit);
+    asio::awaitable<void> follow_tpm();
     asio::awaitable<void> follow_signals();
     asio::awaitable<void> follow_folder();
     asio::awaitable<void> expire_keys();
@@ -162,6 +174,10 @@ class Server {
     // Opened before SIGHUP is caught: until then a hang-up ends the process by its signal.
     UniqueFd terminal_ = terminal_to_end_with();
     asio::signal_set signals_{loop_, SIGTERM, SIGHUP, SIGUSR1};
+    Phase phase_ = Phase::starting;
+    asio::steady_timer finish_{loop_, never}; ///< while serving: until SIGTERM; then until the agent ends
+    std::size_t clients_ = 0;                 ///< connections that were accepted and are open
+    asio::steady_timer look_for_tpm_{loop_};  ///< the next time
     TpmThread tpm_;
     std::unique_ptr<os::FolderWatch> watch_; // before the folder is read, so that no change is missed
     KeyStore keys_;
@@ -175,8 +191,10 @@ class Server {
 
 Server::Server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready)
     : socket_(socket), options_(options), ready_(ready),
-      tpm_(loop_.get_executor(), options.target, options.owner_password), watch_(watch(options.key_dir)),
-      keys_(options.pin_lifetime), folder_(keys_, options.key_dir, options.key_dir_terms),
+      tpm_(loop_.get_executor(), options.target, options.owner_password,
+           [this] { look_for_tpm_.expires_at(past); }),
+      watch_(watch(options.key_dir)), keys_(options.pin_lifetime),
+      folder_(keys_, options.key_dir, options.key_dir_terms),
       announcer_(loop_.get_executor(), options.notifier, keys_), upstreams_(make_upstreams(loop_, options)),
       dispatcher_(loop_.get_executor(), keys_, folder_, tpm_, options.policy, upstreams_) {
     signals_.add(SIGALRM); // without a handler, it would end the agent while the terminal's echo is off
@@ -209,15 +227,82 @@ void Server::run() {
 }
 
 asio::awaitable<void> Server::start() {
-    co_await make_hierarchy_keys(); // before the first client asks for the list
-    const auto serve_client = [this](Socket client, os::Peer peer, Permit permit) {
-        tasks_.spawn(serve(std::move(client), peer, std::move(permit), dispatcher_));
-    };
-    tasks_.spawn(accept_clients(duplicate(socket_.fd(), descriptors),
-                                client_permits(loop_, options_.upstreams.size()), serve_client));
+    if (options_.hierarchy) {
+        log::info("making the keys of the ", options_.hierarchy->name, " hierarchy");
+        if (options_.hierarchy->handle == TPM2_RH_NULL)
+            log::warning("the null hierarchy's keys change at every reset of the TPM, and so at every boot");
+    }
+    if (options_.needs_tpm) {
+        co_await tpm_.ensure_open();
+        co_await make_hierarchy_keys(); // before the first client asks for the list
+    }
+    tasks_.spawn(serve_clients());
     log::info("listening on ", printable(socket_.path().string()));
     ready_();
     announcer_.ready();
+    co_await follow_tpm();
+}
+
+/// Accepts and serves clients until SIGTERM. Then those that are connected are served for a while.
+asio::awaitable<void> Server::serve_clients() {
+    const auto serve_accepted = [this](Socket client, os::Peer peer, Permit permit) {
+        ++clients_;
+        tasks_.spawn(serve_client(std::move(client), peer, std::move(permit)));
+    };
+    auto accepting = accept_clients(duplicate(socket_.fd(), descriptors),
+                                    client_permits(loop_, options_.upstreams.size()), serve_accepted);
+    phase_ = Phase::serving;
+    if (socket_.has_own_file()) { // no client can connect without the file; those in the queue are accepted
+        tasks_.spawn(std::move(accepting));
+        co_await wait_for(finish_);
+        socket_.remove();
+    } else { // the next agent accepts those in the queue
+        auto [order, failure, unused] =
+            co_await asio::experimental::make_parallel_group(
+                asio::co_spawn(loop_, std::move(accepting), asio::deferred),
+                asio::co_spawn(loop_, wait_for(finish_), asio::deferred))
+                .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
+        if (failure && phase_ == Phase::serving)
+            std::rethrow_exception(failure);
+    }
+    if (clients_ > 0) {
+        finish_.expires_after(time_limits().finish);
+        co_await wait_for(finish_);
+    }
+    tasks_.stop();
+}
+
+asio::awaitable<void> Server::serve_client(Socket client, os::Peer peer, Permit permit) {
+    co_await serve(std::move(client), peer, std::move(permit), dispatcher_);
+    if (--clients_ == 0 && phase_ == Phase::finishing)
+        finish_.expires_at(past);
+}
+
+/// Looks for the TPM while it is away, and reports when it goes and comes. Makes the hierarchy's keys when it
+/// is there.
+asio::awaitable<void> Server::follow_tpm() {
+    for (std::string trouble;;) {
+        look_for_tpm_.expires_at(never); // before the attempt, so that no later change is missed
+        std::string before = std::move(trouble);
+        trouble.clear();
+        try { // caught because the TPM may come back
+            co_await tpm_.require_there();
+            co_await make_hierarchy_keys();
+            if (!before.empty())
+                log::info("the TPM is there again");
+        } catch (const Error& error) {
+            trouble = error.what();
+            // systemd chose the allowed devices when the service started, and chooses again at its next
+            // start.
+            if (error.code() == Errc::refused && !before.empty() && before != trouble)
+                throw;
+            if (before != trouble)
+                log::report(error, "; trying again");
+            look_for_tpm_.expires_after(time_limits().tpm_retry);
+        }
+        announcer_.tell_of_tpm(trouble);
+        co_await wait_for(look_for_tpm_);
+    }
 }
 
 asio::awaitable<void> Server::follow_signals() {
@@ -227,6 +312,10 @@ asio::awaitable<void> Server::follow_signals() {
             log::info("SIGHUP: reading the key folder again");
             folder_.reload();
             add_hierarchy_keys();
+        } else if (number == SIGTERM && phase_ == Phase::serving) {
+            log::info("ending on signal ", number, " when the open connections are served");
+            phase_ = Phase::finishing;
+            finish_.expires_at(past);
         } else if (number == SIGUSR1) {
             log::info("SIGUSR1: dropping all keys and PINs");
             keys_.clear();
@@ -267,14 +356,12 @@ asio::awaitable<void> Server::stop_at(UniqueFd fd, Descriptor::wait_type event, 
     tasks_.stop();
 }
 
-/// Makes the keys of the hierarchy, which takes a chip up to a minute. They do not stay loaded in the TPM.
+/// Makes the keys of the hierarchy, unless they are made. This takes a chip up to a minute. They do not stay
+/// loaded in the TPM.
 asio::awaitable<void> Server::make_hierarchy_keys() {
-    if (!options_.hierarchy)
+    if (!options_.hierarchy || !hierarchy_keys_.empty())
         co_return;
     const auto& hierarchy = *options_.hierarchy;
-    if (hierarchy.handle == TPM2_RH_NULL)
-        log::warning("the null hierarchy's keys change at every reset of the TPM, and so at every boot");
-    log::info("making the keys of the ", hierarchy.name, " hierarchy");
     auto job = [hierarchy](tpm::Tpm& tpm) { return identity::hierarchy_identities(tpm, hierarchy); };
     auto identities = co_await tpm_.run(std::move(job));
     for (auto& identity : identities)

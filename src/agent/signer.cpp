@@ -55,7 +55,7 @@ asio::awaitable<std::optional<Bytes>> Signer::sign_in_use(KeyUsePtr use, protoco
     const auto& entry = *use->entry();
     if (!protocol::may_sign(entry.constraints, client.sessions, request.key_blob, request.data)) {
         log::info("sign: refused by the destination constraints of ", entry.identity->name());
-        co_return std::nullopt;
+        throw Refused("the destination constraints of " + entry.identity->name() + " refuse this signature");
     }
     const auto identity = entry.identity; // a copy: the entry may get another one
     const Requester requester(client, request.data);
@@ -67,16 +67,14 @@ asio::awaitable<std::optional<Bytes>> Signer::sign_in_use(KeyUsePtr use, protoco
         const auto outcome = co_await broker_.confirm(identity, requester);
         log::info("sign: ", prompt::in_words(outcome), " the use of ", identity->name());
         if (outcome != prompt::Confirmation::yes)
-            co_return std::nullopt;
+            throw Refused(std::string(prompt::in_words(outcome)) + " the use of " + identity->name());
     }
     const auto digest = ssh::digest(algorithm->hash, request.data);
     const PinBroker::Attempt attempt = [&](tpm::Auth auth) {
         return tpm_.sign(identity, std::move(auth), algorithm->hash, digest);
     };
     const auto signature = co_await broker_.with_auth(use, requester, attempt);
-    if (!signature)
-        co_return std::nullopt;
-    co_return ssh::encode_signature(identity->public_key, *algorithm, *signature);
+    co_return ssh::encode_signature(identity->public_key, *algorithm, signature);
 }
 
 } // namespace sshtpm::agent

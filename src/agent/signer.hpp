@@ -17,10 +17,9 @@ class Signer {
   public:
     Signer(PinBroker& broker, TpmService& tpm) : broker_(broker), tpm_(tpm) {}
 
-    /// @returns the signature blob, verified with the public key; nothing if the request is refused: the key
-    ///     may not be used on this connection or for this data, a person said no, the TPM accepted no PIN, or
-    ///     the use has ended meanwhile
-    /// @throws Error if the TPM fails; Error(refused) for SHA-1
+    /// @returns the signature blob, verified with the public key; nothing if the use has ended meanwhile
+    /// @throws Refused if the key may not be used on this connection or for this data, a person said no, or
+    ///     the TPM accepted no PIN; Error if the TPM fails; Error(refused) for SHA-1
     asio::awaitable<std::optional<Bytes>> sign(KeyUsePtr use, protocol::SignRequest request,
                                                const Client& client);
 

@@ -3,29 +3,32 @@
 
 namespace sshtpm::agent {
 
-namespace {
-
-/// "Serving 2 keys".
-std::string status_of(const KeyStore& keys) {
-    const auto count = keys.entries().size();
-    return "Serving " + std::to_string(count) + (count == 1 ? " key" : " keys");
+/// "Serving 2 keys", or "Serving 2 keys; error: no TPM at /dev/tpmrm0".
+std::string Announcer::status() const {
+    const auto count = keys_.entries().size();
+    auto text = "Serving " + std::to_string(count) + (count == 1 ? " key" : " keys");
+    return tpm_trouble_.empty() ? text : text.append("; error: ").append(tpm_trouble_);
 }
-
-} // namespace
 
 void Announcer::ready() {
     if (!notifier_)
         return;
-    notifier_.ready(status_of(keys_));
-    keys_.on_change([this] { keys_changed(); });
+    notifier_.ready(status());
+    keys_.on_change([this] { status_changed(); });
 }
 
-void Announcer::keys_changed() {
+void Announcer::tell_of_tpm(std::string trouble) {
+    if (trouble == std::exchange(tpm_trouble_, trouble))
+        return;
+    status_changed();
+}
+
+void Announcer::status_changed() {
     if (std::exchange(pending_, true))
         return;
     asio::post(loop_, [this] {
         pending_ = false;
-        notifier_.status(status_of(keys_));
+        notifier_.status(status());
     });
 }
 

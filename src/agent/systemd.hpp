@@ -8,7 +8,7 @@
 namespace sshtpm::agent {
 
 /// For the thread of the loop. The objects passed to it must outlive it. After `ready` it reports changes of
-/// the keys.
+/// the keys and of the TPM.
 class Announcer {
   public:
     Announcer(asio::any_io_executor loop, const os::Notifier& notifier, KeyStore& keys)
@@ -19,16 +19,21 @@ class Announcer {
 
     void ready();
 
+    /// @param trouble why the TPM cannot be used; empty if it can
+    void tell_of_tpm(std::string trouble);
+
     /// Feeds the watchdog from the loop, so that a loop that hangs does not feed it. Does so twice per
     /// interval, as sd_watchdog_enabled(3) advises. Returns at once without a watchdog.
     asio::awaitable<void> feed_watchdog();
 
   private:
-    void keys_changed();
+    void status_changed();
+    std::string status() const;
 
     asio::any_io_executor loop_;
     const os::Notifier& notifier_;
     KeyStore& keys_;
+    std::string tpm_trouble_;
     bool pending_ = false; ///< a status will be reported soon, one for all changes until then
 };
 

@@ -9,8 +9,9 @@
 
 namespace sshtpm::agent {
 
-TpmThread::TpmThread(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password)
-    : loop_(std::move(loop)) {
+TpmThread::TpmThread(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password,
+                     std::function<void()> changed)
+    : loop_(std::move(loop)), connection_changed_(std::move(changed)) {
     // The new thread inherits this: a signal must not interrupt a read from the TPM, because the answer would
     // be lost.
     const os::BlockedSignals blocked;
@@ -49,6 +50,7 @@ void TpmThread::serve() {
         } else if (queue_.empty() && !changed_.wait_until(lock, *rest_at, has_work)) {
             lock.unlock();
             rest_at = tpm_->rest(time_limits().tpm_idle);
+            tell_of_change();
             lock.lock();
         }
         if (ending_ || queue_.empty())
@@ -61,6 +63,7 @@ void TpmThread::serve() {
         } catch (...) {
             work->failure = std::current_exception();
         }
+        tell_of_change();
         if (!rest_at)
             rest_at = tpm::Tpm::Clock::now() + time_limits().tpm_idle;
         asio::post(loop_, [work = std::move(work)] { work->done.close(); });
@@ -71,6 +74,14 @@ void TpmThread::serve() {
     lock.lock();
     closed_ = true;
     changed_.notify_all();
+}
+
+/// On the thread.
+void TpmThread::tell_of_change() {
+    const bool open = tpm_->is_open();
+    if (open == std::exchange(told_open_, open))
+        return;
+    asio::post(loop_, connection_changed_);
 }
 
 asio::awaitable<void> TpmThread::perform(std::shared_ptr<Work> work) {
@@ -114,6 +125,19 @@ asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm:
     auto refuse = [](tpm::Tpm&) -> bool { identity::refuse_wrong_signature(); };
     co_await run_with(identity, std::move(refuse));
     co_return result; // not reached: refuse throws
+}
+
+asio::awaitable<void> TpmThread::ensure_open() {
+    auto nothing = [](tpm::Tpm&) { return true; }; // a job must return a value
+    co_await run(std::move(nothing));
+}
+
+asio::awaitable<void> TpmThread::require_there() {
+    const auto work = std::make_shared<Work>(loop_);
+    work->run = [](tpm::Tpm& tpm) { tpm.require_there(); };
+    co_await perform(work);
+    if (work->failure)
+        std::rethrow_exception(work->failure);
 }
 
 asio::awaitable<tpm::Lockout> TpmThread::lockout() {

@@ -49,8 +49,11 @@ class TpmService {
 
 class TpmThread final : public TpmService {
   public:
-    /// Opens the TPM. @throws Error if it cannot be opened
-    TpmThread(asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password);
+    /// The first job opens the TPM.
+    /// @param changed called on the loop after the connection to the TPM was opened, or lost
+    TpmThread(
+        asio::any_io_executor loop, const tpm::Target& target, const tpm::Auth& owner_password,
+        std::function<void()> changed = [] {});
     ~TpmThread() override;
 
     /// Waits for the running job, flushes everything from the TPM and closes it. Jobs that have not begun are
@@ -73,6 +76,11 @@ class TpmThread final : public TpmService {
             std::rethrow_exception(work->failure);
         co_return std::move(**result);
     }
+
+    /// Opens the TPM, unless it is open. @throws Error if it cannot be opened
+    asio::awaitable<void> ensure_open();
+    /// Tpm::require_there, after the earlier jobs.
+    asio::awaitable<void> require_there();
 
     asio::awaitable<identity::SignResult> sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
                                                Bytes digest) override;
@@ -103,8 +111,11 @@ class TpmThread final : public TpmService {
     }
     asio::awaitable<void> perform(std::shared_ptr<Work> work);
     void serve();
+    void tell_of_change();
 
     asio::any_io_executor loop_;
+    std::function<void()> connection_changed_;
+    bool told_open_ = false;      ///< for the thread alone: the state that the loop knows
     std::optional<tpm::Tpm> tpm_; ///< used by the thread alone, while it runs
     std::mutex mutex_;            ///< for the members below
     std::condition_variable changed_;

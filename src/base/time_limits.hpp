@@ -14,6 +14,7 @@ struct TimeLimits {
     Time tpm_command{10'000};      ///< signatures take 0.2 to 0.6 s on chips
     Time tpm_key_command{180'000}; ///< commands that create or import a key: RSA can take more than a minute
     Time tpm_busy{30'000};         ///< while the TPM answers that it is busy
+    Time tpm_retry{5'000};         ///< until the agent looks again for a TPM that is away
     Time tpm_idle{5'000};          ///< unused sessions and keys are flushed after this time
     Time emulator_turn{60'000};    ///< while another program uses the emulator; an RSA key takes seconds
     Time emulator_linger{10'000};  ///< how long an unused emulator keeps running
@@ -26,6 +27,7 @@ struct TimeLimits {
     // Clients.
     Time frame{30'000};        ///< from the first byte of a frame to the last
     Time socket_folder{3'000}; ///< while another agent is starting and has it locked
+    Time finish{2'000};        ///< for the open connections, after SIGTERM
     Time end{2'000};           ///< for the TPM thread, when the agent ends
 
     // ssh-tpm-doctor.
@@ -35,7 +37,8 @@ struct TimeLimits {
 
     // Other programs.
     Time sshd{3'000};               ///< for sshd to print its configuration
-    Time running_agent{10'000};     ///< for an agent of this program to answer -s, or to end by -k
+    Time agent_answer{5'000};       ///< for a connection, and an answer that needs neither a person nor a TPM
+    Time running_agent{10'000};     ///< for an agent of this program to end by -k
     Time host_agent{5'000};         ///< for all answers about host keys, which no person is asked for
     Time upstream_list{1'000};      ///< for a list or another short answer
     Time upstream_quick{250};       ///< for an agent in back-off, over an open connection

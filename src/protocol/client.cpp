@@ -2,6 +2,8 @@
 #include "protocol/client.hpp"
 
 #include "base/error.hpp"
+#include "base/time_limits.hpp"
+#include "os/process.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
 #include "ssh/algorithm.hpp"
@@ -22,13 +24,29 @@ namespace sshtpm::protocol {
 namespace {
 
 constexpr const char* invalid_answer = "invalid answer from the agent";
+constexpr std::array<std::uint8_t, 1> list_request{SSH_AGENTC_REQUEST_IDENTITIES};
 constexpr const char* no_answer = "the agent does not answer";
 using Clock = std::chrono::steady_clock;
 
+/// The hint for an agent that does not answer: the process that listens.
+std::string how_to_find(int socket) {
+    try { // caught because the socket may not be connected
+        const auto pid = os::peer_of(socket).pid;
+        if (pid == 1) // systemd listens for the agents that it starts
+            return "`systemctl list-sockets` names the unit, and `systemctl status UNIT` its state";
+        if (os::name_of_process(pid) == "systemd")
+            return "see its state: `systemctl --user status ssh-tpm-agent.service`";
+        return pid > 0 ? "see the process that listens: `ps -fp " + std::to_string(pid) + "`" : "";
+    } catch (const Error&) {
+        return "";
+    }
+}
+
 /// After this an answer that comes too late cannot be taken for the next one.
 [[noreturn]] void give_up(int socket, const char* reason) {
+    auto hint = how_to_find(socket);
     ::shutdown(socket, SHUT_RDWR);
-    throw Error(Errc::io, reason);
+    throw Error(Errc::io, reason, std::move(hint));
 }
 
 std::optional<Clock::time_point> end_of(std::chrono::milliseconds limit) {
@@ -38,11 +56,12 @@ std::optional<Clock::time_point> end_of(std::chrono::milliseconds limit) {
 /// Limits how long the next system call waits; for ever without an end.
 void limit_wait(int socket, const std::optional<Clock::time_point>& end) {
     using namespace std::chrono;
-    if (!end)
-        return;
-    const auto left = ceil<microseconds>(*end - Clock::now());
-    if (left <= microseconds(0))
-        give_up(socket, no_answer);
+    microseconds left{0}; // no limit (socket(7))
+    if (end) {
+        left = ceil<microseconds>(*end - Clock::now());
+        if (left <= microseconds(0))
+            give_up(socket, no_answer);
+    }
     const timeval time{.tv_sec = left / seconds(1), .tv_usec = left % seconds(1) / microseconds(1)};
     for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
         if (::setsockopt(socket, SOL_SOCKET, direction, &time, sizeof time) != 0)
@@ -58,7 +77,7 @@ UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Clock
     if (uninterrupted([&] { return ::connect(socket.value(), os::generic(address), sizeof address); }) == 0)
         return socket;
     if (errno == EAGAIN) // its queue of connections is full
-        throw Error(Errc::io, no_answer);
+        throw Error(Errc::io, no_answer, "see the process that listens: `ss -xlp src " + path.string() + "`");
     throw Error::from_errno(errno, path.string());
 }
 
@@ -147,6 +166,14 @@ PinResult read_pin_result(wire::Reader& reader) {
             .text = std::string(reader.text())};
 }
 
+/// @returns the answer @throws Error if it is a failure
+Bytes successful(ByteView message, Bytes answer) {
+    if (is_failure(answer.front()))
+        throw wants_explanation(message) ? failure_in(answer)
+                                         : Error(Errc::refused, std::string(refused_operation));
+    return answer;
+}
+
 /// A message that ends with a secret string, in guarded memory.
 Secret secret_message(wire::Writer head, const Secret& last) {
     head.uint32(static_cast<std::uint32_t>(last.size()));
@@ -158,8 +185,9 @@ Secret secret_message(wire::Writer head, const Secret& last) {
 
 } // namespace
 
-Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds limit)
-    : socket_(connect_to(socket, end_of(limit))), limit_(limit) {}
+Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds patience)
+    : socket_(connect_to(socket, end_of(time_limits().agent_answer))), quick_(time_limits().agent_answer),
+      patience_(patience) {}
 
 void Client::require_trusted_agent() const {
     const auto peer = this->peer();
@@ -172,10 +200,16 @@ void Client::require_trusted_agent() const {
 }
 
 Bytes Client::request(ByteView message) {
+    if (Clock::now() - answered_ > quick_ && quick_.count() > 0)
+        exchange(list_request, quick_);
+    return exchange(message, patience_);
+}
+
+Bytes Client::exchange(ByteView message, std::chrono::milliseconds limit) {
     if (message.size() > max_message)
         throw Error(Errc::unsupported, "a request of " + std::to_string(message.size()) +
                                            " bytes, where agents take " + std::to_string(max_message));
-    const auto end = end_of(limit_);
+    const auto end = end_of(limit);
     const auto send = [&](ByteView bytes) {
         transfer_all(socket_.value(), bytes, end, [&](ByteView rest) {
             return ::send(socket_.value(), rest.data(), rest.size(), MSG_NOSIGNAL);
@@ -195,35 +229,32 @@ Bytes Client::request(ByteView message) {
         malformed(std::string(invalid_answer) + ": of " + std::to_string(length) + " bytes");
     Bytes answer(length);
     receive(answer);
-    return answer;
-}
-
-Bytes Client::successful_request(ByteView message) {
-    auto answer = request(message);
-    if (is_failure(answer.front()))
-        throw wants_explanation(message) ? failure_in(answer)
-                                         : Error(Errc::refused, std::string(refused_operation));
+    answered_ = Clock::now();
     return answer;
 }
 
 void Client::require_success(ByteView message) {
-    const auto answer = successful_request(message);
+    const auto answer = successful(message, request(message));
     // Extensions may add bytes to the answer (RFC 9987 section 5.8).
     understood([&] { require_number(answer.front(), SSH_AGENT_SUCCESS); });
 }
 
 std::vector<AgentKey> Client::list() {
-    const auto answer = successful_request(std::array<std::uint8_t, 1>{SSH_AGENTC_REQUEST_IDENTITIES});
+    const auto answer = successful(list_request, exchange(list_request, quick_));
     return understood([&] { return owned(read_identities_reply(answer)); });
 }
 
 Bytes Client::sign(ByteView key_blob, ByteView data, std::uint32_t flags) {
-    const auto answer = successful_request(
-        wire::Writer().byte(SSH_AGENTC_SIGN_REQUEST).string(key_blob).string(data).uint32(flags).bytes());
+    return sign({.key_blob = copy_of(key_blob), .data = copy_of(data), .flags = flags});
+}
+
+Bytes Client::sign(const SignRequest& asked) {
+    const auto message = sign_request(asked);
+    const auto answer = successful(message, request(message));
     return read_answer(answer, SSH_AGENT_SIGN_RESPONSE, [&](wire::Reader& reader) {
-        const auto signature = reader.string();
-        require_algorithm(key_blob, flags, signature);
-        return copy_of(signature);
+        const auto blob = reader.string();
+        require_algorithm(asked.key_blob, asked.flags, blob);
+        return copy_of(blob);
     });
 }
 
@@ -232,9 +263,11 @@ std::optional<std::string> Client::find_wrong_signature(ByteView key_blob,
     Bytes message(256); // getrandom(2) never returns fewer up to this size
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
+    const bool explained = knows(extension::tpm_sign);
     const auto verifies = [&](std::uint32_t flags) {
-        const auto signature = sign(key_blob, message, flags);
-        return !ssh::can_verify(key_blob) || ssh::verify_signature(key_blob, signature, message);
+        const auto blob =
+            sign({.key_blob = copy_of(key_blob), .data = message, .flags = flags, .explained = explained});
+        return !ssh::can_verify(key_blob) || ssh::verify_signature(key_blob, blob, message);
     };
     if (!is_rsa(key_blob)) // the algorithm has the name of the key's type
         return verifies(0) ? std::nullopt : std::optional<std::string>(wire::Reader(key_blob).text());
@@ -280,8 +313,8 @@ void Client::unlock(const Secret& password) {
 }
 
 std::vector<std::string> Client::query() {
-    const auto answer =
-        successful_request(wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::query).bytes());
+    const auto message = wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::query).bytes();
+    const auto answer = successful(message, exchange(message, quick_));
     return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
         require_name(reader, extension::query);
         std::vector<std::string> names;
@@ -323,7 +356,8 @@ PinResult Client::try_pin(ByteView key_blob, const Secret& pin) {
     require_trusted_agent();
     const auto message = secret_message(
         wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::tpm_try_pin).string(key_blob), pin);
-    return read_answer(successful_request(message.view()), SSH_AGENT_EXTENSION_RESPONSE, read_pin_result);
+    const auto answer = successful(message.view(), request(message.view()));
+    return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, read_pin_result);
 }
 
 } // namespace sshtpm::protocol

@@ -6,7 +6,7 @@
 #include "base/secret.hpp"
 #include "base/unique_fd.hpp"
 #include "os/unix_socket.hpp"
-#include "protocol/constraints.hpp"
+#include "protocol/message.hpp"
 #include "protocol/reply.hpp"
 
 #include <chrono>
@@ -31,13 +31,15 @@ struct PinResult {
 /// A connection to an agent. Each request throws Error(io) if the connection breaks or the time is over,
 /// Error(malformed) for an invalid answer, and Error(refused) if the agent answers with a failure: with the
 /// agent's own message and hint if it sends them (explained_failure).
+///
+/// The connection, `list` and `query` have TimeLimits::agent_answer. Other requests may wait for a person or
+/// a TPM: an agent that has not answered for that time is asked for a list before them.
 class Client {
   public:
-    /// @param limit how long to wait for the connection and for each answer; 0: for ever, because the agent
-    ///     may ask a person
+    /// @param patience how long to wait for an answer that may need a person or a TPM; 0: for ever
     /// @throws Error(not_found | permission | io | usage) if no agent listens there
-    explicit Client(const std::filesystem::path& socket, std::chrono::milliseconds limit = {});
-    /// Takes an open connection.
+    explicit Client(const std::filesystem::path& socket, std::chrono::milliseconds patience = {});
+    /// Takes an open connection, and waits for ever.
     explicit Client(UniqueFd connection) noexcept : socket_(std::move(connection)) {}
 
     /// The process that made the socket listen: systemd's for an agent that systemd starts. @throws Error(io)
@@ -62,7 +64,8 @@ class Client {
     /// @param only the one algorithm of an RSA key to use
     /// @returns the name of an algorithm whose signature does not verify; nothing if all signatures do, or if
     ///     they cannot be checked (ssh::can_verify)
-    /// @throws Error as `sign` does; for an RSA key it names the algorithm
+    /// @throws Error as `sign` does, with the agent's reason if it knows extension::tpm_sign; for an RSA key
+    ///     it names the algorithm
     std::optional<std::string> find_wrong_signature(ByteView key_blob,
                                                     std::optional<std::string_view> only = {});
     /// extension::tpm_add_checked_key; if the agent does not know it, extension::tpm_add_key.
@@ -84,11 +87,15 @@ class Client {
     PinResult try_pin(ByteView key_blob, const Secret& pin);
 
   private:
-    Bytes successful_request(ByteView message);
+    using Clock = std::chrono::steady_clock;
+
+    Bytes exchange(ByteView message, std::chrono::milliseconds limit);
     void require_success(ByteView message);
+    Bytes sign(const SignRequest& asked);
 
     UniqueFd socket_;
-    std::chrono::milliseconds limit_{0};
+    std::chrono::milliseconds quick_{0}, patience_{0};   ///< 0: for ever
+    Clock::time_point answered_{};                       ///< the time of the last answer
     std::optional<std::vector<std::string>> extensions_; ///< nothing until `knows` has asked
 };
 

@@ -74,6 +74,17 @@ TpmTryPin parse_tpm_try_pin(wire::Reader body) {
     return request;
 }
 
+SignRequest read_sign_request(wire::Reader& body) {
+    return {.key_blob = copy_of(body.string()), .data = copy_of(body.string()), .flags = body.uint32()};
+}
+
+SignRequest parse_tpm_sign(wire::Reader body) {
+    auto request = read_sign_request(body);
+    body.expect_end();
+    request.explained = true;
+    return request;
+}
+
 Request parse_extension(wire::Reader body) {
     const auto name = body.text();
     if (name == extension::query)
@@ -90,6 +101,8 @@ Request parse_extension(wire::Reader body) {
         return read_added_key(body, true);
     if (name == extension::tpm_try_pin)
         return parse_tpm_try_pin(body);
+    if (name == extension::tpm_sign)
+        return parse_tpm_sign(body);
     if (name.empty() || name.size() > max_extension_name || !is_printable(name))
         malformed("an invalid name of an extension");
     return UnknownExtension{std::string(name)};
@@ -170,8 +183,7 @@ Request parse_request(ByteView message) {
     case SSH_AGENTC_REQUEST_IDENTITIES:
         return RequestIdentities{};
     case SSH_AGENTC_SIGN_REQUEST:
-        return SignRequest{
-            .key_blob = copy_of(body.string()), .data = copy_of(body.string()), .flags = body.uint32()};
+        return read_sign_request(body);
     case SSH_AGENTC_ADD_IDENTITY:
     case SSH_AGENTC_ADD_ID_CONSTRAINED:
         return parse_add_identity(body);
@@ -196,13 +208,23 @@ Request parse_request(ByteView message) {
     }
 }
 
+Bytes sign_request(const SignRequest& request) {
+    wire::Writer message;
+    if (request.explained)
+        message.byte(SSH_AGENTC_EXTENSION).text(extension::tpm_sign);
+    else
+        message.byte(SSH_AGENTC_SIGN_REQUEST);
+    return message.string(request.key_blob).string(request.data).uint32(request.flags).bytes();
+}
+
 bool wants_explanation(ByteView message) noexcept {
     try { // caught because a message without a name is of neither extension
         wire::Reader body(message);
         if (body.byte() != SSH_AGENTC_EXTENSION)
             return false;
         const auto name = body.text();
-        return name == extension::tpm_add_checked_key || name == extension::tpm_try_pin;
+        return name == extension::tpm_add_checked_key || name == extension::tpm_try_pin ||
+               name == extension::tpm_sign;
     } catch (const Error&) {
         return false;
     }

@@ -45,15 +45,19 @@ inline constexpr std::string_view tpm_add_key = "tpm-add-key"; ///< as in the Go
 /// constraints.
 inline constexpr std::string_view tpm_add_checked_key = "tpm-add-key@ssh-tpm";
 inline constexpr std::string_view tpm_try_pin = "tpm-try-pin@ssh-tpm";
+/// SSH_AGENTC_SIGN_REQUEST with an explained failure. Body: string key blob, string data, uint32 flags.
+inline constexpr std::string_view tpm_sign = "tpm-sign@ssh-tpm";
 inline constexpr std::string_view status = "status@ssh-tpm"; ///< of the agent; without a body
 } // namespace extension
 
 struct RequestIdentities {};
 
+/// SSH_AGENTC_SIGN_REQUEST and extension::tpm_sign.
 struct SignRequest {
     Bytes key_blob; ///< of a key or of a certificate
     Bytes data;
     std::uint32_t flags = 0;
+    bool explained = false; ///< it came as the extension
 };
 
 struct AddIdentity {
@@ -145,8 +149,11 @@ inline constexpr std::size_t max_extension_name = 200;
 /// @throws Error(unsupported) for a well-formed key or constraint that is not supported
 Request parse_request(ByteView message);
 
-/// True for extension::tpm_add_checked_key and extension::tpm_try_pin, also if the body does not parse. A
-/// failure is answered with explained_failure, for a person to read.
+/// The message of a request, in the form that `explained` says.
+Bytes sign_request(const SignRequest& request);
+
+/// True for extension::tpm_add_checked_key, extension::tpm_try_pin and extension::tpm_sign, also if the body
+/// does not parse. A failure is answered with explained_failure, for a person to read.
 bool wants_explanation(ByteView message) noexcept;
 
 /// The body of extension::session_bind after the name. Ignores bytes after it, as OpenSSH's agent does.

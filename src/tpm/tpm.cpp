@@ -2,6 +2,7 @@
 #include "tpm/tpm.hpp"
 
 #include "tpm/rc.hpp"
+#include "tpm/transport.hpp"
 
 #include <algorithm>
 #include <array>
@@ -35,8 +36,6 @@ Tpm::Tpm(const Target& target) : tcti_(target.tcti), known_tpms_(known_tpms_of(t
         emulator_.emplace(target.emulator_state);
         tcti_ = emulator_->tcti();
     }
-    auto open_alone = [](Tpm&) {};
-    run(open_alone);
 }
 
 void Tpm::open() {
@@ -54,6 +53,15 @@ void Tpm::open() {
         prepare_emulator(*context_);
     keys_.emplace(*context_, known_tpms_, owner_password_, primaries_);
     broken_ = unclean_emulator_ = false;
+}
+
+void Tpm::require_there() {
+    if (is_open() || emulator_)
+        return;
+    note_loss();
+    keys_.reset(); // the lost connection fails every command at once
+    context_.reset();
+    open_transport(tcti_);
 }
 
 bool Tpm::made_ready_for_another_try(const Error& error, Retries& retries) {

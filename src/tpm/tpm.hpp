@@ -31,8 +31,7 @@ KnownTpms known_tpms_of(const Target& target);
 /// Blocking, and for one thread at a time.
 class Tpm {
   public:
-    /// Opens the TPM, or starts the emulator.
-    /// @throws Error
+    /// The first job opens the TPM, or starts the emulator.
     explicit Tpm(const Target& target);
 
     using Clock = std::chrono::steady_clock;
@@ -41,7 +40,8 @@ class Tpm {
     /// With the emulator, other programs wait meanwhile, and everything is flushed at the end; a TPM that
     /// programs share through a resource manager keeps our keys loaded. If the connection is lost, or the
     /// TPM's answer is invalid, the job fails, and the next one opens the TPM again, because ESYS answers
-    /// every call after a lost reply with an error.
+    /// every call after a lost reply with an error. If the TPM cannot be opened, the job fails with that
+    /// error.
     /// @param waiting_since the time at which the job was ready to begin. If the TPM has missed a deadline
     ///     since, or the emulator could not be used, the job fails with that error: the waiting jobs must not
     ///     wait for a deadline each.
@@ -70,6 +70,16 @@ class Tpm {
 
     /// Sets the password for CreatePrimary in the owner hierarchy; null for none.
     void use_owner_password(Auth password) { owner_password_ = std::move(password); }
+
+    /// Opens the connection, unless it is open. @throws Error
+    void ensure_open() {
+        auto nothing = [](Tpm&) {};
+        run(nothing);
+    }
+    /// False while there is no connection: it was never opened, it was lost, or the TPM could not be opened.
+    bool is_open() const noexcept { return context_ && !context_->loss(); }
+    /// Sends no command. @throws Error as open_transport does, if there is no connection and no TPM to open
+    void require_there();
 
     const Context& context() const noexcept { return *context_; }
     LoadedKeys& keys() noexcept { return *keys_; }

@@ -217,7 +217,10 @@ std::unique_ptr<Transport> connect_to_tpm(const std::string& tcti) {
 /// this user may not open, whose remedies differ. Also, tpm2-tss would write its commands into a file.
 void require_device(const std::string& path) {
     if (::access(path.c_str(), R_OK | W_OK) != 0) {
-        if (errno == EACCES || errno == EPERM)
+        if (errno == EPERM) // the modes of files give EACCES
+            throw Error(Errc::refused, "the device policy of this service denies the TPM at " + path,
+                        "a device that comes after the service needs `DeviceAllow=char-tpm rw` in its unit");
+        if (errno == EACCES)
             throw Error(Errc::permission, "no permission to use the TPM at " + path,
                         "join the group that owns it and log in again: `sudo usermod -aG tss \"$USER\"`");
         throw Error(

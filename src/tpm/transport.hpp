@@ -56,8 +56,9 @@ class Transport {
 
 /// @param tcti a string for the TCTI loader, such as "device:/dev/tpmrm0". "swtpm:…" does not need its loader
 ///     module.
-/// @throws Error with a hint: not_found for no TPM, permission for no access, usage for a file that is not a
-///     device; tpm for a device that serves one program and is in use
+/// @throws Error with a hint: not_found for no TPM, permission for no access, refused for a device that
+///     systemd's DeviceAllow= denies (systemd.resource-control(5)), usage for a file that is not a device;
+///     tpm for a device that serves one program and is in use
 std::unique_ptr<Transport> open_transport(const std::string& tcti);
 
 /// The address of an emulator's socket.

@@ -120,12 +120,17 @@ class Desk {
 
     agent::KeyEntryPtr entry() { return keys.find_entry(signed_.key.blob()); }
 
+    /// Nothing if it is refused.
     std::optional<Bytes> sign() {
         const protocol::SignRequest request{.key_blob =
                                                 Bytes(signed_.key.blob().begin(), signed_.key.blob().end()),
                                             .data = signed_.message,
                                             .flags = 0};
-        return run(signer.sign(use(), request, client_));
+        try { // caught because tests expect it
+            return run(signer.sign(use(), request, client_));
+        } catch (const agent::Refused&) {
+            return std::nullopt;
+        }
     }
     agent::PinBroker::PinTrial try_pin(std::string_view pin, std::uint32_t told = protocol::unknown_tries) {
         return run(broker.try_given_pin(

@@ -72,3 +72,29 @@ TEST_CASE("what a job throws comes to its coroutine") {
     CHECK(job.failed);
     CHECK(thread.end_within(10s));
 }
+
+TEST_CASE("without a TPM each job fails, and the loop hears when the connection was opened") {
+    support::Swtpm swtpm;
+    asio::io_context loop(1);
+    int changes = 0;
+    const auto count = [&changes] { ++changes; };
+    agent::TpmThread absent(loop.get_executor(), {.tcti = "swtpm:path=/nonexistent", .emulator_state = {}},
+                            nullptr, count);
+    agent::TpmThread present(loop.get_executor(), {.tcti = swtpm.tcti(), .emulator_state = {}}, nullptr,
+                             count);
+    Job job, other;
+    for (int times = 0; times < 2; ++times) {
+        job.start(loop, absent, [](tpm::Tpm&) { return 1; });
+        loop.run();
+        loop.restart();
+        CHECK(job.failed);
+    }
+    CHECK(changes == 0);
+    for (int times = 0; times < 2; ++times) {
+        other.start(loop, present, [](tpm::Tpm&) { return 1; });
+        loop.run();
+        loop.restart();
+        CHECK_FALSE(other.failed);
+    }
+    CHECK(changes == 1);
+}

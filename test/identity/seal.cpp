@@ -27,7 +27,9 @@ bool signs(tpm::Tpm& device, const identity::Identity& identity) {
 }
 
 struct SealLab {
-    explicit SealLab(std::vector<int> missing_hashes = {}) : log(swtpm.tcti(), std::move(missing_hashes)) {}
+    explicit SealLab(std::vector<int> missing_hashes = {}) : log(swtpm.tcti(), std::move(missing_hashes)) {
+        device.ensure_open();
+    }
 
     Swtpm swtpm;
     TctiLog log;

@@ -122,6 +122,28 @@ TEST_CASE("a signature by another algorithm than asked for is refused") {
     CHECK(refusal_of(sign_response("rsa-sha2-256"), sign) == std::nullopt);
 }
 
+TEST_CASE("a test of a key gets the reason from an agent that knows our extension, and asks others plainly") {
+    const auto failure = wire::Writer().byte(28).text("no TPM").text("look for it").bytes();
+    const auto error_of = [](Answered& agent) {
+        try {
+            agent.client.find_wrong_signature(key_blob());
+        } catch (const Error& error) {
+            return std::string(error.what()) + "|" + error.hint();
+        }
+        return std::string("no error");
+    };
+    auto ours = answered_twice(extensions_response("tpm-sign@ssh-tpm"), failure);
+    CHECK(error_of(ours) == "no TPM|look for it");
+    ours.request();
+    CHECK(ours.request().front() == 27);
+    for (const auto& to_query : {Bytes{5}, Bytes{28}, extensions_response("tpm-sign")}) {
+        auto other = answered_twice(to_query, failure);
+        CHECK(error_of(other) == "agent refused operation|");
+        other.request();
+        CHECK(other.request().front() == 13);
+    }
+}
+
 TEST_CASE("a key of a TPM is added with the bytes that the Go program sends") {
     for (const auto& to_query : {Bytes{5}, Bytes{28}, yes, extensions_response("tpm-add-key")}) {
         INFO("the answer to a query is " << hex(to_query));

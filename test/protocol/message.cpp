@@ -189,7 +189,7 @@ TEST_CASE("our own message for a key file has no number and no type in front") {
 }
 
 TEST_CASE("a failure is explained to clients of our own extensions alone") {
-    for (const auto* ours : {"tpm-add-key@ssh-tpm", "tpm-try-pin@ssh-tpm"})
+    for (const auto* ours : {"tpm-add-key@ssh-tpm", "tpm-try-pin@ssh-tpm", "tpm-sign@ssh-tpm"})
         CHECK(wants_explanation(extension_named(ours).byte(1).bytes()));
     for (const auto* other : {"tpm-add-key", "query", "session-bind@openssh.com", "tpm-add-key@ssh-tpm2", ""})
         CHECK_FALSE(wants_explanation(extension_named(other).bytes()));
@@ -215,6 +215,23 @@ TEST_CASE("a request for the status has no body") {
     CHECK(refusal(parse_request, extension_named("status@ssh-tpm").byte(0).bytes()) == Errc::malformed);
     for (std::size_t length = 1; length < whole.size(); ++length)
         CHECK(refusal(parse_request, ByteView(whole).first(length)) == Errc::malformed);
+}
+
+TEST_CASE("tpm-sign is a request for a signature, and nothing behind it") {
+    const auto message =
+        protocol::sign_request({.key_blob = {1}, .data = {2, 3}, .flags = 4, .explained = true});
+    CHECK(message ==
+          extension_named("tpm-sign@ssh-tpm").string(Bytes{1}).string(Bytes{2, 3}).uint32(4).bytes());
+    const auto request = parse_request(message);
+    const auto& sign = std::get<SignRequest>(request);
+    CHECK(sign.explained);
+    CHECK(sign.key_blob == Bytes{1});
+    CHECK(sign.data == Bytes{2, 3});
+    CHECK(sign.flags == 4);
+    CHECK(refusal(parse_request, longer(message)) == Errc::malformed);
+    CHECK(accepted_messages(message).empty());
+    const auto plain = protocol::sign_request({.key_blob = {1}, .data = {2, 3}, .flags = 4});
+    CHECK_FALSE(std::get<SignRequest>(parse_request(plain)).explained);
 }
 
 TEST_CASE("an extension with another name is unknown, and one with no possible name malformed") {

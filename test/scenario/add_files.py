@@ -215,7 +215,7 @@ class Served(WithKeys):
         for asked, public in enumerate((certificate.pub, key.pub), 1):
             self.add('-T', public, status=0)
             self.assertEqual(len(self.askpass.questions()), asked)
-        self.assert_refused(self.add('-T', key.pub), 'agent refused operation')
+        self.assert_refused(self.add('-T', key.pub), 'a person did not allow the use of key')
 
     def test_a_certificate_alone_leaves_the_terms_of_the_key(self):
         self.start()  # askpass says no
@@ -226,7 +226,7 @@ class Served(WithKeys):
         self.assertEqual(self.blobs(), [key.blob, certificate.blob])
         self.add('-T', certificate.pub, status=0)
         self.assertEqual(self.askpass.questions(), [])
-        self.assert_refused(self.add('-T', key.pub), 'agent refused operation')
+        self.assert_refused(self.add('-T', key.pub), 'a person did not allow the use of key')
         self.add('-k', '-t', '1', key.tpm, status=0)  # nor is a lifetime taken off
         self.add('-C', key.tpm, status=0)
         wait_until(lambda: self.blobs() == [certificate.blob], 'the end of the key')

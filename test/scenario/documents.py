@@ -190,6 +190,10 @@ DEFAULTS = (
     (rf'storage key \| {TIME}', limit('tpm_key_command'), ('docs/agent.md',)),
     (rf'or (?:of )?{TIME} if it makes', limit('tpm_key_command'), ('ssh-tpm-agent.1', 'ssh-tpm.7')),
     (rf'{TIME} after the last request', limit('tpm_idle'), ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'(?:looks for|and looks for) the TPM every {TIME}', limit('tpm_retry'), ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'(?:finish, for|clients have) {TIME}', limit('finish'), ('docs/agent.md', 'ssh-tpm-agent.1')),
+    (rf'(?:wait|answer within) {TIME}(?: for an agent| is a failure)', limit('agent_answer'),
+     ('docs/agent.md', 'ssh-tpm-add.1')),
     (rf'waits for its turn gives up after {TIME}', limit('emulator_turn'), ('docs/agent.md',)),
     (rf'{TIME} after its last user', limit('emulator_linger'), ('docs/agent.md',)),
 )

@@ -20,7 +20,7 @@ MAX_FRAME = 262144
 SESSION_BIND = b'session-bind@openssh.com'
 RESTRICT_DESTINATION = b'restrict-destination-v00@openssh.com'
 EXTENSIONS = (b'query', SESSION_BIND, b'tpm-add-key', b'tpm-add-key@ssh-tpm',
-              b'tpm-try-pin@ssh-tpm', b'status@ssh-tpm')  # what `query` answers
+              b'tpm-try-pin@ssh-tpm', b'tpm-sign@ssh-tpm', b'status@ssh-tpm')  # what `query` answers
 CONFIRM = b'\x02'  # the constraint
 
 
@@ -132,6 +132,11 @@ def read_explanation(reply):
     if reply[0] != EXTENSION_FAILURE or rest:
         raise AssertionError(f'reply {reply} where a failure is to be explained')
     return message.decode(), hint.decode()
+
+
+def explained_sign(blob, data, flags=0):
+    """A request to sign, whose failure has a reason."""
+    return extension(b'tpm-sign@ssh-tpm', string(blob) + string(data) + u32(flags))
 
 
 def try_pin(blob, pin):

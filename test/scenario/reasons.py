@@ -11,8 +11,9 @@ from agent import Agent, Askpass
 from hostkey import HostKey
 from lab import read
 from keys_once import KeysOnce
-from protocol import (EXTENSION_FAILURE, FAILURE, SUCCESS, add_checked_key, extension, frame, read_explanation,
-                      session_bind, string, tpm_add_key, try_pin)
+from protocol import (CONFIRM, EXTENSION_FAILURE, FAILURE, SIGN_RESPONSE, SUCCESS, add_checked_key, explained_sign,
+                      extension, frame, lock, read_explanation, session_bind, sign_request, string, tpm_add_key,
+                      try_pin)
 from swtpm import Swtpm
 from upstream import FakeAgent
 
@@ -97,11 +98,26 @@ class Reasons(AddScenario, KeysOnce):
         self.agent.wait_until_listed([key.line])
         with self.agent.connect() as connection:
             self.assertEqual(connection.request(session_bind(host, b'session', forwarding=True))[0], SUCCESS)
-            for request in (add_checked_key(read(key.tpm).encode()), try_pin(key.blob, b'1234')):
+            for request in (add_checked_key(read(key.tpm).encode()), try_pin(key.blob, b'1234'),
+                            explained_sign(key.blob, b'data')):
                 message, hint = read_explanation(connection.request(request))
                 self.assertIn('forwarded connection', message)
                 self.assertIn('on the machine where the agent runs', hint)
             self.assertEqual(connection.request(tpm_add_key(read(key.tpm).encode())), bytes([FAILURE]))
+
+    def test_a_request_to_sign_by_our_extension_obeys_what_a_plain_one_does(self):
+        self.start()
+        key = self.take('plain')
+        self.agent.wait_until_listed([key.line])
+        with self.agent.connect() as connection:
+            self.assertEqual(connection.request(explained_sign(key.blob, b'data'))[0], SIGN_RESPONSE)
+            add = add_checked_key(read(key.tpm).encode(), constraints=CONFIRM)
+            self.assertEqual(connection.request(add), bytes([SUCCESS]))
+            message, _ = read_explanation(connection.request(explained_sign(key.blob, b'data')))
+            self.assertIn('the use of key', message)
+            self.assertEqual(connection.request(sign_request(key.blob, b'data')), bytes([FAILURE]))
+            self.assertEqual(connection.request(lock(b'x')), bytes([SUCCESS]))
+            self.assertEqual(connection.request(explained_sign(key.blob, b'data')), bytes([FAILURE]))
 
     def test_every_malformed_body_has_a_reason_and_adds_nothing(self):
         self.start('--no-load')
@@ -111,7 +127,8 @@ class Reasons(AddScenario, KeysOnce):
         bodies += [add_checked_key(each) for each in (b'', b'x', b'x' * 70000, text[:-30], text.replace(b'M', b'N'))]
         bodies += [add_checked_key(text, certificate=string(b'ssh-rsa')), add_checked_key(text, constraints=b'\x03'),
                    add_checked_key(text, constraints=b'\xff' + string(b'unknown@example.com')),
-                   try_pin(b'no such key', b'x'), extension(b'tpm-try-pin@ssh-tpm', b'\xff')]
+                   try_pin(b'no such key', b'x'), extension(b'tpm-try-pin@ssh-tpm', b'\xff'),
+                   explained_sign(b'no such key', b'x'), extension(b'tpm-sign@ssh-tpm', b'\xff')]
         with self.agent.connect() as connection:
             for body in bodies:
                 message, hint = read_explanation(connection.request(body))

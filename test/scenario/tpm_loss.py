@@ -8,6 +8,7 @@ import collections
 import itertools
 import os
 import random
+import signal
 import threading
 import time
 import unittest
@@ -253,7 +254,7 @@ class TpmHangs(WithTpm):
         with self.probe.failing('TPM2_Sign hang'), agent.connect() as client:
             client.send(frame(sign_request(self.key.blob, b'data')))
             wait_until(lambda: self.probe.reached() == [1], 'the command that hangs')
-            agent.stop()
+            agent.stop(signal.SIGINT)
         self.assertNotIn(MISSED, agent.log())
 
 

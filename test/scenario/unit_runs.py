@@ -177,12 +177,19 @@ class HostAgentUnit(HostKeyStock):
         self.agent = Activated(self.lab, self.root + program, *words, as_nobody=True,
                                env={**dict.fromkeys(self.lab.env), **env})
 
-    def assert_serves(self, *kinds):
+    def assert_serves(self, *kinds, at_start=None):
+        """`at_start` is the number of keys that it has before the TPM has made the others."""
         keys = [read_public(self.root, kind) for kind in kinds]
+        wait_until(lambda: len(self.agent.listed()) == len(keys), 'the keys in the list')
         self.assertEqual([line.split()[:2] for line in self.agent.listed()], [key.line.split()[:2] for key in keys])
         for key in keys:
             self.agent.sign_and_check(key)
-        self.manager.wait_for(f'READY=1\nSTATUS=Serving {len(keys)} key{"s" if len(keys) > 1 else ""}')
+        status = f'STATUS=Serving {len(keys)} key{"s" if len(keys) > 1 else ""}'
+        if at_start is None:
+            self.manager.wait_for('READY=1\n' + status)
+        else:
+            self.manager.wait_for(f'READY=1\nSTATUS=Serving {at_start} keys')
+            self.manager.wait_for(status)
         status = read(f'/proc/{self.agent.process.pid}/status')
         self.assertRegex(status, rf'(?m)^Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}')
         self.assertRegex(status, r'(?m)^CapEff:\t0+$')
@@ -215,7 +222,7 @@ class HostAgentUnit(HostKeyStock):
                 os.unlink(base_of(self.root, kind) + ending)
         self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement')
         self.start(self.unit('ssh-tpm-hostkeys@.service', 'endorsement'))
-        self.assert_serves(*KINDS)
+        self.assert_serves(*KINDS, at_start=0)
         self.stop()
 
 

@@ -7,7 +7,8 @@ import threading
 
 from agent import Agent
 from lab import Scenario, wait_until
-from protocol import IDENTITIES_ANSWER, REQUEST_IDENTITIES, Connection, frame, string, take_string, u32
+from protocol import (EXTENSION, FAILURE, IDENTITIES_ANSWER, REQUEST_IDENTITIES, Connection, frame, string,
+                      take_string, u32)
 from softkey import SoftKey
 from swtpm import Swtpm
 
@@ -137,6 +138,8 @@ def signs(answer, blob):
         for request in peer.requests():
             if request == LIST:
                 peer.send(frame(identities((blob, b'host'))))
+            elif request[0] == EXTENSION:
+                peer.send(frame(bytes([FAILURE])))
             else:
                 data, flags = take_string(take_string(request[1:])[1])
                 peer.send(frame(answer(data, int.from_bytes(flags, 'big'))))

@@ -5,6 +5,7 @@
 //     no_exchange    renameat2(2) has no flags, as on NFS
 //     no_links       and there are no hard links
 //     mkdir_race     another process makes each folder first
+//     denied_device  a device that is there is denied, as by systemd's DevicePolicy=
 
 #include <cerrno>
 #include <cstdio>
@@ -60,6 +61,11 @@ __attribute__((visibility("default"))) int linkat(int from_folder, const char* f
 __attribute__((visibility("default"))) int mkdir(const char* path, mode_t mode) noexcept {
     const int result = next<int(const char*, mode_t)>("mkdir")(path, mode);
     return result == 0 && has("mkdir_race") ? fail(EEXIST) : result;
+}
+
+__attribute__((visibility("default"))) int access(const char* path, int mode) noexcept {
+    const int result = next<int(const char*, int)>("access")(path, mode);
+    return result == 0 && mode == (R_OK | W_OK) && has("denied_device") ? fail(EPERM) : result;
 }
 
 } // extern "C"

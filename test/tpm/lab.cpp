@@ -30,6 +30,7 @@ tpm::Tpm& Lab::reopen() {
         device->keys().flush();
     device.reset();
     device.emplace(tpm::Target{.tcti = log.tcti(), .emulator_state = {}});
+    device->ensure_open();
     return *device;
 }
 

@@ -90,6 +90,7 @@ SCENARIO("an RSA key is made again as what it was, whatever hashes the TPM has t
     const Key ecdsa(*without.device);
     CHECK((ecdsa.file->public_area.objectAttributes & TPMA_OBJECT_DECRYPT) == 0);
     tpm::Tpm with(tpm::Target{.tcti = without.swtpm.tcti(), .emulator_state = {}});
+    with.ensure_open();
     const Key other(with, TPM2_RH_ENDORSEMENT, rsa_2048);
     CHECK((other.file->public_area.objectAttributes & TPMA_OBJECT_DECRYPT) == 0);
     CHECK(other.area() != key.area());
