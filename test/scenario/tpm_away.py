@@ -15,6 +15,7 @@ from lab import Scenario, read
 from manager import Activated, Manager
 from neighbour import flush_all
 from softkey import SoftKey
+from sshd import Sshd
 from stock import WithTpm
 from swtpm import Probe
 
@@ -186,11 +187,12 @@ class Queue(Scenario):
                     self.assertEqual(client.recv(1), b'')
 
     def test_a_login_goes_on_to_the_key_files(self):
-        """ssh-add stands for ssh: it is told at once that there is no agent to speak to."""
+        user = SoftKey(self.lab, self.lab.path('user'))
+        server = Sshd(self.lab, authorized=[user.pub])
         agent = Activated(self.lab, f'{self.lab.bin}/ssh-tpm-agent', '--no-such-option')
-        result = agent.ssh_add('-l')
-        self.assertNotEqual(result.returncode, 0)
-        self.assertIn('communication with agent failed', result.stderr)
+        result = server.login(agent, '-i', user.path)
+        self.assertEqual((result.returncode, result.stdout), (0, 'in\n'), result.stderr)
+        self.assertEqual(agent.process.wait(), 2)  # it was asked
 
 
 @ours
