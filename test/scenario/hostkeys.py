@@ -172,7 +172,8 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
 
     def test_the_units_of_a_hierarchy_are_named(self):
         result = self.hostkeys('--install-system-units', '--hierarchy', 'e', env={'DESTDIR': self.root}, status=0)
-        self.assertIn(' enable ssh-tpm-genkeys@endorsement.service ssh-tpm-hostkeys@endorsement.socket\n', result.stdout)
+        self.assertIn(' enable ssh-tpm-genkeys@endorsement.service ssh-tpm-hostkeys@endorsement.socket\n',
+                      result.stdout)
 
     def test_uninstalling_leaves_no_file(self):
         self.install()

@@ -64,7 +64,8 @@ NAMES = {('keygen', '(none)'): 'making a key', ('keygen', '-I'): '--import', ('a
 SAME = {'--import': '-I', '--owner-password': '-o'}  # the long names of short options
 TAKES_OPERANDS = {('add', '(none)'), ('add', '-d'), ('add', '-T'), ('agent', '(none)'), ('agent', 'COMMAND')}
 TOGETHER = (
-    ('keygen', '-A', '--hierarchy', 'owner', '--parent-handle', 'owner'), ('keygen', '-A', '-b', '384'), ('keygen', '-N', 'one', '-P', 'other'),
+    ('keygen', '-A', '--hierarchy', 'owner', '--parent-handle', 'owner'), ('keygen', '-A', '-b', '384'),
+    ('keygen', '-N', 'one', '-P', 'other'),
     ('add', '-k', '-C'), ('add', '-d', '-k', '-C'), ('add', '-H', 'absent'), ('agent', '--no-load', '--key-dir', 'x'),
     ('agent', '--no-cache', '--pin-lifetime', '5'), ('agent', '--pin-lifetime', '5', '--no-cache'),
     ('agent', '--no-load', '--confirm'), ('agent', '--no-load', '--confirm-loaded'),
