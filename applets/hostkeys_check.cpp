@@ -143,7 +143,7 @@ void expect_keys_to_work(const SshdView& view) {
 } // namespace
 
 void check_host_keys(cli::Findings& findings, const std::filesystem::path& socket) {
-    // Without the last answer there are files left to read, within the limit too.
+    // The rest is for files, which are read after the last answer.
     const auto end = Clock::now() + time_limits().host_agent * 9 / 10;
     const Report report = [&](cli::Finding finding) { findings.add(std::move(finding)); };
     const auto view = check_configuration(socket, report);
