@@ -27,11 +27,16 @@ std::string unit_of(const std::filesystem::path& socket) {
     return "ssh-tpm-hostkeys@" + socket.stem().string();
 }
 
-void report_agent(const Check& check, const Error& error) {
+std::string hint_for_agent(const Check& check, Errc code) {
+    if (code == Errc::permission)
+        return "run it as root (sudo)";
     const auto unit = unit_of(check.socket);
-    check.report(failed_check("agent", check.socket.string(), error,
-                              error.code() == Errc::io ? "`systemctl restart " + unit + ".service`"
-                                                       : "`systemctl enable --now " + unit + ".socket`"));
+    return code == Errc::io ? "`systemctl restart " + unit + ".service`"
+                            : "`systemctl enable --now " + unit + ".socket`";
+}
+
+void report_agent(const Check& check, const Error& error) {
+    check.report(failed_check("agent", check.socket.string(), error, hint_for_agent(check, error.code())));
 }
 
 /// A connection with a limit of what is left of the time. @throws Error as Client; Error(io) at the end

@@ -338,8 +338,8 @@ bool Client::knows(std::string_view extension) {
 }
 
 AgentStatus Client::status() {
-    const auto answer =
-        successful_request(wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::status).bytes());
+    const auto message = wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::status).bytes();
+    const auto answer = successful(message, exchange(message, quick_));
     return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
         require_name(reader, extension::status);
         AgentStatus status;
