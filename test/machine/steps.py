@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: MIT
+"""What test/vm does with the machine, and what it expects. The steps run in this order, each also after a failed
+one."""
+
+import json
+import os
+import re
+import shlex
+
+from tree import PASSWORD, SOURCES, Failed
+
+PIN = '135790'
+HOST_AGENT = '/run/ssh-tpm-agent/agent.sock'
+HOST_UNIT = 'ssh-tpm-hostkeys.service'
+USER_UNIT = 'ssh-tpm-agent.service'
+PLAIN = '-i ~/.ssh/id_plain.pub -o IdentitiesOnly=yes'  # a key in the TPM that has no PIN
+FILE_KEY = '-i ~/.ssh/id_file -o IdentitiesOnly=yes -o IdentityAgent=none'
+JOURNAL = 'journalctl -q -o with-unit --cursor-file=/var/tmp/cursor'
+
+STEPS = []
+
+
+def step(title, only=None):
+    """A step of both machines, or of one kind of them."""
+    def add(function):
+        STEPS.append((title, only, function))
+        return function
+    return add
+
+
+def commands(document, start):
+    """The commands of a document's indented block, without comments; `start` begins the block's first line."""
+    with open(os.path.join(SOURCES, document), encoding='utf-8') as file:
+        text = file.read()
+    for block in re.findall(r'(?m)^\n((?:    .*\n)+)', text):
+        if block.strip().startswith(start):
+            return [re.sub(r'\s+# .*', '', line).strip() for line in block.splitlines()]
+    raise Failed(f'{document} has no commands that begin with: {start}')
+
+
+def one_of(lines, start):
+    """The command of a document that begins so."""
+    found = [line for line in lines if line.startswith(start)]
+    if len(found) != 1:
+        raise Failed(f'not one command "{start}" in:\n' + '\n'.join(lines))
+    return found[0]
+
+
+class Guest:
+    """The machine as its administrator and its user "me" see it."""
+
+    def __init__(self, machine, slow):
+        self.machine, self.kind, self.slow = machine, machine.kind, slow
+
+    def root(self, script, status=0, deadline=60):
+        """Its output. @raises Failed for another status"""
+        result = self.machine.run(script, deadline)
+        if result.status != status:
+            late = f' (after {deadline} s)' if result.status == 124 else ''
+            raise Failed(f'# {script}\n{result.output}status {result.status}{late}, expected {status}')
+        return result.output
+
+    def me(self, script, status=0, deadline=60):
+        return self.root(f'su -l me -c {shlex.quote(script)}', status, deadline)
+
+    def typed(self, user, *lines, deadline=120):
+        """Lines of test/machine/guest/typed."""
+        return self.root(f"typed {user} <<'END'\n" + '\n'.join(lines) + '\nEND\n', deadline=deadline)
+
+    def expect(self, script, pattern, deadline=60):
+        """The output of a script of root's that succeeds. @raises Failed if the pattern is not in it"""
+        output = self.root(script, deadline=deadline)
+        if not re.search(pattern, output):
+            raise Failed(f'# {script}\n{output}expected: {pattern}')
+        return output
+
+    def equal(self, script, expected):
+        output = self.root(script).strip()
+        if output != expected:
+            raise Failed(f'# {script}\n{output}\nexpected: {expected}')
+
+    def until(self, script, deadline=60):
+        """Waits until a script of root's succeeds. @returns its output"""
+        return self.root(f'until output=$({script} 2>&1); do sleep 0.2; done; echo "$output"', deadline=deadline)
+
+    def know_host(self):
+        """The user's ssh knows the keys of the .pub files, and no others."""
+        self.root('for key in /etc/ssh/ssh_tpm_host_*_key.pub; do echo "server $(cut -d" " -f1,2 $key)"; done '
+                  '>/etc/ssh/ssh_known_hosts; rm -f ~me/.ssh/known_hosts')
+
+    def logins(self, count, options=PLAIN, meanwhile='true'):
+        """Logins by turns with both host keys, two at a time, while root runs a script again and again.
+        @returns how often it ran. @raises Failed if one fails"""
+        self.root(f"""cat >/tmp/login <<'END'
+case $(($1 % 2)) in 0) kind=ecdsa-sha2-nistp256 ;; 1) kind=rsa-sha2-512 ;; esac
+timeout 60 ssh -n -o BatchMode=yes -o HostKeyAlgorithms=$kind {options} me@server true >/tmp/login.$1 2>&1 || {{
+    echo "login $1, $kind: status $?"
+    cat /tmp/login.$1
+}}
+END
+cat >/tmp/meanwhile <<'END'
+while ! [ -e /tmp/enough ]; do {meanwhile}; echo; sleep 0.1; done
+END
+rm -f /tmp/enough /tmp/login.*""")
+        script = f"""bash /tmp/meanwhile >/tmp/turns 2>/tmp/meanwhile.errors &
+su -l me -c 'seq {count} | xargs -P 2 -n 1 sh /tmp/login'
+touch /tmp/enough
+wait
+cat /tmp/meanwhile.errors"""
+        output = self.root(script, deadline=120 + 10 * count)
+        if output.strip():
+            raise Failed(f'of {count} logins {output.count("login ")} failed:\n{output[:1000]}')
+        return int(self.root('wc -l </tmp/turns'))
+
+    def idle(self):
+        """Waits until the agents have flushed their keys: a container's TPM has no resource manager."""
+        if self.kind == 'container':
+            self.until('! tpm2_getcap handles-transient | grep .')
+
+    def check(self, status=0):
+        return self.root('ssh-tpm hostkeys --check', status, 30)
+
+    def quiet(self, *expected):
+        """No unit is failed, and the journal has no entry of priority err or worse since the last call but those that
+        a pattern of `expected` matches."""
+        self.equal('systemctl --failed --plain --no-legend', '')
+        self.root("su -l me -c 'systemctl --user --failed --plain --no-legend' | (! grep .)")
+        entries = self.root(f'{JOURNAL}.errors -p err '
+                            '_TRANSPORT=journal + _TRANSPORT=syslog + _TRANSPORT=stdout; true').splitlines()
+        wrong = [line for line in entries if not any(re.search(pattern, line) for pattern in expected)]
+        if wrong:
+            raise Failed(f'{len(wrong)} unexpected in the journal:\n' + '\n'.join(wrong[:10]))
+        return f'{len(entries)} expected errors' if entries else None
+
+    def news(self):
+        """The end of the journal since the last call, for a step that failed."""
+        return self.root(f"{JOURNAL}.news | grep -vE 'pam_unix|session|slice|user-runtime-dir' | tail -n 25")
+
+
+def show(guest, property_, unit=HOST_UNIT):
+    """A property of the system's unit, or of the user's."""
+    script = f'systemctl {"--user " if unit == USER_UNIT else ""}show -P {property_} {unit}'
+    return (guest.me if unit == USER_UNIT else guest.root)(script).strip()
+
+
+# A machine as it was installed
+
+
+@step('boot: all units are up')
+def boot(guest):
+    guest.equal('systemctl is-system-running --wait', 'running')
+    if guest.kind == 'qemu':
+        guest.equal('stat -c "%U:%G %a" /dev/tpmrm0', 'tss:tss 660')
+    guest.root('tpm2_getcap properties-fixed')
+
+
+@step('install: the packages, which enable nothing')
+def install(guest):
+    guest.root('apt-get install -y /root/*.deb', deadline=300)
+    guest.equal("systemctl list-unit-files --no-legend 'ssh-tpm*' | awk '$2 == \"enabled\"'", '')
+    guest.equal("systemctl --global list-unit-files --no-legend 'ssh-tpm*' | awk '$2 == \"enabled\"'", '')
+
+
+@step('journal after it')
+def quiet_install(guest):
+    return guest.quiet()
+
+
+# Host keys and a user's keys, by README
+
+
+@step('host keys: the commands of docs/host-keys.md')
+def host_keys(guest):
+    lines = commands('docs/host-keys.md', 'systemd-sysusers')
+    guest.typed('root', *('$ ' + line for line in lines), deadline=240)
+    guest.check()
+    guest.know_host()
+
+
+@step('host keys: --check --json')
+def host_keys_json(guest):
+    report = json.loads(guest.root('ssh-tpm hostkeys --check --json'))
+    if report['status'] != 'ok' or {check['status'] for check in report['checks']} != {'ok'}:
+        raise Failed(json.dumps(report, indent=1))
+    return f'{len(report["checks"])} checks'
+
+
+@step('user: a key without a PIN, and one in a file')
+def more_keys(guest):
+    export = one_of(commands('README.md', 'ssh-tpm keygen'), 'export SSH_AUTH_SOCK=')
+    guest.root('usermod -aG tss me && systemctl restart me.service')
+    guest.root(f'echo {shlex.quote(export)} >>~me/.profile')
+    guest.me("ssh-tpm keygen -q -N '' -f ~/.ssh/id_plain && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_file && "
+             'cat ~/.ssh/id_plain.pub ~/.ssh/id_file.pub >~/.ssh/authorized_keys')
+
+
+@step('user: the commands of README.md, with a PIN')
+def user(guest):
+    once = commands('README.md', 'ssh-tpm keygen')
+    daily = commands('README.md', 'ssh me@server')
+    export = one_of(once, 'export SSH_AUTH_SOCK=')
+    guest.typed('me',
+                '$ ' + one_of(once, 'ssh-tpm keygen'), '? Enter file .*: => ', f'? Enter passphrase .*: => {PIN}',
+                f'? Enter same passphrase again: => {PIN}',
+                '$ ' + one_of(once, 'ssh-copy-id'), f"? password: => {PASSWORD}",
+                '$ ' + one_of(once, 'systemctl --user'),
+                '$ ' + export,
+                '$ ' + one_of(daily, 'ssh-tpm add --pin'), f'? Enter passphrase for .*: => {PIN}',
+                '$ ' + one_of(daily, 'ssh me@server'), '? me@server.*\\$ => exit',
+                '$ ' + one_of(daily, 'ssh-add -x'), '? Enter lock password: => lock', '? Again: => lock',
+                '$ ssh-add -X', '? Enter lock password: => lock')
+
+
+@step('login: keys in the TPM on both sides')
+def login(guest):
+    guest.logins(4)
+
+
+@step('journal after it')
+def quiet_keys(guest):
+    return guest.quiet()
+
+
+@step('reboot: all units are up')
+def reboot(guest):
+    guest.machine.reboot()
+    guest.equal('systemctl is-system-running --wait', 'running')
+
+
+@step('reboot: logins with both keys, once the agent has the PIN')
+def reboot_login(guest):
+    guest.logins(4)
+    guest.me('ssh -n -o BatchMode=yes -i ~/.ssh/id_ecdsa.pub -o IdentitiesOnly=yes me@server true', 255)
+    guest.typed('me', '$ . ~/.profile', '$ ssh-tpm add --pin', f'? Enter passphrase for .*: => {PIN}')
+    guest.logins(2, '-i ~/.ssh/id_ecdsa.pub -o IdentitiesOnly=yes')
+
+
+@step('journal after it')
+def quiet_reboot(guest):
+    return guest.quiet(USER_UNIT + r'.*PIN')
+
+
+# Under load
+
+
+@step('beside: 100 logins while other programs use the TPM', only='qemu')
+def beside(guest):
+    turns = guest.logins(100, meanwhile="tpm2_createprimary -Q -c /tmp/primary && tpm2_getrandom 8 >/dev/null && "
+                         "rm -f /tmp/other.* && ssh-tpm keygen -q -N '' -f /tmp/other")
+    return f'{turns} turns of tpm2_createprimary, tpm2_getrandom and keygen'
+
+
+@step('beside: no handle is left in the TPM')
+def handles(guest):
+    guest.idle()
+    raw = '-T device:/dev/tpm0' if guest.kind == 'qemu' else ''
+    for capability in 'handles-transient', 'handles-loaded-session', 'handles-saved-session':
+        guest.equal(f'tpm2_getcap {raw} {capability}', '')
+
+
+@step('restart: logins while the host agent is restarted')
+def restart_host(guest):
+    count = 200 if guest.slow else 30
+    return f'{count} logins, {guest.logins(count, meanwhile="systemctl restart " + HOST_UNIT)} restarts'
+
+
+@step("restart: logins while the user's agent is restarted")
+def restart_user(guest):
+    count = 200 if guest.slow else 30
+    turns = guest.logins(count, meanwhile=f'su -l me -c "systemctl --user restart {USER_UNIT}"')
+    return f'{count} logins, {turns} restarts'
+
+
+@step('journal after it')
+def quiet_load(guest):
+    return guest.quiet()
+
+
+# Without the TPM
+
+
+def expect_service_without_tpm(guest):
+    """Both agents run, list their keys, refuse at once and say so; nothing hangs."""
+    for list_keys in (lambda: guest.root(f'SSH_AUTH_SOCK={HOST_AGENT} ssh-add -L', deadline=10),
+                      lambda: guest.me('ssh-add -L', deadline=10)):
+        if len(list_keys().splitlines()) < 2:
+            raise Failed(f'an agent lists too few keys:\n{list_keys()}')
+    guest.check(1)
+    guest.me(f'ssh -n -o BatchMode=yes {FILE_KEY} me@server', 255, deadline=20)
+    # A server that needs no TPM: ssh goes on to the key in a file when the agent refuses.
+    guest.root("""[ -e /root/other_key ] || ssh-keygen -q -t ed25519 -N '' -f /root/other_key
+printf 'Port 2022\\nHostKey /root/other_key\\nPidFile none\\n' >/root/other_sshd
+systemctl is-active -q other-sshd || systemd-run -q --unit=other-sshd /usr/sbin/sshd -D -f /root/other_sshd""")
+    guest.until('ssh-keyscan -p 2022 server | grep ed25519')
+    guest.me('ssh -n -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null '
+             '-i ~/.ssh/id_plain.pub -i ~/.ssh/id_file -p 2022 me@server true', deadline=20)
+    for unit in HOST_UNIT, USER_UNIT:
+        if show(guest, 'ActiveState', unit) != 'active' or 'TPM' not in show(guest, 'StatusText', unit):
+            raise Failed(f'{unit} is {show(guest, "ActiveState", unit)}: "{show(guest, "StatusText", unit)}"')
+        field = '_SYSTEMD_USER_UNIT' if unit == USER_UNIT else '_SYSTEMD_UNIT'
+        guest.expect(f'journalctl -b -q -p err {field}={unit}', 'TPM')
+
+
+def expect_service_with_tpm(guest):
+    guest.until('ssh-tpm hostkeys --check')
+    guest.until(f'su -l me -c {shlex.quote(f"ssh -n -o BatchMode=yes {PLAIN} me@server true")}')
+    guest.logins(2)
+
+
+AWAY = (HOST_UNIT, USER_UNIT, r'sshd\[', r'ssh\.service', 'other-sshd', r'session-.*\.scope')
+
+
+@step('away: the TPM goes while the agents run')
+def away(guest):
+    guest.root(f'systemctl restart {HOST_UNIT}')
+    guest.logins(2)
+    taken = guest.machine.take_tpm()
+    if taken.status != 0:
+        raise Failed(taken.output)
+    expect_service_without_tpm(guest)
+
+
+@step('away: the agents are started without it')
+def away_restart(guest):
+    guest.root(f'systemctl restart {HOST_UNIT}')
+    guest.me(f'systemctl --user restart {USER_UNIT}')
+    expect_service_without_tpm(guest)
+    if show(guest, 'NRestarts') != '0':
+        raise Failed(f'{HOST_UNIT} was restarted {show(guest, "NRestarts")} times')
+
+
+@step('away: it is back, and nobody does anything')
+def back(guest):
+    given = guest.machine.give_tpm()
+    if given.status != 0:
+        raise Failed(given.output)
+    expect_service_with_tpm(guest)
+
+
+@step('journal after it')
+def quiet_away(guest):
+    return guest.quiet(*AWAY)
+
+
+@step('away: a boot without it')
+def away_boot(guest):
+    guest.machine.boot_without_tpm()
+    guest.equal('systemctl is-system-running --wait', 'running')
+    expect_service_without_tpm(guest)
+
+
+@step('away: it comes after the boot')
+def back_after_boot(guest):
+    back(guest)
+
+
+@step('journal after it')
+def quiet_away_boot(guest):
+    return guest.quiet(*AWAY)
+
+
+# Another TPM
+
+
+@step('clear: --check names it, and logins are refused at once')
+def clear(guest):
+    guest.root('sha256sum /etc/ssh/ssh_tpm_host_*.tpm | cut -d" " -f1 >/root/dead-keys')
+    guest.root('tpm2_clear -c l')
+    guest.root(f'systemctl restart {HOST_UNIT}')
+    guest.check(1)
+    guest.me(f'ssh -n -o BatchMode=yes {FILE_KEY} me@server', 255, deadline=20)
+
+
+@step('clear: one command makes new host keys, and sets the dead ones aside')
+def renew(guest):
+    guest.idle()
+    guest.root('ssh-tpm hostkeys --renew --yes', deadline=120)
+    guest.root('for key in $(cat /root/dead-keys); do find /etc/ssh -type f -exec sha256sum {} + | grep -q $key && '
+               '! sha256sum /etc/ssh/ssh_tpm_host_*_key.tpm | grep $key || exit 1; done')
+    guest.check()
+    guest.know_host()
+    guest.logins(4, FILE_KEY)
+    guest.idle()
+    guest.root('ssh-tpm hostkeys --renew --yes')
+
+
+@step('journal after it')
+def quiet_renew(guest):
+    return guest.quiet(*AWAY)
+
+
+# Keys that the TPM makes again from a seed
+
+
+@step('hierarchy: the units make endorsement keys at boot')
+def hierarchy(guest):
+    guest.root('ssh-tpm hostkeys --uninstall && systemctl reload ssh')
+    guest.root(f'systemctl disable --now ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket {HOST_UNIT}')
+    guest.root('mkdir /root/old && mv /etc/ssh/ssh_tpm_host_* /root/old')
+    guest.root('systemctl enable ssh-tpm-genkeys@endorsement.service ssh-tpm-hostkeys@endorsement.socket')
+    guest.machine.reboot()
+    guest.equal('systemctl is-system-running --wait', 'running')
+    guest.root('ls /etc/ssh/ssh_tpm_host_*.pub')
+
+
+@step('hierarchy: sshd uses them')
+def hierarchy_logins(guest):
+    guest.root('ssh-tpm hostkeys --install-sshd-config --hierarchy endorsement && systemctl reload ssh')
+    guest.check()
+    guest.know_host()
+    guest.logins(4, FILE_KEY)
+
+
+@step('journal after it')
+def quiet_hierarchy(guest):
+    return guest.quiet()
