@@ -105,7 +105,7 @@ void check_lockout(cli::Findings& findings, tpm::Tpm& tpm) {
 void check_storage_key(cli::Findings& findings, tpm::Tpm& tpm, const tpm::Target& target) {
     const auto parent = tpm.keys().parents().open(keyfile::KeyFile{});
     const auto label = tpm::label_of(parent.name);
-    tpm::KnownTpms known(target.known_tpms, target.known_name(), false);
+    auto known = tpm::known_tpms_of(target);
     const bool is_known =
         known.judge(label, tpm::name_of(tpm.context(), parent.tr)) == tpm::KnownTpms::Verdict::same;
     findings.add({Verdict::ok, "tpm-storage-key", "",

@@ -186,8 +186,11 @@ Secret secret_message(wire::Writer head, const Secret& last) {
 } // namespace
 
 Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds patience)
-    : socket_(connect_to(socket, end_of(time_limits().agent_answer))), quick_(time_limits().agent_answer),
-      patience_(patience) {}
+    : quick_(patience.count() > 0 ? std::min(time_limits().agent_answer, patience)
+                                  : time_limits().agent_answer),
+      patience_(patience) {
+    socket_ = connect_to(socket, end_of(quick_));
+}
 
 void Client::require_trusted_agent() const {
     const auto peer = this->peer();

@@ -28,7 +28,9 @@ bool leaves_all_sound(const Error& error) {
 } // namespace
 
 KnownTpms known_tpms_of(const Target& target) {
-    return {target.known_tpms, target.known_name(), target.host_known_tpms, target.writes_known_tpms};
+    // The emulator's socket path differs in each process, and each state folder has its own known_tpms.
+    return {target.known_tpms, target.emulator_state.empty() ? target.tcti : "emulator",
+            target.host_known_tpms, target.writes_known_tpms};
 }
 
 Tpm::Tpm(const Target& target) : tcti_(target.tcti), known_tpms_(known_tpms_of(target)) {

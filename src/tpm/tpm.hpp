@@ -19,10 +19,6 @@ struct Target {
     std::filesystem::path known_tpms = {};      ///< the user's file of KnownTpms; may be empty
     std::filesystem::path host_known_tpms = {}; ///< the file of host keys in place of it; may be empty
     bool writes_known_tpms = true;              ///< false: the file is only read
-
-    /// The name of this TPM in the file. The emulator's socket path differs in each process, and each state
-    /// folder has its own file.
-    std::string known_name() const { return emulator_state.empty() ? tcti : "emulator"; }
 };
 
 /// The known parents of the target.
