@@ -205,14 +205,14 @@ TEST_CASE("a file that is only read keeps its bytes, and a new parent is known f
     KnownTpms(file, "first").accept("owner-ecc", a_name(1));
     const auto before = read_file(file, tpm::known_tpms_ceiling);
 
-    KnownTpms reading(file, "first", false), elsewhere(file, "second", false);
+    KnownTpms reading(file, "first", {}, false), elsewhere(file, "second", {}, false);
     CHECK(reading.judge("owner-ecc", a_name(1)) == Verdict::same);
     CHECK(refusal([&] { reading.accept("owner-ecc", a_name(2)); }) == Errc::refused);
     elsewhere.accept("owner-ecc", a_name(3));
     CHECK(elsewhere.judge("owner-ecc", a_name(3)) == Verdict::same);
     CHECK(read_file(file, tpm::known_tpms_ceiling) == before);
 
-    KnownTpms missing(folder.path() / "none" / "known_tpms", "first", false);
+    KnownTpms missing(folder.path() / "none" / "known_tpms", "first", {}, false);
     missing.accept("owner-ecc", a_name(1));
     CHECK_FALSE(is_there(folder.path() / "none"));
 }
