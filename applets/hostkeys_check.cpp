@@ -41,10 +41,9 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
 
 /// The agent that sshd asks, if it is one of our units.
 std::optional<std::filesystem::path> our_agent(const SshdView& view) {
-    if (view.agents.empty())
-        return std::nullopt;
-    const std::filesystem::path agent =
-        view.settings ? view.settings->host_key_agent : view.agents.front().value;
+    const std::filesystem::path agent = view.settings         ? view.settings->host_key_agent
+                                        : view.agents.empty() ? ""
+                                                              : view.agents.front().value;
     return agent.parent_path() == std::filesystem::path(system_socket).parent_path() ? std::optional(agent)
                                                                                      : std::nullopt;
 }
@@ -172,7 +171,7 @@ void expect_sshd_to_go_on(bool had_config, bool force) {
         hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
     } else {
         const auto view = ask_for_configuration();
-        if (!our_agent(view))
+        if (!our_agent(view) || view.agents.empty())
             return;
         what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(view.agents.front());
         hint = "remove that line and the HostKey lines of its keys, and have sshd reload its configuration";

@@ -28,7 +28,7 @@ namespace {
 struct SealLab {
     support::Swtpm swtpm;
     tpm::Tpm device{{.tcti = swtpm.tcti(), .emulator_state = {}}};
-    TPMT_PUBLIC storage_key = tpm::storage_key_area(device, TPM2_RH_OWNER);
+    TPMT_PUBLIC storage_key = (device.ensure_open(), tpm::storage_key_area(device, TPM2_RH_OWNER));
 
     bool signs(const ssh::PrivateKey& key, std::string_view pin) {
         const auto auth =

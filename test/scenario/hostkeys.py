@@ -10,6 +10,7 @@ import unittest
 from agent import Agent
 from hierarchy import KINDS, base_of
 from lab import NOBODY, contents, link_program, read, read_key
+from softkey import SoftKey
 from stock import HostKeyStock
 
 DROP_IN = 'etc/ssh/sshd_config.d/70-ssh-tpm.conf'

@@ -16,6 +16,7 @@ from hierarchy import KINDS, base_of
 from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root, read
 from live_system import INCLUDE, PROGRAMS, UNITS, LiveSystem
 from process import DEADLINE
+from softkey import SoftKey
 
 
 def drip(listener, pace):
