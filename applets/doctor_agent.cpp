@@ -223,17 +223,17 @@ void report_use(cli::Findings& findings, const AgentAt& agent) {
 } // namespace
 
 void check_agents(cli::Findings& findings) {
-    std::vector<AgentAt> agents{look_at(os::default_socket())};
+    std::vector<AgentAt> found{look_at(os::default_socket())};
     if (const auto other = os::variable("SSH_AUTH_SOCK");
-        other && !other->empty() && !same_file(*other, agents.front().socket))
-        agents.push_back(look_at(*other));
-    const auto ours = std::ranges::find(agents, true, &AgentAt::is_ssh_tpm);
-    for (const auto& agent : agents) {
-        const bool is_default = &agent == &agents.front();
-        const bool required = is_default ? ours == agents.end() && !is_root() : true;
+        other && !other->empty() && !same_file(*other, found.front().socket))
+        found.push_back(look_at(*other));
+    const auto ours = std::ranges::find(found, true, &AgentAt::is_ssh_tpm);
+    for (const auto& agent : found) {
+        const bool is_default = &agent == &found.front();
+        const bool required = is_default ? ours == found.end() && !is_root() : true;
         report_agent(findings, agent, required);
     }
-    if (ours == agents.end())
+    if (ours == found.end())
         return;
     report_use(findings, *ours);
     if (ours->status.empty())
