@@ -159,10 +159,15 @@ class Qemu(Machine):
             raise Failed(f'the machine does not boot: {error}\n{console_tail()}') from error
 
     def take_tpm(self):
-        return self.run('systemctl start tpm-away.service')
+        self.run_well('systemctl start tpm-away.service')
 
     def give_tpm(self):
-        return self.run('systemctl stop tpm-away.service && udevadm settle')
+        self.run_well('systemctl stop tpm-away.service && udevadm settle')
+
+    def run_well(self, command):
+        result = self.run(command)
+        if result.status != 0:
+            raise Failed(result.output)
 
     def boot_without_tpm(self):
         self.run('systemctl enable tpm-away.service')
@@ -233,11 +238,9 @@ class Container(Machine):
         for swtpm in self.swtpm:
             swtpm.kill()
             swtpm.wait()
-        return Result(0, '')
 
     def give_tpm(self):
         self.swtpm = [self._start_swtpm(name) for name in ('system', 'user')]
-        return Result(0, '')
 
     @staticmethod
     def _start_swtpm(name):

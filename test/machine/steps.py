@@ -314,9 +314,7 @@ AWAY = (HOST_UNIT, USER_UNIT, r'sshd\[', r'ssh\.service', 'other-sshd', r'sessio
 def away(guest):
     guest.root(f'systemctl restart {HOST_UNIT}')
     guest.logins(2)
-    taken = guest.machine.take_tpm()
-    if taken.status != 0:
-        raise Failed(taken.output)
+    guest.machine.take_tpm()
     expect_service_without_tpm(guest)
 
 
@@ -331,9 +329,7 @@ def away_restart(guest):
 
 @step('away: it is back, and nobody does anything')
 def back(guest):
-    given = guest.machine.give_tpm()
-    if given.status != 0:
-        raise Failed(given.output)
+    guest.machine.give_tpm()
     expect_service_with_tpm(guest)
 
 
