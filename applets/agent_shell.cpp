@@ -144,7 +144,7 @@ std::optional<std::string> commands_of_running_agent(const fs::path& socket, She
     } catch (const Error&) {
         return std::nullopt;
     }
-    const bool ours = client->knows(protocol::extension::tpm_try_pin); // false for one that is locked
+    const bool ours = client->knows(protocol::extension::tpm_try_pin); // a locked agent lists none
     const auto pid = client->peer().pid;
     auto out = set_variable(socket_variable, socket.string(), shell);
     if (is_agent(pid))

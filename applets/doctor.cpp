@@ -160,36 +160,10 @@ int run_sections(const std::vector<Section>& sections, cli::Findings& findings) 
 
 } // namespace
 
-void add_error(cli::Findings& findings, cli::Verdict verdict, const std::string& check,
-               const std::string& subject, const Error& error) {
-    std::string text = error.what();
-    if (!subject.empty() && text.starts_with(subject + ": "))
-        text.erase(0, subject.size() + 2);
-    findings.add({verdict, check, subject, std::move(text), error.hint()});
-}
-
-std::optional<ProgramOutput> output_of(const std::vector<std::string>& command, Streams streams) {
-    constexpr std::size_t longest = std::size_t{64} * 1024;
-    const auto end = DoctorClock::now() + time_limits().doctor_program;
+std::optional<os::ProgramOutput> output_of(const std::vector<std::string>& command) {
+    constexpr std::size_t most = std::size_t{64} * 1024;
     try { // caught because the callers report a missing program in their own words
-        // The child's standard output is the pipe already when its standard error becomes a copy of it.
-        os::Child child(command, {"LC_ALL=C"},
-                        streams == Streams::output_and_errors ? STDOUT_FILENO : STDERR_FILENO);
-        ProgramOutput out;
-        for (;;) {
-            pollfd output{.fd = child.output(), .events = POLLIN, .revents = 0};
-            if (uninterrupted([&] { return ::poll(&output, 1, milliseconds_left(end)); }) != 1)
-                return std::nullopt;
-            if (!read_more(child.output(), out.text))
-                break;
-            if (out.text.size() > longest)
-                return std::nullopt;
-        }
-        pollfd ended{.fd = child.pidfd(), .events = POLLIN, .revents = 0};
-        if (uninterrupted([&] { return ::poll(&ended, 1, milliseconds_left(end)); }) != 1)
-            return std::nullopt;
-        out.status = child.wait();
-        return out;
+        return os::output_of(command, {"LC_ALL=C"}, time_limits().doctor_program, most);
     } catch (const Error&) {
         return std::nullopt;
     }
@@ -219,8 +193,7 @@ int run_doctor(Call& call) {
             {"system", check_system, later},
             {"TPM", [&](cli::Findings& findings) { check_tpm(findings, target); },
              "`journalctl -b -k -g tpm` shows the messages of its driver; restart the machine, or the "
-             "emulator "
-             "if it is one"},
+             "emulator if it is one"},
             {"agents", check_agents, later},
             {"files", check_files, later},
             {"host", check_host, later},

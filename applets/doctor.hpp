@@ -4,6 +4,7 @@
 // leave nothing in the TPM, and use no PIN.
 
 #include "cli/findings.hpp"
+#include "os/child.hpp"
 #include "tpm/tpm.hpp"
 
 #include <optional>
@@ -22,21 +23,10 @@ void check_host(cli::Findings& findings);
 /// @returns false if there is nothing to connect to
 bool check_device(cli::Findings& findings, const tpm::Target& target);
 
-/// Adds an error as a finding, with the error's hint.
-void add_error(cli::Findings& findings, cli::Verdict verdict, const std::string& check,
-               const std::string& subject, const Error& error);
-
-struct ProgramOutput {
-    int status = 0;
-    std::string text;
-};
-
-enum class Streams { output, output_and_errors };
-
-/// Runs another program, with its output cut at 64 KiB.
-/// @returns nothing if it cannot be started, or does not end within TimeLimits::doctor_program
-std::optional<ProgramOutput> output_of(const std::vector<std::string>& command,
-                                       Streams streams = Streams::output);
+/// Runs another program.
+/// @returns nothing if it cannot be started, does not end within TimeLimits::doctor_program, or prints more
+///     than 64 KiB
+std::optional<os::ProgramOutput> output_of(const std::vector<std::string>& command);
 
 /// For root, a machine without an agent and keys of its own is normal: it may serve host keys alone.
 bool is_root();

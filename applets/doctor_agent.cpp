@@ -121,8 +121,9 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
                                        "`, and start it again"});
         return;
     }
-    const bool nobody = agent.failure->code() == Errc::not_found || agent.failure->code() == Errc::io;
-    const std::string text = nobody ? "no agent listens there" : agent.failure->what();
+    const auto code = agent.failure->code();
+    const std::string text =
+        code == Errc::not_found || code == Errc::io ? "no agent listens there" : agent.failure->what();
     if (required)
         findings.add({Verdict::fail, "agent", socket, text, start_hint});
     else
@@ -199,7 +200,7 @@ bool same_file(const fs::path& a, const fs::path& b) {
 /// none. ssh prints the path with its "~" and "%" replaced, but leaves "$NAME".
 std::string socket_of_ssh() {
     const auto answer = output_of({"ssh", "-G", "localhost"});
-    auto socket = std::string(value_in(answer ? answer->text : "", "identityagent "));
+    auto socket = std::string(value_in(answer ? answer->output : "", "identityagent "));
     if (socket == "none")
         return {};
     if (socket.empty() || socket == "SSH_AUTH_SOCK")

@@ -30,8 +30,8 @@ void check_folder(cli::Findings& findings, const fs::path& folder) {
     struct stat status = {};
     if (::stat(folder.c_str(), &status) != 0) {
         if (errno != ENOENT)
-            add_error(findings, Verdict::fail, "ssh-folder", folder.string(),
-                      Error::from_errno(errno, folder.string()));
+            findings.add(cli::finding_of_error(Verdict::fail, "ssh-folder", folder.string(),
+                                               Error::from_errno(errno, folder.string())));
         return;
     }
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
@@ -48,13 +48,13 @@ void check_public_key(cli::Findings& findings, const fs::path& file, const ident
     const auto path = fs::path(file).replace_extension(".pub");
     const auto hint = "`ssh-tpm keygen -y -f " + shell_word(file) + " >" + shell_word(path) + "` writes it";
     try { // caught to add a hint
-        const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, ssh::max_public_file)));
+        const auto line = ssh::AuthorizedKey::read(path);
         if (!equal(line.blob, identity.public_key.blob()))
             findings.add({Verdict::fail, "public-key", path.string(),
                           "is of another key than the key file beside it", hint});
     } catch (const Error& error) {
-        add_error(findings, Verdict::warn, "public-key", path.string(),
-                  Error(error.code(), error.what(), hint));
+        findings.add(cli::finding_of_error(Verdict::warn, "public-key", path.string(),
+                                           Error(error.code(), error.what(), hint)));
     }
 }
 
@@ -73,7 +73,7 @@ void check_certificate(cli::Findings& findings, const fs::path& file, const iden
     try { // caught to report it
         if (!is_there(path))
             return;
-        const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, ssh::max_public_file)));
+        const auto line = ssh::AuthorizedKey::read(path);
         const auto certificate = ssh::Certificate::from_blob(line.blob);
         const auto now = std::chrono::system_clock::now();
         if (!(certificate.public_key == identity.public_key))
@@ -90,8 +90,8 @@ void check_certificate(cli::Findings& findings, const fs::path& file, const iden
             findings.add(
                 {Verdict::ok, "certificate", path.string(), "is of this key, and has not expired", ""});
     } catch (const Error& error) {
-        add_error(findings, Verdict::fail, "certificate", path.string(),
-                  Error(error.code(), error.what(), again));
+        findings.add(cli::finding_of_error(Verdict::fail, "certificate", path.string(),
+                                           Error(error.code(), error.what(), again)));
     }
 }
 
@@ -103,7 +103,7 @@ void check_key_file(cli::Findings& findings, const fs::path& file) {
             findings.add({Verdict::warn, "key-file", file.string(),
                           identity.needs_pin() ? "other users may use this file"
                                                : "other users may use this file, and its key has no PIN: "
-                                                 "those who may use the TPM can sign with it",
+                                                 "each user of the TPM can sign with it",
                           "`chmod 600 " + shell_word(file) + "`"});
         else
             findings.add({Verdict::ok, "key-file", file.string(),
@@ -111,7 +111,7 @@ void check_key_file(cli::Findings& findings, const fs::path& file) {
         check_public_key(findings, file, identity);
         check_certificate(findings, file, identity);
     } catch (const Error& error) {
-        add_error(findings, Verdict::fail, "key-file", file.string(), error);
+        findings.add(cli::finding_of_error(Verdict::fail, "key-file", file.string(), error));
     }
 }
 

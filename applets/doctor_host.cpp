@@ -3,10 +3,7 @@
 
 #include "applets/doctor.hpp"
 #include "applets/hostkeys.hpp"
-#include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/lines.hpp"
-#include "os/environment.hpp"
 
 #include <algorithm>
 
@@ -60,7 +57,7 @@ bool check_units(cli::Findings& findings, const Manager& manager) {
     if (!answer || answer->status != 0) // not started by systemd, or no user manager
         return false;
     bool any = false;
-    for (std::string_view rest(answer->text); !rest.empty();) {
+    for (std::string_view rest(answer->output); !rest.empty();) {
         constexpr std::string_view between = "\n\n";
         const auto end = std::min(rest.find(between), rest.size());
         any = report_unit(findings, manager, rest.substr(0, end)) || any;
@@ -69,27 +66,18 @@ bool check_units(cli::Findings& findings, const Manager& manager) {
     return any;
 }
 
-/// HostKeyAgent; empty for none, and without the right to ask sshd.
-std::string host_key_agent() {
-    const auto sshd = os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
-    const auto answer = sshd ? output_of({*sshd, "-T"}) : std::nullopt;
-    return std::string(value_in(answer ? answer->text : "", "hostkeyagent "));
-}
-
 } // namespace
 
 void check_host(cli::Findings& findings) {
-    const std::filesystem::path system_agent(system_socket);
     const Manager system{
         "",
         {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service", "ssh-tpm-*@*"}};
     const Manager user{"--user", {"ssh-tpm-agent.socket", "ssh-tpm-agent.service"}};
     const bool has_units = check_units(findings, system);
     check_units(findings, user);
-    const auto agent = host_key_agent();
-    const bool is_ours = std::filesystem::path(agent).parent_path() == system_agent.parent_path();
     std::error_code ignored;
-    if (!has_units && !is_ours && !std::filesystem::exists("/etc/ssh/sshd_config.d/70-ssh-tpm.conf", ignored))
+    if (!has_units && !std::filesystem::exists("/etc/ssh/sshd_config.d/70-ssh-tpm.conf", ignored) &&
+        !sshd_asks_our_agent())
         return;
     if (is_root())
         check_host_keys(findings, std::nullopt);

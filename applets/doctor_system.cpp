@@ -37,9 +37,8 @@ void check_system(cli::Findings& findings) {
          std::string("ssh-tpm " SSHTPM_VERSION ", built with tpm2-tss " SSHTPM_TSS2_VERSION ", runs with ") +
              ssh::openssl_version(),
          ""});
-    if (const auto version = output_of({"ssh", "-V"}, Streams::output_and_errors);
-        version && version->status == 0)
-        findings.add({Verdict::ok, "openssh", "", version->text.substr(0, version->text.find('\n')), ""});
+    if (const auto version = output_of({"ssh", "-V"}); version && version->status == 0)
+        findings.add({Verdict::ok, "openssh", "", version->errors.substr(0, version->errors.find('\n')), ""});
     else
         findings.add({Verdict::fail, "openssh", "", "ssh -V does not work",
                       "install OpenSSH: `sudo apt install openssh-client`"});

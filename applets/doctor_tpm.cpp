@@ -170,7 +170,7 @@ bool check_one(cli::Findings& findings, tpm::Tpm& tpm, const std::string& check,
         tpm.run(job);
     } catch (const Error& error) {
         const bool foreign = error.code() == Errc::foreign_key;
-        add_error(findings, foreign ? Verdict::warn : Verdict::fail, check, subject, error);
+        findings.add(cli::finding_of_error(foreign ? Verdict::warn : Verdict::fail, check, subject, error));
     }
     return !tpm.context().loss();
 }
@@ -210,7 +210,7 @@ void check_tpm(cli::Findings& findings, const tpm::Target& target) {
     try { // caught to report it
         opened.emplace(target);
     } catch (const Error& error) {
-        add_error(findings, Verdict::fail, "tpm-chip", "", error);
+        findings.add(cli::finding_of_error(Verdict::fail, "tpm-chip", "", error));
         return;
     }
     auto& tpm = *opened;

@@ -95,8 +95,7 @@ std::vector<HostAlgorithm> host_algorithms(std::string_view type) {
 }
 
 HostCertificate read_host_certificate(const std::string& path) {
-    const auto text = read_file(path, ssh::max_public_file);
-    auto line = ssh::AuthorizedKey::parse(text_of(text));
+    auto line = ssh::AuthorizedKey::read(path);
     if (!ssh::is_certificate(line.blob))
         malformed("a key, not a certificate");
     const auto fields = ssh::read_certificate(line.blob);

@@ -52,9 +52,8 @@ struct CertificateRules {
 };
 
 /// @param public_key the path of the certified key, for the command that signs it again
-/// @returns what clients dislike, the verdict of each `fail` or `warn`, without check and subject; if there
-/// is
-///     nothing, one `ok` with the end of its time
+/// @returns a `fail` or `warn` for each thing that clients dislike, or one `ok` with the end of its time; all
+///     without check and subject
 std::vector<cli::Finding> judge_host_certificate(const HostCertificate& certificate,
                                                  const CertificateRules& rules,
                                                  const std::string& public_key);

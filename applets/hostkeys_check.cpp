@@ -22,13 +22,20 @@ namespace {
 using cli::Verdict;
 using Clock = std::chrono::steady_clock;
 
+/// The agent that sshd asks; empty for none, and if it is not known.
+std::string named_agent(const SshdView& view) {
+    if (view.settings)
+        return view.settings->host_key_agent;
+    return view.agents.empty() ? "" : view.agents.front().value;
+}
+
 /// Reports that the first HostKeyAgent, the one that sshd takes, is not `socket`.
 std::optional<Error> other_agent(const SshdView& view, const std::filesystem::path& socket,
                                  const std::string& hint) {
     if (view.agents.empty())
         return std::nullopt;
     const auto& line = view.agents.front();
-    const auto& agent = view.settings ? view.settings->host_key_agent : line.value;
+    const auto agent = named_agent(view);
     if (agent == socket.string())
         return std::nullopt;
     const bool of_go = std::filesystem::path(line.file).filename() == "10-ssh-tpm-agent.conf";
@@ -41,9 +48,7 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
 
 /// The agent that sshd asks, if it is one of our units.
 std::optional<std::filesystem::path> our_agent(const SshdView& view) {
-    const std::filesystem::path agent = view.settings         ? view.settings->host_key_agent
-                                        : view.agents.empty() ? ""
-                                                              : view.agents.front().value;
+    const std::filesystem::path agent = named_agent(view);
     return agent.parent_path() == std::filesystem::path(system_socket).parent_path() ? std::optional(agent)
                                                                                      : std::nullopt;
 }
@@ -56,16 +61,14 @@ SshdView check_configuration(const Report& report) {
         settings_of(view);
         report({.check = "sshd-config", .subject = {}, .text = "sshd accepts its configuration", .hint = {}});
     } catch (const Error& error) {
-        report(failed_check("sshd-config", "", error, "`sshd -T`"));
+        report(cli::finding_of_error(Verdict::fail, "sshd-config", "", error, "`sshd -T`"));
     }
     return view;
 }
 
 /// Checks that sshd asks the agent with this socket.
 void check_agent_line(const SshdView& view, const std::filesystem::path& socket, const Report& report) {
-    const auto named = view.settings         ? view.settings->host_key_agent
-                       : view.agents.empty() ? ""
-                                             : view.agents.front().value;
+    const auto named = named_agent(view);
     auto other =
         other_agent(view, socket,
                     "remove that line, and run `ssh-tpm hostkeys --install-sshd-config`; or check that "
@@ -75,7 +78,7 @@ void check_agent_line(const SshdView& view, const std::filesystem::path& socket,
         other = Error(Errc::refused, named.empty() ? "sshd has no HostKeyAgent" : "HostKeyAgent is " + named,
                       "`ssh-tpm hostkeys --install-sshd-config`");
     if (other)
-        report(failed_check("host-key-agent", "", *other, ""));
+        report(cli::finding_of_error(Verdict::fail, "host-key-agent", "", *other, ""));
     else if (view.settings || !view.agents.empty())
         report({.check = "host-key-agent",
                 .subject = {},
@@ -154,6 +157,14 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
     auto keys = read_host_keys(view, certificates);
     check_keys(keys, view.settings->host_keys, std::move(served), check);
     check_certificates(certificates, keys, check);
+}
+
+bool sshd_asks_our_agent() {
+    try { // caught because a machine without sshd has no host keys
+        return our_agent(ask_for_configuration()).has_value();
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first) {

@@ -76,23 +76,22 @@ Error without_private_half(const KeyPaths& paths) {
         "the agent (`systemctl restart ssh-tpm-hostkeys.service` or `ssh-tpm-hostkeys@H.service`)"};
 }
 
-StoredKey read_stored_key(const KeyPaths& paths, const std::string& base) {
-    StoredKey key{paths, base + "-cert.pub", read_identity(paths.key)};
+StoredKey read_stored_key(const KeyPaths& paths) {
+    StoredKey key{paths, identity::certificate_file(paths.key), read_identity(paths.key)};
     if (key.identity.needs_pin())
         throw Error(Errc::unsupported, paths.key.string() + ": this key has a PIN, and sshd cannot type it",
                     "`ssh-tpm keygen -p -N '' -f " + paths.key.string() + "` removes it");
     return key;
 }
 
-/// The host keys in files. Reports those that are not to be used.
+/// Reads the host keys in files, and reports each that cannot be renewed.
 std::vector<StoredKey> read_stored_keys(const fs::path& folder, Examination& found) {
     std::vector<StoredKey> keys;
     for (const auto& type : identity::host_key_types) {
-        const auto base = (folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string();
-        const auto paths = paths_for(base);
+        const auto paths = host_key_paths(folder, type);
         try { // caught to go on with the other key
             if (is_there(paths.key))
-                keys.push_back(read_stored_key(paths, base));
+                keys.push_back(read_stored_key(paths));
             else if (is_there(paths.pub))
                 throw without_private_half(paths);
         } catch (const Error& error) {
@@ -257,11 +256,6 @@ void set_aside(const fs::path& file, const std::string& suffix) {
         throw Error::from_errno(errno, file.string());
 }
 
-ssh::AuthorizedKey read_public_line(const fs::path& pub) {
-    const auto text = read_file(pub, ssh::max_public_file);
-    return naming(pub.string(), [&] { return ssh::AuthorizedKey::parse(text_of(text)); });
-}
-
 void write_public_file(const KeyPaths& paths, const identity::Identity& identity) {
     write_file(paths.pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode,
                Existing::replace); // `keygen -A` may have written that of the old key meanwhile
@@ -296,7 +290,7 @@ bool complete_public_files(Examination& found) {
             if (!is_there(key.paths.pub)) {
                 write_public_file(key.paths, key.identity);
                 any = true;
-            } else if (!equal(read_public_line(key.paths.pub).blob, key.identity.public_key.blob())) {
+            } else if (!holds(key.paths.pub, key.identity.public_key)) {
                 throw Error(Errc::exists,
                             key.paths.pub.string() + ": holds another key than the one in " + key.shown(),
                             "move it away, and run this again");
@@ -370,10 +364,7 @@ int hostkeys_renew(const HostkeysOptions& options) {
     const fs::path folder = root + "/etc/ssh";
     if (!root.empty())
         require_inside(root, folder);
-    if (::access(folder.c_str(), W_OK | X_OK) != 0)
-        throw Error(errno == EACCES ? Errc::permission : Errc::io,
-                    folder.string() + ": " + std::strerror(errno),
-                    "the keys are written there: run it as root, on a writable file system");
+    require_writable(folder);
     const auto lock = lock_system_files();
     const auto target = options.tpm.target(folder);
     const auto owner_password = options.tpm.owner_password();

@@ -15,6 +15,7 @@
 #include "ssh/fingerprint.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <iostream>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,6 +42,23 @@ bool is_link_to_key(const KeyPaths& paths) {
 }
 
 } // namespace
+
+KeyPaths host_key_paths(const fs::path& folder, const identity::HostKeyType& type) {
+    return paths_for((folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string());
+}
+
+void require_writable(const fs::path& folder) {
+    if (::access(folder.c_str(), W_OK | X_OK) != 0)
+        throw Error(errno == EACCES ? Errc::permission : Errc::io,
+                    folder.string() + ": " + std::strerror(errno),
+                    "the keys are written there: run it as root, on a writable file system");
+}
+
+bool holds(const fs::path& pub, const ssh::PublicKey& key) {
+    const auto text = read_file(pub, ssh::max_public_file);
+    const auto line = naming(pub.string(), [&] { return ssh::AuthorizedKey::parse(text_of(text)); });
+    return equal(line.blob, key.blob());
+}
 
 std::string key_file_named(const std::string& name) {
     const auto longer = name + std::string(key_file_ending);

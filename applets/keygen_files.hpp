@@ -4,6 +4,7 @@
 
 #include "applets/keygen.hpp"
 #include "base/staged_file.hpp"
+#include "identity/hierarchy.hpp"
 #include "identity/identity.hpp"
 
 #include <filesystem>
@@ -23,6 +24,16 @@ KeyPaths paths_for(const std::string& path);
 /// Checks that new files can have these names, before a person types a PIN and the TPM makes a key in vain.
 /// @throws Error
 void require_place(const KeyPaths& paths);
+
+/// The files of a host key: FOLDER/ssh_tpm_host_TYPE_key.tpm and .pub.
+KeyPaths host_key_paths(const std::filesystem::path& folder, const identity::HostKeyType& type);
+
+/// Checked first, so that the TPM does not work for seconds on a host key that cannot be written.
+/// @throws Error(permission | io)
+void require_writable(const std::filesystem::path& folder);
+
+/// Whether the .pub file is that of this key. @throws Error naming the file
+bool holds(const std::filesystem::path& pub, const ssh::PublicKey& key);
 
 /// NAME if it has a TPM key; else NAME.tpm if it exists, else NAME: an ordinary private key may have been
 /// imported beside its file. "-" is standard input.

@@ -50,31 +50,16 @@ std::vector<HostKey> chosen_keys(const KeygenOptions& options, const fs::path& f
                         "no " + tpm::describe(type.algorithm) + " key with --hierarchy: it is always " +
                             tpm::describe(usual),
                         "leave the size out; without --hierarchy, -A makes host keys of other sizes");
-        keys.push_back({type,
-                        paths_for((folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string()),
-                        options.bits || (options.type && options.type->bits)});
+        keys.push_back(
+            {type, host_key_paths(folder, type), options.bits || (options.type && options.type->bits)});
     }
     return keys;
-}
-
-/// Checked first, so that the TPM does not work for seconds on a key that cannot be written.
-void require_writable(const fs::path& folder) {
-    if (::access(folder.c_str(), W_OK | X_OK) != 0)
-        throw Error(errno == EACCES ? Errc::permission : Errc::io,
-                    folder.string() + ": " + std::strerror(errno),
-                    "the keys are written there: run it as root, on a writable file system");
 }
 
 /// True for an empty file too, which a killed program or a full disk leaves.
 bool is_missing(const fs::path& path) {
     std::error_code failure;
     return !is_there(path) || (fs::file_size(path, failure) == 0 && !failure);
-}
-
-bool holds(const fs::path& pub, const ssh::PublicKey& key) {
-    const auto text = read_file(pub, ssh::max_public_file);
-    const auto line = naming(pub.string(), [&] { return ssh::AuthorizedKey::parse(text_of(text)); });
-    return equal(line.blob, key.blob());
 }
 
 Error other_key(const fs::path& pub, const std::string& whose) {

@@ -5,17 +5,10 @@
 #include "base/file.hpp"
 #include "base/lines.hpp"
 #include "base/time_limits.hpp"
-#include "base/unique_fd.hpp"
-#include "os/child.hpp"
 #include "os/environment.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <chrono>
 #include <iostream>
-#include <poll.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 namespace sshtpm::applets {
@@ -28,52 +21,18 @@ constexpr std::size_t max_sshd_output = 4 << 20;
 /// Far more than a file of sshd's configuration has.
 constexpr std::size_t max_sshd_config = 1 << 20;
 
-using Clock = std::chrono::steady_clock;
-
-/// Waits until the descriptor is readable. @throws Error(io) at `end`
-void await(int descriptor, Clock::time_point end) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-    pollfd event{.fd = descriptor, .events = POLLIN, .revents = 0};
-    if (left.count() <= 0 ||
-        uninterrupted([&] { return ::poll(&event, 1, static_cast<int>(left.count())); }) == 0)
-        throw Error(Errc::io, "sshd does not answer",
-                    "it may wait for its HostKeyAgent: `systemctl restart ssh-tpm-hostkeys.service`");
-}
-
-/// Reads to the end. @throws Error(malformed) for more than max_sshd_output, Error(io) at `end`
-std::string read_all(int descriptor, Clock::time_point end) {
-    std::string text;
-    std::array<char, 4096> chunk{};
-    for (;;) {
-        await(descriptor, end);
-        const auto got = uninterrupted([&] { return ::read(descriptor, chunk.data(), chunk.size()); });
-        if (got <= 0)
-            return text;
-        if (text.size() > max_sshd_output)
-            throw Error(Errc::malformed, "sshd prints more than a configuration can be");
-        text.append(chunk.data(), static_cast<std::size_t>(got));
-    }
-}
-
 /// @throws Error(not_found | io | malformed)
-SshdAnswer run_sshd(std::vector<std::string> words) {
+os::ProgramOutput run_sshd(std::vector<std::string> words) {
     const auto sshd = find_sshd();
     if (!sshd)
         throw Error(Errc::not_found, "no sshd found in PATH or /usr/sbin", "install openssh-server");
-    const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC)); // unlike a pipe it is never full
-    if (!errors)
-        throw Error::from_errno(errno, "memfd_create");
-    const auto end = Clock::now() + time_limits().sshd;
     // In a group of its own: Ctrl-C must not end sshd, whose status decides what this program does.
     words.insert(words.begin(), *sshd);
-    os::Child child(words, {}, errors.value(), os::Child::Group::own);
-    SshdAnswer answer;
-    answer.output = read_all(child.output(), end);
-    await(child.pidfd(), end);
-    answer.status = child.wait();
-    ::lseek(errors.value(), 0, SEEK_SET);
-    answer.errors = read_all(errors.value(), end);
-    return answer;
+    auto answer = os::output_of(words, {}, time_limits().sshd, max_sshd_output, os::Child::Group::own);
+    if (!answer)
+        throw Error(Errc::io, "sshd does not answer",
+                    "it may wait for its HostKeyAgent: `systemctl restart ssh-tpm-hostkeys.service`");
+    return std::move(*answer);
 }
 
 /// sshd's messages in one line, without those of its debugging and without the frame of its warning of
@@ -107,7 +66,7 @@ std::optional<std::string> find_sshd() {
     return os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
 }
 
-SshdAnswer ask_sshd(const std::string& option) {
+os::ProgramOutput ask_sshd(const std::string& option) {
     auto answer = run_sshd({option});
     if (answer.status != 0)
         std::cerr << answer.errors;

@@ -2,6 +2,7 @@
 #pragma once
 // Asks sshd for its configuration.
 
+#include "os/child.hpp"
 #include "ssh/sshd_settings.hpp"
 
 #include <optional>
@@ -14,15 +15,10 @@ namespace sshtpm::applets {
 /// sshd must be called by its absolute path. @returns nothing if there is no sshd
 std::optional<std::string> find_sshd();
 
-struct SshdAnswer {
-    int status = 0;
-    std::string output, errors; ///< from stdout and stderr
-};
-
 /// Runs sshd with an option, and shows its messages only if it fails: it reads every HostKey as a private key
 /// first, and warns about a .pub file that others can read.
 /// @throws Error(not_found), Error(io) if it runs longer than the limit `sshd`
-SshdAnswer ask_sshd(const std::string& option);
+os::ProgramOutput ask_sshd(const std::string& option);
 
 /// sshd's configuration, and the lines that set host keys, their certificates and their agent. The lines
 /// serve only to name places: their values are not parsed as sshd does.

@@ -74,16 +74,12 @@ bool is_drop_in_for(std::string_view text, const fs::path& socket) {
     return text.empty();
 }
 
-ssh::AuthorizedKey read_public(const std::string& path) {
-    return ssh::AuthorizedKey::parse(text_of(read_file(path, ssh::max_public_file)));
-}
-
 /// @throws Error for a certificate that clients would refuse
 void require_certificate(const std::string& path, const std::string& pub) {
     const auto anew = "have " + pub + " signed again, and run this command again";
-    const auto certificate = ssh::Certificate::from_blob(read_public(path).blob);
+    const auto certificate = ssh::Certificate::from_blob(ssh::AuthorizedKey::read(path).blob);
     const auto now = std::chrono::system_clock::now();
-    if (!equal(certificate.public_key.blob(), read_public(pub).blob))
+    if (!equal(certificate.public_key.blob(), ssh::AuthorizedKey::read(pub).blob))
         throw Error(Errc::refused, "it is the certificate of another key", anew);
     if (!certificate.is_for_host)
         throw Error(Errc::refused, "it is a user's certificate, not a host's",

@@ -36,7 +36,8 @@ std::string hint_for_agent(const Check& check, Errc code) {
 }
 
 void report_agent(const Check& check, const Error& error) {
-    check.report(failed_check("agent", check.socket.string(), error, hint_for_agent(check, error.code())));
+    check.report(cli::finding_of_error(Verdict::fail, "agent", check.socket.string(), error,
+                                       hint_for_agent(check, error.code())));
 }
 
 /// A connection with a limit of what is left of the time. @throws Error as Client; Error(io) at the end
@@ -173,8 +174,7 @@ void require_signatures(const SshdKey& key, const AgentKeys& served, const Check
     }
     if (good.empty())
         throw Error(*bad);
-    // A client chooses the first of its algorithms that sshd offers, and gives up if sshd cannot sign with
-    // it.
+    // A client chooses the first of its algorithms that sshd offers, and gives up if sshd cannot sign so.
     throw Error(bad->code(), bad->what() + ("; it signs with " + joined(good)),
                 bad->hint().empty()
                     ? "keep clients from " + bad_algorithm +
@@ -193,9 +193,9 @@ bool check_key_of_agent(SshdKey& key, const AgentKeys& served, const Check& chec
             return false;
         }
         key.fails = true;
-        check.report(failed_check("host-key", key.path, error,
-                                  "the agent's log may have the reason: `journalctl -u " +
-                                      unit_of(check.socket) + ".service`"));
+        check.report(cli::finding_of_error(Verdict::fail, "host-key", key.path, error,
+                                           "the agent's log may have the reason: `journalctl -u " +
+                                               unit_of(check.socket) + ".service`"));
         return true;
     }
 }
@@ -249,7 +249,8 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, std::optional<Age
         std::ranges::any_of(keys, [](const auto& other) { return !other.algorithms.empty(); });
     if (key.error) {
         key.fails = true;
-        check.report(failed_check("host-key", key.path, *key.error, hint_for_public_half(key, check)));
+        check.report(cli::finding_of_error(Verdict::fail, "host-key", key.path, *key.error,
+                                           hint_for_public_half(key, check)));
     } else if (key.algorithms.empty()) {
         key.fails = !any_offered;
         check.report(
@@ -321,18 +322,6 @@ void check_for_certificate(const SshdKey& key, const Check& check) {
 
 } // namespace
 
-cli::Finding failed_check(std::string_view check, const std::string& subject, const Error& error,
-                          const std::string& hint) {
-    std::string text = error.what();
-    if (text.starts_with(subject + ": "))
-        text.erase(0, subject.size() + 2);
-    return {.verdict = Verdict::fail,
-            .check = std::string(check),
-            .subject = subject,
-            .text = std::move(text),
-            .hint = error.hint().empty() ? hint : error.hint()};
-}
-
 std::optional<AgentKeys> check_agent(const Check& check) {
     try { // caught to report it
         auto keys = connect_in_time(check).list();
@@ -390,9 +379,9 @@ void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
         try { // caught to report it
             check_certificate(named, keys, rules, check);
         } catch (const Error& error) {
-            check.report(failed_check("host-certificate", named.path, error,
-                                      "remove its HostCertificate line" +
-                                          in_line_of(named.path, check.view.host_certificates)));
+            check.report(cli::finding_of_error(Verdict::fail, "host-certificate", named.path, error,
+                                               "remove its HostCertificate line" +
+                                                   in_line_of(named.path, check.view.host_certificates)));
         }
     }
     for (auto key = keys.begin(); key != keys.end(); ++key)

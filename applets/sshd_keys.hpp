@@ -24,10 +24,6 @@ struct Check {
     Report report;
 };
 
-/// The finding of a check that has failed. @param hint if the error has none
-cli::Finding failed_check(std::string_view check, const std::string& subject, const Error& error,
-                          const std::string& hint);
-
 using AgentKeys = std::vector<protocol::AgentKey>;
 
 /// Reports whether the agent answers (check "agent"). @returns its keys; nothing if it does not answer

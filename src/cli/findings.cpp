@@ -65,6 +65,18 @@ std::string json_object(const Finding& finding) {
 
 } // namespace
 
+Finding finding_of_error(Verdict verdict, std::string check, std::string subject, const Error& error,
+                         const std::string& hint) {
+    std::string text = error.what();
+    if (!subject.empty() && text.starts_with(subject + ": "))
+        text.erase(0, subject.size() + 2);
+    return {.verdict = verdict,
+            .check = std::move(check),
+            .subject = std::move(subject),
+            .text = std::move(text),
+            .hint = error.hint().empty() ? hint : error.hint()};
+}
+
 void Findings::add(Finding finding) {
     worst_ = std::max(worst_, finding.verdict);
     if (sink_)

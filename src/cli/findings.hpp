@@ -2,6 +2,8 @@
 #pragma once
 // The results of a command that checks things: lines for a person, or a JSON object for a program.
 
+#include "base/error.hpp"
+
 #include <functional>
 #include <optional>
 #include <string>
@@ -21,6 +23,11 @@ struct Finding {
     std::string text;    ///< a sentence without its subject and without a full stop
     std::string hint;    ///< for fail and warn; commands stand in backticks
 };
+
+/// The finding of a check that ends with an error; without "SUBJECT: " in front of its message.
+/// @param hint if the error has none
+Finding finding_of_error(Verdict verdict, std::string check, std::string subject, const Error& error,
+                         const std::string& hint = {});
 
 /// Prints findings, each as soon as it is known:
 ///

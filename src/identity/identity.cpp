@@ -16,8 +16,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t max_certificate_file = 64 * 1024;
-
 /// @returns nothing, and logs the reason, for a certificate that is malformed or of another key; without a
 /// log
 ///     line while the file is being written
@@ -28,7 +26,7 @@ std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const s
         return std::nullopt;
     const auto stamp = stamp_of(path);
     try { // caught to go on without the certificate
-        const auto line = ssh::AuthorizedKey::parse(text_of(read_file(path, max_certificate_file)));
+        const auto line = ssh::AuthorizedKey::read(path);
         auto certificate = ssh::Certificate::from_blob(line.blob);
         if (certificate.public_key == key) {
             if (certificate.has_expired())

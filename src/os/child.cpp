@@ -4,11 +4,15 @@
 #include "base/error.hpp"
 #include "os/environment.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +37,31 @@ struct SpawnPlan {
         posix_spawnattr_destroy(&attributes);
     }
 };
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// @returns false at the deadline
+bool is_readable_before(Deadline end, int descriptor) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    pollfd event{.fd = descriptor, .events = POLLIN, .revents = 0};
+    return uninterrupted(
+               [&] { return ::poll(&event, 1, static_cast<int>(std::max<long>(left.count(), 0))); }) == 1;
+}
+
+/// @returns nothing at the deadline @throws Error(malformed) for more than `most` bytes
+std::optional<std::string> read_to_end(int descriptor, Deadline end, std::size_t most) {
+    std::string text;
+    std::array<char, 4096> chunk{};
+    while (is_readable_before(end, descriptor)) {
+        const auto got = uninterrupted([&] { return ::read(descriptor, chunk.data(), chunk.size()); });
+        if (got <= 0)
+            return text;
+        text.append(chunk.data(), static_cast<std::size_t>(got));
+        if (text.size() > most)
+            malformed("the program prints more than " + std::to_string(most) + " bytes");
+    }
+    return std::nullopt;
+}
 
 } // namespace
 
@@ -108,6 +137,26 @@ int Child::wait() noexcept {
     if (ended < 0)
         return lost_status;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+std::optional<ProgramOutput> output_of(const std::vector<std::string>& arguments,
+                                       const std::vector<std::string>& environment_changes,
+                                       std::chrono::milliseconds limit, std::size_t most,
+                                       Child::Group group) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC)); // unlike a pipe it is never full
+    if (!errors)
+        throw Error::from_errno(errno, "memfd_create");
+    Child child(arguments, environment_changes, errors.value(), group);
+    auto output = read_to_end(child.output(), end, most);
+    if (!output || !is_readable_before(end, child.pidfd()))
+        return std::nullopt;
+    const int status = child.wait();
+    ::lseek(errors.value(), 0, SEEK_SET);
+    auto messages = read_to_end(errors.value(), end, most);
+    if (!messages)
+        return std::nullopt;
+    return ProgramOutput{.status = status, .output = std::move(*output), .errors = std::move(*messages)};
 }
 
 } // namespace sshtpm::os

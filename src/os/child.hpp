@@ -4,6 +4,9 @@
 
 #include "base/unique_fd.hpp"
 
+#include <chrono>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <unistd.h>
@@ -50,5 +53,19 @@ class Child {
     UniqueFd pidfd_;
     UniqueFd output_;
 };
+
+struct ProgramOutput {
+    int status = 0;             ///< as of Child::wait
+    std::string output, errors; ///< from stdout and stderr
+};
+
+/// Runs a program to its end.
+/// @param most the number of bytes that it may print to stdout, and to stderr
+/// @returns nothing if it runs longer than `limit`
+/// @throws Error as Child; Error(malformed) if it prints more
+std::optional<ProgramOutput> output_of(const std::vector<std::string>& arguments,
+                                       const std::vector<std::string>& environment_changes,
+                                       std::chrono::milliseconds limit, std::size_t most,
+                                       Child::Group group = Child::Group::shared);
 
 } // namespace sshtpm::os

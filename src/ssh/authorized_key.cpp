@@ -3,6 +3,7 @@
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/lines.hpp"
 #include "ssh/fingerprint.hpp"
 #include "ssh/text.hpp"
@@ -85,6 +86,10 @@ AuthorizedKey AuthorizedKey::parse(std::string_view text) {
     if (wire::Reader(blob).text() != type)
         malformed("the type in front of a public key differs from the type inside it");
     return {std::string(type), std::move(blob), std::string(rest)};
+}
+
+AuthorizedKey AuthorizedKey::read(const std::filesystem::path& file) {
+    return parse(text_of(read_file(file, max_public_file)));
 }
 
 AuthorizedKey AuthorizedKey::parse_only_line(std::string_view text) {

@@ -4,6 +4,7 @@
 
 #include "ssh/public_key.hpp"
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ struct AuthorizedKey {
     /// refuses options in front of the type. Checks only the name of the type in the blob.
     /// @throws Error(malformed)
     static AuthorizedKey parse(std::string_view text);
+
+    /// Parses a .pub file. @throws Error(malformed), which does not name the file; Error as read_file does
+    static AuthorizedKey read(const std::filesystem::path& file);
 
     /// Parses a text that has no other line, so that `line()` can replace the whole text.
     /// @throws Error(malformed)

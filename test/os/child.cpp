@@ -4,10 +4,12 @@
 #include "base/error.hpp"
 #include "os/in_process.hpp"
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 #include "support/variable.hpp"
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <poll.h>
 #include <signal.h>
 #include <string>
@@ -91,4 +93,18 @@ TEST_CASE("a child that ignores SIGTERM is gone all the same when its owner goes
     }
     CHECK(::kill(pid, 0) == -1);
     CHECK(errno == ESRCH);
+}
+
+TEST_CASE("a program runs to its end, and its output and its errors are kept apart") {
+    using namespace std::chrono_literals;
+    const auto run = [](const char* script, std::chrono::milliseconds limit) {
+        return os::output_of({"sh", "-c", script}, {"GREETING=hello"}, limit, 10);
+    };
+    const auto done = run("echo $GREETING; echo oh >&2; exit 3", 60s);
+    REQUIRE(done);
+    CHECK(std::tie(done->status, done->output, done->errors) == std::tuple(3, "hello\n", "oh\n"));
+    CHECK_FALSE(run("exec sleep 60", 10ms));
+    for (const auto* script : {"echo 0123456789", "echo 0123456789 >&2"})
+        CHECK(refusal([&] { run(script, 60s); }) == Errc::malformed);
+    CHECK(refusal([] { os::output_of({"no-such-program"}, {}, 1s, 10); }) == Errc::not_found);
 }

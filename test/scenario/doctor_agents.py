@@ -228,7 +228,7 @@ class Manual(unittest.TestCase):
         for path in glob.glob(os.path.join(SOURCE, 'applets', 'doctor*.cpp')):
             text = read(path)
             used |= set(re.findall(r'(?:\{|: )(?:cli::)?Verdict::\w+,\s*"([a-z0-9-]+)"', text))
-            used |= set(re.findall(r'add_error\([^"]*"([a-z0-9-]+)"', text))
+            used |= set(re.findall(r'finding_of_error\([^"]*"([a-z0-9-]+)"', text))
         documented = documented_checks()
         self.assertEqual(len(documented), len(set(documented)))
         self.assertEqual(set(documented), used)
