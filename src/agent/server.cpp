@@ -234,9 +234,10 @@ asio::awaitable<void> Server::start() {
     }
     if (options_.needs_tpm) {
         co_await tpm_.ensure_open();
-        co_await make_hierarchy_keys(); // before the first client asks for the list
+        co_await make_hierarchy_keys();
     }
-    tasks_.spawn(serve_clients());
+    if (!options_.hierarchy)
+        tasks_.spawn(serve_clients());
     log::info("listening on ", printable(socket_.path().string()));
     ready_();
     announcer_.ready();
@@ -279,7 +280,7 @@ asio::awaitable<void> Server::serve_client(Socket client, os::Peer peer, Permit 
 }
 
 /// Looks for the TPM while it is away, and reports when it goes and comes. Makes the hierarchy's keys when it
-/// is there.
+/// is there; clients wait for the first attempt, so that their first list has these keys.
 asio::awaitable<void> Server::follow_tpm() {
     for (std::string trouble;;) {
         look_for_tpm_.expires_at(never); // before the attempt, so that no later change is missed
@@ -301,6 +302,8 @@ asio::awaitable<void> Server::follow_tpm() {
             look_for_tpm_.expires_after(time_limits().tpm_retry);
         }
         announcer_.tell_of_tpm(trouble);
+        if (phase_ == Phase::starting && options_.hierarchy)
+            tasks_.spawn(serve_clients());
         co_await wait_for(look_for_tpm_);
     }
 }

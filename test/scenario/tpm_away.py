@@ -140,6 +140,11 @@ class Away(KeysOnce):
         for key in keys:
             agent.sign_and_check(key)
 
+    def test_the_first_client_finds_the_keys_of_a_hierarchy(self):
+        """systemd starts the agent for it; the agent is ready before the TPM has made the keys."""
+        agent = Activated(self.lab, f'{self.lab.bin}/ssh-tpm-agent', '--hierarchy', 'owner', '--no-load', env=self.env)
+        self.assertEqual(len(agent.listed()), len(KINDS))
+
     def test_a_device_that_the_service_may_not_open_is_a_reason_to_start_anew_if_it_came_later(self):
         """systemd chooses the allowed devices when the service starts; one that is denied then stays so."""
         device = self.lab.path('device')
