@@ -188,7 +188,7 @@ def host_keys_json(guest):
 @step('user: a key without a PIN, and one in a file')
 def more_keys(guest):
     export = one_of(commands('README.md', 'ssh-tpm keygen'), 'export SSH_AUTH_SOCK=')
-    guest.root('usermod -aG tss me && systemctl restart me.service')
+    guest.root('usermod -aG tss me && systemctl stop me.service user@1000.service && systemctl start me.service')
     guest.root(f'echo {shlex.quote(export)} >>~me/.profile')
     guest.me("ssh-tpm keygen -q -N '' -f ~/.ssh/id_plain && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_file && "
              'cat ~/.ssh/id_plain.pub ~/.ssh/id_file.pub >~/.ssh/authorized_keys')
@@ -231,7 +231,7 @@ def reboot(guest):
 def reboot_login(guest):
     guest.logins(4)
     guest.me('ssh -n -o BatchMode=yes -i ~/.ssh/id_ecdsa.pub -o IdentitiesOnly=yes me@server true', 255)
-    guest.typed('me', '$ . ~/.profile', '$ ssh-tpm add --pin', f'? Enter passphrase for .*: => {PIN}')
+    guest.typed('me', '$ ssh-tpm add --pin', f'? Enter passphrase for .*: => {PIN}')
     guest.logins(2, '-i ~/.ssh/id_ecdsa.pub -o IdentitiesOnly=yes')
 
 
