@@ -5,11 +5,8 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/lines.hpp"
+#include "tpm/device.hpp"
 
-#include <algorithm>
-#include <array>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,50 +69,14 @@ cli::Finding missing_device(const fs::path& device) {
             "device; `ssh-tpm keygen --swtpm` tries ssh-tpm with an emulator"};
 }
 
-std::string name_of_group(gid_t group) {
-    const auto* const entry = ::getgrgid(group);
-    return entry != nullptr ? entry->gr_name : std::to_string(group);
-}
-
-bool is_in_session(gid_t group) {
-    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
-    groups.resize(
-        static_cast<std::size_t>(std::max(::getgroups(static_cast<int>(groups.size()), groups.data()), 0)));
-    return ::getegid() == group || std::ranges::find(groups, group) != groups.end();
-}
-
-/// Whether the user database has this user in the group.
-bool is_member(gid_t group) {
-    const auto* const user = ::getpwuid(::geteuid());
-    if (user == nullptr)
-        return false;
-    std::array<gid_t, 1024> groups{};
-    int count = static_cast<int>(groups.size());
-    if (::getgrouplist(user->pw_name, user->pw_gid, groups.data(), &count) < 0)
-        return false;
-    return std::find(groups.begin(), groups.begin() + count, group) != groups.begin() + count;
-}
-
-cli::Finding permission_of(const std::string& device, const struct stat& status) {
-    const auto group = name_of_group(status.st_gid);
-    if (::access(device.c_str(), R_OK | W_OK) == 0)
-        return {Verdict::ok, "tpm-permission", device,
-                is_root()                      ? "root may use it"
-                : is_in_session(status.st_gid) ? "this user may use it, as a member of the group " + group
-                                               : "this user may use it",
-                ""};
-    constexpr mode_t read_write = S_IRGRP | S_IWGRP;
-    if ((status.st_mode & read_write) != read_write || status.st_gid == 0)
-        return {Verdict::fail, "tpm-permission", device,
-                "no permission, and its group, " + group + ", is none that users can join",
-                "install the udev rules of tpm2-tss (`sudo apt install tpm-udev` on Debian), then "
-                "`sudo udevadm trigger`"};
-    if (is_member(status.st_gid) && !is_in_session(status.st_gid))
-        return {Verdict::fail, "tpm-permission", device,
-                "no permission: this user is in the group " + group + ", but this login session is older",
-                "log out and in again; `newgrp " + group + "` gives one shell the group"};
-    return {Verdict::fail, "tpm-permission", device, "no permission: this user is not in the group " + group,
-            "`sudo usermod -aG " + group + " \"$USER\"`, then log out and in again"};
+cli::Finding permission_of(const std::string& device) {
+    try { // turned into the finding
+        tpm::require_access(device);
+    } catch (const Error& error) {
+        return cli::finding_of_error(Verdict::fail, "tpm-permission", device, error, "");
+    }
+    return {Verdict::ok, "tpm-permission", device, is_root() ? "root may use it" : "this user may use it",
+            ""};
 }
 
 bool check_emulator(cli::Findings& findings, const fs::path& folder) {
@@ -157,7 +118,7 @@ bool check_device(cli::Findings& findings, const tpm::Target& target) {
                       "use /dev/tpmrm0: remove --tcti, and `unset SSH_TPM_TCTI`"});
     else
         findings.add({Verdict::ok, "tpm-device", device, text, ""});
-    auto permission = permission_of(device, status);
+    auto permission = permission_of(device);
     const bool usable = permission.verdict == Verdict::ok;
     findings.add(std::move(permission));
     return usable;

@@ -6,18 +6,17 @@
 #include "base/time_limits.hpp"
 #include "base/unique_fd.hpp"
 #include "os/unix_socket.hpp"
+#include "tpm/device.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <limits>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 #include <vector>
@@ -211,38 +210,6 @@ std::unique_ptr<Transport> connect_to_tpm(const std::string& tcti) {
         return nullptr;
     }
     return std::make_unique<LoadedTcti>(loaded);
-}
-
-/// Checks the device first, because tpm2-tss reports "IO failure" both for a missing device and for one that
-/// this user may not open, whose remedies differ. Also, tpm2-tss would write its commands into a file.
-void require_device(const std::string& path) {
-    if (::access(path.c_str(), R_OK | W_OK) != 0) {
-        if (errno == EPERM) // the modes of files give EACCES
-            throw Error(Errc::refused, "the device policy of this service denies the TPM at " + path,
-                        "a device that comes after the service needs `DeviceAllow=char-tpm rw` in its unit");
-        if (errno == EACCES)
-            throw Error(Errc::permission, "no permission to use the TPM at " + path,
-                        "join the group that owns it and log in again: `sudo usermod -aG tss \"$USER\"`");
-        throw Error(
-            Errc::not_found, "no TPM at " + path,
-            "enable the TPM in the firmware settings, or use --swtpm to try things out with an emulator");
-    }
-    struct stat status = {};
-    if (::stat(path.c_str(), &status) == 0 && !S_ISCHR(status.st_mode))
-        throw Error(Errc::usage, path + " is no device",
-                    "a TPM is at /dev/tpmrm0; an emulator is named as swtpm:path=SOCKET");
-}
-
-/// Throws the reason why an accessible device does not work.
-void explain_device(const std::string& path) {
-    const UniqueFd device(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (device)
-        return;
-    if (errno == EBUSY)
-        throw Error(Errc::tpm, "another program has the TPM at " + path + " open",
-                    "use /dev/tpmrm0, which many programs can share, or end the other one: fuser -v " + path +
-                        " shows it");
-    throw Error::from_errno(errno, "the TPM at " + path);
 }
 
 } // namespace

@@ -439,9 +439,10 @@ class TpmAccess(WithTpm):
         master, slave = os.openpty()
         tty.setraw(slave)
         path = os.ttyname(slave)
-        os.chmod(path, 0o600)
+        os.chown(path, 0, 12345)
+        os.chmod(path, 0o660)
         tcti = 'device:' + path
-        self.assert_told_by_all(tcti, f'no permission to use the TPM at {path}', 'usermod -aG tss', **nobody)
+        self.assert_told_by_all(tcti, f'no permission to use the TPM at {path}', 'usermod -aG 12345', **nobody)
         os.chmod(path, 0o666)
         fcntl.ioctl(slave, termios.TIOCEXCL)  # open(2) says EBUSY from now on, as of /dev/tpm0
         self.assert_told_by_all(tcti, f'another program has the TPM at {path} open', '/dev/tpmrm0', 'fuser', **nobody)

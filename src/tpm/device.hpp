@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Why a TPM's device of the kernel, such as /dev/tpmrm0, cannot be used. tpm2-tss reports "IO failure" for
+// all of it.
+
+#include <string>
+
+namespace sshtpm::tpm {
+
+/// Checks that the path is a device that this process may open. tpm2-tss would write its commands into a
+/// file.
+/// @throws Error as `open_transport`
+void require_device(const std::string& path);
+
+/// @throws Error for a device that this process may not read and write, with the reason (permission, or
+/// refused for
+///     systemd's DeviceAllow=), or that is not there (not_found)
+void require_access(const std::string& path);
+
+/// @throws Error with the reason why a device that passed `require_device` does not open
+void explain_device(const std::string& path);
+
+} // namespace sshtpm::tpm
