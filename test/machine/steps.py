@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import textwrap
 
 from tree import PASSWORD, SOURCES, Failed
 
@@ -28,14 +29,20 @@ def step(title, only=None):
     return add
 
 
-def commands(document, start):
-    """The commands of a document's indented block, without comments; `start` begins the block's first line."""
+def block(document, start):
+    """The text of a document's indented block that begins so."""
     with open(os.path.join(SOURCES, document), encoding='utf-8') as file:
         text = file.read()
-    for block in re.findall(r'(?m)^\n((?:    .*\n)+)', text):
-        if block.strip().startswith(start):
-            return [re.sub(r'\s+# .*', '', line).strip() for line in block.splitlines()]
-    raise Failed(f'{document} has no commands that begin with: {start}')
+    for found in re.findall(r'(?m)^\n((?:(?:    .*)?\n)+)', text):
+        found = textwrap.dedent(found).strip()
+        if found.startswith(start):
+            return found + '\n'
+    raise Failed(f'{document} has no block that begins with: {start}')
+
+
+def commands(document, start):
+    """The commands of such a block, without comments."""
+    return [re.sub(r'\s+# .*', '', line).strip() for line in block(document, start).splitlines()]
 
 
 def one_of(lines, start):
@@ -88,12 +95,13 @@ class Guest:
         self.root('for key in /etc/ssh/ssh_tpm_host_*_key.pub; do echo "server $(cut -d" " -f1,2 $key)"; done '
                   '>/etc/ssh/ssh_known_hosts; rm -f ~me/.ssh/known_hosts')
 
-    def logins(self, count, options=PLAIN, meanwhile='true'):
-        """Logins by turns with both host keys, two at a time, while root runs a script again and again.
+    def logins(self, count, options=PLAIN, meanwhile='true', kind=''):
+        """Logins by turns with both host keys, two at a time, while root runs a script again and again. `kind` is
+        appended to the names of the host key algorithms.
         @returns how often it ran. @raises Failed if one fails"""
         self.root(f"""cat >/tmp/login <<'END'
 case $(($1 % 2)) in 0) kind=ecdsa-sha2-nistp256 ;; 1) kind=rsa-sha2-512 ;; esac
-timeout 60 ssh -n -o BatchMode=yes -o HostKeyAlgorithms=$kind {options} me@server true >/tmp/login.$1 2>&1 || {{
+timeout 60 ssh -n -o BatchMode=yes -o HostKeyAlgorithms=$kind{kind} {options} me@server true >/tmp/login.$1 2>&1 || {{
     echo "login $1, $kind: status $?"
     cat /tmp/login.$1
 }}
@@ -113,9 +121,10 @@ cat /tmp/meanwhile.errors"""
         return int(self.root('wc -l </tmp/turns'))
 
     def idle(self):
-        """Waits until the agents have flushed their keys: a container's TPM has no resource manager."""
+        """Waits until the agents have flushed their keys: a container's TPMs have no resource manager."""
         if self.kind == 'container':
-            self.until('! tpm2_getcap handles-transient | grep .')
+            for name in 'system', 'user':
+                self.until(f'! tpm2_getcap -T swtpm:path=/control/{name} handles-transient | grep .')
 
     def check(self, status=0):
         return self.root('ssh-tpm hostkeys --check', status, 30)
@@ -240,7 +249,56 @@ def quiet_reboot(guest):
     return guest.quiet(USER_UNIT + r'.*PIN')
 
 
+@step('certificates: docs/host-keys.md has the keys signed when genkeys runs')
+def certificates(guest):
+    document = 'docs/host-keys.md'
+    ask = textwrap.indent(block(document, 'ssh -T -i /etc/ssh/publish'), '    ')
+    publish = re.sub(r'(?m)^ +step .*\\\n.*\n', lambda _: ask, block(document, '#!/bin/sh -e\n# /usr/local/sbin/'))
+    for path, text in (('/usr/local/sbin/ssh-tpm-publish', publish), ('/home/signer/sign', block(
+            document, '#!/bin/sh -e\nfolder=')), ('/etc/systemd/system/ssh-tpm-publish.service', block(
+                document, '# /etc/systemd/system/ssh-tpm-publish.service'))):
+        guest.root(f"[ -d ~signer ] || useradd -m signer; cat >{path} <<'END'\n{text}END\nchmod 755 {path}")
+    guest.root(r"""cd ~signer && mkdir .ssh && ssh-keygen -q -t ed25519 -N '' -f ca && chown signer ca
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/publish
+echo "restrict,command=\"./sign server\" $(cat /etc/ssh/publish.pub)" >.ssh/authorized_keys
+mkdir -p /root/.ssh
+sed 's/^server /ca.example.org /' /etc/ssh/ssh_known_hosts >/root/.ssh/known_hosts
+echo '127.0.0.1 ca.example.org' >>/etc/hosts""")
+    guest.root('systemctl enable ssh-tpm-publish.service && systemctl restart ssh-tpm-genkeys.service')
+    guest.until('ls /etc/ssh/ssh_tpm_host_ecdsa_key-cert.pub /etc/ssh/ssh_tpm_host_rsa_key-cert.pub')
+    guest.until("[ $(sshd -T | grep -c '^hostcertificate .*ssh_tpm') = 2 ]")
+    guest.root('systemctl is-failed ssh-tpm-publish.service', 1)
+    guest.expect('ssh-tpm hostkeys --check', 'cert')
+    guest.root('echo "@cert-authority * $(cat ~signer/ca.pub)" >/etc/ssh/ssh_known_hosts')
+    guest.logins(2, kind='-cert-v01@openssh.com')
+
+
+@step('certificates: --check fails for one that has expired')
+def expired(guest):
+    guest.root("""cd /etc/ssh && cp ssh_tpm_host_rsa_key-cert.pub /root
+ssh-keygen -q -s ~signer/ca -I server -h -n server -V -2h:-1h ssh_tpm_host_rsa_key.pub""")
+    guest.expect('ssh-tpm hostkeys --check; [ $? = 1 ]', '(?m)^fail .*rsa_key-cert.*expired')
+    guest.root('mv /root/ssh_tpm_host_rsa_key-cert.pub /etc/ssh')
+    guest.check()
+    guest.know_host()
+
+
+@step('doctor: of root, and of the user')
+def doctor(guest):
+    guest.idle()
+    guest.root('ssh-tpm doctor')
+    found = json.loads(guest.me('ssh-tpm doctor --json', 3))['checks']
+    wrong = [check for check in found if check['status'] != 'ok' and check['check'] != 'agent-askpass']
+    if wrong:
+        raise Failed(json.dumps(wrong, indent=1))
+
+
 # Under load
+
+
+@step('beside: sshd does without PAM, which takes half the time of a login')
+def no_pam(guest):
+    guest.root("echo 'UsePAM no' >/etc/ssh/sshd_config.d/10-load.conf && systemctl reload ssh")
 
 
 @step('beside: 100 logins while other programs use the TPM', only='qemu')
@@ -286,6 +344,8 @@ def expect_service_without_tpm(guest):
         if len(list_keys().splitlines()) < 2:
             raise Failed(f'an agent lists too few keys:\n{list_keys()}')
     guest.check(1)
+    json.loads(guest.root('ssh-tpm doctor --json', 1, deadline=16))
+    guest.me('ssh-tpm doctor', 1, deadline=16)
     guest.me(f'ssh -n -o BatchMode=yes {FILE_KEY} me@server', 255, deadline=20)
     # A server that needs no TPM: ssh goes on to the key in a file when the agent refuses.
     guest.root("""[ -e /root/other_key ] || ssh-keygen -q -t ed25519 -N '' -f /root/other_key
@@ -307,7 +367,7 @@ def expect_service_with_tpm(guest):
     guest.logins(2)
 
 
-AWAY = (HOST_UNIT, USER_UNIT, r'sshd\[', r'ssh\.service', 'other-sshd', r'session-.*\.scope')
+AWAY = (HOST_UNIT, USER_UNIT, r'ssh\.service', 'ssh-tpm-publish', 'other-sshd', r'session-.*\.scope')
 
 
 @step('away: the TPM goes while the agents run')
@@ -393,16 +453,17 @@ def hierarchy(guest):
     guest.root('ssh-tpm hostkeys --uninstall && systemctl reload ssh')
     guest.root(f'systemctl disable --now ssh-tpm-genkeys.service ssh-tpm-hostkeys.socket {HOST_UNIT}')
     guest.root('mkdir /root/old && mv /etc/ssh/ssh_tpm_host_* /root/old')
-    guest.root('systemctl enable ssh-tpm-genkeys@endorsement.service ssh-tpm-hostkeys@endorsement.socket')
+    enable, *_ = commands('docs/host-keys.md', 'systemctl enable --now ssh-tpm-genkeys@')
+    guest.root(enable.replace('--now ', ''))
     guest.machine.reboot()
     guest.equal('systemctl is-system-running --wait', 'running')
     guest.root('ls /etc/ssh/ssh_tpm_host_*.pub')
 
 
-@step('hierarchy: sshd uses them')
+@step('hierarchy: sshd uses them, by the commands of docs/host-keys.md')
 def hierarchy_logins(guest):
-    guest.root('ssh-tpm hostkeys --install-sshd-config --hierarchy endorsement && systemctl reload ssh')
-    guest.check()
+    _, *rest = commands('docs/host-keys.md', 'systemctl enable --now ssh-tpm-genkeys@')
+    guest.typed('root', *('$ ' + line for line in rest))
     guest.know_host()
     guest.logins(4, FILE_KEY)
 
