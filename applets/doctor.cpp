@@ -187,7 +187,7 @@ int run_doctor(Call& call) {
         return show_version();
     const auto run = [&] {
         auto target = tpm_options.target();
-        target.writes_known_tpms = false;
+        target.known_tpms_use = tpm::KnownTpmsUse::read_only;
         const std::string later = "try again; `journalctl -b` may have messages of the part that hangs";
         const std::vector<Section> sections{
             {"system", check_system, later},

@@ -148,7 +148,6 @@ Examination examine(const fs::path& folder, tpm::Target target, const tpm::Auth&
     auto keys = read_stored_keys(folder, found);
     auto known = tpm::known_tpms_of(target);
     target.known_tpms.clear();
-    target.host_known_tpms.clear();
     tpm::Tpm tpm(target);
     tpm.use_owner_password(owner_password);
     for (auto& key : keys) {

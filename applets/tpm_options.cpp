@@ -105,13 +105,15 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
 tpm::Target TpmOptions::target(const std::filesystem::path& host_keys) const {
     constexpr const char* known_tpms = "known_tpms";
     const auto chip = [&](const std::string& tcti) {
-        const auto folder = state_folder();
-        tpm::Target target{
-            .tcti = tcti, .emulator_state = {}, .known_tpms = folder.empty() ? folder : folder / known_tpms};
+        tpm::Target target{.tcti = tcti, .emulator_state = {}};
         if (!host_keys.empty())
-            target.host_known_tpms = host_keys / "ssh_tpm_known_tpms";
+            target.known_tpms = host_keys / "ssh_tpm_known_tpms";
         else if (os::has_variable("SSH_TPM_KNOWN_TPMS"))
-            target.host_known_tpms = *os::variable("SSH_TPM_KNOWN_TPMS");
+            target.known_tpms = *os::variable("SSH_TPM_KNOWN_TPMS");
+        if (!target.known_tpms.empty())
+            target.known_tpms_use = tpm::KnownTpmsUse::host;
+        else if (const auto folder = state_folder(); !folder.empty())
+            target.known_tpms = folder / known_tpms;
         return target;
     };
     if (tcti_ && swtpm_)

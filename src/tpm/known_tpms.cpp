@@ -146,12 +146,8 @@ std::string known_tpms_line(const KnownParent& known) {
     return line + '\n';
 }
 
-KnownTpms::KnownTpms(fs::path file, std::string tcti, fs::path host_file, bool writes)
-    : file_(std::move(file)), tcti_(std::move(tcti)), writes_(writes) {
-    if (host_file.empty())
-        return;
-    users_ = std::make_unique<KnownTpms>(std::exchange(file_, std::move(host_file)), tcti_);
-}
+KnownTpms::KnownTpms(fs::path file, std::string tcti, KnownTpmsUse use)
+    : file_(std::move(file)), tcti_(std::move(tcti)), use_(use) {}
 
 KnownTpms::Verdict KnownTpms::judge(std::string_view parent, ByteView name) {
     const auto* known = read_and_find(parent);
@@ -177,13 +173,12 @@ void KnownTpms::accept(std::string_view parent, ByteView name) {
         return;
     KnownParent known{.parent = std::string(parent), .name = copy_of(name), .tcti = tcti_, .line = 0};
     try { // caught to go on without the file, as under sudo in another user's home
-        if (writes_ && !file_.empty())
+        if (use_ != KnownTpmsUse::read_only && !file_.empty())
             return add(known);
     } catch (const Error& error) {
         if (error.code() == Errc::refused)
             throw;
-        const bool is_in_users = users_ && users_->find(parent) != nullptr;
-        if (!is_in_users && !std::exchange(said_, true))
+        if (!std::exchange(said_, true))
             log::info("the TPM's storage key is not remembered beyond this run: ",
                       printable(error.what(), known_tpms_line_ceiling));
     }
@@ -204,13 +199,12 @@ const KnownParent* KnownTpms::find(std::string_view parent) const {
 
 const KnownParent* KnownTpms::read_and_find(std::string_view parent) {
     read(stamp_of(file_));
-    const auto* known = find(parent);
-    return known != nullptr || !users_ ? known : users_->read_and_find(parent);
+    return find(parent);
 }
 
 Error KnownTpms::other_name(const KnownParent& known, ByteView name) const {
-    const auto what_to_do = users_            ? std::string("use `ssh-tpm hostkeys --renew`")
-                            : known.line == 0 ? std::string("start this program anew")
+    const auto what_to_do = use_ == KnownTpmsUse::host ? std::string("use `ssh-tpm hostkeys --renew`")
+                            : known.line == 0          ? std::string("start this program anew")
                                               : "delete line " + std::to_string(known.line) + " of " +
                                                     printable(file_.string(), known_tpms_line_ceiling);
     return {Errc::refused,
@@ -234,13 +228,13 @@ void KnownTpms::read(const FileStamp& now) {
             known_ = parse_known_tpms(text_of(content_));
         }
     } catch (const Error& error) {
-        throw refusal(file_, error, !users_);
+        throw refusal(file_, error, use_ != KnownTpmsUse::host);
     }
     stamp_ = now; // from before the reading, so that a later change is read next time
 }
 
 void KnownTpms::add(const KnownParent& known) {
-    if (!users_)
+    if (use_ == KnownTpmsUse::user)
         make_folders(file_.parent_path(), 0700);
     const auto locked = lock();
     const auto stamp = stamp_of(file_);
@@ -268,7 +262,7 @@ void KnownTpms::write(const KnownParent& known, const FileStamp& stamp) {
     if (content.size() > known_tpms_ceiling)
         throw Error(Errc::io, file_.string() + ": full");
     if (stamp == FileStamp{})
-        write_file(file_, content, users_ ? 0644 : 0600, Existing::keep);
+        write_file(file_, content, use_ == KnownTpmsUse::host ? 0644 : 0600, Existing::keep);
     else
         rewrite_file(file_, content, stamp);
     log::debug("this TPM's storage key \"", known.parent,
@@ -278,7 +272,7 @@ void KnownTpms::write(const KnownParent& known, const FileStamp& stamp) {
 /// Not for the file of host keys: every user can open its folder, and could lock it. Of two programs that
 /// write it at the same time, the second finds another stamp, and fails.
 UniqueFd KnownTpms::lock() const {
-    return users_ ? UniqueFd() : lock_folder_of(file_);
+    return use_ == KnownTpmsUse::host ? UniqueFd() : lock_folder_of(file_);
 }
 
 } // namespace sshtpm::tpm

@@ -13,7 +13,6 @@
 #include "base/unique_fd.hpp"
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,17 +42,19 @@ std::vector<KnownParent> parse_known_tpms(std::string_view text);
 /// one with a control character in the TCTI
 std::string known_tpms_line(const KnownParent& known);
 
+enum class KnownTpmsUse {
+    user,      ///< the user's file, which this makes, and locks while it writes
+    host,      ///< the file of host keys: every user may read it
+    read_only, ///< accepted parents are kept for as long as the object lives
+};
+
 /// The known parents of one TPM, from the file. For one thread at a time; other processes may write the file.
 class KnownTpms {
   public:
     /// Without a file: accepted parents are kept for as long as this lives.
     KnownTpms() = default;
-    /// @param file the user's; empty: likewise without a file
-    /// @param host_file not empty: the file of host keys, which takes the place of the user's. The user's is
-    ///     read for parents that the other one lacks, because earlier versions had no other.
-    /// @param writes false: the file is read, and accepted parents are kept for as long as this lives
-    KnownTpms(std::filesystem::path file, std::string tcti, std::filesystem::path host_file = {},
-              bool writes = true);
+    /// @param file empty: likewise without a file
+    KnownTpms(std::filesystem::path file, std::string tcti, KnownTpmsUse use = KnownTpmsUse::user);
 
     enum class Verdict { unknown, same, other };
 
@@ -90,13 +91,12 @@ class KnownTpms {
 
     std::filesystem::path file_;
     std::string tcti_;
-    bool writes_ = true;
+    KnownTpmsUse use_ = KnownTpmsUse::user;
     FileStamp stamp_;
     Bytes content_;
     std::vector<KnownParent> known_;
     std::vector<KnownParent> this_run_; ///< kept here because the file could not be written
     bool said_ = false;
-    std::unique_ptr<KnownTpms> users_; ///< the user's file, if `file_` is that of host keys
 };
 
 } // namespace sshtpm::tpm

@@ -30,7 +30,7 @@ bool leaves_all_sound(const Error& error) {
 KnownTpms known_tpms_of(const Target& target) {
     // The emulator's socket path differs in each process, and each state folder has its own known_tpms.
     return {target.known_tpms, target.emulator_state.empty() ? target.tcti : "emulator",
-            target.host_known_tpms, target.writes_known_tpms};
+            target.known_tpms_use};
 }
 
 Tpm::Tpm(const Target& target) : tcti_(target.tcti), known_tpms_(known_tpms_of(target)) {

@@ -16,9 +16,8 @@ namespace sshtpm::tpm {
 struct Target {
     std::string tcti;                           ///< a TCTI loader string; unused with an emulator
     std::filesystem::path emulator_state;       ///< not empty: use the emulator with its state in this folder
-    std::filesystem::path known_tpms = {};      ///< the user's file of KnownTpms; may be empty
-    std::filesystem::path host_known_tpms = {}; ///< the file of host keys in place of it; may be empty
-    bool writes_known_tpms = true;              ///< false: the file is only read
+    std::filesystem::path known_tpms = {};      ///< the file of KnownTpms; may be empty
+    KnownTpmsUse known_tpms_use = KnownTpmsUse::user;
 };
 
 /// The known parents of the target.

@@ -107,10 +107,7 @@ class Image(WithTpm):
                 '--no-new-privs')
 
     def environment(self, unit):
-        variables = dict(word.split('=', 1) for word in unit.one('Environment').split())
-        for folder in unit.all('StateDirectory'):
-            os.makedirs(self.seen + '/var/lib/' + folder, mode=0o700, exist_ok=True)
-        return {**dict.fromkeys(('USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **variables}
+        return {**dict.fromkeys(('HOME', 'USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **unit.environment()}
 
     def make_keys(self):
         unit = self.unit('ssh-tpm-genkeys.service')

@@ -59,10 +59,9 @@ class Unit:
         (value,) = self.all(name)
         return value
 
-    def environment(self, state):
-        """The variables of Environment=, where `state` is in the place of /var/lib."""
-        words = (word.split('=', 1) for word in self.one('Environment').split())
-        return {name: value.replace('/var/lib', state) for name, value in words}
+    def environment(self):
+        """The variables of Environment=."""
+        return dict(word.split('=', 1) for line in self.all('Environment') for word in line.split())
 
     def command(self, **specifiers):
         """The words of ExecStart; the value of each specifier is given by its letter."""

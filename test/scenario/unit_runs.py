@@ -12,8 +12,7 @@ import unittest
 from agent import Agent, ours
 from hierarchy import KINDS, base_of, read_public
 from keys_once import KeysOnce
-from lab import (AS_NOBODY, NO_LEAK_CHECK, NOBODY, WITH_MOUNTS, Scenario, contents, mode, needs_root, read,
-                 wait_until)
+from lab import AS_NOBODY, NO_LEAK_CHECK, NOBODY, WITH_MOUNTS, Scenario, mode, needs_root, read, wait_until
 from manager import Activated, Manager, Unit, load_credentials
 from stock import HostKeyStock
 from swtpm import Swtpm
@@ -76,15 +75,13 @@ class GenkeysUnit(Scenario):
         install_units(self.lab, self.root)
         self.prefix = self.lab.make_folder('prefix')
         self.etc_ssh = self.lab.make_folder('prefix', 'etc/ssh')
-        self.state = self.lab.make_folder('var-lib')
-        os.chmod(self.state, 0o755)
         self.known = os.path.join(self.etc_ssh, 'ssh_tpm_known_tpms')
 
     def run_unit(self, unit):
         """Its command, with what systemd would give it; the folder of the lab lies in the place of /etc/ssh."""
         groups = [str(id_of(group)) for line in unit.all('SupplementaryGroups') for group in line.split()]
         program, *words = unit.command()
-        env = {**dict.fromkeys(('HOME', 'USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **unit.environment(self.state)}
+        env = {**dict.fromkeys(('HOME', 'USER', 'XDG_RUNTIME_DIR')), **NO_LEAK_CHECK, **unit.environment()}
         return self.lab.run(*WITH_MOUNTS, 'mount --bind "$0" /etc/ssh && exec "$@"', self.etc_ssh,
                             'setpriv', '--groups=' + ','.join(groups) if groups else '--clear-groups',
                             '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', self.root + program, *words,
@@ -102,7 +99,6 @@ class GenkeysUnit(Scenario):
             self.assertEqual((os.stat(base + '.tpm').st_uid, os.stat(base + '.tpm').st_gid), (0, 0))
         self.tpm.assert_no_handles()
         self.assertNotIn('not remembered', result.stderr)
-        self.assertEqual(contents(self.state), {})
         self.assertRegex(read(self.known), '^owner-ecc [^\n]+\n$')
         self.assertEqual((mode(self.known), os.stat(self.known).st_uid), (0o644, 0))
         self.assert_another_tpm_is_refused(unit)
@@ -115,15 +111,6 @@ class GenkeysUnit(Scenario):
         self.tpm.tool('tpm2_clear')
         self.assert_error(self.run_unit(unit), 'the TPM was cleared or replaced', 'ssh-tpm hostkeys --renew')
         self.assertEqual(os.listdir(self.etc_ssh), before)
-
-    def test_the_tpm_that_an_earlier_version_remembered_is_still_the_known_one(self):
-        unit = Unit(os.path.join(self.root, UNIT))
-        self.assertEqual(self.run_unit(unit).returncode, 0)
-        former = os.path.join(unit.environment(self.state)['XDG_STATE_HOME'], 'ssh-tpm')
-        self.assertTrue(former.startswith(self.state + '/'))
-        os.makedirs(former, mode=0o700)
-        os.rename(self.known, former + '/known_tpms')
-        self.assert_another_tpm_is_refused(unit)
 
     def test_the_public_keys_of_a_hierarchy_are_written(self):
         unit = Unit(os.path.join(self.root, HIERARCHY_UNIT), 'endorsement')
@@ -164,14 +151,11 @@ class HostAgentUnit(HostKeyStock):
 
     def start(self, unit):
         """The service of a unit, with what systemd would give it."""
-        state, credentials = self.lab.make_folder('var-lib'), self.lab.make_folder('credentials')
-        os.makedirs(os.path.join(state, unit.one('StateDirectory')), mode=0o700)
-        os.chown(os.path.join(state, unit.one('StateDirectory')), NOBODY, NOBODY)
-        os.chmod(state, 0o755)
+        credentials = self.lab.make_folder('credentials')
         load_credentials(unit, self.root, credentials, NOBODY)
         env = {'PATH': self.lab.env['PATH'], 'SSH_TPM_TCTI': self.tpm.tcti, 'CREDENTIALS_DIRECTORY': credentials,
                'NOTIFY_SOCKET': self.lab.path('notify'),
-               'WATCHDOG_USEC': str(int(unit.one('WatchdogSec')) * 1000000), **unit.environment(state)}
+               'WATCHDOG_USEC': str(int(unit.one('WatchdogSec')) * 1000000), **unit.environment()}
         env['SSH_TPM_KNOWN_TPMS'] = self.root + env['SSH_TPM_KNOWN_TPMS']
         program, *words = unit.command(d=credentials)
         self.agent = Activated(self.lab, self.root + program, *words, as_nobody=True,
@@ -195,7 +179,6 @@ class HostAgentUnit(HostKeyStock):
         self.assertRegex(status, r'(?m)^CapEff:\t0+$')
         for word in ('error', 'not remembered'):
             self.assertNotIn(word, self.agent.log())
-        self.assertEqual(contents(self.lab.path('var-lib', 'ssh-tpm')), {})
 
     def stop(self):
         self.agent.process.popen.send_signal(signal.SIGTERM)

@@ -12,7 +12,7 @@
 using namespace sshtpm;
 using namespace support;
 using tpm::KnownParent;
-using tpm::KnownTpms;
+using tpm::KnownTpms, tpm::KnownTpmsUse;
 using tpm::parse_known_tpms;
 using Verdict = KnownTpms::Verdict;
 
@@ -205,14 +205,15 @@ TEST_CASE("a file that is only read keeps its bytes, and a new parent is known f
     KnownTpms(file, "first").accept("owner-ecc", a_name(1));
     const auto before = read_file(file, tpm::known_tpms_ceiling);
 
-    KnownTpms reading(file, "first", {}, false), elsewhere(file, "second", {}, false);
+    KnownTpms reading(file, "first", KnownTpmsUse::read_only),
+        elsewhere(file, "second", KnownTpmsUse::read_only);
     CHECK(reading.judge("owner-ecc", a_name(1)) == Verdict::same);
     CHECK(refusal([&] { reading.accept("owner-ecc", a_name(2)); }) == Errc::refused);
     elsewhere.accept("owner-ecc", a_name(3));
     CHECK(elsewhere.judge("owner-ecc", a_name(3)) == Verdict::same);
     CHECK(read_file(file, tpm::known_tpms_ceiling) == before);
 
-    KnownTpms missing(folder.path() / "none" / "known_tpms", "first", {}, false);
+    KnownTpms missing(folder.path() / "none" / "known_tpms", "first", KnownTpmsUse::read_only);
     missing.accept("owner-ecc", a_name(1));
     CHECK_FALSE(is_there(folder.path() / "none"));
 }
@@ -235,35 +236,25 @@ std::string line_of_owner(std::uint8_t filling) {
     return tpm::known_tpms_line({.parent = "owner-ecc", .name = a_name(filling), .tcti = "t", .line = 0});
 }
 
-TEST_CASE(
-    "the file of host keys comes before the user's, which is read for what it lacks and never written") {
+TEST_CASE("every user may read the file of host keys, and the hint for another Name is --renew") {
     const TempFolder folder;
-    const auto users = folder.path() / "known_tpms", hosts = folder.path() / "host_known_tpms";
-    put(users, line_of_owner(1));
-    KnownTpms known(users, "t", hosts);
-    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
+    const auto file = folder.path() / "ssh_tpm_known_tpms";
+    KnownTpms known(file, "t", KnownTpmsUse::host);
+    known.accept("owner-ecc", a_name(1));
+    CHECK(content_of(file) == line_of_owner(1));
+    CHECK((static_cast<unsigned>(std::filesystem::status(file).permissions()) & 0777U) == 0644);
     const auto error = thrown([&] { known.accept("owner-ecc", a_name(2)); });
     CHECK(error.code() == Errc::refused);
     CHECK_THAT(error.hint(), contains("`ssh-tpm hostkeys --renew`"));
-    CHECK_FALSE(std::filesystem::exists(hosts));
-    known.accept("owner-ecc", a_name(1));
-    CHECK(content_of(hosts) == line_of_owner(1));
-    CHECK((static_cast<unsigned>(std::filesystem::status(hosts).permissions()) & 0777U) == 0644);
-    put(hosts, line_of_owner(2));
-    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::other);
-    CHECK(known.known_name("owner-ecc") == a_name(2));
     CHECK_FALSE(known.known_name("owner-rsa"));
-    CHECK(content_of(users) == line_of_owner(1));
-    put(users, "what?\n");
-    CHECK(known.judge("owner-ecc", a_name(2)) == Verdict::same);
-    CHECK(refusal([&] { known.judge("owner-rsa", a_name(2)); }) == Errc::refused);
+    KnownTpms(folder.path() / "none" / "file", "t", KnownTpmsUse::host).accept("owner-ecc", a_name(1));
+    CHECK_FALSE(is_there(folder.path() / "none"));
 }
 
 TEST_CASE("a known Name is replaced, and the other lines stay") {
     const TempFolder folder;
-    const auto users = folder.path() / "known_tpms", hosts = folder.path() / "host_known_tpms";
-    put(users, line_of_owner(1));
-    KnownTpms known(users, "t", hosts);
+    const auto hosts = folder.path() / "ssh_tpm_known_tpms";
+    KnownTpms known(hosts, "t", KnownTpmsUse::host);
     known.replace("owner-ecc", a_name(2));
     CHECK(content_of(hosts) == line_of_owner(2));
     const std::string comment = "# mine\n", other = "owner-rsa " + hex(a_name(3)) + " t\n";
@@ -282,7 +273,6 @@ TEST_CASE("a known Name is replaced, and the other lines stay") {
     put(hosts, "what?\n");
     CHECK(refusal([&] { known.replace("owner-ecc", a_name(1)); }) == Errc::refused);
     CHECK(content_of(hosts) == "what?\n");
-    CHECK(content_of(users) == line_of_owner(1));
 }
 
 TEST_CASE("each storage key has a label of its own") {
