@@ -254,11 +254,13 @@ def certificates(guest):
     document = 'docs/host-keys.md'
     ask = textwrap.indent(block(document, 'ssh -T -i /etc/ssh/publish'), '    ')
     publish = re.sub(r'(?m)^ +step .*\\\n.*\n', lambda _: ask, block(document, '#!/bin/sh -e\n# /usr/local/sbin/'))
-    for path, text in (('/usr/local/sbin/ssh-tpm-publish', publish), ('/home/signer/sign', block(
-            document, '#!/bin/sh -e\nfolder=')), ('/etc/systemd/system/ssh-tpm-publish.service', block(
-                document, '# /etc/systemd/system/ssh-tpm-publish.service'))):
-        guest.root(f"[ -d ~signer ] || useradd -m signer; cat >{path} <<'END'\n{text}END\nchmod 755 {path}")
-    guest.root(r"""cd ~signer && mkdir .ssh && ssh-keygen -q -t ed25519 -N '' -f ca && chown signer ca
+    unit = '/etc/systemd/system/ssh-tpm-publish.service'
+    guest.root('useradd -m signer')
+    for path, text in (('/usr/local/sbin/ssh-tpm-publish', publish), (unit, block(document, f'# {unit}')),
+                       ('/home/signer/sign', block(document, '#!/bin/sh -e\nfolder='))):
+        guest.root(f"cat >{path} <<'END'\n{text}END")
+    guest.root(r"""chmod 755 /usr/local/sbin/ssh-tpm-publish ~signer/sign
+cd ~signer && mkdir .ssh && ssh-keygen -q -t ed25519 -N '' -f ca && chown signer ca
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/publish
 echo "restrict,command=\"./sign server\" $(cat /etc/ssh/publish.pub)" >.ssh/authorized_keys
 mkdir -p /root/.ssh
@@ -316,17 +318,12 @@ def handles(guest):
         guest.equal(f'tpm2_getcap {raw} {capability}', '')
 
 
-@step('restart: logins while the host agent is restarted')
-def restart_host(guest):
+@step('restart: logins while the agents of both sides are restarted')
+def restart(guest):
     count = 200 if guest.slow else 30
-    return f'{count} logins, {guest.logins(count, meanwhile="systemctl restart " + HOST_UNIT)} restarts'
-
-
-@step("restart: logins while the user's agent is restarted")
-def restart_user(guest):
-    count = 200 if guest.slow else 30
-    turns = guest.logins(count, meanwhile=f'su -l me -c "systemctl --user restart {USER_UNIT}"')
-    return f'{count} logins, {turns} restarts'
+    turns = guest.logins(count, meanwhile=f'systemctl restart {HOST_UNIT}; '
+                         f'su -l me -c "systemctl --user restart {USER_UNIT}"')
+    return f'{count} logins, {turns} restarts of each'
 
 
 @step('journal after it')
