@@ -203,8 +203,9 @@ const KnownParent* KnownTpms::read_and_find(std::string_view parent) {
 }
 
 Error KnownTpms::other_name(const KnownParent& known, ByteView name) const {
-    const auto what_to_do = use_ == KnownTpmsUse::host ? std::string("use `ssh-tpm hostkeys --renew`")
-                            : known.line == 0          ? std::string("start this program anew")
+    const bool is_hosts = use_ == KnownTpmsUse::host && !file_.empty();
+    const auto what_to_do = is_hosts          ? std::string("use `ssh-tpm hostkeys --renew`")
+                            : known.line == 0 ? std::string("start this program anew")
                                               : "delete line " + std::to_string(known.line) + " of " +
                                                     printable(file_.string(), known_tpms_line_ceiling);
     return {Errc::refused,

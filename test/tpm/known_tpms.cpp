@@ -193,8 +193,9 @@ TEST_CASE("a file that is full, or has two hard links, stays as it is, and the p
 TEST_CASE("without a file, or a TCTI that fits into a line, a parent is known for the run") {
     const TempFolder folder;
     KnownTpms nowhere;
+    KnownTpms renewing({}, "t", KnownTpmsUse::host); // whose hint cannot be --renew
     KnownTpms odd(folder.path() / "known_tpms", "a\nb");
-    for (auto* known : {&nowhere, &odd})
+    for (auto* known : {&nowhere, &renewing, &odd})
         check_known_for_the_run(*known);
     CHECK(std::filesystem::is_empty(folder.path()));
 }
