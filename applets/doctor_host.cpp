@@ -3,6 +3,7 @@
 
 #include "applets/doctor.hpp"
 #include "applets/hostkeys.hpp"
+#include "applets/sshd_drop_in.hpp"
 #include "base/lines.hpp"
 
 #include <algorithm>
@@ -76,8 +77,7 @@ void check_host(cli::Findings& findings) {
     const bool has_units = check_units(findings, system);
     check_units(findings, user);
     std::error_code ignored;
-    if (!has_units && !std::filesystem::exists("/etc/ssh/sshd_config.d/70-ssh-tpm.conf", ignored) &&
-        !sshd_asks_our_agent())
+    if (!has_units && !std::filesystem::exists(sshd_drop_in_path, ignored) && !sshd_asks_our_agent())
         return;
     if (is_root())
         check_host_keys(findings, std::nullopt);

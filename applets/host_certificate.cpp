@@ -23,11 +23,7 @@ using cli::Finding;
 using cli::Verdict;
 
 constexpr std::string_view sha1_signature = "ssh-rsa";
-constexpr std::uint64_t week = 7 * 24 * 60 * 60;
-
-std::uint64_t seconds_now() {
-    return static_cast<std::uint64_t>(std::max<std::time_t>(std::time(nullptr), 0));
-}
+constexpr std::chrono::hours week(7 * 24);
 
 /// Local time, as ssh-keygen -L shows it. @param seconds since 1970
 std::string date_of(std::uint64_t seconds) {
@@ -43,13 +39,14 @@ Finding finding_of(Verdict verdict, std::string text, std::string hint = {}) {
     return {.verdict = verdict, .check = {}, .subject = {}, .text = std::move(text), .hint = std::move(hint)};
 }
 
-/// Why no client accepts it, if so (sshkey_cert_check_host in sshkey.c of OpenSSH).
-std::string flaw_of(const ssh::CertificateBlob& certificate, const std::string& authority_algorithms) {
-    const auto now = seconds_now();
+/// @returns the reason why clients refuse it (sshkey_cert_check_host in sshkey.c of OpenSSH); empty if they
+///     accept it
+std::string refusal_of(const ssh::CertificateBlob& certificate, const std::string& authority_algorithms) {
+    const auto now = std::chrono::system_clock::now();
     const std::string algorithm(certificate.signature_algorithm);
-    if (now < certificate.valid_after)
+    if (!certificate.has_begun(now))
         return "not valid before " + date_of(certificate.valid_after);
-    if (now >= certificate.valid_before)
+    if (certificate.has_expired(now))
         return "expired at " + date_of(certificate.valid_before);
     if (certificate.has_critical_options)
         return "it has critical options, and none is defined for hosts";
@@ -60,18 +57,23 @@ std::string flaw_of(const ssh::CertificateBlob& certificate, const std::string& 
     return {};
 }
 
-/// What is wrong with the principals, if so.
-std::string doubt_about_names(const ssh::CertificateBlob& certificate,
+/// @returns a warning about the principals; empty if they fit
+std::string principal_warning(const ssh::CertificateBlob& certificate,
                               const std::vector<std::string>& names) {
     const auto& principals = certificate.principals;
     if (principals.empty())
         return "no principals: OpenSSH refuses it from 10.3 on, and takes it for every host before";
+    if (names.empty())
+        return {};
     const auto any = [&](const auto& accepts) {
         return std::ranges::any_of(principals, [&](std::string_view principal) {
             return std::ranges::any_of(names, [&](const auto& name) { return accepts(name, principal); });
         });
     };
-    if (any([](const auto& name, auto principal) { return name == principal; }))
+    const auto is_name = [](const std::string& name, std::string_view principal) {
+        return principal == name || principal.starts_with(name + '.'); // with a domain of the DNS
+    };
+    if (any(is_name))
         return {};
     if (any(ssh::match_pattern))
         return "its principals are patterns (" + joined(principals) + "), which OpenSSH knows from 10.3 on";
@@ -112,16 +114,17 @@ HostCertificate read_host_certificate(const std::string& path) {
 std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, const CertificateRules& rules,
                                             const std::string& public_key) {
     const auto fields = ssh::read_certificate(certificate.blob);
-    const auto sign_again = "`ssh-keygen -s CA -h -I ID -n " + joined(rules.names) + " " + public_key + "`";
-    if (auto flaw = flaw_of(fields, rules.authority_algorithms); !flaw.empty())
-        return {finding_of(Verdict::fail, std::move(flaw), sign_again)};
+    const auto sign_again = "`ssh-keygen -s CA -h -I ID -n " +
+                            (rules.names.empty() ? "NAME" : joined(rules.names)) + " " + public_key + "`";
+    if (auto refusal = refusal_of(fields, rules.authority_algorithms); !refusal.empty())
+        return {finding_of(Verdict::fail, std::move(refusal), sign_again)};
     std::vector<Finding> out;
     const bool ends = fields.valid_before != ssh::Certificate::forever;
     const auto end = date_of(fields.valid_before);
-    if (ends && fields.valid_before < seconds_now() + week)
+    if (fields.has_expired(std::chrono::system_clock::now() + week))
         out.push_back(finding_of(Verdict::warn, "expires within a week, at " + end, sign_again));
-    if (auto doubt = doubt_about_names(fields, rules.names); !doubt.empty())
-        out.push_back(finding_of(Verdict::warn, std::move(doubt), sign_again));
+    if (auto warning = principal_warning(fields, rules.names); !warning.empty())
+        out.push_back(finding_of(Verdict::warn, std::move(warning), sign_again));
     if (out.empty())
         out.push_back(finding_of(Verdict::ok, "for " + joined(fields.principals) + ", valid " +
                                                   (ends ? "until " + end : "without end")));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Checks a host certificate as OpenSSH's clients do, who are not there to be asked.
+// Checks a host certificate by the rules of OpenSSH's clients.
 
 #include "base/bytes.hpp"
 #include "cli/findings.hpp"
@@ -45,10 +45,10 @@ struct HostCertificate {
 /// @throws Error for a file that is missing, has no certificate or a user's, or one that sshd cannot load
 HostCertificate read_host_certificate(const std::string& path);
 
-/// What a check of certificates needs to know.
+/// The facts about this host that a certificate is compared with.
 struct CertificateRules {
     std::string authority_algorithms; ///< CASignatureAlgorithms of sshd_config(5); empty if not known
-    std::vector<std::string> names;   ///< of this host, in lower case
+    std::vector<std::string> names;   ///< of this host, in lower case; empty if not known
 };
 
 /// @param public_key the path of the certified key, for the command that signs it again

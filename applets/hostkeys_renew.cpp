@@ -10,6 +10,7 @@
 #include "applets/keygen.hpp"
 #include "applets/keygen_dialogue.hpp"
 #include "applets/keygen_files.hpp"
+#include "applets/sshd_drop_in.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -350,7 +351,8 @@ void tell_what_to_publish(const std::vector<StoredKey>& renewed) {
     std::cout << "In the DNS, the SSHFP records of:\n";
     for (const auto& key : renewed)
         std::cout << "  ssh-keygen -r " << host << " -f " << printable(key.paths.pub.string()) << '\n';
-    std::cout << "If host certificates are in use, have the new .pub files signed.\n";
+    std::cout << "If host certificates are in use, have the new .pub files signed, and run `ssh-tpm hostkeys "
+                 "--install-sshd-config`.\n";
 }
 
 } // namespace
@@ -375,7 +377,8 @@ int hostkeys_renew(const HostkeysOptions& options) {
                         "`ssh-tpm keygen -A` makes them");
         for (const auto& key : found.alive)
             std::cout << key.shown() << ": works\n";
-        if (complete_public_files(found))
+        const bool completed = complete_public_files(found);
+        if (remove_lost_certificates() || completed)
             have_them_read();
         else if (found.status == 0)
             std::cout << "There is nothing to renew.\n";
@@ -405,7 +408,8 @@ int hostkeys_renew(const HostkeysOptions& options) {
             found.status = cli::report(log::program(), error.about(key.shown() + " is not renewed"));
         }
     }
-    if (complete_public_files(found) || !renewed.empty())
+    const bool completed = complete_public_files(found);
+    if (remove_lost_certificates() || completed || !renewed.empty())
         have_them_read();
     if (!renewed.empty())
         tell_what_to_publish(renewed);

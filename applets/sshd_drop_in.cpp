@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "applets/sshd_drop_in.hpp"
 
+#include "applets/host_certificate.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/lines.hpp"
 #include "base/log.hpp"
+#include "base/printable.hpp"
 #include "cli/report.hpp"
+#include "os/host_names.hpp"
 #include "ssh/authorized_key.hpp"
-#include "ssh/certificate.hpp"
 
 #include <algorithm>
+#include <iostream>
+#include <span>
 
 namespace sshtpm::applets {
 
@@ -19,7 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view agent_word = "HostKeyAgent ", key_word = "HostKey ";
+constexpr std::string_view agent_word = "HostKeyAgent ", key_word = "HostKey ",
+                           certificate_word = "HostCertificate ";
 
 /// The embedded file: for the agent of the keys in files, without certificates.
 std::string_view usual_text() {
@@ -29,83 +34,91 @@ std::string_view usual_text() {
     throw Error(Errc::not_found, "no file for sshd in this program");
 }
 
-std::string agent_line(const fs::path& socket) {
-    return std::string(agent_word) + socket.string() + '\n';
+/// The host keys of the embedded file.
+std::vector<std::string> usual_keys() {
+    std::vector<std::string> keys;
+    for (auto rest = usual_text(); !rest.empty();)
+        if (const auto line = take_line(rest); line.starts_with(key_word))
+            keys.emplace_back(line.substr(key_word.size()));
+    return keys;
 }
 
-/// sshd logs each HostKey without a file, at each login. The line that takes its place is not one that a
-/// person would write, who leaves a key out.
-std::string missing_key_line(std::string_view key) {
-    return "# There was no " + std::string(key) + ".pub.\n";
-}
+/// The lines of a host key.
+enum class KeyLines {
+    missing, ///< a comment, because sshd logs a HostKey without a file at each login
+    plain,
+    certified,
+};
 
-std::string certificate_line(std::string_view key) {
-    return "HostCertificate " + std::string(key) + "-cert.pub\n";
-}
-
-/// The text that earlier versions wrote. Their HostKey lines named the .pub files, and sshd warned of the
-/// mode of these files at each login.
-std::string former_text() {
-    constexpr std::string_view end = "_key\n";
-    auto text = usual_text();
+/// The text of the file for an agent. @param keys one for each of `usual_keys`
+std::string render(const fs::path& socket, std::span<const KeyLines> keys) {
     std::string out;
-    for (std::size_t at = 0; (at = text.find(end)) != text.npos; text.remove_prefix(at + end.size()))
-        out.append(text.substr(0, at)).append("_key.pub\n");
-    return out.append(text);
+    for (auto rest = usual_text(); !rest.empty(); out += '\n') {
+        const auto line = take_line(rest);
+        if (line.starts_with(agent_word)) {
+            out.append(agent_word).append(socket.string());
+        } else if (!line.starts_with(key_word)) {
+            out.append(line);
+        } else {
+            const auto key = line.substr(key_word.size());
+            if (keys.front() == KeyLines::missing)
+                out.append("# There was no ").append(key).append(".pub.");
+            else
+                out.append(line);
+            if (keys.front() == KeyLines::certified)
+                out.append("\n").append(certificate_word).append(key).append("-cert.pub");
+            keys = keys.subspan(1);
+        }
+    }
+    return out;
+}
+
+/// Goes to the next combination. @returns false after the last one
+bool next(std::span<KeyLines> keys) {
+    for (auto& lines : keys) {
+        if (lines != KeyLines::certified) {
+            lines = lines == KeyLines::missing ? KeyLines::plain : KeyLines::certified;
+            return true;
+        }
+        lines = KeyLines::missing;
+    }
+    return false;
 }
 
 /// Whether the text is one for this agent.
 bool is_drop_in_for(std::string_view text, const fs::path& socket) {
-    const auto take = [&text](const std::string& line) {
-        const bool found = text.starts_with(line);
-        text.remove_prefix(found ? line.size() : 0);
-        return found;
-    };
-    for (auto rest = usual_text(); !rest.empty();) {
-        const auto line = take_line(rest);
-        const auto whole = std::string(line) + '\n';
-        const auto key = line.substr(std::min(key_word.size(), line.size()));
-        if (line.starts_with(agent_word) ? take(agent_line(socket)) : take(whole)) {
-            if (line.starts_with(key_word))
-                take(certificate_line(key));
-        } else if (!line.starts_with(key_word) || !take(missing_key_line(key)))
-            return false;
-    }
-    return text.empty();
+    std::vector<KeyLines> keys(usual_keys().size(), KeyLines::missing);
+    do {
+        if (text == render(socket, keys))
+            return true;
+    } while (next(keys));
+    return false;
 }
 
-/// @throws Error for a certificate that clients would refuse
-void require_certificate(const std::string& path, const std::string& pub) {
-    const auto anew = "have " + pub + " signed again, and run this command again";
-    const auto certificate = ssh::Certificate::from_blob(ssh::AuthorizedKey::read(path).blob);
-    const auto now = std::chrono::system_clock::now();
-    if (!equal(certificate.public_key.blob(), ssh::AuthorizedKey::read(pub).blob))
-        throw Error(Errc::refused, "it is the certificate of another key", anew);
-    if (!certificate.is_for_host)
-        throw Error(Errc::refused, "it is a user's certificate, not a host's",
-                    "sign it with `ssh-keygen -h`");
-    if (certificate.has_expired(now))
-        throw Error(Errc::refused, "it has expired", anew);
-    if (!certificate.has_begun(now))
-        throw Error(Errc::refused, "it is not valid yet",
-                    "run this command again when it is, or check the clock");
-}
-
-bool has_certificate(const std::string& key) {
+/// Whether there is a certificate of the key that clients accept. Warns of another one.
+bool has_certificate(const std::string& key, const CertificateRules& rules) {
     const auto pub = destdir() + key + ".pub", path = destdir() + key + "-cert.pub";
     if (!is_there(path))
         return false;
-    try { // caught because sshd works without it
-        require_certificate(path, pub);
-        return true;
-    } catch (const Error& error) {
-        const std::string what = error.what();
+    bool accepted = true;
+    const auto warn = [&](const cli::Finding& finding) {
+        const bool fails = finding.verdict == cli::Verdict::fail;
+        accepted = accepted && !fails;
         cli::warn(log::program(),
-                  Error(error.code(),
-                        (what.starts_with(path) ? what : path + ": " + what) + "; sshd does not get it",
-                        error.hint()));
-        return false;
+                  Error(Errc::refused, path + ": " + finding.text + (fails ? "; sshd does not get it" : ""),
+                        finding.hint));
+    };
+    try { // caught because sshd works without it
+        const auto certificate = read_host_certificate(path);
+        if (!equal(certificate.key_blob, ssh::AuthorizedKey::read(pub).blob))
+            throw Error(Errc::refused, "of another key", "sign " + pub + " anew");
+        for (const auto& finding : judge_host_certificate(certificate, rules, pub))
+            if (finding.verdict != cli::Verdict::ok)
+                warn(finding);
+    } catch (const Error& error) {
+        warn(cli::finding_of_error(cli::Verdict::fail, "", path, error, "sign " + pub + " anew"));
     }
+    return accepted;
 }
 
 } // namespace
@@ -117,27 +130,21 @@ fs::path agent_socket(const std::optional<tpm::Hierarchy>& hierarchy) {
 
 SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
     SshdDropIn out{.socket = agent_socket(hierarchy), .host_keys = {}, .text = {}};
-    std::vector<std::string> keys;
-    for (auto rest = usual_text(); !rest.empty();)
-        if (const auto line = take_line(rest); line.starts_with(key_word))
-            keys.emplace_back(line.substr(key_word.size()));
+    const CertificateRules rules{.authority_algorithms = {},
+                                 .names = destdir().empty() ? os::host_names() : std::vector<std::string>{}};
+    const auto keys = usual_keys();
     const auto has_file = [](const std::string& key) { return is_there(destdir() + key + ".pub"); };
     const bool none = std::ranges::none_of(keys, has_file);
-    for (auto rest = usual_text(); !rest.empty();) {
-        const auto line = take_line(rest);
-        if (line.starts_with(agent_word)) {
-            out.text += agent_line(out.socket);
-        } else if (!line.starts_with(key_word)) {
-            out.text.append(line).append("\n");
-        } else if (std::string key(line.substr(key_word.size())); none || has_file(key)) {
-            out.text.append(line).append("\n");
-            if (has_certificate(key))
-                out.text += certificate_line(key);
-            out.host_keys.push_back(std::move(key));
-        } else {
-            out.text += missing_key_line(key);
-        }
+    std::vector<KeyLines> lines;
+    for (const auto& key : keys) {
+        const bool used = none || has_file(key);
+        if (used)
+            out.host_keys.push_back(key);
+        lines.push_back(!used                         ? KeyLines::missing
+                        : has_certificate(key, rules) ? KeyLines::certified
+                                                      : KeyLines::plain);
     }
+    out.text = render(out.socket, lines);
     return out;
 }
 
@@ -145,8 +152,29 @@ bool is_sshd_drop_in(std::string_view text) {
     const auto is_for_hierarchy = [text](const tpm::Hierarchy& hierarchy) {
         return is_drop_in_for(text, agent_socket(hierarchy));
     };
-    return is_drop_in_for(text, agent_socket({})) ||
-           std::ranges::any_of(tpm::hierarchies, is_for_hierarchy) || text == former_text();
+    return is_drop_in_for(text, agent_socket({})) || std::ranges::any_of(tpm::hierarchies, is_for_hierarchy);
+}
+
+bool remove_lost_certificates() {
+    const auto path = destdir() + sshd_drop_in_path;
+    if (!is_there(path))
+        return false;
+    const auto content = read_file(path, 4096);
+    const auto text = text_of(content);
+    if (!is_sshd_drop_in(text))
+        return false;
+    std::string kept;
+    for (auto rest = text; !rest.empty();) {
+        const auto line = take_line(rest);
+        if (!line.starts_with(certificate_word) ||
+            is_there(destdir() + std::string(line.substr(certificate_word.size()))))
+            kept.append(line).append("\n");
+    }
+    if (kept == text)
+        return false;
+    write_file(path, bytes_of(kept), 0644, Existing::replace);
+    std::cout << "wrote " << printable(path) << '\n' << std::flush;
+    return true;
 }
 
 } // namespace sshtpm::applets

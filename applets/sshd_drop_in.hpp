@@ -13,6 +13,8 @@
 
 namespace sshtpm::applets {
 
+inline constexpr const char* sshd_drop_in_path = "/etc/ssh/sshd_config.d/70-ssh-tpm.conf";
+
 struct SshdDropIn {
     std::filesystem::path socket; ///< in its HostKeyAgent line
     std::vector<std::string> host_keys;
@@ -24,8 +26,11 @@ struct SshdDropIn {
 /// @param hierarchy nothing: the keys in files
 SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy);
 
-/// True for all texts that make_sshd_drop_in can make, for all keys and agents, and for that of an earlier
-/// version.
+/// True for all texts that make_sshd_drop_in can make, for all keys and agents.
 bool is_sshd_drop_in(std::string_view text);
+
+/// Takes the lines of certificates that are gone out of the file, unless somebody has changed it.
+/// @returns whether it was written
+bool remove_lost_certificates();
 
 } // namespace sshtpm::applets

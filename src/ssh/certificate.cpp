@@ -201,13 +201,15 @@ Certificate Certificate::from_blob(ByteView blob) {
     return {.blob = copy_of(blob),
             .public_key = PublicKey::from_blob(parsed.plain_blob),
             .key_id = std::string(parsed.key_id),
-            .is_for_host = parsed.role == host_role,
-            .valid_after = parsed.valid_after,
             .valid_before = parsed.valid_before};
 }
 
-bool Certificate::has_begun(std::chrono::system_clock::time_point now) const {
+bool CertificateBlob::has_begun(std::chrono::system_clock::time_point now) const {
     return seconds_of(now) >= valid_after;
+}
+
+bool CertificateBlob::has_expired(std::chrono::system_clock::time_point now) const {
+    return seconds_of(now) >= valid_before;
 }
 
 bool Certificate::has_expired(std::chrono::system_clock::time_point now) const {

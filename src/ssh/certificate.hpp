@@ -17,14 +17,11 @@ struct Certificate {
     Bytes blob;           ///< the whole certificate, unchanged
     PublicKey public_key; ///< the certified key
     std::string key_id;
-    bool is_for_host = false;             ///< else for users
-    std::uint64_t valid_after = 0;        ///< seconds since 1970
     std::uint64_t valid_before = forever; ///< seconds since 1970, exclusive
 
     /// The value of `valid_before` for a certificate without an end.
     static constexpr std::uint64_t forever = ~std::uint64_t{0};
 
-    bool has_begun(std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
     /// True from the end of its time on.
     bool has_expired(std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
 
@@ -79,6 +76,9 @@ struct CertificateBlob {
     ByteView signed_part;                 ///< all fields but the signature
     ByteView signature;                   ///< of the CA; not checked
     std::string_view signature_algorithm; ///< the name in it: "rsa-sha2-512"
+
+    bool has_begun(std::chrono::system_clock::time_point now) const;
+    bool has_expired(std::chrono::system_clock::time_point now) const;
 };
 
 /// Parses the whole certificate.

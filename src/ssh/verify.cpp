@@ -118,12 +118,6 @@ bool authority_signed(const CertificateBlob& certificate) {
                                                         certificate.signed_part);
 }
 
-bool valid_at(const CertificateBlob& certificate, std::chrono::system_clock::time_point now) {
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
-    const auto time = static_cast<std::uint64_t>(seconds);
-    return seconds >= 0 && time >= certificate.valid_after && time < certificate.valid_before;
-}
-
 /// Names that no key blob has, but that sshkey_type_from_name knows: short names, in any case, and names of
 /// signature algorithms.
 constexpr std::array<std::string_view, 12> aliases{
@@ -204,7 +198,8 @@ bool certifies_host(ByteView certificate, ByteView authority, std::string_view h
     const auto names_host = [&](std::string_view principal) { return match_pattern(host, principal); };
     try {
         const auto parsed = read_certificate(certificate);
-        return equal(parsed.signature_key, authority) && parsed.role == host_role && valid_at(parsed, now) &&
+        return equal(parsed.signature_key, authority) && parsed.role == host_role &&
+               now.time_since_epoch().count() >= 0 && parsed.has_begun(now) && !parsed.has_expired(now) &&
                !parsed.has_critical_options && std::ranges::any_of(parsed.principals, names_host) &&
                verify_signature(parsed.signature_key, parsed.signature, parsed.signed_part);
     } catch (const Error& error) {

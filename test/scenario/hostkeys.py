@@ -119,7 +119,7 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
         path, ca = os.path.join(self.root, DROP_IN), self.lab.path('ca')
         self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', ca)
         publics = [base_of(self.root, kind) + '.pub' for kind in KINDS]
-        self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', '-h', *publics)
+        self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', '-h', '-n', 'host', *publics)
         certificates = [base_of(self.root, kind) + '-cert.pub' for kind in KINDS]
         files = {name: read(name) for name in (*publics, *certificates)}
         texts = {}
@@ -152,10 +152,10 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
         self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', ca)
         other = SoftKey(self.lab, self.lab.path('other')).pub
         for public, options, words in (
-                (base + '.pub', ('-h', '-V', '20200101:20200102'), 'it has expired'),
-                (base + '.pub', ('-h', '-V', '20990101:20990102'), 'it is not valid yet'),
-                (base + '.pub', (), "it is a user's certificate, not a host's"),
-                (other, ('-h',), 'it is the certificate of another key'),
+                (base + '.pub', ('-h', '-V', '20200101:20200102'), 'expired at 2020-01-02'),
+                (base + '.pub', ('-h', '-V', '20990101:20990102'), 'not valid before 2099-01-01'),
+                (base + '.pub', (), "a user's certificate, not a host's"),
+                (other, ('-h',), 'of another key'),
                 (None, (), ' ')):
             with self.subTest(words):
                 if public:
@@ -167,7 +167,7 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
                 self.assertRegex(result.stderr, rf'(?m)^ssh-tpm-hostkeys: warning: {base}-cert.pub: .*{words}.*'
                                  '; sshd does not get it$')
                 self.assertNotIn('HostCertificate', read(os.path.join(self.root, DROP_IN)))
-        self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', '-h', base + '.pub')
+        self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', '-h', '-n', 'host', base + '.pub')
         self.assertEqual(self.install_drop_in(status=0).stderr, '')
         self.assertIn('HostCertificate', read(os.path.join(self.root, DROP_IN)))
 

@@ -41,30 +41,6 @@ class HostKeysLive(LiveSystem):
         self.assertIn('/etc/ssh/ssh_tpm_host_rsa_key: the agent signs with rsa-sha2-512,rsa-sha2-256\n', result.stdout)
         self.hostkeys('--check', status=0)
 
-    def test_the_file_of_an_earlier_version_is_checked_rewritten_and_removed(self):
-        """Its HostKey lines named the .pub files."""
-        self.make_keys()
-        self.start_agent()
-        self.hostkeys('--install-sshd-config', status=0)
-        new = read(self.drop_in())
-        self.assertEqual(new.count('_key\n'), len(KINDS))
-        former = new.replace('_key\n', '_key.pub\n')
-        self.lab.write(self.drop_in(), former)
-        result = self.hostkeys('--check', status=3)
-        self.assertEqual((result.stderr, result.stdout.count('sshd logs UNPROTECTED')), ('', len(KINDS)))
-        self.assertIn('hint: ssh-tpm hostkeys --install-sshd-config writes it without .pub\n', result.stdout)
-        self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
-        self.assertEqual(read(self.drop_in()), new)
-        self.assertEqual(self.hostkeys('--install-sshd-config', status=0).stdout.count('wrote '), 0)
-        self.config(self.plain_key())
-        for change in (former.replace('\n', ' \n'), former + '# mine\n'):
-            self.lab.write(self.drop_in(), change)
-            self.assert_refused('differs from the file that this program installs')
-            self.assert_refused('differs', options=('--uninstall',))
-        self.lab.write(self.drop_in(), former)
-        self.assertIn('removed ', self.hostkeys('--uninstall', status=0).stdout)
-        self.assertFalse(os.path.exists(self.drop_in()))
-
     def test_who_is_not_root_is_told(self):
         for place, _, _ in os.walk(self.root):
             os.chmod(place, 0o755)

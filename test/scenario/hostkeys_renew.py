@@ -141,6 +141,23 @@ class Renewal(RenewalStock):
         self.assert_kept(before)
         self.assert_work(*KINDS)
 
+    def test_sshd_is_not_told_of_the_certificate_of_a_lost_key(self):
+        drop_in = self.root + '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
+        self.lab.run(f'{self.lab.bin}/ssh-tpm-hostkeys', '--install-sshd-config', env={'DESTDIR': self.root}, status=0)
+        text = read(drop_in)
+        self.assertEqual(text.count('HostCertificate'), 1)
+        self.clear()
+        self.assertIn(f'wrote {drop_in}\n', self.renew('--yes', status=0).stdout)
+        without = re.sub('HostCertificate .*\n', '', text)
+        self.assertEqual(read(drop_in), without)
+        self.assertNotIn(drop_in, self.renew('--yes', status=0).stdout)
+        self.lab.write(drop_in, text)  # as a run that was killed leaves it
+        self.assertIn(f'wrote {drop_in}\n', self.renew('--yes', status=0).stdout)
+        self.assertEqual(read(drop_in), without)
+        self.lab.write(drop_in, text + '# mine\n')
+        self.renew('--yes', status=0)
+        self.assertEqual(read(drop_in), text + '# mine\n')
+
     def test_new_keys_of_the_same_types_and_sizes_are_known_by_the_printed_lines(self):
         former, before, lines = self.name(), contents(self.folder), {}
         self.clear()

@@ -3,6 +3,7 @@
 """What ssh-tpm-hostkeys writes for sshd: the certificates that are there, and the agent of a hierarchy's keys."""
 
 import os
+import socket
 import unittest
 
 from hierarchy import KINDS, HierarchyAgent, base_of
@@ -15,7 +16,7 @@ class SshdConfig(LiveSystem):
     def certify(self, kind='ecdsa', *options):
         if not os.path.exists(self.lab.path('ca')):
             self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', self.lab.path('ca'))
-        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', '-n', 'the.host', *options,
+        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', '-n', 'the.host,' + socket.gethostname().lower(), *options,
                             base_of(self.root, kind) + '.pub')
 
     def test_certificates_are_given_to_sshd_once_they_are_there_and_clients_take_them(self):
