@@ -95,7 +95,7 @@ pid_t end_agent_on(const fs::path& socket, std::string_view subject) {
         throw Error(Errc::permission, socket.string() + ": the agent runs as another user (uid " +
                                           std::to_string(peer.uid) + ")");
     std::string hint;
-    if (os::name_of_process(peer.pid) == "systemd") // it listens for the agent that it starts
+    if (os::is_systemd(peer.pid)) // it listens for the agent that it starts
         hint = peer.pid == 1 ? "systemctl list-sockets names the unit to stop"
                              : "systemctl --user stop ssh-tpm-agent.socket ssh-tpm-agent.service";
     end_process(peer.pid, socket.string(), hint);

@@ -113,12 +113,14 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
         return;
     }
     if (agent.peer.pid != 0) {
-        const bool by_systemd = agent.peer.pid == 1 || os::name_of_process(agent.peer.pid) == "systemd";
-        findings.add({Verdict::fail, "agent", socket,
-                      listener_of(agent) + " listens there, but: " + agent.failure->what(),
-                      by_systemd ? "`systemctl --user restart ssh-tpm-agent.service`"
-                                 : "end it with `kill -9 " + std::to_string(agent.peer.pid) +
-                                       "`, and start it again"});
+        const auto hint = "see the process that listens: `ps -fp " + std::to_string(agent.peer.pid) + "`";
+        findings.add(cli::finding_of_error(Verdict::fail, "agent", socket,
+                                           agent.failure->about(listener_of(agent) + " listens there, but"),
+                                           hint));
+        return;
+    }
+    if (!agent.failure->hint().empty()) { // something listens, and accepts no connection
+        findings.add(cli::finding_of_error(Verdict::fail, "agent", socket, *agent.failure));
         return;
     }
     const auto code = agent.failure->code();

@@ -34,7 +34,7 @@ std::string how_to_find(int socket) {
         const auto pid = os::peer_of(socket).pid;
         if (pid == 1) // systemd listens for the agents that it starts
             return "`systemctl list-sockets` names the unit, and `systemctl status UNIT` its state";
-        if (os::name_of_process(pid) == "systemd")
+        if (os::is_systemd(pid))
             return "see its state: `systemctl --user status ssh-tpm-agent.service`";
         return pid > 0 ? "see the process that listens: `ps -fp " + std::to_string(pid) + "`" : "";
     } catch (const Error&) {

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import shutil
+import socket
 import time
 import unittest
 
@@ -32,7 +33,19 @@ class Agents(DoctorLab):
         self.assertEqual(list(found), ['agent'])
         self.assertEqual(found['agent']['status'], 'fail')
         self.assertIn('the agent does not answer', found['agent']['text'])
-        self.assertIn(f'kill -9 {self.agent.process.pid}', found['agent']['hint'])
+        self.assertEqual(found['agent']['hint'], f'see the process that listens: ps -fp {self.agent.process.pid}')
+
+    def test_an_agent_that_accepts_no_connections(self):
+        self.lab.limit('doctor_agent', 0.3, 2)
+        path = self.lab.path('full.sock')
+        with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as waiting:
+            full.bind(path)
+            full.listen(0)
+            waiting.connect(path)
+            self.lab.env['SSH_AUTH_SOCK'] = path
+            found = self.trouble()
+        self.assertEqual((found['agent']['subject'], found['agent']['text'], found['agent']['hint']),
+                         (path, 'the agent does not answer', f'see the process that listens: ss -xlp src {path}'))
 
     def test_a_socket_without_an_agent(self):
         self.lab.env['SSH_AUTH_SOCK'] = self.lab.path('nobody.sock')
