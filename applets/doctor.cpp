@@ -7,6 +7,7 @@
 #include "applets/applets.hpp"
 #include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
+#include "base/deadline.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/time_limits.hpp"
@@ -15,7 +16,6 @@
 #include "os/forked.hpp"
 #include "os/harden.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -26,8 +26,6 @@
 namespace sshtpm::applets {
 
 namespace {
-
-using DoctorClock = std::chrono::steady_clock;
 
 constexpr std::string_view doctor_usage = "usage: ssh-tpm-doctor [--json] [--tcti conf | --swtpm]";
 
@@ -56,11 +54,6 @@ struct Section {
 
 /// The last record of a section that has come to its end.
 constexpr const char* end_of_section = "end";
-
-int milliseconds_left(DoctorClock::time_point end) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - DoctorClock::now()).count();
-    return static_cast<int>(std::max<decltype(left)>(left, 0));
-}
 
 /// @returns false at the end of the stream
 bool read_more(int descriptor, std::string& text) {
@@ -129,12 +122,12 @@ class RunningSection {
 };
 
 /// Waits for one of the sections. @returns false at the deadline
-bool read_some(std::list<RunningSection>& sections, DoctorClock::time_point end) {
+bool read_some(std::list<RunningSection>& sections, Deadline end) {
     std::vector<pollfd> waiting;
     for (const auto& section : sections)
         waiting.push_back({.fd = section.ended() ? -1 : section.output(), .events = POLLIN, .revents = 0});
     const int ready =
-        uninterrupted([&] { return ::poll(waiting.data(), waiting.size(), milliseconds_left(end)); });
+        uninterrupted([&] { return ::poll(waiting.data(), waiting.size(), milliseconds_until(end)); });
     auto state = waiting.begin();
     for (auto& section : sections)
         if ((state++)->revents != 0)
@@ -143,7 +136,7 @@ bool read_some(std::list<RunningSection>& sections, DoctorClock::time_point end)
 }
 
 int run_sections(const std::vector<Section>& sections, cli::Findings& findings) {
-    const auto end = DoctorClock::now() + time_limits().doctor;
+    const auto end = std::chrono::steady_clock::now() + time_limits().doctor;
     std::list<RunningSection> running;
     for (const auto& section : sections)
         running.emplace_back(section);

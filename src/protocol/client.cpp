@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "protocol/client.hpp"
 
+#include "base/deadline.hpp"
 #include "base/error.hpp"
 #include "base/time_limits.hpp"
 #include "os/process.hpp"
@@ -49,26 +50,22 @@ std::string how_to_find(int socket) {
     throw Error(Errc::io, reason, std::move(hint));
 }
 
-std::optional<Clock::time_point> end_of(std::chrono::milliseconds limit) {
+std::optional<Deadline> end_of(std::chrono::milliseconds limit) {
     return limit.count() > 0 ? std::optional(Clock::now() + limit) : std::nullopt;
 }
 
 /// Limits how long the next system call waits; for ever without an end.
-void limit_wait(int socket, const std::optional<Clock::time_point>& end) {
-    using namespace std::chrono;
-    microseconds left{0}; // no limit (socket(7))
-    if (end) {
-        left = ceil<microseconds>(*end - Clock::now());
-        if (left <= microseconds(0))
-            give_up(socket, no_answer);
-    }
-    const timeval time{.tv_sec = left / seconds(1), .tv_usec = left % seconds(1) / microseconds(1)};
+void limit_wait(int socket, const std::optional<Deadline>& end) {
+    const int left = end ? milliseconds_until(*end) : 0; // 0: no limit (socket(7))
+    if (end && left == 0)
+        give_up(socket, no_answer);
+    const timeval time{.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
     for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
         if (::setsockopt(socket, SOL_SOCKET, direction, &time, sizeof time) != 0)
             throw Error::from_errno(errno, "limiting the wait for an agent");
 }
 
-UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Clock::time_point>& end) {
+UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Deadline>& end) {
     const auto address = os::unix_address(path.native());
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket)
@@ -82,7 +79,7 @@ UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Clock
 }
 
 /// @param transfer sends or receives, as send(2) and recv(2) do, with the rest of the bytes
-void transfer_all(int socket, auto bytes, const std::optional<Clock::time_point>& end, const auto& transfer) {
+void transfer_all(int socket, auto bytes, const std::optional<Deadline>& end, const auto& transfer) {
     while (!bytes.empty()) {
         limit_wait(socket, end);
         const ssize_t moved = uninterrupted([&] { return transfer(bytes); });
