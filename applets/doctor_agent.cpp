@@ -6,6 +6,7 @@
 #include "base/lines.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
+#include "cli/shell_word.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 #include "os/process.hpp"
@@ -218,7 +219,7 @@ void report_use(cli::Findings& findings, const AgentAt& agent) {
         findings.add(
             {Verdict::warn, "ssh-agent-used", socket,
              asked.empty() ? "ssh asks no agent" : "ssh does not ask this agent, but that at " + asked,
-             "`export SSH_AUTH_SOCK=" + socket +
+             "`export SSH_AUTH_SOCK=" + cli::shell_word(socket) +
                  "` in ~/.profile, or a line IdentityAgent in ~/.ssh/config; `ssh-tpm agent -A` serves the "
                  "keys of another agent too"});
 }

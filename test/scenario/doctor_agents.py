@@ -143,7 +143,7 @@ class Files(DoctorLab):
 
     def test_a_folder_that_others_may_write_to(self):
         os.chmod(self.ssh, 0o777)
-        self.assert_only('ssh-folder', 'fail', 'other users may write', f"chmod go-w '{self.ssh}'", self.ssh)
+        self.assert_only('ssh-folder', 'fail', 'other users may write', f'chmod go-w {self.ssh}', self.ssh)
 
     def test_a_key_file_that_others_may_read(self):
         os.chmod(self.guarded.tpm, 0o640)
