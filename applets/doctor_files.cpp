@@ -25,7 +25,8 @@ void check_folder(cli::Findings& findings, const fs::path& folder) {
     if (::stat(folder.c_str(), &status) != 0) {
         if (errno != ENOENT)
             findings.add(cli::finding_of_error(Verdict::fail, "ssh-folder", folder.string(),
-                                               Error::from_errno(errno, folder.string())));
+                                               Error::from_errno(errno, folder.string()),
+                                               "`ls -ld " + shell_word(folder.native()) + "` shows it"));
         return;
     }
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
@@ -106,7 +107,10 @@ void check_key_file(cli::Findings& findings, const fs::path& file) {
         check_public_key(findings, file, identity);
         check_certificate(findings, file, identity);
     } catch (const Error& error) {
-        findings.add(cli::finding_of_error(Verdict::fail, "key-file", file.string(), error));
+        findings.add(cli::finding_of_error(Verdict::fail, "key-file", file.string(), error,
+                                           "`ls -l " + shell_word(file.native()) +
+                                               "` shows its owner; a file that is no key needs another "
+                                               "ending than .tpm"));
     }
 }
 
@@ -117,7 +121,9 @@ void check_files(cli::Findings& findings) {
     check_folder(findings, folder);
     const auto tree = os::read_key_tree(folder);
     for (const auto& problem : tree.problems)
-        findings.add({Verdict::warn, "ssh-folder", "", problem, ""});
+        findings.add(
+            {Verdict::warn, "ssh-folder", "", problem,
+             "`find " + shell_word(folder.native()) + " -maxdepth 2 -type d -ls` lists the folders"});
     for (const auto& file : tree.files)
         check_key_file(findings, file);
     if (tree.files.empty())

@@ -82,7 +82,7 @@ void check_host(cli::Findings& findings) {
     if (is_root())
         check_host_keys(findings, std::nullopt);
     else
-        findings.add({Verdict::ok, "host-keys", "", "not checked: only root may", "`sudo ssh-tpm doctor`"});
+        findings.add({Verdict::ok, "host-keys", "", "not checked: run `sudo ssh-tpm doctor`", ""});
 }
 
 } // namespace sshtpm::applets

@@ -12,7 +12,8 @@ import unittest
 
 from agent import Agent, certify
 from applet_options import SOURCE
-from doctor_lab import DoctorLab, documented_checks
+from doctor_lab import DoctorLab
+from findings import documented_checks
 from hostkey import HostKey
 from lab import needs_root, read, slow, wait_until
 from protocol import (EXTENSION_FAILURE, EXTENSION_RESPONSE, FAILURE, extension, lock, session_bind, string,
