@@ -92,11 +92,11 @@ void run_section(const Section& section, int results) {
 class RunningSection {
   public:
     explicit RunningSection(const Section& section)
-        : section_(section), copy_([&section](int results) { run_section(section, results); }) {}
+        : section_(section), child_([&section](int results) { run_section(section, results); }) {}
 
-    int output() const noexcept { return copy_.output(); }
+    int output() const noexcept { return child_.pipe(); }
     bool ended() const noexcept { return ended_; }
-    void read() { ended_ = !read_more(copy_.output(), records_); }
+    void read() { ended_ = !read_more(child_.pipe(), records_); }
 
     void report(cli::Findings& findings) const {
         bool complete = false;
@@ -116,7 +116,7 @@ class RunningSection {
 
   private:
     const Section& section_;
-    os::Forked copy_;
+    os::ForkedChild child_;
     std::string records_;
     bool ended_ = false;
 };
@@ -153,7 +153,7 @@ int run_sections(const std::vector<Section>& sections, cli::Findings& findings) 
 
 } // namespace
 
-std::optional<os::ProgramOutput> output_of(const std::vector<std::string>& command) {
+std::optional<os::ProgramOutput> try_output_of(const std::vector<std::string>& command) {
     constexpr std::size_t most = std::size_t{64} * 1024;
     try { // caught because the callers report a missing program in their own words
         return os::output_of(command, {"LC_ALL=C"}, time_limits().doctor_program, most);

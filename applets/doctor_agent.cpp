@@ -202,7 +202,7 @@ bool same_file(const fs::path& a, const fs::path& b) {
 /// The socket of the agent that ssh asks, by its configuration for a host that no block names; empty for
 /// none. ssh prints the path with its "~" and "%" replaced, but leaves "$NAME".
 std::string socket_of_ssh() {
-    const auto answer = output_of({"ssh", "-G", "localhost"});
+    const auto answer = try_output_of({"ssh", "-G", "localhost"});
     auto socket = std::string(value_in(answer ? answer->output : "", "identityagent "));
     if (socket == "none")
         return {};
