@@ -32,8 +32,7 @@ constexpr std::string_view doctor_usage = "usage: ssh-tpm-doctor [--json] [--tct
 constexpr std::string_view doctor_about =
     "Checks the TPM, the agents, the key files and the units, and prints a line for each check: \"ok\", "
     "\"warn\" or \"fail\", and a hint. It changes nothing, asks for no PIN, and ends within 15 seconds. A "
-    "bug "
-    "report needs its output, which has no secrets.";
+    "bug report needs its output, which has no secrets.";
 
 constexpr std::string_view doctor_closing = R"(
 Environment

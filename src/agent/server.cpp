@@ -293,8 +293,9 @@ asio::awaitable<void> Server::follow_tpm() {
                 log::info("the TPM is there again");
         } catch (const Error& error) {
             tpm_error = error.what();
-            // systemd chose the allowed devices when the service started, and chooses again at its next
-            // start.
+            // The TPM appeared after the service started, and systemd's device policy denies it. Only a new
+            // start applies the policy again. At the first attempt this would restart for ever, so there it
+            // is only reported.
             if (error.code() == Errc::refused && !before.empty() && before != tpm_error)
                 throw;
             if (before != tpm_error)

@@ -182,11 +182,11 @@ Secret secret_message(wire::Writer head, const Secret& last) {
 
 } // namespace
 
-Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds patience)
-    : quick_(patience.count() > 0 ? std::min(time_limits().agent_answer, patience)
-                                  : time_limits().agent_answer),
-      patience_(patience) {
-    socket_ = connect_to(socket, end_of(quick_));
+Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds slow_limit)
+    : quick_limit_(slow_limit.count() > 0 ? std::min(time_limits().agent_answer, slow_limit)
+                                          : time_limits().agent_answer),
+      slow_limit_(slow_limit) {
+    socket_ = connect_to(socket, end_of(quick_limit_));
 }
 
 void Client::require_trusted_agent() const {
@@ -200,9 +200,9 @@ void Client::require_trusted_agent() const {
 }
 
 Bytes Client::request(ByteView message) {
-    if (Clock::now() - answered_ > quick_ && quick_.count() > 0)
-        exchange(list_request, quick_);
-    return exchange(message, patience_);
+    if (Clock::now() - answered_ > quick_limit_ && quick_limit_.count() > 0)
+        exchange(list_request, quick_limit_);
+    return exchange(message, slow_limit_);
 }
 
 Bytes Client::exchange(ByteView message, std::chrono::milliseconds limit) {
@@ -240,7 +240,7 @@ void Client::require_success(ByteView message) {
 }
 
 std::vector<AgentKey> Client::list() {
-    const auto answer = successful(list_request, exchange(list_request, quick_));
+    const auto answer = successful(list_request, exchange(list_request, quick_limit_));
     return understood([&] { return owned(read_identities_reply(answer)); });
 }
 
@@ -314,7 +314,7 @@ void Client::unlock(const Secret& password) {
 
 std::vector<std::string> Client::query() {
     const auto message = wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::query).bytes();
-    const auto answer = successful(message, exchange(message, quick_));
+    const auto answer = successful(message, exchange(message, quick_limit_));
     return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
         require_name(reader, extension::query);
         std::vector<std::string> names;
@@ -339,7 +339,7 @@ bool Client::knows(std::string_view extension) {
 
 AgentStatus Client::status() {
     const auto message = wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::status).bytes();
-    const auto answer = successful(message, exchange(message, quick_));
+    const auto answer = successful(message, exchange(message, quick_limit_));
     return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
         require_name(reader, extension::status);
         AgentStatus status;
