@@ -11,7 +11,6 @@
 #include "os/paths.hpp"
 #include "os/process.hpp"
 #include "protocol/client.hpp"
-#include "protocol/message.hpp"
 
 #include <algorithm>
 
@@ -25,9 +24,10 @@ using cli::Verdict;
 struct AgentAt {
     fs::path socket;
     os::Peer peer = {};
-    bool is_ssh_tpm = false;
-    protocol::AgentStatus status = {}; ///< empty for another agent, and for an earlier ssh-tpm
+    protocol::AgentStatus status = {}; ///< empty for another agent, and for one that ssh forwards
     std::optional<Error> failure = {};
+
+    bool is_ssh_tpm() const { return !status.empty(); }
 
     /// @returns an empty text for a name that the agent did not send
     std::string value(const std::string& name) const {
@@ -36,17 +36,15 @@ struct AgentAt {
     }
 };
 
-/// Asks for the status; an agent that does not know it, for its extensions and its keys.
+/// Asks for the status; an agent that does not tell it, for its keys.
 void ask(protocol::Client& client, AgentAt& agent) {
     try { // caught because other agents refuse it, in several ways
         agent.status = client.status();
-        agent.is_ssh_tpm = true;
         return;
     } catch (const Error& error) {
         if (error.code() != Errc::refused && error.code() != Errc::malformed)
             throw;
     }
-    agent.is_ssh_tpm = client.knows(protocol::extension::tpm_try_pin);
     (void)client.list();
 }
 
@@ -86,11 +84,6 @@ constexpr const char* start_hint =
 void report_ssh_tpm(cli::Findings& findings, const AgentAt& agent) {
     const auto socket = agent.socket.string();
     const auto version = agent.value("version"), pid = agent.value("pid");
-    if (version.empty()) {
-        findings.add({Verdict::warn, "agent", socket, "an earlier ssh-tpm, " + listener_of(agent),
-                      "`systemctl --user restart ssh-tpm-agent.service`, or start it again"});
-        return;
-    }
     auto text = "ssh-tpm " + version + ", pid " + pid;
     if (pid != std::to_string(agent.peer.pid))
         text += ", the socket is that of " + listener_of(agent);
@@ -107,7 +100,7 @@ void report_ssh_tpm(cli::Findings& findings, const AgentAt& agent) {
 void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) {
     const auto socket = agent.socket.string();
     if (!agent.failure) {
-        if (agent.is_ssh_tpm)
+        if (agent.is_ssh_tpm())
             report_ssh_tpm(findings, agent);
         else
             findings.add({Verdict::ok, "agent", socket, name_of_other(agent), ""});
@@ -240,8 +233,6 @@ void check_agents(cli::Findings& findings) {
     if (ours == found.end())
         return;
     report_use(findings, *ours);
-    if (ours->status.empty())
-        return;
     report_keys(findings, *ours);
     report_askpass(findings, *ours);
     report_memory(findings, *ours);
