@@ -36,7 +36,7 @@ class DoctorLab(Probed):
         return read_findings(self.lab.run(*self.program, '--json', *options, **more))
 
     def trouble(self, *options, **more):
-        """What is not well: for each name of a check, its status, subject, text and hint."""
+        """The checks that are not ok, by name."""
         checks = self.doctor(*options, **more)['checks']
         return {check['check']: check for check in checks if check['status'] != 'ok'}
 
