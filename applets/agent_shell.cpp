@@ -30,29 +30,6 @@ constexpr const char *socket_variable = "SSH_AUTH_SOCK", *pid_variable = "SSH_AG
 /// Of a process that was started as ssh-agent; 15 characters at most.
 constexpr const char* name_as_openssh = "ssh-agent-tpm";
 
-constexpr std::string_view plain_characters =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:";
-
-/// Quoted for the shell.
-std::string shell_word(const std::string& text, Shell shell) {
-    if (text.find_first_not_of(plain_characters) == std::string::npos)
-        return text;
-    std::string out = "'";
-    for (const char c : text) {
-        if (c == '\'')
-            out += "'\\''";
-        else if (shell == Shell::c && (c == '!' || c == '\n')) // special in a C shell even between quotes
-            out.append("\\").append(1, c);
-        else if (shell == Shell::fish && c == '\\') // likewise in fish
-            out += "\\\\";
-        else if (shell == Shell::fish && c == '\n') // fish splits the output of a command into lines
-            out += "'\\n'";
-        else
-            out += c;
-    }
-    return out + "'";
-}
-
 std::string unset_variable(const std::string& name, Shell shell) {
     if (shell == Shell::fish) // not -e, which in a Bourne shell means to exit at the first failure
         return "set --erase " + name + ";\n";
@@ -95,7 +72,7 @@ pid_t end_agent_on(const fs::path& socket, std::string_view subject) {
         throw Error(Errc::permission, socket.string() + ": the agent runs as another user (uid " +
                                           std::to_string(peer.uid) + ")");
     std::string hint;
-    if (os::name_of_process(peer.pid) == "systemd") // it listens for the agent that it starts
+    if (os::is_systemd(peer.pid)) // it listens for the agent that it starts
         hint = peer.pid == 1 ? "systemctl list-sockets names the unit to stop"
                              : "systemctl --user stop ssh-tpm-agent.socket ssh-tpm-agent.service";
     end_process(peer.pid, socket.string(), hint);
@@ -116,7 +93,7 @@ Shell reading_shell(std::optional<Shell> chosen) {
 }
 
 std::string set_variable(const std::string& name, const std::string& value, Shell shell) {
-    const auto word = shell_word(value, shell);
+    const auto word = cli::shell_word(value, shell);
     switch (shell) {
     case Shell::c:
         return "setenv " + name + " " + word + ";\n";

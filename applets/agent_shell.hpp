@@ -2,6 +2,8 @@
 #pragma once
 // The commands that ssh-tpm-agent prints for a shell, and agents that run already.
 
+#include "cli/shell_word.hpp"
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -9,7 +11,7 @@
 
 namespace sshtpm::applets {
 
-enum class Shell { bourne, c, fish };
+using cli::Shell;
 
 /// The kind of shell that reads the commands. -s chooses the Bourne shell. Without it, the parent's name and
 /// SHELL tell whether it is fish, because SHELL names the login shell, which need not run here. Else -c

@@ -7,6 +7,7 @@
 #include "applets/applets.hpp"
 #include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
+#include "base/deadline.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/time_limits.hpp"
@@ -15,7 +16,6 @@
 #include "os/forked.hpp"
 #include "os/harden.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -27,15 +27,12 @@ namespace sshtpm::applets {
 
 namespace {
 
-using DoctorClock = std::chrono::steady_clock;
-
 constexpr std::string_view doctor_usage = "usage: ssh-tpm-doctor [--json] [--tcti conf | --swtpm]";
 
 constexpr std::string_view doctor_about =
     "Checks the TPM, the agents, the key files and the units, and prints a line for each check: \"ok\", "
     "\"warn\" or \"fail\", and a hint. It changes nothing, asks for no PIN, and ends within 15 seconds. A "
-    "bug "
-    "report needs its output, which has no secrets.";
+    "bug report needs its output, which has no secrets.";
 
 constexpr std::string_view doctor_closing = R"(
 Environment
@@ -56,11 +53,6 @@ struct Section {
 
 /// The last record of a section that has come to its end.
 constexpr const char* end_of_section = "end";
-
-int milliseconds_left(DoctorClock::time_point end) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - DoctorClock::now()).count();
-    return static_cast<int>(std::max<decltype(left)>(left, 0));
-}
 
 /// @returns false at the end of the stream
 bool read_more(int descriptor, std::string& text) {
@@ -99,11 +91,11 @@ void run_section(const Section& section, int results) {
 class RunningSection {
   public:
     explicit RunningSection(const Section& section)
-        : section_(section), copy_([&section](int results) { run_section(section, results); }) {}
+        : section_(section), child_([&section](int results) { run_section(section, results); }) {}
 
-    int output() const noexcept { return copy_.output(); }
+    int output() const noexcept { return child_.pipe(); }
     bool ended() const noexcept { return ended_; }
-    void read() { ended_ = !read_more(copy_.output(), records_); }
+    void read() { ended_ = !read_more(child_.pipe(), records_); }
 
     void report(cli::Findings& findings) const {
         bool complete = false;
@@ -123,18 +115,18 @@ class RunningSection {
 
   private:
     const Section& section_;
-    os::Forked copy_;
+    os::ForkedChild child_;
     std::string records_;
     bool ended_ = false;
 };
 
 /// Waits for one of the sections. @returns false at the deadline
-bool read_some(std::list<RunningSection>& sections, DoctorClock::time_point end) {
+bool read_some(std::list<RunningSection>& sections, Deadline end) {
     std::vector<pollfd> waiting;
     for (const auto& section : sections)
         waiting.push_back({.fd = section.ended() ? -1 : section.output(), .events = POLLIN, .revents = 0});
     const int ready =
-        uninterrupted([&] { return ::poll(waiting.data(), waiting.size(), milliseconds_left(end)); });
+        uninterrupted([&] { return ::poll(waiting.data(), waiting.size(), milliseconds_until(end)); });
     auto state = waiting.begin();
     for (auto& section : sections)
         if ((state++)->revents != 0)
@@ -143,7 +135,7 @@ bool read_some(std::list<RunningSection>& sections, DoctorClock::time_point end)
 }
 
 int run_sections(const std::vector<Section>& sections, cli::Findings& findings) {
-    const auto end = DoctorClock::now() + time_limits().doctor;
+    const auto end = std::chrono::steady_clock::now() + time_limits().doctor;
     std::list<RunningSection> running;
     for (const auto& section : sections)
         running.emplace_back(section);
@@ -160,7 +152,7 @@ int run_sections(const std::vector<Section>& sections, cli::Findings& findings) 
 
 } // namespace
 
-std::optional<os::ProgramOutput> output_of(const std::vector<std::string>& command) {
+std::optional<os::ProgramOutput> try_output_of(const std::vector<std::string>& command) {
     constexpr std::size_t most = std::size_t{64} * 1024;
     try { // caught because the callers report a missing program in their own words
         return os::output_of(command, {"LC_ALL=C"}, time_limits().doctor_program, most);

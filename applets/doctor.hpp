@@ -26,7 +26,7 @@ bool check_device(cli::Findings& findings, const tpm::Target& target);
 /// Runs another program.
 /// @returns nothing if it cannot be started, does not end within TimeLimits::doctor_program, or prints more
 ///     than 64 KiB
-std::optional<os::ProgramOutput> output_of(const std::vector<std::string>& command);
+std::optional<os::ProgramOutput> try_output_of(const std::vector<std::string>& command);
 
 /// For root, a machine without an agent and keys of its own is normal: it may serve host keys alone.
 bool is_root();

@@ -6,11 +6,11 @@
 #include "base/lines.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
+#include "cli/shell_word.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 #include "os/process.hpp"
 #include "protocol/client.hpp"
-#include "protocol/message.hpp"
 
 #include <algorithm>
 
@@ -24,9 +24,10 @@ using cli::Verdict;
 struct AgentAt {
     fs::path socket;
     os::Peer peer = {};
-    bool is_ssh_tpm = false;
-    protocol::AgentStatus status = {}; ///< empty for another agent, and for an earlier ssh-tpm
+    protocol::AgentStatus status = {}; ///< empty for another agent, and for one that ssh forwards
     std::optional<Error> failure = {};
+
+    bool is_ssh_tpm() const { return !status.empty(); }
 
     /// @returns an empty text for a name that the agent did not send
     std::string value(const std::string& name) const {
@@ -35,17 +36,15 @@ struct AgentAt {
     }
 };
 
-/// Asks for the status; an agent that does not know it, for its extensions and its keys.
+/// Asks for the status; an agent that does not tell it, for its keys.
 void ask(protocol::Client& client, AgentAt& agent) {
     try { // caught because other agents refuse it, in several ways
         agent.status = client.status();
-        agent.is_ssh_tpm = true;
         return;
     } catch (const Error& error) {
         if (error.code() != Errc::refused && error.code() != Errc::malformed)
             throw;
     }
-    agent.is_ssh_tpm = client.knows(protocol::extension::tpm_try_pin);
     (void)client.list();
 }
 
@@ -85,11 +84,6 @@ constexpr const char* start_hint =
 void report_ssh_tpm(cli::Findings& findings, const AgentAt& agent) {
     const auto socket = agent.socket.string();
     const auto version = agent.value("version"), pid = agent.value("pid");
-    if (version.empty()) {
-        findings.add({Verdict::warn, "agent", socket, "an earlier ssh-tpm, " + listener_of(agent),
-                      "`systemctl --user restart ssh-tpm-agent.service`, or start it again"});
-        return;
-    }
     auto text = "ssh-tpm " + version + ", pid " + pid;
     if (pid != std::to_string(agent.peer.pid))
         text += ", the socket is that of " + listener_of(agent);
@@ -106,19 +100,21 @@ void report_ssh_tpm(cli::Findings& findings, const AgentAt& agent) {
 void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) {
     const auto socket = agent.socket.string();
     if (!agent.failure) {
-        if (agent.is_ssh_tpm)
+        if (agent.is_ssh_tpm())
             report_ssh_tpm(findings, agent);
         else
             findings.add({Verdict::ok, "agent", socket, name_of_other(agent), ""});
         return;
     }
     if (agent.peer.pid != 0) {
-        const bool by_systemd = agent.peer.pid == 1 || os::name_of_process(agent.peer.pid) == "systemd";
-        findings.add({Verdict::fail, "agent", socket,
-                      listener_of(agent) + " listens there, but: " + agent.failure->what(),
-                      by_systemd ? "`systemctl --user restart ssh-tpm-agent.service`"
-                                 : "end it with `kill -9 " + std::to_string(agent.peer.pid) +
-                                       "`, and start it again"});
+        const auto hint = "see the process that listens: `ps -fp " + std::to_string(agent.peer.pid) + "`";
+        findings.add(cli::finding_of_error(Verdict::fail, "agent", socket,
+                                           agent.failure->about(listener_of(agent) + " listens there, but"),
+                                           hint));
+        return;
+    }
+    if (!agent.failure->hint().empty()) { // something listens, and accepts no connection
+        findings.add(cli::finding_of_error(Verdict::fail, "agent", socket, *agent.failure));
         return;
     }
     const auto code = agent.failure->code();
@@ -199,7 +195,7 @@ bool same_file(const fs::path& a, const fs::path& b) {
 /// The socket of the agent that ssh asks, by its configuration for a host that no block names; empty for
 /// none. ssh prints the path with its "~" and "%" replaced, but leaves "$NAME".
 std::string socket_of_ssh() {
-    const auto answer = output_of({"ssh", "-G", "localhost"});
+    const auto answer = try_output_of({"ssh", "-G", "localhost"});
     auto socket = std::string(value_in(answer ? answer->output : "", "identityagent "));
     if (socket == "none")
         return {};
@@ -216,7 +212,7 @@ void report_use(cli::Findings& findings, const AgentAt& agent) {
         findings.add(
             {Verdict::warn, "ssh-agent-used", socket,
              asked.empty() ? "ssh asks no agent" : "ssh does not ask this agent, but that at " + asked,
-             "`export SSH_AUTH_SOCK=" + socket +
+             "`export SSH_AUTH_SOCK=" + cli::shell_word(socket) +
                  "` in ~/.profile, or a line IdentityAgent in ~/.ssh/config; `ssh-tpm agent -A` serves the "
                  "keys of another agent too"});
 }
@@ -237,8 +233,6 @@ void check_agents(cli::Findings& findings) {
     if (ours == found.end())
         return;
     report_use(findings, *ours);
-    if (ours->status.empty())
-        return;
     report_keys(findings, *ours);
     report_askpass(findings, *ours);
     report_memory(findings, *ours);

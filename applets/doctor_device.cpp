@@ -53,8 +53,7 @@ cli::Finding missing_device(const fs::path& device) {
         return {Verdict::fail, "tpm-device", subject,
                 "the TPM of this machine is a TPM 1.2, and ssh-tpm needs a TPM 2.0",
                 "some machines switch it to 2.0 in the firmware (BIOS/UEFI) setup; `ssh-tpm keygen --swtpm` "
-                "tries "
-                "ssh-tpm with an emulator"};
+                "tries ssh-tpm with an emulator"};
     const auto raw = device.parent_path() / chip;
     if (device.filename() != chip && fs::exists(raw, ignored))
         return {Verdict::fail, "tpm-device", subject,

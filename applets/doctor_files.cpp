@@ -4,6 +4,7 @@
 #include "applets/doctor.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "cli/shell_word.hpp"
 #include "identity/identity.hpp"
 #include "os/key_tree.hpp"
 #include "os/paths.hpp"
@@ -16,37 +17,32 @@ namespace sshtpm::applets {
 namespace {
 
 namespace fs = std::filesystem;
+using cli::shell_word;
 using cli::Verdict;
-
-/// A path as one word of a command.
-std::string shell_word(const fs::path& path) {
-    std::string out = "'";
-    for (const char c : path.string())
-        out.append(c == '\'' ? std::string("'\\''") : std::string(1, c));
-    return out + "'";
-}
 
 void check_folder(cli::Findings& findings, const fs::path& folder) {
     struct stat status = {};
     if (::stat(folder.c_str(), &status) != 0) {
         if (errno != ENOENT)
             findings.add(cli::finding_of_error(Verdict::fail, "ssh-folder", folder.string(),
-                                               Error::from_errno(errno, folder.string())));
+                                               Error::from_errno(errno, folder.string()),
+                                               "`ls -ld " + shell_word(folder.native()) + "` shows it"));
         return;
     }
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         findings.add({Verdict::fail, "ssh-folder", folder.string(), "other users may write to this folder",
-                      "`chmod go-w " + shell_word(folder) + "`"});
+                      "`chmod go-w " + shell_word(folder.native()) + "`"});
     else if (status.st_uid != ::geteuid())
         findings.add({Verdict::warn, "ssh-folder", folder.string(), "belongs to another user",
-                      "`ls -ld " + shell_word(folder) + "` shows it"});
+                      "`ls -ld " + shell_word(folder.native()) + "` shows it"});
     else
         findings.add({Verdict::ok, "ssh-folder", folder.string(), "only its owner may write to it", ""});
 }
 
 void check_public_key(cli::Findings& findings, const fs::path& file, const identity::Identity& identity) {
     const auto path = fs::path(file).replace_extension(".pub");
-    const auto hint = "`ssh-tpm keygen -y -f " + shell_word(file) + " >" + shell_word(path) + "` writes it";
+    const auto hint = "`ssh-tpm keygen -y -f " + shell_word(file.native()) + " >" +
+                      shell_word(path.native()) + "` writes it";
     try { // caught to add a hint
         const auto line = ssh::AuthorizedKey::read(path);
         if (!equal(line.blob, identity.public_key.blob()))
@@ -69,7 +65,7 @@ void check_certificate(cli::Findings& findings, const fs::path& file, const iden
     const auto path = identity::certificate_file(file);
     const std::string again =
         "have the CA sign the public key again: `ssh-keygen -s CA -I NAME -n USER -V +52w " +
-        shell_word(fs::path(file).replace_extension(".pub")) + "`";
+        shell_word(fs::path(file).replace_extension(".pub").native()) + "`";
     try { // caught to report it
         if (!is_there(path))
             return;
@@ -104,14 +100,17 @@ void check_key_file(cli::Findings& findings, const fs::path& file) {
                           identity.needs_pin() ? "other users may use this file"
                                                : "other users may use this file, and its key has no PIN: "
                                                  "each user of the TPM can sign with it",
-                          "`chmod 600 " + shell_word(file) + "`"});
+                          "`chmod 600 " + shell_word(file.native()) + "`"});
         else
             findings.add({Verdict::ok, "key-file", file.string(),
                           identity.needs_pin() ? "a key with a PIN" : "a key without a PIN", ""});
         check_public_key(findings, file, identity);
         check_certificate(findings, file, identity);
     } catch (const Error& error) {
-        findings.add(cli::finding_of_error(Verdict::fail, "key-file", file.string(), error));
+        findings.add(cli::finding_of_error(Verdict::fail, "key-file", file.string(), error,
+                                           "`ls -l " + shell_word(file.native()) +
+                                               "` shows its owner; a file that is no key needs another "
+                                               "ending than .tpm"));
     }
 }
 
@@ -122,7 +121,9 @@ void check_files(cli::Findings& findings) {
     check_folder(findings, folder);
     const auto tree = os::read_key_tree(folder);
     for (const auto& problem : tree.problems)
-        findings.add({Verdict::warn, "ssh-folder", "", problem, ""});
+        findings.add(
+            {Verdict::warn, "ssh-folder", "", problem,
+             "`find " + shell_word(folder.native()) + " -maxdepth 2 -type d -ls` lists the folders"});
     for (const auto& file : tree.files)
         check_key_file(findings, file);
     if (tree.files.empty())

@@ -54,7 +54,7 @@ bool check_units(cli::Findings& findings, const Manager& manager) {
     command.insert(command.end(),
                    {"show", "--no-pager", "--property=Id,LoadState,ActiveState,UnitFileState,Result"});
     command.insert(command.end(), manager.units.begin(), manager.units.end());
-    const auto answer = output_of(command);
+    const auto answer = try_output_of(command);
     if (!answer || answer->status != 0) // not started by systemd, or no user manager
         return false;
     bool any = false;
@@ -82,7 +82,7 @@ void check_host(cli::Findings& findings) {
     if (is_root())
         check_host_keys(findings, std::nullopt);
     else
-        findings.add({Verdict::ok, "host-keys", "", "not checked: only root may", "`sudo ssh-tpm doctor`"});
+        findings.add({Verdict::ok, "host-keys", "", "not checked: run `sudo ssh-tpm doctor`", ""});
 }
 
 } // namespace sshtpm::applets

@@ -37,7 +37,7 @@ void check_system(cli::Findings& findings) {
          std::string("ssh-tpm " SSHTPM_VERSION ", built with tpm2-tss " SSHTPM_TSS2_VERSION ", runs with ") +
              ssh::openssl_version(),
          ""});
-    if (const auto version = output_of({"ssh", "-V"}); version && version->status == 0)
+    if (const auto version = try_output_of({"ssh", "-V"}); version && version->status == 0)
         findings.add({Verdict::ok, "openssh", "", version->errors.substr(0, version->errors.find('\n')), ""});
     else
         findings.add({Verdict::fail, "openssh", "", "ssh -V does not work",

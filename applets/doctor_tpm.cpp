@@ -29,6 +29,8 @@ using cli::Verdict;
 /// More keys would take a slow chip longer than the section may take.
 constexpr std::size_t most_loaded = 16;
 
+constexpr const char* driver_hint = "`journalctl -b -k -g tpm` shows the messages of the TPM's driver";
+
 std::uint32_t property_of(const TPML_TAGGED_TPM_PROPERTY& list, TPM2_PT property) {
     const std::span known(list.tpmProperty, std::min<std::size_t>(list.count, std::size(list.tpmProperty)));
     const auto found = std::ranges::find(known, property, &TPMS_TAGGED_PROPERTY::property);
@@ -69,7 +71,8 @@ void check_algorithms(cli::Findings& findings, tpm::Tpm& tpm) {
     for (const auto& algorithm : tpm::supported_algorithms(tpm.context()))
         keys.append(keys.empty() ? "" : ", ").append(tpm::describe(algorithm));
     if (keys.empty())
-        findings.add({Verdict::fail, "tpm-algorithms", "", "the TPM makes no keys that SSH can use", ""});
+        findings.add({Verdict::fail, "tpm-algorithms", "", "the TPM makes no keys that SSH can use",
+                      "`tpm2_getcap algorithms` and `tpm2_getcap ecc-curves` list what the TPM has"});
     else
         findings.add({Verdict::ok, "tpm-algorithms", "", "the TPM makes " + keys + " keys", ""});
     const bool has_sha512 = tpm::rsa_use(tpm.context(), TPM2_ALG_RSA) == tpm::RsaUse::sign;
@@ -170,7 +173,8 @@ bool check_one(cli::Findings& findings, tpm::Tpm& tpm, const std::string& check,
         tpm.run(job);
     } catch (const Error& error) {
         const bool foreign = error.code() == Errc::foreign_key;
-        findings.add(cli::finding_of_error(foreign ? Verdict::warn : Verdict::fail, check, subject, error));
+        findings.add(cli::finding_of_error(foreign ? Verdict::warn : Verdict::fail, check, subject, error,
+                                           driver_hint));
     }
     return !tpm.context().loss();
 }
@@ -210,7 +214,7 @@ void check_tpm(cli::Findings& findings, const tpm::Target& target) {
     try { // caught to report it
         opened.emplace(target);
     } catch (const Error& error) {
-        findings.add(cli::finding_of_error(Verdict::fail, "tpm-chip", "", error));
+        findings.add(cli::finding_of_error(Verdict::fail, "tpm-chip", "", error, driver_hint));
         return;
     }
     auto& tpm = *opened;

@@ -19,7 +19,7 @@
 #include "identity/hierarchy.hpp"
 #include "identity/sign.hpp"
 #include "os/child.hpp"
-#include "os/paths.hpp"
+#include "os/host_names.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
 

@@ -10,7 +10,7 @@
 #include "cli/report.hpp"
 #include "identity/hierarchy.hpp"
 #include "identity/sign.hpp"
-#include "os/paths.hpp"
+#include "os/host_names.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
 #include "tpm/capability.hpp"

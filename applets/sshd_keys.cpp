@@ -5,6 +5,7 @@
 #include "applets/keygen_files.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
+#include "cli/shell_word.hpp"
 #include "os/host_names.hpp"
 #include "ssh/authorized_key.hpp"
 
@@ -88,7 +89,7 @@ void read_public_half(SshdKey& key) {
 
 Error unreadable_by_sshd(const std::string& path) {
     return {Errc::refused, "sshd cannot read this file",
-            "`chmod 600 " + path + "`; a key with a passphrase needs a file without it"};
+            "`chmod 600 " + cli::shell_word(path) + "`; a key with a passphrase needs a file without it"};
 }
 
 /// Reads a host key; whether it works is not checked yet. @param number of its path, from 0

@@ -372,7 +372,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::Query, Call) {
     co_return query_;
 }
 
-/// What a person who looks for a fault needs to know. A locked agent tells nothing of its keys.
+/// The facts that `ssh-tpm doctor` shows. A locked agent leaves out the numbers of its keys.
 protocol::AgentStatus Dispatcher::status() const {
     protocol::AgentStatus out{
         {"version", SSHTPM_VERSION},

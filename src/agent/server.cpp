@@ -282,26 +282,27 @@ asio::awaitable<void> Server::serve_client(Socket client, os::Peer peer, Permit 
 /// Looks for the TPM while it is away, and reports when it goes and comes. Makes the hierarchy's keys when it
 /// is there; clients wait for the first attempt, so that their first list has these keys.
 asio::awaitable<void> Server::follow_tpm() {
-    for (std::string trouble;;) {
+    for (std::string tpm_error;;) {
         look_for_tpm_.expires_at(never); // before the attempt, so that no later change is missed
-        std::string before = std::move(trouble);
-        trouble.clear();
+        std::string before = std::move(tpm_error);
+        tpm_error.clear();
         try { // caught because the TPM may come back
-            co_await tpm_.require_there();
+            co_await tpm_.require_present();
             co_await make_hierarchy_keys();
             if (!before.empty())
                 log::info("the TPM is there again");
         } catch (const Error& error) {
-            trouble = error.what();
-            // systemd chose the allowed devices when the service started, and chooses again at its next
-            // start.
-            if (error.code() == Errc::refused && !before.empty() && before != trouble)
+            tpm_error = error.what();
+            // The TPM appeared after the service started, and systemd's device policy denies it. Only a new
+            // start applies the policy again. At the first attempt this would restart for ever, so there it
+            // is only reported.
+            if (error.code() == Errc::refused && !before.empty() && before != tpm_error)
                 throw;
-            if (before != trouble)
+            if (before != tpm_error)
                 log::report(error, "; trying again");
             look_for_tpm_.expires_after(time_limits().tpm_retry);
         }
-        announcer_.tell_of_tpm(trouble);
+        announcer_.set_tpm_error(tpm_error);
         if (phase_ == Phase::starting && options_.hierarchy)
             tasks_.spawn(serve_clients());
         co_await wait_for(look_for_tpm_);

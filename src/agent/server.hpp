@@ -24,8 +24,8 @@ struct ServerOptions {
     KeyPolicy policy;
     std::vector<std::filesystem::path> upstreams;            ///< sockets of the upstream agents
     std::optional<PinLifetime> pin_lifetime = PinLifetime{}; ///< nothing: PINs are not kept
-    /// Without a TPM: true: the server does not start, and throws; false: it starts, lists the keys of files,
-    /// and waits for the TPM.
+    /// True: the server throws if there is no TPM. False: it starts anyway, lists the keys of files, and
+    /// waits for the TPM.
     bool needs_tpm = true;
     int until = -1;        ///< the agent ends when this descriptor is readable; -1 for none
     os::Notifier notifier; ///< gets the state of the agent: ready, number of keys, ending
@@ -38,9 +38,8 @@ struct ServerOptions {
 /// @param socket is listening already, so that a second agent fails before it touches the TPM, and early
 ///     clients wait in the backlog
 /// @param ready called when clients are served
-/// @throws Error if it cannot start; Error(refused) if systemd denies a TPM that came later than the agent,
-/// so
-///     that a new start of the service allows it
+/// @throws Error if it cannot start
+/// @throws Error(refused) if systemd denies a TPM that appeared after the start; a restart allows it
 void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);
 
 } // namespace sshtpm::agent

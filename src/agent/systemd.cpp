@@ -7,7 +7,7 @@ namespace sshtpm::agent {
 std::string Announcer::status() const {
     const auto count = keys_.entries().size();
     auto text = "Serving " + std::to_string(count) + (count == 1 ? " key" : " keys");
-    return tpm_trouble_.empty() ? text : text.append("; error: ").append(tpm_trouble_);
+    return tpm_error_.empty() ? text : text.append("; error: ").append(tpm_error_);
 }
 
 void Announcer::ready() {
@@ -17,8 +17,8 @@ void Announcer::ready() {
     keys_.on_change([this] { status_changed(); });
 }
 
-void Announcer::tell_of_tpm(std::string trouble) {
-    if (trouble == std::exchange(tpm_trouble_, trouble))
+void Announcer::set_tpm_error(std::string error) {
+    if (error == std::exchange(tpm_error_, error))
         return;
     status_changed();
 }

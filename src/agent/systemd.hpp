@@ -19,8 +19,8 @@ class Announcer {
 
     void ready();
 
-    /// @param trouble why the TPM cannot be used; empty if it can
-    void tell_of_tpm(std::string trouble);
+    /// @param error why the TPM cannot be used; empty if it can
+    void set_tpm_error(std::string error);
 
     /// Feeds the watchdog from the loop, so that a loop that hangs does not feed it. Does so twice per
     /// interval, as sd_watchdog_enabled(3) advises. Returns at once without a watchdog.
@@ -33,7 +33,7 @@ class Announcer {
     asio::any_io_executor loop_;
     const os::Notifier& notifier_;
     KeyStore& keys_;
-    std::string tpm_trouble_;
+    std::string tpm_error_;
     bool pending_ = false; ///< a status will be reported soon, one for all changes until then
 };
 

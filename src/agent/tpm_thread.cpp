@@ -84,6 +84,14 @@ void TpmThread::tell_of_change() {
     asio::post(loop_, connection_changed_);
 }
 
+asio::awaitable<void> TpmThread::run_work(std::function<void(tpm::Tpm&)> work) {
+    const auto queued = std::make_shared<Work>(loop_);
+    queued->run = std::move(work);
+    co_await perform(queued);
+    if (queued->failure)
+        std::rethrow_exception(queued->failure);
+}
+
 asio::awaitable<void> TpmThread::perform(std::shared_ptr<Work> work) {
     {
         const std::lock_guard lock(mutex_);
@@ -128,16 +136,13 @@ asio::awaitable<identity::SignResult> TpmThread::sign(IdentityPtr identity, tpm:
 }
 
 asio::awaitable<void> TpmThread::ensure_open() {
-    auto nothing = [](tpm::Tpm&) { return true; }; // a job must return a value
-    co_await run(std::move(nothing));
+    std::function<void(tpm::Tpm&)> work = &tpm::Tpm::ensure_open;
+    co_await run_work(std::move(work));
 }
 
-asio::awaitable<void> TpmThread::require_there() {
-    const auto work = std::make_shared<Work>(loop_);
-    work->run = [](tpm::Tpm& tpm) { tpm.require_there(); };
-    co_await perform(work);
-    if (work->failure)
-        std::rethrow_exception(work->failure);
+asio::awaitable<void> TpmThread::require_present() {
+    std::function<void(tpm::Tpm&)> work = &tpm::Tpm::require_present;
+    co_await run_work(std::move(work));
 }
 
 asio::awaitable<tpm::Lockout> TpmThread::lockout() {

@@ -68,19 +68,17 @@ class TpmThread final : public TpmService {
     asio::awaitable<std::invoke_result_t<Job, tpm::Tpm&>> run(Job job) {
         using Result = std::invoke_result_t<Job, tpm::Tpm&>;
         const auto result = std::make_shared<std::optional<Result>>();
-        const auto work = std::make_shared<Work>(loop_);
-        work->run = [work_job = std::move(job), result, queued = std::chrono::steady_clock::now()](
-                        tpm::Tpm& tpm) mutable { result->emplace(tpm.run(work_job, queued)); };
-        co_await perform(work);
-        if (work->failure)
-            std::rethrow_exception(work->failure);
+        std::function<void(tpm::Tpm&)> work =
+            [work_job = std::move(job), result, queued = std::chrono::steady_clock::now()](
+                tpm::Tpm& tpm) mutable { result->emplace(tpm.run(work_job, queued)); };
+        co_await run_work(std::move(work));
         co_return std::move(**result);
     }
 
     /// Opens the TPM, unless it is open. @throws Error if it cannot be opened
     asio::awaitable<void> ensure_open();
-    /// Tpm::require_there, after the earlier jobs.
-    asio::awaitable<void> require_there();
+    /// Tpm::require_present, after the earlier jobs.
+    asio::awaitable<void> require_present();
 
     asio::awaitable<identity::SignResult> sign(IdentityPtr identity, tpm::Auth auth, ssh::Hash hash,
                                                Bytes digest) override;
@@ -109,6 +107,8 @@ class TpmThread final : public TpmService {
             throw error.about(identity->name());
         }
     }
+    /// Calls `work` on the thread, after the earlier jobs, and rethrows its exception.
+    asio::awaitable<void> run_work(std::function<void(tpm::Tpm&)> work);
     asio::awaitable<void> perform(std::shared_ptr<Work> work);
     void serve();
     void tell_of_change();

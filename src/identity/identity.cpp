@@ -16,9 +16,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// @returns nothing, and logs the reason, for a certificate that is malformed or of another key; without a
-/// log
-///     line while the file is being written
+/// @returns nothing for a certificate that is malformed or of another key; logs the reason, except while the
+///     file is being written
 std::optional<ssh::Certificate> certificate_beside(const fs::path& file, const ssh::PublicKey& key) {
     const auto path = certificate_file(file);
     std::error_code ignored;

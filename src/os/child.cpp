@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "os/child.hpp"
 
+#include "base/deadline.hpp"
 #include "base/error.hpp"
 #include "os/environment.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -38,14 +38,10 @@ struct SpawnPlan {
     }
 };
 
-using Deadline = std::chrono::steady_clock::time_point;
-
 /// @returns false at the deadline
 bool is_readable_before(Deadline end, int descriptor) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     pollfd event{.fd = descriptor, .events = POLLIN, .revents = 0};
-    return uninterrupted(
-               [&] { return ::poll(&event, 1, static_cast<int>(std::max<long>(left.count(), 0))); }) == 1;
+    return uninterrupted([&] { return ::poll(&event, 1, milliseconds_until(end)); }) == 1;
 }
 
 /// @returns nothing at the deadline @throws Error(malformed) for more than `most` bytes

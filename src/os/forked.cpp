@@ -33,12 +33,12 @@ namespace {
 
 } // namespace
 
-Forked::Forked(const std::function<void(int results)>& work) {
-    std::array<int, 2> pipe{};
-    if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
+ForkedChild::ForkedChild(const std::function<void(int results)>& work) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
         throw Error::from_errno(errno, "pipe");
-    output_.reset(pipe[0]);
-    const UniqueFd writing(pipe[1]);
+    pipe_.reset(ends[0]);
+    const UniqueFd writing(ends[1]);
     const auto parent = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0)
@@ -47,7 +47,7 @@ Forked::Forked(const std::function<void(int results)>& work) {
         run_copy(parent, writing.value(), work);
 }
 
-Forked::~Forked() {
+ForkedChild::~ForkedChild() {
     ::kill(pid_, SIGKILL); // it is not reaped yet, so no other process has its pid
     ::waitpid(pid_, nullptr, WNOHANG);
 }

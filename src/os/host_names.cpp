@@ -2,13 +2,13 @@
 #include "os/host_names.hpp"
 
 #include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/lines.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cerrno>
 #include <climits>
-#include <netdb.h>
 #include <unistd.h>
 
 namespace sshtpm::os {
@@ -20,28 +20,64 @@ std::string lower_case(std::string name) {
     return name;
 }
 
-std::vector<std::string> names_of(const hostent& entry) {
-    std::vector<std::string> names{lower_case(entry.h_name)};
-    for (char* const* alias = entry.h_aliases; *alias != nullptr; ++alias)
-        names.push_back(lower_case(*alias));
+/// Removes the first word. @returns it; empty if there is none
+std::string_view take_word(std::string_view& line) {
+    constexpr std::string_view blanks = " \t";
+    line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+    const auto word = line.substr(0, line.find_first_of(blanks));
+    line.remove_prefix(word.size());
+    return word;
+}
+
+/// @param line of hosts(5): an address, names, and a comment
+std::vector<std::string> names_in(std::string_view line) {
+    line = line.substr(0, line.find('#'));
+    take_word(line);
+    std::vector<std::string> names;
+    for (auto name = take_word(line); !name.empty(); name = take_word(line))
+        names.push_back(lower_case(std::string(name)));
     return names;
+}
+
+/// Empty if it cannot be read.
+std::string hosts_file() {
+    constexpr std::size_t most = std::size_t{16} * 1024 * 1024; // some have long lists of hosts to avoid
+    try {                                                       // caught because a machine need not have one
+        const auto content = read_file("/etc/hosts", most);
+        return std::string(text_of(content));
+    } catch (const Error&) {
+        return {};
+    }
 }
 
 } // namespace
 
+std::string host_name() {
+    std::array<char, HOST_NAME_MAX + 1> name{};
+    if (::gethostname(name.data(), name.size()) != 0)
+        return {};
+    name.back() = '\0';
+    return name.data();
+}
+
+std::vector<std::string> names_beside(std::string_view hosts_file, std::string_view own) {
+    std::vector<std::string> all{std::string(own)};
+    while (!hosts_file.empty()) {
+        const auto names = names_in(take_line(hosts_file));
+        if (std::ranges::find(names, own) == names.end())
+            continue;
+        for (const auto& name : names)
+            if (std::ranges::find(all, name) == all.end())
+                all.push_back(name);
+    }
+    all.erase(all.begin());
+    return all;
+}
+
 std::vector<std::string> host_names() {
-    std::array<char, HOST_NAME_MAX + 1> buffer{};
-    if (::gethostname(buffer.data(), buffer.size()) != 0)
-        throw Error::from_errno(errno, "gethostname");
-    buffer.back() = '\0';
-    const auto own = lower_case(buffer.data());
-    std::vector<std::string> all{own};
-    ::sethostent(0);
-    while (const auto* const entry = ::gethostent()) // reads /etc/hosts (gethostent(3))
-        if (const auto names = names_of(*entry); std::ranges::find(names, own) != names.end())
-            std::ranges::copy_if(names, std::back_inserter(all),
-                                 [&](const auto& name) { return std::ranges::find(all, name) == all.end(); });
-    ::endhostent();
+    std::vector<std::string> all{lower_case(host_name())};
+    for (auto& name : names_beside(hosts_file(), all.front()))
+        all.push_back(std::move(name));
     return all;
 }
 

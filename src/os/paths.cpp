@@ -3,8 +3,8 @@
 
 #include "base/error.hpp"
 #include "os/environment.hpp"
+#include "os/host_names.hpp"
 
-#include <array>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -73,13 +73,6 @@ fs::path emulator_state() {
     if (const auto path = variable("SSH_TPM_SWTPM_STATE"); path && !path->empty())
         return fs::absolute(*path);
     return state_folder() / "swtpm";
-}
-
-std::string host_name() {
-    std::array<char, 256> host{};
-    if (::gethostname(host.data(), host.size() - 1) != 0)
-        return {};
-    return host.data();
 }
 
 std::string user_at_host() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Paths and names of this user and this host.
+// Paths of this user, and the user's name.
 
 #include <filesystem>
 #include <string>
@@ -32,9 +32,6 @@ std::filesystem::path state_folder();
 
 /// The emulator's state folder: $SSH_TPM_SWTPM_STATE, else "swtpm" in state_folder().
 std::filesystem::path emulator_state();
-
-/// Empty if this host has no name.
-std::string host_name();
 
 /// "user@host", as in the default comment of ssh-keygen.
 std::string user_at_host();

@@ -72,6 +72,10 @@ std::optional<std::string> name_of_process(pid_t pid) {
     return std::move(process->name);
 }
 
+bool is_systemd(pid_t pid) {
+    return pid == init_pid || name_of_process(pid) == "systemd"; // init may be hidden
+}
+
 std::string describe_process(pid_t pid, unsigned parents) {
     if (pid < init_pid)
         return "an unknown process";

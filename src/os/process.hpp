@@ -17,6 +17,10 @@ std::optional<pid_t> parse_pid(std::string_view text);
 /// @returns nothing if it has ended, or is hidden
 std::optional<std::string> name_of_process(pid_t pid);
 
+/// True for pid 1, and for a process with the name of systemd, such as a user's. As a listening process, it
+/// starts the program that serves the socket.
+bool is_systemd(pid_t pid);
+
 /// "ssh (pid 4711), child of bash (pid 4700)", or "a process that has ended (pid 4711)"; printable, at most
 /// 200 bytes. A process can choose its name (proc(5), comm), so the text helps a person and proves nothing.
 /// @param pid below 1 gives "an unknown process": SO_PEERCRED reports 0 for a process in another pid

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "protocol/client.hpp"
 
+#include "base/deadline.hpp"
 #include "base/error.hpp"
 #include "base/time_limits.hpp"
 #include "os/process.hpp"
@@ -34,7 +35,7 @@ std::string how_to_find(int socket) {
         const auto pid = os::peer_of(socket).pid;
         if (pid == 1) // systemd listens for the agents that it starts
             return "`systemctl list-sockets` names the unit, and `systemctl status UNIT` its state";
-        if (os::name_of_process(pid) == "systemd")
+        if (os::is_systemd(pid))
             return "see its state: `systemctl --user status ssh-tpm-agent.service`";
         return pid > 0 ? "see the process that listens: `ps -fp " + std::to_string(pid) + "`" : "";
     } catch (const Error&) {
@@ -49,26 +50,22 @@ std::string how_to_find(int socket) {
     throw Error(Errc::io, reason, std::move(hint));
 }
 
-std::optional<Clock::time_point> end_of(std::chrono::milliseconds limit) {
+std::optional<Deadline> end_of(std::chrono::milliseconds limit) {
     return limit.count() > 0 ? std::optional(Clock::now() + limit) : std::nullopt;
 }
 
 /// Limits how long the next system call waits; for ever without an end.
-void limit_wait(int socket, const std::optional<Clock::time_point>& end) {
-    using namespace std::chrono;
-    microseconds left{0}; // no limit (socket(7))
-    if (end) {
-        left = ceil<microseconds>(*end - Clock::now());
-        if (left <= microseconds(0))
-            give_up(socket, no_answer);
-    }
-    const timeval time{.tv_sec = left / seconds(1), .tv_usec = left % seconds(1) / microseconds(1)};
+void limit_wait(int socket, const std::optional<Deadline>& end) {
+    const int left = end ? milliseconds_until(*end) : 0; // 0: no limit (socket(7))
+    if (end && left == 0)
+        give_up(socket, no_answer);
+    const timeval time{.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
     for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
         if (::setsockopt(socket, SOL_SOCKET, direction, &time, sizeof time) != 0)
             throw Error::from_errno(errno, "limiting the wait for an agent");
 }
 
-UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Clock::time_point>& end) {
+UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Deadline>& end) {
     const auto address = os::unix_address(path.native());
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket)
@@ -82,7 +79,7 @@ UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Clock
 }
 
 /// @param transfer sends or receives, as send(2) and recv(2) do, with the rest of the bytes
-void transfer_all(int socket, auto bytes, const std::optional<Clock::time_point>& end, const auto& transfer) {
+void transfer_all(int socket, auto bytes, const std::optional<Deadline>& end, const auto& transfer) {
     while (!bytes.empty()) {
         limit_wait(socket, end);
         const ssize_t moved = uninterrupted([&] { return transfer(bytes); });
@@ -185,11 +182,11 @@ Secret secret_message(wire::Writer head, const Secret& last) {
 
 } // namespace
 
-Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds patience)
-    : quick_(patience.count() > 0 ? std::min(time_limits().agent_answer, patience)
-                                  : time_limits().agent_answer),
-      patience_(patience) {
-    socket_ = connect_to(socket, end_of(quick_));
+Client::Client(const std::filesystem::path& socket, std::chrono::milliseconds slow_limit)
+    : quick_limit_(slow_limit.count() > 0 ? std::min(time_limits().agent_answer, slow_limit)
+                                          : time_limits().agent_answer),
+      slow_limit_(slow_limit) {
+    socket_ = connect_to(socket, end_of(quick_limit_));
 }
 
 void Client::require_trusted_agent() const {
@@ -203,9 +200,9 @@ void Client::require_trusted_agent() const {
 }
 
 Bytes Client::request(ByteView message) {
-    if (Clock::now() - answered_ > quick_ && quick_.count() > 0)
-        exchange(list_request, quick_);
-    return exchange(message, patience_);
+    if (Clock::now() - answered_ > quick_limit_ && quick_limit_.count() > 0)
+        exchange(list_request, quick_limit_);
+    return exchange(message, slow_limit_);
 }
 
 Bytes Client::exchange(ByteView message, std::chrono::milliseconds limit) {
@@ -243,7 +240,7 @@ void Client::require_success(ByteView message) {
 }
 
 std::vector<AgentKey> Client::list() {
-    const auto answer = successful(list_request, exchange(list_request, quick_));
+    const auto answer = successful(list_request, exchange(list_request, quick_limit_));
     return understood([&] { return owned(read_identities_reply(answer)); });
 }
 
@@ -317,7 +314,7 @@ void Client::unlock(const Secret& password) {
 
 std::vector<std::string> Client::query() {
     const auto message = wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::query).bytes();
-    const auto answer = successful(message, exchange(message, quick_));
+    const auto answer = successful(message, exchange(message, quick_limit_));
     return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
         require_name(reader, extension::query);
         std::vector<std::string> names;
@@ -342,7 +339,7 @@ bool Client::knows(std::string_view extension) {
 
 AgentStatus Client::status() {
     const auto message = wire::Writer().byte(SSH_AGENTC_EXTENSION).text(extension::status).bytes();
-    const auto answer = successful(message, exchange(message, quick_));
+    const auto answer = successful(message, exchange(message, quick_limit_));
     return read_answer(answer, SSH_AGENT_EXTENSION_RESPONSE, [](wire::Reader& reader) {
         require_name(reader, extension::status);
         AgentStatus status;

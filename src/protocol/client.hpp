@@ -33,12 +33,13 @@ struct PinResult {
 /// agent's own message and hint if it sends them (explained_failure).
 ///
 /// The connection, `list` and `query` have TimeLimits::agent_answer. Other requests may wait for a person or
-/// a TPM: an agent that has not answered for that time is asked for a list before them.
+/// a TPM. If the last answer is older than that limit, the client first asks for the list, to see that the
+/// agent is alive.
 class Client {
   public:
-    /// @param patience how long to wait for an answer that may need a person or a TPM; 0: for ever
+    /// @param slow_limit how long to wait for an answer that may need a person or a TPM; 0: for ever
     /// @throws Error(not_found | permission | io | usage) if no agent listens there
-    explicit Client(const std::filesystem::path& socket, std::chrono::milliseconds patience = {});
+    explicit Client(const std::filesystem::path& socket, std::chrono::milliseconds slow_limit = {});
     /// Takes an open connection, and waits for ever.
     explicit Client(UniqueFd connection) noexcept : socket_(std::move(connection)) {}
 
@@ -94,9 +95,9 @@ class Client {
     Bytes sign(const SignRequest& asked);
 
     UniqueFd socket_;
-    std::chrono::milliseconds quick_{0}, patience_{0};   ///< 0: for ever
-    Clock::time_point answered_{};                       ///< the time of the last answer
-    std::optional<std::vector<std::string>> extensions_; ///< nothing until `knows` has asked
+    std::chrono::milliseconds quick_limit_{0}, slow_limit_{0}; ///< 0: for ever
+    Clock::time_point answered_{};                             ///< the time of the last answer
+    std::optional<std::vector<std::string>> extensions_;       ///< nothing until `knows` has asked
 };
 
 } // namespace sshtpm::protocol

@@ -12,9 +12,8 @@ namespace sshtpm::tpm {
 /// @throws Error as `open_transport`
 void require_device(const std::string& path);
 
-/// @throws Error for a device that this process may not read and write, with the reason (permission, or
-/// refused for
-///     systemd's DeviceAllow=), or that is not there (not_found)
+/// @throws Error for a device that is not there (not_found), or that this process may not read and write
+///     (permission, or refused if systemd's DeviceAllow= denies it)
 void require_access(const std::string& path);
 
 /// @throws Error with the reason why a device that passed `require_device` does not open

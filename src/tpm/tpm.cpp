@@ -57,7 +57,7 @@ void Tpm::open() {
     broken_ = unclean_emulator_ = false;
 }
 
-void Tpm::require_there() {
+void Tpm::require_present() {
     if (is_open() || emulator_)
         return;
     note_loss();

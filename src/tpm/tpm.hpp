@@ -14,9 +14,9 @@
 namespace sshtpm::tpm {
 
 struct Target {
-    std::string tcti;                           ///< a TCTI loader string; unused with an emulator
-    std::filesystem::path emulator_state;       ///< not empty: use the emulator with its state in this folder
-    std::filesystem::path known_tpms = {};      ///< the file of KnownTpms; may be empty
+    std::string tcti;                      ///< a TCTI loader string; unused with an emulator
+    std::filesystem::path emulator_state;  ///< not empty: use the emulator with its state in this folder
+    std::filesystem::path known_tpms = {}; ///< the file of KnownTpms; may be empty
     KnownTpmsUse known_tpms_use = KnownTpmsUse::user;
 };
 
@@ -74,7 +74,7 @@ class Tpm {
     /// False while there is no connection: it was never opened, it was lost, or the TPM could not be opened.
     bool is_open() const noexcept { return context_ && !context_->loss(); }
     /// Sends no command. @throws Error as open_transport does, if there is no connection and no TPM to open
-    void require_there();
+    void require_present();
 
     const Context& context() const noexcept { return *context_; }
     LoadedKeys& keys() noexcept { return *keys_; }

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -26,14 +25,6 @@
 namespace sshtpm::tpm {
 
 namespace {
-
-/// Rounded up, so never 0 before the deadline.
-int milliseconds_until(Deadline deadline) noexcept {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    return static_cast<int>(
-        std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, std::numeric_limits<int>::max()));
-}
 
 /// swtpm's command socket, with a new connection for each command, so that programs take turns. The swtpm
 /// TCTI of tpm2-tss 3.2.1 is not used: it ignores timeouts, has no descriptor to poll, and may wait for ever,

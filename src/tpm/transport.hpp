@@ -6,6 +6,7 @@
 // descriptor to poll, such as mssim's, ignore their timeout.
 
 #include "base/bytes.hpp"
+#include "base/deadline.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -31,8 +32,6 @@ struct Header {
 
 /// @param message at least `header_size` bytes.
 Header header_of(ByteView message) noexcept;
-
-using Deadline = std::chrono::steady_clock::time_point;
 
 /// The outcome of a receive: a reply of `size` bytes, or the error.
 struct Received {

@@ -19,8 +19,8 @@ class Saying final : public tpm::Transport {
   public:
     explicit Saying(ByteView message) : message_(message) {}
 
-    TSS2_RC send(ByteView, tpm::Deadline) noexcept override { return TSS2_RC_SUCCESS; }
-    tpm::Received receive(std::span<std::uint8_t> room, tpm::Deadline) noexcept override {
+    TSS2_RC send(ByteView, Deadline) noexcept override { return TSS2_RC_SUCCESS; }
+    tpm::Received receive(std::span<std::uint8_t> room, Deadline) noexcept override {
         if (std::exchange(answered_, true))
             return {TSS2_TCTI_RC_IO_ERROR, 0};
         std::copy_n(message_.begin(), std::min(room.size(), message_.size()), room.begin());

@@ -24,16 +24,16 @@ void write_text(int descriptor, const std::string& text) {
 } // namespace
 
 TEST_CASE("a copy of the process hands over what its work writes") {
-    const os::Forked copy([](int results) { write_text(results, "done in another process"); });
-    CHECK(read_all(copy.output()) == "done in another process");
+    const os::ForkedChild copy([](int results) { write_text(results, "done in another process"); });
+    CHECK(read_all(copy.pipe()) == "done in another process");
 }
 
 TEST_CASE("the results of work that throws end there") {
-    const os::Forked copy([](int results) {
+    const os::ForkedChild copy([](int results) {
         write_text(results, "half");
         throw std::runtime_error("no more");
     });
-    CHECK(read_all(copy.output()) == "half");
+    CHECK(read_all(copy.pipe()) == "half");
 }
 
 TEST_CASE("a copy has no standard descriptors of its parent") {
@@ -43,22 +43,22 @@ TEST_CASE("a copy has no standard descriptors of its parent") {
     UniqueFd saved(::dup(STDERR_FILENO));
     ::dup2(ends[1], STDERR_FILENO);
     ::close(ends[1]);
-    const os::Forked copy([](int) { write_text(STDERR_FILENO, "lost"); });
+    const os::ForkedChild copy([](int) { write_text(STDERR_FILENO, "lost"); });
     ::dup2(saved.value(), STDERR_FILENO);
-    CHECK(read_all(copy.output()).empty());
+    CHECK(read_all(copy.pipe()).empty());
     CHECK(read_all(reading.value()).empty());
 }
 
 TEST_CASE("work that never ends is killed with its owner") {
     UniqueFd pidfd;
     {
-        const os::Forked copy([](int results) {
+        const os::ForkedChild copy([](int results) {
             write_text(results, std::to_string(::getpid()) + "\n");
             for (;;)
                 ::pause();
         });
         std::string pid;
-        for (char c = 0; ::read(copy.output(), &c, 1) == 1 && c != '\n';)
+        for (char c = 0; ::read(copy.pipe(), &c, 1) == 1 && c != '\n';)
             pid.push_back(c);
         pidfd = os::open_pidfd(std::stoi(pid));
         REQUIRE(pidfd);

@@ -70,6 +70,13 @@ TEST_CASE("a process that runs has its name as it is, and one that has ended has
     CHECK_FALSE(os::name_of_process(ended));
 }
 
+TEST_CASE("systemd is known by its pid or its name") {
+    CHECK(os::is_systemd(1));
+    CHECK_FALSE(os::is_systemd(::getpid()));
+    with_process("systemd", [](pid_t pid) { CHECK(os::is_systemd(pid)); });
+    with_process("systemd-logind", [](pid_t pid) { CHECK_FALSE(os::is_systemd(pid)); });
+}
+
 TEST_CASE("a process is told by its name and its pid, and so are its parents") {
     with_process("some-client", [](pid_t pid) {
         CHECK(os::describe_process(pid, 0) == "some-client" + pid_text(pid));

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """ssh-tpm-doctor finds what is wrong with the TPM, changes nothing, and ends though the TPM hangs."""
 
-import json
 import os
 import shutil
 import unittest
 
 from doctor_lab import PIN, DoctorLab
+from findings import read_findings
 from lab import (AS_NOBODY, NOBODY, NO_LEAK_CHECK, WITH_MOUNTS, children, needs_mounts, needs_root, read,
                  wait_until)
 from swtpm import STORAGE_KEY, Swtpm
@@ -199,7 +199,7 @@ class Device(DoctorLab):
         copy = self.lab.program_for_others()
         result = self.lab.run(*WITH_MOUNTS, f'{DEVICES} && {script} && exec {run} {copy}/ssh-tpm doctor {arguments}',
                               env={'SSH_TPM_TCTI': None})
-        checks = json.loads(result.stdout)['checks']
+        checks = read_findings(result)['checks']
         return next(check for check in checks
                     if check['status'] != 'ok' and check['check'] in ('tpm-device', 'tpm-permission'))
 

@@ -3,7 +3,6 @@
 """ssh-tpm-hostkeys --check: its results about sshd, the agent, host keys and certificates, as lines and as JSON."""
 
 import base64
-import json
 import os
 import re
 import socket
@@ -11,6 +10,7 @@ import unittest
 
 from agent import Agent, ours
 from applet_options import SOURCE
+from findings import documented_checks, read_findings
 from hierarchy import KINDS, HierarchyAgent, base_of, login, read_public
 from hostkey import HostKey
 from hostkeys import HostKeys
@@ -24,9 +24,9 @@ from upstream import LIST, FakeAgent, identities, signs
 CERTIFIED = {'ecdsa': 'ecdsa-sha2-nistp256-cert-v01@openssh.com',
              'rsa': 'rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com'}
 BY = {'ecdsa': 'the agent signs with ecdsa-sha2-nistp256', 'rsa': 'the agent signs with rsa-sha2-512,rsa-sha2-256'}
-STATUS = {'ok': 0, 'warn': 3, 'fail': 1}
 UNPROTECTED = 'sshd logs UNPROTECTED PRIVATE KEY FILE at each login because of this name'
 IN_A_FILE = 'in a file, not in the TPM; sshd signs with it'
+MANUAL = 'ssh-tpm-hostkeys.8'
 COMMENT = '# ssh-tpm: this key stays in a file'
 NOT_SERVED = 'the agent does not serve this key'
 
@@ -34,18 +34,9 @@ NOT_SERVED = 'the agent does not serve this key'
 class Check(HostKeys):
     def results(self, config, **more):
         """Of --check --json: what is well, as (check, subject, text), and the other objects."""
-        result = self.check(config, '--json', **more)
-        self.assertEqual((result.stderr, result.stdout.count('\n')), ('', 1))
-        whole = json.loads(result.stdout)
-        self.assertEqual(set(whole), {'version', 'status', 'checks'})
-        self.assertEqual((whole['version'], STATUS[whole['status']]), (1, result.returncode))
-        found = {each['status'] for each in whole['checks']}
-        self.assertEqual(whole['status'], next(word for word in ('fail', 'warn', 'ok') if word in found))
-        for each in whole['checks']:
-            self.assertEqual(set(each), {'check', 'subject', 'status', 'text', 'hint'})
-            self.assertEqual(bool(each['hint']), each['status'] != 'ok', each)
-        return ([(each['check'], each['subject'], each['text']) for each in whole['checks'] if each['status'] == 'ok'],
-                [each for each in whole['checks'] if each['status'] != 'ok'])
+        checks = read_findings(self.check(config, '--json', **more))['checks']
+        return ([(each['check'], each['subject'], each['text']) for each in checks if each['status'] == 'ok'],
+                [each for each in checks if each['status'] != 'ok'])
 
     def assert_found(self, config, *expected, hint='', **more):
         """The problems are exactly these: (status, check, subject, text); `hint` is in the first one's."""
@@ -94,11 +85,9 @@ class Keys(Check):
         oks, problems = self.results('\n'.join((
             f'HostKey {first.path}', self.good, f'HostKey {self.keys["rsa"].pub}',
             f'HostCertificate {self.keys["rsa"].path}-cert.pub')))
-        page = read(os.path.join(SOURCE, 'data/man/ssh-tpm-hostkeys.8'))
-        described = re.search(r'(?s)\n\.Ss Checks\n(.*?)\n\.Ss ', page)[1]
         self.assertEqual({check for check, _, _ in oks} | {each['check'] for each in problems},
-                         set(re.findall(r'(?m)^\.It Cm (\S+)$', described)))
-        self.assertIn(f'\n.Dl {COMMENT}\n', described)
+                         set(documented_checks(MANUAL)))
+        self.assertIn(f'\n.Dl {COMMENT}\n', read(os.path.join(SOURCE, 'data/man', MANUAL)))
 
     def test_lines_have_a_hint_below_them(self):
         key = self.plain()
@@ -132,8 +121,7 @@ class Keys(Check):
         self.lab.write('tools/sshd', '#!/bin/sh\nexec sleep 600\n', mode=0o755)
         result = self.hostkeys('--check', '--json', '--socket', self.agent.socket, status=1,
                                env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
-        checks = json.loads(result.stdout)['checks']
-        self.assertEqual([(each['check'], each['status'], each['text']) for each in checks],
+        self.assertEqual([(each['check'], each['status'], each['text']) for each in read_findings(result)['checks']],
                          [('sshd-config', 'fail', 'sshd does not answer'),
                           ('agent', 'ok', 'answers, and has 2 keys')])
 

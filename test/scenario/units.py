@@ -122,6 +122,23 @@ class Units(Scenario):
             self.assertEqual((unit.all('StateDirectory'), unit.all('User'), unit.one('ReadWritePaths')),
                              ([], [], '/etc/ssh'))
 
+    def service(self, name):
+        """The lines of the section [Service], with those of one directive together."""
+        section = re.search(r'(?ms)^\[Service\]\n(.*?)(?=^\[|\Z)', self.text('system', name)).group(1)
+        found = {}
+        for line in section.splitlines():
+            if '=' in line:
+                key, value = line.split('=', 1)
+                found.setdefault(key, []).append(value)
+        return found
+
+    def test_the_units_for_a_hierarchy_differ_from_those_for_files_only_where_they_must(self):
+        for names, expected_to_differ in ((GENKEYS, {'ExecStart'}),
+                                          (HOST_AGENTS, {'ExecStart', 'LoadCredential', 'SetCredential'})):
+            plain, instance = (self.service(name) for name in names)
+            differ = {key for key in {*plain, *instance} if plain.get(key) != instance.get(key)}
+            self.assertEqual(differ, expected_to_differ, names)
+
     def test_new_keys_are_read_when_they_are_made_by_hand(self):
         for genkeys, agent in zip(GENKEYS, HOST_AGENTS):
             self.assertIn(f'\nPartOf={genkeys.replace("@", "@%i")}\n', self.text('system', agent))

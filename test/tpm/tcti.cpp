@@ -29,20 +29,20 @@ struct Script {
     std::deque<Answer> answers;
     int sent = 0, asked = 0;
     Bytes command;
-    tpm::Deadline deadline = {};
+    Deadline deadline = {};
 };
 
 class Scripted final : public tpm::Transport {
   public:
     explicit Scripted(Script& script) : script_(script) {}
 
-    TSS2_RC send(ByteView command, tpm::Deadline deadline) noexcept override {
+    TSS2_RC send(ByteView command, Deadline deadline) noexcept override {
         ++script_.sent;
         script_.command = copy_of(command);
         script_.deadline = deadline;
         return script_.send_rc;
     }
-    tpm::Received receive(std::span<std::uint8_t> room, tpm::Deadline) noexcept override {
+    tpm::Received receive(std::span<std::uint8_t> room, Deadline) noexcept override {
         ++script_.asked;
         if (script_.answers.empty())
             return {TSS2_TCTI_RC_TRY_AGAIN, 0};
