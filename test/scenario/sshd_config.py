@@ -16,7 +16,8 @@ class SshdConfig(LiveSystem):
     def certify(self, kind='ecdsa', *options):
         if not os.path.exists(self.lab.path('ca')):
             self.lab.ssh_keygen('-q', '-t', 'ed25519', '-N', '', '-f', self.lab.path('ca'))
-        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', '-n', 'the.host,' + socket.gethostname().lower(), *options,
+        names = 'the.host,' + socket.gethostname().lower()
+        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', '-n', names, *options,
                             base_of(self.root, kind) + '.pub')
 
     def test_certificates_are_given_to_sshd_once_they_are_there_and_clients_take_them(self):
