@@ -70,8 +70,10 @@ std::string principal_warning(const ssh::CertificateBlob& certificate,
             return std::ranges::any_of(names, [&](const auto& name) { return accepts(name, principal); });
         });
     };
-    const auto is_name = [](const std::string& name, std::string_view principal) {
-        return principal == name || principal.starts_with(name + '.'); // with a domain of the DNS
+    const bool knows_domain =
+        std::ranges::any_of(names, [](const std::string& name) { return name.find('.') != name.npos; });
+    const auto is_name = [&](const std::string& name, std::string_view principal) {
+        return principal == name || (!knows_domain && principal.starts_with(name + '.')); // as in the DNS
     };
     if (any(is_name))
         return {};

@@ -166,8 +166,10 @@ class HostKeysLive(LiveSystem):
         authority = SoftKey(self.lab, self.lab.path('authority'))
         self.lab.write('root/etc/hosts', '192.0.2.1 Alpha.example.com alpha # here\n192.0.2.2 beta.example.com beta\n')
         script = 'hostname ALPHA && exec "$@"'
-        for name, status in ('alpha', 0), ('alpha.example.com', 0), ('beta', 3), ('alpha.example', 3):
+        for name, status in ('alpha', 0), ('alpha.example.com', 0), ('beta', 3), ('alpha.example', 3), ('alpha.de', 0):
             with self.subTest(name):
+                if name == 'alpha.de':
+                    self.lab.write('root/etc/hosts', '192.0.2.1 alpha\n')  # its domain is in the DNS alone
                 self.lab.ssh_keygen('-q', '-s', authority.path, '-h', '-I', 'x', '-n', name,
                                     base_of(self.root, 'ecdsa') + '.pub')
                 printed = self.run_there('unshare', '--uts', 'sh', '-c', script, 'sh', PROGRAMS + '/ssh-tpm',
