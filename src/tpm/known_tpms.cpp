@@ -254,6 +254,9 @@ void KnownTpms::replace(std::string_view parent, ByteView name) {
 
 /// @param stamp the file's, from before it was read
 void KnownTpms::write(const KnownParent& known, const FileStamp& stamp) {
+    std::error_code ignored;
+    if (use_ == KnownTpmsUse::host && fs::is_symlink(file_, ignored)) // it could lead out of an image's tree
+        throw Error(Errc::io, file_.string() + ": a symbolic link, which is not written to");
     auto line = known_tpms_line(known);
     const auto* old = find(known.parent);
     auto content = old != nullptr && old->line != 0 ? without_line(content_, old->line) : content_;

@@ -252,6 +252,18 @@ TEST_CASE("every user may read the file of host keys, and the hint for another N
     CHECK_FALSE(is_there(folder.path() / "none"));
 }
 
+TEST_CASE("the file of host keys is not written through a symbolic link") {
+    const TempFolder folder;
+    const auto file = folder.path() / "ssh_tpm_known_tpms", other = folder.path() / "other";
+    put(other, "# mine\n");
+    std::filesystem::create_symlink(other, file);
+    KnownTpms known(file, "t", KnownTpmsUse::host);
+    known.accept("owner-ecc", a_name(1));
+    CHECK(known.judge("owner-ecc", a_name(1)) == Verdict::same);
+    CHECK_THROWS_AS(known.replace("owner-ecc", a_name(2)), Error);
+    CHECK(content_of(other) == "# mine\n");
+}
+
 TEST_CASE("a known Name is replaced, and the other lines stay") {
     const TempFolder folder;
     const auto hosts = folder.path() / "ssh_tpm_known_tpms";
