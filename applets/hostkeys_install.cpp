@@ -89,14 +89,15 @@ void tell_how_to_stop(const std::vector<fs::path>& removed) {
         units.insert(printable(path.filename().string()));
         units.insert(printable(stem.string()) + ".service");
     }
-    std::cout << "To finish: ";
+    // sshd first, because it asks the agent until it has read its configuration.
+    std::cout << "To finish (Fedora and Arch call the service sshd): systemctl reload ssh";
     if (!units.empty()) {
-        std::cout << "systemctl stop";
+        std::cout << "; systemctl stop";
         for (const auto& unit : units)
             std::cout << ' ' << unit;
-        std::cout << "; systemctl daemon-reload; ";
+        std::cout << "; systemctl daemon-reload";
     }
-    std::cout << "systemctl reload ssh (or sshd)\n";
+    std::cout << '\n';
 }
 
 /// ProtectHome= makes the first three inaccessible, PrivateTmp= the others empty (systemd.exec(5)).
