@@ -256,10 +256,8 @@ void set_aside(const fs::path& file, const std::string& suffix) {
         throw Error::from_errno(errno, file.string());
 }
 
-void write_public_file(const KeyPaths& paths, const identity::Identity& identity) {
-    write_file(paths.pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode,
-               Existing::replace); // `keygen -A` may have written that of the old key meanwhile
-    std::cout << "wrote " << printable(paths.pub.string()) << '\n' << std::flush;
+void tell_written(const fs::path& file) {
+    std::cout << "wrote " << printable(file.string()) << '\n' << std::flush;
 }
 
 /// Replaces a dead key. Its .pub file and certificate go first: without them, a run that is killed leaves a
@@ -275,8 +273,10 @@ identity::Identity renew(tpm::Tpm& tpm, const StoredKey& key, const std::string&
     set_aside(key.paths.pub, suffix);
     link_old(key.paths.key, suffix);
     private_half.commit();
-    std::cout << "wrote " << key.shown() << '\n';
-    write_public_file(key.paths, made);
+    tell_written(key.paths.key);
+    write_file(key.paths.pub, bytes_of(public_line(*made.key, made.public_key)), public_mode,
+               Existing::replace); // `keygen -A` may have written that of the old key meanwhile
+    tell_written(key.paths.pub);
     tell_parent(*made.key, parent);
     return made;
 }
@@ -287,14 +287,10 @@ bool complete_public_files(Examination& found) {
     bool any = false;
     for (const auto& key : found.alive) {
         try { // caught to go on with the other key
-            if (!is_there(key.paths.pub)) {
-                write_public_file(key.paths, key.identity);
-                any = true;
-            } else if (!holds(key.paths.pub, key.identity.public_key)) {
-                throw Error(Errc::exists,
-                            key.paths.pub.string() + ": holds another key than the one in " + key.shown(),
-                            "move it away, and run this again");
-            }
+            if (!complete_public_file(key.paths.pub, key.identity, "the one in " + key.paths.key.string()))
+                continue;
+            tell_written(key.paths.pub);
+            any = true;
         } catch (const Error& error) {
             found.status = cli::report(log::program(), error);
         }
