@@ -98,12 +98,12 @@ SshdKey read_host_key(std::size_t number, const SshdView& view,
     SshdKey key;
     key.path = view.settings->host_keys[number];
     const auto loaded = std::ranges::find(view.loaded, number, &ssh::SshdHostKey::number);
-    key.in_sshd = loaded != view.loaded.end() && loaded->is_private;
-    key.in_agent = loaded != view.loaded.end() && !loaded->is_private;
+    if (loaded != view.loaded.end())
+        key.signer = loaded->is_private ? Signer::sshd : Signer::agent;
     try { // caught to report it in its turn
         read_public_half(key);
     } catch (const Error& error) {
-        if (key.in_sshd) // it needs no .pub file
+        if (key.signer == Signer::sshd) // it needs no .pub file
             key.type = loaded->type;
         else
             key.error = key.has_file ? unreadable_by_sshd(key.path) : error;
@@ -259,9 +259,10 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, std::optional<Age
                   "sshd offers no algorithm of this key (" + key.type + "), because of HostKeyAlgorithms",
                   remove_line(key, check) + ", or add its algorithms: `HostKeyAlgorithms +" +
                       host_algorithms(key.type).front().name + "`"));
-    } else if (key.in_sshd) {
+    } else if (key.signer == Signer::sshd) {
         check_key_in_file(key, check);
-    } else if (served && !key.in_agent && check.view.settings->host_key_agent == check.socket) {
+    } else if (served && key.signer == Signer::nobody &&
+               check.view.settings->host_key_agent == check.socket) {
         key.fails = true;
         check.report(about(key, "host-key", Verdict::fail, "sshd does not use this key",
                            "`sshd -T -d` shows the reason, such as RequiredRSASize"));

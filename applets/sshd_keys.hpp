@@ -29,15 +29,21 @@ using AgentKeys = std::vector<protocol::AgentKey>;
 /// Reports whether the agent answers (check "agent"). @returns its keys; nothing if it does not answer
 std::optional<AgentKeys> check_agent(const Check& check);
 
+/// The program that signs with a host key.
+enum class Signer {
+    nobody, ///< sshd has not loaded the key
+    sshd,   ///< it has read the private half from a file
+    agent,
+};
+
 /// A host key of sshd.
 struct SshdKey {
     std::string path;
-    std::string type;           ///< "ecdsa-sha2-nistp256", "ssh-rsa", …; empty if it cannot be read
-    Bytes blob;                 ///< empty if its public half cannot be read
-    bool has_file = false;      ///< the private half is in a file
-    bool in_sshd = false;       ///< sshd has read that file, and signs by itself
-    bool in_agent = false;      ///< sshd would have the agent sign
-    std::optional<Error> error; ///< the reason why it cannot be read
+    std::string type;      ///< "ecdsa-sha2-nistp256", "ssh-rsa", …; empty if it cannot be read
+    Bytes blob;            ///< empty if its public half cannot be read
+    bool has_file = false; ///< the private half is in a file
+    Signer signer = Signer::nobody;
+    std::optional<Error> error;          ///< the reason why it cannot be read
     std::vector<std::string> algorithms; ///< those that sshd offers
     bool fails = false;
 };
