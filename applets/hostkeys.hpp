@@ -14,11 +14,6 @@
 
 namespace sshtpm::applets {
 
-inline constexpr const char* system_socket = "/run/ssh-tpm-agent/agent.sock";
-
-/// The socket of the units: of the keys in files, or of a hierarchy's.
-std::filesystem::path agent_socket(const std::optional<tpm::Hierarchy>& hierarchy);
-
 struct HostkeysOptions {
     std::optional<std::filesystem::path> socket; ///< --socket
     std::optional<tpm::Hierarchy> hierarchy;     ///< --hierarchy

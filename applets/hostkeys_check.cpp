@@ -2,6 +2,7 @@
 // Checks that sshd can use the host keys of the agent: for ssh-tpm-hostkeys --check, and before a new
 // configuration of sshd is kept.
 
+#include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "applets/sshd_drop_in.hpp"
@@ -48,9 +49,8 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
 
 /// The agent that sshd asks, if it is one of our units.
 std::optional<std::filesystem::path> our_agent(const SshdView& view) {
-    const std::filesystem::path agent = named_agent(view);
-    return agent.parent_path() == std::filesystem::path(system_socket).parent_path() ? std::optional(agent)
-                                                                                     : std::nullopt;
+    std::filesystem::path agent = named_agent(view);
+    return is_host_agent_socket(agent) ? std::optional(std::move(agent)) : std::nullopt;
 }
 
 /// @returns sshd's view of its configuration, as far as it has one

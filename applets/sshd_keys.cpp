@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "applets/sshd_keys.hpp"
 
-#include "applets/hostkeys.hpp"
+#include "applets/host_units.hpp"
 #include "applets/keygen_files.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
@@ -20,18 +20,10 @@ using cli::Verdict;
 /// In the line above that of a host key.
 constexpr std::string_view stays_in_file = "# ssh-tpm: this key stays in a file";
 
-/// The unit of the agent at this socket, without ".socket" and ".service".
-std::string unit_of(const std::filesystem::path& socket) {
-    const std::filesystem::path usual = system_socket;
-    if (socket == usual || socket.parent_path() != usual.parent_path())
-        return "ssh-tpm-hostkeys";
-    return "ssh-tpm-hostkeys@" + socket.stem().string();
-}
-
 std::string hint_for_agent(const Check& check, Errc code) {
     if (code == Errc::permission)
         return "run it as root (sudo)";
-    const auto unit = unit_of(check.socket);
+    const auto unit = agent_unit(check.socket);
     return code == Errc::io ? "`systemctl restart " + unit + ".service`"
                             : "`systemctl enable --now " + unit + ".socket`";
 }
@@ -196,7 +188,7 @@ bool check_key_of_agent(SshdKey& key, const AgentKeys& served, const Check& chec
         key.fails = true;
         check.report(cli::finding_of_error(Verdict::fail, "host-key", key.path, error,
                                            "the agent's log may have the reason: `journalctl -u " +
-                                               unit_of(check.socket) + ".service`"));
+                                               agent_unit(check.socket) + ".service`"));
         return true;
     }
 }
