@@ -227,13 +227,10 @@ void check_name(const SshdKey& key, const std::vector<SshdKey>& keys, const Chec
     if (named == keys.end())
         return;
     const auto place = in_line_of(named->path, check.view.host_keys);
-    std::string hint = with_name(false) == keys.end() ? "write it without .pub" + place
-                                                      : "remove this line, there is one without .pub" + place;
-    if (place.find("/70-ssh-tpm.conf ") != std::string::npos)
-        hint = "`ssh-tpm hostkeys --install-sshd-config` writes it without .pub";
+    const auto hint = with_name(false) == keys.end() ? "write it without .pub" + place
+                                                     : "remove this line, there is one without .pub" + place;
     check.report(about(*named, "host-key-name", Verdict::warn,
-                       "sshd logs UNPROTECTED PRIVATE KEY FILE at each login because of this name",
-                       std::move(hint)));
+                       "sshd logs UNPROTECTED PRIVATE KEY FILE at each login because of this name", hint));
 }
 
 void check_key(SshdKey& key, const std::vector<SshdKey>& keys, std::optional<AgentKeys>& served,
