@@ -87,17 +87,21 @@ Error not_installed(const std::string& what, const std::string& hint) {
     return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
 
+std::string refusal_by_sshd(const std::string& what, const SshdView& view) {
+    return what + (view.errors.empty() ? "" : ": " + view.errors);
+}
+
 void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& socket,
                           const std::string& first) {
-    // First, because sshd -t may fail for this reason: it asks the wrong agent.
+    // First, because sshd may refuse its configuration for this reason: it asks the wrong agent.
     if (const auto other =
             other_agent(view, socket,
                         "sshd takes the first HostKeyAgent: remove that line, or, to keep that agent, "
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
-    if (ask_sshd("-t").status != 0)
-        throw not_installed("sshd -t refuses the configuration", first);
-    if (const auto& sshd = settings_of(view); sshd.host_key_agent != socket.string())
+    if (!view.settings)
+        throw not_installed(refusal_by_sshd("sshd -t refuses the configuration", view), first);
+    if (const auto& sshd = *view.settings; sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
@@ -170,14 +174,14 @@ void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first) 
 void expect_sshd_to_go_on(bool had_config, bool force) {
     if (!find_sshd())
         return;
+    const auto view = ask_for_configuration();
     std::string what, hint;
-    if (had_config && ask_sshd("-t").status != 0) {
-        what = "without the installed file, sshd -t refuses the configuration";
+    if (had_config && !view.settings) {
+        what = refusal_by_sshd("without the installed file, sshd -t refuses the configuration", view);
         hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
+    } else if (!our_agent(view) || view.agents.empty()) {
+        return;
     } else {
-        const auto view = ask_for_configuration();
-        if (!our_agent(view) || view.agents.empty())
-            return;
         what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(view.agents.front());
         hint = "remove that line and the HostKey lines of its keys, and have sshd reload its configuration";
     }

@@ -8,7 +8,6 @@
 #include "os/environment.hpp"
 
 #include <algorithm>
-#include <iostream>
 #include <unistd.h>
 
 namespace sshtpm::applets {
@@ -64,13 +63,6 @@ bool is_comment(std::string_view line, std::string_view comment) {
 // A user's PATH may lack these folders.
 std::optional<std::string> find_sshd() {
     return os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
-}
-
-os::ProgramOutput ask_sshd(const std::string& option) {
-    auto answer = run_sshd({option});
-    if (answer.status != 0)
-        std::cerr << answer.errors;
-    return answer;
 }
 
 SshdView ask_for_configuration() {
