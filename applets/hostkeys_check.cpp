@@ -87,10 +87,6 @@ Error not_installed(const std::string& what, const std::string& hint) {
     return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
 
-std::string refusal_by_sshd(const std::string& what, const SshdView& view) {
-    return what + (view.errors.empty() ? "" : ": " + view.errors);
-}
-
 void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& socket,
                           const std::string& first) {
     // First, because sshd may refuse its configuration for this reason: it asks the wrong agent.
@@ -100,7 +96,7 @@ void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& soc
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
     if (!view.settings)
-        throw not_installed(refusal_by_sshd("sshd -t refuses the configuration", view), first);
+        throw not_installed(with_errors("sshd -t refuses the configuration", view), first);
     if (const auto& sshd = *view.settings; sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
@@ -177,7 +173,7 @@ void expect_sshd_to_go_on(bool had_config, bool force) {
     const auto view = ask_for_configuration();
     std::string what, hint;
     if (had_config && !view.settings) {
-        what = refusal_by_sshd("without the installed file, sshd -t refuses the configuration", view);
+        what = with_errors("without the installed file, sshd -t refuses the configuration", view);
         hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
     } else if (!our_agent(view) || view.agents.empty()) {
         return;

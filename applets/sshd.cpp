@@ -78,10 +78,14 @@ SshdView ask_for_configuration() {
     return view;
 }
 
+std::string with_errors(const std::string& what, const SshdView& view) {
+    return what + (view.errors.empty() ? "" : ": " + view.errors);
+}
+
 const ssh::SshdSettings& settings_of(const SshdView& view) {
     if (view.settings)
         return *view.settings;
-    throw Error(Errc::refused, "sshd -T fails" + (view.errors.empty() ? "" : ": " + view.errors),
+    throw Error(Errc::refused, with_errors("sshd -T fails", view),
                 ::geteuid() == 0 ? "sshd needs a correct configuration and a host key that works: `sshd -T`"
                                  : "only root may ask sshd for its configuration: run it as root (sudo)");
 }

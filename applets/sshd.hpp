@@ -30,6 +30,9 @@ struct SshdView {
 ///     output than sshd's
 SshdView ask_for_configuration();
 
+/// "WHAT: the errors of sshd".
+std::string with_errors(const std::string& what, const SshdView& view);
+
 /// @throws Error(refused) if sshd refuses the configuration
 const ssh::SshdSettings& settings_of(const SshdView& view);
 
