@@ -2,8 +2,8 @@
 // ssh-tpm-doctor: the units of systemd, and the host keys of sshd.
 
 #include "applets/doctor.hpp"
+#include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
-#include "applets/sshd_drop_in.hpp"
 #include "base/lines.hpp"
 
 #include <algorithm>

@@ -39,13 +39,11 @@ Finding finding_of(Verdict verdict, std::string text, std::string hint = {}) {
     return {.verdict = verdict, .check = {}, .subject = {}, .text = std::move(text), .hint = std::move(hint)};
 }
 
-/// @returns the reason why clients refuse it (sshkey_cert_check_host in sshkey.c of OpenSSH); empty if they
-///     accept it
-std::string refusal_of(const ssh::CertificateBlob& certificate, const std::string& authority_algorithms) {
-    const auto now = std::chrono::system_clock::now();
+/// @returns the reason why clients refuse a certificate whose time has begun (sshkey_cert_check_host in
+///     sshkey.c of OpenSSH); empty if they accept it
+std::string refusal_of(const ssh::CertificateBlob& certificate, const std::string& authority_algorithms,
+                       std::chrono::system_clock::time_point now) {
     const std::string algorithm(certificate.signature_algorithm);
-    if (!certificate.has_begun(now))
-        return "not valid before " + date_of(certificate.valid_after);
     if (certificate.has_expired(now))
         return "expired at " + date_of(certificate.valid_before);
     if (certificate.has_critical_options)
@@ -118,12 +116,16 @@ std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, 
     const auto fields = ssh::read_certificate(certificate.blob);
     const auto sign_again = "`ssh-keygen -s CA -h -I ID -n " +
                             (rules.names.empty() ? "NAME" : joined(rules.names)) + " " + public_key + "`";
-    if (auto refusal = refusal_of(fields, rules.authority_algorithms); !refusal.empty())
+    const auto now = std::chrono::system_clock::now();
+    if (!fields.has_begun(now))
+        return {finding_of(Verdict::fail, "not valid before " + date_of(fields.valid_after),
+                           "check the clock of this host; if it is right, " + sign_again)};
+    if (auto refusal = refusal_of(fields, rules.authority_algorithms, now); !refusal.empty())
         return {finding_of(Verdict::fail, std::move(refusal), sign_again)};
     std::vector<Finding> out;
     const bool ends = fields.valid_before != ssh::Certificate::forever;
     const auto end = date_of(fields.valid_before);
-    if (fields.has_expired(std::chrono::system_clock::now() + week))
+    if (fields.has_expired(now + week))
         out.push_back(finding_of(Verdict::warn, "expires within a week, at " + end, sign_again));
     if (auto warning = principal_warning(fields, rules.names); !warning.empty())
         out.push_back(finding_of(Verdict::warn, std::move(warning), sign_again));

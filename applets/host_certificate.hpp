@@ -5,16 +5,12 @@
 #include "base/bytes.hpp"
 #include "cli/findings.hpp"
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace sshtpm::applets {
-
-/// Takes the results of checks, one by one.
-using Report = std::function<void(cli::Finding finding)>;
 
 /// The words with commas between them.
 std::string joined(const auto& words) {

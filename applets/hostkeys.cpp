@@ -4,6 +4,7 @@
 #include "applets/hostkeys.hpp"
 
 #include "applets/applets.hpp"
+#include "applets/host_units.hpp"
 #include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
@@ -103,7 +104,7 @@ int run_hostkeys(Call& call) {
         return show_version();
     cli::require_apart(parsed, "--socket", "--hierarchy");
     if (o.hierarchy)
-        o.socket = agent_socket(o.hierarchy);
+        o.socket = host_agent_socket(o.hierarchy);
     const std::vector<cli::Mode> modes{
         {listing, "listing keys", [&o] { return hostkeys_list(o.socket.value_or(system_socket)); }},
         {checking, "--check", [&o] { return hostkeys_check(o); }},

@@ -14,11 +14,6 @@
 
 namespace sshtpm::applets {
 
-inline constexpr const char* system_socket = "/run/ssh-tpm-agent/agent.sock";
-
-/// The socket of the units: of the keys in files, or of a hierarchy's.
-std::filesystem::path agent_socket(const std::optional<tpm::Hierarchy>& hierarchy);
-
 struct HostkeysOptions {
     std::optional<std::filesystem::path> socket; ///< --socket
     std::optional<tpm::Hierarchy> hierarchy;     ///< --hierarchy
@@ -45,8 +40,7 @@ bool sshd_asks_our_agent();
 /// ssh-tpm-agent --install-user-units: in ~/.config/systemd/user, or for all users.
 int install_user_units(bool for_all, bool force);
 
-/// Locks the system's files, because two runs at once would take back each other's files. The lock is not on
-/// a file that other users can open, since they could lock it too.
+/// Keeps two runs from undoing each other's files. The lock file is one that only root can open.
 /// @returns nothing for a tree (DESTDIR), and for a user who may not write to /run
 UniqueFd lock_system_files();
 

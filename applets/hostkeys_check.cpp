@@ -2,6 +2,7 @@
 // Checks that sshd can use the host keys of the agent: for ssh-tpm-hostkeys --check, and before a new
 // configuration of sshd is kept.
 
+#include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "applets/sshd_drop_in.hpp"
@@ -48,26 +49,25 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
 
 /// The agent that sshd asks, if it is one of our units.
 std::optional<std::filesystem::path> our_agent(const SshdView& view) {
-    const std::filesystem::path agent = named_agent(view);
-    return agent.parent_path() == std::filesystem::path(system_socket).parent_path() ? std::optional(agent)
-                                                                                     : std::nullopt;
+    std::filesystem::path agent = named_agent(view);
+    return is_host_agent_socket(agent) ? std::optional(std::move(agent)) : std::nullopt;
 }
 
 /// @returns sshd's view of its configuration, as far as it has one
-SshdView check_configuration(const Report& report) {
+SshdView check_configuration(cli::Findings& findings) {
     SshdView view;
     try { // caught to check the agent too
         view = ask_for_configuration();
         settings_of(view);
-        report({.check = "sshd-config", .subject = {}, .text = "sshd accepts its configuration", .hint = {}});
+        findings.add({Verdict::ok, "sshd-config", "", "sshd accepts its configuration", ""});
     } catch (const Error& error) {
-        report(cli::finding_of_error(Verdict::fail, "sshd-config", "", error, "`sshd -T`"));
+        findings.add(cli::finding_of_error(Verdict::fail, "sshd-config", "", error, "`sshd -T`"));
     }
     return view;
 }
 
 /// Checks that sshd asks the agent with this socket.
-void check_agent_line(const SshdView& view, const std::filesystem::path& socket, const Report& report) {
+void check_agent_line(const SshdView& view, const std::filesystem::path& socket, cli::Findings& findings) {
     const auto named = named_agent(view);
     auto other =
         other_agent(view, socket,
@@ -78,12 +78,9 @@ void check_agent_line(const SshdView& view, const std::filesystem::path& socket,
         other = Error(Errc::refused, named.empty() ? "sshd has no HostKeyAgent" : "HostKeyAgent is " + named,
                       "`ssh-tpm hostkeys --install-sshd-config`");
     if (other)
-        report(cli::finding_of_error(Verdict::fail, "host-key-agent", "", *other, ""));
+        findings.add(cli::finding_of_error(Verdict::fail, "host-key-agent", "", *other, ""));
     else if (view.settings || !view.agents.empty())
-        report({.check = "host-key-agent",
-                .subject = {},
-                .text = "HostKeyAgent is " + socket.string(),
-                .hint = {}});
+        findings.add({Verdict::ok, "host-key-agent", "", "HostKeyAgent is " + socket.string(), ""});
 }
 
 Error not_installed(const std::string& what, const std::string& hint) {
@@ -92,47 +89,45 @@ Error not_installed(const std::string& what, const std::string& hint) {
 
 void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& socket,
                           const std::string& first) {
-    // First, because sshd -t may fail for this reason: it asks the wrong agent.
+    // First, because sshd may refuse its configuration for this reason: it asks the wrong agent.
     if (const auto other =
             other_agent(view, socket,
                         "sshd takes the first HostKeyAgent: remove that line, or, to keep that agent, "
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
-    if (ask_sshd("-t").status != 0)
-        throw not_installed("sshd -t refuses the configuration", first);
-    if (const auto& sshd = settings_of(view); sshd.host_key_agent != socket.string())
+    if (!view.settings)
+        throw not_installed(with_errors("sshd -t refuses the configuration", view), first);
+    if (const auto& sshd = *view.settings; sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
 void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first) {
-    std::vector<cli::Finding> findings;
-    const Check check{.view = view,
-                      .socket = drop_in.socket,
-                      .end = Clock::now() + time_limits().host_agent,
-                      .report = [&](cli::Finding finding) { findings.push_back(std::move(finding)); }};
+    std::vector<cli::Finding> results;
+    cli::Findings findings([&](const cli::Finding& finding) { results.push_back(finding); });
+    HostKeyCheck check{.view = view,
+                       .socket = drop_in.socket,
+                       .end = Clock::now() + time_limits().host_agent,
+                       .findings = findings};
+    check_agent(check);
+    results.clear(); // only those of keys are printed
     auto keys = read_host_keys(view, read_certificates(view));
-    if (auto served = check_agent(check))
-        check_keys(keys, drop_in.host_keys, std::move(served), check);
-    bool any_works = false;
-    for (const auto& finding : findings) {
-        if (finding.check == "agent" && finding.verdict == Verdict::fail)
-            throw not_installed("sshd would ask an agent that does not answer: " + finding.subject + ": " +
-                                    finding.text,
-                                first);
-        any_works |= finding.check == "host-key" && finding.verdict != Verdict::fail;
-    }
-    for (const auto& finding : findings) {
-        if (finding.check == "agent")
-            continue;
+    if (check.served)
+        check_keys(keys, drop_in.host_keys, check);
+    if (const auto& failure = check.agent_failure)
+        throw not_installed("sshd would ask an agent that does not answer: " + failure->subject + ": " +
+                                failure->text,
+                            first);
+    const bool any_passes = std::ranges::any_of(keys, &SshdKey::passes);
+    for (const auto& finding : results) {
         const Error problem(Errc::refused, finding.subject + ": " + finding.text, finding.hint);
         if (finding.verdict == Verdict::ok)
             std::cout << printable(problem.what()) << '\n';
         else
-            any_works ? cli::warn(log::program(), problem) : (void)cli::report(log::program(), problem);
+            any_passes ? cli::warn(log::program(), problem) : (void)cli::report(log::program(), problem);
     }
-    if (!any_works)
+    if (!any_passes)
         throw not_installed(
             "the agent signs with none of these host keys, so all logins fail",
             drop_in.socket == system_socket
@@ -145,17 +140,16 @@ void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const 
 void check_host_keys(cli::Findings& findings, const std::optional<std::filesystem::path>& given) {
     // The rest is for files, which are read after the last answer.
     const auto end = Clock::now() + time_limits().host_agent * 9 / 10;
-    const Report report = [&](cli::Finding finding) { findings.add(std::move(finding)); };
-    const auto view = check_configuration(report);
+    const auto view = check_configuration(findings);
     const auto socket = given ? *given : our_agent(view).value_or(system_socket);
-    check_agent_line(view, socket, report);
-    const Check check{.view = view, .socket = socket, .end = end, .report = report};
-    auto served = check_agent(check);
+    check_agent_line(view, socket, findings);
+    HostKeyCheck check{.view = view, .socket = socket, .end = end, .findings = findings};
+    check_agent(check);
     if (!view.settings)
         return;
     const auto certificates = read_certificates(view);
     auto keys = read_host_keys(view, certificates);
-    check_keys(keys, view.settings->host_keys, std::move(served), check);
+    check_keys(keys, view.settings->host_keys, check);
     check_certificates(certificates, keys, check);
 }
 
@@ -176,14 +170,14 @@ void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first) 
 void expect_sshd_to_go_on(bool had_config, bool force) {
     if (!find_sshd())
         return;
+    const auto view = ask_for_configuration();
     std::string what, hint;
-    if (had_config && ask_sshd("-t").status != 0) {
-        what = "without the installed file, sshd -t refuses the configuration";
+    if (had_config && !view.settings) {
+        what = with_errors("without the installed file, sshd -t refuses the configuration", view);
         hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
+    } else if (!our_agent(view) || view.agents.empty()) {
+        return;
     } else {
-        const auto view = ask_for_configuration();
-        if (!our_agent(view) || view.agents.empty())
-            return;
         what = "sshd needs the agent of these units: HostKeyAgent in " + place_of(view.agents.front());
         hint = "remove that line and the HostKey lines of its keys, and have sshd reload its configuration";
     }

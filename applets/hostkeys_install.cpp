@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // ssh-tpm-hostkeys --install-… and --uninstall, and ssh-tpm-agent --install-user-units.
 
+#include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "applets/sshd_drop_in.hpp"
@@ -49,13 +50,9 @@ void add_system_units(Installation& files) {
 }
 
 void add_sshd_drop_in(Installation& files, std::string text) {
-    files.add_text("/etc/ssh", "sshd_config.d/70-ssh-tpm.conf", std::move(text), is_sshd_drop_in);
-}
-
-/// The units that make the keys and serve them.
-std::string units_of(const std::optional<tpm::Hierarchy>& hierarchy) {
-    const auto instance = hierarchy ? "@" + std::string(hierarchy->name) : "";
-    return "ssh-tpm-genkeys" + instance + ".service ssh-tpm-hostkeys" + instance + ".socket";
+    const fs::path parent = "/etc/ssh";
+    files.add_text(parent, fs::path(sshd_drop_in_path).lexically_relative(parent).string(), std::move(text),
+                   is_sshd_drop_in);
 }
 
 void tell_how_to_start(const std::optional<tpm::Hierarchy>& hierarchy) {
@@ -63,7 +60,7 @@ void tell_how_to_start(const std::optional<tpm::Hierarchy>& hierarchy) {
         std::cout << "To start: systemd-sysusers && systemctl daemon-reload && systemctl enable --now ";
     else
         std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable ";
-    std::cout << units_of(hierarchy) << '\n';
+    std::cout << start_units(hierarchy) << '\n';
 }
 
 /// Runs `work`, and adds a hint if the system denies access.
@@ -187,7 +184,7 @@ int hostkeys_install(const HostkeysOptions& options) {
         expect_logins_to_work(
             drop_in, "sshd needs the keys and their agent: run `ssh-tpm hostkeys --install-system-units` "
                      "and `systemctl enable --now " +
-                         units_of(options.hierarchy) + "` first");
+                         start_units(options.hierarchy) + "` first");
     else if (options.sshd_config) // its agent does not run here, and its sshd may be of another system
         std::cout
             << "sshd -t was not run, because its agent belongs to the other system: run ssh-tpm hostkeys "

@@ -2,8 +2,8 @@
 // ssh-tpm-hostkeys --renew: after the TPM was cleared or replaced, accepts its storage key and replaces the
 // host keys that it cannot load. A person decides, because an attacker can replace a TPM too.
 //
-// It may be killed at any moment, and the next run completes what is left: a key file is the old one or the
-// new one, each old file keeps a name, and a .pub file is missing until that of the new key is written.
+// It can be killed at any moment and run again: a key file holds the old key or the new one, no old file is
+// lost, and the .pub file is missing until the new key's is written.
 
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
@@ -144,7 +144,7 @@ std::vector<tpm::KnownParent> present_parents(tpm::Tpm& tpm, const Examination& 
 
 /// Looks, and changes nothing. The TPM is opened without the known TPMs, which would refuse another one. It
 /// gets no secret: host keys have no PIN.
-Examination examine(const fs::path& folder, tpm::Target target, const tpm::Auth& owner_password) {
+Examination try_host_keys(const fs::path& folder, tpm::Target target, const tpm::Auth& owner_password) {
     Examination found;
     auto keys = read_stored_keys(folder, found);
     auto known = tpm::known_tpms_of(target);
@@ -200,7 +200,7 @@ void explain_renewal(const Examination& found, const std::string& suffix) {
     std::cout << std::flush;
 }
 
-bool may_go_on(bool yes) {
+bool confirm_renewal(bool yes) {
     if (yes)
         return true;
     if (!interactive())
@@ -256,10 +256,8 @@ void set_aside(const fs::path& file, const std::string& suffix) {
         throw Error::from_errno(errno, file.string());
 }
 
-void write_public_file(const KeyPaths& paths, const identity::Identity& identity) {
-    write_file(paths.pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode,
-               Existing::replace); // `keygen -A` may have written that of the old key meanwhile
-    std::cout << "wrote " << printable(paths.pub.string()) << '\n' << std::flush;
+void tell_written(const fs::path& file) {
+    std::cout << "wrote " << printable(file.string()) << '\n' << std::flush;
 }
 
 /// Replaces a dead key. Its .pub file and certificate go first: without them, a run that is killed leaves a
@@ -275,8 +273,10 @@ identity::Identity renew(tpm::Tpm& tpm, const StoredKey& key, const std::string&
     set_aside(key.paths.pub, suffix);
     link_old(key.paths.key, suffix);
     private_half.commit();
-    std::cout << "wrote " << key.shown() << '\n';
-    write_public_file(key.paths, made);
+    tell_written(key.paths.key);
+    write_file(key.paths.pub, bytes_of(public_line(*made.key, made.public_key)), public_mode,
+               Existing::replace); // `keygen -A` may have written that of the old key meanwhile
+    tell_written(key.paths.pub);
     tell_parent(*made.key, parent);
     return made;
 }
@@ -287,14 +287,10 @@ bool complete_public_files(Examination& found) {
     bool any = false;
     for (const auto& key : found.alive) {
         try { // caught to go on with the other key
-            if (!is_there(key.paths.pub)) {
-                write_public_file(key.paths, key.identity);
-                any = true;
-            } else if (!holds(key.paths.pub, key.identity.public_key)) {
-                throw Error(Errc::exists,
-                            key.paths.pub.string() + ": holds another key than the one in " + key.shown(),
-                            "move it away, and run this again");
-            }
+            if (!complete_public_file(key.paths.pub, key.identity, "the one in " + key.paths.key.string()))
+                continue;
+            tell_written(key.paths.pub);
+            any = true;
         } catch (const Error& error) {
             found.status = cli::report(log::program(), error);
         }
@@ -320,7 +316,7 @@ bool act_if_running(const std::string& unit, const std::string& verb) {
 
 /// The agent gets its keys at its start (LoadCredential=), and sshd its public keys when it reads its
 /// configuration; without the agent, sshd could end then.
-void have_them_read() {
+void restart_agent_and_reload_sshd() {
     if (!destdir().empty())
         return;
     if (!is_there("/run/systemd/system")) { // sd_booted(3)
@@ -340,7 +336,7 @@ void have_them_read() {
     }
 }
 
-void tell_what_to_publish(const std::vector<StoredKey>& renewed) {
+void print_new_keys(const std::vector<StoredKey>& renewed) {
     const auto host = os::host_name();
     std::cout << "To publish:\n";
     for (const auto& key : renewed)
@@ -353,6 +349,52 @@ void tell_what_to_publish(const std::vector<StoredKey>& renewed) {
         std::cout << "  ssh-keygen -r " << host << " -f " << printable(key.paths.pub.string()) << '\n';
     std::cout << "If host certificates are in use, have the new .pub files signed, and run `ssh-tpm hostkeys "
                  "--install-sshd-config`.\n";
+}
+
+/// Writes what a run that was killed left undone. @returns whether any file was written
+bool complete_files(Examination& found) {
+    const bool completed = complete_public_files(found);
+    return remove_lost_certificates() || completed;
+}
+
+/// @returns the exit status @throws Error(not_found) if there are no host keys
+int report_nothing_to_renew(Examination& found, const fs::path& folder) {
+    if (found.alive.empty() && found.status == 0)
+        throw Error(Errc::not_found, folder.string() + ": there are no host keys of the TPM",
+                    "`ssh-tpm keygen -A` makes them");
+    for (const auto& key : found.alive)
+        std::cout << key.shown() << ": works\n";
+    if (complete_files(found))
+        restart_agent_and_reload_sshd();
+    else if (found.status == 0)
+        std::cout << "There is nothing to renew.\n";
+    return found.status;
+}
+
+/// Makes the present storage keys the known ones.
+void accept_parents(const std::vector<PresentParent>& parents, const tpm::Target& target) {
+    auto known = tpm::known_tpms_of(target);
+    for (const auto& parent : parents) {
+        if (!parent.is_other())
+            continue;
+        known.replace(parent.present.parent, parent.present.name);
+        std::cout << "accepted the storage key \"" << parent.present.parent << "\"\n" << std::flush;
+    }
+}
+
+/// @param found its status becomes 1 if a key cannot be renewed; its dead keys are moved away
+/// @returns the new keys
+std::vector<StoredKey> renew_dead_keys(tpm::Tpm& tpm, Examination& found, const std::string& suffix) {
+    std::vector<StoredKey> renewed;
+    for (auto& key : found.dead) {
+        try { // caught because the other key may be renewed
+            key.identity = renew(tpm, key, suffix);
+            renewed.push_back(std::move(key));
+        } catch (const Error& error) {
+            found.status = cli::report(log::program(), error.about(key.shown() + " is not renewed"));
+        }
+    }
+    return renewed;
 }
 
 } // namespace
@@ -370,49 +412,23 @@ int hostkeys_renew(const HostkeysOptions& options) {
     const auto target = options.tpm.target(folder);
     const auto owner_password = options.tpm.owner_password();
 
-    auto found = examine(folder, target, owner_password);
-    if (found.dead.empty() && !found.has_other_parent()) {
-        if (found.alive.empty() && found.status == 0)
-            throw Error(Errc::not_found, folder.string() + ": there are no host keys of the TPM",
-                        "`ssh-tpm keygen -A` makes them");
-        for (const auto& key : found.alive)
-            std::cout << key.shown() << ": works\n";
-        const bool completed = complete_public_files(found);
-        if (remove_lost_certificates() || completed)
-            have_them_read();
-        else if (found.status == 0)
-            std::cout << "There is nothing to renew.\n";
-        return found.status;
-    }
+    auto found = try_host_keys(folder, target, owner_password);
+    if (found.dead.empty() && !found.has_other_parent())
+        return report_nothing_to_renew(found, folder);
     const auto suffix = suffix_for_old(found.dead);
     explain_renewal(found, suffix);
-    if (!may_go_on(options.yes)) {
+    if (!confirm_renewal(options.yes)) {
         std::cout << "Nothing was changed.\n";
         return 1;
     }
-    auto known = tpm::known_tpms_of(target);
-    for (const auto& parent : found.parents) {
-        if (!parent.is_other())
-            continue;
-        known.replace(parent.present.parent, parent.present.name);
-        std::cout << "accepted the storage key \"" << parent.present.parent << "\"\n" << std::flush;
-    }
+    accept_parents(found.parents, target);
     tpm::Tpm tpm(target);
     tpm.use_owner_password(owner_password);
-    std::vector<StoredKey> renewed;
-    for (auto& key : found.dead) {
-        try { // caught because the other key may be renewed
-            key.identity = renew(tpm, key, suffix);
-            renewed.push_back(std::move(key));
-        } catch (const Error& error) {
-            found.status = cli::report(log::program(), error.about(key.shown() + " is not renewed"));
-        }
-    }
-    const bool completed = complete_public_files(found);
-    if (remove_lost_certificates() || completed || !renewed.empty())
-        have_them_read();
+    const auto renewed = renew_dead_keys(tpm, found, suffix);
+    if (complete_files(found) || !renewed.empty())
+        restart_agent_and_reload_sshd();
     if (!renewed.empty())
-        tell_what_to_publish(renewed);
+        print_new_keys(renewed);
     else if (found.dead.empty() && found.alive.empty())
         std::cout << "There are no host keys; `ssh-tpm keygen -A` makes them.\n";
     return found.status;

@@ -41,6 +41,13 @@ bool is_link_to_key(const KeyPaths& paths) {
     return fs::read_symlink(paths.link, none) == paths.key.filename();
 }
 
+/// Whether the .pub file is that of this key. @throws Error naming the file
+bool holds(const fs::path& pub, const ssh::PublicKey& key) {
+    const auto text = read_file(pub, ssh::max_public_file);
+    const auto line = naming(pub.string(), [&] { return ssh::AuthorizedKey::parse(text_of(text)); });
+    return equal(line.blob, key.blob());
+}
+
 } // namespace
 
 KeyPaths host_key_paths(const fs::path& folder, const identity::HostKeyType& type) {
@@ -52,12 +59,6 @@ void require_writable(const fs::path& folder) {
         throw Error(errno == EACCES ? Errc::permission : Errc::io,
                     folder.string() + ": " + std::strerror(errno),
                     "the keys are written there: run it as root, on a writable file system");
-}
-
-bool holds(const fs::path& pub, const ssh::PublicKey& key) {
-    const auto text = read_file(pub, ssh::max_public_file);
-    const auto line = naming(pub.string(), [&] { return ssh::AuthorizedKey::parse(text_of(text)); });
-    return equal(line.blob, key.blob());
 }
 
 std::string key_file_named(const std::string& name) {
@@ -129,6 +130,28 @@ std::optional<Existing> may_write(const KeyPaths& paths) {
 
 std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& public_key) {
     return ssh::AuthorizedKey::of(public_key, key.description).line();
+}
+
+bool is_missing(const fs::path& file) {
+    std::error_code failure;
+    return !is_there(file) || (fs::file_size(file, failure) == 0 && !failure);
+}
+
+bool complete_public_file(const fs::path& pub, const identity::Identity& identity, const std::string& whose) {
+    if (is_missing(pub)) {
+        try { // caught because another run may have been faster
+            write_file(pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode,
+                       is_there(pub) ? Existing::replace : Existing::keep);
+            return true;
+        } catch (const Error& error) {
+            if (error.code() != Errc::exists)
+                throw;
+        }
+    }
+    if (!holds(pub, identity.public_key))
+        throw Error(Errc::exists, pub.string() + ": holds another key than " + whose,
+                    "remove it, or move it away, to have the right one written");
+    return false;
 }
 
 void put_in_place(StagedFile& private_half, StagedFile& public_half) {

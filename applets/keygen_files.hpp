@@ -32,9 +32,6 @@ KeyPaths host_key_paths(const std::filesystem::path& folder, const identity::Hos
 /// @throws Error(permission | io)
 void require_writable(const std::filesystem::path& folder);
 
-/// Whether the .pub file is that of this key. @throws Error naming the file
-bool holds(const std::filesystem::path& pub, const ssh::PublicKey& key);
-
 /// NAME if it has a TPM key; else NAME.tpm if it exists, else NAME: an ordinary private key may have been
 /// imported beside its file. "-" is standard input.
 std::string key_file_named(const std::string& name);
@@ -59,6 +56,15 @@ inline constexpr mode_t private_mode = 0600, public_mode = 0644;
 
 /// The content of the .pub file, with the key's description as comment.
 std::string public_line(const keyfile::KeyFile& key, const ssh::PublicKey& public_key);
+
+/// True for an empty file too, which a killed program or a full disk leaves.
+bool is_missing(const std::filesystem::path& file);
+
+/// Writes the .pub file of a key if it is missing. Another run may do the same at the same time.
+/// @param whose the key, for the error: "the one in FILE"
+/// @returns whether it was written @throws Error(exists) if it holds another key
+bool complete_public_file(const std::filesystem::path& pub, const identity::Identity& identity,
+                          const std::string& whose);
 
 /// Puts both in place, or neither. Signals wait until then.
 void put_in_place(StagedFile& private_half, StagedFile& public_half);

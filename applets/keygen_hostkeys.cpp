@@ -11,7 +11,6 @@
 #include "identity/hierarchy.hpp"
 #include "identity/sign.hpp"
 #include "os/host_names.hpp"
-#include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
 #include "tpm/capability.hpp"
 #include "tpm/create.hpp"
@@ -56,37 +55,9 @@ std::vector<HostKey> chosen_keys(const KeygenOptions& options, const fs::path& f
     return keys;
 }
 
-/// True for an empty file too, which a killed program or a full disk leaves.
-bool is_missing(const fs::path& path) {
-    std::error_code failure;
-    return !is_there(path) || (fs::file_size(path, failure) == 0 && !failure);
-}
-
-Error other_key(const fs::path& pub, const std::string& whose) {
-    return {Errc::exists, pub.string() + ": holds another key than " + whose,
-            "remove it to have the right one written"};
-}
-
-/// Writes the .pub file if it is missing, and checks that it holds this key. Another run may do the same at
-/// the same time.
-void complete(const fs::path& pub, const identity::Identity& identity, const std::string& whose) {
-    if (is_missing(pub)) {
-        try { // caught because another run may have been faster
-            write_file(pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode,
-                       is_there(pub) ? Existing::replace : Existing::keep);
-            return;
-        } catch (const Error& error) {
-            if (error.code() != Errc::exists)
-                throw;
-        }
-    }
-    if (!holds(pub, identity.public_key))
-        throw other_key(pub, whose);
-}
-
 identity::Identity complete(const KeyPaths& paths) {
     auto identity = read_identity(paths.key);
-    complete(paths.pub, identity, "the one in " + paths.key.string());
+    complete_public_file(paths.pub, identity, "the one in " + paths.key.string());
     return identity;
 }
 
@@ -158,8 +129,9 @@ void derive(tpm::Tpm& tpm, const HostKey& key, const tpm::Hierarchy& hierarchy, 
         opened.keys().flush();
     };
     tpm.run(prove);
-    complete(key.paths.pub, identity,
-             "the one that the TPM makes in its " + std::string(hierarchy.name) + " hierarchy now");
+    complete_public_file(key.paths.pub, identity,
+                         "the one that the TPM makes in its " + std::string(hierarchy.name) +
+                             " hierarchy now");
 }
 
 /// @throws Error(unsupported) instead of false for a type of -t

@@ -8,7 +8,6 @@
 #include "os/environment.hpp"
 
 #include <algorithm>
-#include <iostream>
 #include <unistd.h>
 
 namespace sshtpm::applets {
@@ -66,13 +65,6 @@ std::optional<std::string> find_sshd() {
     return os::find_program("sshd", "/usr/local/sbin:/usr/sbin:/sbin");
 }
 
-os::ProgramOutput ask_sshd(const std::string& option) {
-    auto answer = run_sshd({option});
-    if (answer.status != 0)
-        std::cerr << answer.errors;
-    return answer;
-}
-
 SshdView ask_for_configuration() {
     const auto answer = run_sshd({"-T", "-ddd"});
     SshdView view{.agents = ssh::parse_sshd_lines(answer.errors, "HostKeyAgent"),
@@ -86,10 +78,14 @@ SshdView ask_for_configuration() {
     return view;
 }
 
+std::string with_errors(const std::string& what, const SshdView& view) {
+    return what + (view.errors.empty() ? "" : ": " + view.errors);
+}
+
 const ssh::SshdSettings& settings_of(const SshdView& view) {
     if (view.settings)
         return *view.settings;
-    throw Error(Errc::refused, "sshd -T fails" + (view.errors.empty() ? "" : ": " + view.errors),
+    throw Error(Errc::refused, with_errors("sshd -T fails", view),
                 ::geteuid() == 0 ? "sshd needs a correct configuration and a host key that works: `sshd -T`"
                                  : "only root may ask sshd for its configuration: run it as root (sudo)");
 }

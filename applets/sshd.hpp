@@ -15,11 +15,6 @@ namespace sshtpm::applets {
 /// sshd must be called by its absolute path. @returns nothing if there is no sshd
 std::optional<std::string> find_sshd();
 
-/// Runs sshd with an option, and shows its messages only if it fails: it reads every HostKey as a private key
-/// first, and warns about a .pub file that others can read.
-/// @throws Error(not_found), Error(io) if it runs longer than the limit `sshd`
-os::ProgramOutput ask_sshd(const std::string& option);
-
 /// sshd's configuration, and the lines that set host keys, their certificates and their agent. The lines
 /// serve only to name places: their values are not parsed as sshd does.
 struct SshdView {
@@ -29,9 +24,14 @@ struct SshdView {
     std::string errors;                        ///< its reason, in one line
 };
 
-/// Also for a configuration that sshd refuses, with the lines up to the one that it refuses.
-/// @throws Error(not_found | io) as ask_sshd, Error(malformed) for other output than sshd's
+/// Asks sshd -T, which refuses what sshd -t refuses, with the same messages (main in sshd.c). Also for a
+/// configuration that sshd refuses, with the lines up to the one that it refuses.
+/// @throws Error(not_found), Error(io) if sshd runs longer than the limit `sshd`, Error(malformed) for other
+///     output than sshd's
 SshdView ask_for_configuration();
+
+/// "WHAT: the errors of sshd".
+std::string with_errors(const std::string& what, const SshdView& view);
 
 /// @throws Error(refused) if sshd refuses the configuration
 const ssh::SshdSettings& settings_of(const SshdView& view);

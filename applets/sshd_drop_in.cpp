@@ -2,7 +2,7 @@
 #include "applets/sshd_drop_in.hpp"
 
 #include "applets/host_certificate.hpp"
-#include "applets/hostkeys.hpp"
+#include "applets/host_units.hpp"
 #include "applets/installation.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -123,13 +123,8 @@ bool has_certificate(const std::string& key, const CertificateRules& rules) {
 
 } // namespace
 
-fs::path agent_socket(const std::optional<tpm::Hierarchy>& hierarchy) {
-    return hierarchy ? fs::path(system_socket).replace_filename(std::string(hierarchy->name) + ".sock")
-                     : fs::path(system_socket);
-}
-
 SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
-    SshdDropIn out{.socket = agent_socket(hierarchy), .host_keys = {}, .text = {}};
+    SshdDropIn out{.socket = host_agent_socket(hierarchy), .host_keys = {}, .text = {}};
     const CertificateRules rules{.authority_algorithms = {},
                                  .names = destdir().empty() ? os::host_names() : std::vector<std::string>{}};
     const auto keys = usual_keys();
@@ -150,9 +145,10 @@ SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
 
 bool is_sshd_drop_in(std::string_view text) {
     const auto is_for_hierarchy = [text](const tpm::Hierarchy& hierarchy) {
-        return is_drop_in_for(text, agent_socket(hierarchy));
+        return is_drop_in_for(text, host_agent_socket(hierarchy));
     };
-    return is_drop_in_for(text, agent_socket({})) || std::ranges::any_of(tpm::hierarchies, is_for_hierarchy);
+    return is_drop_in_for(text, host_agent_socket({})) ||
+           std::ranges::any_of(tpm::hierarchies, is_for_hierarchy);
 }
 
 bool remove_lost_certificates() {

@@ -13,8 +13,6 @@
 
 namespace sshtpm::applets {
 
-inline constexpr const char* sshd_drop_in_path = "/etc/ssh/sshd_config.d/70-ssh-tpm.conf";
-
 struct SshdDropIn {
     std::filesystem::path socket; ///< in its HostKeyAgent line
     std::vector<std::string> host_keys;

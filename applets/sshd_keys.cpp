@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "applets/sshd_keys.hpp"
 
-#include "applets/hostkeys.hpp"
+#include "applets/host_units.hpp"
 #include "applets/keygen_files.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
@@ -20,29 +20,23 @@ using cli::Verdict;
 /// In the line above that of a host key.
 constexpr std::string_view stays_in_file = "# ssh-tpm: this key stays in a file";
 
-/// The unit of the agent at this socket, without ".socket" and ".service".
-std::string unit_of(const std::filesystem::path& socket) {
-    const std::filesystem::path usual = system_socket;
-    if (socket == usual || socket.parent_path() != usual.parent_path())
-        return "ssh-tpm-hostkeys";
-    return "ssh-tpm-hostkeys@" + socket.stem().string();
-}
-
-std::string hint_for_agent(const Check& check, Errc code) {
+std::string hint_for_agent(const HostKeyCheck& check, Errc code) {
     if (code == Errc::permission)
         return "run it as root (sudo)";
-    const auto unit = unit_of(check.socket);
+    const auto unit = agent_unit(check.socket);
     return code == Errc::io ? "`systemctl restart " + unit + ".service`"
                             : "`systemctl enable --now " + unit + ".socket`";
 }
 
-void report_agent(const Check& check, const Error& error) {
-    check.report(cli::finding_of_error(Verdict::fail, "agent", check.socket.string(), error,
-                                       hint_for_agent(check, error.code())));
+void report_agent(HostKeyCheck& check, const Error& error) {
+    check.agent_failure = cli::finding_of_error(Verdict::fail, "agent", check.socket.string(), error,
+                                                hint_for_agent(check, error.code()));
+    check.findings.add(*check.agent_failure);
+    check.served.reset();
 }
 
 /// A connection with a limit of what is left of the time. @throws Error as Client; Error(io) at the end
-protocol::Client connect_in_time(const Check& check) {
+protocol::Client connect_in_time(const HostKeyCheck& check) {
     const auto left =
         std::chrono::floor<std::chrono::milliseconds>(check.end - std::chrono::steady_clock::now());
     if (left.count() <= 0)
@@ -98,12 +92,12 @@ SshdKey read_host_key(std::size_t number, const SshdView& view,
     SshdKey key;
     key.path = view.settings->host_keys[number];
     const auto loaded = std::ranges::find(view.loaded, number, &ssh::SshdHostKey::number);
-    key.in_sshd = loaded != view.loaded.end() && loaded->is_private;
-    key.in_agent = loaded != view.loaded.end() && !loaded->is_private;
+    if (loaded != view.loaded.end())
+        key.signer = loaded->is_private ? Signer::sshd : Signer::agent;
     try { // caught to report it in its turn
         read_public_half(key);
     } catch (const Error& error) {
-        if (key.in_sshd) // it needs no .pub file
+        if (key.signer == Signer::sshd) // it needs no .pub file
             key.type = loaded->type;
         else
             key.error = key.has_file ? unreadable_by_sshd(key.path) : error;
@@ -117,12 +111,12 @@ SshdKey read_host_key(std::size_t number, const SshdView& view,
     return key;
 }
 
-std::string remove_line(const SshdKey& key, const Check& check) {
+std::string remove_line(const SshdKey& key, const HostKeyCheck& check) {
     return "remove its HostKey line" + in_line_of(key.path, check.view.host_keys);
 }
 
 /// For a key whose public half cannot be read.
-std::string hint_for_public_half(const SshdKey& key, const Check& check) {
+std::string hint_for_public_half(const SshdKey& key, const HostKeyCheck& check) {
     const auto name = std::filesystem::path(key.path).filename().string();
     if (key.error->code() != Errc::not_found || !name.starts_with("ssh_tpm_host_"))
         return remove_line(key, check);
@@ -130,7 +124,7 @@ std::string hint_for_public_half(const SshdKey& key, const Check& check) {
            "TPM";
 }
 
-Error not_served(const SshdKey& key, const Check& check) {
+Error not_served(const SshdKey& key, const HostKeyCheck& check) {
     const std::string what = "the agent does not serve this key";
     if (key.has_file)
         return unreadable_by_sshd(key.path);
@@ -147,8 +141,8 @@ Error not_served(const SshdKey& key, const Check& check) {
 
 /// Has the agent sign with each algorithm that sshd offers with this key.
 /// @throws Error if a signature fails; Error(io) if the agent does not answer
-void require_signatures(const SshdKey& key, const AgentKeys& served, const Check& check) {
-    if (std::ranges::find(served, key.blob, &protocol::AgentKey::blob) == served.end())
+void require_signatures(const SshdKey& key, const HostKeyCheck& check) {
+    if (std::ranges::find(*check.served, key.blob, &protocol::AgentKey::blob) == check.served->end())
         throw not_served(key, check);
     std::vector<std::string> good;
     std::optional<Error> bad;
@@ -170,7 +164,7 @@ void require_signatures(const SshdKey& key, const AgentKeys& served, const Check
         }
     }
     if (!bad) {
-        check.report(about(key, "host-key", Verdict::ok, "the agent signs with " + joined(good)));
+        check.findings.add(about(key, "host-key", Verdict::ok, "the agent signs with " + joined(good)));
         return;
     }
     if (good.empty())
@@ -183,49 +177,46 @@ void require_signatures(const SshdKey& key, const AgentKeys& served, const Check
                     : bad->hint());
 }
 
-/// @returns false if the agent does not answer
-bool check_key_of_agent(SshdKey& key, const AgentKeys& served, const Check& check) {
+void check_key_of_agent(SshdKey& key, HostKeyCheck& check) {
     try { // caught to report it
-        require_signatures(key, served, check);
-        return true;
+        require_signatures(key, check);
+        key.passes = true;
     } catch (const Error& error) {
-        if (error.code() == Errc::io) {
-            report_agent(check, error);
-            return false;
-        }
+        if (error.code() == Errc::io)
+            return report_agent(check, error);
         key.fails = true;
-        check.report(cli::finding_of_error(Verdict::fail, "host-key", key.path, error,
-                                           "the agent's log may have the reason: `journalctl -u " +
-                                               unit_of(check.socket) + ".service`"));
-        return true;
+        check.findings.add(cli::finding_of_error(Verdict::fail, "host-key", key.path, error,
+                                                 "the agent's log may have the reason: `journalctl -u " +
+                                                     agent_unit(check.socket) + ".service`"));
     }
 }
 
-void check_key_in_file(const SshdKey& key, const Check& check) {
+void check_key_in_file(const SshdKey& key, const HostKeyCheck& check) {
     if (has_comment(key.path, check.view.host_keys, stays_in_file))
-        check.report(about(key, "host-key-in-file", Verdict::ok, "in a file on purpose; sshd signs with it"));
+        check.findings.add(
+            about(key, "host-key-in-file", Verdict::ok, "in a file on purpose; sshd signs with it"));
     else
-        check.report(about(
+        check.findings.add(about(
             key, "host-key-in-file", Verdict::warn, "in a file, not in the TPM; sshd signs with it",
             remove_line(key, check) + " once clients know the TPM's keys; or write in the line above it: `" +
                 std::string(stays_in_file) + "`"));
 }
 
 /// sshd uses the first host key of each type (get_hostkey_by_type in its sshd.c).
-void check_order(const SshdKey& key, const std::vector<SshdKey>& keys, const Check& check) {
+void check_order(const SshdKey& key, const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
     const auto first =
         std::ranges::find_if(keys, [&](const auto& other) { return !other.error && other.type == key.type; });
     if (first == keys.end() || is_same_key(*first, key))
         return;
-    check.report(about(key, "host-key-order", Verdict::warn,
-                       "sshd does not use this key, but " + first->path + ", the first one of this type",
-                       "remove the HostKey line of " + first->path +
-                           in_line_of(first->path, check.view.host_keys) +
-                           ", or move it behind that of this key"));
+    check.findings.add(
+        about(key, "host-key-order", Verdict::warn,
+              "sshd does not use this key, but " + first->path + ", the first one of this type",
+              "remove the HostKey line of " + first->path + in_line_of(first->path, check.view.host_keys) +
+                  ", or move it behind that of this key"));
 }
 
 /// sshd takes each HostKey for a private key first, and finds the .pub file beside that name by itself.
-void check_name(const SshdKey& key, const std::vector<SshdKey>& keys, const Check& check) {
+void check_name(const SshdKey& key, const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
     const auto with_name = [&](bool is_pub) {
         return std::ranges::find_if(keys, [&, is_pub](const auto& other) {
             return is_same_key(other, key) && other.path.ends_with(".pub") == is_pub;
@@ -235,38 +226,37 @@ void check_name(const SshdKey& key, const std::vector<SshdKey>& keys, const Chec
     if (named == keys.end())
         return;
     const auto place = in_line_of(named->path, check.view.host_keys);
-    std::string hint = with_name(false) == keys.end() ? "write it without .pub" + place
-                                                      : "remove this line, there is one without .pub" + place;
-    if (place.find("/70-ssh-tpm.conf ") != std::string::npos)
-        hint = "`ssh-tpm hostkeys --install-sshd-config` writes it without .pub";
-    check.report(about(*named, "host-key-name", Verdict::warn,
-                       "sshd logs UNPROTECTED PRIVATE KEY FILE at each login because of this name",
-                       std::move(hint)));
+    const auto hint = with_name(false) == keys.end() ? "write it without .pub" + place
+                                                     : "remove this line, there is one without .pub" + place;
+    check.findings.add(about(*named, "host-key-name", Verdict::warn,
+                             "sshd logs UNPROTECTED PRIVATE KEY FILE at each login because of this name",
+                             hint));
 }
 
-void check_key(SshdKey& key, const std::vector<SshdKey>& keys, std::optional<AgentKeys>& served,
-               const Check& check) {
+void check_key(SshdKey& key, const std::vector<SshdKey>& keys, HostKeyCheck& check) {
     const bool any_offered =
         std::ranges::any_of(keys, [](const auto& other) { return !other.algorithms.empty(); });
     if (key.error) {
         key.fails = true;
-        check.report(cli::finding_of_error(Verdict::fail, "host-key", key.path, *key.error,
-                                           hint_for_public_half(key, check)));
+        check.findings.add(cli::finding_of_error(Verdict::fail, "host-key", key.path, *key.error,
+                                                 hint_for_public_half(key, check)));
     } else if (key.algorithms.empty()) {
         key.fails = !any_offered;
-        check.report(
+        key.passes = any_offered;
+        check.findings.add(
             about(key, "host-key", any_offered ? Verdict::warn : Verdict::fail,
                   "sshd offers no algorithm of this key (" + key.type + "), because of HostKeyAlgorithms",
                   remove_line(key, check) + ", or add its algorithms: `HostKeyAlgorithms +" +
                       host_algorithms(key.type).front().name + "`"));
-    } else if (key.in_sshd) {
+    } else if (key.signer == Signer::sshd) {
         check_key_in_file(key, check);
-    } else if (served && !key.in_agent && check.view.settings->host_key_agent == check.socket) {
+    } else if (check.served && key.signer == Signer::nobody &&
+               check.view.settings->host_key_agent == check.socket) {
         key.fails = true;
-        check.report(about(key, "host-key", Verdict::fail, "sshd does not use this key",
-                           "`sshd -T -d` shows the reason, such as RequiredRSASize"));
-    } else if (served && !check_key_of_agent(key, *served, check)) {
-        served.reset();
+        check.findings.add(about(key, "host-key", Verdict::fail, "sshd does not use this key",
+                                 "`sshd -T -d` shows the reason, such as RequiredRSASize"));
+    } else if (check.served) {
+        check_key_of_agent(key, check);
     }
     if (!key.fails)
         check_order(key, keys, check);
@@ -276,7 +266,7 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, std::optional<Age
 
 /// @throws Error if sshd does not show it to clients, or they do not believe it
 void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>& keys,
-                       const CertificateRules& rules, const Check& check) {
+                       const CertificateRules& rules, const HostKeyCheck& check) {
     if (named.error)
         throw Error(*named.error);
     const auto& certificate = *named.certificate;
@@ -297,44 +287,37 @@ void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>&
         if (finding.verdict == Verdict::ok)
             finding.text += offered.empty() ? "" : "; sshd offers " + joined(offered);
         if (finding.verdict != Verdict::ok || !offered.empty())
-            check.report(std::move(finding));
+            check.findings.add(std::move(finding));
     }
     if (offered.empty())
-        check.report({.verdict = Verdict::warn,
-                      .check = "host-certificate",
-                      .subject = named.path,
-                      .text = "sshd offers no algorithm of this certificate, because of HostKeyAlgorithms",
-                      .hint = "add them: `HostKeyAlgorithms +" + joined(names) + "`"});
+        check.findings.add({Verdict::warn, "host-certificate", named.path,
+                            "sshd offers no algorithm of this certificate, because of HostKeyAlgorithms",
+                            "add them: `HostKeyAlgorithms +" + joined(names) + "`"});
 }
 
 /// A certificate beside a key that works, and that no HostCertificate line names.
-void check_for_certificate(const SshdKey& key, const Check& check) {
+void check_for_certificate(const SshdKey& key, const HostKeyCheck& check) {
     const auto path = base_of(key.path) + "-cert.pub";
     const auto& named = check.view.settings->host_certificates;
     std::error_code ignored;
     if (key.fails || std::ranges::find(named, path) != named.end() || !std::filesystem::exists(path, ignored))
         return;
-    check.report({.verdict = Verdict::warn,
-                  .check = "host-certificate-line",
-                  .subject = path,
-                  .text = "sshd does not show this certificate, because no HostCertificate line names it",
-                  .hint = "`ssh-tpm hostkeys --install-sshd-config`"});
+    check.findings.add({Verdict::warn, "host-certificate-line", path,
+                        "sshd does not show this certificate, because no HostCertificate line names it",
+                        "`ssh-tpm hostkeys --install-sshd-config`"});
 }
 
 } // namespace
 
-std::optional<AgentKeys> check_agent(const Check& check) {
+void check_agent(HostKeyCheck& check) {
     try { // caught to report it
-        auto keys = connect_in_time(check).list();
-        check.report({.check = "agent",
-                      .subject = check.socket.string(),
-                      .text = "answers, and has " + std::to_string(keys.size()) +
-                              (keys.size() == 1 ? " key" : " keys"),
-                      .hint = {}});
-        return keys;
+        check.served = connect_in_time(check).list();
+        const auto count = check.served->size();
+        check.findings.add({Verdict::ok, "agent", check.socket.string(),
+                            "answers, and has " + std::to_string(count) + (count == 1 ? " key" : " keys"),
+                            ""});
     } catch (const Error& error) {
         report_agent(check, error);
-        return std::nullopt;
     }
 }
 
@@ -360,29 +343,28 @@ std::vector<SshdKey> read_host_keys(const SshdView& view,
     return keys;
 }
 
-void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths,
-                std::optional<AgentKeys> served, const Check& check) {
+void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths, HostKeyCheck& check) {
     std::vector<const SshdKey*> done;
     for (auto& key : keys) {
         const bool again = std::ranges::any_of(done, [&](const auto* one) { return is_same_key(*one, key); });
         if (again || std::ranges::find(paths, key.path) == paths.end())
             continue;
         done.push_back(&key);
-        check_key(key, keys, served, check);
+        check_key(key, keys, check);
     }
 }
 
 void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
-                        const std::vector<SshdKey>& keys, const Check& check) {
+                        const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
     const CertificateRules rules{.authority_algorithms = check.view.settings->ca_signature_algorithms,
                                  .names = os::host_names()};
     for (const auto& named : sshd_certificates) {
         try { // caught to report it
             check_certificate(named, keys, rules, check);
         } catch (const Error& error) {
-            check.report(cli::finding_of_error(Verdict::fail, "host-certificate", named.path, error,
-                                               "remove its HostCertificate line" +
-                                                   in_line_of(named.path, check.view.host_certificates)));
+            check.findings.add(cli::finding_of_error(
+                Verdict::fail, "host-certificate", named.path, error,
+                "remove its HostCertificate line" + in_line_of(named.path, check.view.host_certificates)));
         }
     }
     for (auto key = keys.begin(); key != keys.end(); ++key)

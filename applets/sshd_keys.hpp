@@ -16,30 +16,39 @@
 
 namespace sshtpm::applets {
 
-/// Where to look, and how to tell.
-struct Check {
+using AgentKeys = std::vector<protocol::AgentKey>;
+
+/// The inputs of a check, and its output.
+struct HostKeyCheck {
     const SshdView& view;
     std::filesystem::path socket;
     std::chrono::steady_clock::time_point end; ///< of the time for all answers of the agent
-    Report report;
+    cli::Findings& findings;
+    std::optional<AgentKeys> served = {};           ///< nothing if the agent does not answer, or no longer
+    std::optional<cli::Finding> agent_failure = {}; ///< if it does not answer
 };
 
-using AgentKeys = std::vector<protocol::AgentKey>;
+/// Reports whether the agent answers (check "agent"), and asks it for its keys.
+void check_agent(HostKeyCheck& check);
 
-/// Reports whether the agent answers (check "agent"). @returns its keys; nothing if it does not answer
-std::optional<AgentKeys> check_agent(const Check& check);
+/// The program that signs with a host key.
+enum class Signer {
+    nobody, ///< sshd has not loaded the key
+    sshd,   ///< it has read the private half from a file
+    agent,
+};
 
 /// A host key of sshd.
 struct SshdKey {
     std::string path;
-    std::string type;           ///< "ecdsa-sha2-nistp256", "ssh-rsa", …; empty if it cannot be read
-    Bytes blob;                 ///< empty if its public half cannot be read
-    bool has_file = false;      ///< the private half is in a file
-    bool in_sshd = false;       ///< sshd has read that file, and signs by itself
-    bool in_agent = false;      ///< sshd would have the agent sign
-    std::optional<Error> error; ///< the reason why it cannot be read
+    std::string type;      ///< "ecdsa-sha2-nistp256", "ssh-rsa", …; empty if it cannot be read
+    Bytes blob;            ///< empty if its public half cannot be read
+    bool has_file = false; ///< the private half is in a file
+    Signer signer = Signer::nobody;
+    std::optional<Error> error;          ///< the reason why it cannot be read
     std::vector<std::string> algorithms; ///< those that sshd offers
     bool fails = false;
+    bool passes = false; ///< the agent signs with it, or sshd offers other keys in its place
 };
 
 /// A certificate that sshd names.
@@ -56,15 +65,15 @@ std::vector<SshdKey> read_host_keys(const SshdView& view,
                                     const std::vector<SshdCertificate>& sshd_certificates);
 
 /// Checks those of the host keys that have these paths, each key once: "host-key", "host-key-in-file",
-/// "host-key-order", "host-key-name". An agent that stops answering is reported once.
-/// @param keys their `fails` is set
-/// @param served the agent's keys; nothing if it does not answer: then its keys are not reported
-void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths,
-                std::optional<AgentKeys> served, const Check& check);
+/// "host-key-order", "host-key-name". An agent that stops answering is reported once, and the keys of an
+/// agent that does not answer are not reported.
+/// @param keys their `fails` and `passes` are set
+/// @param check after check_agent
+void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths, HostKeyCheck& check);
 
 /// Checks the certificates, "host-certificate", and finds those that sshd does not name,
 /// "host-certificate-line". @param keys after check_keys
 void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
-                        const std::vector<SshdKey>& keys, const Check& check);
+                        const std::vector<SshdKey>& keys, const HostKeyCheck& check);
 
 } // namespace sshtpm::applets

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What sshd prints of its configuration: the settings (sshd(8), "-T"), and the lines that they come from.
+// Parses the output of `sshd -T -ddd`: settings, the lines that set them, and loaded host keys.
 
 #include <cstddef>
 #include <string>

@@ -166,6 +166,7 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
                 result = self.install_drop_in(status=0)
                 self.assertRegex(result.stderr, rf'(?m)^ssh-tpm-hostkeys: warning: {base}-cert.pub: .*{words}.*'
                                  '; sshd does not get it$')
+                self.assertEqual('check the clock' in result.stderr, 'not valid before' in words)
                 self.assertNotIn('HostCertificate', read(os.path.join(self.root, DROP_IN)))
         self.lab.ssh_keygen('-q', '-s', ca, '-I', 'id', '-h', '-n', 'host', base + '.pub')
         self.assertEqual(self.install_drop_in(status=0).stderr, '')

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#include "applets/host_units.hpp"
+
+namespace sshtpm::applets {
+
+namespace fs = std::filesystem;
+
+fs::path host_agent_socket(const std::optional<tpm::Hierarchy>& hierarchy) {
+    const fs::path usual = system_socket;
+    return hierarchy ? usual.parent_path() / (std::string(hierarchy->name) + ".sock") : usual;
+}
+
+bool is_host_agent_socket(const fs::path& socket) {
+    return socket.parent_path() == fs::path(system_socket).parent_path();
+}
+
+std::string agent_unit(const fs::path& socket) {
+    if (socket == system_socket || !is_host_agent_socket(socket))
+        return "ssh-tpm-hostkeys";
+    return "ssh-tpm-hostkeys@" + socket.stem().string();
+}
+
+std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy) {
+    const auto instance = hierarchy ? "@" + std::string(hierarchy->name) : "";
+    return "ssh-tpm-genkeys" + instance + ".service ssh-tpm-hostkeys" + instance + ".socket";
+}
+
+} // namespace sshtpm::applets

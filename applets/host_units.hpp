@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The units of the host keys' agents, their sockets, and the file that tells sshd of them.
+
+#include "tpm/storage_keys.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace sshtpm::applets {
+
+/// The socket of the agent for the keys in files.
+inline constexpr const char* system_socket = "/run/ssh-tpm-agent/agent.sock";
+
+/// The file that gives sshd the keys of an agent.
+inline constexpr const char* sshd_drop_in_path = "/etc/ssh/sshd_config.d/70-ssh-tpm.conf";
+
+/// The socket of an agent's unit. @param hierarchy nothing: the keys in files
+std::filesystem::path host_agent_socket(const std::optional<tpm::Hierarchy>& hierarchy);
+
+/// True for a path in the folder of these sockets.
+bool is_host_agent_socket(const std::filesystem::path& socket);
+
+/// The unit of the agent at this socket, without ".socket" and ".service"; for any other path, the unit for
+/// the keys in files.
+std::string agent_unit(const std::filesystem::path& socket);
+
+/// The units that make the keys and serve them, with blanks between them, for `systemctl enable`.
+std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy);
+
+} // namespace sshtpm::applets
