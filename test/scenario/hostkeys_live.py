@@ -81,7 +81,8 @@ class HostKeysLive(LiveSystem):
         self.start_agent()
         self.lab.make_folder('tools')
         self.lab.write('tools/sshd', '#!/bin/sh\necho hostkeyagent\n', mode=0o755)
-        self.assert_refused('sshd -T: "hostkeyagent" has no value', env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
+        path = self.lab.path('tools') + ':' + self.lab.env['PATH']
+        self.assert_refused('sshd -T: "hostkeyagent" has no value', env={'PATH': path})
 
     def test_force_replaces_what_is_no_file(self):
         self.make_keys()
