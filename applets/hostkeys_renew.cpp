@@ -353,8 +353,13 @@ void print_new_keys(const std::vector<StoredKey>& renewed) {
 
 /// Writes what a run that was killed left undone. @returns whether any file was written
 bool complete_files(Examination& found) {
-    const bool completed = complete_public_files(found);
-    return remove_lost_certificates() || completed;
+    bool any = complete_public_files(found);
+    try { // caught because the new keys are read without it too
+        any |= remove_lost_certificates();
+    } catch (const Error& error) {
+        found.status = cli::report(log::program(), error);
+    }
+    return any;
 }
 
 /// @returns the exit status @throws Error(not_found) if there are no host keys

@@ -155,7 +155,8 @@ bool remove_lost_certificates() {
     const auto path = destdir() + sshd_drop_in_path;
     if (!is_there(path))
         return false;
-    const auto content = read_file(path, 4096);
+    constexpr std::size_t most = std::size_t{1024} * 1024;
+    const auto content = read_file(path, most);
     const auto text = text_of(content);
     if (!is_sshd_drop_in(text))
         return false;

@@ -27,8 +27,8 @@ SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy);
 /// True for all texts that make_sshd_drop_in can make, for all keys and agents.
 bool is_sshd_drop_in(std::string_view text);
 
-/// Takes the lines of certificates that are gone out of the file, unless somebody has changed it.
-/// @returns whether it was written
+/// Removes the HostCertificate lines whose certificates are missing, unless somebody has changed the file.
+/// @returns whether it was written @throws Error(io | permission)
 bool remove_lost_certificates();
 
 } // namespace sshtpm::applets

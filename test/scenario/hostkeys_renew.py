@@ -154,9 +154,16 @@ class Renewal(RenewalStock):
         self.lab.write(drop_in, text)  # as a run that was killed leaves it
         self.assertIn(f'wrote {drop_in}\n', self.renew('--yes', status=0).stdout)
         self.assertEqual(read(drop_in), without)
-        self.lab.write(drop_in, text + '# mine\n')
-        self.renew('--yes', status=0)
-        self.assertEqual(read(drop_in), text + '# mine\n')
+        for mine in text + '# mine\n', text + '# mine\n' * 1000:
+            self.lab.write(drop_in, mine)
+            self.renew('--yes', status=0)
+            self.assertEqual(read(drop_in), mine)
+        os.unlink(drop_in)
+        os.mkdir(drop_in)
+        self.clear()
+        printed = self.renew('--yes', status=1)
+        self.assertIn(drop_in, printed.stderr)
+        self.assertIn('To publish:', printed.stdout)
 
     def test_new_keys_of_the_same_types_and_sizes_are_known_by_the_printed_lines(self):
         former, before, lines = self.name(), contents(self.folder), {}
