@@ -7,8 +7,6 @@
 #include "base/lines.hpp"
 #include "tpm/device.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace sshtpm::applets {
 
@@ -72,7 +70,7 @@ cli::Finding permission_of(const std::string& device) {
     try { // turned into the finding
         tpm::require_access(device);
     } catch (const Error& error) {
-        return cli::finding_of_error(Verdict::fail, "tpm-permission", device, error, "");
+        return cli::finding_of_error(Verdict::fail, "tpm-permission", device, error);
     }
     return {Verdict::ok, "tpm-permission", device, is_root() ? "root may use it" : "this user may use it",
             ""};
@@ -100,8 +98,8 @@ bool check_device(cli::Findings& findings, const tpm::Target& target) {
         return true;
     }
     const auto device = target.tcti.substr(prefix.size());
-    struct stat status = {};
-    if (::stat(device.c_str(), &status) != 0) {
+    std::error_code ignored;
+    if (!fs::exists(device, ignored)) {
         findings.add(missing_device(device));
         return false;
     }

@@ -250,7 +250,7 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, HostKeyCheck& che
                       host_algorithms(key.type).front().name + "`"));
     } else if (key.signer == Signer::sshd) {
         check_key_in_file(key, check);
-    } else if (check.served && key.signer == Signer::nobody &&
+    } else if (check.served && key.signer == Signer::none &&
                check.view.settings->host_key_agent == check.socket) {
         key.fails = true;
         check.findings.add(about(key, "host-key", Verdict::fail, "sshd does not use this key",

@@ -33,8 +33,8 @@ void check_agent(HostKeyCheck& check);
 
 /// The program that signs with a host key.
 enum class Signer {
-    nobody, ///< sshd has not loaded the key
-    sshd,   ///< it has read the private half from a file
+    none, ///< sshd has not loaded the key
+    sshd, ///< it has read the private half from a file
     agent,
 };
 
@@ -44,7 +44,7 @@ struct SshdKey {
     std::string type;      ///< "ecdsa-sha2-nistp256", "ssh-rsa", …; empty if it cannot be read
     Bytes blob;            ///< empty if its public half cannot be read
     bool has_file = false; ///< the private half is in a file
-    Signer signer = Signer::nobody;
+    Signer signer = Signer::none;
     std::optional<Error> error;          ///< the reason why it cannot be read
     std::vector<std::string> algorithms; ///< those that sshd offers
     bool fails = false;

@@ -37,7 +37,8 @@ struct ServerOptions {
 /// and PINs.
 /// @param socket is listening already, so that a second agent fails before it touches the TPM, and early
 ///     clients wait in the backlog
-/// @param ready called when clients are served
+/// @param ready called when the server has started; clients of an agent of a hierarchy wait for the first
+///     attempt to make its keys
 /// @throws Error if it cannot start
 /// @throws Error(refused) if systemd denies a TPM that appeared after the start; a restart allows it
 void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);

@@ -41,8 +41,9 @@ std::vector<std::string> names_in(std::string_view line) {
 
 /// Empty if it cannot be read.
 std::string hosts_file() {
-    constexpr std::size_t most = std::size_t{16} * 1024 * 1024; // some have long lists of hosts to avoid
-    try {                                                       // caught because a machine need not have one
+    // Some have long lists of hosts to avoid.
+    constexpr std::size_t most = std::size_t{16} * 1024 * 1024;
+    try { // caught because a machine need not have one
         const auto content = read_file("/etc/hosts", most);
         return std::string(text_of(content));
     } catch (const Error&) {
@@ -61,24 +62,23 @@ std::string host_name() {
 }
 
 std::vector<std::string> names_beside(std::string_view hosts_file, std::string_view own) {
-    std::vector<std::string> all{std::string(own)};
+    std::vector<std::string> others;
     while (!hosts_file.empty()) {
         const auto names = names_in(take_line(hosts_file));
         if (std::ranges::find(names, own) == names.end())
             continue;
         for (const auto& name : names)
-            if (std::ranges::find(all, name) == all.end())
-                all.push_back(name);
+            if (name != own && std::ranges::find(others, name) == others.end())
+                others.push_back(name);
     }
-    all.erase(all.begin());
-    return all;
+    return others;
 }
 
 std::vector<std::string> host_names() {
-    std::vector<std::string> all{lower_case(host_name())};
-    for (auto& name : names_beside(hosts_file(), all.front()))
-        all.push_back(std::move(name));
-    return all;
+    const auto own = lower_case(host_name());
+    auto names = names_beside(hosts_file(), own);
+    names.insert(names.begin(), own);
+    return names;
 }
 
 } // namespace sshtpm::os
