@@ -7,7 +7,6 @@
 #include "base/lines.hpp"
 #include "tpm/device.hpp"
 
-
 namespace sshtpm::applets {
 
 namespace {
