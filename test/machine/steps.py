@@ -364,10 +364,12 @@ def expect_service_with_tpm(guest):
     guest.logins(2)
 
 
+# Tried again each minute until the agent signs.
+PUBLISH = r'ssh-tpm-publish\.service.*: (ssh-tpm-hostkeys: error|hint): ', 'Failed to start ssh-tpm-publish'
 REFUSED = r'mm_answer_sign: agent sign: agent refused operation'  # of sshd
 AWAY = (REFUSED, r'ssh-tpm-agent: error: .*(no TPM (answers )?at|the connection to the TPM was lost)',
         r'ssh-tpm-agent: hint: (check --tcti|try again; the TPM|enable the TPM)',
-        r'ssh-tpm-publish\.service.*: (ssh-tpm-hostkeys: error|hint): ', 'Failed to start ssh-tpm-publish')
+        *PUBLISH)
 
 
 @step('away: the TPM goes while the agents run')
@@ -443,7 +445,7 @@ def renew(guest):
 @step('journal after it')
 def quiet_renew(guest):
     return guest.quiet(r'ssh-tpm-agent: (error|hint): .*(is not the one that is known|hostkeys --renew|another TPM)',
-                       REFUSED)
+                       REFUSED, *PUBLISH)
 
 
 # Keys that the TPM makes again from a seed
