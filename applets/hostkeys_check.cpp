@@ -96,7 +96,8 @@ void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& soc
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
     if (!view.settings)
-        throw not_installed(with_errors("sshd -t refuses the configuration", view), first);
+        throw not_installed(with_errors("sshd -t refuses the configuration", view),
+                            hint_for_refusal(view, first));
     if (const auto& sshd = *view.settings; sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
@@ -174,7 +175,7 @@ void expect_sshd_to_go_on(bool had_config, bool force) {
     std::string what, hint;
     if (had_config && !view.settings) {
         what = with_errors("without the installed file, sshd -t refuses the configuration", view);
-        hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
+        hint = hint_for_refusal(view, "sshd has no other host key: `ssh-keygen -A` makes some in files");
     } else if (!our_agent(view) || view.agents.empty()) {
         return;
     } else {

@@ -97,6 +97,22 @@ class HostKeysLive(LiveSystem):
                                 'hostkeys', '--install-sshd-config')
         self.assert_problem(result, 'sshd -t refuses', 'no hostkeys available')
 
+    def test_a_mistake_in_the_configuration_is_not_the_agents_fault(self):
+        self.make_keys()
+        self.start_agent()
+        self.config('UsePrivilegeSeparation yes', 'Nonsense 1')
+        words = 'mend /etc/ssh/sshd_config line 3'
+        self.assert_refused('sshd -t refuses', 'Nonsense', words)
+        self.assertIn(f'hint: {words}\n', self.hostkeys('--check', status=1).stdout)
+        self.config('UsePrivilegeSeparation yes')
+        self.hostkeys('--install-sshd-config', status=0)
+        result = self.run_there('sh', '-c', 'rmdir /run/sshd && exec "$@"', 'sh', PROGRAMS + '/ssh-tpm',
+                                'hostkeys', '--check', status=1)
+        self.assertIn('mkdir -m 755 /run/sshd\n', result.stdout)
+        self.socket = self.lab.path('nobody')
+        self.assertIn('systemctl enable --now ssh-tpm-hostkeys.socket\n',
+                      re.search('sshd -T fails(.*\n)*?.*hint: .*\n', self.hostkeys('--check', status=1).stdout)[0])
+
     def test_what_sshd_does_not_read_is_taken_back(self):
         self.lab.write('root/etc/ssh/sshd_config', self.plain_key() + '\n')
         self.assert_refused('does not read the new file', 'none', 'Include')
