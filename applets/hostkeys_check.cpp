@@ -69,14 +69,12 @@ SshdView check_configuration(cli::Findings& findings) {
 /// Checks that sshd asks the agent with this socket.
 void check_agent_line(const SshdView& view, const std::filesystem::path& socket, cli::Findings& findings) {
     const auto named = named_agent(view);
-    auto other =
-        other_agent(view, socket,
-                    "remove that line, and run `ssh-tpm hostkeys --install-sshd-config`; or check that "
-                    "agent: `ssh-tpm hostkeys --check --socket " +
-                        named + "`");
+    auto other = other_agent(view, socket,
+                             "remove that line, and run " + install_command(socket) +
+                                 "; or check that agent: `ssh-tpm hostkeys --check --socket " + named + "`");
     if (!other && view.settings && named != socket) // there is no line
         other = Error(Errc::refused, named.empty() ? "sshd has no HostKeyAgent" : "HostKeyAgent is " + named,
-                      "`ssh-tpm hostkeys --install-sshd-config`");
+                      install_command(socket));
     if (other)
         findings.add(cli::finding_of_error(Verdict::fail, "host-key-agent", "", *other, ""));
     else if (view.settings || !view.agents.empty())

@@ -316,6 +316,19 @@ class Keys(Check):
         self.assert_found(self.good, ('warn', 'host-certificate-line', self.keys['ecdsa'].path + '-cert.pub',
                                       'sshd does not show this certificate, because no HostCertificate line names it'),
                           hint='ssh-tpm hostkeys --install-sshd-config')
+        self.certify('ecdsa', '-V', '-2d:-1d')
+        _, (problem,) = self.results(self.good)
+        self.assertRegex(problem['text'], '^sshd does not show this certificate: expired at ')
+        self.assertRegex(problem['hint'], '^ssh-keygen -s CA .*, and then ssh-tpm hostkeys --install-sshd-config$')
+        self.assertEqual(problem['status'], 'warn')
+
+    def test_a_certificate_of_a_key_that_our_file_for_sshd_does_not_name(self):
+        key = self.plain()
+        self.lab.ssh_keygen('-q', '-s', self.plain('authority').path, '-h', '-I', 'x', '-n', 'x', key.pub)
+        self.assert_found(f'{self.good}\n{COMMENT}\nHostKey {key.path}',
+                          ('warn', 'host-certificate-line', f'{key.path}-cert.pub',
+                           'sshd does not show this certificate, because no HostCertificate line names it'),
+                          hint=f'HostCertificate {key.path}-cert.pub')
 
 
 class Signatures(Check):
