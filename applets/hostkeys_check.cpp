@@ -8,6 +8,8 @@
 #include "applets/sshd_drop_in.hpp"
 #include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
@@ -15,11 +17,14 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
+#include <set>
 
 namespace sshtpm::applets {
 
 namespace {
 
+namespace fs = std::filesystem;
 using cli::Verdict;
 using Clock = std::chrono::steady_clock;
 
@@ -79,6 +84,37 @@ void check_agent_line(const SshdView& view, const std::filesystem::path& socket,
         findings.add(cli::finding_of_error(Verdict::fail, "host-key-agent", "", *other, ""));
     else if (view.settings || !view.agents.empty())
         findings.add({Verdict::ok, "host-key-agent", "", "HostKeyAgent is " + socket.string(), ""});
+}
+
+/// Warns if the running sshd does not know its configuration. It writes its pid file each time that it has
+/// read the configuration (main in sshd.c); a sshd without this file is not judged. From 9.8 on, it reads its
+/// certificates then too (pack_hostkeys), and before at each login.
+void check_reload(const SshdView& view, cli::Findings& findings) {
+    constexpr std::size_t most = 64;
+    constexpr ssh::SshdVersion keeps_certificates{9, 8};
+    std::error_code ignored;
+    const fs::path file = view.settings->pid_file;
+    if (file.empty() || !fs::is_regular_file(file, ignored))
+        return;
+    try { // caught because sshd may end now
+        const auto read_at = fs::last_write_time(file);
+        const auto content = read_file(file.string(), most);
+        auto text = text_of(content);
+        if (const auto pid = take_line(text); pid.empty() || !fs::exists(fs::path("/proc") / pid))
+            return;
+        std::set<std::string> files;
+        for (const auto* const lines : {&view.agents, &view.host_keys, &view.host_certificates})
+            for (const auto& line : *lines)
+                files.insert(line.file);
+        if (view.version && *view.version >= keeps_certificates)
+            files.insert(view.settings->host_certificates.begin(), view.settings->host_certificates.end());
+        for (const auto& name : files)
+            if (fs::exists(name, ignored) && fs::last_write_time(name) > read_at)
+                findings.add({Verdict::warn, "sshd-reload", name,
+                              "written after the running sshd has read its configuration",
+                              "`systemctl reload ssh` (Fedora and Arch call the service sshd)"});
+    } catch (const std::exception&) {
+    }
 }
 
 Error not_installed(const std::string& what, const std::string& hint) {
@@ -150,6 +186,7 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
     auto keys = read_host_keys(view, certificates);
     check_keys(keys, view.settings->host_keys, check);
     check_certificates(certificates, keys, check);
+    check_reload(view, findings); // last, because sshd takes a moment for a reload
 }
 
 bool sshd_asks_our_agent() {

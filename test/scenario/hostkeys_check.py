@@ -76,6 +76,12 @@ class Keys(Check):
                                ('agent', self.agent.socket, 'answers, and has 2 keys'),
                                *(('host-key', self.keys[kind].path, BY[kind]) for kind in KINDS)])
 
+    def pid_file(self, pid=None, time=0):
+        """As of an sshd that has read its configuration at this time."""
+        path = self.lab.write('sshd.pid', f'{pid or os.getpid()}\n')
+        os.utime(path, (time, time))
+        return path
+
     def test_the_page_names_all_checks(self):
         """With a configuration in which each of them has something to say."""
         first = self.plain('first', 'ecdsa')
@@ -83,8 +89,8 @@ class Keys(Check):
         for key in self.keys.values():
             self.lab.ssh_keygen('-q', '-s', authority.path, '-h', '-I', 'x', '-n', 'x', key.pub)
         oks, problems = self.results('\n'.join((
-            f'HostKey {first.path}', self.good, f'HostKey {self.keys["rsa"].pub}',
-            f'HostCertificate {self.keys["rsa"].path}-cert.pub')))
+            f'PidFile {self.pid_file()}', f'HostKey {first.path}', self.good, f'HostKey {self.keys["rsa"].pub}',
+            f'HostCertificate {self.keys["rsa"].path}-cert.pub')), version='9.2')
         self.assertEqual({check for check, _, _ in oks} | {each['check'] for each in problems},
                          set(documented_checks(MANUAL)))
         self.assertIn(f'\n.Dl {COMMENT}\n', read(os.path.join(SOURCE, 'data/man', MANUAL)))
@@ -142,6 +148,25 @@ class Keys(Check):
     def test_a_sshd_without_a_key_whose_agent_answers(self):
         (_, _), (problem,) = self.results(self.config_of(self.agent, 'HostKey /none'))
         self.assertEqual((problem['check'], 'ssh-tpm keygen -A' in problem['hint']), ('sshd-config', True))
+
+    def test_a_configuration_that_the_running_sshd_has_not_read(self):
+        config = f'PidFile {self.pid_file()}\n{self.good}'
+        text = 'written after the running sshd has read its configuration'
+        self.assert_found(config, ('warn', 'sshd-reload', self.lab.path('check.config'), text),
+                          hint='systemctl reload ssh')
+        self.pid_file(time=2 ** 32)
+        self.assert_found(config)
+        self.pid_file(pid=2 ** 30)
+        self.assert_found(config)
+        self.lab.write('sshd.pid', '')
+        self.assert_found(config)
+        self.assert_found(f'PidFile {self.lab.path("none")}\n{self.good}')
+        self.pid_file(time=os.stat(self.lab.path('check.config')).st_mtime + 3600)
+        line = self.certify()
+        path = line.split()[1]
+        os.utime(path, (2 ** 32, 2 ** 32))
+        for version, expected in ('9.7', ()), ('9.8', [('warn', 'sshd-reload', path, text)]):
+            self.assert_found(f'{config}\n{line}', *expected, version=version)
 
 
     def test_keys_that_the_agent_does_not_serve(self):

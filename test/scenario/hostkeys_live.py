@@ -17,6 +17,7 @@ from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root,
 from live_system import INCLUDE, PROGRAMS, UNITS, LiveSystem
 from process import DEADLINE
 from softkey import SoftKey
+from sshd import free_port, sshd_of_version
 
 
 def drip(listener, pace):
@@ -204,6 +205,21 @@ class HostKeysLive(LiveSystem):
         self.config(f'HostCertificate {base_of("/", "ecdsa")}-cert.pub')
         self.hostkeys('--install-sshd-config', status=0)
         self.assertIn('ecdsa_key-cert.pub: expired at ', self.hostkeys('--check', status=1).stdout)
+
+    def test_a_sshd_that_has_not_read_its_configuration_is_found(self):
+        self.make_keys()
+        self.start_agent()
+        self.config(f'ListenAddress 127.0.0.1:{free_port()}')
+        self.hostkeys('--install-sshd-config', status=0)
+        script = '''check() { "$1" hostkeys --check | grep -c 'written after the running sshd'; }
+/usr/sbin/sshd; until [ -s /run/sshd.pid ]; do sleep 0.1; done; check "$1"
+sleep 0.1; touch "$2"; check "$1"
+kill -HUP $(cat /run/sshd.pid); until [ -s /run/sshd.pid ] && [ /run/sshd.pid -nt "$2" ]; do sleep 0.1; done
+check "$1"; kill $(cat /run/sshd.pid)
+'''
+        result = self.run_there('sh', '-c', script, 'sh', PROGRAMS + '/ssh-tpm',
+                                '/etc/ssh/sshd_config.d/70-ssh-tpm.conf', status=0)
+        self.assertEqual(result.stdout, '0\n1\n0\n', result.stderr)
 
     # The agent's, with a key beside those of the TPM for which sshd -t is content
 
