@@ -148,8 +148,10 @@ void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const 
     check_agent(check);
     results.clear(); // only those of keys are printed
     auto keys = read_host_keys(view, read_certificates(view));
-    if (check.served)
+    if (check.served) {
         check_keys(keys, drop_in.host_keys, check);
+        check_learning(keys, check);
+    }
     if (const auto& failure = check.agent_failure)
         throw not_installed("sshd would ask an agent that does not answer: " + failure->subject + ": " +
                                 failure->text,
@@ -185,6 +187,7 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
     const auto certificates = read_certificates(view);
     auto keys = read_host_keys(view, certificates);
     check_keys(keys, view.settings->host_keys, check);
+    check_learning(keys, check);
     check_certificates(certificates, keys, check);
     check_reload(view, findings); // last, because sshd takes a moment for a reload
 }

@@ -55,12 +55,6 @@ cli::Finding about(const SshdKey& key, std::string_view check, Verdict verdict, 
             .hint = std::move(hint)};
 }
 
-/// The path without ".pub".
-std::string base_of(const std::string& path) {
-    constexpr std::string_view pub = ".pub";
-    return path.ends_with(pub) ? path.substr(0, path.size() - pub.size()) : path;
-}
-
 bool is_same_key(const SshdKey& one, const SshdKey& other) {
     return &one == &other || (!one.blob.empty() && one.blob == other.blob);
 }
@@ -347,6 +341,11 @@ void check_for_certificate(const SshdKey& key, const CertificateRules& rules, co
 
 } // namespace
 
+std::string base_of(const std::string& path) {
+    constexpr std::string_view pub = ".pub";
+    return path.ends_with(pub) ? path.substr(0, path.size() - pub.size()) : path;
+}
+
 void check_agent(HostKeyCheck& check) {
     try { // caught to report it
         check.served = connect_in_time(check).list();
@@ -389,6 +388,37 @@ void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& path
             continue;
         done.push_back(&key);
         check_key(key, keys, check);
+    }
+}
+
+// A client that has logged in with one key asks sshd to prove the others (UpdateHostKeys). Before 10.0, sshd
+// asks the agent for a signature by an algorithm without a name, and then refuses that signature (OpenSSH's
+// 84023656d); before 8.9 with RSA too (0fa336832). A new client prefers ECDSA to RSA, and so has only the RSA
+// key to learn.
+void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
+    constexpr ssh::SshdVersion mended{10, 0}, mended_for_rsa{8, 9};
+    const auto& version = check.view.version;
+    if (!version || *version >= mended)
+        return;
+    const bool learns_rsa = *version >= mended_for_rsa;
+    const auto was_there = [&](const SshdKey& key) {
+        return std::ranges::find(check.former, base_of(key.path)) != check.former.end();
+    };
+    for (const auto& key : keys) {
+        const bool others = std::ranges::any_of(keys, [&](const auto& other) {
+            return other.signer == Signer::sshd || (was_there(other) && !was_there(key));
+        });
+        if (!others || key.fails || key.signer != Signer::agent || !is_first_of_its_key(key, keys) ||
+            (learns_rsa && key.type == ssh::info(ssh::KeyType::rsa).name))
+            continue;
+        check.findings.add(about(
+            key, "host-key-learning", Verdict::warn,
+            "this sshd (OpenSSH " + std::to_string(version->major) + '.' + std::to_string(version->minor) +
+                ") may end sessions of clients that know another host key, and learn this "
+                "one (UpdateHostKeys)",
+            "until sshd is 10.0 or newer, " + remove_line(key, check) +
+                (learns_rsa ? "; RSA keys are learnt" : "") +
+                "; or put this key into the clients' known_hosts"));
     }
 }
 

@@ -168,6 +168,20 @@ class Keys(Check):
         for version, expected in ('9.7', ()), ('9.8', [('warn', 'sshd-reload', path, text)]):
             self.assert_found(f'{config}\n{line}', *expected, version=version)
 
+    def test_keys_that_clients_cannot_learn_from_this_sshd(self):
+        """If they know another key already. host_key_logins has such a login."""
+        config = f'{self.good}\n{COMMENT}\nHostKey {self.plain().path}'
+        line = self.good.splitlines().index(f'HostKey {self.keys["ecdsa"].path}') + 1
+        for version, kinds in (('8.8', KINDS), ('8.9', ['ecdsa']), ('9.2', ['ecdsa']), ('9.9', ['ecdsa']), ('10.0', ()),
+                               ('10.6', ()), ('x', ())):
+            with self.subTest(version):
+                self.assert_found(config, *(
+                    ('warn', 'host-key-learning', self.keys[kind].path,
+                     f'this sshd (OpenSSH {version}) may end sessions of clients that know another host key, and learn '
+                     'this one (UpdateHostKeys)') for kind in kinds),
+                                  version=version, hint=f'remove its HostKey line ({self.where(line)})')
+        self.assert_found(self.good, version='9.2')
+        self.assert_found(config.replace(f'HostKey {self.keys["ecdsa"].path}\n', ''), version='9.2')
 
     def test_keys_that_the_agent_does_not_serve(self):
         self.agent.ssh_add('-d', self.keys['rsa'].pub, status=0)
