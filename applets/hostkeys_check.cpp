@@ -14,6 +14,7 @@
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
 #include "cli/report.hpp"
+#include "cli/shell_word.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -117,6 +118,44 @@ void check_reload(const SshdView& view, cli::Findings& findings) {
     }
 }
 
+/// The host keys that clients see, as type and path: sshd uses the first of each type.
+std::map<std::string, std::string> shown_keys(const SshdView& view) {
+    std::map<std::string, std::string> out;
+    if (!view.settings)
+        return out;
+    const auto& paths = view.settings->host_keys;
+    for (const auto& key : view.loaded)
+        if (key.number < paths.size())
+            out.emplace(key.type, base_of(paths[key.number]));
+    return out;
+}
+
+/// Warns of keys that clients may know, and see no more.
+void warn_of_lost_keys(const std::map<std::string, std::string>& before,
+                       const std::map<std::string, std::string>& after) {
+    std::vector<std::string> lost, fit;
+    for (const auto& [type, path] : before) {
+        if (std::ranges::any_of(after, [&](const auto& key) { return key.second == path; }))
+            continue;
+        lost.push_back(path);
+        if (!after.contains(type))
+            fit.push_back(cli::shell_word(path));
+    }
+    if (lost.empty())
+        return;
+    std::string hint = "sshd has one key of each type, so clients need the new ones in their known_hosts";
+    if (!fit.empty()) {
+        hint = "to keep what can be kept beside the new ones: `printf 'HostKey %s\\n'";
+        for (const auto& path : fit)
+            hint.append(" ").append(path);
+        hint += " >>/etc/ssh/sshd_config.d/80-old-keys.conf`";
+    }
+    cli::warn(log::program(), Error(Errc::refused,
+                                    "sshd no longer uses " + joined(lost) +
+                                        ": clients that know no other key of this host refuse it",
+                                    hint));
+}
+
 Error not_installed(const std::string& what, const std::string& hint) {
     return {Errc::refused, what + "; nothing was installed for sshd", hint};
 }
@@ -138,13 +177,15 @@ void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& soc
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
-void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first) {
+void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first,
+                         std::vector<std::string> former) {
     std::vector<cli::Finding> results;
     cli::Findings findings([&](const cli::Finding& finding) { results.push_back(finding); });
     HostKeyCheck check{.view = view,
                        .socket = drop_in.socket,
                        .end = Clock::now() + time_limits().host_agent,
-                       .findings = findings};
+                       .findings = findings,
+                       .former = std::move(former)};
     check_agent(check);
     results.clear(); // only those of keys are printed
     auto keys = read_host_keys(view, read_certificates(view));
@@ -200,10 +241,27 @@ bool sshd_asks_our_agent() {
     }
 }
 
-void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first) {
+std::map<std::string, std::string> keys_that_clients_see() {
+    std::error_code ignored;
+    if (fs::exists(sshd_drop_in_path, ignored) && !fs::is_regular_file(sshd_drop_in_path, ignored))
+        return {}; // because sshd waits for a FIFO
+
+    try { // caught because the new configuration may be better
+        return shown_keys(ask_for_configuration());
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first,
+                           const std::map<std::string, std::string>& before) {
     const auto view = ask_for_configuration();
     expect_sshd_to_agree(view, drop_in.socket, first);
-    expect_keys_to_work(view, drop_in, first);
+    std::vector<std::string> former;
+    for (const auto& [type, path] : before)
+        former.push_back(path);
+    expect_keys_to_work(view, drop_in, first, std::move(former));
+    warn_of_lost_keys(before, shown_keys(view));
 }
 
 void expect_sshd_to_go_on(bool had_config, bool force) {

@@ -221,6 +221,36 @@ check "$1"; kill $(cat /run/sshd.pid)
                                 '/etc/ssh/sshd_config.d/70-ssh-tpm.conf', status=0)
         self.assertEqual(result.stdout, '0\n1\n0\n', result.stderr)
 
+    def test_keys_that_clients_know_and_see_no_more_are_named(self):
+        self.make_keys()
+        self.start_agent()
+        for kind in 'ecdsa', 'ed25519':
+            SoftKey(self.lab, os.path.join(self.etc, f'ssh/ssh_host_{kind}_key'), kind)
+        result = self.hostkeys('--install-sshd-config', status=0, env=sshd_of_version(self.lab, '9.2'))
+        self.assertIn('warning: sshd no longer uses /etc/ssh/ssh_host_ecdsa_key,/etc/ssh/ssh_host_ed25519_key: ',
+                      result.stderr)
+        self.assertNotIn('UpdateHostKeys', result.stderr)
+        self.assertTrue(result.stdout.endswith('service sshd): systemctl reload ssh\n'), result.stdout)
+        hint = result.stderr.replace('\n        ', ' ')
+        self.run_there('sh', '-c', re.search('new ones: (printf .*)', hint)[1], status=0)
+        self.assertEqual(read(self.etc + '/ssh/sshd_config.d/80-old-keys.conf'),
+                         'HostKey /etc/ssh/ssh_host_ed25519_key\n')
+        for version, is_warned in ('9.2', True), ('10.0', False):
+            result = self.hostkeys('--install-sshd-config', status=0, env=sshd_of_version(self.lab, version))
+            self.assertEqual(result.stderr.count('UpdateHostKeys'), is_warned)
+            self.assertNotIn('no longer uses', result.stderr)
+        # The hint of 9.2.
+        old = sshd_of_version(self.lab, '9.2')
+        os.rename(base_of(self.root, 'ecdsa') + '.pub', self.lab.path('moved'))
+        result = self.hostkeys('--install-sshd-config', status=0, env=old)
+        self.assertNotIn('UpdateHostKeys', result.stderr)
+        self.assertNotIn('UpdateHostKeys', self.hostkeys('--check', env=old).stdout)
+        # Clients that know the RSA key learn a new one.
+        os.unlink(self.etc + '/ssh/sshd_config.d/80-old-keys.conf')
+        os.rename(self.lab.path('moved'), base_of(self.root, 'ecdsa') + '.pub')
+        result = self.hostkeys('--install-sshd-config', status=0, env=old)
+        self.assertIn('UpdateHostKeys', result.stderr)
+
     # The agent's, with a key beside those of the TPM for which sshd -t is content
 
     def test_no_agent_is_not_enough(self):
