@@ -199,6 +199,12 @@ class Keys(Check):
         self.assert_found(f'{self.good}\nHostKey {other}', ('fail', 'host-key', self.keys['rsa'].path,
                                                             f'{self.keys["rsa"].pub}: No such file or directory'),
                           ('fail', 'host-key', other, f'{other}.pub: No such file or directory'))
+        self.lab.write(self.keys['rsa'].pub, 'nonsense\n')
+        _, (problem,) = self.results(self.good)
+        self.assertRegex(problem['hint'], f'^move {self.keys["rsa"].pub} away: ssh-tpm keygen -A writes it again')
+        os.unlink(self.keys['rsa'].pub)
+        self.lab.keygen('-q', '-A', '-f', self.root)
+        self.assert_found(self.good)
 
     def test_both_spellings_are_one_key_with_one_warning(self):
         both = [f'HostKey {path}' for key in self.keys.values() for path in (key.path, key.pub)]

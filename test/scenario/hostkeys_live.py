@@ -168,6 +168,7 @@ class HostKeysLive(LiveSystem):
         printed = self.hostkeys('--check', status=3).stdout.replace('\n        ', ' ')  # hints in one line
         self.assertIn('remove its HostKey line (/etc/ssh/sshd_config line 2)', printed)
         self.assertEqual(printed.count('sshd does not use'), 1)  # the key in the file
+        self.assertIn('remove the HostKey line of this key (/etc/ssh/sshd_config line 2)', printed)
         # A public key that no agent serves does not push the working one out.
         self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', self.root + '/etc/ssh/unserved')
         os.unlink(self.root + '/etc/ssh/unserved')
