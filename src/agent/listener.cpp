@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
 #include "os/paths.hpp"
 #include "os/process.hpp"
@@ -60,7 +61,8 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
         const auto pid = failure == 0 ? os::peer_of(socket.value()).pid : 0;
         const auto process = os::name_of_process(pid) ? ": " + os::describe_process(pid, 0) : std::string();
         throw Error(Errc::exists, path.string() + ": an agent listens here already" + process,
-                    "use it (SSH_AUTH_SOCK=" + path.string() + "), or choose another path with -a");
+                    "`export SSH_AUTH_SOCK=" + shell_word(path.native()) +
+                        "` uses it; or choose another path with -a");
     }
     if (::unlink(path.c_str()) != 0)
         throw Error::from_errno(errno, path.string());
@@ -91,7 +93,7 @@ UniqueFd lock_folder(const fs::path& socket) {
         throw Error::from_errno(errno, socket.string());
     if (!lock_file(fd, LOCK_EX, time_limits().socket_folder, socket.string()))
         throw Error(Errc::exists, socket.parent_path().string() + ": another process has locked this folder",
-                    "lslocks tells which; or choose a socket in a folder of your own with -a");
+                    "`lslocks` tells which; or choose a socket in a folder of your own with -a");
     return fd;
 }
 
