@@ -115,7 +115,7 @@ PublicHalf read_public_half(const std::string& name) {
 std::vector<std::string> default_files(bool public_too) {
     std::vector<std::string> files;
     const auto folder = os::ssh_folder();
-    for (const auto* name : {"id_ecdsa", "id_rsa"}) {
+    for (const auto name : default_key_names) {
         const auto stem = (folder / name).string();
         for (const auto ending : {key_ending, public_ending})
             if (is_there(stem + std::string(ending)) && (public_too || ending == key_ending)) {

@@ -32,8 +32,10 @@ fs::path default_key(const std::optional<KeyType>& type) {
     const auto folder = os::ssh_folder();
     if (type)
         return folder / ("id_" + std::string(type->name) + ".tpm");
-    const auto ecdsa = folder / "id_ecdsa.tpm", rsa = folder / "id_rsa.tpm";
-    return !is_there(ecdsa) && is_there(rsa) ? rsa : ecdsa;
+    for (const auto name : default_key_names)
+        if (auto file = folder / name; is_there(file += key_file_ending))
+            return file;
+    return (folder / default_key_names.front()) += key_file_ending;
 }
 
 bool is_link_to_key(const KeyPaths& paths) {
