@@ -65,7 +65,7 @@ void require_writable(const fs::path& folder) {
 
 std::string key_file_named(const std::string& name) {
     const auto longer = name + std::string(key_file_ending);
-    return name != "-" && !name.ends_with(key_file_ending) && !has_tpm_key(name) && is_there(longer) ? longer
+    return name != "-" && !name.ends_with(key_file_ending) && is_there(longer) && !has_tpm_key(name) ? longer
                                                                                                      : name;
 }
 
