@@ -3,6 +3,7 @@
 
 #include "base/deadline.hpp"
 #include "base/error.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
 #include "os/process.hpp"
 #include "protocol/frame.hpp"
@@ -74,7 +75,8 @@ UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Deadl
     if (uninterrupted([&] { return ::connect(socket.value(), os::generic(address), sizeof address); }) == 0)
         return socket;
     if (errno == EAGAIN) // its queue of connections is full
-        throw Error(Errc::io, no_answer, "see the process that listens: `ss -xlp src " + path.string() + "`");
+        throw Error(Errc::io, no_answer,
+                    "see the process that listens: `ss -xlp src " + shell_word(path.native()) + "`");
     throw Error::from_errno(errno, path.string());
 }
 

@@ -105,6 +105,24 @@ class Reasons(AddScenario, KeysOnce):
                 self.assertIn('on the machine where the agent runs', hint)
             self.assertEqual(connection.request(tpm_add_key(read(key.tpm).encode())), bytes([FAILURE]))
 
+    def test_another_host_cannot_fill_the_log_with_refusals(self):
+        self.start()
+        key, host = self.take('plain'), HostKey(self.lab)
+        self.agent.wait_until_listed([key.line])
+        wrong = session_bind(host, b'another session', signature=b'')
+        broken = extension(b'session-bind@openssh.com', b'')
+        requests = (explained_sign(key.blob, b'data'), try_pin(key.blob, b'1234'), tpm_add_key(read(key.tpm).encode()),
+                    extension(b'status@ssh-tpm'), extension(b'other@example.com'))
+        before = len(self.agent.process.lines)
+        for _ in range(2):
+            with self.agent.connect() as connection:
+                self.assertEqual(connection.request(session_bind(host, b'session', forwarding=True))[0], SUCCESS)
+                for request in requests * 2 + (wrong, wrong, broken):
+                    self.assertNotIn(connection.request(request)[0], (SUCCESS, SIGN_RESPONSE))
+        said = ['refused a request by tpm-sign@ssh-tpm, which came over a forwarded connection',
+                'error: refused to bind a connection to a session'] * 2
+        self.assertEqual([line.split(': ', 1)[1] for line in self.agent.process.lines[before:]], said)
+
     def test_a_request_to_sign_by_our_extension_obeys_what_a_plain_one_does(self):
         self.start()
         key = self.take('plain')
