@@ -265,7 +265,8 @@ std::optional<std::string> Client::find_wrong_signature(ByteView key_blob,
     Bytes message(256); // getrandom(2) never returns fewer up to this size
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
-    const bool explained = knows(extension::tpm_sign);
+    // The reason is printed, with a hint that people follow.
+    const bool explained = os::may_use_agent(peer()) && knows(extension::tpm_sign);
     const auto verifies = [&](std::uint32_t flags) {
         const auto blob =
             sign({.key_blob = copy_of(key_blob), .data = message, .flags = flags, .explained = explained});

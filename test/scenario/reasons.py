@@ -9,10 +9,10 @@ import protocol
 from add_recorder import AddScenario
 from agent import Agent, Askpass
 from hostkey import HostKey
-from lab import read
+from lab import needs_root, read
 from keys_once import KeysOnce
-from protocol import (CONFIRM, EXTENSION_FAILURE, FAILURE, SIGN_RESPONSE, SUCCESS, add_checked_key, explained_sign,
-                      extension, frame, lock, read_explanation, session_bind, sign_request, string, tpm_add_key,
+from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, FAILURE, SIGN_RESPONSE, SUCCESS, add_checked_key,
+                      explained_sign, extension, frame, lock, read_explanation, session_bind, sign_request, string, tpm_add_key,
                       try_pin)
 from swtpm import Swtpm
 from upstream import FakeAgent
@@ -168,6 +168,24 @@ class Reasons(AddScenario, KeysOnce):
                                       env={'SSH_AUTH_SOCK': other.socket})
                 self.assertIn('agent refused operation', result.stderr)
                 self.assertNotIn('run this', result.stderr)
+
+    @needs_root
+    def test_an_agent_of_another_user_explains_nothing(self):
+        key = self.stocked('plain')
+
+        def behave(peer):
+            for request in peer.requests():
+                peer.send(frame(
+                    bytes([EXTENSION_RESPONSE]) + string(b'query') + string(b'tpm-sign@ssh-tpm')
+                    if request == extension(b'query') else
+                    bytes([EXTENSION_FAILURE]) + string(b'all is fine') + string(b'run this')))
+        for user, told in ((0, True), (65534, False)):
+            with self.subTest(user=user):
+                other = FakeAgent(self, behave, name=str(user), user=user)
+                result = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '-T', key.pub, env={'SSH_AUTH_SOCK': other.socket})
+                self.assertEqual(result.returncode, 1)
+                self.assertEqual('all is fine' in result.stderr and 'run this' in result.stderr, told, result.stderr)
+                self.assertEqual('agent refused operation' in result.stderr, not told, result.stderr)
 
     def test_the_message_of_the_go_program_is_answered_as_before(self):
         """Its key is not tried with the TPM, and a refusal is one byte."""
