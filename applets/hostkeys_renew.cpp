@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/report.hpp"
 #include "identity/convert.hpp"
 #include "identity/hierarchy.hpp"
@@ -42,7 +43,11 @@ namespace fs = std::filesystem;
 struct StoredKey {
     KeyPaths paths;
     fs::path certificate;
-    identity::Identity identity;
+    std::string damage;                         ///< the reason why its file is no key file
+    std::optional<identity::Identity> identity; ///< if it is one
+    tpm::KeyAlgorithm algorithm;
+    std::string comment;
+    TPM2_HANDLE parent = TPM2_RH_OWNER;
 
     std::string shown() const { return printable(paths.key.string()); }
 };
@@ -52,7 +57,8 @@ struct PresentParent {
     tpm::KnownParent present;
     std::optional<Bytes> known; ///< its known Name
 
-    bool is_other() const { return known && !equal(*known, present.name); }
+    bool is_known() const { return known && equal(*known, present.name); }
+    bool is_other() const { return known && !is_known(); }
 };
 
 struct Examination {
@@ -68,20 +74,51 @@ bool names_hierarchy(TPM2_HANDLE handle) {
 }
 
 Error without_private_half(const KeyPaths& paths) {
-    return {
-        Errc::unsupported,
-        paths.pub.string() + ": there is no " + paths.key.filename().string() +
-            " beside it, so this is the key of a hierarchy, or its file was lost",
-        "if `ssh-tpm hostkeys --check` says that it does not work, move the .pub file away, make a new one "
-        "with `ssh-tpm keygen -A` or, for the hierarchy H, `ssh-tpm keygen -A --hierarchy H`, and restart "
-        "the agent (`systemctl restart ssh-tpm-hostkeys.service` or `ssh-tpm-hostkeys@H.service`)"};
+    return {Errc::unsupported,
+            paths.pub.string() + ": there is no " + paths.key.filename().string() +
+                " beside it, so this is the key of a hierarchy, or its file was lost",
+            "`ssh-tpm hostkeys --check` tells whether it works, and how to get another one"};
 }
 
-StoredKey read_stored_key(const KeyPaths& paths) {
-    StoredKey key{paths, identity::certificate_file(paths.key), read_identity(paths.key)};
-    if (key.identity.needs_pin())
+/// Takes what can be had from the .pub file for a key whose own file is damaged.
+void guess(StoredKey& key, const identity::HostKeyType& type) {
+    key.algorithm = type.algorithm;
+    key.comment = "root@" + os::host_name();
+    try { // caught because a key of the usual size will do
+        const auto line = ssh::AuthorizedKey::read(key.paths.pub);
+        const auto algorithm = identity::to_algorithm(ssh::PublicKey::from_blob(line.blob));
+        if (algorithm.type != type.algorithm.type)
+            return;
+        key.algorithm = algorithm;
+        key.comment = line.comment;
+    } catch (const Error&) {
+    }
+}
+
+StoredKey read_stored_key(const KeyPaths& paths, const identity::HostKeyType& type) {
+    StoredKey key{.paths = paths,
+                  .certificate = identity::certificate_file(paths.key),
+                  .damage = {},
+                  .identity = {},
+                  .algorithm = {},
+                  .comment = {}};
+    try { // caught to replace the key
+        key.identity = read_identity(paths.key);
+    } catch (const Error& error) {
+        if (error.code() != Errc::malformed)
+            throw;
+        key.damage = error.what();
+        guess(key, type);
+        return key;
+    }
+    const auto& identity = *key.identity;
+    if (identity.needs_pin())
         throw Error(Errc::unsupported, paths.key.string() + ": this key has a PIN, and sshd cannot type it",
-                    "`ssh-tpm keygen -p -N '' -f " + paths.key.string() + "` removes it");
+                    "`ssh-tpm keygen -p -N '' -f " + shell_word(paths.key.string()) + "` removes it");
+    key.algorithm = identity::to_algorithm(identity.public_key);
+    key.comment = identity.key->description;
+    if (names_hierarchy(identity.key->parent))
+        key.parent = identity.key->parent;
     return key;
 }
 
@@ -92,7 +129,7 @@ std::vector<StoredKey> read_stored_keys(const fs::path& folder, Examination& fou
         const auto paths = host_key_paths(folder, type);
         try { // caught to go on with the other key
             if (is_there(paths.key))
-                keys.push_back(read_stored_key(paths));
+                keys.push_back(read_stored_key(paths, type));
             else if (is_there(paths.pub))
                 throw without_private_half(paths);
         } catch (const Error& error) {
@@ -102,10 +139,12 @@ std::vector<StoredKey> read_stored_keys(const fs::path& folder, Examination& fou
     return keys;
 }
 
-/// Tries a key with a signature. @returns false if the key belongs to another TPM, or to this one before it
-/// was cleared @throws Error for other reasons
+/// Tries a key with a signature. @returns false if its file is damaged, or the key belongs to another TPM, or
+/// to this one before it was cleared @throws Error for other reasons
 bool signs_here(tpm::Tpm& tpm, const StoredKey& key) {
-    auto job = [&](tpm::Tpm& opened) { return identity::takes_auth(opened, key.identity, nullptr); };
+    if (!key.identity)
+        return false;
+    auto job = [&](tpm::Tpm& opened) { return identity::takes_auth(opened, *key.identity, nullptr); };
     try { // caught because such a key is to be replaced
         if (!tpm.run(job))
             throw Error(Errc::auth, "the TPM wants a PIN for this key");
@@ -113,7 +152,7 @@ bool signs_here(tpm::Tpm& tpm, const StoredKey& key) {
     } catch (const Error& error) {
         // TPM2_Clear removes the owner's persistent objects.
         const bool lacks_parent =
-            error.code() == Errc::not_found && !error.tpm_rc() && !names_hierarchy(key.identity.key->parent);
+            error.code() == Errc::not_found && !error.tpm_rc() && !names_hierarchy(key.identity->key->parent);
         if (error.code() == Errc::foreign_key || lacks_parent)
             return false;
         throw error.about(key.paths.key.string());
@@ -124,10 +163,11 @@ bool signs_here(tpm::Tpm& tpm, const StoredKey& key) {
 std::vector<tpm::KnownParent> present_parents(tpm::Tpm& tpm, const Examination& found) {
     std::vector<tpm::ParentName> wanted{{}};
     for (const auto* keys : {&found.alive, &found.dead})
-        for (const auto& key : *keys)
-            if (const auto name = tpm::parent_name(*key.identity.key);
-                names_hierarchy(name.handle) && std::ranges::find(wanted, name) == wanted.end())
+        for (const auto& key : *keys) {
+            const auto name = key.identity ? tpm::parent_name(*key.identity->key) : wanted.front();
+            if (names_hierarchy(name.handle) && std::ranges::find(wanted, name) == wanted.end())
                 wanted.push_back(name);
+        }
     std::vector<tpm::KnownParent> present;
     for (const auto& name : wanted) {
         auto job = [&](tpm::Tpm& opened) {
@@ -174,6 +214,18 @@ std::string key_line(const identity::Identity& identity) {
                                  ssh::FingerprintHash::sha256);
 }
 
+/// Warns if the Names do not show that the TPM was cleared, with --yes too.
+void warn_of_doubt(const Examination& found) {
+    const bool any_known = std::ranges::any_of(found.parents, &PresentParent::is_known);
+    const auto is_dead = [](const StoredKey& key) { return key.identity.has_value(); };
+    if (any_known && !found.has_other_parent() && std::ranges::any_of(found.dead, is_dead))
+        log::warning(
+            "the known storage key is present, so the TPM was not cleared: the file is damaged or of "
+            "another machine, or the key's parent was removed");
+    if (!any_known && !found.has_other_parent())
+        log::warning("no storage key is known here, so its Name was compared with nothing");
+}
+
 /// @param suffix of the old files
 void explain_renewal(const Examination& found, const std::string& suffix) {
     for (const auto& parent : found.parents)
@@ -187,8 +239,13 @@ void explain_renewal(const Examination& found, const std::string& suffix) {
     for (const auto& key : found.alive)
         std::cout << "This host key works, and stays:\n  " << key.shown() << '\n';
     for (const auto& key : found.dead)
-        std::cout << "This host key belongs to another TPM, or to this one before it was cleared:\n  "
-                  << key.shown() << "\n  " << key_line(key.identity) << '\n';
+        if (key.identity)
+            std::cout << "This host key belongs to another TPM, or to this one before it was cleared:\n  "
+                      << key.shown() << "\n  " << key_line(*key.identity) << '\n';
+        else
+            std::cout << "The file of this host key is damaged:\n  " << printable(key.damage) << '\n';
+    std::cout << std::flush;
+    warn_of_doubt(found);
     std::cout << "If you go on,\n";
     if (found.has_other_parent())
         std::cout << "- the present storage key becomes the known one;\n";
@@ -264,9 +321,7 @@ void tell_written(const fs::path& file) {
 /// state that the next one, and `keygen -A`, completes.
 /// @returns the new key
 identity::Identity renew(tpm::Tpm& tpm, const StoredKey& key, const std::string& suffix) {
-    const auto parent = names_hierarchy(key.identity.key->parent) ? key.identity.key->parent : TPM2_RH_OWNER;
-    auto made = make_key(tpm, identity::to_algorithm(key.identity.public_key), nullptr,
-                         key.identity.key->description, parent);
+    auto made = make_key(tpm, key.algorithm, nullptr, key.comment, key.parent);
     StagedFile private_half(key.paths.key, bytes_of(keyfile::to_key_file(*made.key)), private_mode,
                             Existing::replace);
     set_aside(key.certificate, suffix);
@@ -277,7 +332,7 @@ identity::Identity renew(tpm::Tpm& tpm, const StoredKey& key, const std::string&
     write_file(key.paths.pub, bytes_of(public_line(*made.key, made.public_key)), public_mode,
                Existing::replace); // `keygen -A` may have written that of the old key meanwhile
     tell_written(key.paths.pub);
-    tell_parent(*made.key, parent);
+    tell_parent(*made.key, key.parent);
     return made;
 }
 
@@ -287,7 +342,7 @@ bool complete_public_files(Examination& found) {
     bool any = false;
     for (const auto& key : found.alive) {
         try { // caught to go on with the other key
-            if (!complete_public_file(key.paths.pub, key.identity, "the one in " + key.paths.key.string()))
+            if (!complete_public_file(key.paths.pub, *key.identity, "the one in " + key.paths.key.string()))
                 continue;
             tell_written(key.paths.pub);
             any = true;
@@ -340,10 +395,10 @@ void print_new_keys(const std::vector<StoredKey>& renewed) {
     const auto host = os::host_name();
     std::cout << "To publish:\n";
     for (const auto& key : renewed)
-        std::cout << "  " << key_line(key.identity) << '\n';
+        std::cout << "  " << key_line(*key.identity) << '\n';
     std::cout << "In known_hosts of clients, in place of the old lines:\n";
     for (const auto& key : renewed)
-        std::cout << "  " << host << ' ' << ssh::AuthorizedKey::of(key.identity.public_key, "").line();
+        std::cout << "  " << host << ' ' << ssh::AuthorizedKey::of(key.identity->public_key, "").line();
     std::cout << "In the DNS, the SSHFP records of:\n";
     for (const auto& key : renewed)
         std::cout << "  ssh-keygen -r " << host << " -f " << printable(key.paths.pub.string()) << '\n';

@@ -218,6 +218,16 @@ identity::Identity read_identity(const fs::path& file) {
     return identity_of(parse_key(text_of(read_file(file, keyfile::max_file_size)), file), file);
 }
 
+identity::Identity read_host_identity(const fs::path& file) {
+    try { // caught to add the hint
+        return read_identity(file);
+    } catch (const Error& error) {
+        if (error.code() != Errc::malformed)
+            throw;
+        throw Error(error.code(), error.what(), "`ssh-tpm hostkeys --renew` puts a new key in its place");
+    }
+}
+
 bool is_key_file(std::string_view text) {
     return text.find("-----BEGIN ") != std::string_view::npos;
 }

@@ -87,6 +87,8 @@ keyfile::KeyFile parse_key(std::string_view text, const std::filesystem::path& f
 /// @throws Error naming the file if it is not a key that can sign
 identity::Identity identity_of(keyfile::KeyFile key, const std::filesystem::path& file);
 identity::Identity read_identity(const std::filesystem::path& file);
+/// The same for a host key: a damaged file has the hint to renew it.
+identity::Identity read_host_identity(const std::filesystem::path& file);
 
 /// True for a text with a PEM block, false for that of a .pub file.
 bool is_key_file(std::string_view text);

@@ -56,7 +56,7 @@ std::vector<HostKey> chosen_keys(const KeygenOptions& options, const fs::path& f
 }
 
 identity::Identity complete(const KeyPaths& paths) {
-    auto identity = read_identity(paths.key);
+    auto identity = read_host_identity(paths.key);
     complete_public_file(paths.pub, identity, "the one in " + paths.key.string());
     return identity;
 }

@@ -129,17 +129,31 @@ std::string hint_for_public_half(const SshdKey& key, const HostKeyCheck& check) 
 
 Error not_served(const SshdKey& key, const HostKeyCheck& check) {
     const std::string what = "the agent does not serve this key";
+    const auto base = base_of(key.path), file = base + ".tpm";
     if (key.has_file)
         return unreadable_by_sshd(key.path);
-    if (is_there(base_of(key.path) + ".tpm"))
+    if (!has_our_name(key.path))
+        return {Errc::not_found, what, "if it is no key of the TPM, " + remove_line(key, check)};
+    try { // caught to report a damaged file
+        if (is_there(file))
+            read_host_identity(file);
+    } catch (const Error& error) {
+        return error;
+    }
+    if (is_there(file))
         return {Errc::not_found, what,
                 "`systemctl restart ssh-tpm-genkeys.service` has the agent read the keys again"};
-    return {Errc::not_found, what,
-            "if the TPM derives another key of a hierarchy now (after tpm2_clear), remove " +
-                base_of(key.path) +
-                ".pub, and `ssh-tpm keygen -A --hierarchy HIERARCHY`; if it is no key of "
-                "the TPM, " +
-                remove_line(key, check)};
+    const auto replace = "`rm " + cli::shell_word(base + ".pub") + " && ssh-tpm keygen -A";
+    const auto unit = agent_unit(check.socket);
+    const auto reload = " && systemctl restart " + unit + ".service && systemctl reload ssh`";
+    if (const auto at = unit.find('@'); at != unit.npos)
+        return {Errc::not_found, what,
+                "the TPM derives another key now, as after tpm2_clear: " + replace + " --hierarchy " +
+                    unit.substr(at + 1) + reload};
+    return {
+        Errc::not_found, what,
+        "there is no " + file + ": " + replace + reload +
+            " puts another key in its place; for keys of a hierarchy, as after tpm2_clear, with --hierarchy"};
 }
 
 /// Has the agent sign with each algorithm that sshd offers with this key.

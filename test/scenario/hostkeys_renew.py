@@ -211,6 +211,7 @@ class Renewal(RenewalStock):
         before = contents(self.folder)
         result = self.renew('--yes', status=0)
         self.assertNotIn(OTHER, result.stdout)
+        self.assertIn('warning: the known storage key is present, so the TPM was not cleared', result.stderr)
         self.assertIn(f'known Name:   {self.name()}\n  present Name: {self.name()}\n', result.stdout)
         self.assertEqual(result.stdout.count(DEAD), 1)
         after = contents(self.folder)
@@ -276,13 +277,36 @@ class Renewal(RenewalStock):
     def test_keys_that_it_cannot_renew_are_named_and_left_alone(self):
         for kind in KINDS:
             os.unlink(base_of(self.root, kind) + '.tpm')
-        self.assert_refused('key of a hierarchy', 'ssh-tpm keygen -A --hierarchy H', 'ssh-tpm-hostkeys@H.service')
+        self.assert_refused('key of a hierarchy', 'ssh-tpm hostkeys --check')
         self.drop('ecdsa')
         self.lab.keygen('-q', '-N', '1234', '-f', base_of(self.root, 'ecdsa'))
         self.assert_refused('has a PIN', 'ssh-tpm keygen -p')
         self.assertEqual(self.tpm.wrong_tries(), 0)
-        self.lab.write(base_of(self.root, 'ecdsa') + '.tpm', 'broken')
-        self.assert_refused('ssh_tpm_host_ecdsa_key.tpm: ')
+
+    def test_a_damaged_file_is_replaced_by_a_key_like_that_in_the_public_file(self):
+        base = base_of(self.root, 'ecdsa')
+        for content, has_public, bits in ('broken', True, '384'), ('', True, '384'), ('broken', False, '256'):
+            with self.subTest(content=content, has_public=has_public):
+                self.lab.write(base + '.tpm', content)
+                if not has_public:
+                    os.unlink(base + '.pub')
+                before = contents(self.folder)
+                hint = 'ssh-tpm hostkeys --renew'
+                self.assert_error(self.lab.keygen('-A', '-f', self.root, status=None), base + '.tpm', hint)
+                self.assertEqual(contents(self.folder), before)
+                result = self.renew('--yes', status=0)
+                self.assertIn(f'The file of this host key is damaged:\n  {base}.tpm: ', result.stdout)
+                self.assertEqual(result.stderr, '')
+                self.assertRegex(self.lab.ssh_keygen('-l', '-f', base + '.pub'), f'^{bits} ')
+                self.assert_kept(before)
+                self.assert_work(*KINDS)
+
+    def test_a_storage_key_that_does_not_tell_why_keys_are_dead_is_a_warning_with_yes_too(self):
+        self.clear()
+        self.assertEqual(self.renew('--yes', status=0).stderr, '')
+        self.clear()
+        os.unlink(self.known)
+        self.assertIn('warning: no storage key is known here', self.renew('--yes', status=0).stderr)
 
     def test_a_public_file_that_is_missing_is_written_and_a_wrong_one_named(self):
         base = base_of(self.root, 'ecdsa')

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What ssh-tpm-hostkeys writes for sshd: the certificates that are there, and the agent of a hierarchy's keys."""
 
+import functools
 import os
 import socket
 import unittest
@@ -81,17 +82,40 @@ class SshdConfig(LiveSystem):
 
     def test_the_hint_about_a_key_that_is_not_served_mends_it(self):
         self.make_keys()
-        os.unlink(base_of(self.root, 'rsa') + '.tpm')
+        base = base_of(self.root, 'rsa')
+        os.unlink(base + '.tpm')
         self.start_agent()
         self.install()
-        pub = base_of(self.root, 'rsa') + '.pub'
-        self.assert_mended('the agent does not serve this key', f'move {pub.removeprefix(self.root)} away, and ',
-                           lambda: os.unlink(pub), self.install)
 
-    def serve_hierarchy(self):
-        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement', '-t', 'ecdsa')
-        self.agent = HierarchyAgent(self.lab, 'endorsement', '--no-seal', '--no-cache')
-        self.socket, self.socket_name = self.agent.socket, 'endorsement'
+        def restart():
+            self.agent.stop()
+            self.start_agent()
+        make = functools.partial(self.lab.keygen, '-q', '-A', '-f', self.root)
+        self.assert_mended('the agent does not serve this key',
+                           f'rm {base.removeprefix(self.root)}.pub && ssh-tpm keygen -A && systemctl restart '
+                           'ssh-tpm-hostkeys.service && systemctl reload ssh', lambda: os.unlink(base + '.pub'), make,
+                           restart)
+        self.lab.write(base + '.tpm', 'broken')
+        restart()
+        self.assert_mended(f'fail  .*_rsa_key: {base.removeprefix(self.root)}.tpm: ', 'ssh-tpm hostkeys --renew',
+                           lambda: self.hostkeys('--renew', '--yes', status=0), restart)
+
+    def serve_hierarchy(self, name='endorsement'):
+        self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', name, '-t', 'ecdsa')
+        self.agent = HierarchyAgent(self.lab, name, '--no-seal', '--no-cache')
+        self.socket, self.socket_name = self.agent.socket, name
+
+    def test_the_hint_after_tpm2_clear_mends_a_key_of_the_owner_hierarchy(self):
+        self.serve_hierarchy('owner')
+        self.hostkeys('--install-sshd-config', '--hierarchy', 'owner', status=0)
+        self.tpm.tool('tpm2_clear')
+        self.agent.stop()
+        self.serve_hierarchy('owner')
+        path = '/etc/ssh/ssh_tpm_host_ecdsa_key.pub'
+        self.assert_mended('the agent does not serve this key',
+                           f'rm {path} && ssh-tpm keygen -A --hierarchy owner && systemctl restart '
+                           'ssh-tpm-hostkeys@owner.service && systemctl reload ssh', lambda: os.unlink(self.root + path),
+                           self.agent.stop, lambda: self.serve_hierarchy('owner'))
 
     def test_the_agent_of_a_hierarchy_is_installed_checked_and_uninstalled(self):
         self.serve_hierarchy()
