@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/pem.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "os/paths.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
@@ -39,7 +40,7 @@ void refuse_ordinary_key(std::string_view text, const std::string& file) {
         throw Error(Errc::unsupported, "an ordinary private key, not a TPM key",
                     "ssh-add gives it to the agent, which seals it for as long as it runs; "
                     "`ssh-tpm-keygen --import " +
-                        file + "` seals it for good");
+                        (file == "-" ? "FILE" : shell_word(file)) + "` seals it for good");
     if (!is_key_file(text))
         throw Error(Errc::malformed, "not a key file", "the private key is in a file that ends in .tpm");
 }
@@ -79,7 +80,7 @@ KeyToAdd read_key_to_add(const std::string& name) {
     const auto file = key_file_named(name), shown = shown_name(file);
     const auto content = read_file(file, keyfile::max_file_size, FileKind::any);
     const auto text = text_of(content);
-    naming(shown, [&] { refuse_ordinary_key(text, shown); });
+    naming(shown, [&] { refuse_ordinary_key(text, file); });
     constexpr std::size_t longest_comment = 200;
     auto identity = identity_of(parse_key(text, shown), shown);
     auto sent = text_to_send(*identity.key, text, printable(shown, longest_comment));
@@ -114,7 +115,7 @@ PublicHalf read_public_half(const std::string& name) {
 std::vector<std::string> default_files(bool public_too) {
     std::vector<std::string> files;
     const auto folder = os::ssh_folder();
-    for (const auto* name : {"id_ecdsa", "id_rsa"}) {
+    for (const auto name : default_key_names) {
         const auto stem = (folder / name).string();
         for (const auto ending : {key_ending, public_ending})
             if (is_there(stem + std::string(ending)) && (public_too || ending == key_ending)) {

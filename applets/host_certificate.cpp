@@ -3,6 +3,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "cli/shell_word.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/certificate.hpp"
 #include "ssh/sshd_settings.hpp"
@@ -111,11 +112,15 @@ HostCertificate read_host_certificate(const std::string& path) {
             .key_blob = fields.plain_blob};
 }
 
+std::string sign_command(const CertificateRules& rules, const std::string& public_key) {
+    return "`ssh-keygen -s CA -h -I ID -n " + (rules.names.empty() ? "NAME" : joined(rules.names)) + " " +
+           cli::shell_word(public_key) + "`";
+}
+
 std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, const CertificateRules& rules,
                                             const std::string& public_key) {
     const auto fields = ssh::read_certificate(certificate.blob);
-    const auto sign_again = "`ssh-keygen -s CA -h -I ID -n " +
-                            (rules.names.empty() ? "NAME" : joined(rules.names)) + " " + public_key + "`";
+    const auto sign_again = sign_command(rules, public_key);
     const auto now = std::chrono::system_clock::now();
     if (!fields.has_begun(now))
         return {finding_of(Verdict::fail, "not valid before " + date_of(fields.valid_after),
@@ -133,6 +138,18 @@ std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, 
         out.push_back(finding_of(Verdict::ok, "for " + joined(fields.principals) + ", valid " +
                                                   (ends ? "until " + end : "without end")));
     return out;
+}
+
+std::vector<Finding> judge_certificate_of(const std::string& base, const CertificateRules& rules) {
+    const auto pub = base + ".pub", path = base + "-cert.pub";
+    try { // caught to report it
+        const auto certificate = read_host_certificate(path);
+        if (!equal(certificate.key_blob, ssh::AuthorizedKey::read(pub).blob))
+            return {finding_of(Verdict::fail, "of another key", sign_command(rules, pub))};
+        return judge_host_certificate(certificate, rules, pub);
+    } catch (const Error& error) {
+        return {cli::finding_of_error(Verdict::fail, "", path, error, sign_command(rules, pub))};
+    }
 }
 
 } // namespace sshtpm::applets

@@ -47,11 +47,17 @@ struct CertificateRules {
     std::vector<std::string> names;   ///< of this host, in lower case; empty if not known
 };
 
+/// The command, in backticks, that makes a certificate. @param public_key the path of the key
+std::string sign_command(const CertificateRules& rules, const std::string& public_key);
+
 /// @param public_key the path of the certified key, for the command that signs it again
 /// @returns a `fail` or `warn` for each thing that clients dislike, or one `ok` with the end of its time; all
 ///     without check and subject
 std::vector<cli::Finding> judge_host_certificate(const HostCertificate& certificate,
                                                  const CertificateRules& rules,
                                                  const std::string& public_key);
+
+/// The same for BASE-cert.pub, which sshd may get if it does not `fail`: it must be one of the key BASE.pub.
+std::vector<cli::Finding> judge_certificate_of(const std::string& base, const CertificateRules& rules);
 
 } // namespace sshtpm::applets

@@ -25,4 +25,11 @@ std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy) {
     return "ssh-tpm-genkeys" + instance + ".service ssh-tpm-hostkeys" + instance + ".socket";
 }
 
+std::string install_command(const fs::path& socket) {
+    std::string out = "`ssh-tpm hostkeys --install-sshd-config";
+    if (socket != system_socket && is_host_agent_socket(socket))
+        out.append(" --hierarchy ").append(socket.stem().string());
+    return out + "`";
+}
+
 } // namespace sshtpm::applets

@@ -29,4 +29,7 @@ std::string agent_unit(const std::filesystem::path& socket);
 /// The units that make the keys and serve them, with blanks between them, for `systemctl enable`.
 std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy);
 
+/// The command, in backticks, that gives sshd the keys of the agent at this socket.
+std::string install_command(const std::filesystem::path& socket);
+
 } // namespace sshtpm::applets

@@ -8,6 +8,7 @@
 #include "tpm/storage_keys.hpp"
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,9 +49,15 @@ struct SshdDropIn;
 
 /// Checks that sshd accepts and reads the drop-in, and that its agent signs with at least one of its host
 /// keys, because sshd serves no login without one. Warns of host keys that do not work.
+/// Warns of the keys that clients see no more, too.
 /// @param first the hint of an agent that does not answer: what must run before
+/// @param before keys_that_clients_see without the drop-in
 /// @throws Error(refused)
-void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first);
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first,
+                           const std::map<std::string, std::string>& before);
+
+/// The host keys that sshd uses, as type and path without ".pub"; empty if sshd refuses its configuration.
+std::map<std::string, std::string> keys_that_clients_see();
 
 /// Checks that sshd names no agent of our units, and accepts its configuration without the drop-in if that
 /// was removed, for which it needs another host key. @throws Error(refused), but only warns with `force`

@@ -8,18 +8,24 @@
 #include "applets/sshd_drop_in.hpp"
 #include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
 #include "cli/report.hpp"
+#include "cli/shell_word.hpp"
 
 #include <algorithm>
 #include <iostream>
+#include <map>
+#include <set>
 
 namespace sshtpm::applets {
 
 namespace {
 
+namespace fs = std::filesystem;
 using cli::Verdict;
 using Clock = std::chrono::steady_clock;
 
@@ -69,18 +75,85 @@ SshdView check_configuration(cli::Findings& findings) {
 /// Checks that sshd asks the agent with this socket.
 void check_agent_line(const SshdView& view, const std::filesystem::path& socket, cli::Findings& findings) {
     const auto named = named_agent(view);
-    auto other =
-        other_agent(view, socket,
-                    "remove that line, and run `ssh-tpm hostkeys --install-sshd-config`; or check that "
-                    "agent: `ssh-tpm hostkeys --check --socket " +
-                        named + "`");
+    auto other = other_agent(view, socket,
+                             "remove that line, and run " + install_command(socket) +
+                                 "; or check that agent: `ssh-tpm hostkeys --check --socket " + named + "`");
     if (!other && view.settings && named != socket) // there is no line
         other = Error(Errc::refused, named.empty() ? "sshd has no HostKeyAgent" : "HostKeyAgent is " + named,
-                      "`ssh-tpm hostkeys --install-sshd-config`");
+                      install_command(socket));
     if (other)
         findings.add(cli::finding_of_error(Verdict::fail, "host-key-agent", "", *other, ""));
     else if (view.settings || !view.agents.empty())
         findings.add({Verdict::ok, "host-key-agent", "", "HostKeyAgent is " + socket.string(), ""});
+}
+
+/// Warns if the running sshd does not know its configuration. It writes its pid file each time that it has
+/// read the configuration (main in sshd.c); a sshd without this file is not judged. From 9.8 on, it reads its
+/// certificates then too (pack_hostkeys), and before at each login.
+void check_reload(const SshdView& view, cli::Findings& findings) {
+    constexpr std::size_t most = 64;
+    constexpr ssh::SshdVersion keeps_certificates{9, 8};
+    std::error_code ignored;
+    const fs::path file = view.settings->pid_file;
+    if (file.empty() || !fs::is_regular_file(file, ignored))
+        return;
+    try { // caught because sshd may end now
+        const auto read_at = fs::last_write_time(file);
+        const auto content = read_file(file.string(), most);
+        auto text = text_of(content);
+        if (const auto pid = take_line(text); pid.empty() || !fs::exists(fs::path("/proc") / pid))
+            return;
+        std::set<std::string> files;
+        for (const auto* const lines : {&view.agents, &view.host_keys, &view.host_certificates})
+            for (const auto& line : *lines)
+                files.insert(line.file);
+        if (view.version && *view.version >= keeps_certificates)
+            files.insert(view.settings->host_certificates.begin(), view.settings->host_certificates.end());
+        for (const auto& name : files)
+            if (fs::exists(name, ignored) && fs::last_write_time(name) > read_at)
+                findings.add({Verdict::warn, "sshd-reload", name,
+                              "written after the running sshd has read its configuration",
+                              "`systemctl reload ssh` (Fedora and Arch call the service sshd)"});
+    } catch (const std::exception&) {
+    }
+}
+
+/// The host keys that clients see, as type and path: sshd uses the first of each type.
+std::map<std::string, std::string> shown_keys(const SshdView& view) {
+    std::map<std::string, std::string> out;
+    if (!view.settings)
+        return out;
+    const auto& paths = view.settings->host_keys;
+    for (const auto& key : view.loaded)
+        if (key.number < paths.size())
+            out.emplace(key.type, base_of(paths[key.number]));
+    return out;
+}
+
+/// Warns of keys that clients may know, and see no more.
+void warn_of_lost_keys(const std::map<std::string, std::string>& before,
+                       const std::map<std::string, std::string>& after) {
+    std::vector<std::string> lost, fit;
+    for (const auto& [type, path] : before) {
+        if (std::ranges::any_of(after, [&](const auto& key) { return key.second == path; }))
+            continue;
+        lost.push_back(path);
+        if (!after.contains(type))
+            fit.push_back(cli::shell_word(path));
+    }
+    if (lost.empty())
+        return;
+    std::string hint = "sshd has one key of each type, so clients need the new ones in their known_hosts";
+    if (!fit.empty()) {
+        hint = "to keep what can be kept beside the new ones: `printf 'HostKey %s\\n'";
+        for (const auto& path : fit)
+            hint.append(" ").append(path);
+        hint += " >>/etc/ssh/sshd_config.d/80-old-keys.conf`";
+    }
+    cli::warn(log::program(), Error(Errc::refused,
+                                    "sshd no longer uses " + joined(lost) +
+                                        ": clients that know no other key of this host refuse it",
+                                    hint));
 }
 
 Error not_installed(const std::string& what, const std::string& hint) {
@@ -96,25 +169,30 @@ void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& soc
                         "do without --install-sshd-config"))
         throw not_installed(other->what(), other->hint());
     if (!view.settings)
-        throw not_installed(with_errors("sshd -t refuses the configuration", view), first);
+        throw not_installed(with_errors("sshd -t refuses the configuration", view),
+                            hint_for_refusal(view, first));
     if (const auto& sshd = *view.settings; sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
                             "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
 }
 
-void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first) {
+void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first,
+                         std::vector<std::string> former) {
     std::vector<cli::Finding> results;
     cli::Findings findings([&](const cli::Finding& finding) { results.push_back(finding); });
     HostKeyCheck check{.view = view,
                        .socket = drop_in.socket,
                        .end = Clock::now() + time_limits().host_agent,
-                       .findings = findings};
+                       .findings = findings,
+                       .former = std::move(former)};
     check_agent(check);
     results.clear(); // only those of keys are printed
     auto keys = read_host_keys(view, read_certificates(view));
-    if (check.served)
+    if (check.served) {
         check_keys(keys, drop_in.host_keys, check);
+        check_learning(keys, check);
+    }
     if (const auto& failure = check.agent_failure)
         throw not_installed("sshd would ask an agent that does not answer: " + failure->subject + ": " +
                                 failure->text,
@@ -150,7 +228,9 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
     const auto certificates = read_certificates(view);
     auto keys = read_host_keys(view, certificates);
     check_keys(keys, view.settings->host_keys, check);
+    check_learning(keys, check);
     check_certificates(certificates, keys, check);
+    check_reload(view, findings); // last, because sshd takes a moment for a reload
 }
 
 bool sshd_asks_our_agent() {
@@ -161,10 +241,27 @@ bool sshd_asks_our_agent() {
     }
 }
 
-void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first) {
+std::map<std::string, std::string> keys_that_clients_see() {
+    std::error_code ignored;
+    if (fs::exists(sshd_drop_in_path, ignored) && !fs::is_regular_file(sshd_drop_in_path, ignored))
+        return {}; // because sshd waits for a FIFO
+
+    try { // caught because the new configuration may be better
+        return shown_keys(ask_for_configuration());
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first,
+                           const std::map<std::string, std::string>& before) {
     const auto view = ask_for_configuration();
     expect_sshd_to_agree(view, drop_in.socket, first);
-    expect_keys_to_work(view, drop_in, first);
+    std::vector<std::string> former;
+    for (const auto& [type, path] : before)
+        former.push_back(path);
+    expect_keys_to_work(view, drop_in, first, std::move(former));
+    warn_of_lost_keys(before, shown_keys(view));
 }
 
 void expect_sshd_to_go_on(bool had_config, bool force) {
@@ -174,7 +271,7 @@ void expect_sshd_to_go_on(bool had_config, bool force) {
     std::string what, hint;
     if (had_config && !view.settings) {
         what = with_errors("without the installed file, sshd -t refuses the configuration", view);
-        hint = "if sshd has no other host key, `ssh-keygen -A` makes some in files";
+        hint = hint_for_refusal(view, "sshd has no other host key: `ssh-keygen -A` makes some in files");
     } else if (!our_agent(view) || view.agents.empty()) {
         return;
     } else {

@@ -63,6 +63,12 @@ void tell_how_to_start(const std::optional<tpm::Hierarchy>& hierarchy) {
     std::cout << start_units(hierarchy) << '\n';
 }
 
+/// @param commands after the one for sshd
+void tell_how_to_finish(const std::string& commands) {
+    std::cout << "To finish (Fedora and Arch call the service sshd): systemctl reload ssh" << commands
+              << '\n';
+}
+
 /// Runs `work`, and adds a hint if the system denies access.
 void with_root_hint(const auto& work) {
     try { // caught to add the hint
@@ -86,15 +92,15 @@ void tell_how_to_stop(const std::vector<fs::path>& removed) {
         units.insert(printable(path.filename().string()));
         units.insert(printable(stem.string()) + ".service");
     }
-    // sshd first, because it asks the agent until it has read its configuration.
-    std::cout << "To finish (Fedora and Arch call the service sshd): systemctl reload ssh";
+    std::string commands;
     if (!units.empty()) {
-        std::cout << "; systemctl stop";
+        commands = "; systemctl stop";
         for (const auto& unit : units)
-            std::cout << ' ' << unit;
-        std::cout << "; systemctl daemon-reload";
+            commands.append(" ").append(unit);
+        commands += "; systemctl daemon-reload";
     }
-    std::cout << '\n';
+    // sshd first, because it asks the agent until it has read its configuration.
+    tell_how_to_finish(commands);
 }
 
 /// ProtectHome= makes the first three inaccessible, PrivateTmp= the others empty (systemd.exec(5)).
@@ -168,7 +174,10 @@ int hostkeys_install(const HostkeysOptions& options) {
     if (options.system_units)
         add_system_units(units);
     SshdDropIn drop_in;
+    std::map<std::string, std::string> before;
     if (options.sshd_config) {
+        if (destdir().empty())
+            before = keys_that_clients_see();
         drop_in = make_sshd_drop_in(options.hierarchy);
         add_sshd_drop_in(sshd, drop_in.text);
     }
@@ -182,14 +191,18 @@ int hostkeys_install(const HostkeysOptions& options) {
         tell_how_to_start(options.hierarchy);
     if (options.sshd_config && destdir().empty())
         expect_logins_to_work(
-            drop_in, "sshd needs the keys and their agent: run `ssh-tpm hostkeys --install-system-units` "
-                     "and `systemctl enable --now " +
-                         start_units(options.hierarchy) + "` first");
+            drop_in,
+            "sshd needs the keys and their agent: run `ssh-tpm hostkeys --install-system-units` "
+            "and `systemctl enable --now " +
+                start_units(options.hierarchy) + "` first",
+            before);
     else if (options.sshd_config) // its agent does not run here, and its sshd may be of another system
         std::cout
             << "sshd -t was not run, because its agent belongs to the other system: run ssh-tpm hostkeys "
                "--check there.\n";
     sshd.keep("wrote");
+    if (options.sshd_config && destdir().empty())
+        tell_how_to_finish("");
     return 0;
 }
 

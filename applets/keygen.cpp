@@ -15,7 +15,6 @@
 #include "tpm/session.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstring>
 #include <iostream>
@@ -249,8 +248,8 @@ bool is_for_tpm(cli::Modes mode, const KeygenOptions& options) {
     if (options.file)
         return names_tpm_key(*options.file);
     const auto folder = os::ssh_folder();
-    return std::ranges::any_of(std::array{"id_ecdsa", "id_rsa"}, [&](const auto* name) {
-        return (!options.type || std::string_view(name).substr(3).starts_with(options.type->name)) &&
+    return std::ranges::any_of(default_key_names, [&](std::string_view name) {
+        return (!options.type || name.substr(3).starts_with(options.type->name)) &&
                names_tpm_key(folder / name);
     });
 }

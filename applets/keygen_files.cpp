@@ -32,8 +32,10 @@ fs::path default_key(const std::optional<KeyType>& type) {
     const auto folder = os::ssh_folder();
     if (type)
         return folder / ("id_" + std::string(type->name) + ".tpm");
-    const auto ecdsa = folder / "id_ecdsa.tpm", rsa = folder / "id_rsa.tpm";
-    return !is_there(ecdsa) && is_there(rsa) ? rsa : ecdsa;
+    for (const auto name : default_key_names)
+        if (auto file = folder / name; is_there(file += key_file_ending))
+            return file;
+    return (folder / default_key_names.front()) += key_file_ending;
 }
 
 bool is_link_to_key(const KeyPaths& paths) {
@@ -63,7 +65,7 @@ void require_writable(const fs::path& folder) {
 
 std::string key_file_named(const std::string& name) {
     const auto longer = name + std::string(key_file_ending);
-    return name != "-" && !name.ends_with(key_file_ending) && !has_tpm_key(name) && is_there(longer) ? longer
+    return name != "-" && !name.ends_with(key_file_ending) && is_there(longer) && !has_tpm_key(name) ? longer
                                                                                                      : name;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "applets/sshd.hpp"
 
+#include "applets/host_units.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/lines.hpp"
@@ -30,7 +31,7 @@ os::ProgramOutput run_sshd(std::vector<std::string> words) {
     auto answer = os::output_of(words, {}, time_limits().sshd, max_sshd_output, os::Child::Group::own);
     if (!answer)
         throw Error(Errc::io, "sshd does not answer",
-                    "it may wait for its HostKeyAgent: `systemctl restart ssh-tpm-hostkeys.service`");
+                    "it may wait for its HostKeyAgent: `systemctl restart 'ssh-tpm-hostkeys*.service'`");
     return std::move(*answer);
 }
 
@@ -53,6 +54,16 @@ std::string_view line_of(std::string_view text, unsigned number) {
     return take_line(text);
 }
 
+/// For a sshd that finds no host key.
+std::string hint_for_no_keys(const SshdView& view) {
+    if (view.agents.empty() || view.errors.find("Could not connect to agent") == std::string::npos)
+        return "its HostKey lines name no key that is there: `ssh-tpm keygen -A` makes those in the TPM, "
+               "`ssh-keygen -A` those in files";
+    const std::filesystem::path agent = view.agents.front().value;
+    return is_host_agent_socket(agent) ? "`systemctl enable --now " + agent_unit(agent) + ".socket`"
+                                       : "start the agent with the socket " + agent.string();
+}
+
 bool is_comment(std::string_view line, std::string_view comment) {
     line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
     return line.substr(0, line.find_last_not_of(" \t") + 1) == comment;
@@ -71,11 +82,28 @@ SshdView ask_for_configuration() {
                   .host_keys = ssh::parse_sshd_lines(answer.errors, "HostKey"),
                   .host_certificates = ssh::parse_sshd_lines(answer.errors, "HostCertificate"),
                   .loaded = ssh::parse_sshd_host_keys(answer.errors),
+                  .version = ssh::parse_sshd_version(answer.errors),
+                  .refused_line = ssh::parse_refused_line(answer.errors),
                   .settings = {},
                   .errors = messages_in(answer.errors)};
     if (answer.status == 0)
         view.settings = ssh::parse_sshd_settings(answer.output);
     return view;
+}
+
+std::string hint_for_refusal(const SshdView& view, const std::string& for_keys) {
+    constexpr std::string_view no_folder = "Missing privilege separation directory: ";
+    if (::geteuid() != 0)
+        return "only root may ask sshd for its configuration: run it as root (sudo)";
+    if (view.errors.find("no hostkeys available") != std::string::npos)
+        return for_keys;
+    if (const auto at = view.errors.find(no_folder); at != std::string::npos) {
+        const auto folder = view.errors.substr(at + no_folder.size());
+        return "sshd's service makes this folder when it starts: `mkdir -m 755 " +
+               folder.substr(0, folder.find("; ")) + "`";
+    }
+    return view.refused_line ? "mend " + place_of(*view.refused_line)
+                             : "solve what sshd names, until `sshd -t` is content";
 }
 
 std::string with_errors(const std::string& what, const SshdView& view) {
@@ -86,8 +114,7 @@ const ssh::SshdSettings& settings_of(const SshdView& view) {
     if (view.settings)
         return *view.settings;
     throw Error(Errc::refused, with_errors("sshd -T fails", view),
-                ::geteuid() == 0 ? "sshd needs a correct configuration and a host key that works: `sshd -T`"
-                                 : "only root may ask sshd for its configuration: run it as root (sudo)");
+                hint_for_refusal(view, hint_for_no_keys(view)));
 }
 
 std::string place_of(const ssh::SshdLine& line) {

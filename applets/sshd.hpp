@@ -20,6 +20,8 @@ std::optional<std::string> find_sshd();
 struct SshdView {
     std::vector<ssh::SshdLine> agents, host_keys, host_certificates;
     std::vector<ssh::SshdHostKey> loaded;
+    std::optional<ssh::SshdVersion> version;   ///< nothing if it is not known
+    std::optional<ssh::SshdLine> refused_line; ///< nothing if sshd names none
     std::optional<ssh::SshdSettings> settings; ///< nothing if sshd refuses the configuration
     std::string errors;                        ///< its reason, in one line
 };
@@ -29,6 +31,9 @@ struct SshdView {
 /// @throws Error(not_found), Error(io) if sshd runs longer than the limit `sshd`, Error(malformed) for other
 ///     output than sshd's
 SshdView ask_for_configuration();
+
+/// How to end sshd's refusal of the configuration. @param for_keys if sshd has no host key
+std::string hint_for_refusal(const SshdView& view, const std::string& for_keys);
 
 /// "WHAT: the errors of sshd".
 std::string with_errors(const std::string& what, const SshdView& view);

@@ -11,7 +11,6 @@
 #include "base/printable.hpp"
 #include "cli/report.hpp"
 #include "os/host_names.hpp"
-#include "ssh/authorized_key.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -95,28 +94,31 @@ bool is_drop_in_for(std::string_view text, const fs::path& socket) {
     return false;
 }
 
+/// The text of the installed file; empty if there is none, or somebody has changed it.
+std::string unchanged_drop_in() {
+    constexpr std::size_t most = std::size_t{1024} * 1024;
+    const auto path = destdir() + sshd_drop_in_path;
+    if (!is_there(path))
+        return {};
+    const auto content = read_file(path, most);
+    const auto text = text_of(content);
+    return is_sshd_drop_in(text) ? std::string(text) : std::string();
+}
+
 /// Whether there is a certificate of the key that clients accept. Warns of another one.
 bool has_certificate(const std::string& key, const CertificateRules& rules) {
-    const auto pub = destdir() + key + ".pub", path = destdir() + key + "-cert.pub";
+    const auto base = destdir() + key, path = base + "-cert.pub";
     if (!is_there(path))
         return false;
     bool accepted = true;
-    const auto warn = [&](const cli::Finding& finding) {
+    for (const auto& finding : judge_certificate_of(base, rules)) {
+        if (finding.verdict == cli::Verdict::ok)
+            continue;
         const bool fails = finding.verdict == cli::Verdict::fail;
         accepted = accepted && !fails;
         cli::warn(log::program(),
                   Error(Errc::refused, path + ": " + finding.text + (fails ? "; sshd does not get it" : ""),
                         finding.hint));
-    };
-    try { // caught because sshd works without it
-        const auto certificate = read_host_certificate(path);
-        if (!equal(certificate.key_blob, ssh::AuthorizedKey::read(pub).blob))
-            throw Error(Errc::refused, "of another key", "sign " + pub + " anew");
-        for (const auto& finding : judge_host_certificate(certificate, rules, pub))
-            if (finding.verdict != cli::Verdict::ok)
-                warn(finding);
-    } catch (const Error& error) {
-        warn(cli::finding_of_error(cli::Verdict::fail, "", path, error, "sign " + pub + " anew"));
     }
     return accepted;
 }
@@ -151,17 +153,19 @@ bool is_sshd_drop_in(std::string_view text) {
            std::ranges::any_of(tpm::hierarchies, is_for_hierarchy);
 }
 
+bool is_in_sshd_drop_in(const std::string& value, const std::vector<ssh::SshdLine>& lines) {
+    const auto line = std::ranges::find(lines, value, &ssh::SshdLine::value);
+    try { // caught because a file that cannot be read is not as it was installed
+        return line != lines.end() && line->file == sshd_drop_in_path && !unchanged_drop_in().empty();
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 bool remove_lost_certificates() {
-    const auto path = destdir() + sshd_drop_in_path;
-    if (!is_there(path))
-        return false;
-    constexpr std::size_t most = std::size_t{1024} * 1024;
-    const auto content = read_file(path, most);
-    const auto text = text_of(content);
-    if (!is_sshd_drop_in(text))
-        return false;
+    const auto text = unchanged_drop_in();
     std::string kept;
-    for (auto rest = text; !rest.empty();) {
+    for (std::string_view rest = text; !rest.empty();) {
         const auto line = take_line(rest);
         if (!line.starts_with(certificate_word) ||
             is_there(destdir() + std::string(line.substr(certificate_word.size()))))
@@ -169,6 +173,7 @@ bool remove_lost_certificates() {
     }
     if (kept == text)
         return false;
+    const auto path = destdir() + sshd_drop_in_path;
     write_file(path, bytes_of(kept), 0644, Existing::replace);
     std::cout << "wrote " << printable(path) << '\n' << std::flush;
     return true;

@@ -3,6 +3,7 @@
 // The file in sshd_config.d that gives sshd the host keys of an agent. Its lines depend on the agent, and on
 // the keys and certificates that are there.
 
+#include "ssh/sshd_settings.hpp"
 #include "tpm/storage_keys.hpp"
 
 #include <filesystem>
@@ -26,6 +27,10 @@ SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy);
 
 /// True for all texts that make_sshd_drop_in can make, for all keys and agents.
 bool is_sshd_drop_in(std::string_view text);
+
+/// Whether the first of the lines with this value is in the installed file, and nobody has changed that: then
+/// --install-sshd-config mends it, and refuses to after an edit.
+bool is_in_sshd_drop_in(const std::string& value, const std::vector<ssh::SshdLine>& lines);
 
 /// Removes the HostCertificate lines whose certificates are missing, unless somebody has changed the file.
 /// @returns whether it was written @throws Error(io | permission)

@@ -3,6 +3,7 @@
 
 #include "applets/host_units.hpp"
 #include "applets/keygen_files.hpp"
+#include "applets/sshd_drop_in.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "cli/shell_word.hpp"
@@ -52,12 +53,6 @@ cli::Finding about(const SshdKey& key, std::string_view check, Verdict verdict, 
             .subject = key.path,
             .text = std::move(text),
             .hint = std::move(hint)};
-}
-
-/// The path without ".pub".
-std::string base_of(const std::string& path) {
-    constexpr std::string_view pub = ".pub";
-    return path.ends_with(pub) ? path.substr(0, path.size() - pub.size()) : path;
 }
 
 bool is_same_key(const SshdKey& one, const SshdKey& other) {
@@ -111,16 +106,24 @@ SshdKey read_host_key(std::size_t number, const SshdView& view,
     return key;
 }
 
+/// Whether the file that we install may have this key.
+bool has_our_name(const std::string& path) {
+    return std::filesystem::path(path).filename().string().starts_with("ssh_tpm_host_");
+}
+
+/// The installed file is not to be edited: its lines follow the .pub files.
 std::string remove_line(const SshdKey& key, const HostKeyCheck& check) {
+    if (is_in_sshd_drop_in(key.path, check.view.host_keys))
+        return "move " + base_of(key.path) + ".pub away, and " + install_command(check.socket);
     return "remove its HostKey line" + in_line_of(key.path, check.view.host_keys);
 }
 
 /// For a key whose public half cannot be read.
 std::string hint_for_public_half(const SshdKey& key, const HostKeyCheck& check) {
-    const auto name = std::filesystem::path(key.path).filename().string();
-    if (key.error->code() != Errc::not_found || !name.starts_with("ssh_tpm_host_"))
+    if (!has_our_name(key.path))
         return remove_line(key, check);
-    return "`ssh-tpm keygen -A` writes it again, from the .tpm file beside it or, with --hierarchy, from the "
+    return (key.error->code() == Errc::not_found ? "" : "move " + base_of(key.path) + ".pub away: ") +
+           "`ssh-tpm keygen -A` writes it again, from the .tpm file beside it or, with --hierarchy, from the "
            "TPM";
 }
 
@@ -204,6 +207,7 @@ void check_key_in_file(const SshdKey& key, const HostKeyCheck& check) {
 
 /// sshd uses the first host key of each type (get_hostkey_by_type in its sshd.c).
 void check_order(const SshdKey& key, const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
+    const auto& lines = check.view.host_keys;
     const auto first =
         std::ranges::find_if(keys, [&](const auto& other) { return !other.error && other.type == key.type; });
     if (first == keys.end() || is_same_key(*first, key))
@@ -211,8 +215,10 @@ void check_order(const SshdKey& key, const std::vector<SshdKey>& keys, const Hos
     check.findings.add(
         about(key, "host-key-order", Verdict::warn,
               "sshd does not use this key, but " + first->path + ", the first one of this type",
-              "remove the HostKey line of " + first->path + in_line_of(first->path, check.view.host_keys) +
-                  ", or move it behind that of this key"));
+              is_in_sshd_drop_in(first->path, lines)
+                  ? "remove the HostKey line of this key" + in_line_of(key.path, lines)
+                  : "remove the HostKey line of " + first->path + in_line_of(first->path, lines) +
+                        ", or move it behind that of this key"));
 }
 
 /// sshd takes each HostKey for a private key first, and finds the .pub file beside that name by itself.
@@ -264,6 +270,10 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, HostKeyCheck& che
         check_name(key, keys, check);
 }
 
+bool is_first_of_its_key(const SshdKey& key, const std::vector<SshdKey>& keys) {
+    return &*std::ranges::find_if(keys, [&](const auto& other) { return is_same_key(other, key); }) == &key;
+}
+
 /// @throws Error if sshd does not show it to clients, or they do not believe it
 void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>& keys,
                        const CertificateRules& rules, const HostKeyCheck& check) {
@@ -274,7 +284,8 @@ void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>&
     if (key == keys.end())
         throw Error(Errc::not_found, "of a key that no HostKey line names");
     if (key->fails)
-        throw Error(Errc::refused, "of " + key->path + ", which does not work");
+        throw Error(Errc::refused, "of " + key->path + ", which does not work",
+                    "solve the problem of that key");
     std::vector<std::string> names, offered;
     for (const auto& algorithm : host_algorithms(certificate.type)) {
         names.push_back(algorithm.certified);
@@ -295,19 +306,45 @@ void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>&
                             "add them: `HostKeyAlgorithms +" + joined(names) + "`"});
 }
 
-/// A certificate beside a key that works, and that no HostCertificate line names.
-void check_for_certificate(const SshdKey& key, const HostKeyCheck& check) {
-    const auto path = base_of(key.path) + "-cert.pub";
+/// How to end the trouble with a certificate that sshd does not show to clients.
+std::string hint_for_certificate(const std::string& path, const CertificateRules& rules,
+                                 const HostKeyCheck& check) {
+    const auto& lines = check.view.host_certificates;
+    if (!is_in_sshd_drop_in(path, lines))
+        return "remove its HostCertificate line" + in_line_of(path, lines);
+    constexpr std::string_view ending = "-cert.pub";
+    return install_command(check.socket) + " takes its line away, unless it is signed anew before: " +
+           sign_command(rules, path.substr(0, path.size() - ending.size()) + ".pub");
+}
+
+/// A certificate beside a key that works, and that no HostCertificate line names. --install-sshd-config
+/// leaves out those that clients refuse.
+void check_for_certificate(const SshdKey& key, const CertificateRules& rules, const HostKeyCheck& check) {
+    const auto base = base_of(key.path), path = base + "-cert.pub";
     const auto& named = check.view.settings->host_certificates;
     std::error_code ignored;
     if (key.fails || std::ranges::find(named, path) != named.end() || !std::filesystem::exists(path, ignored))
         return;
-    check.findings.add({Verdict::warn, "host-certificate-line", path,
-                        "sshd does not show this certificate, because no HostCertificate line names it",
-                        "`ssh-tpm hostkeys --install-sshd-config`"});
+    cli::Finding finding{Verdict::warn, "host-certificate-line", path, "sshd does not show this certificate",
+                         has_our_name(path) ? install_command(check.socket)
+                                            : "add this line: `HostCertificate " + path + "`"};
+    const auto judged = judge_certificate_of(base, rules);
+    if (const auto bad = std::ranges::find(judged, Verdict::fail, &cli::Finding::verdict);
+        bad == judged.end()) {
+        finding.text += ", because no HostCertificate line names it";
+    } else {
+        finding.text += ": " + bad->text;
+        finding.hint.insert(0, bad->hint + ", and then ");
+    }
+    check.findings.add(std::move(finding));
 }
 
 } // namespace
+
+std::string base_of(const std::string& path) {
+    constexpr std::string_view pub = ".pub";
+    return path.ends_with(pub) ? path.substr(0, path.size() - pub.size()) : path;
+}
 
 void check_agent(HostKeyCheck& check) {
     try { // caught to report it
@@ -354,6 +391,37 @@ void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& path
     }
 }
 
+// A client that has logged in with one key asks sshd to prove the others (UpdateHostKeys). Before 10.0, sshd
+// asks the agent for a signature by an algorithm without a name, and then refuses that signature (OpenSSH's
+// 84023656d); before 8.9 with RSA too (0fa336832). A new client prefers ECDSA to RSA, and so has only the RSA
+// key to learn.
+void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
+    constexpr ssh::SshdVersion mended{10, 0}, mended_for_rsa{8, 9};
+    const auto& version = check.view.version;
+    if (!version || *version >= mended)
+        return;
+    const bool learns_rsa = *version >= mended_for_rsa;
+    const auto was_there = [&](const SshdKey& key) {
+        return std::ranges::find(check.former, base_of(key.path)) != check.former.end();
+    };
+    for (const auto& key : keys) {
+        const bool others = std::ranges::any_of(keys, [&](const auto& other) {
+            return other.signer == Signer::sshd || (was_there(other) && !was_there(key));
+        });
+        if (!others || key.fails || key.signer != Signer::agent || !is_first_of_its_key(key, keys) ||
+            (learns_rsa && key.type == ssh::info(ssh::KeyType::rsa).name))
+            continue;
+        check.findings.add(about(
+            key, "host-key-learning", Verdict::warn,
+            "this sshd (OpenSSH " + std::to_string(version->major) + '.' + std::to_string(version->minor) +
+                ") may end sessions of clients that know another host key, and learn this "
+                "one (UpdateHostKeys)",
+            "until sshd is 10.0 or newer, " + remove_line(key, check) +
+                (learns_rsa ? "; RSA keys are learnt" : "") +
+                "; or put this key into the clients' known_hosts"));
+    }
+}
+
 void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
                         const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
     const CertificateRules rules{.authority_algorithms = check.view.settings->ca_signature_algorithms,
@@ -362,14 +430,13 @@ void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
         try { // caught to report it
             check_certificate(named, keys, rules, check);
         } catch (const Error& error) {
-            check.findings.add(cli::finding_of_error(
-                Verdict::fail, "host-certificate", named.path, error,
-                "remove its HostCertificate line" + in_line_of(named.path, check.view.host_certificates)));
+            check.findings.add(cli::finding_of_error(Verdict::fail, "host-certificate", named.path, error,
+                                                     hint_for_certificate(named.path, rules, check)));
         }
     }
-    for (auto key = keys.begin(); key != keys.end(); ++key)
-        if (std::none_of(keys.begin(), key, [&](const auto& other) { return is_same_key(other, *key); }))
-            check_for_certificate(*key, check);
+    for (const auto& key : keys)
+        if (is_first_of_its_key(key, keys))
+            check_for_certificate(key, rules, check);
 }
 
 } // namespace sshtpm::applets

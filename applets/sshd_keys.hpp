@@ -24,12 +24,16 @@ struct HostKeyCheck {
     std::filesystem::path socket;
     std::chrono::steady_clock::time_point end; ///< of the time for all answers of the agent
     cli::Findings& findings;
+    std::vector<std::string> former = {};           ///< paths of host keys that clients may know
     std::optional<AgentKeys> served = {};           ///< nothing if the agent does not answer, or no longer
     std::optional<cli::Finding> agent_failure = {}; ///< if it does not answer
 };
 
 /// Reports whether the agent answers (check "agent"), and asks it for its keys.
 void check_agent(HostKeyCheck& check);
+
+/// The path without ".pub".
+std::string base_of(const std::string& path);
 
 /// The program that signs with a host key.
 enum class Signer {
@@ -70,6 +74,11 @@ std::vector<SshdKey> read_host_keys(const SshdView& view,
 /// @param keys their `fails` and `passes` are set
 /// @param check after check_agent
 void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths, HostKeyCheck& check);
+
+/// Warns of keys that clients cannot learn without losing their session, "host-key-learning": those of the
+/// agent, with a sshd that may have this fault, if clients may know another host key. @param keys after
+/// check_keys
+void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check);
 
 /// Checks the certificates, "host-certificate", and finds those that sshd does not name,
 /// "host-certificate-line". @param keys after check_keys

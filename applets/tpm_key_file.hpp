@@ -4,9 +4,14 @@
 
 #include "base/pem.hpp"
 
+#include <array>
 #include <filesystem>
+#include <string_view>
 
 namespace sshtpm::applets {
+
+/// The keys in ~/.ssh that are used where none is named, without the endings of their files.
+inline constexpr std::array<std::string_view, 2> default_key_names{"id_ecdsa", "id_rsa"};
 
 /// True for the private key of a TPM, also if it is in the format of another program.
 bool is_tpm_key(const PrivateKeyBlock& block);

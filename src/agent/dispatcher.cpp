@@ -41,9 +41,21 @@ Reply shared(Bytes reply) {
     return std::make_shared<const Bytes>(std::move(reply));
 }
 
-Error forwarded(const std::string& what) {
-    return {Errc::refused, "refused a " + what + " that came over a forwarded connection",
-            "add the key on the machine where the agent runs"};
+/// True if the client may be at the other end of agent forwarding, and is refused. Logs this once for each
+/// connection, because the host there could fill the log.
+bool is_refused_as_forwarded(Client& client, const std::string& what) {
+    if (!client.sessions.attempted())
+        return false;
+    if (!std::exchange(client.forwarded_refused, true))
+        log::info("refused ", what, ", which came over a forwarded connection");
+    return true;
+}
+
+/// @throws Refused
+void require_local(Client& client, const std::string& what) {
+    if (is_refused_as_forwarded(client, what))
+        throw Refused("refused " + what + ", which came over a forwarded connection",
+                      "give the command on the machine where the agent runs");
 }
 
 Error ended_meanwhile() {
@@ -182,8 +194,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::RequestIdentities, Call call) {
 
 Dispatcher::Answer Dispatcher::sign(protocol::SignRequest request, Call call) {
     const bool explained = std::exchange(request.explained, false); // upstream agents get a plain request
-    if (explained && call.client.sessions.attempted())
-        throw forwarded("request to sign");
+    if (explained)
+        require_local(call.client, "a request by tpm-sign@ssh-tpm");
     auto entry = keys_.find(request.key_blob);
     if (entry) {
         entry = folder_.refreshed(entry);
@@ -305,8 +317,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::AddForeignIdentity request, Call 
 
 /// Adds a key file of this TPM.
 Dispatcher::Answer Dispatcher::serve(protocol::TpmAddKey request, Call call) {
-    if (call.client.sessions.attempted())
-        throw forwarded("key file");
+    require_local(call.client, "a key file");
     auto identity = identity::make_identity(keyfile::parse_key_file(request.key_file), {});
     identity::tell_fixed_hash(identity);
     KeyEntry entry{.identity = std::make_shared<const identity::Identity>(std::move(identity))};
@@ -398,27 +409,28 @@ protocol::AgentStatus Dispatcher::status() const {
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::StatusRequest, Call call) {
-    if (call.client.sessions.attempted()) {
-        log::info("refused a request for the agent's status that came over a forwarded connection");
+    if (is_refused_as_forwarded(call.client, "a request for the agent's status"))
         co_return extension_failure_;
-    }
     co_return shared(protocol::status_reply(status()));
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::SessionBind request, Call call) {
     const auto known = call.client.sessions.sessions().size();
+    const bool failed_before = call.client.sessions.failed();
     if (call.client.sessions.bind(request)) {
         if (call.client.sessions.sessions().size() > known) // not a session that was bound before
             call.client.upstreams.bound(request);
         co_return success_;
     }
-    log::error("refused to bind a connection to a session");
+    if (!failed_before) // as in is_refused_as_forwarded
+        log::error("refused to bind a connection to a session");
     call.client.upstreams.bind_refused();
     co_return extension_failure_;
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::BrokenSessionBind, Call call) {
-    log::error("refused a session-bind that does not parse");
+    if (!call.client.sessions.failed())
+        log::error("refused a session-bind that does not parse");
     call.client.sessions.note_failure();
     call.client.upstreams.bind_refused();
     co_return extension_failure_;
@@ -426,9 +438,8 @@ Dispatcher::Answer Dispatcher::serve(protocol::BrokenSessionBind, Call call) {
 
 Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
     auto& client = call.client;
+    require_local(client, "a PIN");
     const auto entry = keys_.find(request.key_blob);
-    if (client.sessions.attempted())
-        throw forwarded("PIN");
     if (!entry)
         throw Error(Errc::not_found, "the agent does not have this key");
     const auto use = keys_.use(loop_, entry, request.key_blob);
@@ -448,10 +459,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::TpmTryPin request, Call call) {
 /// PKCS#11 tokens are for upstream agents: this one loads no provider. Like an extension, a provider may do
 /// anything on this machine, so clients of forwarded connections have none.
 Dispatcher::Answer Dispatcher::serve(protocol::Smartcard request, Call call) {
-    if (call.client.sessions.attempted()) {
-        log::info("refused a request about a PKCS#11 provider that came over a forwarded connection");
-        co_return failure_;
-    }
+    require_local(call.client, "a request about a PKCS#11 provider");
     if (request.removes) {
         const auto there = co_await call.client.upstreams.remove(call.message, {});
         co_return answer(there == Removal::done);
@@ -461,10 +469,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::Smartcard request, Call call) {
 
 Dispatcher::Answer Dispatcher::serve(protocol::UnknownExtension request, Call call) {
     log::debug("no extension of this agent: ", request.name);
-    if (call.client.sessions.attempted()) {
-        log::info("refused extension ", request.name, ", which came over a forwarded connection");
-        co_return failure_;
-    }
+    require_local(call.client, "extension " + request.name);
     co_return co_await forward(call, {});
 }
 

@@ -61,7 +61,8 @@ class KeyFolder {
     std::map<std::filesystem::path, File> files_;
     std::vector<std::string> problems_;         ///< of the folders, as the last scan has logged them
     std::unordered_set<std::string> seen_keys_; ///< blobs of all keys that the folder has had
-    /// Blobs of keys and certificates that clients have added, if the folder has had the key.
+    /// Blobs of keys and certificates that clients have added, if the folder has had the key. It grows until
+    /// SIGHUP: forgetting a blob would bring a removed key back without its constraints.
     std::unordered_set<std::string> client_blobs_;
 };
 

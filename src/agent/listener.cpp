@@ -5,15 +5,14 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
 #include "os/paths.hpp"
 #include "os/process.hpp"
 
 #include <cerrno>
 #include <chrono>
-#include <fcntl.h>
 #include <optional>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,7 +59,8 @@ void remove_stale(const fs::path& path, const sockaddr_un& address) {
         const auto pid = failure == 0 ? os::peer_of(socket.value()).pid : 0;
         const auto process = os::name_of_process(pid) ? ": " + os::describe_process(pid, 0) : std::string();
         throw Error(Errc::exists, path.string() + ": an agent listens here already" + process,
-                    "use it (SSH_AUTH_SOCK=" + path.string() + "), or choose another path with -a");
+                    "`export SSH_AUTH_SOCK=" + shell_word(path.native()) +
+                        "` uses it; or choose another path with -a");
     }
     if (::unlink(path.c_str()) != 0)
         throw Error::from_errno(errno, path.string());
@@ -85,14 +85,13 @@ void sweep_command_sockets(const fs::path& folder) {
 
 /// Locks the folder while a stale socket is checked, removed and replaced. Of two agents that start at the
 /// same time, the second then finds the first one listening.
-UniqueFd lock_folder(const fs::path& socket) {
-    UniqueFd fd(::open(socket.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd)
-        throw Error::from_errno(errno, socket.string());
-    if (!lock_file(fd, LOCK_EX, time_limits().socket_folder, socket.string()))
-        throw Error(Errc::exists, socket.parent_path().string() + ": another process has locked this folder",
-                    "lslocks tells which; or choose a socket in a folder of your own with -a");
-    return fd;
+UniqueFd lock_folder_of(const fs::path& socket) {
+    const auto folder = socket.parent_path();
+    auto lock = lock_folder(folder, time_limits().socket_folder);
+    if (!lock)
+        throw Error(Errc::exists, folder.string() + ": another process has locked this folder",
+                    "`lslocks` tells which; or choose a socket in a folder of your own with -a");
+    return lock;
 }
 
 /// @returns nothing for a peer that is not served
@@ -116,7 +115,7 @@ ListeningSocket::ListeningSocket(fs::path path, bool sweep) {
     path_ = fs::absolute(path);
     const auto address = os::unix_address(path_.native());
     make_folders(path_.parent_path(), 0700);
-    const auto lock = lock_folder(path_);
+    const auto lock = lock_folder_of(path_);
     remove_stale(path_, address);
     if (sweep)
         sweep_command_sockets(path_.parent_path());

@@ -16,6 +16,7 @@ namespace sshtpm::agent {
 namespace {
 
 constexpr int most_tries = 3;
+constexpr std::size_t most_learned = 1000; ///< more keys than a person has
 
 std::string key_name(const identity::Identity& identity) {
     return std::string(text_of(identity.public_key.blob()));
@@ -129,6 +130,8 @@ bool PinBroker::may_lack_pin(const identity::Identity& identity) const {
 }
 
 void PinBroker::learn(const identity::Identity& identity, bool needs) {
+    if (learned_.size() >= most_learned) // costs a try for each key whose file is wrong
+        learned_.clear();
     learned_[content_of(identity)] = needs;
 }
 

@@ -24,6 +24,7 @@ struct Client {
     os::Peer peer;
     Upstreams upstreams;
     protocol::BoundSessions sessions = {};
+    bool forwarded_refused = false;                     ///< a request was refused as a forwarded one
     unsigned wrong_passwords = 0;                       ///< consecutive wrong passwords to unlock the agent
     std::uint32_t tries_told = protocol::unknown_tries; ///< PIN tries left, as last told
 };

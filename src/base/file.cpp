@@ -141,4 +141,11 @@ bool lock_file(const UniqueFd& file, int operation, std::chrono::milliseconds pa
     return true;
 }
 
+UniqueFd lock_folder(const fs::path& folder, std::chrono::milliseconds patience) {
+    UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        throw Error::from_errno(errno, folder.string());
+    return lock_file(fd, LOCK_EX, patience, folder.string()) ? std::move(fd) : UniqueFd();
+}
+
 } // namespace sshtpm

@@ -69,4 +69,7 @@ void make_folders(const std::filesystem::path& path, mode_t mode);
 bool lock_file(const UniqueFd& file, int operation, std::chrono::milliseconds patience,
                std::string_view name);
 
+/// Locks a folder with LOCK_EX. @returns nothing if another process holds the lock for longer than `patience`
+UniqueFd lock_folder(const std::filesystem::path& folder, std::chrono::milliseconds patience);
+
 } // namespace sshtpm

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Words of commands for a shell.
+// The applets' name for base/shell_word.
 
-#include <string>
-#include <string_view>
+#include "base/shell_word.hpp"
 
 namespace sshtpm::cli {
 
-enum class Shell { bourne, c, fish };
-
-/// A text as one word of a command, in quotes if the shell would not take it as it is.
-std::string shell_word(std::string_view text, Shell shell = Shell::bourne);
+using sshtpm::Shell;
+using sshtpm::shell_word;
 
 } // namespace sshtpm::cli

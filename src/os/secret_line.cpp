@@ -2,6 +2,7 @@
 #include "os/secret_line.hpp"
 
 #include "base/error.hpp"
+#include "base/shell_word.hpp"
 
 #include <algorithm>
 #include <array>
@@ -40,7 +41,8 @@ void require_private(int fd, const std::string& name) {
                     "a PIN or a password is read from a file of this user or of root");
     if ((S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode)) && others_have_rights(fd, status))
         throw Error(Errc::permission, name + ": other users can read it, so it is not used",
-                    "`chmod 600 " + name + "`, and a new PIN or password if somebody may have read it");
+                    "`chmod 600 " + (fd == STDIN_FILENO ? "FILE" : shell_word(name)) +
+                        "`, and a new PIN or password if somebody may have read it");
 }
 
 Secret first_line(int fd, const std::string& name, std::size_t most) {

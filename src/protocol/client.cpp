@@ -3,6 +3,7 @@
 
 #include "base/deadline.hpp"
 #include "base/error.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
 #include "os/process.hpp"
 #include "protocol/frame.hpp"
@@ -74,7 +75,8 @@ UniqueFd connect_to(const std::filesystem::path& path, const std::optional<Deadl
     if (uninterrupted([&] { return ::connect(socket.value(), os::generic(address), sizeof address); }) == 0)
         return socket;
     if (errno == EAGAIN) // its queue of connections is full
-        throw Error(Errc::io, no_answer, "see the process that listens: `ss -xlp src " + path.string() + "`");
+        throw Error(Errc::io, no_answer,
+                    "see the process that listens: `ss -xlp src " + shell_word(path.native()) + "`");
     throw Error::from_errno(errno, path.string());
 }
 
@@ -263,7 +265,8 @@ std::optional<std::string> Client::find_wrong_signature(ByteView key_blob,
     Bytes message(256); // getrandom(2) never returns fewer up to this size
     if (::getrandom(message.data(), message.size(), 0) != static_cast<ssize_t>(message.size()))
         throw Error::from_errno(errno, "getrandom");
-    const bool explained = knows(extension::tpm_sign);
+    // The reason is printed, with a hint that people follow.
+    const bool explained = os::may_use_agent(peer()) && knows(extension::tpm_sign);
     const auto verifies = [&](std::uint32_t flags) {
         const auto blob =
             sign({.key_blob = copy_of(key_blob), .data = message, .flags = flags, .explained = explained});

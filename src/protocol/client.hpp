@@ -65,8 +65,8 @@ class Client {
     /// @param only the one algorithm of an RSA key to use
     /// @returns the name of an algorithm whose signature does not verify; nothing if all signatures do, or if
     ///     they cannot be checked (ssh::can_verify)
-    /// @throws Error as `sign` does, with the agent's reason if it knows extension::tpm_sign; for an RSA key
-    ///     it names the algorithm
+    /// @throws Error as `sign` does, with the agent's reason if it runs as this user or root and knows
+    ///     extension::tpm_sign; for an RSA key it names the algorithm
     std::optional<std::string> find_wrong_signature(ByteView key_blob,
                                                     std::optional<std::string_view> only = {});
     /// extension::tpm_add_checked_key; if the agent does not know it, extension::tpm_add_key.

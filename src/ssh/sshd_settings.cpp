@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <optional>
 #include <utility>
 
 namespace sshtpm::ssh {
@@ -116,11 +115,40 @@ std::vector<SshdLine> parse_sshd_lines(std::string_view printed, std::string_vie
     return out;
 }
 
+std::optional<SshdLine> parse_refused_line(std::string_view printed) {
+    constexpr std::string_view marker = " line ";
+    while (!printed.empty()) {
+        const auto line = take_line(printed);
+        const auto middle = line.find(marker);
+        if (!line.starts_with('/') || middle == std::string_view::npos ||
+            line.find("Deprecated option") != line.npos || line.find("Unsupported option") != line.npos)
+            continue;
+        const auto number = line.substr(middle + marker.size());
+        SshdLine out{.file = std::string(line.substr(0, middle)), .value = {}};
+        if (out.file.ends_with(':'))
+            out.file.pop_back();
+        if (parse_number(number.substr(0, number.find_first_not_of("0123456789")), out.number))
+            return out;
+    }
+    return std::nullopt;
+}
+
 std::vector<SshdHostKey> parse_sshd_host_keys(std::string_view printed) {
     std::vector<SshdHostKey> out;
     while (!printed.empty())
         if (auto key = parse_sshd_host_key(take_line(printed)))
             out.push_back(std::move(*key));
+    return out;
+}
+
+std::optional<SshdVersion> parse_sshd_version(std::string_view printed) {
+    auto number = value_in(printed, "debug1: sshd version OpenSSH_");
+    number = number.substr(0, number.find_first_not_of("0123456789."));
+    const auto dot = number.find('.');
+    SshdVersion out;
+    if (dot == std::string_view::npos || !parse_number(number.substr(0, dot), out.major) ||
+        !parse_number(number.substr(dot + 1), out.minor))
+        return std::nullopt;
     return out;
 }
 
@@ -142,11 +170,12 @@ SshdSettings parse_sshd_settings(std::string_view printed) {
         take_value(line, "hostkeyagent", out.host_key_agent) ||
             take_value(line, "hostkeyalgorithms", out.host_key_algorithms) ||
             take_value(line, "casignaturealgorithms", out.ca_signature_algorithms) ||
-            take_path(line, "hostkey", out.host_keys) ||
+            take_value(line, "pidfile", out.pid_file) || take_path(line, "hostkey", out.host_keys) ||
             take_path(line, "hostcertificate", out.host_certificates);
     }
-    if (out.host_key_agent == "none")
-        out.host_key_agent.clear();
+    for (auto* const path : {&out.host_key_agent, &out.pid_file})
+        if (*path == "none")
+            path->clear();
     return out;
 }
 

@@ -2,6 +2,7 @@
 #include "tpm/device.hpp"
 
 #include "base/error.hpp"
+#include "base/shell_word.hpp"
 #include "base/unique_fd.hpp"
 
 #include <algorithm>
@@ -50,7 +51,8 @@ Error permission_error(const std::string& path) {
                      std::move(hint));
     };
     if (::stat(path.c_str(), &status) != 0)
-        return error("its folder is closed to this user", "`namei -l " + path + "` shows the permissions");
+        return error("its folder is closed to this user",
+                     "`namei -l " + shell_word(path) + "` shows the permissions");
     const auto group = name_of_group(status.st_gid);
     if ((status.st_mode & read_write) != read_write || status.st_gid == 0)
         return error("its group, " + group + ", is none that users can join",
@@ -64,7 +66,7 @@ Error permission_error(const std::string& path) {
             "this user is in the group " + group + ", but this login session is older",
             "log out of all sessions (`loginctl terminate-user \"$USER\"` ends them) and in again; `newgrp " +
                 group + "` gives one shell the group");
-    return error("its permissions deny it", "`getfacl " + path + "` shows them");
+    return error("its permissions deny it", "`getfacl " + shell_word(path) + "` shows them");
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
@@ -52,9 +53,9 @@ UniqueFd open_folder(const fs::path& path) {
     if (!folder || ::fstat(folder.value(), &status) != 0)
         throw Error::from_errno(errno, path.string());
     if (status.st_uid != ::geteuid() || (status.st_mode & 077U) != 0)
-        throw Error(Errc::permission,
-                    path.string() + ": the emulator's state must be in a folder of your own",
-                    "chmod 700 it, or name another with SSH_TPM_SWTPM_STATE");
+        throw Error(
+            Errc::permission, path.string() + ": the emulator's state must be in a folder of your own",
+            "`chmod 700 " + shell_word(path.native()) + "`, or name another with SSH_TPM_SWTPM_STATE");
     return folder;
 }
 

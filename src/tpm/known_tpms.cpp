@@ -9,9 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <fcntl.h>
 #include <optional>
-#include <sys/file.h>
 #include <utility>
 
 namespace sshtpm::tpm {
@@ -70,12 +68,11 @@ UniqueFd lock_folder_of(const fs::path& file) {
     std::error_code failure;
     const auto real = fs::weakly_canonical(file, failure);
     const auto folder = (failure ? file : real).parent_path();
-    UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd)
-        throw Error::from_errno(errno, folder.string());
-    if (!lock_file(fd, LOCK_EX, time_limits().known_tpms_lock, folder.string()))
-        throw Error(Errc::io, folder.string() + ": another program has locked this folder");
-    return fd;
+    auto lock = lock_folder(folder, time_limits().known_tpms_lock);
+    if (!lock)
+        throw Error(Errc::io, folder.string() + ": another program has locked this folder",
+                    "`lslocks` tells which");
+    return lock;
 }
 
 /// True before the first use, and after the file was removed.

@@ -42,9 +42,14 @@ inline Signed p256_signature() {
     throw std::out_of_range("no P-256 signature in the test data");
 }
 
+/// @param number of the file's private area: the same key can have several files
 inline agent::IdentityPtr identity_of(const ssh::PublicKey& key, bool has_pin,
-                                      tpm::DictionaryAttack protection = tpm::DictionaryAttack::guarded) {
+                                      tpm::DictionaryAttack protection = tpm::DictionaryAttack::guarded,
+                                      std::uint16_t number = 0) {
     keyfile::KeyFile file;
+    file.private_area.size = 2;
+    file.private_area.buffer[0] = static_cast<std::uint8_t>(number >> 8U);
+    file.private_area.buffer[1] = static_cast<std::uint8_t>(number);
     file.empty_auth = !has_pin;
     file.public_area = identity::to_public_area(key, protection, tpm::RsaUse::sign);
     return std::make_shared<const identity::Identity>(identity::make_identity(std::move(file), "a key"));
@@ -119,6 +124,11 @@ class Desk {
     }
 
     agent::KeyEntryPtr entry() { return keys.find_entry(signed_.key.blob()); }
+
+    /// Puts another file of the key, without a PIN, in the place of the present one.
+    void change_file(std::uint16_t number) {
+        keys.add({.identity = identity_of(signed_.key, false, tpm::DictionaryAttack::guarded, number)});
+    }
 
     /// Nothing if it is refused.
     std::optional<Bytes> sign() {

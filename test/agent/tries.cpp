@@ -45,6 +45,23 @@ TEST_CASE("an exempt key whose file claims a PIN is tried once without one, and 
     }
 }
 
+TEST_CASE("the TPM's word on a key is kept for many keys, and not for any number of them") {
+    Desk desk(false);
+    CHECK(desk.sign());
+    desk.tpm.state.failures = 31; // of an unknown key, a person is asked
+    CHECK(desk.sign());
+    CHECK(desk.questions() == 0);
+    desk.tpm.state.failures = 0;
+    for (std::uint16_t number = 1; number <= 1000; ++number) {
+        desk.change_file(number);
+        CHECK(desk.sign());
+    }
+    desk.change_file(0);
+    desk.tpm.state.failures = 31;
+    static_cast<void>(desk.sign());
+    CHECK(desk.questions() == 1);
+}
+
 TEST_CASE("an answer that the TPM has just refused is not tried again, and the question is the same") {
     Desk desk(true, "wrong\nwrong\nwrong\nwrong\nwrong\nright");
     CHECK_FALSE(desk.sign());

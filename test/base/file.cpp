@@ -111,3 +111,14 @@ TEST_CASE("a folder is not made where something else is, nor in a folder that is
     CHECK(refusal([&] { make_folder(folder / "file", 0700); }) == Errc::exists);
     CHECK(refusal([&] { make_folder(folder / "missing" / "inner", 0700); }) == Errc::not_found);
 }
+
+TEST_CASE("a folder is locked by one at a time, and what is none cannot be locked") {
+    const TempFolder folder;
+    constexpr std::chrono::milliseconds none{0};
+    auto first = lock_folder(folder.path(), none);
+    CHECK(first);
+    CHECK_FALSE(lock_folder(folder.path(), none));
+    first = UniqueFd();
+    CHECK(lock_folder(folder.path(), none));
+    CHECK(refusal([&] { lock_folder(folder.path() / "missing", none); }) == Errc::not_found);
+}

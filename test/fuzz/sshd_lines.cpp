@@ -26,4 +26,12 @@ FUZZ_TARGET(sshd_lines) {
         printed += std::string("debug1: ") + (key.is_private ? "private" : "agent") + " host key #" +
                    std::to_string(key.number) + ": " + key.type + " SHA256:x\r\n";
     require(ssh::parse_sshd_host_keys(printed) == keys);
+
+    if (const auto line = ssh::parse_refused_line(input))
+        require(input.find(line->file) != std::string_view::npos);
+    if (const auto version = ssh::parse_sshd_version(input)) {
+        printed = "debug1: sshd version OpenSSH_" + std::to_string(version->major) + '.' +
+                  std::to_string(version->minor) + ", OpenSSL\r\n";
+        require(ssh::parse_sshd_version(printed) == version);
+    }
 }

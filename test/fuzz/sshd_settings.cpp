@@ -22,6 +22,8 @@ std::string print(const ssh::SshdSettings& settings) {
         out += "\nhostkeyalgorithms " + settings.host_key_algorithms;
     if (!settings.ca_signature_algorithms.empty())
         out += "\ncasignaturealgorithms " + settings.ca_signature_algorithms;
+    if (!settings.pid_file.empty())
+        out += "\npidfile " + settings.pid_file;
     return out;
 }
 

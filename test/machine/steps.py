@@ -269,6 +269,7 @@ echo '127.0.0.1 ca.example.org' >>/etc/hosts""")
     guest.root('systemctl enable ssh-tpm-publish.service && systemctl restart ssh-tpm-genkeys.service')
     guest.until('ls /etc/ssh/ssh_tpm_host_ecdsa_key-cert.pub /etc/ssh/ssh_tpm_host_rsa_key-cert.pub')
     guest.until("[ $(sshd -T | grep -c '^hostcertificate .*ssh_tpm') = 2 ]")
+    guest.until('[ $(systemctl show -P ActiveState ssh-tpm-publish.service) = inactive ]')  # and sshd has reloaded
     guest.root('systemctl is-failed ssh-tpm-publish.service', 1)
     guest.expect('ssh-tpm hostkeys --check', 'cert')
     guest.root('echo "@cert-authority * $(cat ~signer/ca.pub)" >/etc/ssh/ssh_known_hosts')
@@ -277,7 +278,7 @@ echo '127.0.0.1 ca.example.org' >>/etc/hosts""")
 
 @step('certificates: --check fails for one that has expired')
 def expired(guest):
-    guest.root("""cd /etc/ssh && cp ssh_tpm_host_rsa_key-cert.pub /root
+    guest.root("""cd /etc/ssh && cp -p ssh_tpm_host_rsa_key-cert.pub /root
 ssh-keygen -q -s ~signer/ca -I server -h -n server -V -2h:-1h ssh_tpm_host_rsa_key.pub""")
     guest.expect('ssh-tpm hostkeys --check; [ $? = 1 ]', '(?m)^fail .*rsa_key-cert.*expired')
     guest.root('mv /root/ssh_tpm_host_rsa_key-cert.pub /etc/ssh')

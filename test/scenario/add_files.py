@@ -4,6 +4,7 @@
 any agent in the words of ssh-add."""
 
 import os
+import re
 import shutil
 import unittest
 
@@ -142,6 +143,10 @@ class Recorded(WithKeys):
         soft = self.soft_key('o', '-t', 'ecdsa')
         for path in (soft, rsa.copy(self.lab.path('p'), 'pem'), self.soft_key('e', '-t', 'ed25519')):
             self.assert_refused(self.add(path), path, 'ssh-add', f'--import {path}')
+        self.assert_refused(self.add('-', stdin=read(soft)), '(stdin)', '--import FILE')
+        spaced = self.soft_key("a b's", '-t', 'ecdsa')
+        told = re.search(r'ssh-tpm-keygen (--import .*) seals it', self.add(spaced).stderr)[1]
+        self.lab.run('sh', '-c', f"{self.lab.bin}/ssh-tpm-keygen -q -N '' {told}", status=0)
         self.assertEqual(self.recorder.requests, [])
         self.lab.keygen('-q', '--import', soft, '-N', '')
         self.assertIn(f'Identity added: {soft}.tpm', self.add(soft, status=0).stderr)

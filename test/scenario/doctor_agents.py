@@ -37,7 +37,7 @@ class Agents(DoctorLab):
 
     def test_an_agent_that_accepts_no_connections(self):
         self.lab.limit('doctor_agent', 0.3, 2)
-        path = self.lab.path('full.sock')
+        path = self.lab.path('a full.sock')
         with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as waiting:
             full.bind(path)
             full.listen(0)
@@ -45,7 +45,7 @@ class Agents(DoctorLab):
             self.lab.env['SSH_AUTH_SOCK'] = path
             found = self.trouble()
         self.assertEqual((found['agent']['subject'], found['agent']['text'], found['agent']['hint']),
-                         (path, 'the agent does not answer', f'see the process that listens: ss -xlp src {path}'))
+                         (path, 'the agent does not answer', f"see the process that listens: ss -xlp src '{path}'"))
 
     def test_a_socket_without_an_agent(self):
         self.lab.env['SSH_AUTH_SOCK'] = self.lab.path('nobody.sock')

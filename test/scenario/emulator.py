@@ -4,7 +4,9 @@
 
 import contextlib
 import fcntl
+import functools
 import os
+import re
 import resource
 import select
 import signal
@@ -88,6 +90,16 @@ class Emulator(Scenario):
         place = os.path.join(self.lab.write('file', 'no folder'), 'state')
         self.assert_error(self.lab.keygen('--swtpm', '-N', '', '-f', self.lab.path('keys/y'), status=None,
                                           env={'SSH_TPM_SWTPM_STATE': place}), place)
+
+    def test_a_folder_that_others_may_read_is_refused_with_the_command_that_closes_it(self):
+        place = self.lab.path('the state')
+        os.mkdir(place)
+        os.chmod(place, 0o755)
+        make = functools.partial(self.lab.keygen, '-q', '--swtpm', '-N', '', '-f', self.lab.path('keys/x'),
+                                 env={'SSH_TPM_SWTPM_STATE': place})
+        refused = make(status=1)
+        self.lab.run('sh', '-c', re.search('chmod 700 .*(?=, or name)', refused.stderr)[0], status=0)
+        make(status=0)
 
     def kill_emulator(self):
         for pid in self.emulators():

@@ -11,6 +11,7 @@ from agent import Agent
 from hierarchy import KINDS, base_of
 from lab import NOBODY, contents, link_program, read, read_key
 from softkey import SoftKey
+from sshd import sshd_of_version
 from stock import HostKeyStock
 
 DROP_IN = 'etc/ssh/sshd_config.d/70-ssh-tpm.conf'
@@ -58,14 +59,11 @@ class HostKeys(HostKeyStock):
         return (read(os.path.join(self.root, DROP_IN)).replace('/etc/ssh', self.root + '/etc/ssh')
                 .replace('/run/ssh-tpm-agent/agent.sock', self.agent.socket))
 
-    def check(self, config, *options, socket=None):
-        """--check with an sshd whose configuration is `config`."""
-        self.lab.make_folder('tools')
-        self.lab.write('check.config', config + '\nUsePAM no\n')
-        self.lab.write('tools/sshd', f'#!/bin/sh\nexec /usr/sbin/sshd -f {self.lab.path("check.config")} "$@"\n',
-                       mode=0o755)
+    def check(self, config, *options, socket=None, version='10.0'):
+        """--check with an sshd of this version of OpenSSH, whose configuration is `config`."""
+        file = self.lab.write('check.config', config + '\nUsePAM no\nPidFile none\n')
         return self.hostkeys('--check', '--socket', socket or self.agent.socket, *options,
-                             env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
+                             env=sshd_of_version(self.lab, version, '-f', file))
 
 
 class Tree(HostKeys):

@@ -76,6 +76,12 @@ class Keys(Check):
                                ('agent', self.agent.socket, 'answers, and has 2 keys'),
                                *(('host-key', self.keys[kind].path, BY[kind]) for kind in KINDS)])
 
+    def pid_file(self, pid=None, time=0):
+        """As of an sshd that has read its configuration at this time."""
+        path = self.lab.write('sshd.pid', f'{pid or os.getpid()}\n')
+        os.utime(path, (time, time))
+        return path
+
     def test_the_page_names_all_checks(self):
         """With a configuration in which each of them has something to say."""
         first = self.plain('first', 'ecdsa')
@@ -83,8 +89,8 @@ class Keys(Check):
         for key in self.keys.values():
             self.lab.ssh_keygen('-q', '-s', authority.path, '-h', '-I', 'x', '-n', 'x', key.pub)
         oks, problems = self.results('\n'.join((
-            f'HostKey {first.path}', self.good, f'HostKey {self.keys["rsa"].pub}',
-            f'HostCertificate {self.keys["rsa"].path}-cert.pub')))
+            f'PidFile {self.pid_file()}', f'HostKey {first.path}', self.good, f'HostKey {self.keys["rsa"].pub}',
+            f'HostCertificate {self.keys["rsa"].path}-cert.pub')), version='9.2')
         self.assertEqual({check for check, _, _ in oks} | {each['check'] for each in problems},
                          set(documented_checks(MANUAL)))
         self.assertIn(f'\n.Dl {COMMENT}\n', read(os.path.join(SOURCE, 'data/man', MANUAL)))
@@ -114,6 +120,7 @@ class Keys(Check):
                       problem['text'].replace(': line ', ' line '))
         self.assertEqual((problem['check'], [check for check, _, _ in oks]),
                          ('sshd-config', ['host-key-agent', 'agent']))
+        self.assertEqual(problem['hint'], 'mend ' + self.where(len(self.good.splitlines()) + 1))
 
     def test_a_sshd_that_hangs_is_not_waited_for(self):
         self.lab.limit('sshd', 0.5, 3)
@@ -136,6 +143,45 @@ class Keys(Check):
         self.assertEqual((problem['check'], tuple(other[name] for name in ('status', 'check', 'subject', 'text'))),
                          ('sshd-config', away))
         self.assertIn('no hostkeys available', problem['text'])
+        self.assertEqual(problem['hint'], f'start the agent with the socket {self.agent.socket}')
+
+    def test_a_sshd_without_a_key_whose_agent_answers(self):
+        (_, _), (problem,) = self.results(self.config_of(self.agent, 'HostKey /none'))
+        self.assertEqual((problem['check'], 'ssh-tpm keygen -A' in problem['hint']), ('sshd-config', True))
+
+    def test_a_configuration_that_the_running_sshd_has_not_read(self):
+        config = f'PidFile {self.pid_file()}\n{self.good}'
+        text = 'written after the running sshd has read its configuration'
+        self.assert_found(config, ('warn', 'sshd-reload', self.lab.path('check.config'), text),
+                          hint='systemctl reload ssh')
+        self.pid_file(time=2 ** 32)
+        self.assert_found(config)
+        self.pid_file(pid=2 ** 30)
+        self.assert_found(config)
+        self.lab.write('sshd.pid', '')
+        self.assert_found(config)
+        self.assert_found(f'PidFile {self.lab.path("none")}\n{self.good}')
+        self.pid_file(time=os.stat(self.lab.path('check.config')).st_mtime + 3600)
+        line = self.certify()
+        path = line.split()[1]
+        os.utime(path, (2 ** 32, 2 ** 32))
+        for version, expected in ('9.7', ()), ('9.8', [('warn', 'sshd-reload', path, text)]):
+            self.assert_found(f'{config}\n{line}', *expected, version=version)
+
+    def test_keys_that_clients_cannot_learn_from_this_sshd(self):
+        """If they know another key already. host_key_logins has such a login."""
+        config = f'{self.good}\n{COMMENT}\nHostKey {self.plain().path}'
+        line = self.good.splitlines().index(f'HostKey {self.keys["ecdsa"].path}') + 1
+        for version, kinds in (('8.8', KINDS), ('8.9', ['ecdsa']), ('9.2', ['ecdsa']), ('9.9', ['ecdsa']), ('10.0', ()),
+                               ('10.6', ()), ('x', ())):
+            with self.subTest(version):
+                self.assert_found(config, *(
+                    ('warn', 'host-key-learning', self.keys[kind].path,
+                     f'this sshd (OpenSSH {version}) may end sessions of clients that know another host key, and learn '
+                     'this one (UpdateHostKeys)') for kind in kinds),
+                                  version=version, hint=f'remove its HostKey line ({self.where(line)})')
+        self.assert_found(self.good, version='9.2')
+        self.assert_found(config.replace(f'HostKey {self.keys["ecdsa"].path}\n', ''), version='9.2')
 
     def test_keys_that_the_agent_does_not_serve(self):
         self.agent.ssh_add('-d', self.keys['rsa'].pub, status=0)
@@ -153,6 +199,12 @@ class Keys(Check):
         self.assert_found(f'{self.good}\nHostKey {other}', ('fail', 'host-key', self.keys['rsa'].path,
                                                             f'{self.keys["rsa"].pub}: No such file or directory'),
                           ('fail', 'host-key', other, f'{other}.pub: No such file or directory'))
+        self.lab.write(self.keys['rsa'].pub, 'nonsense\n')
+        _, (problem,) = self.results(self.good)
+        self.assertRegex(problem['hint'], f'^move {self.keys["rsa"].pub} away: ssh-tpm keygen -A writes it again')
+        os.unlink(self.keys['rsa'].pub)
+        self.lab.keygen('-q', '-A', '-f', self.root)
+        self.assert_found(self.good)
 
     def test_both_spellings_are_one_key_with_one_warning(self):
         both = [f'HostKey {path}' for key in self.keys.values() for path in (key.path, key.pub)]
@@ -309,6 +361,19 @@ class Keys(Check):
         self.assert_found(self.good, ('warn', 'host-certificate-line', self.keys['ecdsa'].path + '-cert.pub',
                                       'sshd does not show this certificate, because no HostCertificate line names it'),
                           hint='ssh-tpm hostkeys --install-sshd-config')
+        self.certify('ecdsa', '-V', '-2d:-1d')
+        _, (problem,) = self.results(self.good)
+        self.assertRegex(problem['text'], '^sshd does not show this certificate: expired at ')
+        self.assertRegex(problem['hint'], '^ssh-keygen -s CA .*, and then ssh-tpm hostkeys --install-sshd-config$')
+        self.assertEqual(problem['status'], 'warn')
+
+    def test_a_certificate_of_a_key_that_our_file_for_sshd_does_not_name(self):
+        key = self.plain()
+        self.lab.ssh_keygen('-q', '-s', self.plain('authority').path, '-h', '-I', 'x', '-n', 'x', key.pub)
+        self.assert_found(f'{self.good}\n{COMMENT}\nHostKey {key.path}',
+                          ('warn', 'host-certificate-line', f'{key.path}-cert.pub',
+                           'sshd does not show this certificate, because no HostCertificate line names it'),
+                          hint=f'HostCertificate {key.path}-cert.pub')
 
 
 class Signatures(Check):

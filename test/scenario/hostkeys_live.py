@@ -17,6 +17,7 @@ from lab import NO_LEAK_CHECK, NOBODY, contents, link_program, mode, needs_root,
 from live_system import INCLUDE, PROGRAMS, UNITS, LiveSystem
 from process import DEADLINE
 from softkey import SoftKey
+from sshd import free_port, sshd_of_version
 
 
 def drip(listener, pace):
@@ -97,6 +98,22 @@ class HostKeysLive(LiveSystem):
                                 'hostkeys', '--install-sshd-config')
         self.assert_problem(result, 'sshd -t refuses', 'no hostkeys available')
 
+    def test_a_mistake_in_the_configuration_is_not_the_agents_fault(self):
+        self.make_keys()
+        self.start_agent()
+        self.config('UsePrivilegeSeparation yes', 'Nonsense 1')
+        words = 'mend /etc/ssh/sshd_config line 3'
+        self.assert_refused('sshd -t refuses', 'Nonsense', words)
+        self.assertIn(f'hint: {words}\n', self.hostkeys('--check', status=1).stdout)
+        self.config('UsePrivilegeSeparation yes')
+        self.hostkeys('--install-sshd-config', status=0)
+        result = self.run_there('sh', '-c', 'rmdir /run/sshd && exec "$@"', 'sh', PROGRAMS + '/ssh-tpm',
+                                'hostkeys', '--check', status=1)
+        self.assertIn('mkdir -m 755 /run/sshd\n', result.stdout)
+        self.socket = self.lab.path('nobody')
+        self.assertIn('systemctl enable --now ssh-tpm-hostkeys.socket\n',
+                      re.search('sshd -T fails(.*\n)*?.*hint: .*\n', self.hostkeys('--check', status=1).stdout)[0])
+
     def test_what_sshd_does_not_read_is_taken_back(self):
         self.lab.write('root/etc/ssh/sshd_config', self.plain_key() + '\n')
         self.assert_refused('does not read the new file', 'none', 'Include')
@@ -151,6 +168,7 @@ class HostKeysLive(LiveSystem):
         printed = self.hostkeys('--check', status=3).stdout.replace('\n        ', ' ')  # hints in one line
         self.assertIn('remove its HostKey line (/etc/ssh/sshd_config line 2)', printed)
         self.assertEqual(printed.count('sshd does not use'), 1)  # the key in the file
+        self.assertIn('remove the HostKey line of this key (/etc/ssh/sshd_config line 2)', printed)
         # A public key that no agent serves does not push the working one out.
         self.lab.ssh_keygen('-q', '-t', 'ecdsa', '-N', '', '-f', self.root + '/etc/ssh/unserved')
         os.unlink(self.root + '/etc/ssh/unserved')
@@ -188,6 +206,51 @@ class HostKeysLive(LiveSystem):
         self.config(f'HostCertificate {base_of("/", "ecdsa")}-cert.pub')
         self.hostkeys('--install-sshd-config', status=0)
         self.assertIn('ecdsa_key-cert.pub: expired at ', self.hostkeys('--check', status=1).stdout)
+
+    def test_a_sshd_that_has_not_read_its_configuration_is_found(self):
+        self.make_keys()
+        self.start_agent()
+        self.config(f'ListenAddress 127.0.0.1:{free_port()}')
+        self.hostkeys('--install-sshd-config', status=0)
+        script = '''check() { "$1" hostkeys --check | grep -c 'written after the running sshd'; }
+/usr/sbin/sshd; until [ -s /run/sshd.pid ]; do sleep 0.1; done; check "$1"
+sleep 0.1; touch "$2"; check "$1"
+kill -HUP $(cat /run/sshd.pid); until [ -s /run/sshd.pid ] && [ /run/sshd.pid -nt "$2" ]; do sleep 0.1; done
+check "$1"; kill $(cat /run/sshd.pid)
+'''
+        result = self.run_there('sh', '-c', script, 'sh', PROGRAMS + '/ssh-tpm',
+                                '/etc/ssh/sshd_config.d/70-ssh-tpm.conf', status=0)
+        self.assertEqual(result.stdout, '0\n1\n0\n', result.stderr)
+
+    def test_keys_that_clients_know_and_see_no_more_are_named(self):
+        self.make_keys()
+        self.start_agent()
+        for kind in 'ecdsa', 'ed25519':
+            SoftKey(self.lab, os.path.join(self.etc, f'ssh/ssh_host_{kind}_key'), kind)
+        result = self.hostkeys('--install-sshd-config', status=0, env=sshd_of_version(self.lab, '9.2'))
+        self.assertIn('warning: sshd no longer uses /etc/ssh/ssh_host_ecdsa_key,/etc/ssh/ssh_host_ed25519_key: ',
+                      result.stderr)
+        self.assertNotIn('UpdateHostKeys', result.stderr)
+        self.assertTrue(result.stdout.endswith('service sshd): systemctl reload ssh\n'), result.stdout)
+        hint = result.stderr.replace('\n        ', ' ')
+        self.run_there('sh', '-c', re.search('new ones: (printf .*)', hint)[1], status=0)
+        self.assertEqual(read(self.etc + '/ssh/sshd_config.d/80-old-keys.conf'),
+                         'HostKey /etc/ssh/ssh_host_ed25519_key\n')
+        for version, is_warned in ('9.2', True), ('10.0', False):
+            result = self.hostkeys('--install-sshd-config', status=0, env=sshd_of_version(self.lab, version))
+            self.assertEqual(result.stderr.count('UpdateHostKeys'), is_warned)
+            self.assertNotIn('no longer uses', result.stderr)
+        # The hint of 9.2.
+        old = sshd_of_version(self.lab, '9.2')
+        os.rename(base_of(self.root, 'ecdsa') + '.pub', self.lab.path('moved'))
+        result = self.hostkeys('--install-sshd-config', status=0, env=old)
+        self.assertNotIn('UpdateHostKeys', result.stderr)
+        self.assertNotIn('UpdateHostKeys', self.hostkeys('--check', env=old).stdout)
+        # Clients that know the RSA key learn a new one.
+        os.unlink(self.etc + '/ssh/sshd_config.d/80-old-keys.conf')
+        os.rename(self.lab.path('moved'), base_of(self.root, 'ecdsa') + '.pub')
+        result = self.hostkeys('--install-sshd-config', status=0, env=old)
+        self.assertIn('UpdateHostKeys', result.stderr)
 
     # The agent's, with a key beside those of the TPM for which sshd -t is content
 

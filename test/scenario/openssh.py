@@ -3,6 +3,7 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 
@@ -22,10 +23,10 @@ class Tools:
 
     @functools.cached_property
     def cuts_logins_that_learn(self):
-        """Of a plain user's sshd 9.2: it asks its monitor, which root's logins lack, for an ECDSA signature by an
-        empty algorithm name, and refuses the agent's answer. 10.0 does not."""
-        return os.geteuid() != 0 and b'OpenSSH_9.2' in subprocess.run(
-            (self.path('ssh'), '-V'), capture_output=True, check=True).stderr
+        """Of a plain user's sshd before 10.0: it asks its monitor, which root's logins lack, for an ECDSA signature by
+        an empty algorithm name, and refuses the agent's answer."""
+        version = subprocess.run((self.path('ssh'), '-V'), capture_output=True, check=True).stderr
+        return os.geteuid() != 0 and int(re.match(rb'OpenSSH_([0-9]+)', version)[1]) < 10
 
     def sshd_options(self):
         """Lines that tell sshd where the rest of its release lies."""

@@ -4,6 +4,7 @@
 a wrong one costs one try, and never the last."""
 
 import os
+import re
 import shutil
 import struct
 import unittest
@@ -120,13 +121,19 @@ class Keygen(WithFiles):
             self.assert_error(self.make('--pin-file', path, status=None), path, UNREADABLE, 'chmod 600')
             result = self.lab.run('sh', '-c', '"$0" -q -f "$1" --pin-file - <"$2"', f'{self.lab.bin}/ssh-tpm-keygen',
                                   self.lab.path('keys/new'), path)
-            self.assert_error(result, 'standard input', UNREADABLE)
+            self.assert_error(result, 'standard input', UNREADABLE, 'chmod 600 FILE')
         link = self.lab.path('link')
         os.symlink(path, link)
         self.assert_error(self.make('--pin-file', link, status=None), UNREADABLE)
         self.assertEqual(contents(self.lab.keys), before)
         os.chmod(path, 0o600)
         self.make('--pin-file', link)
+
+    def test_the_hint_closes_a_file_that_others_can_read(self):
+        path = self.file(PIN, "the pin's file", mode=0o644)
+        refused = self.make('--pin-file', path, status=None)
+        self.lab.run('sh', '-c', re.search('chmod 600 .*(?=, and)', refused.stderr)[0], status=0)
+        self.make('--pin-file', path)
 
     def test_a_terminal_is_refused_before_anything_is_typed(self):
         for path in ('-', '/dev/tty'):

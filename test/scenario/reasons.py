@@ -9,10 +9,10 @@ import protocol
 from add_recorder import AddScenario
 from agent import Agent, Askpass
 from hostkey import HostKey
-from lab import read
+from lab import needs_root, read
 from keys_once import KeysOnce
-from protocol import (CONFIRM, EXTENSION_FAILURE, FAILURE, SIGN_RESPONSE, SUCCESS, add_checked_key, explained_sign,
-                      extension, frame, lock, read_explanation, session_bind, sign_request, string, tpm_add_key,
+from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, FAILURE, SIGN_RESPONSE, SUCCESS, add_checked_key,
+                      explained_sign, extension, frame, lock, read_explanation, session_bind, sign_request, string, tpm_add_key,
                       try_pin)
 from swtpm import Swtpm
 from upstream import FakeAgent
@@ -105,6 +105,24 @@ class Reasons(AddScenario, KeysOnce):
                 self.assertIn('on the machine where the agent runs', hint)
             self.assertEqual(connection.request(tpm_add_key(read(key.tpm).encode())), bytes([FAILURE]))
 
+    def test_another_host_cannot_fill_the_log_with_refusals(self):
+        self.start()
+        key, host = self.take('plain'), HostKey(self.lab)
+        self.agent.wait_until_listed([key.line])
+        wrong = session_bind(host, b'another session', signature=b'')
+        broken = extension(b'session-bind@openssh.com', b'')
+        requests = (explained_sign(key.blob, b'data'), try_pin(key.blob, b'1234'), tpm_add_key(read(key.tpm).encode()),
+                    extension(b'status@ssh-tpm'), extension(b'other@example.com'))
+        before = len(self.agent.process.lines)
+        for _ in range(2):
+            with self.agent.connect() as connection:
+                self.assertEqual(connection.request(session_bind(host, b'session', forwarding=True))[0], SUCCESS)
+                for request in requests * 2 + (wrong, wrong, broken):
+                    self.assertNotIn(connection.request(request)[0], (SUCCESS, SIGN_RESPONSE))
+        said = ['refused a request by tpm-sign@ssh-tpm, which came over a forwarded connection',
+                'error: refused to bind a connection to a session'] * 2
+        self.assertEqual([line.split(': ', 1)[1] for line in self.agent.process.lines[before:]], said)
+
     def test_a_request_to_sign_by_our_extension_obeys_what_a_plain_one_does(self):
         self.start()
         key = self.take('plain')
@@ -150,6 +168,24 @@ class Reasons(AddScenario, KeysOnce):
                                       env={'SSH_AUTH_SOCK': other.socket})
                 self.assertIn('agent refused operation', result.stderr)
                 self.assertNotIn('run this', result.stderr)
+
+    @needs_root
+    def test_an_agent_of_another_user_explains_nothing(self):
+        key = self.stocked('plain')
+
+        def behave(peer):
+            for request in peer.requests():
+                peer.send(frame(
+                    bytes([EXTENSION_RESPONSE]) + string(b'query') + string(b'tpm-sign@ssh-tpm')
+                    if request == extension(b'query') else
+                    bytes([EXTENSION_FAILURE]) + string(b'all is fine') + string(b'run this')))
+        for user, told in ((0, True), (65534, False)):
+            with self.subTest(user=user):
+                other = FakeAgent(self, behave, name=str(user), user=user)
+                result = self.lab.run(f'{self.lab.bin}/ssh-tpm-add', '-T', key.pub, env={'SSH_AUTH_SOCK': other.socket})
+                self.assertEqual(result.returncode, 1)
+                self.assertEqual('all is fine' in result.stderr and 'run this' in result.stderr, told, result.stderr)
+                self.assertEqual('agent refused operation' in result.stderr, not told, result.stderr)
 
     def test_the_message_of_the_go_program_is_answered_as_before(self):
         """Its key is not tried with the TPM, and a refusal is one byte."""

@@ -143,14 +143,14 @@ class Variables(RunningAgent):
                                       'echo Agent was running already;\n')
 
     def test_other_agents_are_not_ours_and_are_named(self):
-        path = self.lab.path('other.sock')
+        path = self.lab.path('the other.sock')
         other = self.lab.start('ssh-agent', '-D', '-a', path)
         other.wait_line('Agent pid')
         for options in (('-s',), ('-c',), ('-D',), ('true',)):
             with self.subTest(options=options):
                 result = self.call('-a', path, *options)
                 self.assert_error(result, f'{path}: an agent listens here already: ssh-agent (pid {other.pid})',
-                                  tool='ssh-tpm-agent')
+                                  f"export SSH_AUTH_SOCK='{path}' uses it", tool='ssh-tpm-agent')
                 self.assertEqual(result.stdout, '')
 
     def test_an_agent_that_is_to_stay_or_has_a_command_is_not_one_more(self):

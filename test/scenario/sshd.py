@@ -31,6 +31,18 @@ def account_is_locked():
         return False
 
 
+def sshd_of_version(lab, version, *options):
+    """A PATH with a sshd before the installed one: the same, but it says that it is this version of OpenSSH."""
+    folder, status = lab.make_folder('tools'), lab.path('tools/status')
+    lab.write('tools/sshd', f'''#!/bin/sh
+exec 3>&1
+{{ {INSTALLED.path('sshd')} {shlex.join(options)} "$@" 2>&1 >&3 3>&-; echo $? >{status}; }} |
+    sed 's/sshd version OpenSSH_[0-9.]*/sshd version OpenSSH_{version}/' >&2 3>&-
+exit $(cat {status})
+''', mode=0o755)
+    return {'PATH': folder + ':' + lab.env['PATH']}
+
+
 class Sshd:
     """An unmodified sshd; `options` are sshd_config lines that come before the lab's own. `tools` has the release of
     sshd and ssh.

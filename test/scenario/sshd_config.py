@@ -44,6 +44,50 @@ class SshdConfig(LiveSystem):
         self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
         self.assertEqual(read(self.drop_in()), before)
 
+    def assert_mended(self, words, hint, *commands):
+        """--check says the words and the hint, and nothing after the commands."""
+        printed = self.hostkeys('--check').stdout.replace('\n        ', ' ')
+        self.assertRegex(printed, words)
+        self.assertIn(hint, printed)
+        for command in commands:
+            command()
+        self.hostkeys('--check', status=0)
+
+    def install(self):
+        self.hostkeys('--install-sshd-config', status=0)
+
+    def test_the_hints_about_certificates_mend_what_check_finds(self):
+        self.make_keys()
+        self.start_agent()
+        path = base_of(self.root, 'ecdsa') + '-cert.pub'
+        seen, sign = path.removeprefix(self.root), f'-I ID -n {socket.gethostname().lower()}'
+        self.certify('ecdsa', '-V', '-2d:-1d')
+        self.install()
+        self.assert_mended(f'warn  {seen}: sshd does not show this certificate: expired at ', sign, self.certify,
+                           self.install)
+        os.unlink(path)
+        self.assert_mended(f'fail  {seen}: No such file', 'ssh-tpm hostkeys --install-sshd-config', self.install)
+        self.certify()
+        self.install()
+        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', base_of(self.root, 'ecdsa') + '.pub')
+        self.assert_mended(f"fail  {seen}: a user's certificate", sign, self.certify)
+        os.rename(base_of(self.root, 'rsa') + '.pub', self.lab.path('rsa.pub'))
+        self.certify()
+        self.lab.ssh_keygen('-q', '-s', self.lab.path('ca'), '-I', 'id', '-h', self.lab.path('rsa.pub'))
+        os.rename(self.lab.path('rsa-cert.pub'), path)
+        self.install()
+        self.assert_mended(f'warn  {seen}: sshd does not show this certificate: of another key', sign, self.certify,
+                           self.install)
+
+    def test_the_hint_about_a_key_that_is_not_served_mends_it(self):
+        self.make_keys()
+        os.unlink(base_of(self.root, 'rsa') + '.tpm')
+        self.start_agent()
+        self.install()
+        pub = base_of(self.root, 'rsa') + '.pub'
+        self.assert_mended('the agent does not serve this key', f'move {pub.removeprefix(self.root)} away, and ',
+                           lambda: os.unlink(pub), self.install)
+
     def serve_hierarchy(self):
         self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', 'endorsement', '-t', 'ecdsa')
         self.agent = HierarchyAgent(self.lab, 'endorsement', '--no-seal', '--no-cache')

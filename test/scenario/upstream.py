@@ -55,9 +55,10 @@ class Peer(Connection):
 
 class FakeAgent:
     """Listens, and has `behaviour(peer)` deal with each connection, in a thread of its own; what has
-    returned is closed. Without a behaviour, nothing is ever accepted; else all, or the first `accepts`."""
+    returned is closed. Without a behaviour, nothing is ever accepted; else all, or the first `accepts`. Clients
+    see it as a process of `user`."""
 
-    def __init__(self, test, behaviour, name='fake', backlog=1000, accepts=None):
+    def __init__(self, test, behaviour, name='fake', backlog=1000, accepts=None, user=None):
         self.socket = test.lab.path(name + '.sock')
         self.behaviour = behaviour  # of the connections to come
         self.connections = 0
@@ -66,7 +67,11 @@ class FakeAgent:
         self._peers, self._threads = [], []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.socket)
-        self._listener.listen(backlog)
+        os.seteuid(user if user is not None else os.getuid())
+        try:
+            self._listener.listen(backlog)
+        finally:
+            os.seteuid(os.getuid())
         if behaviour is not None:
             self._run(self._accept)
         test.addCleanup(self.end)

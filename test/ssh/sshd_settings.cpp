@@ -17,6 +17,7 @@ TEST_CASE("the agent and the host keys are found in what sshd prints") {
         CHECK(settings.host_key_agent == "/run/ssh-tpm-agent/agent.sock");
         CHECK(settings.host_keys ==
               Paths{"/tmp/sshd-settings-keys/plain", "/tmp/sshd-settings-keys/with blanks in it"});
+        CHECK(settings.pid_file == "/run/sshd.pid");
     }
 }
 
@@ -44,7 +45,8 @@ TEST_CASE("a name is listed only as a whole") {
 }
 
 TEST_CASE("no agent is no agent, whether sshd says so or nothing") {
-    for (const char* printed : {"", "\n\n", "port 22\n", "hostkeyagent none\n", "hostkeyagent none"}) {
+    for (const char* printed :
+         {"", "\n\n", "port 22\n", "hostkeyagent none\n", "hostkeyagent none", "pidfile none\n"}) {
         INFO(printed);
         CHECK(parse_sshd_settings(printed) == SshdSettings{});
     }
@@ -142,4 +144,34 @@ TEST_CASE("a line that is not quite one of sshd's on a host key is skipped") {
     const std::string line = "debug1: agent host key #12: ssh-rsa SHA256:x";
     for (std::size_t size = 0; size <= line.size(); ++size)
         CHECK(parse_sshd_host_keys(line.substr(0, size)).size() == (size < 29 ? 0 : 1));
+}
+
+TEST_CASE("the version of sshd is found in its debugging output") {
+    const auto nine_two = SshdVersion{9, 2};
+    CHECK(parse_sshd_version("debug2: x\ndebug1: sshd version OpenSSH_9.2, OpenSSL 3.0.19 27 Jan 2026\r\n") ==
+          nine_two);
+    CHECK(parse_sshd_version("debug1: sshd version OpenSSH_9.2p1, without OpenSSL\n") == nine_two);
+    CHECK(nine_two < SshdVersion{9, 9});
+    CHECK(SshdVersion{9, 9} < parse_sshd_version("debug1: sshd version OpenSSH_10.0, OpenSSL"));
+    for (const char* line :
+         {"", "debug1: sshd version", "debug1: sshd version Other_9.2", "debug1: sshd version OpenSSH_",
+          "debug1: sshd version OpenSSH_9", "debug1: sshd version OpenSSH_9.",
+          "debug1: sshd version OpenSSH_.2", "debug1: sshd version OpenSSH_9.2.1",
+          "debug1: sshd version OpenSSH_9.99999999999", "debug2: sshd version OpenSSH_9.2",
+          "sshd version OpenSSH_9.2"}) {
+        INFO(line);
+        CHECK_FALSE(parse_sshd_version(line));
+    }
+}
+
+TEST_CASE("the line that sshd refuses is found in what it prints") {
+    CHECK(parse_refused_line("debug2: /a line 1: x\r\n/b: line 5: Bad configuration option: X\r\n"
+                             "/b: terminating, 1 bad configuration options\r\n") == SshdLine{"/b", 5, ""});
+    CHECK(parse_refused_line("/b c line 7: Deprecated option X\n/b c line 8: Unsupported option Y\n"
+                             "/b c line 9: keyword X bad argument.\n") == SshdLine{"/b c", 9, ""});
+    for (const char* printed : {"", "/b", "/b line ", "/b line x: y", "b line 1: y", "/b line 99999999999: y",
+                                "sshd: no hostkeys available -- exiting."}) {
+        INFO(printed);
+        CHECK_FALSE(parse_refused_line(printed));
+    }
 }

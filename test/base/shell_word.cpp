@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "cli/shell_word.hpp"
+#include "base/shell_word.hpp"
 
 #include "support/catch.hpp"
 
 using namespace sshtpm;
-using cli::Shell;
-using cli::shell_word;
 
 TEST_CASE("a plain word stays as it is, and any other is quoted") {
     CHECK(shell_word("/home/x/.ssh/id_ecdsa.tpm") == "/home/x/.ssh/id_ecdsa.tpm");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "cli/shell_word.hpp"
+#include "base/shell_word.hpp"
 
-namespace sshtpm::cli {
+namespace sshtpm {
 
 namespace {
 
@@ -29,4 +29,4 @@ std::string shell_word(std::string_view text, Shell shell) {
     return out + "'";
 }
 
-} // namespace sshtpm::cli
+} // namespace sshtpm
