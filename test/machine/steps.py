@@ -296,6 +296,32 @@ def doctor(guest):
         raise Failed(json.dumps(wrong, indent=1))
 
 
+# What --check says, and other keys
+
+
+@step('check: an old key in a file is a warning, and one that stays is not', only='container')
+def old_keys(guest):
+    path = '/etc/ssh/sshd_config.d/80-old-keys.conf'
+    _, line = block('docs/host-keys.md', f'# {path}').splitlines()
+    guest.root(f'echo {line} >{path}')
+    guest.expect('ssh-tpm hostkeys --check; [ $? = 3 ]', '(?m)^warn .*ssh_host_ed25519_key')
+    guest.root(f"cat >{path} <<'END'\n{block('docs/host-keys.md', '# ssh-tpm: this key stays')}END")
+    # sshd of Debian 12 has a fault that --check warns of where such a key is.
+    guest.expect('ssh-tpm hostkeys --check; [ $? != 1 ]', '(?m)^ok .*ssh_host_ed25519_key: .*on purpose')
+    guest.root(f'rm {path}')
+
+
+@step('check: a line of HostKey that ends in .pub', only='container')
+def other_spelling(guest):
+    config = '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
+    guest.root(f"sed -i.saved '/^HostKey /s/$/.pub/' {config} && grep -c '^HostKey .*pub$' {config} && "
+               'systemctl reload ssh')
+    guest.expect('ssh-tpm hostkeys --check; [ $? = 3 ]', '(?m)^warn .*ecdsa_key.pub: sshd logs UNPROTECTED')
+    guest.logins(2)
+    guest.root(f'mv {config}.saved {config} && systemctl reload ssh')
+    return guest.quiet('UNPROTECTED', '@{9}', 'ssh_tpm_host', 'private key')
+
+
 # Under load
 
 
@@ -306,8 +332,9 @@ def no_pam(guest):
 
 @step('beside: 100 logins while other programs use the TPM', only='qemu')
 def beside(guest):
-    turns = guest.logins(100, meanwhile="tpm2_createprimary -Q -c /tmp/primary && tpm2_getrandom 8 >/dev/null && "
-                         "rm -f /tmp/other.* && ssh-tpm keygen -q -N '' -f /tmp/other")
+    # A turn takes two seconds on an idle machine, and the logins need the processors too.
+    turns = guest.logins(100, meanwhile='tpm2_createprimary -Q -G ecc -c /tmp/primary && tpm2_getrandom 8 >/dev/null '
+                         "&& rm -f /tmp/other.* && ssh-tpm keygen -q -N '' -f /tmp/other && sleep 1")
     return f'{turns} turns of tpm2_createprimary, tpm2_getrandom and keygen'
 
 
@@ -332,7 +359,23 @@ def quiet_load(guest):
     return guest.quiet()
 
 
-# Without the TPM
+# Without an agent, and without the TPM
+
+
+@step('failed: an agent that cannot start keeps no client waiting', only='container')
+def cannot_start(guest):
+    for run, systemctl, folder, unit, socket in (
+            (guest.root, 'systemctl', '/etc/systemd/system', HOST_UNIT, HOST_AGENT),
+            (guest.me, 'systemctl --user', '/etc/systemd/user', USER_UNIT, '/run/user/1000/ssh-tpm-agent.sock')):
+        guest.root(f"mkdir {folder}/{unit}.d && cat >{folder}/{unit}.d/wrong.conf <<'END'\n"
+                   '[Service]\nExecStart=\nExecStart=/usr/bin/ssh-tpm agent --no-such-option\nEND')
+        run(f'{systemctl} daemon-reload && {systemctl} stop {unit}')
+        for _ in range(2):  # systemd starts it again and again
+            run(f'SSH_AUTH_SOCK={socket} ssh-add -l', 1, deadline=10)
+        guest.root(f'rm -r {folder}/{unit}.d')
+        run(f'{systemctl} daemon-reload && {systemctl} restart {unit}')
+    guest.logins(2)
+    return guest.quiet('no-such-option', 'usage:', f'Failed to start ({HOST_UNIT}|{USER_UNIT})', 'hint:')
 
 
 def expect_service_without_tpm(guest):
@@ -447,6 +490,23 @@ def renew(guest):
 def quiet_renew(guest):
     return guest.quiet(r'ssh-tpm-agent: (error|hint): .*(is not the one that is known|hostkeys --renew|another TPM)',
                        REFUSED, *PUBLISH)
+
+
+@step('other keys: those of docs/host-keys.md, made at boot', only='container')
+def other_sizes(guest):
+    unit = block('docs/host-keys.md', '[Service]\nExecStart=\n').replace('/usr/local/bin/', '/usr/bin/')
+    guest.root(f"mkdir /root/first && mv /etc/ssh/ssh_tpm_host_* /root/first\n"
+               'mkdir -p /etc/systemd/system/ssh-tpm-genkeys.service.d\n'
+               f"cat >/etc/systemd/system/ssh-tpm-genkeys.service.d/override.conf <<'END'\n{unit}END")
+    guest.machine.reboot()
+    guest.equal('systemctl is-system-running --wait', 'running')
+    guest.root('ssh-tpm hostkeys --install-sshd-config && systemctl reload ssh')
+    guest.check()
+    guest.equal("ssh-tpm hostkeys | cut -d' ' -f1 | sort", '3072\n384')
+    guest.root('rm -r /etc/systemd/system/ssh-tpm-genkeys.service.d')
+    guest.know_host()
+    guest.me(f'ssh -n -o BatchMode=yes -o HostKeyAlgorithms=ecdsa-sha2-nistp384 {FILE_KEY} me@server true')
+    return guest.quiet(*PUBLISH)  # whose CA has not heard of these keys
 
 
 # Keys that the TPM makes again from a seed
