@@ -93,7 +93,7 @@ Shell reading_shell(std::optional<Shell> chosen) {
 }
 
 std::string set_variable(const std::string& name, const std::string& value, Shell shell) {
-    const auto word = cli::shell_word(value, shell);
+    const auto word = shell_word(value, shell);
     switch (shell) {
     case Shell::c:
         return "setenv " + name + " " + word + ";\n";

@@ -2,7 +2,7 @@
 #pragma once
 // The commands that ssh-tpm-agent prints for a shell, and agents that run already.
 
-#include "cli/shell_word.hpp"
+#include "base/shell_word.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -10,8 +10,6 @@
 #include <sys/types.h>
 
 namespace sshtpm::applets {
-
-using cli::Shell;
 
 /// The kind of shell that reads the commands. -s chooses the Bourne shell. Without it, the parent's name and
 /// SHELL tell whether it is fish, because SHELL names the login shell, which need not run here. Else -c

@@ -3,7 +3,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "cli/shell_word.hpp"
+#include "base/shell_word.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/certificate.hpp"
 #include "ssh/sshd_settings.hpp"
@@ -114,7 +114,7 @@ HostCertificate read_host_certificate(const std::string& path) {
 
 std::string sign_command(const CertificateRules& rules, const std::string& public_key) {
     return "`ssh-keygen -s CA -h -I ID -n " + (rules.names.empty() ? "NAME" : joined(rules.names)) + " " +
-           cli::shell_word(public_key) + "`";
+           shell_word(public_key) + "`";
 }
 
 std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, const CertificateRules& rules,

@@ -12,9 +12,9 @@
 #include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
 #include "cli/report.hpp"
-#include "cli/shell_word.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -139,7 +139,7 @@ void warn_of_lost_keys(const std::map<std::string, std::string>& before,
             continue;
         lost.push_back(path);
         if (!after.contains(type))
-            fit.push_back(cli::shell_word(path));
+            fit.push_back(shell_word(path));
     }
     if (lost.empty())
         return;

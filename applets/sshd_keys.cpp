@@ -6,7 +6,7 @@
 #include "applets/sshd_drop_in.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
-#include "cli/shell_word.hpp"
+#include "base/shell_word.hpp"
 #include "os/host_names.hpp"
 #include "ssh/authorized_key.hpp"
 
@@ -78,7 +78,7 @@ void read_public_half(SshdKey& key) {
 
 Error unreadable_by_sshd(const std::string& path) {
     return {Errc::refused, "sshd cannot read this file",
-            "`chmod 600 " + cli::shell_word(path) + "`; a key with a passphrase needs a file without it"};
+            "`chmod 600 " + shell_word(path) + "`; a key with a passphrase needs a file without it"};
 }
 
 /// Reads a host key; whether it works is not checked yet. @param number of its path, from 0
@@ -143,7 +143,7 @@ Error not_served(const SshdKey& key, const HostKeyCheck& check) {
     if (is_there(file))
         return {Errc::not_found, what,
                 "`systemctl restart ssh-tpm-genkeys.service` has the agent read the keys again"};
-    const auto replace = "`rm " + cli::shell_word(base + ".pub") + " && ssh-tpm keygen -A";
+    const auto replace = "`rm " + shell_word(base + ".pub") + " && ssh-tpm keygen -A";
     const auto unit = agent_unit(check.socket);
     const auto reload = " && systemctl restart " + unit + ".service && systemctl reload ssh`";
     if (const auto at = unit.find('@'); at != unit.npos)

@@ -134,7 +134,11 @@ std::string to_key_file(const KeyFile& key, std::string_view before) {
     const auto before_block = take_comments(old.before);
     if (before_block.comments.size() > 1)
         malformed("several lines \"" + std::string(comment_prefix) + "…\" in front of the key");
-    return before_block.rest + to_key_file(key) + std::string(old.after);
+    auto text = before_block.rest + to_key_file(key) + std::string(old.after);
+    if (parse_pem(text).description != key.description)
+        malformed("the key's comment would be lost: a PEM block in front of the key has no END line",
+                  "put the key alone into the file");
+    return text;
 }
 
 } // namespace sshtpm::keyfile

@@ -19,9 +19,15 @@ namespace sshtpm::tpm {
 
 namespace {
 
+// An entry of the databases of users and groups is not longer, or counts as missing. This runs on the TPM's
+// thread, beside other threads.
+using EntryBuffer = std::array<char, std::size_t{64} * 1024>;
+
 std::string name_of_group(gid_t group) {
-    const auto* const entry = ::getgrgid(group);
-    return entry != nullptr ? entry->gr_name : std::to_string(group);
+    EntryBuffer buffer{};
+    ::group entry{}, *found = nullptr;
+    ::getgrgid_r(group, &entry, buffer.data(), buffer.size(), &found);
+    return found != nullptr ? found->gr_name : std::to_string(group);
 }
 
 bool is_in_process(gid_t group) {
@@ -33,7 +39,9 @@ bool is_in_process(gid_t group) {
 
 /// Whether the user database has this user in the group.
 bool is_member(gid_t group) {
-    const auto* const user = ::getpwuid(::geteuid());
+    EntryBuffer buffer{};
+    ::passwd entry{}, *user = nullptr;
+    ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &user);
     if (user == nullptr)
         return false;
     std::array<gid_t, 1024> groups{};

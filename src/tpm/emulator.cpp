@@ -88,10 +88,10 @@ void lock(const UniqueFd& file, int operation) {
                     " shows who has the lock");
 }
 
-/// Records our process id in turn.lock. @returns true if another id was there: that process did not end its
-/// turn
-/// All ids have the same width, and one overwrites the other, so that the file is never empty during a turn.
-/// If this process is killed too, the next user still learns that objects may be left in the TPM.
+/// Records our process id in turn.lock. All ids have the same width, and one overwrites the other, so that
+/// the file is never empty during a turn. If this process is killed too, the next user still learns that
+/// objects may be left in the TPM.
+/// @returns true if another id was there: that process did not end its turn
 bool mark_begun(const UniqueFd& turn) {
     struct stat status = {};
     const bool cut_short = ::fstat(turn.value(), &status) == 0 && status.st_size > 0;

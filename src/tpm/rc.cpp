@@ -37,8 +37,7 @@ constexpr Cause causes[] = {
     {TPM2_RC_LOCKOUT, Errc::lockout, "the TPM is in dictionary-attack lockout", end_of_lockout},
     {TPM2_RC_INTEGRITY, Errc::foreign_key,
      "this key belongs to another TPM, or the TPM was cleared since it was made, or the key has another "
-     "parent "
-     "than its file names",
+     "parent than its file names",
      "make a new key here and replace the public key where this one was authorized; for a key that was made "
      "here under another primary key, make that primary key persistent (tpm2_evictcontrol), and write the "
      "key file again with its handle (`tpm2_encodeobject -C 0x81…`); for host keys, `ssh-tpm hostkeys "

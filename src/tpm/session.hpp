@@ -15,8 +15,8 @@ using Auth = std::shared_ptr<const Secret>;
 /// In bytes. An auth value is at most as long as a digest of the nameAlg, SHA-256 (Part 1, 19.6.4.3).
 inline constexpr std::size_t max_pin = 32;
 
-/// Makes an auth value of typed UTF-8. Removes zero bytes at the end, as the TPM does. @returns null for an
-/// empty PIN
+/// Makes an auth value of typed UTF-8. Removes zero bytes at the end, as the TPM does.
+/// @returns null for an empty PIN
 /// @throws Error(usage) for more than max_pin bytes
 Auth to_auth(Secret typed);
 

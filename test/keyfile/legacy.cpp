@@ -104,6 +104,7 @@ TEST_CASE("the text around a key stays when its file is written again") {
     const auto other = "---- BEGIN SSH2 PUBLIC KEY ----\nComment: \"a\"\nA\n---- END SSH2 PUBLIC KEY ----\n"s;
     CHECK(keyfile::to_key_file(key, other + plain) == other + plain);
     CHECK(refusal([&] { keyfile::to_key_file(key, plain + plain); }) == Errc::malformed);
+    CHECK(refusal([&] { keyfile::to_key_file(key, "-----BEGIN X-----\nA\n" + plain); }) == Errc::malformed);
 }
 
 TEST_CASE("a changed comment and PIN status are in the file that is written") {
