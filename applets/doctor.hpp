@@ -14,7 +14,8 @@
 namespace sshtpm::applets {
 
 void check_system(cli::Findings& findings);
-void check_tpm(cli::Findings& findings, const tpm::Target& target);
+/// @param of_host the same TPM, with the file of known TPMs of host keys, which root's run compares too
+void check_tpm(cli::Findings& findings, const tpm::Target& target, const tpm::Target& of_host);
 void check_agents(cli::Findings& findings);
 void check_files(cli::Findings& findings);
 void check_host(cli::Findings& findings);
