@@ -168,7 +168,7 @@ void check_loading(cli::Findings& findings, tpm::Tpm& tpm, const identity::Ident
     findings.add({Verdict::ok, "key-loads", identity.file.string(), "the TPM loads it", ""});
 }
 
-/// @returns false if the connection to the TPM is lost: what is left would fail likewise, or wait as long
+/// @returns false if there is no connection to the TPM: what is left would fail likewise, or wait as long
 bool check_one(cli::Findings& findings, tpm::Tpm& tpm, const std::string& check, const std::string& subject,
                const std::function<void()>& run) {
     try { // caught so that the other checks run
@@ -179,7 +179,7 @@ bool check_one(cli::Findings& findings, tpm::Tpm& tpm, const std::string& check,
         findings.add(cli::finding_of_error(foreign ? Verdict::warn : Verdict::fail, check, subject, error,
                                            driver_hint));
     }
-    return !tpm.context().loss();
+    return tpm.is_open();
 }
 
 /// The keys of ~/.ssh. Files that are no key files are left to check_files.
@@ -208,7 +208,7 @@ void check_keys(cli::Findings& findings, tpm::Tpm& tpm) {
                       std::to_string(keys.size() - tried) + " more key files were not tried", ""});
 }
 
-/// @returns false if the connection to the TPM is lost
+/// @returns false if there is no connection to the TPM
 bool check_opened(cli::Findings& findings, tpm::Tpm& tpm, const tpm::Target& target) {
     const auto check = [&](const std::string& name, const std::function<void()>& run) {
         return check_one(findings, tpm, name, "", run);
@@ -220,7 +220,7 @@ bool check_opened(cli::Findings& findings, tpm::Tpm& tpm, const tpm::Target& tar
                      check("tpm-signature", [&] { check_signature(findings, tpm); });
     if (all)
         check_keys(findings, tpm);
-    return !tpm.context().loss();
+    return tpm.is_open();
 }
 
 /// Nothing here records a Name, so the file of host keys is not written.
