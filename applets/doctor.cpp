@@ -180,10 +180,11 @@ int run_doctor(Call& call) {
     const auto run = [&] {
         auto target = tpm_options.target();
         target.known_tpms_use = tpm::KnownTpmsUse::read_only;
+        const auto of_host = tpm_options.target("/etc/ssh");
         const std::string later = "try again; `journalctl -b` may have messages of the part that hangs";
         const std::vector<Section> sections{
             {"system", check_system, later},
-            {"TPM", [&](cli::Findings& findings) { check_tpm(findings, target); },
+            {"TPM", [&](cli::Findings& findings) { check_tpm(findings, target, of_host); },
              "`journalctl -b -k -g tpm` shows the messages of its driver; restart the machine, or the "
              "emulator if it is one"},
             {"agents", check_agents, later},

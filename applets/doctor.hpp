@@ -7,14 +7,17 @@
 #include "os/child.hpp"
 #include "tpm/tpm.hpp"
 
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace sshtpm::applets {
 
 void check_system(cli::Findings& findings);
-void check_tpm(cli::Findings& findings, const tpm::Target& target);
+/// @param of_host the same TPM, with the file of known TPMs of host keys, which root's run compares too
+void check_tpm(cli::Findings& findings, const tpm::Target& target, const tpm::Target& of_host);
 void check_agents(cli::Findings& findings);
 void check_files(cli::Findings& findings);
 void check_host(cli::Findings& findings);
@@ -22,6 +25,22 @@ void check_host(cli::Findings& findings);
 /// The part of check_tpm that needs no connection: the device of a TCTI "device:…", or the emulator's folder.
 /// @returns false if there is nothing to connect to
 bool check_device(cli::Findings& findings, const tpm::Target& target);
+
+/// What a path should be like.
+struct PathRule {
+    std::string check; ///< the name of the check
+    uid_t owner;
+    mode_t denied;           ///< permissions that others must not have
+    cli::Verdict if_open;    ///< if they have one of them
+    std::string open_text;   ///< likewise
+    std::string chmod;       ///< the mode that takes them away: "go-w"
+    cli::Verdict if_foreign; ///< if it belongs to another user; ok: that is not checked
+    bool chown = false;      ///< the hint gives it to root
+};
+
+/// The finding about the owner and the permissions of a path; nothing if they are as they should be.
+/// @throws Error if the path cannot be seen; not for one that is missing
+std::optional<cli::Finding> check_path(const std::filesystem::path& path, const PathRule& rule);
 
 /// Runs another program.
 /// @returns nothing if it cannot be started, does not end within TimeLimits::doctor_program, or prints more

@@ -13,6 +13,7 @@
 #include "protocol/client.hpp"
 
 #include <algorithm>
+#include <sys/stat.h>
 
 namespace sshtpm::applets {
 
@@ -60,9 +61,11 @@ AgentAt look_at(const fs::path& socket) {
     return agent;
 }
 
-/// The listening process, as the kernel knows it: systemd for the socket of a unit.
-std::string listener_of(const AgentAt& agent) {
-    return os::describe_process(agent.peer.pid, 0);
+/// The process that made the socket listen, as the kernel knows it: systemd for the socket of a unit.
+/// @returns nothing if it has ended, as the parent of an agent that goes to the background has
+std::optional<std::string> listener_of(const AgentAt& agent) {
+    return os::name_of_process(agent.peer.pid) ? std::optional(os::describe_process(agent.peer.pid, 0))
+                                               : std::nullopt;
 }
 
 std::string name_of_other(const AgentAt& agent) {
@@ -75,7 +78,8 @@ std::string name_of_other(const AgentAt& agent) {
         return "the agent of GNOME, by a socket of systemd";
     if (name == "sshd" || name.starts_with("sshd-"))
         return "an agent that ssh forwards from another machine";
-    return "another agent: " + listener_of(agent);
+    const auto listener = listener_of(agent);
+    return listener ? "another agent: " + *listener : "another agent, such as ssh-agent";
 }
 
 constexpr const char* start_hint =
@@ -85,8 +89,8 @@ void report_ssh_tpm(cli::Findings& findings, const AgentAt& agent) {
     const auto socket = agent.socket.string();
     const auto version = agent.value("version"), pid = agent.value("pid");
     auto text = "ssh-tpm " + version + ", pid " + pid;
-    if (pid != std::to_string(agent.peer.pid))
-        text += ", the socket is that of " + listener_of(agent);
+    if (const auto listener = listener_of(agent); listener && pid != std::to_string(agent.peer.pid))
+        text += ", the socket is that of " + *listener;
     if (agent.peer.uid != ::geteuid())
         text += ", of the user " + std::to_string(agent.peer.uid);
     if (version != SSHTPM_VERSION)
@@ -107,10 +111,13 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
         return;
     }
     if (agent.peer.pid != 0) {
-        const auto hint = "see the process that listens: `ps -fp " + std::to_string(agent.peer.pid) + "`";
-        findings.add(cli::finding_of_error(Verdict::fail, "agent", socket,
-                                           agent.failure->about(listener_of(agent) + " listens there, but"),
-                                           hint));
+        const auto listener = listener_of(agent);
+        const auto look =
+            listener ? "ps -fp " + std::to_string(agent.peer.pid) : "ss -xlp src " + cli::shell_word(socket);
+        findings.add(
+            cli::finding_of_error(Verdict::fail, "agent", socket,
+                                  agent.failure->about(listener.value_or("an agent") + " listens there, but"),
+                                  "see the process that listens: `" + look + "`"));
         return;
     }
     if (!agent.failure->hint().empty()) { // something listens, and accepts no connection
@@ -124,6 +131,20 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
         findings.add({Verdict::fail, "agent", socket, text, start_hint});
     else
         findings.add({Verdict::ok, "agent", socket, text, ""});
+}
+
+void report_socket(cli::Findings& findings, const AgentAt& agent) {
+    try { // caught because an agent that answers needs no file
+        if (auto finding = check_path(agent.socket, {.check = "agent-socket",
+                                                     .owner = ::geteuid(),
+                                                     .denied = S_IWGRP | S_IWOTH,
+                                                     .if_open = Verdict::warn,
+                                                     .open_text = "other users may connect to this socket",
+                                                     .chmod = "600",
+                                                     .if_foreign = Verdict::ok}))
+            findings.add(*std::move(finding));
+    } catch (const Error&) {
+    }
 }
 
 void report_keys(cli::Findings& findings, const AgentAt& agent) {
@@ -194,19 +215,28 @@ bool same_file(const fs::path& a, const fs::path& b) {
 
 /// The socket of the agent that ssh asks, by its configuration for a host that no block names; empty for
 /// none. ssh prints the path with its "~" and "%" replaced, but leaves "$NAME".
-std::string socket_of_ssh() {
+/// @returns nothing if ssh does not tell
+std::optional<std::string> socket_of_ssh() {
     const auto answer = try_output_of({"ssh", "-G", "localhost"});
-    auto socket = std::string(value_in(answer ? answer->output : "", "identityagent "));
+    if (!answer || answer->status != 0)
+        return std::nullopt;
+    auto socket = std::string(value_in(answer->output, "identityagent "));
     if (socket == "none")
-        return {};
+        return "";
     if (socket.empty() || socket == "SSH_AUTH_SOCK")
         socket = "$SSH_AUTH_SOCK";
     return socket.starts_with('$') ? os::variable(socket.c_str() + 1).value_or("") : socket;
 }
 
 void report_use(cli::Findings& findings, const AgentAt& agent) {
-    const auto asked = socket_of_ssh(), socket = agent.socket.string();
-    if (same_file(asked, agent.socket))
+    const auto told = socket_of_ssh();
+    const auto asked = told.value_or(""), socket = agent.socket.string();
+    if (!told)
+        findings.add(
+            {Verdict::warn, "ssh-agent-used", socket,
+             "not checked: ssh -G localhost fails, or does not end in time",
+             "`ssh -vG localhost` shows the line; ~/.ssh/config may have a `Match exec` that hangs"});
+    else if (same_file(asked, agent.socket))
         findings.add({Verdict::ok, "ssh-agent-used", socket, "ssh asks this agent", ""});
     else
         findings.add(
@@ -232,6 +262,7 @@ void check_agents(cli::Findings& findings) {
     }
     if (ours == found.end())
         return;
+    report_socket(findings, *ours);
     report_use(findings, *ours);
     report_keys(findings, *ours);
     report_askpass(findings, *ours);

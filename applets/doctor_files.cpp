@@ -21,22 +21,23 @@ using cli::shell_word;
 using cli::Verdict;
 
 void check_folder(cli::Findings& findings, const fs::path& folder) {
-    struct stat status = {};
-    if (::stat(folder.c_str(), &status) != 0) {
-        if (errno != ENOENT)
-            findings.add(cli::finding_of_error(Verdict::fail, "ssh-folder", folder.string(),
-                                               Error::from_errno(errno, folder.string()),
-                                               "`ls -ld " + shell_word(folder.native()) + "` shows it"));
-        return;
+    try { // caught to report it
+        if (std::error_code failure; !fs::exists(folder, failure) && !failure)
+            return;
+        auto finding = check_path(folder, {.check = "ssh-folder",
+                                           .owner = ::geteuid(),
+                                           .denied = S_IWGRP | S_IWOTH,
+                                           .if_open = Verdict::fail,
+                                           .open_text = "other users may write to this folder",
+                                           .chmod = "go-w",
+                                           .if_foreign = Verdict::warn});
+        findings.add(finding ? *std::move(finding)
+                             : cli::Finding{Verdict::ok, "ssh-folder", folder.string(),
+                                            "only its owner may write to it", ""});
+    } catch (const Error& error) {
+        findings.add(cli::finding_of_error(Verdict::fail, "ssh-folder", folder.string(), error,
+                                           "`ls -ld " + shell_word(folder.native()) + "` shows it"));
     }
-    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        findings.add({Verdict::fail, "ssh-folder", folder.string(), "other users may write to this folder",
-                      "`chmod go-w " + shell_word(folder.native()) + "`"});
-    else if (status.st_uid != ::geteuid())
-        findings.add({Verdict::warn, "ssh-folder", folder.string(), "belongs to another user",
-                      "`ls -ld " + shell_word(folder.native()) + "` shows it"});
-    else
-        findings.add({Verdict::ok, "ssh-folder", folder.string(), "only its owner may write to it", ""});
 }
 
 void check_public_key(cli::Findings& findings, const fs::path& file, const identity::Identity& identity) {
@@ -94,16 +95,20 @@ void check_certificate(cli::Findings& findings, const fs::path& file, const iden
 void check_key_file(cli::Findings& findings, const fs::path& file) {
     try { // caught to report it
         const auto identity = identity::load_identity(file);
-        struct stat status = {};
-        if (::stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-            findings.add({Verdict::warn, "key-file", file.string(),
-                          identity.needs_pin() ? "other users may use this file"
-                                               : "other users may use this file, and its key has no PIN: "
-                                                 "each user of the TPM can sign with it",
-                          "`chmod 600 " + shell_word(file.native()) + "`"});
-        else
-            findings.add({Verdict::ok, "key-file", file.string(),
-                          identity.needs_pin() ? "a key with a PIN" : "a key without a PIN", ""});
+        auto finding = check_path(
+            file, {.check = "key-file",
+                   .owner = ::geteuid(),
+                   .denied = S_IRWXG | S_IRWXO,
+                   .if_open = Verdict::warn,
+                   .open_text = identity.needs_pin() ? "other users may use this file"
+                                                     : "other users may use this file, and its key has no "
+                                                       "PIN: each user of the TPM can sign with it",
+                   .chmod = "600",
+                   .if_foreign = Verdict::ok});
+        findings.add(finding ? *std::move(finding)
+                             : cli::Finding{Verdict::ok, "key-file", file.string(),
+                                            identity.needs_pin() ? "a key with a PIN" : "a key without a PIN",
+                                            ""});
         check_public_key(findings, file, identity);
         check_certificate(findings, file, identity);
     } catch (const Error& error) {
@@ -115,6 +120,23 @@ void check_key_file(cli::Findings& findings, const fs::path& file) {
 }
 
 } // namespace
+
+std::optional<cli::Finding> check_path(const fs::path& path, const PathRule& rule) {
+    struct stat status = {};
+    const auto word = shell_word(path.native());
+    if (::stat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT)
+            return std::nullopt;
+        throw Error::from_errno(errno, path.string());
+    }
+    if ((status.st_mode & rule.denied) != 0)
+        return cli::Finding{rule.if_open, rule.check, path.string(), rule.open_text,
+                            "`chmod " + rule.chmod + " " + word + "`"};
+    if (status.st_uid != rule.owner && rule.if_foreign != Verdict::ok)
+        return cli::Finding{rule.if_foreign, rule.check, path.string(), "belongs to another user",
+                            rule.chown ? "`chown root:root " + word + "`" : "`ls -ld " + word + "` shows it"};
+    return std::nullopt;
+}
 
 void check_files(cli::Findings& findings) {
     const auto folder = os::ssh_folder();

@@ -4,19 +4,32 @@
 #include "applets/doctor.hpp"
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
+#include "applets/sshd.hpp"
+#include "base/error.hpp"
 #include "base/lines.hpp"
 
 #include <algorithm>
+#include <sys/stat.h>
 
 namespace sshtpm::applets {
 
 namespace {
 
+namespace fs = std::filesystem;
 using cli::Verdict;
+
+const fs::path host_key_folder = "/etc/ssh";
 
 struct Manager {
     std::string option; ///< "--user", or empty for the system's
     std::vector<std::string> units;
+};
+
+/// An installed unit, in systemd's words.
+struct Unit {
+    std::string name, active, enabled, file;
+    bool is_socket() const { return name.starts_with("ssh-tpm-hostkeys") && name.ends_with(".socket"); }
+    bool is_enabled() const { return !enabled.empty() && enabled != "disabled"; }
 };
 
 /// A command about a unit, in backticks: `systemctl --user start UNIT`.
@@ -29,12 +42,12 @@ std::string command_for(std::string program, const Manager& manager, std::string
 }
 
 /// @param block the properties of one unit, as systemctl show prints them
-/// @returns false for a unit that is not installed
-bool report_unit(cli::Findings& findings, const Manager& manager, std::string_view block) {
+/// @returns nothing for a unit that is not installed
+std::optional<Unit> report_unit(cli::Findings& findings, const Manager& manager, std::string_view block) {
     const auto value = [&](std::string_view name) { return std::string(value_in(block, name)); };
     const auto unit = value("Id="), active = value("ActiveState="), enabled = value("UnitFileState=");
     if (value("LoadState=") == "not-found" || unit.empty())
-        return false;
+        return std::nullopt;
     const auto state = (enabled.empty() ? "" : enabled + ", ") + active;
     if (active == "failed")
         findings.add({Verdict::fail, "unit", unit, state + " (" + value("Result=") + ")",
@@ -43,28 +56,162 @@ bool report_unit(cli::Findings& findings, const Manager& manager, std::string_vi
         findings.add({Verdict::fail, "unit", unit, state, command_for("systemctl", manager, "start", unit)});
     else
         findings.add({Verdict::ok, "unit", unit, state, ""});
-    return true;
+    return Unit{.name = unit, .active = active, .enabled = enabled, .file = value("FragmentPath=")};
 }
 
-/// @returns true if any of the units is installed
-bool check_units(cli::Findings& findings, const Manager& manager) {
+/// @returns the installed ones; nothing if systemd does not tell
+std::optional<std::vector<Unit>> check_units(cli::Findings& findings, const Manager& manager) {
     std::vector<std::string> command{"systemctl"};
     if (!manager.option.empty())
         command.push_back(manager.option);
-    command.insert(command.end(),
-                   {"show", "--no-pager", "--property=Id,LoadState,ActiveState,UnitFileState,Result"});
+    command.insert(command.end(), {"show", "--no-pager",
+                                   "--property=Id,LoadState,ActiveState,UnitFileState,Result,FragmentPath"});
     command.insert(command.end(), manager.units.begin(), manager.units.end());
     const auto answer = try_output_of(command);
     if (!answer || answer->status != 0) // not started by systemd, or no user manager
-        return false;
-    bool any = false;
+        return std::nullopt;
+    std::vector<Unit> units;
     for (std::string_view rest(answer->output); !rest.empty();) {
         constexpr std::string_view between = "\n\n";
         const auto end = std::min(rest.find(between), rest.size());
-        any = report_unit(findings, manager, rest.substr(0, end)) || any;
+        if (auto unit = report_unit(findings, manager, rest.substr(0, end)))
+            units.push_back(*std::move(unit));
         rest.remove_prefix(std::min(end + between.size(), rest.size()));
     }
-    return any;
+    return units;
+}
+
+/// How far the steps of docs/host-keys.md were taken.
+struct HostSetup {
+    std::optional<std::vector<Unit>> units; ///< the system's; nothing if systemd does not tell
+    std::vector<fs::path> keys;             ///< files of host keys
+    bool has_drop_in = false;
+    std::string asked = {}; ///< the HostKeyAgent of sshd; empty for none, and if sshd does not tell
+
+    bool has(std::string_view ending) const {
+        return std::ranges::any_of(keys,
+                                   [&](const fs::path& file) { return file.native().ends_with(ending); });
+    }
+    bool sshd_asks_us() const { return has_drop_in || is_host_agent_socket(asked); }
+    bool has_begun() const {
+        return sshd_asks_us() || (asked.empty() && !keys.empty()) ||
+               (units && std::ranges::any_of(*units, [](const Unit& unit) {
+                    return unit.is_enabled() || unit.active != "inactive" ||
+                           unit.file.starts_with("/etc/systemd/");
+                }));
+    }
+};
+
+/// The files of the TPM's host keys, and their certificates.
+std::vector<fs::path> host_key_files() {
+    std::vector<fs::path> files;
+    std::error_code ignored; // a machine without the folder has none
+    for (fs::directory_iterator entry(host_key_folder, ignored), end; !ignored && entry != end;
+         entry.increment(ignored)) {
+        const auto name = entry->path().filename().string();
+        if (name.starts_with("ssh_tpm_host_") && (name.ends_with(".tpm") || name.ends_with(".pub")))
+            files.push_back(entry->path());
+    }
+    std::ranges::sort(files);
+    return files;
+}
+
+std::string agent_of_sshd() {
+    try { // caught because a machine without sshd has no host keys
+        const auto view = ask_for_configuration();
+        if (view.settings)
+            return view.settings->host_key_agent;
+        return view.agents.empty() ? "" : view.agents.front().value;
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+/// The units to enable: those of a hierarchy if the host keys have no files.
+std::string units_to_enable(const HostSetup& setup) {
+    for (const auto& unit : *setup.units)
+        if (const auto at = unit.name.find('@'); unit.is_socket() && at != std::string::npos) {
+            const auto hierarchy = unit.name.substr(at, unit.name.rfind('.') - at);
+            return "ssh-tpm-genkeys" + hierarchy + ".service ssh-tpm-hostkeys" + hierarchy + ".socket`";
+        }
+    if (setup.has(".pub") && !setup.has(".tpm"))
+        return "ssh-tpm-genkeys@H.service ssh-tpm-hostkeys@H.socket`; H is the hierarchy of these keys, such "
+               "as endorsement";
+    return start_units(std::nullopt) + "`";
+}
+
+/// The first step that was not taken, with its command.
+std::optional<cli::Finding> next_step(const HostSetup& setup) {
+    const auto step = [](std::string text, std::string hint) {
+        return cli::Finding{Verdict::warn, "host-setup", host_key_folder.string(), std::move(text),
+                            std::move(hint)};
+    };
+    if (setup.units) {
+        const auto& units = *setup.units;
+        if (std::ranges::none_of(units, &Unit::is_socket))
+            return step("the units that serve the host keys are not installed",
+                        "`ssh-tpm hostkeys --install-system-units`");
+        if (std::ranges::none_of(units,
+                                 [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); }))
+            return step("the units that serve the host keys are not enabled",
+                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " +
+                            units_to_enable(setup));
+        if (std::ranges::any_of(units, [](const Unit& unit) { return unit.active == "failed"; }))
+            return std::nullopt; // its own finding comes first
+    }
+    if (!setup.has("_key.pub"))
+        return step("there are no public host keys of the TPM",
+                    setup.units ? "`systemctl restart ssh-tpm-genkeys.service`" : "`ssh-tpm keygen -A`");
+    if (!setup.sshd_asks_us() && setup.asked.empty() && find_sshd())
+        return step("sshd does not use the host keys of the TPM",
+                    "`ssh-tpm hostkeys --install-sshd-config && systemctl reload ssh`; Fedora and Arch call "
+                    "the service sshd");
+    return std::nullopt;
+}
+
+void check_files_of(cli::Findings& findings, const HostSetup& setup) {
+    PathRule rule{.check = "host-file",
+                  .owner = 0,
+                  .denied = S_IWGRP | S_IWOTH,
+                  .if_open = Verdict::fail,
+                  .open_text = "other users may write to it",
+                  .chmod = "go-w",
+                  .if_foreign = Verdict::fail,
+                  .chown = true};
+    bool all = true;
+    const auto check = [&](const fs::path& path) {
+        try { // caught to report it
+            if (auto finding = check_path(path, rule)) {
+                findings.add(*std::move(finding));
+                all = false;
+            }
+        } catch (const Error& error) {
+            findings.add(cli::finding_of_error(Verdict::fail, "host-file", path.string(), error,
+                                               "`ls -ld /etc/ssh` shows the folder"));
+            all = false;
+        }
+    };
+    check(host_key_folder);
+    check(host_key_folder / "ssh_tpm_known_tpms");
+    for (const auto& file : setup.keys)
+        if (file.extension() == ".pub")
+            check(file);
+    rule.denied = S_IRWXG | S_IRWXO;
+    rule.if_open = Verdict::warn;
+    rule.open_text = "other users may use this file, and its key has no PIN: each user of the TPM can sign "
+                     "with it";
+    rule.chmod = "600";
+    for (const auto& file : setup.keys)
+        if (file.extension() == ".tpm")
+            check(file);
+    rule.denied = S_IWGRP | S_IWOTH;
+    rule.open_text = "other users may connect to this socket";
+    check(system_socket);
+    for (const auto& hierarchy : tpm::hierarchies)
+        check(host_agent_socket(hierarchy));
+    if (all)
+        findings.add({Verdict::ok, "host-file", host_key_folder.string(),
+                      "the files of host keys have the right owner and permissions", ""});
 }
 
 } // namespace
@@ -74,15 +221,27 @@ void check_host(cli::Findings& findings) {
         "",
         {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service", "ssh-tpm-*@*"}};
     const Manager user{"--user", {"ssh-tpm-agent.socket", "ssh-tpm-agent.service"}};
-    const bool has_units = check_units(findings, system);
+    HostSetup setup{.units = check_units(findings, system), .keys = host_key_files()};
     check_units(findings, user);
     std::error_code ignored;
-    if (!has_units && !std::filesystem::exists(sshd_drop_in_path, ignored) && !sshd_asks_our_agent())
+    setup.has_drop_in = fs::exists(sshd_drop_in_path, ignored);
+    if (!setup.has_drop_in)
+        setup.asked = agent_of_sshd();
+    if (!setup.has_begun())
         return;
-    if (is_root())
+    if (!is_root()) {
+        findings.add({Verdict::ok, "host-keys", "",
+                      "not checked: sshd's configuration, the host keys of the TPM, their files and "
+                      "certificates; run sudo ssh-tpm doctor",
+                      ""});
+        return;
+    }
+    check_files_of(findings, setup);
+    auto step = next_step(setup);
+    if (!step || setup.sshd_asks_us())
         check_host_keys(findings, std::nullopt);
-    else
-        findings.add({Verdict::ok, "host-keys", "", "not checked: run `sudo ssh-tpm doctor`", ""});
+    if (step)
+        findings.add(*std::move(step));
 }
 
 } // namespace sshtpm::applets

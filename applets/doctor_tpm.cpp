@@ -4,6 +4,7 @@
 
 #include "applets/doctor.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/printable.hpp"
 #include "identity/convert.hpp"
 #include "identity/identity.hpp"
@@ -105,13 +106,15 @@ void check_lockout(cli::Findings& findings, tpm::Tpm& tpm) {
                        : ""});
 }
 
-void check_storage_key(cli::Findings& findings, tpm::Tpm& tpm, const tpm::Target& target) {
+/// @param subject the file of known TPMs, if there are two
+void check_storage_key(cli::Findings& findings, tpm::Tpm& tpm, const tpm::Target& target,
+                       const std::string& subject) {
     const auto parent = tpm.keys().parents().open(keyfile::KeyFile{});
     const auto label = tpm::label_of(parent.name);
     auto known = tpm::known_tpms_of(target);
     const bool is_known =
         known.judge(label, tpm::name_of(tpm.context(), parent.tr)) == tpm::KnownTpms::Verdict::same;
-    findings.add({Verdict::ok, "tpm-storage-key", "",
+    findings.add({Verdict::ok, "tpm-storage-key", subject,
                   "the storage key " + label + " is " +
                       (parent.loaded ? "made again for each use"
                                      : "persistent at " + keyfile::handle_name(tpm::srk_handle)) +
@@ -165,7 +168,7 @@ void check_loading(cli::Findings& findings, tpm::Tpm& tpm, const identity::Ident
     findings.add({Verdict::ok, "key-loads", identity.file.string(), "the TPM loads it", ""});
 }
 
-/// @returns false if the connection to the TPM is lost: what is left would fail likewise, or wait as long
+/// @returns false if there is no connection to the TPM: what is left would fail likewise, or wait as long
 bool check_one(cli::Findings& findings, tpm::Tpm& tpm, const std::string& check, const std::string& subject,
                const std::function<void()>& run) {
     try { // caught so that the other checks run
@@ -176,7 +179,7 @@ bool check_one(cli::Findings& findings, tpm::Tpm& tpm, const std::string& check,
         findings.add(cli::finding_of_error(foreign ? Verdict::warn : Verdict::fail, check, subject, error,
                                            driver_hint));
     }
-    return !tpm.context().loss();
+    return tpm.is_open();
 }
 
 /// The keys of ~/.ssh. Files that are no key files are left to check_files.
@@ -205,29 +208,44 @@ void check_keys(cli::Findings& findings, tpm::Tpm& tpm) {
                       std::to_string(keys.size() - tried) + " more key files were not tried", ""});
 }
 
-} // namespace
-
-void check_tpm(cli::Findings& findings, const tpm::Target& target) {
-    if (!check_device(findings, target))
-        return;
-    std::optional<tpm::Tpm> opened;
-    try { // caught to report it
-        opened.emplace(target);
-    } catch (const Error& error) {
-        findings.add(cli::finding_of_error(Verdict::fail, "tpm-chip", "", error, driver_hint));
-        return;
-    }
-    auto& tpm = *opened;
+/// @returns false if there is no connection to the TPM
+bool check_opened(cli::Findings& findings, tpm::Tpm& tpm, const tpm::Target& target) {
     const auto check = [&](const std::string& name, const std::function<void()>& run) {
         return check_one(findings, tpm, name, "", run);
     };
     const bool all = check("tpm-chip", [&] { check_chip(findings, tpm); }) &&
                      check("tpm-algorithms", [&] { check_algorithms(findings, tpm); }) &&
                      check("tpm-lockout", [&] { check_lockout(findings, tpm); }) &&
-                     check("tpm-storage-key", [&] { check_storage_key(findings, tpm, target); }) &&
+                     check("tpm-storage-key", [&] { check_storage_key(findings, tpm, target, ""); }) &&
                      check("tpm-signature", [&] { check_signature(findings, tpm); });
     if (all)
         check_keys(findings, tpm);
+    return tpm.is_open();
+}
+
+/// Nothing here records a Name, so the file of host keys is not written.
+void check_host_storage_key(cli::Findings& findings, const tpm::Target& target) {
+    const auto file = target.known_tpms.string();
+    tpm::Tpm tpm(target);
+    check_one(findings, tpm, "tpm-storage-key", file,
+              [&] { check_storage_key(findings, tpm, target, file); });
+}
+
+} // namespace
+
+void check_tpm(cli::Findings& findings, const tpm::Target& target, const tpm::Target& of_host) {
+    if (!check_device(findings, target))
+        return;
+    try { // caught to report it
+        std::optional<tpm::Tpm> opened(target);
+        const bool goes_on = check_opened(findings, *opened, target);
+        opened.reset(); // some TPMs take one connection at a time
+        const bool has_host_file = of_host.emulator_state.empty() && is_there(of_host.known_tpms);
+        if (goes_on && is_root() && has_host_file)
+            check_host_storage_key(findings, of_host);
+    } catch (const Error& error) {
+        findings.add(cli::finding_of_error(Verdict::fail, "tpm-chip", "", error, driver_hint));
+    }
 }
 
 } // namespace sshtpm::applets

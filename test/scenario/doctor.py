@@ -144,6 +144,17 @@ class Tpm(DoctorLab):
         self.assertIn('the TPM did not answer', found['tpm-algorithms']['text'])
         self.assertIn('TPM2_TestParms', found['tpm-algorithms']['text'])
 
+    def test_a_tpm_that_cannot_be_opened_is_one_line(self):
+        self.lab.limit('tpm_command', 2, 10)
+        self.assert_tcti('no TPM answers at', 'swtpm:path=' + self.lab.path('no-such-socket'))
+        with self.probe.failing('* hang'):
+            self.assert_tcti('the TPM did not answer', self.probe.tcti)
+
+    def assert_tcti(self, text, tcti):
+        found = self.trouble('--tcti', tcti)
+        self.assertEqual(list(found), ['tpm-chip'])
+        self.assertIn(text, found['tpm-chip']['text'])
+
     def test_one_command_that_fails_leaves_the_others_to_be_tried(self):
         with self.probe.failing('TPM2_Sign answer 0x101'):
             self.assert_only('tpm-signature', 'fail', '')

@@ -66,6 +66,26 @@ class Agents(DoctorLab):
         self.assertIn(other, used['text'])
         self.assertIn(f'export SSH_AUTH_SOCK={self.agent.socket}', used['hint'])
 
+    def test_an_agent_that_went_to_the_background_is_not_called_a_process_that_has_ended(self):
+        other = self.lab.path('other.sock')
+        self.lab.run('ssh-agent', '-a', other, status=0)  # the parent made the socket listen, and has ended
+        checks = {check['subject']: check for check in self.doctor(env={'SSH_AUTH_SOCK': other})['checks']
+                  if check['check'] == 'agent'}
+        self.assertEqual(checks[other]['text'], 'another agent, such as ssh-agent')
+
+    def test_a_socket_that_others_may_connect_to(self):
+        os.chmod(self.agent.socket, 0o666)
+        self.assert_only('agent-socket', 'warn', 'other users may connect', 'chmod 600 ' + self.agent.socket,
+                         self.agent.socket)
+        self.lab.run('sh', '-c', self.trouble()['agent-socket']['hint'], status=0)
+        self.assertEqual(self.trouble(), {})
+
+    def test_a_configuration_of_ssh_that_hangs_or_is_wrong_is_not_taken_for_checked(self):
+        self.lab.limit('doctor_program', 0.5, 3)
+        for script in 'exec sleep 1000', 'exit 255':
+            self.tool('ssh', f'case $1 in -V) echo OpenSSH_0 >&2 ;; *) {script} ;; esac')
+            self.assert_only('ssh-agent-used', 'warn', 'not checked: ssh -G localhost', 'ssh -vG')
+
     def test_identity_agent_decides_for_ssh(self):
         self.tool('ssh', f'case $1 in -V) echo OpenSSH_0 >&2 ;; *) echo "user x"; echo "identityagent $ANSWER" ;; esac')
         for answer, text in (('none', 'ssh asks no agent'), ('/elsewhere', 'that at /elsewhere')):
@@ -241,6 +261,7 @@ class Manual(unittest.TestCase):
         for path in glob.glob(os.path.join(SOURCE, 'applets', 'doctor*.cpp')):
             text = read(path)
             used |= set(re.findall(r'(?:\{|: )(?:cli::)?Verdict::\w+,\s*"([a-z0-9-]+)"', text))
+            used |= set(re.findall(r'\.check = "([a-z0-9-]+)"', text))
             used |= set(re.findall(r'finding_of_error\([^"]*"([a-z0-9-]+)"', text))
         documented = documented_checks()
         self.assertEqual(len(documented), len(set(documented)))
