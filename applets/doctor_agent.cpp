@@ -5,8 +5,8 @@
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
-#include "cli/shell_word.hpp"
 #include "os/environment.hpp"
 #include "os/paths.hpp"
 #include "os/process.hpp"
@@ -113,7 +113,7 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
     if (agent.peer.pid != 0) {
         const auto listener = listener_of(agent);
         const auto look =
-            listener ? "ps -fp " + std::to_string(agent.peer.pid) : "ss -xlp src " + cli::shell_word(socket);
+            listener ? "ps -fp " + std::to_string(agent.peer.pid) : "ss -xlp src " + shell_word(socket);
         findings.add(
             cli::finding_of_error(Verdict::fail, "agent", socket,
                                   agent.failure->about(listener.value_or("an agent") + " listens there, but"),
@@ -242,7 +242,7 @@ void report_use(cli::Findings& findings, const AgentAt& agent) {
         findings.add(
             {Verdict::warn, "ssh-agent-used", socket,
              asked.empty() ? "ssh asks no agent" : "ssh does not ask this agent, but that at " + asked,
-             "`export SSH_AUTH_SOCK=" + cli::shell_word(socket) +
+             "`export SSH_AUTH_SOCK=" + shell_word(socket) +
                  "` in ~/.profile, or a line IdentityAgent in ~/.ssh/config; `ssh-tpm agent -A` serves the "
                  "keys of another agent too"});
 }

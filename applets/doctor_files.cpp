@@ -4,7 +4,7 @@
 #include "applets/doctor.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "cli/shell_word.hpp"
+#include "base/shell_word.hpp"
 #include "identity/identity.hpp"
 #include "os/key_tree.hpp"
 #include "os/paths.hpp"
@@ -17,7 +17,6 @@ namespace sshtpm::applets {
 namespace {
 
 namespace fs = std::filesystem;
-using cli::shell_word;
 using cli::Verdict;
 
 void check_folder(cli::Findings& findings, const fs::path& folder) {

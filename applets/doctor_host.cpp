@@ -49,7 +49,7 @@ std::optional<Unit> report_unit(cli::Findings& findings, const Manager& manager,
     if (value("LoadState=") == "not-found" || unit.empty())
         return std::nullopt;
     const auto state = (enabled.empty() ? "" : enabled + ", ") + active;
-    if (active == "failed")
+    if (active == "failed" || value("SubState=").starts_with("auto-restart")) // it ends and is started again
         findings.add({Verdict::fail, "unit", unit, state + " (" + value("Result=") + ")",
                       command_for("journalctl", manager, "-b -u", unit) + " has the reason"});
     else if (unit.ends_with(".socket") && enabled == "enabled" && active != "active")
@@ -64,8 +64,9 @@ std::optional<std::vector<Unit>> check_units(cli::Findings& findings, const Mana
     std::vector<std::string> command{"systemctl"};
     if (!manager.option.empty())
         command.push_back(manager.option);
-    command.insert(command.end(), {"show", "--no-pager",
-                                   "--property=Id,LoadState,ActiveState,UnitFileState,Result,FragmentPath"});
+    command.insert(command.end(),
+                   {"show", "--no-pager",
+                    "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,FragmentPath"});
     command.insert(command.end(), manager.units.begin(), manager.units.end());
     const auto answer = try_output_of(command);
     if (!answer || answer->status != 0) // not started by systemd, or no user manager

@@ -200,7 +200,8 @@ class Files(DoctorLab):
 
 
 class Host(DoctorLab):
-    SHOW = '''show() { printf 'Result=success\\nId=%s\\nLoadState=%s\\nActiveState=%s\\nUnitFileState=%s\\n' "$@"; }
+    SHOW = '''show() { printf 'Result=success\\nId=%s\\nLoadState=%s\\nActiveState=%s\\nUnitFileState=%s\\n' "$@"
+         echo "SubState=$STATE"; }
 case "$*" in
 *--user*) show ssh-tpm-agent.socket loaded "$SOCKET" enabled; echo
           show ssh-tpm-agent.service loaded "$SERVICE" static ;;
@@ -211,7 +212,7 @@ esac'''
         super().setUp()
         self.fill()
         self.tool('systemctl', self.SHOW)
-        self.lab.env.update({'SOCKET': 'active', 'SERVICE': 'inactive'})
+        self.lab.env.update({'SOCKET': 'active', 'SERVICE': 'inactive', 'STATE': ''})
 
     def test_units_that_are_well_or_not_installed(self):
         units = [(check['subject'], check['status'], check['text'])
@@ -222,7 +223,10 @@ esac'''
     def test_a_unit_that_has_failed_and_a_socket_that_is_not_started(self):
         self.lab.env['SERVICE'] = 'failed'
         self.assert_only('unit', 'fail', 'static, failed', 'journalctl --user -b -u ssh-tpm-agent.service')
-        self.lab.env.update({'SERVICE': 'inactive', 'SOCKET': 'inactive'})
+        self.lab.env.update({'SERVICE': 'activating', 'STATE': 'auto-restart'})
+        self.assertEqual([check['text'] for check in self.doctor()['checks'] if check['status'] == 'fail'],
+                         ['enabled, active (success)', 'static, activating (success)'])
+        self.lab.env.update({'SERVICE': 'inactive', 'SOCKET': 'inactive', 'STATE': ''})
         self.assert_only('unit', 'fail', 'enabled, inactive', 'systemctl --user start ssh-tpm-agent.socket')
 
     def test_a_systemctl_that_hangs_or_says_too_much_is_given_up(self):
