@@ -29,7 +29,8 @@ struct Manager {
 struct Unit {
     std::string name, active, enabled, file;
     bool is_socket() const { return name.starts_with("ssh-tpm-hostkeys") && name.ends_with(".socket"); }
-    bool is_enabled() const { return !enabled.empty() && enabled != "disabled"; }
+    bool is_enabled() const { return enabled.starts_with("enabled"); }
+    bool is_masked() const { return enabled.starts_with("masked"); }
 };
 
 /// A command about a unit, in backticks: `systemctl --user start UNIT`.
@@ -98,7 +99,7 @@ struct HostSetup {
         return sshd_asks_us() || (asked.empty() && !keys.empty()) ||
                (units && std::ranges::any_of(*units, [](const Unit& unit) {
                     return unit.is_enabled() || unit.active != "inactive" ||
-                           unit.file.starts_with("/etc/systemd/");
+                           (!unit.is_masked() && unit.file.starts_with("/etc/systemd/"));
                 }));
     }
 };
@@ -117,28 +118,12 @@ std::vector<fs::path> host_key_files() {
     return files;
 }
 
-std::string agent_of_sshd() {
-    try { // caught because a machine without sshd has no host keys
-        const auto view = ask_for_configuration();
-        if (view.settings)
-            return view.settings->host_key_agent;
-        return view.agents.empty() ? "" : view.agents.front().value;
-    } catch (const Error&) {
-        return {};
-    }
-}
-
-/// The units to enable: those of a hierarchy if the host keys have no files.
-std::string units_to_enable(const HostSetup& setup) {
+/// "@endorsement" if the socket of a hierarchy's agent is loaded, "@H" if the host keys have no files.
+std::string instance_of(const HostSetup& setup) {
     for (const auto& unit : *setup.units)
-        if (const auto at = unit.name.find('@'); unit.is_socket() && at != std::string::npos) {
-            const auto hierarchy = unit.name.substr(at, unit.name.rfind('.') - at);
-            return "ssh-tpm-genkeys" + hierarchy + ".service ssh-tpm-hostkeys" + hierarchy + ".socket`";
-        }
-    if (setup.has(".pub") && !setup.has(".tpm"))
-        return "ssh-tpm-genkeys@H.service ssh-tpm-hostkeys@H.socket`; H is the hierarchy of these keys, such "
-               "as endorsement";
-    return start_units(std::nullopt) + "`";
+        if (const auto at = unit.name.find('@'); unit.is_socket() && at != std::string::npos)
+            return unit.name.substr(at, unit.name.rfind('.') - at);
+    return setup.has(".pub") && !setup.has(".tpm") ? "@H" : "";
 }
 
 /// The first step that was not taken, with its command.
@@ -147,22 +132,29 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
         return cli::Finding{Verdict::warn, "host-setup", host_key_folder.string(), std::move(text),
                             std::move(hint)};
     };
+    std::string make_keys = "`ssh-tpm keygen -A`";
     if (setup.units) {
         const auto& units = *setup.units;
+        const auto instance = instance_of(setup), genkeys = "ssh-tpm-genkeys" + instance + ".service";
+        const auto is_disabled = [](const Unit& unit) {
+            return unit.is_socket() && !unit.is_enabled() && !unit.is_masked();
+        };
+        const auto is_enabled = [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); };
         if (std::ranges::none_of(units, &Unit::is_socket))
             return step("the units that serve the host keys are not installed",
                         "`ssh-tpm hostkeys --install-system-units`");
-        if (std::ranges::none_of(units,
-                                 [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); }))
-            return step("the units that serve the host keys are not enabled",
-                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " +
-                            units_to_enable(setup));
+        if (std::ranges::any_of(units, is_disabled) && std::ranges::none_of(units, is_enabled))
+            return step(
+                "the units that serve the host keys are not enabled",
+                "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " + genkeys +
+                    " ssh-tpm-hostkeys" + instance + ".socket`" +
+                    (instance == "@H" ? "; H is the hierarchy of these keys, such as endorsement" : ""));
         if (std::ranges::any_of(units, [](const Unit& unit) { return unit.active == "failed"; }))
             return std::nullopt; // its own finding comes first
+        make_keys = "`systemctl restart " + genkeys + "`";
     }
     if (!setup.has("_key.pub"))
-        return step("there are no public host keys of the TPM",
-                    setup.units ? "`systemctl restart ssh-tpm-genkeys.service`" : "`ssh-tpm keygen -A`");
+        return step("there are no public host keys of the TPM", make_keys);
     if (!setup.sshd_asks_us() && setup.asked.empty() && find_sshd())
         return step("sshd does not use the host keys of the TPM",
                     "`ssh-tpm hostkeys --install-sshd-config && systemctl reload ssh`; Fedora and Arch call "

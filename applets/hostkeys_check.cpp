@@ -233,11 +233,11 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
     check_reload(view, findings); // last, because sshd takes a moment for a reload
 }
 
-bool sshd_asks_our_agent() {
+std::string agent_of_sshd() {
     try { // caught because a machine without sshd has no host keys
-        return our_agent(ask_for_configuration()).has_value();
+        return named_agent(ask_for_configuration());
     } catch (const Error&) {
-        return false;
+        return {};
     }
 }
 

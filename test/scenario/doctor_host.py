@@ -122,6 +122,18 @@ class Setup(Host):
     def test_units_without_keys(self):
         self.assert_step(ENABLED, 'there are no public host keys of the TPM', f'systemctl restart {GENKEYS}')
 
+        instance = f'{SOCKET} loaded inactive disabled\nssh-tpm-hostkeys@owner.socket loaded active {{}}'
+        self.assert_step(instance.format('enabled'), 'there are no public host keys of the TPM',
+                         'systemctl restart ssh-tpm-genkeys@owner.service')
+        self.assertIn('enable --now ssh-tpm-genkeys@owner.service ssh-tpm-hostkeys@owner.socket',
+                      self.step(instance.format('disabled'))[2])
+
+    def test_a_masked_unit_is_somebodys_wish(self):
+        masked = units('inactive', 'masked', '/etc/systemd/system/')
+        self.assertEqual(self.step(masked), ())
+        self.make_keys()
+        self.assertNotIn('enable', self.step(masked)[2])
+
     def test_keys_and_units_without_a_line_for_sshd_and_the_command_that_writes_it(self):
         self.make_keys()
         self.start_agent()
