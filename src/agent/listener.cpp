@@ -87,7 +87,7 @@ void sweep_command_sockets(const fs::path& folder) {
 /// same time, the second then finds the first one listening.
 UniqueFd lock_folder_of(const fs::path& socket) {
     const auto folder = socket.parent_path();
-    auto lock = lock_folder(folder, time_limits().socket_folder);
+    auto lock = naming(socket.string(), [&] { return lock_folder(folder, time_limits().socket_folder); });
     if (!lock)
         throw Error(Errc::exists, folder.string() + ": another process has locked this folder",
                     "`lslocks` tells which; or choose a socket in a folder of your own with -a");
