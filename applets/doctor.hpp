@@ -28,18 +28,23 @@ bool check_device(cli::Findings& findings, const tpm::Target& target);
 
 /// What a path should be like.
 struct PathRule {
-    std::string check; ///< the name of the check
-    uid_t owner;
-    mode_t denied;           ///< permissions that others must not have
-    cli::Verdict if_open;    ///< if they have one of them
-    std::string open_text;   ///< likewise
-    std::string chmod;       ///< the mode that takes them away: "go-w"
-    cli::Verdict if_foreign; ///< if it belongs to another user; ok: that is not checked
-    bool chown = false;      ///< the hint gives it to root
+    std::string check;                            ///< the name of the check
+    std::optional<uid_t> owner;                   ///< nothing: any
+    mode_t denied;                                ///< permissions that others must not have
+    cli::Verdict if_open;                         ///< if they have one of them
+    std::string open_text;                        ///< likewise
+    std::string chmod;                            ///< the mode that takes them away: "go-w"
+    cli::Verdict if_foreign = cli::Verdict::fail; ///< if it belongs to another user
+    bool chown = false;                           ///< the hint gives it to root
 };
 
-/// The finding about the owner and the permissions of a path; nothing if they are as they should be.
-/// @throws Error if the path cannot be seen; not for one that is missing
+/// The words for a key file without a PIN that others may read.
+inline constexpr std::string_view open_key_file =
+    "other users may use this file, and its key has no PIN: each user of the TPM can sign with it";
+
+/// The finding about the owner and the permissions of a path; nothing if they are as they should be, or there
+/// is no such path.
+/// @throws Error if the path cannot be seen
 std::optional<cli::Finding> check_path(const std::filesystem::path& path, const PathRule& rule);
 
 /// Runs another program.

@@ -24,7 +24,7 @@ void check_folder(cli::Findings& findings, const fs::path& folder) {
         if (std::error_code failure; !fs::exists(folder, failure) && !failure)
             return;
         auto finding = check_path(folder, {.check = "ssh-folder",
-                                           .owner = ::geteuid(),
+                                           .owner = {},
                                            .denied = S_IWGRP | S_IWOTH,
                                            .if_open = Verdict::fail,
                                            .open_text = "other users may write to this folder",
@@ -94,16 +94,13 @@ void check_certificate(cli::Findings& findings, const fs::path& file, const iden
 void check_key_file(cli::Findings& findings, const fs::path& file) {
     try { // caught to report it
         const auto identity = identity::load_identity(file);
-        auto finding = check_path(
-            file, {.check = "key-file",
-                   .owner = ::geteuid(),
-                   .denied = S_IRWXG | S_IRWXO,
-                   .if_open = Verdict::warn,
-                   .open_text = identity.needs_pin() ? "other users may use this file"
-                                                     : "other users may use this file, and its key has no "
-                                                       "PIN: each user of the TPM can sign with it",
-                   .chmod = "600",
-                   .if_foreign = Verdict::ok});
+        auto finding = check_path(file, {.check = "key-file",
+                                         .owner = ::geteuid(),
+                                         .denied = S_IRWXG | S_IRWXO,
+                                         .if_open = Verdict::warn,
+                                         .open_text = identity.needs_pin() ? "other users may use this file"
+                                                                           : std::string(open_key_file),
+                                         .chmod = "600"});
         findings.add(finding ? *std::move(finding)
                              : cli::Finding{Verdict::ok, "key-file", file.string(),
                                             identity.needs_pin() ? "a key with a PIN" : "a key without a PIN",
@@ -122,16 +119,16 @@ void check_key_file(cli::Findings& findings, const fs::path& file) {
 
 std::optional<cli::Finding> check_path(const fs::path& path, const PathRule& rule) {
     struct stat status = {};
-    const auto word = shell_word(path.native());
     if (::stat(path.c_str(), &status) != 0) {
         if (errno == ENOENT)
             return std::nullopt;
         throw Error::from_errno(errno, path.string());
     }
+    const auto word = shell_word(path.native());
     if ((status.st_mode & rule.denied) != 0)
         return cli::Finding{rule.if_open, rule.check, path.string(), rule.open_text,
                             "`chmod " + rule.chmod + " " + word + "`"};
-    if (status.st_uid != rule.owner && rule.if_foreign != Verdict::ok)
+    if (rule.owner && status.st_uid != *rule.owner)
         return cli::Finding{rule.if_foreign, rule.check, path.string(), "belongs to another user",
                             rule.chown ? "`chown root:root " + word + "`" : "`ls -ld " + word + "` shows it"};
     return std::nullopt;

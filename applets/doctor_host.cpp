@@ -7,8 +7,10 @@
 #include "applets/sshd.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
+#include "base/shell_word.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <sys/stat.h>
 
 namespace sshtpm::applets {
@@ -28,6 +30,7 @@ struct Manager {
 /// An installed unit, in systemd's words.
 struct Unit {
     std::string name, active, enabled, file;
+    bool fails;
     bool is_socket() const { return name.starts_with("ssh-tpm-hostkeys") && name.ends_with(".socket"); }
     bool is_enabled() const { return enabled.starts_with("enabled"); }
     bool is_masked() const { return enabled.starts_with("masked"); }
@@ -50,14 +53,17 @@ std::optional<Unit> report_unit(cli::Findings& findings, const Manager& manager,
     if (value("LoadState=") == "not-found" || unit.empty())
         return std::nullopt;
     const auto state = (enabled.empty() ? "" : enabled + ", ") + active;
-    if (active == "failed" || value("SubState=").starts_with("auto-restart")) // it ends and is started again
+    const bool fails = // or ends, and is started again
+        active == "failed" || value("SubState=").starts_with("auto-restart");
+    if (fails)
         findings.add({Verdict::fail, "unit", unit, state + " (" + value("Result=") + ")",
                       command_for("journalctl", manager, "-b -u", unit) + " has the reason"});
     else if (unit.ends_with(".socket") && enabled == "enabled" && active != "active")
         findings.add({Verdict::fail, "unit", unit, state, command_for("systemctl", manager, "start", unit)});
     else
         findings.add({Verdict::ok, "unit", unit, state, ""});
-    return Unit{.name = unit, .active = active, .enabled = enabled, .file = value("FragmentPath=")};
+    return Unit{
+        .name = unit, .active = active, .enabled = enabled, .file = value("FragmentPath="), .fails = fails};
 }
 
 /// @returns the installed ones; nothing if systemd does not tell
@@ -88,7 +94,7 @@ struct HostSetup {
     std::optional<std::vector<Unit>> units; ///< the system's; nothing if systemd does not tell
     std::vector<fs::path> keys;             ///< files of host keys
     bool has_drop_in = false;
-    std::string asked = {}; ///< the HostKeyAgent of sshd; empty for none, and if sshd does not tell
+    std::string asked = {}; ///< agent_of_sshd, if there is no drop-in
 
     bool has(std::string_view ending) const {
         return std::ranges::any_of(keys,
@@ -118,12 +124,13 @@ std::vector<fs::path> host_key_files() {
     return files;
 }
 
-/// "@endorsement" if the socket of a hierarchy's agent is loaded, "@H" if the host keys have no files.
-std::string instance_of(const HostSetup& setup) {
+/// The socket of the agent whose units are loaded: that of a hierarchy, or of the keys in files.
+fs::path socket_of(const HostSetup& setup) {
     for (const auto& unit : *setup.units)
         if (const auto at = unit.name.find('@'); unit.is_socket() && at != std::string::npos)
-            return unit.name.substr(at, unit.name.rfind('.') - at);
-    return setup.has(".pub") && !setup.has(".tpm") ? "@H" : "";
+            return fs::path(system_socket).parent_path() /
+                   (unit.name.substr(at + 1, unit.name.rfind('.') - at - 1) + ".sock");
+    return system_socket;
 }
 
 /// The first step that was not taken, with its command.
@@ -133,75 +140,80 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
                             std::move(hint)};
     };
     std::string make_keys = "`ssh-tpm keygen -A`";
+    fs::path socket = system_socket;
     if (setup.units) {
         const auto& units = *setup.units;
-        const auto instance = instance_of(setup), genkeys = "ssh-tpm-genkeys" + instance + ".service";
-        const auto is_disabled = [](const Unit& unit) {
-            return unit.is_socket() && !unit.is_enabled() && !unit.is_masked();
-        };
+        socket = socket_of(setup);
+        std::string instance = agent_unit(socket).substr(std::string_view("ssh-tpm-hostkeys").size());
+        if (instance.empty() && setup.has("_key.pub") && !setup.has(".tpm"))
+            instance = "@H";
+        const auto genkeys = "ssh-tpm-genkeys" + instance + ".service";
         const auto is_enabled = [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); };
+        const auto is_masked = [](const Unit& unit) { return unit.is_socket() && unit.is_masked(); };
         if (std::ranges::none_of(units, &Unit::is_socket))
             return step("the units that serve the host keys are not installed",
                         "`ssh-tpm hostkeys --install-system-units`");
-        if (std::ranges::any_of(units, is_disabled) && std::ranges::none_of(units, is_enabled))
-            return step(
-                "the units that serve the host keys are not enabled",
-                "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " + genkeys +
-                    " ssh-tpm-hostkeys" + instance + ".socket`" +
-                    (instance == "@H" ? "; H is the hierarchy of these keys, such as endorsement" : ""));
-        if (std::ranges::any_of(units, [](const Unit& unit) { return unit.active == "failed"; }))
+        if (std::ranges::none_of(units, is_enabled)) {
+            if (std::ranges::any_of(units, is_masked))
+                return std::nullopt; // by a person
+            return step("the units that serve the host keys are not enabled",
+                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " + genkeys +
+                            " ssh-tpm-hostkeys" + instance + ".socket`" +
+                            (instance == "@H"
+                                 ? "; H is the hierarchy of these keys, such as endorsement; if their .tpm "
+                                   "files were lost, move the .pub files away first"
+                                 : ""));
+        }
+        if (std::ranges::any_of(units, &Unit::fails))
             return std::nullopt; // its own finding comes first
         make_keys = "`systemctl restart " + genkeys + "`";
     }
     if (!setup.has("_key.pub"))
         return step("there are no public host keys of the TPM", make_keys);
     if (!setup.sshd_asks_us() && setup.asked.empty() && find_sshd())
-        return step("sshd does not use the host keys of the TPM",
-                    "`ssh-tpm hostkeys --install-sshd-config && systemctl reload ssh`; Fedora and Arch call "
-                    "the service sshd");
+        return step("sshd does not use the host keys of the TPM", install_command(socket) +
+                                                                      ", and then `systemctl reload ssh`" +
+                                                                      std::string(name_of_sshd_service));
     return std::nullopt;
 }
 
 void check_files_of(cli::Findings& findings, const HostSetup& setup) {
-    PathRule rule{.check = "host-file",
-                  .owner = 0,
-                  .denied = S_IWGRP | S_IWOTH,
-                  .if_open = Verdict::fail,
-                  .open_text = "other users may write to it",
-                  .chmod = "go-w",
-                  .if_foreign = Verdict::fail,
-                  .chown = true};
     bool all = true;
-    const auto check = [&](const fs::path& path) {
+    const auto check = [&](const fs::path& path, mode_t denied, Verdict verdict, std::string_view text,
+                           const std::string& chmod) {
         try { // caught to report it
-            if (auto finding = check_path(path, rule)) {
+            auto finding = check_path(path, {.check = "host-file",
+                                             .owner = 0,
+                                             .denied = denied,
+                                             .if_open = verdict,
+                                             .open_text = std::string(text),
+                                             .chmod = chmod,
+                                             .if_foreign = Verdict::fail,
+                                             .chown = true});
+            all = all && !finding;
+            if (finding)
                 findings.add(*std::move(finding));
-                all = false;
-            }
         } catch (const Error& error) {
             findings.add(cli::finding_of_error(Verdict::fail, "host-file", path.string(), error,
-                                               "`ls -ld /etc/ssh` shows the folder"));
+                                               "`ls -ld " + shell_word(path.parent_path().native()) +
+                                                   "` shows the folder"));
             all = false;
         }
     };
-    check(host_key_folder);
-    check(host_key_folder / "ssh_tpm_known_tpms");
-    for (const auto& file : setup.keys)
-        if (file.extension() == ".pub")
-            check(file);
-    rule.denied = S_IRWXG | S_IRWXO;
-    rule.if_open = Verdict::warn;
-    rule.open_text = "other users may use this file, and its key has no PIN: each user of the TPM can sign "
-                     "with it";
-    rule.chmod = "600";
+    constexpr mode_t writing = S_IWGRP | S_IWOTH, any = S_IRWXG | S_IRWXO;
+    std::vector<fs::path> readable{host_key_folder, host_key_folder / "ssh_tpm_known_tpms"};
+    std::ranges::copy_if(setup.keys, std::back_inserter(readable),
+                         [](const fs::path& file) { return file.extension() == ".pub"; });
+    for (const auto& path : readable)
+        check(path, writing, Verdict::fail, "other users may write to it", "go-w");
     for (const auto& file : setup.keys)
         if (file.extension() == ".tpm")
-            check(file);
-    rule.denied = S_IWGRP | S_IWOTH;
-    rule.open_text = "other users may connect to this socket";
-    check(system_socket);
+            check(file, any, Verdict::warn, open_key_file, "600");
+    std::vector<fs::path> sockets{system_socket};
     for (const auto& hierarchy : tpm::hierarchies)
-        check(host_agent_socket(hierarchy));
+        sockets.push_back(host_agent_socket(hierarchy));
+    for (const auto& path : sockets)
+        check(path, writing, Verdict::warn, "other users may connect to this socket", "600");
     if (all)
         findings.add({Verdict::ok, "host-file", host_key_folder.string(),
                       "the files of host keys have the right owner and permissions", ""});

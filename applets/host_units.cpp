@@ -25,11 +25,13 @@ std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy) {
     return "ssh-tpm-genkeys" + instance + ".service ssh-tpm-hostkeys" + instance + ".socket";
 }
 
+std::string hierarchy_option(const fs::path& socket) {
+    const bool has_hierarchy = socket != system_socket && is_host_agent_socket(socket);
+    return has_hierarchy ? " --hierarchy " + socket.stem().string() : "";
+}
+
 std::string install_command(const fs::path& socket) {
-    std::string out = "`ssh-tpm hostkeys --install-sshd-config";
-    if (socket != system_socket && is_host_agent_socket(socket))
-        out.append(" --hierarchy ").append(socket.stem().string());
-    return out + "`";
+    return "`ssh-tpm hostkeys --install-sshd-config" + hierarchy_option(socket) + "`";
 }
 
 } // namespace sshtpm::applets

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace sshtpm::applets {
 
@@ -28,6 +29,12 @@ std::string agent_unit(const std::filesystem::path& socket);
 
 /// The units that make the keys and serve them, with blanks between them, for `systemctl enable`.
 std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy);
+
+/// Behind a command for sshd's service.
+inline constexpr std::string_view name_of_sshd_service = " (Fedora and Arch call the service sshd)";
+
+/// " --hierarchy H" for the socket of the agent of a hierarchy's keys, else empty.
+std::string hierarchy_option(const std::filesystem::path& socket);
 
 /// The command, in backticks, that gives sshd the keys of the agent at this socket.
 std::string install_command(const std::filesystem::path& socket);

@@ -48,16 +48,16 @@ UniqueFd lock_system_files();
 struct SshdDropIn;
 
 /// Checks that sshd accepts and reads the drop-in, and that its agent signs with at least one of its host
-/// keys, because sshd serves no login without one. Warns of host keys that do not work.
-/// Warns of the keys that clients see no more, too.
+/// keys, because sshd serves no login without one. Warns of host keys that do not work, and of those that
+/// sshd no longer uses.
 /// @param first the hint of an agent that does not answer: what must run before
-/// @param before keys_that_clients_see without the drop-in
+/// @param before configured_keys before the drop-in was written
 /// @throws Error(refused)
 void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first,
                            const std::map<std::string, std::string>& before);
 
-/// The host keys that sshd uses, as type and path without ".pub"; empty if sshd refuses its configuration.
-std::map<std::string, std::string> keys_that_clients_see();
+/// The host keys by sshd's present files, as type and path without ".pub"; empty if sshd refuses them.
+std::map<std::string, std::string> configured_keys();
 
 /// Checks that sshd names no agent of our units, and accepts its configuration without the drop-in if that
 /// was removed, for which it needs another host key. @throws Error(refused), but only warns with `force`

@@ -89,10 +89,11 @@ void check_agent_line(const SshdView& view, const std::filesystem::path& socket,
 
 /// Warns if the running sshd does not know its configuration. It writes its pid file each time that it has
 /// read the configuration (main in sshd.c); a sshd without this file is not judged. From 9.8 on, it reads its
-/// certificates then too (pack_hostkeys), and before at each login.
+/// public keys and certificates then too (pack_hostkeys), and before at each login.
+/// @param view sshd must accept the configuration
 void check_reload(const SshdView& view, cli::Findings& findings) {
     constexpr std::size_t most = 64;
-    constexpr ssh::SshdVersion keeps_certificates{9, 8};
+    constexpr ssh::SshdVersion keeps_keys{9, 8};
     std::error_code ignored;
     const fs::path file = view.settings->pid_file;
     if (file.empty() || !fs::is_regular_file(file, ignored))
@@ -107,19 +108,22 @@ void check_reload(const SshdView& view, cli::Findings& findings) {
         for (const auto* const lines : {&view.agents, &view.host_keys, &view.host_certificates})
             for (const auto& line : *lines)
                 files.insert(line.file);
-        if (view.version && *view.version >= keeps_certificates)
+        if (view.version && *view.version >= keeps_keys) {
             files.insert(view.settings->host_certificates.begin(), view.settings->host_certificates.end());
+            for (const auto& path : view.settings->host_keys)
+                files.insert(base_of(path) + ".pub");
+        }
         for (const auto& name : files)
             if (fs::exists(name, ignored) && fs::last_write_time(name) > read_at)
                 findings.add({Verdict::warn, "sshd-reload", name,
                               "written after the running sshd has read its configuration",
-                              "`systemctl reload ssh` (Fedora and Arch call the service sshd)"});
+                              "`systemctl reload ssh`" + std::string(name_of_sshd_service)});
     } catch (const std::exception&) {
     }
 }
 
-/// The host keys that clients see, as type and path: sshd uses the first of each type.
-std::map<std::string, std::string> shown_keys(const SshdView& view) {
+/// The host keys that sshd loads, as type and path: it uses the first of each type.
+std::map<std::string, std::string> loaded_keys(const SshdView& view) {
     std::map<std::string, std::string> out;
     if (!view.settings)
         return out;
@@ -148,7 +152,8 @@ void warn_of_lost_keys(const std::map<std::string, std::string>& before,
         hint = "to keep what can be kept beside the new ones: `printf 'HostKey %s\\n'";
         for (const auto& path : fit)
             hint.append(" ").append(path);
-        hint += " >>/etc/ssh/sshd_config.d/80-old-keys.conf`";
+        hint += " >>/etc/ssh/sshd_config.d/80-old-keys.conf`; then run this command again before sshd is "
+                "reloaded";
     }
     cli::warn(log::program(), Error(Errc::refused,
                                     "sshd no longer uses " + joined(lost) +
@@ -234,20 +239,20 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
 }
 
 std::string agent_of_sshd() {
-    try { // caught because a machine without sshd has no host keys
+    try { // caught because sshd may be missing, or hang; check_host_keys reports that
         return named_agent(ask_for_configuration());
     } catch (const Error&) {
         return {};
     }
 }
 
-std::map<std::string, std::string> keys_that_clients_see() {
+std::map<std::string, std::string> configured_keys() {
     std::error_code ignored;
     if (fs::exists(sshd_drop_in_path, ignored) && !fs::is_regular_file(sshd_drop_in_path, ignored))
         return {}; // because sshd waits for a FIFO
 
     try { // caught because the new configuration may be better
-        return shown_keys(ask_for_configuration());
+        return loaded_keys(ask_for_configuration());
     } catch (const Error&) {
         return {};
     }
@@ -261,7 +266,7 @@ void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first,
     for (const auto& [type, path] : before)
         former.push_back(path);
     expect_keys_to_work(view, drop_in, first, std::move(former));
-    warn_of_lost_keys(before, shown_keys(view));
+    warn_of_lost_keys(before, loaded_keys(view));
 }
 
 void expect_sshd_to_go_on(bool had_config, bool force) {

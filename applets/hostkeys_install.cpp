@@ -65,8 +65,7 @@ void tell_how_to_start(const std::optional<tpm::Hierarchy>& hierarchy) {
 
 /// @param commands after the one for sshd
 void tell_how_to_finish(const std::string& commands) {
-    std::cout << "To finish (Fedora and Arch call the service sshd): systemctl reload ssh" << commands
-              << '\n';
+    std::cout << "To finish" << name_of_sshd_service << ": systemctl reload ssh" << commands << '\n';
 }
 
 /// Runs `work`, and adds a hint if the system denies access.
@@ -177,7 +176,7 @@ int hostkeys_install(const HostkeysOptions& options) {
     std::map<std::string, std::string> before;
     if (options.sshd_config) {
         if (destdir().empty())
-            before = keys_that_clients_see();
+            before = configured_keys();
         drop_in = make_sshd_drop_in(options.hierarchy);
         add_sshd_drop_in(sshd, drop_in.text);
     }

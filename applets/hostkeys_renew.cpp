@@ -5,6 +5,7 @@
 // It can be killed at any moment and run again: a key file holds the old key or the new one, no old file is
 // lost, and the .pub file is missing until the new key's is written.
 
+#include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
 #include "applets/keygen.hpp"
@@ -80,8 +81,8 @@ Error without_private_half(const KeyPaths& paths) {
             "`ssh-tpm hostkeys --check` tells whether it works, and how to get another one"};
 }
 
-/// Takes what can be had from the .pub file for a key whose own file is damaged.
-void guess(StoredKey& key, const identity::HostKeyType& type) {
+/// For a key whose own file is damaged: its algorithm and comment, or the usual ones without a .pub file.
+void take_from_public_file(StoredKey& key, const identity::HostKeyType& type) {
     key.algorithm = type.algorithm;
     key.comment = "root@" + os::host_name();
     try { // caught because a key of the usual size will do
@@ -108,7 +109,7 @@ StoredKey read_stored_key(const KeyPaths& paths, const identity::HostKeyType& ty
         if (error.code() != Errc::malformed)
             throw;
         key.damage = error.what();
-        guess(key, type);
+        take_from_public_file(key, type);
         return key;
     }
     const auto& identity = *key.identity;
@@ -217,8 +218,8 @@ std::string key_line(const identity::Identity& identity) {
 /// Warns if the Names do not show that the TPM was cleared, with --yes too.
 void warn_of_doubt(const Examination& found) {
     const bool any_known = std::ranges::any_of(found.parents, &PresentParent::is_known);
-    const auto is_dead = [](const StoredKey& key) { return key.identity.has_value(); };
-    if (any_known && !found.has_other_parent() && std::ranges::any_of(found.dead, is_dead))
+    const auto has_whole_file = [](const StoredKey& key) { return key.identity.has_value(); };
+    if (any_known && !found.has_other_parent() && std::ranges::any_of(found.dead, has_whole_file))
         log::warning(
             "the known storage key is present, so the TPM was not cleared: the file is damaged or of "
             "another machine, or the key's parent was removed");
@@ -386,8 +387,8 @@ void restart_agent_and_reload_sshd() {
     } catch (const Error& error) {
         cli::warn(log::program(),
                   Error(error.code(), error.what(),
-                        "`systemctl restart ssh-tpm-hostkeys.service`, then `systemctl reload "
-                        "ssh` (or sshd)"));
+                        "`systemctl restart ssh-tpm-hostkeys.service`, then `systemctl reload ssh`" +
+                            std::string(name_of_sshd_service)));
     }
 }
 

@@ -122,9 +122,10 @@ std::string remove_line(const SshdKey& key, const HostKeyCheck& check) {
 std::string hint_for_public_half(const SshdKey& key, const HostKeyCheck& check) {
     if (!has_our_name(key.path))
         return remove_line(key, check);
+    const auto option = hierarchy_option(check.socket);
     return (key.error->code() == Errc::not_found ? "" : "move " + base_of(key.path) + ".pub away: ") +
-           "`ssh-tpm keygen -A` writes it again, from the .tpm file beside it or, with --hierarchy, from the "
-           "TPM";
+           "`ssh-tpm keygen -A" + option + "` writes it again, from " +
+           (option.empty() ? "the .tpm file beside it" : "the TPM");
 }
 
 Error not_served(const SshdKey& key, const HostKeyCheck& check) {
@@ -140,20 +141,21 @@ Error not_served(const SshdKey& key, const HostKeyCheck& check) {
     } catch (const Error& error) {
         return error;
     }
+    const auto option = hierarchy_option(check.socket);
     if (is_there(file))
         return {Errc::not_found, what,
-                "`systemctl restart ssh-tpm-genkeys.service` has the agent read the keys again"};
-    const auto replace = "`rm " + shell_word(base + ".pub") + " && ssh-tpm keygen -A";
-    const auto unit = agent_unit(check.socket);
-    const auto reload = " && systemctl restart " + unit + ".service && systemctl reload ssh`";
-    if (const auto at = unit.find('@'); at != unit.npos)
-        return {Errc::not_found, what,
-                "the TPM derives another key now, as after tpm2_clear: " + replace + " --hierarchy " +
-                    unit.substr(at + 1) + reload};
-    return {
-        Errc::not_found, what,
-        "there is no " + file + ": " + replace + reload +
-            " puts another key in its place; for keys of a hierarchy, as after tpm2_clear, with --hierarchy"};
+                option.empty()
+                    ? "`systemctl restart ssh-tpm-genkeys.service` has the agent read the keys again"
+                    : "sshd asks the agent of a hierarchy, and this key is in a file: " +
+                          install_command({})};
+    auto replace = "`rm " + shell_word(base + ".pub") + " && ssh-tpm keygen -A" + option +
+                   " && systemctl restart " + agent_unit(check.socket) + ".service && systemctl reload ssh`";
+    replace += name_of_sshd_service;
+    return {Errc::not_found, what,
+            option.empty() ? "there is no " + file + ": " + replace +
+                                 " puts another key in its place; for keys of a hierarchy, as after "
+                                 "tpm2_clear, with --hierarchy"
+                           : "the TPM derives another key now, as after tpm2_clear: " + replace};
 }
 
 /// Has the agent sign with each algorithm that sshd offers with this key.
@@ -430,9 +432,13 @@ void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check)
             "this sshd (OpenSSH " + std::to_string(version->major) + '.' + std::to_string(version->minor) +
                 ") may end sessions of clients that know another host key, and learn this "
                 "one (UpdateHostKeys)",
-            "until sshd is 10.0 or newer, " + remove_line(key, check) +
-                (learns_rsa ? "; RSA keys are learnt" : "") +
-                "; or put this key into the clients' known_hosts"));
+            "until sshd is 10.0 or newer, " +
+                (learns_rsa && has_our_name(key.path)
+                     ? "have `ssh-tpm keygen -A -t rsa` make the keys (`systemctl edit "
+                       "ssh-tpm-genkeys.service`), since RSA keys are learnt, and "
+                     : std::string()) +
+                remove_line(key, check) +
+                "; or put this key into the clients' known_hosts, and ignore this warning"));
     }
 }
 

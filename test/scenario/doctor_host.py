@@ -132,14 +132,16 @@ class Setup(Host):
         masked = units('inactive', 'masked', '/etc/systemd/system/')
         self.assertEqual(self.step(masked), ())
         self.make_keys()
-        self.assertNotIn('enable', self.step(masked)[2])
+        self.assertEqual(self.step(masked), ())
 
     def test_keys_and_units_without_a_line_for_sshd_and_the_command_that_writes_it(self):
         self.make_keys()
         self.start_agent()
         self.assert_step(ENABLED, 'sshd does not use the host keys of the TPM',
-                         'ssh-tpm hostkeys --install-sshd-config && systemctl reload ssh; Fedora and Arch call the '
-                         'service sshd')
+                         'ssh-tpm hostkeys --install-sshd-config, and then systemctl reload ssh (Fedora and Arch call '
+                         'the service sshd)')
+        owner = f'{SOCKET} loaded inactive disabled\nssh-tpm-hostkeys@owner.socket loaded active enabled'
+        self.assertIn('--install-sshd-config --hierarchy owner, and', self.step(owner)[2])
         self.hostkeys('--install-sshd-config', status=0)
         self.assertEqual(self.step(ENABLED), ())
         checks = self.doctor()

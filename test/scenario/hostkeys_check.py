@@ -152,6 +152,9 @@ class Keys(Check):
     def test_a_configuration_that_the_running_sshd_has_not_read(self):
         config = f'PidFile {self.pid_file()}\n{self.good}'
         text = 'written after the running sshd has read its configuration'
+        publics = [key.path.removesuffix('.pub') + '.pub' for key in self.keys.values()]
+        for public in publics:
+            os.utime(public, (0, 0))
         self.assert_found(config, ('warn', 'sshd-reload', self.lab.path('check.config'), text),
                           hint='systemctl reload ssh')
         self.pid_file(time=2 ** 32)
@@ -166,6 +169,10 @@ class Keys(Check):
         path = line.split()[1]
         os.utime(path, (2 ** 32, 2 ** 32))
         for version, expected in ('9.7', ()), ('9.8', [('warn', 'sshd-reload', path, text)]):
+            self.assert_found(f'{config}\n{line}', *expected, version=version)
+        os.utime(path, (0, 0))
+        os.utime(publics[0], (2 ** 32, 2 ** 32))
+        for version, expected in ('9.7', ()), ('9.8', [('warn', 'sshd-reload', publics[0], text)]):
             self.assert_found(f'{config}\n{line}', *expected, version=version)
 
     def test_keys_that_clients_cannot_learn_from_this_sshd(self):

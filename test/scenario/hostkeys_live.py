@@ -233,7 +233,8 @@ check "$1"; kill $(cat /run/sshd.pid)
         self.assertNotIn('UpdateHostKeys', result.stderr)
         self.assertTrue(result.stdout.endswith('service sshd): systemctl reload ssh\n'), result.stdout)
         hint = result.stderr.replace('\n        ', ' ')
-        self.run_there('sh', '-c', re.search('new ones: (printf .*)', hint)[1], status=0)
+        command = re.search('new ones: (printf .*80-old-keys.conf); then run this command again', hint)[1]
+        self.run_there('sh', '-c', command, status=0)
         self.assertEqual(read(self.etc + '/ssh/sshd_config.d/80-old-keys.conf'),
                          'HostKey /etc/ssh/ssh_host_ed25519_key\n')
         for version, is_warned in ('9.2', True), ('10.0', False):
