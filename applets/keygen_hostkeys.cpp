@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // keygen -A: makes missing host keys. It runs at every boot: existing keys are checked and kept, and the TPM
-// is opened only if a key is missing.
+// is opened only if a key is missing, or is that of a hierarchy that may have changed.
 
 #include "applets/installation.hpp"
 #include "applets/keygen_files.hpp"
@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "cli/report.hpp"
+#include "cli/shell_word.hpp"
 #include "identity/hierarchy.hpp"
 #include "identity/sign.hpp"
 #include "os/host_names.hpp"
@@ -55,8 +56,23 @@ std::vector<HostKey> chosen_keys(const KeygenOptions& options, const fs::path& f
     return keys;
 }
 
+/// @throws Error; for a damaged file its hint is the command that replaces it
+identity::Identity read_host_key(const fs::path& file) {
+    try { // caught for the hint
+        return read_identity(file);
+    } catch (const Error& error) {
+        if (error.code() != Errc::malformed)
+            throw;
+        const auto root = file.parent_path().parent_path().parent_path();
+        const auto start = root == "/" ? "" : "DESTDIR=" + cli::shell_word(fs::absolute(root).string()) + " ";
+        throw Error(error.code(), error.what(),
+                    "`" + start +
+                        "ssh-tpm hostkeys --renew` keeps this file under another name, and makes a new key");
+    }
+}
+
 identity::Identity complete(const KeyPaths& paths) {
-    auto identity = read_identity(paths.key);
+    auto identity = read_host_key(paths.key);
     complete_public_file(paths.pub, identity, "the one in " + paths.key.string());
     return identity;
 }
@@ -97,8 +113,9 @@ bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
         throw Error(Errc::exists, key.paths.key.string() + ": there is a host key in this file",
                     "remove it and its .pub file to use the key of the " + std::string(hierarchy.name) +
                         " hierarchy");
-    // A key of the null hierarchy changes at every boot, so its .pub file must be compared.
-    return is_missing(key.paths.pub) || hierarchy.handle == TPM2_RH_NULL;
+    // Keys of the null hierarchy change at every boot, those of the owner hierarchy when the TPM is cleared,
+    // so their .pub files must be compared.
+    return is_missing(key.paths.pub) || hierarchy.handle == TPM2_RH_NULL || hierarchy.handle == TPM2_RH_OWNER;
 }
 
 void make(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
@@ -119,19 +136,18 @@ void make(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const
     complete(key.paths);
 }
 
-void derive(tpm::Tpm& tpm, const HostKey& key, const tpm::Hierarchy& hierarchy, const std::string& comment) {
-    auto make = [&](tpm::Tpm& opened) {
-        return identity::hierarchy_identity(opened, hierarchy, key.type, comment);
-    };
-    const auto identity = tpm.run(make);
-    auto prove = [&](tpm::Tpm& opened) {
-        identity::prove(opened, identity, nullptr);
-        opened.keys().flush();
-    };
-    tpm.run(prove);
-    complete_public_file(key.paths.pub, identity,
-                         "the one that the TPM makes in its " + std::string(hierarchy.name) +
-                             " hierarchy now");
+/// @throws Error(exists) if the .pub file is that of another key, as after the TPM was cleared
+void derive(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
+    const auto hierarchy = std::string(options.hierarchy->name);
+    const auto identity = derive_host_key(tpm, *options.hierarchy, key.type, comment);
+    try { // caught for the hint
+        complete_public_file(key.paths.pub, identity,
+                             "the one that the TPM makes in its " + hierarchy + " hierarchy now");
+    } catch (const Error& error) {
+        if (options.file || (error.code() != Errc::exists && error.code() != Errc::malformed))
+            throw;
+        throw Error(error.code(), error.what(), "`ssh-tpm hostkeys --renew --hierarchy " + hierarchy + "`");
+    }
 }
 
 /// @throws Error(unsupported) instead of false for a type of -t
@@ -159,7 +175,7 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
         if (!options.quiet && is_missing(key.paths.pub))
             std::cout << "ssh-tpm-keygen: generating new host key: " << key.type.label << '\n' << std::flush;
         if (options.hierarchy)
-            derive(*tpm, key, *options.hierarchy, comment);
+            derive(*tpm, key, options, comment);
         else
             make(*tpm, key, options, comment);
         ++made;

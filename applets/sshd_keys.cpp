@@ -134,12 +134,18 @@ Error not_served(const SshdKey& key, const HostKeyCheck& check) {
     if (is_there(base_of(key.path) + ".tpm"))
         return {Errc::not_found, what,
                 "`systemctl restart ssh-tpm-genkeys.service` has the agent read the keys again"};
-    return {Errc::not_found, what,
-            "if the TPM derives another key of a hierarchy now (after tpm2_clear), remove " +
-                base_of(key.path) +
-                ".pub, and `ssh-tpm keygen -A --hierarchy HIERARCHY`; if it is no key of "
-                "the TPM, " +
-                remove_line(key, check)};
+    const auto pub = base_of(key.path) + ".pub";
+    const auto hierarchy =
+        is_host_agent_socket(check.socket) ? check.socket.stem().string() : std::string("HIERARCHY");
+    const auto first =
+        check.socket == system_socket
+            ? "if its .tpm file was lost, move " + pub +
+                  " away, `systemctl restart ssh-tpm-genkeys.service`, and `systemctl reload ssh` "
+                  "(or sshd)"
+            : "if the TPM derives another key of a hierarchy now (after tpm2_clear), `ssh-tpm "
+              "hostkeys --renew --hierarchy " +
+                  hierarchy + "`";
+    return {Errc::not_found, what, first + "; if it is no key of the TPM, " + remove_line(key, check)};
 }
 
 /// Has the agent sign with each algorithm that sshd offers with this key.
