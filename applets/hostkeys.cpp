@@ -26,7 +26,7 @@ constexpr std::string_view hostkeys_usage =
     "       ssh-tpm-hostkeys [--install-system-units] [--install-sshd-config] [--force]\n"
     "                        [--hierarchy hierarchy]\n"
     "       ssh-tpm-hostkeys --uninstall [--force]\n"
-    "       ssh-tpm-hostkeys --renew [--yes]";
+    "       ssh-tpm-hostkeys --renew [--yes] [--hierarchy hierarchy]";
 
 constexpr std::string_view hostkeys_about =
     "Keeps sshd's host keys in the TPM: \"ssh-tpm-keygen -A\" makes them, a system agent serves them, and "
@@ -73,7 +73,7 @@ int run_hostkeys(Call& call) {
          "the agent's socket (default: /run/ssh-tpm-agent/agent.sock); --check takes the one in sshd's "
          "configuration, if it is in that folder",
          cli::set(o.socket)},
-        {"--hierarchy H", listing | checking | hostkeys_installing,
+        {"--hierarchy H", listing | checking | hostkeys_installing | renewing,
          "the agent for host keys of the endorsement, owner, platform or null hierarchy (e, o, p, n), "
          "such as /run/ssh-tpm-agent/endorsement.sock",
          [&o](char* word) { o.hierarchy = parse_hierarchy(word); }},

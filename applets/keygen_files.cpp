@@ -6,6 +6,8 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
+#include "identity/sign.hpp"
 #include "keyfile/key_file.hpp"
 #include "keyfile/names.hpp"
 #include "os/harden.hpp"
@@ -150,10 +152,30 @@ bool complete_public_file(const fs::path& pub, const identity::Identity& identit
                 throw;
         }
     }
-    if (!holds(pub, identity.public_key))
-        throw Error(Errc::exists, pub.string() + ": holds another key than " + whose,
-                    "remove it, or move it away, to have the right one written");
-    return false;
+    constexpr const char* remedy = "remove it, or move it away, to have the right one written";
+    try { // caught for the hint
+        if (holds(pub, identity.public_key))
+            return false;
+    } catch (const Error& error) {
+        if (error.code() != Errc::malformed)
+            throw;
+        throw Error(error.code(), error.what(), remedy);
+    }
+    throw Error(Errc::exists, pub.string() + ": holds another key than " + whose, remedy);
+}
+
+identity::Identity derive_host_key(tpm::Tpm& tpm, const tpm::Hierarchy& hierarchy,
+                                   const identity::HostKeyType& type, const std::string& comment) {
+    auto make = [&](tpm::Tpm& opened) {
+        return identity::hierarchy_identity(opened, hierarchy, type, comment);
+    };
+    auto identity = tpm.run(make);
+    auto prove = [&](tpm::Tpm& opened) {
+        identity::prove(opened, identity, nullptr);
+        opened.keys().flush();
+    };
+    tpm.run(prove);
+    return identity;
 }
 
 void put_in_place(StagedFile& private_half, StagedFile& public_half) {
@@ -224,7 +246,11 @@ identity::Identity read_host_identity(const fs::path& file) {
     } catch (const Error& error) {
         if (error.code() != Errc::malformed)
             throw;
-        throw Error(error.code(), error.what(), "`ssh-tpm hostkeys --renew` puts a new key in its place");
+        const auto root = fs::absolute(file).parent_path().parent_path().parent_path();
+        const auto start = root == "/" ? "" : "DESTDIR=" + shell_word(root.native()) + " ";
+        throw Error(error.code(), error.what(),
+                    "`" + start +
+                        "ssh-tpm hostkeys --renew` keeps this file under another name, and makes a new key");
     }
 }
 

@@ -66,6 +66,10 @@ bool is_missing(const std::filesystem::path& file);
 bool complete_public_file(const std::filesystem::path& pub, const identity::Identity& identity,
                           const std::string& whose);
 
+/// Has the TPM make a host key from the seed of a hierarchy, and sign with it.
+identity::Identity derive_host_key(tpm::Tpm& tpm, const tpm::Hierarchy& hierarchy,
+                                   const identity::HostKeyType& type, const std::string& comment);
+
 /// Puts both in place, or neither. Signals wait until then.
 void put_in_place(StagedFile& private_half, StagedFile& public_half);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // keygen -A: makes missing host keys. It runs at every boot: existing keys are checked and kept, and the TPM
-// is opened only if a key is missing.
+// is opened only if a key is missing, or is that of a hierarchy that may have changed.
 
 #include "applets/installation.hpp"
 #include "applets/keygen_files.hpp"
@@ -97,8 +97,12 @@ bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
         throw Error(Errc::exists, key.paths.key.string() + ": there is a host key in this file",
                     "remove it and its .pub file to use the key of the " + std::string(hierarchy.name) +
                         " hierarchy");
-    // A key of the null hierarchy changes at every boot, so its .pub file must be compared.
-    return is_missing(key.paths.pub) || hierarchy.handle == TPM2_RH_NULL;
+    // Keys of the null hierarchy change at every boot, those of the owner hierarchy when the TPM is cleared,
+    // so their .pub files are compared; of the latter the ECDSA key's alone, because a TPM may work for a
+    // minute on an RSA key.
+    const bool may_change = hierarchy.handle == TPM2_RH_NULL ||
+                            (hierarchy.handle == TPM2_RH_OWNER && key.type.algorithm.type == TPM2_ALG_ECC);
+    return may_change || is_missing(key.paths.pub);
 }
 
 void make(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
@@ -119,19 +123,18 @@ void make(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const
     complete(key.paths);
 }
 
-void derive(tpm::Tpm& tpm, const HostKey& key, const tpm::Hierarchy& hierarchy, const std::string& comment) {
-    auto make = [&](tpm::Tpm& opened) {
-        return identity::hierarchy_identity(opened, hierarchy, key.type, comment);
-    };
-    const auto identity = tpm.run(make);
-    auto prove = [&](tpm::Tpm& opened) {
-        identity::prove(opened, identity, nullptr);
-        opened.keys().flush();
-    };
-    tpm.run(prove);
-    complete_public_file(key.paths.pub, identity,
-                         "the one that the TPM makes in its " + std::string(hierarchy.name) +
-                             " hierarchy now");
+/// @throws Error(exists) if the .pub file is that of another key, as after the TPM was cleared
+void derive(tpm::Tpm& tpm, const HostKey& key, const KeygenOptions& options, const std::string& comment) {
+    const auto hierarchy = std::string(options.hierarchy->name);
+    const auto identity = derive_host_key(tpm, *options.hierarchy, key.type, comment);
+    try { // caught for the hint
+        complete_public_file(key.paths.pub, identity,
+                             "the one that the TPM makes in its " + hierarchy + " hierarchy now");
+    } catch (const Error& error) {
+        if (options.file || (error.code() != Errc::exists && error.code() != Errc::malformed))
+            throw;
+        throw Error(error.code(), error.what(), "`ssh-tpm hostkeys --renew --hierarchy " + hierarchy + "`");
+    }
 }
 
 /// @throws Error(unsupported) instead of false for a type of -t
@@ -159,7 +162,7 @@ std::size_t make_missing(const std::vector<HostKey>& missing, const KeygenOption
         if (!options.quiet && is_missing(key.paths.pub))
             std::cout << "ssh-tpm-keygen: generating new host key: " << key.type.label << '\n' << std::flush;
         if (options.hierarchy)
-            derive(*tpm, key, *options.hierarchy, comment);
+            derive(*tpm, key, options, comment);
         else
             make(*tpm, key, options, comment);
         ++made;

@@ -94,6 +94,14 @@ bool is_drop_in_for(std::string_view text, const fs::path& socket) {
     return false;
 }
 
+/// The hierarchy of the agent that a drop-in names.
+std::optional<tpm::Hierarchy> hierarchy_of(std::string_view text) {
+    const auto found = std::ranges::find_if(tpm::hierarchies, [text](const tpm::Hierarchy& hierarchy) {
+        return is_drop_in_for(text, host_agent_socket(hierarchy));
+    });
+    return found == tpm::hierarchies.end() ? std::nullopt : std::optional(*found);
+}
+
 /// The text of the installed file; empty if there is none, or somebody has changed it.
 std::string unchanged_drop_in() {
     constexpr std::size_t most = std::size_t{1024} * 1024;
@@ -146,11 +154,15 @@ SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
 }
 
 bool is_sshd_drop_in(std::string_view text) {
-    const auto is_for_hierarchy = [text](const tpm::Hierarchy& hierarchy) {
-        return is_drop_in_for(text, host_agent_socket(hierarchy));
-    };
-    return is_drop_in_for(text, host_agent_socket({})) ||
-           std::ranges::any_of(tpm::hierarchies, is_for_hierarchy);
+    return is_drop_in_for(text, host_agent_socket({})) || hierarchy_of(text).has_value();
+}
+
+std::optional<tpm::Hierarchy> hierarchy_of_sshd_drop_in() {
+    try { // caught because a person can name the hierarchy
+        return hierarchy_of(unchanged_drop_in());
+    } catch (const Error&) {
+        return std::nullopt;
+    }
 }
 
 bool is_in_sshd_drop_in(const std::string& value, const std::vector<ssh::SshdLine>& lines) {

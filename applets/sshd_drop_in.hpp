@@ -28,6 +28,10 @@ SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy);
 /// True for all texts that make_sshd_drop_in can make, for all keys and agents.
 bool is_sshd_drop_in(std::string_view text);
 
+/// Of the agent that the installed file names. Nothing for the agent of key files, without a file, and if it
+/// cannot be read or somebody has changed it.
+std::optional<tpm::Hierarchy> hierarchy_of_sshd_drop_in();
+
 /// Whether the first of the lines with this value is in the installed file, and nobody has changed that: then
 /// --install-sshd-config mends it, and refuses to after an edit.
 bool is_in_sshd_drop_in(const std::string& value, const std::vector<ssh::SshdLine>& lines);

@@ -148,14 +148,17 @@ Error not_served(const SshdKey& key, const HostKeyCheck& check) {
                     ? "`systemctl restart ssh-tpm-genkeys.service` has the agent read the keys again"
                     : "sshd asks the agent of a hierarchy, and this key is in a file: " +
                           install_command({})};
-    auto replace = "`rm " + shell_word(base + ".pub") + " && ssh-tpm keygen -A" + option +
-                   " && systemctl restart " + agent_unit(check.socket) + ".service && systemctl reload ssh`";
-    replace += name_of_sshd_service;
-    return {Errc::not_found, what,
-            option.empty() ? "there is no " + file + ": " + replace +
-                                 " puts another key in its place; for keys of a hierarchy, as after "
-                                 "tpm2_clear, with --hierarchy"
-                           : "the TPM derives another key now, as after tpm2_clear: " + replace};
+    if (!option.empty())
+        return {Errc::not_found, what,
+                "the TPM derives another key now, as after tpm2_clear: `ssh-tpm hostkeys --renew" + option +
+                    "`"};
+    return {
+        Errc::not_found, what,
+        "there is no " + file + ": `rm " + shell_word(base + ".pub") +
+            " && systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
+            std::string(name_of_sshd_service) +
+            " puts another key in its place; for keys of a hierarchy, as after tpm2_clear, `ssh-tpm hostkeys "
+            "--renew --hierarchy HIERARCHY`"};
 }
 
 /// Has the agent sign with each algorithm that sshd offers with this key.

@@ -37,6 +37,15 @@ bool is_placeholder(const fs::path& file) {
     return fs::file_size(file, failure) == 1 && !failure;
 }
 
+/// For a damaged file of a host key, the hint is the command that replaces it.
+Error with_renewal(const Error& error, const fs::path& file) {
+    if (error.code() != Errc::malformed || !file.filename().string().starts_with("ssh_tpm_host_"))
+        return error;
+    return {
+        error.code(), error.what(),
+        "`ssh-tpm hostkeys --renew` keeps a damaged host key file under another name, and makes a new key"};
+}
+
 /// The constraints of a client, plus the folder's demand for confirmation.
 protocol::Constraints confirmed_as(const protocol::Constraints& terms, protocol::Constraints constraints) {
     constraints.confirm = constraints.confirm || terms.confirm;
@@ -133,7 +142,7 @@ void KeyFolder::read(const fs::path& path, File& file, const File& before) {
         if (is_being_written(path, file.stamps.key))
             file.stamps.key = {}; // it is read again when it is closed
         else if (!file.denied || !before.denied)
-            log::report(error, "; skipped");
+            log::report(with_renewal(error, path), "; skipped");
     }
 }
 

@@ -52,12 +52,13 @@ TPM2B_PUBLIC template_of(TPMT_PUBLIC area) {
 }
 
 Error other_seed(TPM2_HANDLE hierarchy) {
-    return {Errc::foreign_key,
-            "the TPM makes another key now: its " + std::string(hierarchy_of(hierarchy).name) +
-                " hierarchy has a new seed",
-            hierarchy == TPM2_RH_NULL
-                ? "the null hierarchy's keys last until the next reset of the TPM; start the agent anew"
-                : "start the agent anew, and `ssh-tpm-keygen -A` once the old .pub files are removed"};
+    const auto name = std::string(hierarchy_of(hierarchy).name);
+    return {Errc::foreign_key, "the TPM makes another key now: its " + name + " hierarchy has a new seed",
+            std::string(hierarchy == TPM2_RH_NULL
+                            ? "the null hierarchy's keys last until the next reset of the TPM; "
+                            : "") +
+                "for host keys, `ssh-tpm hostkeys --renew --hierarchy " + name +
+                "`; for others, start the agent anew"};
 }
 
 } // namespace

@@ -10,7 +10,7 @@ import socket
 import unittest
 
 from agent import Agent
-from hierarchy import KINDS, base_of, login, read_public
+from hierarchy import KINDS, HierarchyAgent, base_of, login, read_public
 from lab import AS_NOBODY, NO_LEAK_CHECK, WITH_MOUNTS, Lab, contents, mode, needs_mounts, needs_root, read
 from softkey import SoftKey
 from sshd import Sshd
@@ -195,7 +195,7 @@ class Renewal(RenewalStock):
         generations = [contents(self.folder)]
         for _ in range(3):
             self.clear()
-            self.renew('--yes', status=0)
+            self.assertRegex(self.renew('--yes', status=0).stderr, '(?m)^ssh-tpm-hostkeys: warning: .*' + OTHER)
             for before in generations:
                 self.assert_kept(before)
             generations.append(contents(self.folder))
@@ -210,8 +210,8 @@ class Renewal(RenewalStock):
         other.make_key('ssh_tpm_host_ecdsa_key', folder=self.folder)
         before = contents(self.folder)
         result = self.renew('--yes', status=0)
-        self.assertNotIn(OTHER, result.stdout)
-        self.assertIn('warning: the known storage key is present, so the TPM was not cleared', result.stderr)
+        self.assertNotIn(OTHER, result.stdout + result.stderr)
+        self.assertRegex(result.stderr, 'warning: the storage key "owner-ecc" is the known one, so .* was not cleared')
         self.assertIn(f'known Name:   {self.name()}\n  present Name: {self.name()}\n', result.stdout)
         self.assertEqual(result.stdout.count(DEAD), 1)
         after = contents(self.folder)
@@ -219,6 +219,36 @@ class Renewal(RenewalStock):
             self.assertEqual(after[path], before[path])
         self.assert_kept(before)
         self.assert_work(*KINDS)
+
+    def test_where_no_name_is_known_it_says_that_nothing_was_compared(self):
+        self.drop('rsa')
+        self.clear()
+        os.unlink(self.known)
+        self.assertIn('so nothing was compared', self.assert_refused('hint: if you know why', options=()).stdout)
+        result = self.renew('--yes', status=0)
+        self.assertRegex(result.stderr, '(?m)^ssh-tpm-hostkeys: warning: .*is known, so nothing was compared')
+        self.assertNotIn(OTHER, result.stdout + result.stderr)
+        self.assert_work('ecdsa')
+
+    def test_a_damaged_key_file_is_kept_and_a_key_of_the_same_type_and_size_made(self):
+        self.drop('rsa')
+        base = base_of(self.root, 'ecdsa')
+        for content, public, bits in (('broken', None, 384), ('', 'broken', 256)):
+            self.lab.write(base + '.tpm', content, mode=0o600)
+            if public:
+                self.lab.write(base + '.pub', public)
+            agent = Agent(self.lab, '--no-seal', key_dir=self.folder)
+            agent.process.wait_line('hint: ssh-tpm hostkeys --renew')
+            agent.stop()
+            before = contents(self.folder)
+            refused = self.lab.keygen('-A', '-t', 'ecdsa', '-f', self.root, status=None)
+            self.assert_error(refused, base + '.tpm: ', f'hint: DESTDIR={self.root} ssh-tpm hostkeys --renew')
+            self.assertIn('The file of this host key is damaged', self.renew('--yes', status=0).stdout)
+            self.assert_kept(before)
+            self.assertTrue(self.lab.ssh_keygen('-l', '-f', base + '.pub').startswith(f'{bits} '))
+            self.lab.keygen('-A', '-t', 'ecdsa', '-f', self.root)
+            self.assert_work('ecdsa')
+        self.assert_nothing_to_do()
 
     def test_a_key_under_a_persistent_parent_that_is_gone_is_renewed(self):
         self.drop(*KINDS)
@@ -277,36 +307,25 @@ class Renewal(RenewalStock):
     def test_keys_that_it_cannot_renew_are_named_and_left_alone(self):
         for kind in KINDS:
             os.unlink(base_of(self.root, kind) + '.tpm')
-        self.assert_refused('key of a hierarchy', 'ssh-tpm hostkeys --check')
-        self.drop('ecdsa')
-        self.lab.keygen('-q', '-N', '1234', '-f', base_of(self.root, 'ecdsa'))
-        self.assert_refused('has a PIN', 'ssh-tpm keygen -p')
+        self.assert_refused('key of a hierarchy', 'ssh-tpm hostkeys --renew --hierarchy H', 'ssh-tpm-genkeys.service')
+        self.drop(*KINDS)
+        key = base_of(self.root, 'ecdsa') + '.tpm'
+        self.lab.keygen('-q', '-N', '1234', '-f', key)
+        self.assert_refused('has a PIN', f"ssh-tpm keygen -p -N '' -f {key} removes it")
         self.assertEqual(self.tpm.wrong_tries(), 0)
+        self.lab.keygen('-p', '-P', '1234', '-N', '', '-f', key)
+        self.assert_nothing_to_do()
+        self.assert_work('ecdsa')
+        os.rename(key, key + '.away')
+        os.mkdir(key)
+        self.assert_refused('ssh_tpm_host_ecdsa_key.tpm: is a directory')
 
-    def test_a_damaged_file_is_replaced_by_a_key_like_that_in_the_public_file(self):
-        base = base_of(self.root, 'ecdsa')
-        for content, has_public, bits in ('broken', True, '384'), ('', True, '384'), ('broken', False, '256'):
-            with self.subTest(content=content, has_public=has_public):
-                self.lab.write(base + '.tpm', content)
-                if not has_public:
-                    os.unlink(base + '.pub')
-                before = contents(self.folder)
-                hint = 'ssh-tpm hostkeys --renew'
-                self.assert_error(self.lab.keygen('-A', '-f', self.root, status=None), base + '.tpm', hint)
-                self.assertEqual(contents(self.folder), before)
-                result = self.renew('--yes', status=0)
-                self.assertIn(f'The file of this host key is damaged:\n  {base}.tpm: ', result.stdout)
-                self.assertEqual(result.stderr, '')
-                self.assertRegex(self.lab.ssh_keygen('-l', '-f', base + '.pub'), f'^{bits} ')
-                self.assert_kept(before)
-                self.assert_work(*KINDS)
-
-    def test_a_storage_key_that_does_not_tell_why_keys_are_dead_is_a_warning_with_yes_too(self):
+    def test_a_dead_key_with_a_pin_is_renewed_without_it(self):
+        self.drop(*KINDS)
+        self.lab.keygen('-q', '-N', '1234', '-f', base_of(self.root, 'ecdsa'))
         self.clear()
-        self.assertEqual(self.renew('--yes', status=0).stderr, '')
-        self.clear()
-        os.unlink(self.known)
-        self.assertIn('warning: no storage key is known here', self.renew('--yes', status=0).stderr)
+        self.assertIn(DEAD, self.renew('--yes', status=0).stdout)
+        self.assert_work('ecdsa')
 
     def test_a_public_file_that_is_missing_is_written_and_a_wrong_one_named(self):
         base = base_of(self.root, 'ecdsa')
@@ -315,8 +334,13 @@ class Renewal(RenewalStock):
             spoil(base + '.pub')
             self.assertIn(f'wrote {base}.pub\n', self.renew(status=0).stdout)
             self.assertEqual(read(base + '.pub'), line)
-        shutil.copy(base_of(self.root, 'rsa') + '.pub', base + '.pub')
-        self.assert_refused('holds another key', 'move it away')
+        for spoil in (lambda path: shutil.copy(base_of(self.root, 'rsa') + '.pub', path),
+                      lambda path: self.lab.write(path, 'broken')):
+            spoil(base + '.pub')
+            self.assert_refused(base + '.pub: ', 'hint: remove it, or move it away')
+            os.unlink(base + '.pub')
+            self.assertIn(f'wrote {base}.pub\n', self.renew(status=0).stdout)
+            self.assertEqual(read(base + '.pub'), line)
 
     def test_the_agent_tells_of_the_command_and_needs_no_restart_to_know_the_new_storage_key(self):
         self.drop('rsa')
@@ -337,8 +361,21 @@ class KilledRenewal(RenewalStock):
         self.drop('rsa')  # whose keys take long
         before = contents(self.folder)
         self.clear()
-        counts = self.traced()
-        self.assertGreaterEqual(counts['link'], 3)
+        self.try_points(before, links=3)
+
+    def test_the_same_with_the_key_of_a_hierarchy(self):
+        self.drop(*KINDS)
+        self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--hierarchy', 'owner', '-f', self.root)
+        self.lab.write(base_of(self.root, 'ecdsa') + '-cert.pub', 'a certificate')
+        before = contents(self.folder)
+        self.clear()
+        self.try_points(before, '--hierarchy', 'owner', links=2)
+
+    def try_points(self, before, *options, links):
+        """Kills the renewal at each call, and does it again."""
+        counts = self.traced(*options)
+        self.assertGreaterEqual(counts['link'], links)
+        suffix = '.pub' if options else '.tpm'
         points = [(name, number) for name in CALLS for number in range(1, counts[name] + 1)]
         for point in points:
             with self.subTest(point=point):
@@ -346,25 +383,30 @@ class KilledRenewal(RenewalStock):
                 os.mkdir(self.folder)
                 for path, content in before.items():
                     self.lab.write(path, content, mode=0o600 if path.endswith('.tpm') else 0o644)
-                self.traced(kill=point)
+                self.traced(*options, kill=point)
                 for _, handle in self.tpm.handles():  # as the kernel's resource manager does
                     self.tpm.tool('tpm2_flushcontext', handle)
                 self.assert_kept(before)
-                self.assertTrue(os.path.exists(base_of(self.root, 'ecdsa') + '.tpm'))
-                self.renew('--yes', status=0)
+                self.assertTrue(os.path.exists(base_of(self.root, 'ecdsa') + suffix))
+                self.renew('--yes', *options, status=0)
                 self.assert_kept(before)
                 self.assertEqual(len({os.stat(os.path.join(self.folder, name)).st_ino  # once, even at midnight
-                                      for name in os.listdir(self.folder) if '.tpm.old-' in name}), 1)
-                self.assert_work('ecdsa')
-                self.assertIn(NOTHING, self.renew(status=0).stdout)
+                                      for name in os.listdir(self.folder) if f'key{suffix}.old-' in name}), 1)
+                if options:
+                    agent = HierarchyAgent(self.lab, 'owner')
+                    agent.sign_and_check(read_public(self.root, 'ecdsa'))
+                    agent.stop()
+                else:
+                    self.assert_work('ecdsa')
+                self.assertIn(NOTHING, self.renew(*options, status=0).stdout)
         self.tpm.assert_no_handles()
 
-    def traced(self, kill=None):
+    def traced(self, *options, kill=None):
         """Runs the renewal, which is killed at the n-th call of a name if `kill` says so; how often it calls each."""
         record = self.lab.path('calls')
         rule = ('-e', 'inject={}:signal=SIGKILL:when={}'.format(*kill)) if kill else ()
         result = self.lab.run('strace', '-f', '-qq', '-o', record, '-e', 'trace=' + ','.join(CALLS), *rule,
-                              f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', '--yes',
+                              f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', '--yes', *options,
                               env={'DESTDIR': self.root, **NO_LEAK_CHECK})
         self.assertEqual(result.returncode, -9 if kill else 0, result.stderr)
         return collections.Counter(line.split('(')[0].split()[-1] for line in read(record).splitlines() if '(' in line)
@@ -396,6 +438,37 @@ class LiveRenewal(RenewalStock):
         self.assertIn(NOTHING, self.live(status=0).stdout)
         self.assertEqual(self.calls(), [])
         self.assert_work('ecdsa')
+
+    def test_keys_of_the_owner_hierarchy_come_back_by_the_hints(self):
+        self.drop(*KINDS)
+        hint = 'ssh-tpm hostkeys --renew --hierarchy owner'
+        make = '-q', '-A', '-t', 'ecdsa', '--hierarchy', 'owner'
+        self.lab.keygen(*make, '-f', self.root)
+        before = contents(self.folder)
+        self.assertIn(NOTHING, self.live('--hierarchy', 'owner', status=0).stdout)
+        self.clear()
+        refused = self.lab.run(*WITH_MOUNTS, ENTER, self.folder, 'booted', f'{self.lab.bin}/ssh-tpm-keygen',
+                               *make, env={'DESTDIR': None})
+        self.assert_error(refused, 'holds another key', 'hint: ' + hint)
+        result = self.live('--yes', *hint.split()[3:], status=0)
+        self.assertIn('no Name is known for the keys of a hierarchy', result.stderr)
+        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys@owner.service', 'reload ssh.service'])
+        self.assertIn('ssh-tpm hostkeys --install-sshd-config --hierarchy owner', result.stdout)
+        self.assert_kept(before)
+        self.lab.keygen(*make, '-f', self.root)
+        agent, key = HierarchyAgent(self.lab, 'owner'), read_public(self.root, 'ecdsa')
+        agent.sign_and_check(key)
+        self.clear()
+        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
+        agent.process.wait_line(hint)
+        agent.stop()
+        self.lab.run(f'{self.lab.bin}/ssh-tpm-hostkeys', '--install-sshd-config', '--hierarchy', 'owner',
+                     env={'DESTDIR': self.root}, status=0)
+        self.live('--yes', status=0)  # which takes the hierarchy from the file of sshd
+        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys@owner.service', 'reload ssh.service'])
+        self.lab.keygen(*make, '-f', self.root)
+        self.assertIn(NOTHING, self.live(status=0).stdout)
+        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys@owner.service', 'reload ssh.service'])
 
     def test_units_that_do_not_run_are_left_alone_and_one_that_fails_is_a_warning(self):
         self.drop('rsa')

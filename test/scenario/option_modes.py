@@ -48,7 +48,7 @@ TABLE = {
         {'(none)': (), '--check': (), '--install-system-units': (), '--install-sshd-config': (), '--uninstall': (),
           '--renew': ()},
         {'--socket': ('absent', '(none) --check'), '--json': (None, '--check'),
-         '--hierarchy': ('owner', '(none) --check --install-system-units --install-sshd-config'),
+         '--hierarchy': ('owner', '(none) --check --install-system-units --install-sshd-config --renew'),
          '--force': (None, '--install-system-units --install-sshd-config --uninstall'), '--yes': (None, '--renew'),
          '--tcti': ('x:', '--renew'), '--swtpm': (None, '--renew'), '-o': (None, '--renew'),
          '--owner-password-file': ('absent', '--renew')}),

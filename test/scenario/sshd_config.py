@@ -92,8 +92,8 @@ class SshdConfig(LiveSystem):
             self.start_agent()
         make = functools.partial(self.lab.keygen, '-q', '-A', '-f', self.root)
         self.assert_mended('the agent does not serve this key',
-                           f'rm {base.removeprefix(self.root)}.pub && ssh-tpm keygen -A && systemctl restart '
-                           'ssh-tpm-hostkeys.service && systemctl reload ssh', lambda: os.unlink(base + '.pub'), make,
+                           f'rm {base.removeprefix(self.root)}.pub && systemctl restart ssh-tpm-genkeys.service && '
+                           'systemctl reload ssh', lambda: os.unlink(base + '.pub'), make,
                            restart)
         self.lab.write(base + '.tpm', 'broken')
         restart()
@@ -110,12 +110,10 @@ class SshdConfig(LiveSystem):
         self.hostkeys('--install-sshd-config', '--hierarchy', 'owner', status=0)
         self.tpm.tool('tpm2_clear')
         self.agent.stop()
-        self.serve_hierarchy('owner')
-        path = '/etc/ssh/ssh_tpm_host_ecdsa_key.pub'
+        self.agent = HierarchyAgent(self.lab, 'owner', '--no-seal', '--no-cache')
         self.assert_mended('the agent does not serve this key',
-                           f'rm {path} && ssh-tpm keygen -A --hierarchy owner && systemctl restart '
-                           'ssh-tpm-hostkeys@owner.service && systemctl reload ssh', lambda: os.unlink(self.root + path),
-                           self.agent.stop, lambda: self.serve_hierarchy('owner'))
+                           'ssh-tpm hostkeys --renew --hierarchy owner',
+                           lambda: self.hostkeys('--renew', '--yes', '--hierarchy', 'owner', status=0))
 
     def test_the_agent_of_a_hierarchy_is_installed_checked_and_uninstalled(self):
         self.serve_hierarchy()
