@@ -12,8 +12,8 @@ from hostkey import HostKey
 from lab import needs_root, read
 from keys_once import KeysOnce
 from protocol import (CONFIRM, EXTENSION_FAILURE, EXTENSION_RESPONSE, FAILURE, SIGN_RESPONSE, SUCCESS, add_checked_key,
-                      explained_sign, extension, frame, lock, read_explanation, session_bind, sign_request, string, tpm_add_key,
-                      try_pin)
+                      explained_sign, extension, frame, lock, read_explanation, session_bind, sign_request, string,
+                      tpm_add_key, try_pin)
 from swtpm import Swtpm
 from upstream import FakeAgent
 
