@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "applets/stored_host_keys.hpp"
 
+#include "applets/host_units.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/report.hpp"
 #include "identity/convert.hpp"
 #include "identity/sign.hpp"
@@ -26,7 +28,8 @@ Error without_private_half(const KeyPaths& paths) {
                 " beside it, so this is the key of a hierarchy, or its file was lost",
             "for the key of the hierarchy H, `ssh-tpm hostkeys --renew --hierarchy H`; if its file was lost, "
             "move the .pub file away, have `systemctl restart ssh-tpm-genkeys.service` make a new key, then "
-            "`systemctl reload ssh` (or sshd)"};
+            "`systemctl reload ssh`" +
+                std::string(name_of_sshd_service)};
 }
 
 /// Reads the .pub file, as far as it can be read.
@@ -110,7 +113,7 @@ bool signs_here(tpm::Tpm& tpm, const StoredHostKey& key) {
     if (identity.needs_pin())
         throw Error(Errc::unsupported,
                     key.paths.key.string() + ": this key has a PIN, and sshd cannot type it",
-                    "`ssh-tpm keygen -p -N '' -f " + key.paths.key.string() +
+                    "`ssh-tpm keygen -p -N '' -f " + shell_word(key.paths.key.native()) +
                         "` removes it; then `systemctl restart ssh-tpm-hostkeys.service`");
     return true;
 }
