@@ -44,28 +44,27 @@ auto kind_is(Kind kind) {
     return [kind](const StoredHostKey& key) { return key.kind == kind; };
 }
 
-/// Why the TPM may be another one, or is not. For each storage key, if there is something to say.
+/// What the Names tell about the TPM, for each storage key that there is something to say about.
 std::vector<std::string> judgements(const HostKeyTrial& found) {
+    const std::string another = "the TPM was cleared or replaced, or an attacker answers in its place";
     std::vector<std::string> out;
     const auto is_dead = [&](Kind kind) { return std::ranges::any_of(found.dead, kind_is(kind)); };
     if (found.has_other_parent())
-        out.emplace_back("the present storage key is not the one that is known: the TPM was cleared or "
-                         "replaced, or somebody sits between it and this program");
+        out.push_back("the present storage key is not the one that is known: " + another);
     if (is_dead(Kind::derived))
-        out.emplace_back("no Name is known for the keys of a hierarchy: the TPM was cleared or replaced, or "
-                         "somebody sits between it and this program");
+        out.push_back("no Name is known for the keys of a hierarchy: " + another);
     for (const auto& parent : found.parents) {
         if (!parent.known)
             out.push_back(
                 "no Name of the storage key \"" + parent.present.parent +
-                "\" is known, so nothing was compared: this may be another TPM, or somebody may sit "
-                "between it and this program");
+                "\" is known, so nothing was compared: this may be another TPM, or an attacker may answer in "
+                "its place");
         else if (is_dead(Kind::in_file) && !found.has_other_parent())
             out.push_back(
                 "the storage key \"" + parent.present.parent +
-                "\" is the known one, so the TPM was not cleared, unless a --renew that did not end "
-                "has accepted it: the file of a dead key is damaged or from another machine, its "
-                "parent was removed, or somebody sits between the TPM and this program");
+                "\" is the known one, so the TPM was not cleared, unless an earlier --renew was interrupted. "
+                "The file of a dead key is damaged or from another machine, its parent was removed, or an "
+                "attacker answers in the TPM's place");
     }
     return out;
 }

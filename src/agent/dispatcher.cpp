@@ -422,14 +422,14 @@ Dispatcher::Answer Dispatcher::serve(protocol::SessionBind request, Call call) {
             call.client.upstreams.bound(request);
         co_return success_;
     }
-    if (!failed_before) // as in is_refused_as_forwarded
+    if (!failed_before) // once for each connection: the host at its other end could fill the log
         log::error("refused to bind a connection to a session");
     call.client.upstreams.bind_refused();
     co_return extension_failure_;
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::BrokenSessionBind, Call call) {
-    if (!call.client.sessions.failed())
+    if (!call.client.sessions.failed()) // likewise
         log::error("refused a session-bind that does not parse");
     call.client.sessions.note_failure();
     call.client.upstreams.bind_refused();
