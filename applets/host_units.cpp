@@ -21,7 +21,10 @@ std::string agent_unit(const fs::path& socket) {
 }
 
 std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy) {
-    const auto instance = hierarchy ? "@" + std::string(hierarchy->name) : "";
+    return start_units(hierarchy ? "@" + std::string(hierarchy->name) : std::string());
+}
+
+std::string start_units(const std::string& instance) {
     return "ssh-tpm-genkeys" + instance + ".service ssh-tpm-hostkeys" + instance + ".socket";
 }
 

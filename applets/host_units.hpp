@@ -29,6 +29,8 @@ std::string agent_unit(const std::filesystem::path& socket);
 
 /// The units that make the keys and serve them, with blanks between them, for `systemctl enable`.
 std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy);
+/// @param instance "@endorsement"; empty for the keys in files
+std::string start_units(const std::string& instance);
 
 /// Behind a command for sshd's service.
 inline constexpr std::string_view name_of_sshd_service = " (Fedora and Arch call the service sshd)";

@@ -55,7 +55,8 @@ bool holds(const fs::path& pub, const ssh::PublicKey& key) {
 } // namespace
 
 KeyPaths host_key_paths(const fs::path& folder, const identity::HostKeyType& type) {
-    return paths_for((folder / ("ssh_tpm_host_" + std::string(type.word) + "_key")).string());
+    return paths_for(
+        (folder / (std::string(identity::host_key_prefix) + std::string(type.word) + "_key")).string());
 }
 
 void require_writable(const fs::path& folder) {

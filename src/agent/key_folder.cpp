@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "identity/hierarchy.hpp"
 #include "os/key_tree.hpp"
 
 #include <algorithm>
@@ -39,7 +40,7 @@ bool is_placeholder(const fs::path& file) {
 
 /// For a damaged file of a host key, the hint is the command that replaces it.
 Error with_renewal(const Error& error, const fs::path& file) {
-    if (error.code() != Errc::malformed || !file.filename().string().starts_with("ssh_tpm_host_"))
+    if (error.code() != Errc::malformed || !identity::has_host_key_name(file))
         return error;
     return {
         error.code(), error.what(),

@@ -9,6 +9,7 @@
 #include "tpm/tpm.hpp"
 
 #include <array>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,13 @@ inline constexpr std::array host_key_types{
     HostKeyType{"ecdsa", "ECDSA", {TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 0}},
     HostKeyType{"rsa", "RSA", {TPM2_ALG_RSA, 0, 2048}},
 };
+
+/// The names of host keys' files begin with it.
+inline constexpr std::string_view host_key_prefix = "ssh_tpm_host_";
+
+inline bool has_host_key_name(const std::filesystem::path& file) {
+    return file.filename().native().starts_with(host_key_prefix);
+}
 
 /// Blocking; call it in a job of Tpm::run. @throws Error as tpm::make_primary_key does
 Identity hierarchy_identity(tpm::Tpm& tpm, const tpm::Hierarchy& hierarchy, const HostKeyType& type,
