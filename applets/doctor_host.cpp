@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/shell_word.hpp"
+#include "identity/hierarchy.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -117,7 +118,7 @@ std::vector<fs::path> host_key_files() {
     for (fs::directory_iterator entry(host_key_folder, ignored), end; !ignored && entry != end;
          entry.increment(ignored)) {
         const auto name = entry->path().filename().string();
-        if (name.starts_with("ssh_tpm_host_") && (name.ends_with(".tpm") || name.ends_with(".pub")))
+        if (identity::has_host_key_name(name) && (name.ends_with(".tpm") || name.ends_with(".pub")))
             files.push_back(entry->path());
     }
     std::ranges::sort(files);
@@ -157,8 +158,8 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
             if (std::ranges::any_of(units, is_masked))
                 return std::nullopt; // by a person
             return step("the units that serve the host keys are not enabled",
-                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " + genkeys +
-                            " ssh-tpm-hostkeys" + instance + ".socket`" +
+                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " +
+                            start_units(instance) + "`" +
                             (instance == "@H"
                                  ? "; H is the hierarchy of these keys, such as endorsement; if their .tpm "
                                    "files were lost, move the .pub files away first"
@@ -188,7 +189,6 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
                                              .if_open = verdict,
                                              .open_text = std::string(text),
                                              .chmod = chmod,
-                                             .if_foreign = Verdict::fail,
                                              .chown = true});
             all = all && !finding;
             if (finding)

@@ -2,13 +2,13 @@
 #pragma once
 // The options of ssh-tpm-hostkeys, and the function of each mode.
 
+#include "applets/sshd_keys.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/unique_fd.hpp"
 #include "cli/findings.hpp"
 #include "tpm/storage_keys.hpp"
 
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,17 +47,15 @@ UniqueFd lock_system_files();
 
 struct SshdDropIn;
 
-/// Checks that sshd accepts and reads the drop-in, and that its agent signs with at least one of its host
-/// keys, because sshd serves no login without one. Warns of host keys that do not work, and of those that
-/// sshd no longer uses.
+/// Checks that sshd accepts and reads the drop-in, and that the agent signs with at least one host key:
+/// without one, nobody can log in. Warns of keys that do not work, and of keys that sshd no longer uses.
 /// @param first the hint of an agent that does not answer: what must run before
 /// @param before configured_keys before the drop-in was written
 /// @throws Error(refused)
-void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first,
-                           const std::map<std::string, std::string>& before);
+void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first, const HostKeysByType& before);
 
-/// The host keys by sshd's present files, as type and path without ".pub"; empty if sshd refuses them.
-std::map<std::string, std::string> configured_keys();
+/// The host keys by sshd's present files; empty if sshd refuses them.
+HostKeysByType configured_keys();
 
 /// Checks that sshd names no agent of our units, and accepts its configuration without the drop-in if that
 /// was removed, for which it needs another host key. @throws Error(refused), but only warns with `force`

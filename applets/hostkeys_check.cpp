@@ -18,7 +18,6 @@
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 #include <set>
 
 namespace sshtpm::applets {
@@ -123,8 +122,8 @@ void check_reload(const SshdView& view, cli::Findings& findings) {
 }
 
 /// The host keys that sshd loads, as type and path: it uses the first of each type.
-std::map<std::string, std::string> loaded_keys(const SshdView& view) {
-    std::map<std::string, std::string> out;
+HostKeysByType loaded_keys(const SshdView& view) {
+    HostKeysByType out;
     if (!view.settings)
         return out;
     const auto& paths = view.settings->host_keys;
@@ -135,11 +134,10 @@ std::map<std::string, std::string> loaded_keys(const SshdView& view) {
 }
 
 /// Warns of keys that clients may know, and see no more.
-void warn_of_lost_keys(const std::map<std::string, std::string>& before,
-                       const std::map<std::string, std::string>& after) {
+void warn_of_lost_keys(const HostKeysByType& before, const HostKeysByType& after) {
     std::vector<std::string> lost, fit;
     for (const auto& [type, path] : before) {
-        if (std::ranges::any_of(after, [&](const auto& key) { return key.second == path; }))
+        if (uses_path(after, path))
             continue;
         lost.push_back(path);
         if (!after.contains(type))
@@ -183,14 +181,14 @@ void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& soc
 }
 
 void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first,
-                         std::vector<std::string> former) {
+                         const HostKeysByType& former) {
     std::vector<cli::Finding> results;
     cli::Findings findings([&](const cli::Finding& finding) { results.push_back(finding); });
     HostKeyCheck check{.view = view,
                        .socket = drop_in.socket,
                        .end = Clock::now() + time_limits().host_agent,
                        .findings = findings,
-                       .former = std::move(former)};
+                       .former = former};
     check_agent(check);
     results.clear(); // only those of keys are printed
     auto keys = read_host_keys(view, read_certificates(view));
@@ -246,7 +244,7 @@ std::string agent_of_sshd() {
     }
 }
 
-std::map<std::string, std::string> configured_keys() {
+HostKeysByType configured_keys() {
     std::error_code ignored;
     if (fs::exists(sshd_drop_in_path, ignored) && !fs::is_regular_file(sshd_drop_in_path, ignored))
         return {}; // because sshd waits for a FIFO
@@ -259,13 +257,10 @@ std::map<std::string, std::string> configured_keys() {
 }
 
 void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first,
-                           const std::map<std::string, std::string>& before) {
+                           const HostKeysByType& before) {
     const auto view = ask_for_configuration();
     expect_sshd_to_agree(view, drop_in.socket, first);
-    std::vector<std::string> former;
-    for (const auto& [type, path] : before)
-        former.push_back(path);
-    expect_keys_to_work(view, drop_in, first, std::move(former));
+    expect_keys_to_work(view, drop_in, first, before);
     warn_of_lost_keys(before, loaded_keys(view));
 }
 

@@ -173,7 +173,7 @@ int hostkeys_install(const HostkeysOptions& options) {
     if (options.system_units)
         add_system_units(units);
     SshdDropIn drop_in;
-    std::map<std::string, std::string> before;
+    HostKeysByType before;
     if (options.sshd_config) {
         if (destdir().empty())
             before = configured_keys();

@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
+#include "identity/hierarchy.hpp"
 #include "os/host_names.hpp"
 #include "ssh/authorized_key.hpp"
 
@@ -106,11 +107,6 @@ SshdKey read_host_key(std::size_t number, const SshdView& view,
     return key;
 }
 
-/// Whether the file that we install may have this key.
-bool has_our_name(const std::string& path) {
-    return std::filesystem::path(path).filename().string().starts_with("ssh_tpm_host_");
-}
-
 /// The installed file is not to be edited: its lines follow the .pub files.
 std::string remove_line(const SshdKey& key, const HostKeyCheck& check) {
     if (is_in_sshd_drop_in(key.path, check.view.host_keys))
@@ -120,7 +116,7 @@ std::string remove_line(const SshdKey& key, const HostKeyCheck& check) {
 
 /// For a key whose public half cannot be read.
 std::string hint_for_public_half(const SshdKey& key, const HostKeyCheck& check) {
-    if (!has_our_name(key.path))
+    if (!identity::has_host_key_name(key.path))
         return remove_line(key, check);
     const auto option = hierarchy_option(check.socket);
     return (key.error->code() == Errc::not_found ? "" : "move " + base_of(key.path) + ".pub away: ") +
@@ -133,7 +129,7 @@ Error not_served(const SshdKey& key, const HostKeyCheck& check) {
     const auto base = base_of(key.path), file = base + ".tpm";
     if (key.has_file)
         return unreadable_by_sshd(key.path);
-    if (!has_our_name(key.path))
+    if (!identity::has_host_key_name(key.path))
         return {Errc::not_found, what, "if it is no key of the TPM, " + remove_line(key, check)};
     try { // caught to report a damaged file
         if (is_there(file))
@@ -345,8 +341,8 @@ void check_for_certificate(const SshdKey& key, const CertificateRules& rules, co
     if (key.fails || std::ranges::find(named, path) != named.end() || !std::filesystem::exists(path, ignored))
         return;
     cli::Finding finding{Verdict::warn, "host-certificate-line", path, "sshd does not show this certificate",
-                         has_our_name(path) ? install_command(check.socket)
-                                            : "add this line: `HostCertificate " + path + "`"};
+                         identity::has_host_key_name(path) ? install_command(check.socket)
+                                                           : "add this line: `HostCertificate " + path + "`"};
     const auto judged = judge_certificate_of(base, rules);
     if (const auto bad = std::ranges::find(judged, Verdict::fail, &cli::Finding::verdict);
         bad == judged.end()) {
@@ -359,6 +355,10 @@ void check_for_certificate(const SshdKey& key, const CertificateRules& rules, co
 }
 
 } // namespace
+
+bool uses_path(const HostKeysByType& keys, const std::string& path) {
+    return std::ranges::any_of(keys, [&](const auto& key) { return key.second == path; });
+}
 
 std::string base_of(const std::string& path) {
     constexpr std::string_view pub = ".pub";
@@ -420,9 +420,7 @@ void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check)
     if (!version || *version >= mended)
         return;
     const bool learns_rsa = *version >= mended_for_rsa;
-    const auto was_there = [&](const SshdKey& key) {
-        return std::ranges::find(check.former, base_of(key.path)) != check.former.end();
-    };
+    const auto was_there = [&](const SshdKey& key) { return uses_path(check.former, base_of(key.path)); };
     for (const auto& key : keys) {
         const bool others = std::ranges::any_of(keys, [&](const auto& other) {
             return other.signer == Signer::sshd || (was_there(other) && !was_there(key));
@@ -436,7 +434,7 @@ void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check)
                 ") may end sessions of clients that know another host key, and learn this "
                 "one (UpdateHostKeys)",
             "until sshd is 10.0 or newer, " +
-                (learns_rsa && has_our_name(key.path)
+                (learns_rsa && identity::has_host_key_name(key.path)
                      ? "have `ssh-tpm keygen -A -t rsa` make the keys (`systemctl edit "
                        "ssh-tpm-genkeys.service`), since RSA keys are learnt, and "
                      : std::string()) +

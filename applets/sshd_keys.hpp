@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,19 +19,25 @@ namespace sshtpm::applets {
 
 using AgentKeys = std::vector<protocol::AgentKey>;
 
+/// The path of each type's host key, without ".pub".
+using HostKeysByType = std::map<std::string, std::string>;
+
 /// The inputs of a check, and its output.
 struct HostKeyCheck {
     const SshdView& view;
     std::filesystem::path socket;
     std::chrono::steady_clock::time_point end; ///< of the time for all answers of the agent
     cli::Findings& findings;
-    std::vector<std::string> former = {};           ///< paths of host keys that clients may know
+    HostKeysByType former = {};                     ///< host keys that clients may know
     std::optional<AgentKeys> served = {};           ///< nothing if the agent does not answer, or no longer
     std::optional<cli::Finding> agent_failure = {}; ///< if it does not answer
 };
 
 /// Reports whether the agent answers (check "agent"), and asks it for its keys.
 void check_agent(HostKeyCheck& check);
+
+/// Whether one of the host keys has this path.
+bool uses_path(const HostKeysByType& keys, const std::string& path);
 
 /// The path without ".pub".
 std::string base_of(const std::string& path);
