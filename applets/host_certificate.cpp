@@ -42,23 +42,18 @@ Finding finding_of(Verdict verdict, std::string text, std::string hint = {}) {
 
 /// @returns the reason why clients refuse a certificate whose time has begun (sshkey_cert_check_host in
 ///     sshkey.c of OpenSSH); empty if they accept it
-std::string refusal_of(const ssh::CertificateBlob& certificate, const std::string& authority_algorithms,
-                       std::chrono::system_clock::time_point now) {
-    const std::string algorithm(certificate.signature_algorithm);
+std::string refusal_of(const ssh::CertificateBlob& certificate, std::chrono::system_clock::time_point now) {
     if (certificate.has_expired(now))
         return "expired at " + date_of(certificate.valid_before);
     if (certificate.has_critical_options)
         return "it has critical options, and none is defined for hosts";
-    if (algorithm == sha1_signature)
+    if (certificate.signature_algorithm == sha1_signature)
         return "signed with ssh-rsa (SHA-1), which OpenSSH refuses from 8.2 on";
-    if (!authority_algorithms.empty() && !ssh::is_listed(algorithm, authority_algorithms))
-        return "signed with " + algorithm + ", which is not in CASignatureAlgorithms";
     return {};
 }
 
 /// @returns a warning about the principals; empty if they fit
-std::string principal_warning(const ssh::CertificateBlob& certificate,
-                              const std::vector<std::string>& names) {
+std::string principal_warning(const ssh::CertificateBlob& certificate, const HostNames& names) {
     const auto& principals = certificate.principals;
     if (principals.empty())
         return "no principals: OpenSSH refuses it from 10.3 on, and takes it for every host before";
@@ -112,27 +107,27 @@ HostCertificate read_host_certificate(const std::string& path) {
             .key_blob = fields.plain_blob};
 }
 
-std::string sign_command(const CertificateRules& rules, const std::string& public_key) {
-    return "`ssh-keygen -s CA -h -I ID -n " + (rules.names.empty() ? "NAME" : joined(rules.names)) + " " +
+std::string sign_command(const HostNames& names, const std::string& public_key) {
+    return "`ssh-keygen -s CA -h -I ID -n " + (names.empty() ? "NAME" : joined(names)) + " " +
            shell_word(public_key) + "`";
 }
 
-std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, const CertificateRules& rules,
+std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, const HostNames& names,
                                             const std::string& public_key) {
     const auto fields = ssh::read_certificate(certificate.blob);
-    const auto sign_again = sign_command(rules, public_key);
+    const auto sign_again = sign_command(names, public_key);
     const auto now = std::chrono::system_clock::now();
     if (!fields.has_begun(now))
         return {finding_of(Verdict::fail, "not valid before " + date_of(fields.valid_after),
                            "check the clock of this host; if it is right, " + sign_again)};
-    if (auto refusal = refusal_of(fields, rules.authority_algorithms, now); !refusal.empty())
+    if (auto refusal = refusal_of(fields, now); !refusal.empty())
         return {finding_of(Verdict::fail, std::move(refusal), sign_again)};
     std::vector<Finding> out;
     const bool ends = fields.valid_before != ssh::Certificate::forever;
     const auto end = date_of(fields.valid_before);
     if (fields.has_expired(now + week))
         out.push_back(finding_of(Verdict::warn, "expires within a week, at " + end, sign_again));
-    if (auto warning = principal_warning(fields, rules.names); !warning.empty())
+    if (auto warning = principal_warning(fields, names); !warning.empty())
         out.push_back(finding_of(Verdict::warn, std::move(warning), sign_again));
     if (out.empty())
         out.push_back(finding_of(Verdict::ok, "for " + joined(fields.principals) + ", valid " +
@@ -140,15 +135,15 @@ std::vector<Finding> judge_host_certificate(const HostCertificate& certificate, 
     return out;
 }
 
-std::vector<Finding> judge_certificate_of(const std::string& base, const CertificateRules& rules) {
+std::vector<Finding> judge_certificate_of(const std::string& base, const HostNames& names) {
     const auto pub = base + ".pub", path = base + "-cert.pub";
     try { // caught to report it
         const auto certificate = read_host_certificate(path);
         if (!equal(certificate.key_blob, ssh::AuthorizedKey::read(pub).blob))
-            return {finding_of(Verdict::fail, "of another key", sign_command(rules, pub))};
-        return judge_host_certificate(certificate, rules, pub);
+            return {finding_of(Verdict::fail, "of another key", sign_command(names, pub))};
+        return judge_host_certificate(certificate, names, pub);
     } catch (const Error& error) {
-        return {cli::finding_of_error(Verdict::fail, "", path, error, sign_command(rules, pub))};
+        return {cli::finding_of_error(Verdict::fail, "", path, error, sign_command(names, pub))};
     }
 }
 

@@ -41,23 +41,19 @@ struct HostCertificate {
 /// @throws Error for a file that is missing, has no certificate or a user's, or one that sshd cannot load
 HostCertificate read_host_certificate(const std::string& path);
 
-/// The facts about this host that a certificate is compared with.
-struct CertificateRules {
-    std::string authority_algorithms; ///< CASignatureAlgorithms of sshd_config(5); empty if not known
-    std::vector<std::string> names;   ///< of this host, in lower case; empty if not known
-};
+/// The names of this host, in lower case, with which a certificate is compared; empty if not known.
+using HostNames = std::vector<std::string>;
 
 /// The command, in backticks, that makes a certificate. @param public_key the path of the key
-std::string sign_command(const CertificateRules& rules, const std::string& public_key);
+std::string sign_command(const HostNames& names, const std::string& public_key);
 
 /// @param public_key the path of the certified key, for the command that signs it again
 /// @returns a `fail` or `warn` for each thing that clients dislike, or one `ok` with the end of its time; all
 ///     without check and subject
-std::vector<cli::Finding> judge_host_certificate(const HostCertificate& certificate,
-                                                 const CertificateRules& rules,
+std::vector<cli::Finding> judge_host_certificate(const HostCertificate& certificate, const HostNames& names,
                                                  const std::string& public_key);
 
 /// The same for BASE-cert.pub, which sshd may get if it does not `fail`: it must be one of the key BASE.pub.
-std::vector<cli::Finding> judge_certificate_of(const std::string& base, const CertificateRules& rules);
+std::vector<cli::Finding> judge_certificate_of(const std::string& base, const HostNames& names);
 
 } // namespace sshtpm::applets

@@ -74,9 +74,12 @@ SshdView check_configuration(cli::Findings& findings) {
 /// Checks that sshd asks the agent with this socket.
 void check_agent_line(const SshdView& view, const std::filesystem::path& socket, cli::Findings& findings) {
     const auto named = named_agent(view);
-    auto other = other_agent(view, socket,
-                             "remove that line, and run " + install_command(socket) +
-                                 "; or check that agent: `ssh-tpm hostkeys --check --socket " + named + "`");
+    auto other = other_agent(
+        view, socket,
+        "remove that line, and run " + install_command(socket) +
+            (named.starts_with('/')
+                 ? "; or check that agent: `ssh-tpm hostkeys --check --socket " + shell_word(named) + "`"
+                 : ""));
     if (!other && view.settings && named != socket) // there is no line
         other = Error(Errc::refused, named.empty() ? "sshd has no HostKeyAgent" : "HostKeyAgent is " + named,
                       install_command(socket));
@@ -101,7 +104,8 @@ void check_reload(const SshdView& view, cli::Findings& findings) {
         const auto read_at = fs::last_write_time(file);
         const auto content = read_file(file.string(), most);
         auto text = text_of(content);
-        if (const auto pid = take_line(text); pid.empty() || !fs::exists(fs::path("/proc") / pid))
+        const auto process = read_file("/proc/" + std::string(take_line(text)) + "/comm", most);
+        if (text_of(process) != "sshd\n")
             return;
         std::set<std::string> files;
         for (const auto* const lines : {&view.agents, &view.host_keys, &view.host_certificates})
@@ -173,11 +177,11 @@ void expect_sshd_to_agree(const SshdView& view, const std::filesystem::path& soc
         throw not_installed(other->what(), other->hint());
     if (!view.settings)
         throw not_installed(with_errors("sshd -t refuses the configuration", view),
-                            hint_for_refusal(view, first));
+                            hint_for_refusal(view, view.agents.empty() ? include_hint : first));
     if (const auto& sshd = *view.settings; sshd.host_key_agent != socket.string())
         throw not_installed("sshd does not read the new file (its HostKeyAgent is " +
                                 (sshd.host_key_agent.empty() ? "none" : sshd.host_key_agent) + ")",
-                            "/etc/ssh/sshd_config must begin with: Include /etc/ssh/sshd_config.d/*.conf");
+                            include_hint);
 }
 
 void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const std::string& first,
@@ -200,13 +204,15 @@ void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const 
         throw not_installed("sshd would ask an agent that does not answer: " + failure->subject + ": " +
                                 failure->text,
                             first);
-    const bool any_passes = std::ranges::any_of(keys, &SshdKey::passes);
+    const bool any_passes = std::ranges::any_of(keys, &SshdKey::passes),
+               any_dead = std::ranges::any_of(keys, &SshdKey::is_dead);
     for (const auto& finding : results) {
         const Error problem(Errc::refused, finding.subject + ": " + finding.text, finding.hint);
         if (finding.verdict == Verdict::ok)
             std::cout << printable(problem.what()) << '\n';
         else
-            any_passes ? cli::warn(log::program(), problem) : (void)cli::report(log::program(), problem);
+            any_passes && !any_dead ? cli::warn(log::program(), problem)
+                                    : (void)cli::report(log::program(), problem);
     }
     if (!any_passes)
         throw not_installed(
@@ -214,6 +220,10 @@ void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const 
             drop_in.socket == system_socket
                 ? "solve the problems above; for the keys of a hierarchy, give --hierarchy too"
                 : "solve the problems above");
+    if (any_dead) // ssh prefers ECDSA keys to RSA keys, whichever of them works
+        throw not_installed(
+            "clients would choose a key with which the agent does not sign, so their logins fail",
+            "solve the problems above");
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/installation.hpp"
+#include "applets/sshd.hpp"
 #include "applets/sshd_drop_in.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -50,7 +51,11 @@ void add_system_units(Installation& files) {
 }
 
 void add_sshd_drop_in(Installation& files, std::string text) {
-    const fs::path parent = "/etc/ssh";
+    const fs::path parent = "/etc/ssh", folder = fs::path(sshd_drop_in_path).parent_path();
+    std::error_code ignored;
+    if (destdir().empty() && find_sshd() && !fs::is_directory(folder, ignored))
+        throw Error(Errc::not_found, folder.string() + ": no such folder",
+                    "`mkdir " + folder.string() + "`, and " + include_hint);
     files.add_text(parent, fs::path(sshd_drop_in_path).lexically_relative(parent).string(), std::move(text),
                    is_sshd_drop_in);
 }
@@ -159,6 +164,9 @@ UniqueFd lock_system_files() {
     if (!destdir().empty())
         return {};
     UniqueFd file(::open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file && (errno == ELOOP || errno == EISDIR))
+        throw Error(Errc::refused, std::string(path) + ": is not a file, so it cannot be locked",
+                    "remove it");
     if (file && !lock_file(file, LOCK_EX, time_limits().host_agent, path))
         throw Error(Errc::refused, "another ssh-tpm-hostkeys is changing files", "wait for its end");
     return file;

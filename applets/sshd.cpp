@@ -15,6 +15,8 @@ namespace sshtpm::applets {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 /// Far more than any configuration has.
 constexpr std::size_t max_sshd_output = 4 << 20;
 
@@ -31,7 +33,9 @@ os::ProgramOutput run_sshd(std::vector<std::string> words) {
     auto answer = os::output_of(words, {}, time_limits().sshd, max_sshd_output, os::Child::Group::own);
     if (!answer)
         throw Error(Errc::io, "sshd does not answer",
-                    "it may wait for its HostKeyAgent: `systemctl restart 'ssh-tpm-hostkeys*.service'`");
+                    "the last line of `timeout 9 " + *sshd +
+                        " -T -ddd` tells for which file it waits, such as a FIFO; for its HostKeyAgent, "
+                        "`systemctl restart 'ssh-tpm-hostkeys*.service'`");
     return std::move(*answer);
 }
 
@@ -56,12 +60,22 @@ std::string_view line_of(std::string_view text, unsigned number) {
 
 /// For a sshd that finds no host key.
 std::string hint_for_no_keys(const SshdView& view) {
+    if (view.agents.empty() && is_there(sshd_drop_in_path))
+        return include_hint;
     if (view.agents.empty() || view.errors.find("Could not connect to agent") == std::string::npos)
         return "its HostKey lines name no key that is there: `ssh-tpm keygen -A` makes those in the TPM, "
                "`ssh-keygen -A` those in files";
-    const std::filesystem::path agent = view.agents.front().value;
+    const fs::path agent = view.agents.front().value;
     return is_host_agent_socket(agent) ? "`systemctl enable --now " + agent_unit(agent) + ".socket`"
                                        : "start the agent with the socket " + agent.string();
+}
+
+/// Our name of a socket of the units that is named otherwise, such as in /var/run.
+std::string usual_path(const std::string& socket) {
+    const fs::path path(socket);
+    std::error_code ignored;
+    auto usual = fs::weakly_canonical(path.parent_path(), ignored) / path.filename();
+    return is_host_agent_socket(usual) ? usual.string() : socket;
 }
 
 bool is_comment(std::string_view line, std::string_view comment) {
@@ -81,13 +95,21 @@ SshdView ask_for_configuration() {
     SshdView view{.agents = ssh::parse_sshd_lines(answer.errors, "HostKeyAgent"),
                   .host_keys = ssh::parse_sshd_lines(answer.errors, "HostKey"),
                   .host_certificates = ssh::parse_sshd_lines(answer.errors, "HostCertificate"),
+                  .algorithms = ssh::parse_sshd_lines(answer.errors, "HostKeyAlgorithms"),
                   .loaded = ssh::parse_sshd_host_keys(answer.errors),
                   .version = ssh::parse_sshd_version(answer.errors),
                   .refused_line = ssh::parse_refused_line(answer.errors),
                   .settings = {},
                   .errors = messages_in(answer.errors)};
-    if (answer.status == 0)
-        view.settings = ssh::parse_sshd_settings(answer.output);
+    for (auto& line : view.agents)
+        line.value = usual_path(line.value);
+    if (answer.status != 0) {
+        if (view.errors.empty()) // a signal has ended it
+            view.errors = "exit status " + std::to_string(answer.status);
+        return view;
+    }
+    view.settings = ssh::parse_sshd_settings(answer.output);
+    view.settings->host_key_agent = usual_path(view.settings->host_key_agent);
     return view;
 }
 
@@ -102,6 +124,9 @@ std::string hint_for_refusal(const SshdView& view, const std::string& for_keys) 
         return "sshd's service makes this folder when it starts: `mkdir -m 755 " +
                folder.substr(0, folder.find("; ")) + "`";
     }
+    if (view.refused_line && view.refused_line->file == sshd_drop_in_path &&
+        view.errors.find("within a Match block") != std::string::npos)
+        return include_hint;
     return view.refused_line ? "mend " + place_of(*view.refused_line)
                              : "solve what sshd names, until `sshd -t` is content";
 }

@@ -18,7 +18,7 @@ std::optional<std::string> find_sshd();
 /// sshd's configuration, and the lines that set host keys, their certificates and their agent. The lines
 /// serve only to name places: their values are not parsed as sshd does.
 struct SshdView {
-    std::vector<ssh::SshdLine> agents, host_keys, host_certificates;
+    std::vector<ssh::SshdLine> agents, host_keys, host_certificates, algorithms; ///< HostKeyAlgorithms last
     std::vector<ssh::SshdHostKey> loaded;
     std::optional<ssh::SshdVersion> version;   ///< nothing if it is not known
     std::optional<ssh::SshdLine> refused_line; ///< nothing if sshd names none
@@ -31,6 +31,10 @@ struct SshdView {
 /// @throws Error(not_found), Error(io) if sshd runs longer than the limit `sshd`, Error(malformed) for other
 ///     output than sshd's
 SshdView ask_for_configuration();
+
+/// For a sshd that does not read the installed file, or reads it as a part of a Match block.
+inline constexpr const char* include_hint =
+    "write in /etc/ssh/sshd_config, above all other lines: Include /etc/ssh/sshd_config.d/*.conf";
 
 /// How to end sshd's refusal of the configuration. @param for_keys if sshd has no host key
 std::string hint_for_refusal(const SshdView& view, const std::string& for_keys);

@@ -114,12 +114,12 @@ std::string unchanged_drop_in() {
 }
 
 /// Whether there is a certificate of the key that clients accept. Warns of another one.
-bool has_certificate(const std::string& key, const CertificateRules& rules) {
+bool has_certificate(const std::string& key, const HostNames& names) {
     const auto base = destdir() + key, path = base + "-cert.pub";
     if (!is_there(path))
         return false;
     bool accepted = true;
-    for (const auto& finding : judge_certificate_of(base, rules)) {
+    for (const auto& finding : judge_certificate_of(base, names)) {
         if (finding.verdict == cli::Verdict::ok)
             continue;
         const bool fails = finding.verdict == cli::Verdict::fail;
@@ -135,8 +135,7 @@ bool has_certificate(const std::string& key, const CertificateRules& rules) {
 
 SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
     SshdDropIn out{.socket = host_agent_socket(hierarchy), .host_keys = {}, .text = {}};
-    const CertificateRules rules{.authority_algorithms = {},
-                                 .names = destdir().empty() ? os::host_names() : std::vector<std::string>{}};
+    const auto names = destdir().empty() ? os::host_names() : HostNames();
     const auto keys = usual_keys();
     const auto has_file = [](const std::string& key) { return is_there(destdir() + key + ".pub"); };
     const bool none = std::ranges::none_of(keys, has_file);
@@ -146,7 +145,7 @@ SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
         if (used)
             out.host_keys.push_back(key);
         lines.push_back(!used                         ? KeyLines::missing
-                        : has_certificate(key, rules) ? KeyLines::certified
+                        : has_certificate(key, names) ? KeyLines::certified
                                                       : KeyLines::plain);
     }
     out.text = render(out.socket, lines);

@@ -65,6 +65,14 @@ bool is_offered(std::string_view algorithm, const SshdView& view) {
            ssh::is_listed(algorithm, view.settings->host_key_algorithms);
 }
 
+/// The hint that has sshd offer these algorithms, or no longer: sshd takes the first HostKeyAlgorithms.
+std::string hint_for_algorithms(bool offer, const std::string& names, const SshdView& view) {
+    if (view.algorithms.empty())
+        return "in sshd's configuration, `HostKeyAlgorithms " + std::string(offer ? "+" : "-") + names + "`";
+    return (offer ? "allow " : "exclude ") + names + " in HostKeyAlgorithms (" +
+           place_of(view.algorithms.front()) + ")";
+}
+
 /// A HostKey names a public key file, or a private one, which may be missing, with the public one beside it.
 void read_public_half(SshdKey& key) {
     const bool beside = !key.path.ends_with(".pub") && !is_there(key.path);
@@ -75,6 +83,20 @@ void read_public_half(SshdKey& key) {
     auto line = ssh::AuthorizedKey::parse(text_of(text));
     key.type = std::move(line.type);
     key.blob = std::move(line.blob);
+}
+
+/// @throws Error(exists) if the .pub file is not that of the key file beside it
+void require_own_public_half(const SshdKey& key) {
+    const auto base = base_of(key.path), file = base + ".tpm";
+    if (!identity::has_host_key_name(key.path) || !is_there(file))
+        return;
+    try { // caught because a file that cannot be read is reported with the agent's answer
+        if (equal(read_host_identity(file).public_key.blob(), key.blob))
+            return;
+    } catch (const Error&) {
+        return;
+    }
+    throw Error(Errc::exists, base + ".pub: holds another key than the one in " + file);
 }
 
 Error unreadable_by_sshd(const std::string& path) {
@@ -92,7 +114,9 @@ SshdKey read_host_key(std::size_t number, const SshdView& view,
         key.signer = loaded->is_private ? Signer::sshd : Signer::agent;
     try { // caught to report it in its turn
         read_public_half(key);
+        require_own_public_half(key);
     } catch (const Error& error) {
+        key.blob.clear();
         if (key.signer == Signer::sshd) // it needs no .pub file
             key.type = loaded->type;
         else
@@ -110,7 +134,9 @@ SshdKey read_host_key(std::size_t number, const SshdView& view,
 /// The installed file is not to be edited: its lines follow the .pub files.
 std::string remove_line(const SshdKey& key, const HostKeyCheck& check) {
     if (is_in_sshd_drop_in(key.path, check.view.host_keys))
-        return "move " + base_of(key.path) + ".pub away, and " + install_command(check.socket);
+        return "move " + base_of(key.path) +
+               (is_there(base_of(key.path) + ".tpm") ? ".tpm and .pub" : ".pub") + " away, and " +
+               install_command(check.socket);
     return "remove its HostKey line" + in_line_of(key.path, check.view.host_keys);
 }
 
@@ -159,9 +185,11 @@ Error not_served(const SshdKey& key, const HostKeyCheck& check) {
 
 /// Has the agent sign with each algorithm that sshd offers with this key.
 /// @throws Error if a signature fails; Error(io) if the agent does not answer
-void require_signatures(const SshdKey& key, const HostKeyCheck& check) {
-    if (std::ranges::find(*check.served, key.blob, &protocol::AgentKey::blob) == check.served->end())
+void require_signatures(SshdKey& key, const HostKeyCheck& check) {
+    if (std::ranges::find(*check.served, key.blob, &protocol::AgentKey::blob) == check.served->end()) {
+        key.is_dead = true;
         throw not_served(key, check);
+    }
     std::vector<std::string> good;
     std::optional<Error> bad;
     std::string bad_algorithm;
@@ -185,13 +213,12 @@ void require_signatures(const SshdKey& key, const HostKeyCheck& check) {
         check.findings.add(about(key, "host-key", Verdict::ok, "the agent signs with " + joined(good)));
         return;
     }
-    if (good.empty())
+    if (key.is_dead = good.empty(); key.is_dead)
         throw Error(*bad);
     // A client chooses the first of its algorithms that sshd offers, and gives up if sshd cannot sign so.
     throw Error(bad->code(), bad->what() + ("; it signs with " + joined(good)),
                 bad->hint().empty()
-                    ? "keep clients from " + bad_algorithm +
-                          ", in sshd's configuration: `HostKeyAlgorithms -" + bad_algorithm + "`"
+                    ? "keep clients from it: " + hint_for_algorithms(false, bad_algorithm, check.view)
                     : bad->hint());
 }
 
@@ -259,6 +286,7 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, HostKeyCheck& che
         std::ranges::any_of(keys, [](const auto& other) { return !other.algorithms.empty(); });
     if (key.error) {
         key.fails = true;
+        key.is_dead = key.signer == Signer::agent;
         check.findings.add(cli::finding_of_error(Verdict::fail, "host-key", key.path, *key.error,
                                                  hint_for_public_half(key, check)));
     } else if (key.algorithms.empty()) {
@@ -267,8 +295,8 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, HostKeyCheck& che
         check.findings.add(
             about(key, "host-key", any_offered ? Verdict::warn : Verdict::fail,
                   "sshd offers no algorithm of this key (" + key.type + "), because of HostKeyAlgorithms",
-                  remove_line(key, check) + ", or add its algorithms: `HostKeyAlgorithms +" +
-                      host_algorithms(key.type).front().name + "`"));
+                  (any_offered ? remove_line(key, check) + ", or " : std::string()) +
+                      hint_for_algorithms(true, host_algorithms(key.type).front().name, check.view)));
     } else if (key.signer == Signer::sshd) {
         check_key_in_file(key, check);
     } else if (check.served && key.signer == Signer::none &&
@@ -290,8 +318,8 @@ bool is_first_of_its_key(const SshdKey& key, const std::vector<SshdKey>& keys) {
 }
 
 /// @throws Error if sshd does not show it to clients, or they do not believe it
-void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>& keys,
-                       const CertificateRules& rules, const HostKeyCheck& check) {
+void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>& keys, const HostNames& names,
+                       const HostKeyCheck& check) {
     if (named.error)
         throw Error(*named.error);
     const auto& certificate = *named.certificate;
@@ -301,13 +329,13 @@ void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>&
     if (key->fails)
         throw Error(Errc::refused, "of " + key->path + ", which does not work",
                     "solve the problem of that key");
-    std::vector<std::string> names, offered;
+    std::vector<std::string> all, offered;
     for (const auto& algorithm : host_algorithms(certificate.type)) {
-        names.push_back(algorithm.certified);
+        all.push_back(algorithm.certified);
         if (is_offered(algorithm.certified, check.view))
             offered.push_back(algorithm.certified);
     }
-    for (auto& finding : judge_host_certificate(certificate, rules, base_of(key->path) + ".pub")) {
+    for (auto& finding : judge_host_certificate(certificate, names, base_of(key->path) + ".pub")) {
         finding.check = "host-certificate";
         finding.subject = named.path;
         if (finding.verdict == Verdict::ok)
@@ -318,23 +346,22 @@ void check_certificate(const SshdCertificate& named, const std::vector<SshdKey>&
     if (offered.empty())
         check.findings.add({Verdict::warn, "host-certificate", named.path,
                             "sshd offers no algorithm of this certificate, because of HostKeyAlgorithms",
-                            "add them: `HostKeyAlgorithms +" + joined(names) + "`"});
+                            hint_for_algorithms(true, joined(all), check.view)});
 }
 
 /// How to end the trouble with a certificate that sshd does not show to clients.
-std::string hint_for_certificate(const std::string& path, const CertificateRules& rules,
-                                 const HostKeyCheck& check) {
+std::string hint_for_certificate(const std::string& path, const HostNames& names, const HostKeyCheck& check) {
     const auto& lines = check.view.host_certificates;
     if (!is_in_sshd_drop_in(path, lines))
         return "remove its HostCertificate line" + in_line_of(path, lines);
     constexpr std::string_view ending = "-cert.pub";
     return install_command(check.socket) + " takes its line away, unless it is signed anew before: " +
-           sign_command(rules, path.substr(0, path.size() - ending.size()) + ".pub");
+           sign_command(names, path.substr(0, path.size() - ending.size()) + ".pub");
 }
 
 /// A certificate beside a key that works, and that no HostCertificate line names. --install-sshd-config
 /// leaves out those that clients refuse.
-void check_for_certificate(const SshdKey& key, const CertificateRules& rules, const HostKeyCheck& check) {
+void check_for_certificate(const SshdKey& key, const HostNames& names, const HostKeyCheck& check) {
     const auto base = base_of(key.path), path = base + "-cert.pub";
     const auto& named = check.view.settings->host_certificates;
     std::error_code ignored;
@@ -343,7 +370,7 @@ void check_for_certificate(const SshdKey& key, const CertificateRules& rules, co
     cli::Finding finding{Verdict::warn, "host-certificate-line", path, "sshd does not show this certificate",
                          identity::has_host_key_name(path) ? install_command(check.socket)
                                                            : "add this line: `HostCertificate " + path + "`"};
-    const auto judged = judge_certificate_of(base, rules);
+    const auto judged = judge_certificate_of(base, names);
     if (const auto bad = std::ranges::find(judged, Verdict::fail, &cli::Finding::verdict);
         bad == judged.end()) {
         finding.text += ", because no HostCertificate line names it";
@@ -434,30 +461,30 @@ void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check)
                 ") may end sessions of clients that know another host key, and learn this "
                 "one (UpdateHostKeys)",
             "until sshd is 10.0 or newer, " +
-                (learns_rsa && identity::has_host_key_name(key.path)
+                (!learns_rsa ? std::string()
+                 : identity::has_host_key_name(key.path)
                      ? "have `ssh-tpm keygen -A -t rsa` make the keys (`systemctl edit "
-                       "ssh-tpm-genkeys.service`), since RSA keys are learnt, and "
-                     : std::string()) +
-                remove_line(key, check) +
-                "; or put this key into the clients' known_hosts, and ignore this warning"));
+                       "ssh-tpm-genkeys.service`), since RSA keys are learnt, and " +
+                           remove_line(key, check) + "; or "
+                     : remove_line(key, check) + "; or ") +
+                "put this key into the clients' known_hosts, and ignore this warning"));
     }
 }
 
 void check_certificates(const std::vector<SshdCertificate>& sshd_certificates,
                         const std::vector<SshdKey>& keys, const HostKeyCheck& check) {
-    const CertificateRules rules{.authority_algorithms = check.view.settings->ca_signature_algorithms,
-                                 .names = os::host_names()};
+    const auto names = os::host_names();
     for (const auto& named : sshd_certificates) {
         try { // caught to report it
-            check_certificate(named, keys, rules, check);
+            check_certificate(named, keys, names, check);
         } catch (const Error& error) {
             check.findings.add(cli::finding_of_error(Verdict::fail, "host-certificate", named.path, error,
-                                                     hint_for_certificate(named.path, rules, check)));
+                                                     hint_for_certificate(named.path, names, check)));
         }
     }
     for (const auto& key : keys)
         if (is_first_of_its_key(key, keys))
-            check_for_certificate(key, rules, check);
+            check_for_certificate(key, names, check);
 }
 
 } // namespace sshtpm::applets

@@ -169,7 +169,6 @@ SshdSettings parse_sshd_settings(std::string_view printed) {
         printed.remove_prefix(std::min(line.size() + 1, printed.size()));
         take_value(line, "hostkeyagent", out.host_key_agent) ||
             take_value(line, "hostkeyalgorithms", out.host_key_algorithms) ||
-            take_value(line, "casignaturealgorithms", out.ca_signature_algorithms) ||
             take_value(line, "pidfile", out.pid_file) || take_path(line, "hostkey", out.host_keys) ||
             take_path(line, "hostcertificate", out.host_certificates);
     }

@@ -20,7 +20,7 @@ struct SshdSettings {
     std::vector<std::string> host_keys, host_certificates;
     /// Names with commas between them; empty if this sshd does not print them. sshd prints +, - and patterns
     /// as the list that they stand for.
-    std::string host_key_algorithms, ca_signature_algorithms;
+    std::string host_key_algorithms;
     std::string pid_file; ///< empty when there is none
 
     friend bool operator==(const SshdSettings&, const SshdSettings&) = default;
@@ -29,10 +29,9 @@ struct SshdSettings {
 /// True if the name is one of `names`, which have commas between them.
 bool is_listed(std::string_view name, std::string_view names);
 
-/// Reads the lines "hostkeyagent PATH", "hostkey PATH", "hostcertificate PATH", "hostkeyalgorithms NAMES",
-/// "casignaturealgorithms NAMES" and "pidfile PATH", and skips the others. OpenSSH 10.6 prints
-/// "HostKeyAgent", 10.0 "hostkeyagent". A path may have blanks. The agent or file "none" becomes empty;
-/// sshd's word "SSH_AUTH_SOCK" is kept.
+/// Reads the lines "hostkeyagent PATH", "hostkey PATH", "hostcertificate PATH", "hostkeyalgorithms NAMES"
+/// and "pidfile PATH", and skips the others. OpenSSH 10.6 prints "HostKeyAgent", 10.0 "hostkeyagent". A path
+/// may have blanks. The agent or file "none" becomes empty; sshd's word "SSH_AUTH_SOCK" is kept.
 /// @throws Error(malformed) for a value that is missing or has control characters, for a second line with one
 ///     of the single values, and for more than max_host_keys host keys or certificates
 SshdSettings parse_sshd_settings(std::string_view printed);

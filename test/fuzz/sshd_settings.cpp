@@ -20,8 +20,6 @@ std::string print(const ssh::SshdSettings& settings) {
         out += "\nhostcertificate " + certificate;
     if (!settings.host_key_algorithms.empty())
         out += "\nhostkeyalgorithms " + settings.host_key_algorithms;
-    if (!settings.ca_signature_algorithms.empty())
-        out += "\ncasignaturealgorithms " + settings.ca_signature_algorithms;
     if (!settings.pid_file.empty())
         out += "\npidfile " + settings.pid_file;
     return out;

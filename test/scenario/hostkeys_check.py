@@ -78,6 +78,8 @@ class Keys(Check):
 
     def pid_file(self, pid=None, time=0):
         """As of an sshd that has read its configuration at this time."""
+        with open('/proc/self/comm', 'w', encoding='ascii') as name:
+            name.write('sshd')
         path = self.lab.write('sshd.pid', f'{pid or os.getpid()}\n')
         os.utime(path, (time, time))
         return path
@@ -159,8 +161,9 @@ class Keys(Check):
                           hint='systemctl reload ssh')
         self.pid_file(time=2 ** 32)
         self.assert_found(config)
-        self.pid_file(pid=2 ** 30)
-        self.assert_found(config)
+        for pid in 2 ** 30, 1:  # of no process, and of another one's
+            self.pid_file(pid=pid)
+            self.assert_found(config)
         self.lab.write('sshd.pid', '')
         self.assert_found(config)
         self.assert_found(f'PidFile {self.lab.path("none")}\n{self.good}')
@@ -186,7 +189,8 @@ class Keys(Check):
                     ('warn', 'host-key-learning', self.keys[kind].path,
                      f'this sshd (OpenSSH {version}) may end sessions of clients that know another host key, and learn '
                      'this one (UpdateHostKeys)') for kind in kinds),
-                                  version=version, hint=f'remove its HostKey line ({self.where(line)})')
+                                  version=version, hint='put this key into the clients' if version == '8.8' else
+                                  f'remove its HostKey line ({self.where(line)})')
         self.assert_found(self.good, version='9.2')
         self.assert_found(config.replace(f'HostKey {self.keys["ecdsa"].path}\n', ''), version='9.2')
 
@@ -265,11 +269,13 @@ class Keys(Check):
                          ([BY['ecdsa'], 'the agent signs with rsa-sha2-256'], []))
         none = {kind: f'sshd offers no algorithm of this key ({name}), because of HostKeyAlgorithms'
                 for kind, name in (('rsa', 'ssh-rsa'), ('ecdsa', 'ecdsa-sha2-nistp256'))}
+        place = self.where(len(self.good.splitlines()) + 1)
         self.assert_found(self.good + '\nHostKeyAlgorithms ecdsa-sha2-nistp256',
                           ('warn', 'host-key', self.keys['rsa'].path, none['rsa']),
-                          hint='HostKeyAlgorithms +rsa-sha2-512')
+                          hint=f'or allow rsa-sha2-512 in HostKeyAlgorithms ({place})')
         self.assert_found(self.good + '\nHostKeyAlgorithms ssh-ed25519',
-                          *(('fail', 'host-key', self.keys[kind].path, none[kind]) for kind in KINDS))
+                          *(('fail', 'host-key', self.keys[kind].path, none[kind]) for kind in KINDS),
+                          hint=f'allow ecdsa-sha2-nistp256 in HostKeyAlgorithms ({place})')
 
     def test_a_key_that_sshd_finds_too_short(self):
         self.assert_found(self.good + '\nRequiredRSASize 3072',
@@ -323,14 +329,14 @@ class Keys(Check):
                  ('-O', 'critical:x@example.com'), {}),
                 ('fail', 'signed with ssh-rsa (SHA-1), which OpenSSH refuses from 8.2 on', ('-t', 'ssh-rsa'),
                  {'authority': old}),
-                ('fail', 'signed with rsa-sha2-256, which is not in CASignatureAlgorithms', ('-t', 'rsa-sha2-256'),
-                 {'authority': old}),
                 ('warn', 'no principals: OpenSSH refuses it from 10.3 on, and takes it for every host before', (),
                  {'names': ()}),
                 ('warn', 'its principals are patterns (*), which OpenSSH knows from 10.3 on', (), {'names': ['*']})):
             with self.subTest(text):
                 line = self.certify('ecdsa', *options, **more)
-                self.assert_certificate(status, text, line + '\nCASignatureAlgorithms ssh-ed25519,rsa-sha2-512', again)
+                self.assert_certificate(status, text, line, again)
+        line = self.certify('ecdsa', '-t', 'rsa-sha2-256', authority=old)
+        self.assert_found(f'{self.good}\n{line}\nCASignatureAlgorithms ssh-ed25519')  # which is for users' alone
         self.assert_certificate('warn', 'expires within a week, at D', self.certify('ecdsa', '-V', '-1d:+167h'))
         self.assertEqual(self.results(f'{self.good}\n{self.certify("ecdsa", "-V", "-1d:+169h")}')[1], [])
         _, (problem,) = self.results(f'{self.good}\n{self.certify("ecdsa", names=["other", "third"])}')

@@ -4,12 +4,13 @@
 
 import functools
 import os
+import shutil
 import socket
 import unittest
 
 from hierarchy import KINDS, HierarchyAgent, base_of
 from lab import needs_root, read
-from live_system import UNITS, LiveSystem
+from live_system import INCLUDE, UNITS, LiveSystem
 
 
 @needs_root
@@ -83,13 +84,14 @@ class SshdConfig(LiveSystem):
     def test_the_hint_about_a_key_that_is_not_served_mends_it(self):
         self.make_keys()
         base = base_of(self.root, 'rsa')
-        os.unlink(base + '.tpm')
         self.start_agent()
         self.install()
 
         def restart():
             self.agent.stop()
             self.start_agent()
+        os.unlink(base + '.tpm')
+        restart()
         make = functools.partial(self.lab.keygen, '-q', '-A', '-f', self.root)
         self.assert_mended('the agent does not serve this key',
                            f'rm {base.removeprefix(self.root)}.pub && systemctl restart ssh-tpm-genkeys.service && '
@@ -99,6 +101,64 @@ class SshdConfig(LiveSystem):
         restart()
         self.assert_mended(f'fail  .*_rsa_key: {base.removeprefix(self.root)}.tpm: ', 'ssh-tpm hostkeys --renew',
                            lambda: self.hostkeys('--renew', '--yes', status=0), restart)
+
+    def test_a_key_that_clients_would_choose_in_vain_is_not_installed(self):
+        """ssh prefers ECDSA keys to RSA keys."""
+        self.make_keys()
+        os.unlink(base_of(self.root, 'ecdsa') + '.tpm')
+        self.start_agent()
+        result = self.assert_refused('clients would choose a key with which the agent does not sign')
+        self.assertIn('ecdsa_key: the agent does not serve this key', result.stderr)
+        self.assertIn('rsa_key: the agent signs with ', result.stdout)
+
+    def test_a_public_half_of_another_key_is_found_and_written_again(self):
+        self.make_keys()
+        self.start_agent()
+        ecdsa, rsa = (base_of(self.root, kind) + '.pub' for kind in KINDS)
+        shutil.copy(rsa, ecdsa)
+        words = f'{ecdsa.removeprefix(self.root)}: holds another key than the one in {base_of("/", "ecdsa")}.tpm'
+        hint = f'move {ecdsa.removeprefix(self.root)} away: ssh-tpm keygen -A writes it again'
+        self.assert_refused(words, hint)
+        self.assertIn(words, self.hostkeys('--renew', '--yes', status=1).stderr.replace('\n', ' '))
+        self.lab.write('root/etc/ssh/sshd_config.d/a.conf', ''.join(
+            line + '\n' for line in ('HostKeyAgent /run/ssh-tpm-agent/agent.sock',
+                                     *(f'HostKey {base_of("/", kind)}' for kind in KINDS))))
+        self.assert_mended(words, hint, lambda: os.unlink(ecdsa),
+                           functools.partial(self.lab.keygen, '-q', '-A', '-f', self.root))
+
+    def test_a_file_that_sshd_does_not_read_or_only_for_some_connections_needs_an_include_line(self):
+        self.make_keys()
+        self.start_agent()
+        hint = 'write in /etc/ssh/sshd_config, above all other lines: Include /etc/ssh/sshd_config.d/*.conf'
+        for text in '# nothing\n', f'Match User me\n{INCLUDE}':
+            self.lab.write('root/etc/ssh/sshd_config', text)
+            self.assert_refused('sshd -t refuses the configuration', hint)
+            self.config()
+            self.install()
+            self.lab.write('root/etc/ssh/sshd_config', text)
+            self.assert_mended('fail  sshd -T fails: ', hint, lambda text=text: self.config(*text.splitlines()[:-1]))
+            self.lab.write('root/etc/ssh/sshd_config', INCLUDE + self.plain_key() + '\n')
+            self.hostkeys('--uninstall', status=0)
+
+    def test_a_line_that_names_another_agent_has_a_hint_that_works(self):
+        self.make_keys()
+        self.start_agent()
+        self.install()
+        for word, check in ("'/else where'", " --socket '/else where'"), ('SSH_AUTH_SOCK', ''):
+            self.lab.write('root/etc/ssh/sshd_config', f'HostKeyAgent {word}\n{INCLUDE}{self.plain_key()}\n')
+            printed = self.hostkeys('--check', status=1).stdout.replace('\n        ', ' ')
+            self.assertIn('remove that line, and run ssh-tpm hostkeys --install-sshd-config', printed)
+            self.assertEqual('ssh-tpm hostkeys --check' in printed, check != '')
+            self.assertIn(check, printed)
+        self.config()
+        self.lab.write(self.drop_in(), read(self.drop_in()).replace('/run/', '/run/../run/'))
+        self.hostkeys('--check', status=0)
+
+    def test_a_sshd_that_a_signal_ends_is_not_called_content(self):
+        self.lab.make_folder('tools')
+        self.lab.write('tools/sshd', '#!/bin/sh\nkill -SEGV $$\n', mode=0o755)
+        self.assert_refused('sshd -t refuses the configuration: exit status 139',
+                            env={'PATH': self.lab.path('tools') + ':' + self.lab.env['PATH']})
 
     def serve_hierarchy(self, name='endorsement'):
         self.lab.keygen('-q', '-A', '-f', self.root, '--hierarchy', name, '-t', 'ecdsa')
