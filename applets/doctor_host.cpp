@@ -42,7 +42,7 @@ std::string command_for(std::string program, const Manager& manager, std::string
                         const std::string& unit) {
     if (!manager.option.empty())
         program.append(" ").append(manager.option);
-    program.append(" ").append(action).append(" ").append(unit).append("`");
+    program.append(" ").append(action).append(" ").append(shell_word(unit)).append("`");
     return program.insert(0, 1, '`');
 }
 
@@ -148,7 +148,7 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
         std::string instance = agent_unit(socket).substr(std::string_view("ssh-tpm-hostkeys").size());
         if (instance.empty() && setup.has("_key.pub") && !setup.has(".tpm"))
             instance = "@H";
-        const auto genkeys = "ssh-tpm-genkeys" + instance + ".service";
+        const auto genkeys = shell_word("ssh-tpm-genkeys" + instance + ".service");
         const auto is_enabled = [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); };
         const auto is_masked = [](const Unit& unit) { return unit.is_socket() && unit.is_masked(); };
         if (std::ranges::none_of(units, &Unit::is_socket))
@@ -158,8 +158,8 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
             if (std::ranges::any_of(units, is_masked))
                 return std::nullopt; // by a person
             return step("the units that serve the host keys are not enabled",
-                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " +
-                            start_units(instance) + "`" +
+                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " + genkeys +
+                            ' ' + shell_word("ssh-tpm-hostkeys" + instance + ".socket") + "`" +
                             (instance == "@H"
                                  ? "; H is the hierarchy of these keys, such as endorsement; if their .tpm "
                                    "files were lost, move the .pub files away first"

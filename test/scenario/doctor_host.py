@@ -128,6 +128,13 @@ class Setup(Host):
         self.assertIn('enable --now ssh-tpm-genkeys@owner.service ssh-tpm-hostkeys@owner.socket',
                       self.step(instance.format('disabled'))[2])
 
+    def test_the_name_of_an_instance_is_one_word_of_a_command(self):
+        name = r'ssh-tpm-hostkeys@a\x20b.socket'
+        step = self.step(f'{name} loaded active disabled'.replace('\\', r'\\'))
+        self.assertIn(rf"enable --now 'ssh-tpm-genkeys@a\x20b.service' '{name}'", step[2])
+        self.step(f'{name} loaded inactive enabled'.replace('\\', r'\\'))
+        self.assertEqual(self.found('unit', name)['hint'], f"systemctl start '{name}'")
+
     def test_a_masked_unit_is_somebodys_wish(self):
         masked = units('inactive', 'masked', '/etc/systemd/system/')
         self.assertEqual(self.step(masked), ())
