@@ -95,7 +95,8 @@ struct HostSetup {
     std::optional<std::vector<Unit>> units; ///< the system's; nothing if systemd does not tell
     std::vector<fs::path> keys;             ///< files of host keys
     bool has_drop_in = false;
-    std::string asked = {}; ///< agent_of_sshd, if there is no drop-in
+    std::string asked = {};          ///< agent_of_sshd, if there is no drop-in, or a key file is missing
+    std::vector<fs::path> lost = {}; ///< key files that are missing beside their .pub files
 
     bool has(std::string_view ending) const {
         return std::ranges::any_of(keys,
@@ -125,6 +126,33 @@ std::vector<fs::path> host_key_files() {
     return files;
 }
 
+/// The key files that should be beside .pub files.
+std::vector<fs::path> missing_key_files(const std::vector<fs::path>& files) {
+    std::vector<fs::path> missing;
+    for (const auto& file : files) {
+        auto key = fs::path(file).replace_extension(".tpm");
+        if (file.native().ends_with("_key.pub") && !std::ranges::binary_search(files, key))
+            missing.push_back(std::move(key));
+    }
+    return missing;
+}
+
+/// Without its key file, a host key is lost; the keys of a hierarchy have none.
+cli::Finding lost_keys(const std::vector<fs::path>& files) {
+    std::string names, commands;
+    for (const auto& file : files) {
+        const auto pub = fs::path(file).replace_extension(".pub").string();
+        names.append(names.empty() ? "" : ", ").append(file.filename().string());
+        commands.append("mv ").append(shell_word(pub)).append(" ").append(shell_word(pub + ".old"));
+        commands.append(" && ");
+    }
+    return {Verdict::fail, "host-file", host_key_folder.string(),
+            "lost, and their .pub files are still there: " + names,
+            "have other keys made: `" + commands +
+                "systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
+                std::string(name_of_sshd_service)};
+}
+
 /// The socket of the agent whose units are loaded: that of a hierarchy, or of the keys in files.
 fs::path socket_of(const HostSetup& setup) {
     for (const auto& unit : *setup.units)
@@ -146,7 +174,7 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
         const auto& units = *setup.units;
         socket = socket_of(setup);
         std::string instance = agent_unit(socket).substr(std::string_view("ssh-tpm-hostkeys").size());
-        if (instance.empty() && setup.has("_key.pub") && !setup.has(".tpm"))
+        if (instance.empty() && setup.has("_key.pub") && !setup.has(".tpm") && setup.asked != system_socket)
             instance = "@H";
         const auto genkeys = shell_word("ssh-tpm-genkeys" + instance + ".service");
         const auto is_enabled = [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); };
@@ -180,24 +208,25 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
 
 void check_files_of(cli::Findings& findings, const HostSetup& setup) {
     bool all = true;
+    const auto add = [&](cli::Finding finding) {
+        findings.add(std::move(finding));
+        all = false;
+    };
     const auto check = [&](const fs::path& path, mode_t denied, Verdict verdict, std::string_view text,
                            const std::string& chmod) {
         try { // caught to report it
-            auto finding = check_path(path, {.check = "host-file",
-                                             .owner = 0,
-                                             .denied = denied,
-                                             .if_open = verdict,
-                                             .open_text = std::string(text),
-                                             .chmod = chmod,
-                                             .chown = true});
-            all = all && !finding;
-            if (finding)
-                findings.add(*std::move(finding));
+            if (auto finding = check_path(path, {.check = "host-file",
+                                                 .owner = 0,
+                                                 .denied = denied,
+                                                 .if_open = verdict,
+                                                 .open_text = std::string(text),
+                                                 .chmod = chmod,
+                                                 .chown = true}))
+                add(*std::move(finding));
         } catch (const Error& error) {
-            findings.add(cli::finding_of_error(Verdict::fail, "host-file", path.string(), error,
-                                               "`ls -ld " + shell_word(path.parent_path().native()) +
-                                                   "` shows the folder"));
-            all = false;
+            add(cli::finding_of_error(Verdict::fail, "host-file", path.string(), error,
+                                      "`ls -ld " + shell_word(path.parent_path().native()) +
+                                          "` shows the folder"));
         }
     };
     constexpr mode_t writing = S_IWGRP | S_IWOTH, any = S_IRWXG | S_IRWXO;
@@ -209,6 +238,8 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
     for (const auto& file : setup.keys)
         if (file.extension() == ".tpm")
             check(file, any, Verdict::warn, open_key_file, "600");
+    if (!setup.lost.empty() && setup.asked == system_socket)
+        add(lost_keys(setup.lost));
     std::vector<fs::path> sockets{system_socket};
     for (const auto& hierarchy : tpm::hierarchies)
         sockets.push_back(host_agent_socket(hierarchy));
@@ -230,7 +261,8 @@ void check_host(cli::Findings& findings) {
     check_units(findings, user);
     std::error_code ignored;
     setup.has_drop_in = fs::exists(sshd_drop_in_path, ignored);
-    if (!setup.has_drop_in)
+    setup.lost = missing_key_files(setup.keys);
+    if (!setup.has_drop_in || !setup.lost.empty())
         setup.asked = agent_of_sshd();
     if (!setup.has_begun())
         return;

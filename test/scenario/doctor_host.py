@@ -201,6 +201,34 @@ class Files(Host):
         self.run_there('sh', '-c', found['hint'], status=0)
         self.assertEqual(self.bad(), [])
 
+    def test_key_files_that_were_lost_and_the_command_that_makes_others(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-sshd-config', status=0)
+        self.agent.stop()  # its key has the slot of the TPM
+        names = [f'ssh_tpm_host_{kind}_key' for kind in ('ecdsa', 'rsa')]
+        before = contents(self.etc)
+        for lost in names[1:], names:
+            for name in lost:
+                os.unlink(f'{self.etc}/ssh/{name}.tpm')
+            self.tool('systemctl', SHOW.format(units('active', 'disabled')))
+            self.assertTrue(self.found('host-setup', '/etc/ssh')['hint'].endswith(f'enable --now {GENKEYS} {SOCKET}'))
+            self.tool('systemctl', f'case "$*" in "restart {GENKEYS}") exec {PROGRAMS}/ssh-tpm keygen -A ;; '
+                      'show*) exit 1 ;; esac')
+            [found] = self.bad()
+            self.assertEqual((found['subject'], found['text'], found['status']),
+                             ('/etc/ssh', 'lost, and their .pub files are still there: ' +
+                              ', '.join(f'{name}.tpm' for name in lost), 'fail'))
+            command = found['hint'].partition('have other keys made: ')[2].partition(' (Fedora')[0]
+            self.run_there('sh', '-c', command, status=0)
+            self.assertEqual(self.bad(), [])
+            for name in lost:
+                for ending in '.tpm', '.pub':
+                    path = f'{self.etc}/ssh/{name}{ending}'
+                    self.assertNotEqual(contents(self.etc)[path], before[path])
+        self.start_agent()
+        self.assertEqual({check['status'] for check in self.doctor() if check['check'] == 'host-key'}, {'ok'})
+
 
 class NotRoot(Host):
     def test_what_is_not_checked_is_named(self):
