@@ -94,7 +94,7 @@ std::optional<std::vector<Unit>> check_units(cli::Findings& findings, const Mana
 struct HostSetup {
     std::optional<std::vector<Unit>> units; ///< the system's; nothing if systemd does not tell
     std::vector<fs::path> keys;             ///< files of host keys
-    bool has_drop_in = false;
+    bool has_drop_in = false;               ///< also for a dangling link
     std::string asked = {};          ///< agent_of_sshd, if there is no drop-in, or a key file is missing
     std::vector<fs::path> lost = {}; ///< key files that are missing beside their .pub files
 
@@ -230,7 +230,8 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
         }
     };
     constexpr mode_t writing = S_IWGRP | S_IWOTH, any = S_IRWXG | S_IRWXO;
-    std::vector<fs::path> readable{host_key_folder, host_key_folder / "ssh_tpm_known_tpms"};
+    std::vector<fs::path> readable{host_key_folder, host_key_folder / "ssh_tpm_known_tpms",
+                                   sshd_drop_in_path};
     std::ranges::copy_if(setup.keys, std::back_inserter(readable),
                          [](const fs::path& file) { return file.extension() == ".pub"; });
     for (const auto& path : readable)
@@ -243,8 +244,10 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
     std::vector<fs::path> sockets{system_socket};
     for (const auto& hierarchy : tpm::hierarchies)
         sockets.push_back(host_agent_socket(hierarchy));
+    std::error_code ignored;
     for (const auto& path : sockets)
-        check(path, writing, Verdict::warn, "other users may connect to this socket", "600");
+        if (fs::is_socket(path, ignored)) // check_host_keys reports anything else
+            check(path, writing, Verdict::warn, "other users may connect to this socket", "600");
     if (all)
         findings.add({Verdict::ok, "host-file", host_key_folder.string(),
                       "the files of host keys have the right owner and permissions", ""});
@@ -260,7 +263,7 @@ void check_host(cli::Findings& findings) {
     HostSetup setup{.units = check_units(findings, system), .keys = host_key_files()};
     check_units(findings, user);
     std::error_code ignored;
-    setup.has_drop_in = fs::exists(sshd_drop_in_path, ignored);
+    setup.has_drop_in = fs::exists(fs::symlink_status(sshd_drop_in_path, ignored));
     setup.lost = missing_key_files(setup.keys);
     if (!setup.has_drop_in || !setup.lost.empty())
         setup.asked = agent_of_sshd();

@@ -201,6 +201,28 @@ class Files(Host):
         self.run_there('sh', '-c', found['hint'], status=0)
         self.assertEqual(self.bad(), [])
 
+    def test_links_that_lead_nowhere_and_the_command_that_removes_them(self):
+        self.make_keys()
+        shutil.copy(self.lab.path('stock' + KNOWN), self.etc + '/ssh')
+        drop_in = '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
+        for path in ('/etc/ssh/ssh_tpm_host_rsa_key.tpm', '/etc/ssh/ssh_tpm_host_rsa_key.pub',
+                     '/etc/ssh/ssh_tpm_host_rsa_key-cert.pub', KNOWN, drop_in):
+            for target in 'no-such-file', path:
+                with self.subTest(path, target=target):
+                    there, aside = self.lab.path('root' + path), self.lab.path('aside')
+                    if os.path.exists(there):
+                        os.rename(there, aside)
+                    os.symlink(target, there)
+                    [found] = self.bad()
+                    self.assertEqual((found['subject'], found['status'], found['text']),
+                                     (path, 'fail', 'a dangling symbolic link'))
+                    if path == drop_in:
+                        self.assertNotIn('host-setup', [check['check'] for check in self.doctor()])
+                    self.run_there('sh', '-c', found['hint'].partition('remove it: ')[2], status=0)
+                    self.assertEqual(self.bad(), [])
+                    if os.path.exists(aside):
+                        os.rename(aside, there)
+
     def test_key_files_that_were_lost_and_the_command_that_makes_others(self):
         self.make_keys()
         self.start_agent()
