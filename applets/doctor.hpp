@@ -35,7 +35,7 @@ struct PathRule {
     std::string open_text;                        ///< likewise
     std::string chmod;                            ///< the mode that takes them away: "go-w"
     cli::Verdict if_foreign = cli::Verdict::fail; ///< if it belongs to another user
-    bool chown = false;                           ///< the hint gives it to root
+    std::string foreign_hint = {};                ///< likewise; without it, the owner is to be looked at
 };
 
 /// The words for a key file without a PIN that others may read.

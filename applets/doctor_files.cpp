@@ -148,7 +148,7 @@ std::optional<cli::Finding> check_path(const fs::path& path, const PathRule& rul
                             "`chmod " + rule.chmod + " " + word + "`"};
     if (rule.owner && status.st_uid != *rule.owner)
         return cli::Finding{rule.if_foreign, rule.check, path.string(), "belongs to another user",
-                            rule.chown ? "`chown root:root " + word + "`" : "`ls -ld " + word + "` shows it"};
+                            rule.foreign_hint.empty() ? "`ls -ld " + word + "` shows it" : rule.foreign_hint};
     return std::nullopt;
 }
 

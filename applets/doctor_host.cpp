@@ -5,6 +5,7 @@
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/sshd.hpp"
+#include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/shell_word.hpp"
@@ -212,16 +213,20 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
         findings.add(std::move(finding));
         all = false;
     };
+    std::error_code ignored;
     const auto check = [&](const fs::path& path, mode_t denied, Verdict verdict, std::string_view text,
                            const std::string& chmod) {
         try { // caught to report it
-            if (auto finding = check_path(path, {.check = "host-file",
-                                                 .owner = 0,
-                                                 .denied = denied,
-                                                 .if_open = verdict,
-                                                 .open_text = std::string(text),
-                                                 .chmod = chmod,
-                                                 .chown = true}))
+            if (auto finding = check_path(
+                    path, {.check = "host-file",
+                           .owner = 0,
+                           .denied = denied,
+                           .if_open = verdict,
+                           .open_text = std::string(text),
+                           .chmod = chmod,
+                           .foreign_hint = fs::is_socket(path, ignored)
+                                               ? hint_for_agent(path, Errc::refused)
+                                               : "`chown root:root " + shell_word(path.native()) + "`"}))
                 add(*std::move(finding));
         } catch (const Error& error) {
             add(cli::finding_of_error(Verdict::fail, "host-file", path.string(), error,
@@ -244,7 +249,6 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
     std::vector<fs::path> sockets{system_socket};
     for (const auto& hierarchy : tpm::hierarchies)
         sockets.push_back(host_agent_socket(hierarchy));
-    std::error_code ignored;
     for (const auto& path : sockets)
         if (fs::is_socket(path, ignored)) // check_host_keys reports anything else
             check(path, writing, Verdict::warn, "other users may connect to this socket", "600");

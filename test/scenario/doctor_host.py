@@ -9,6 +9,8 @@ import unittest
 from findings import read_findings
 from lab import NOBODY, NO_LEAK_CHECK, contents, needs_root, read
 from live_system import PROGRAMS, LiveSystem
+from protocol import FAILURE
+from upstream import FakeAgent, always
 
 KNOWN = '/etc/ssh/ssh_tpm_known_tpms'
 
@@ -200,6 +202,33 @@ class Files(Host):
                          ('/run/ssh-tpm-agent/agent.sock', 'chmod 600 /run/ssh-tpm-agent/agent.sock'))
         self.run_there('sh', '-c', found['hint'], status=0)
         self.assertEqual(self.bad(), [])
+
+
+    def agent_hints(self):
+        """Of doctor and of --check, the hints about the socket of the agent."""
+        path = '/run/ssh-tpm-agent/agent.sock'
+        self.lab.env['SSH_AUTH_SOCK'] = path
+        checked = read_findings(self.hostkeys('--check', '--json'))['checks']
+        found = [check for check in self.doctor() + checked if check['subject'] == path and check['status'] != 'ok']
+        return [check['check'] for check in found], {check['hint'] for check in found}
+
+    def test_another_file_or_program_at_the_place_of_the_socket(self):
+        self.make_keys()
+        self.lab.write('root/etc/ssh/sshd_config.d/70-ssh-tpm.conf', 'HostKeyAgent /run/ssh-tpm-agent/agent.sock\n')
+        path = '/run/ssh-tpm-agent/agent.sock'
+        again = f'systemctl stop ssh-tpm-hostkeys.service {SOCKET} && systemctl enable --now {SOCKET}'
+        moved = f'it is no socket: mv {path} {path}.old && {again}'
+        for make in os.mknod, os.mkfifo, os.mkdir:  # os.mknod makes a file
+            self.socket = self.lab.path('in-the-way')
+            make(self.socket)
+            self.assertEqual(self.agent_hints(), (['agent', 'agent', 'agent'], {moved}))
+            os.rename(self.socket, self.lab.path(make.__name__))
+        fake = FakeAgent(self, always(bytes([FAILURE]) + b'x'), name='rude', user=NOBODY)
+        os.chown(fake.socket, NOBODY, NOBODY)
+        os.chmod(fake.socket, 0o600)
+        self.socket = fake.socket
+        ended = f'end the program that listens (ss -xlp src {path} shows it), and then {again}'
+        self.assertEqual(self.agent_hints(), (['agent', 'host-file', 'agent', 'agent'], {ended}))
 
     def test_links_that_lead_nowhere_and_the_command_that_removes_them(self):
         self.make_keys()
