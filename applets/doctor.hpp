@@ -35,15 +35,18 @@ struct PathRule {
     std::string open_text;                        ///< likewise
     std::string chmod;                            ///< the mode that takes them away: "go-w"
     cli::Verdict if_foreign = cli::Verdict::fail; ///< if it belongs to another user
-    bool chown = false;                           ///< the hint gives it to root
+    std::string foreign_hint = {};                ///< likewise; without it, the owner is to be looked at
 };
 
 /// The words for a key file without a PIN that others may read.
 inline constexpr std::string_view open_key_file =
     "other users may use this file, and its key has no PIN: each user of the TPM can sign with it";
 
-/// The finding about the owner and the permissions of a path; nothing if they are as they should be, or there
-/// is no such path.
+/// The finding about a symbolic link that leads nowhere, also in a loop; nothing for any other path.
+std::optional<cli::Finding> check_link(const std::filesystem::path& path, const std::string& check);
+
+/// The finding about the owner and the permissions of a path, or that of check_link; nothing if they are as
+/// they should be, or there is no such path.
 /// @throws Error if the path cannot be seen
 std::optional<cli::Finding> check_path(const std::filesystem::path& path, const PathRule& rule);
 

@@ -2,6 +2,8 @@
 // ssh-tpm-doctor: the agents that ssh may ask, and what ssh-tpm's agent tells of itself.
 
 #include "applets/doctor.hpp"
+#include "applets/host_units.hpp"
+#include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/printable.hpp"
@@ -103,6 +105,7 @@ void report_ssh_tpm(cli::Findings& findings, const AgentAt& agent) {
 /// @param required false if the user can do without an agent there
 void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) {
     const auto socket = agent.socket.string();
+    const bool is_hosts = is_host_agent_socket(agent.socket);
     if (!agent.failure) {
         if (agent.is_ssh_tpm())
             report_ssh_tpm(findings, agent);
@@ -113,11 +116,13 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
     if (agent.peer.pid != 0) {
         const auto listener = listener_of(agent);
         const auto look =
-            listener ? "ps -fp " + std::to_string(agent.peer.pid) : "ss -xlp src " + shell_word(socket);
+            "see the process that listens: `" +
+            (listener ? "ps -fp " + std::to_string(agent.peer.pid) : "ss -xlp src " + shell_word(socket)) +
+            "`";
         findings.add(
             cli::finding_of_error(Verdict::fail, "agent", socket,
                                   agent.failure->about(listener.value_or("an agent") + " listens there, but"),
-                                  "see the process that listens: `" + look + "`"));
+                                  is_hosts ? hint_for_agent(agent.socket, agent.failure->code()) : look));
         return;
     }
     if (!agent.failure->hint().empty()) { // something listens, and accepts no connection
@@ -128,7 +133,8 @@ void report_agent(cli::Findings& findings, const AgentAt& agent, bool required) 
     const std::string text =
         code == Errc::not_found || code == Errc::io ? "no agent listens there" : agent.failure->what();
     if (required)
-        findings.add({Verdict::fail, "agent", socket, text, start_hint});
+        findings.add({Verdict::fail, "agent", socket, text,
+                      is_hosts ? hint_for_agent(agent.socket, code) : start_hint});
     else
         findings.add({Verdict::ok, "agent", socket, text, ""});
 }

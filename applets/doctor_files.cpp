@@ -21,7 +21,7 @@ using cli::Verdict;
 
 void check_folder(cli::Findings& findings, const fs::path& folder) {
     try { // caught to report it
-        if (std::error_code failure; !fs::exists(folder, failure) && !failure)
+        if (!is_there(folder))
             return;
         auto finding = check_path(folder, {.check = "ssh-folder",
                                            .owner = {},
@@ -43,6 +43,8 @@ void check_public_key(cli::Findings& findings, const fs::path& file, const ident
     const auto path = fs::path(file).replace_extension(".pub");
     const auto hint = "`ssh-tpm keygen -y -f " + shell_word(file.native()) + " >" +
                       shell_word(path.native()) + "` writes it";
+    if (auto finding = check_link(path, "public-key"))
+        return findings.add(*std::move(finding));
     try { // caught to add a hint
         const auto line = ssh::AuthorizedKey::read(path);
         if (!equal(line.blob, identity.public_key.blob()))
@@ -69,6 +71,8 @@ void check_certificate(cli::Findings& findings, const fs::path& file, const iden
     try { // caught to report it
         if (!is_there(path))
             return;
+        if (auto finding = check_link(path, "certificate"))
+            return findings.add(*std::move(finding));
         const auto line = ssh::AuthorizedKey::read(path);
         const auto certificate = ssh::Certificate::from_blob(line.blob);
         const auto now = std::chrono::system_clock::now();
@@ -92,6 +96,8 @@ void check_certificate(cli::Findings& findings, const fs::path& file, const iden
 }
 
 void check_key_file(cli::Findings& findings, const fs::path& file) {
+    if (auto finding = check_link(file, "key-file"))
+        return findings.add(*std::move(finding));
     try { // caught to report it
         const auto identity = identity::load_identity(file);
         auto finding = check_path(file, {.check = "key-file",
@@ -117,7 +123,19 @@ void check_key_file(cli::Findings& findings, const fs::path& file) {
 
 } // namespace
 
+std::optional<cli::Finding> check_link(const fs::path& path, const std::string& check) {
+    std::error_code failure, ignored;
+    if (!fs::is_symlink(path, ignored) || fs::exists(path, failure) ||
+        failure == std::errc::permission_denied)
+        return std::nullopt;
+    return cli::Finding{Verdict::fail, check, path.string(), "a dangling symbolic link",
+                        "mount the file system to which it leads, or remove it: `rm " +
+                            shell_word(path.native()) + "`"};
+}
+
 std::optional<cli::Finding> check_path(const fs::path& path, const PathRule& rule) {
+    if (auto finding = check_link(path, rule.check))
+        return finding;
     struct stat status = {};
     if (::stat(path.c_str(), &status) != 0) {
         if (errno == ENOENT)
@@ -130,7 +148,7 @@ std::optional<cli::Finding> check_path(const fs::path& path, const PathRule& rul
                             "`chmod " + rule.chmod + " " + word + "`"};
     if (rule.owner && status.st_uid != *rule.owner)
         return cli::Finding{rule.if_foreign, rule.check, path.string(), "belongs to another user",
-                            rule.chown ? "`chown root:root " + word + "`" : "`ls -ld " + word + "` shows it"};
+                            rule.foreign_hint.empty() ? "`ls -ld " + word + "` shows it" : rule.foreign_hint};
     return std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/sshd.hpp"
+#include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/shell_word.hpp"
@@ -42,7 +43,7 @@ std::string command_for(std::string program, const Manager& manager, std::string
                         const std::string& unit) {
     if (!manager.option.empty())
         program.append(" ").append(manager.option);
-    program.append(" ").append(action).append(" ").append(unit).append("`");
+    program.append(" ").append(action).append(" ").append(shell_word(unit)).append("`");
     return program.insert(0, 1, '`');
 }
 
@@ -94,8 +95,9 @@ std::optional<std::vector<Unit>> check_units(cli::Findings& findings, const Mana
 struct HostSetup {
     std::optional<std::vector<Unit>> units; ///< the system's; nothing if systemd does not tell
     std::vector<fs::path> keys;             ///< files of host keys
-    bool has_drop_in = false;
-    std::string asked = {}; ///< agent_of_sshd, if there is no drop-in
+    bool has_drop_in = false;               ///< also for a dangling link
+    std::string asked = {};          ///< agent_of_sshd, if there is no drop-in, or a key file is missing
+    std::vector<fs::path> lost = {}; ///< key files that are missing beside their .pub files
 
     bool has(std::string_view ending) const {
         return std::ranges::any_of(keys,
@@ -125,6 +127,33 @@ std::vector<fs::path> host_key_files() {
     return files;
 }
 
+/// The key files that should be beside .pub files.
+std::vector<fs::path> missing_key_files(const std::vector<fs::path>& files) {
+    std::vector<fs::path> missing;
+    for (const auto& file : files) {
+        auto key = fs::path(file).replace_extension(".tpm");
+        if (file.native().ends_with("_key.pub") && !std::ranges::binary_search(files, key))
+            missing.push_back(std::move(key));
+    }
+    return missing;
+}
+
+/// Without its key file, a host key is lost; the keys of a hierarchy have none.
+cli::Finding lost_keys(const std::vector<fs::path>& files) {
+    std::string names, commands;
+    for (const auto& file : files) {
+        const auto pub = fs::path(file).replace_extension(".pub").string();
+        names.append(names.empty() ? "" : ", ").append(file.filename().string());
+        commands.append("mv ").append(shell_word(pub)).append(" ").append(shell_word(pub + ".old"));
+        commands.append(" && ");
+    }
+    return {Verdict::fail, "host-file", host_key_folder.string(),
+            "lost, and their .pub files are still there: " + names,
+            "have other keys made: `" + commands +
+                "systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
+                std::string(name_of_sshd_service)};
+}
+
 /// The socket of the agent whose units are loaded: that of a hierarchy, or of the keys in files.
 fs::path socket_of(const HostSetup& setup) {
     for (const auto& unit : *setup.units)
@@ -146,9 +175,9 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
         const auto& units = *setup.units;
         socket = socket_of(setup);
         std::string instance = agent_unit(socket).substr(std::string_view("ssh-tpm-hostkeys").size());
-        if (instance.empty() && setup.has("_key.pub") && !setup.has(".tpm"))
+        if (instance.empty() && setup.has("_key.pub") && !setup.has(".tpm") && setup.asked != system_socket)
             instance = "@H";
-        const auto genkeys = "ssh-tpm-genkeys" + instance + ".service";
+        const auto genkeys = shell_word("ssh-tpm-genkeys" + instance + ".service");
         const auto is_enabled = [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); };
         const auto is_masked = [](const Unit& unit) { return unit.is_socket() && unit.is_masked(); };
         if (std::ranges::none_of(units, &Unit::is_socket))
@@ -158,8 +187,8 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
             if (std::ranges::any_of(units, is_masked))
                 return std::nullopt; // by a person
             return step("the units that serve the host keys are not enabled",
-                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " +
-                            start_units(instance) + "`" +
+                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " + genkeys +
+                            ' ' + shell_word("ssh-tpm-hostkeys" + instance + ".socket") + "`" +
                             (instance == "@H"
                                  ? "; H is the hierarchy of these keys, such as endorsement; if their .tpm "
                                    "files were lost, move the .pub files away first"
@@ -180,28 +209,34 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
 
 void check_files_of(cli::Findings& findings, const HostSetup& setup) {
     bool all = true;
+    const auto add = [&](cli::Finding finding) {
+        findings.add(std::move(finding));
+        all = false;
+    };
+    std::error_code ignored;
     const auto check = [&](const fs::path& path, mode_t denied, Verdict verdict, std::string_view text,
                            const std::string& chmod) {
         try { // caught to report it
-            auto finding = check_path(path, {.check = "host-file",
-                                             .owner = 0,
-                                             .denied = denied,
-                                             .if_open = verdict,
-                                             .open_text = std::string(text),
-                                             .chmod = chmod,
-                                             .chown = true});
-            all = all && !finding;
-            if (finding)
-                findings.add(*std::move(finding));
+            if (auto finding = check_path(
+                    path, {.check = "host-file",
+                           .owner = 0,
+                           .denied = denied,
+                           .if_open = verdict,
+                           .open_text = std::string(text),
+                           .chmod = chmod,
+                           .foreign_hint = fs::is_socket(path, ignored)
+                                               ? hint_for_agent(path, Errc::refused)
+                                               : "`chown root:root " + shell_word(path.native()) + "`"}))
+                add(*std::move(finding));
         } catch (const Error& error) {
-            findings.add(cli::finding_of_error(Verdict::fail, "host-file", path.string(), error,
-                                               "`ls -ld " + shell_word(path.parent_path().native()) +
-                                                   "` shows the folder"));
-            all = false;
+            add(cli::finding_of_error(Verdict::fail, "host-file", path.string(), error,
+                                      "`ls -ld " + shell_word(path.parent_path().native()) +
+                                          "` shows the folder"));
         }
     };
     constexpr mode_t writing = S_IWGRP | S_IWOTH, any = S_IRWXG | S_IRWXO;
-    std::vector<fs::path> readable{host_key_folder, host_key_folder / "ssh_tpm_known_tpms"};
+    std::vector<fs::path> readable{host_key_folder, host_key_folder / "ssh_tpm_known_tpms",
+                                   sshd_drop_in_path};
     std::ranges::copy_if(setup.keys, std::back_inserter(readable),
                          [](const fs::path& file) { return file.extension() == ".pub"; });
     for (const auto& path : readable)
@@ -209,11 +244,14 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
     for (const auto& file : setup.keys)
         if (file.extension() == ".tpm")
             check(file, any, Verdict::warn, open_key_file, "600");
+    if (!setup.lost.empty() && setup.asked == system_socket)
+        add(lost_keys(setup.lost));
     std::vector<fs::path> sockets{system_socket};
     for (const auto& hierarchy : tpm::hierarchies)
         sockets.push_back(host_agent_socket(hierarchy));
     for (const auto& path : sockets)
-        check(path, writing, Verdict::warn, "other users may connect to this socket", "600");
+        if (fs::is_socket(path, ignored)) // check_host_keys reports anything else
+            check(path, writing, Verdict::warn, "other users may connect to this socket", "600");
     if (all)
         findings.add({Verdict::ok, "host-file", host_key_folder.string(),
                       "the files of host keys have the right owner and permissions", ""});
@@ -229,8 +267,9 @@ void check_host(cli::Findings& findings) {
     HostSetup setup{.units = check_units(findings, system), .keys = host_key_files()};
     check_units(findings, user);
     std::error_code ignored;
-    setup.has_drop_in = fs::exists(sshd_drop_in_path, ignored);
-    if (!setup.has_drop_in)
+    setup.has_drop_in = fs::exists(fs::symlink_status(sshd_drop_in_path, ignored));
+    setup.lost = missing_key_files(setup.keys);
+    if (!setup.has_drop_in || !setup.lost.empty())
         setup.asked = agent_of_sshd();
     if (!setup.has_begun())
         return;

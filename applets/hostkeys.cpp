@@ -3,18 +3,15 @@
 
 #include "applets/hostkeys.hpp"
 
+#include "applets/add.hpp"
 #include "applets/applets.hpp"
 #include "applets/host_units.hpp"
 #include "applets/openssh_link.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/printable.hpp"
 #include "cli/options.hpp"
 #include "protocol/client.hpp"
-#include "ssh/fingerprint.hpp"
-
-#include <iostream>
 
 namespace sshtpm::applets {
 
@@ -48,15 +45,10 @@ constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing 
 } // namespace
 
 int hostkeys_list(const std::filesystem::path& socket) {
-    const auto keys = naming(socket.string(), [&] { return protocol::Client(socket).list(); });
-    for (const auto& key : keys) {
-        const auto description = ssh::describe(key.blob);
-        std::cout << description.bits << ' ' << ssh::fingerprint(description.plain_blob) << ' '
-                  << printable(key.comment) << " (" << description.label << ")\n";
-    }
-    if (keys.empty())
-        std::cout << "The agent has no identities.\n";
-    return keys.empty() ? 1 : 0;
+    return naming(socket.string(), [&] {
+        protocol::Client agent(socket);
+        return add_fingerprints(agent, {});
+    });
 }
 
 int hostkeys_check(const HostkeysOptions& options) {

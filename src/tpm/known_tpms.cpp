@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "base/staged_file.hpp"
 #include "base/time_limits.hpp"
 
@@ -59,7 +60,12 @@ std::optional<KnownParent> parse_line(std::string_view line) {
 }
 
 Error bad_line(std::size_t number, const char* reason) {
-    return {Errc::malformed, "line " + std::to_string(number) + ": " + reason};
+    return {Errc::malformed, "line " + std::to_string(number) + ": " + reason, "mend or delete that line"};
+}
+
+/// A command that ends the trouble with a path that is no file, or leads to none.
+std::string move_away(const fs::path& path) {
+    return "move it away: `mv " + shell_word(path.native()) + ' ' + shell_word(path.native() + ".old") + '`';
 }
 
 /// Locks the folder of the file, the real one behind symbolic links, as every writer of the file does.
@@ -76,18 +82,21 @@ UniqueFd lock_folder_of(const fs::path& file) {
 }
 
 /// True before the first use, and after the file was removed.
-/// @throws Error for a dangling symbolic link on the way: the file may be on a file system that is not
-///     mounted now
+/// @throws Error for a symbolic link on the way that leads nowhere: the file may be on a file system that is
+///     not mounted now
 bool is_missing(const fs::path& file) {
-    for (auto path = file; path.has_relative_path(); path = path.parent_path()) {
-        if (!is_there(path))
-            continue;
+    fs::path path;
+    for (const auto& part : file) {
+        path /= part;
         std::error_code failure;
-        if (fs::is_symlink(path, failure) && !fs::exists(path, failure) && !failure)
-            throw Error(Errc::io, path.string() + ": a dangling symbolic link");
-        return path != file;
+        if (!is_there(path))
+            return true;
+        if (fs::is_symlink(path, failure) && !fs::exists(path, failure) &&
+            (!failure || failure == std::errc::too_many_symbolic_link_levels))
+            throw Error(Errc::io, path.string() + ": a dangling symbolic link",
+                        "mount the file system to which it leads, or " + move_away(path));
     }
-    return true;
+    return false;
 }
 
 /// The text without the line of this number, counted from 1.
@@ -102,16 +111,20 @@ Bytes without_line(ByteView content, std::size_t number) {
 
 /// The error for a file that cannot be read. Such a file is not taken for an empty one.
 Error refusal(const fs::path& file, const Error& reason, bool is_users) {
-    const auto name = printable(file.string(), known_tpms_line_ceiling);
-    if (reason.code() == Errc::malformed)
-        return {Errc::refused,
-                "the file of the known TPMs cannot be understood: " + name + ": " + reason.what(),
-                "mend or delete that line; without the file, the TPM is taken for the right one once more"};
-    return {Errc::refused,
-            "the file of the known TPMs cannot be read: " + name + ": " + reason.what() + "; no PIN was sent",
-            std::string("let this user read it; ") +
-                (is_users ? "or set XDG_STATE_HOME to a folder of this user; " : "") +
-                "without the file, the TPM is taken for the right one once more"};
+    const auto path = file.string() + ": ";
+    std::string text = reason.what();
+    if (text.starts_with(path))
+        text.erase(0, path.size());
+    const bool is_read = reason.code() == Errc::malformed;
+    text = path + "the file of the known TPMs cannot be " + (is_read ? "understood: " : "read: ") + text +
+           (is_read ? "" : "; no PIN was sent");
+    std::string hint = reason.hint();
+    if (hint.empty())
+        hint = is_read     ? move_away(file)
+               : !is_users ? "let this user read it"
+                           : "let this user read it; or set XDG_STATE_HOME to a folder of this user";
+    return {Errc::refused, printable(text, known_tpms_line_ceiling),
+            hint + "; without the file, the TPM is taken for the right one once more"};
 }
 
 } // namespace

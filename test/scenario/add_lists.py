@@ -172,6 +172,8 @@ class WithOthers(AddScenario):
         self.assertEqual([line.split()[2:] for line in listed.stdout.splitlines()],
                          [['new', '(FUTURE)'], ['old', '(ED25519)']])
         self.assertIn('not shown', listed.stderr)
+        of_host = self.lab.run(f'{self.lab.bin}/ssh-tpm-hostkeys', '--socket', recorder.path, status=0)
+        self.assertEqual(of_host.stdout, listed.stdout)
 
     def test_answers_that_cannot_be_are_refused(self):
         for answer in (None, bytes([6]), identities() + b'x'):

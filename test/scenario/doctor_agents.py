@@ -183,6 +183,29 @@ class Files(DoctorLab):
         self.assertEqual(read(self.key.pub), right)
         self.assertEqual(self.trouble(), {})
 
+    def test_links_that_lead_nowhere_and_the_command_that_removes_them(self):
+        certify(self.lab, self.key, '-n', 'root')
+        for path, check, left in ((f"{self.ssh}/it's a link.tpm", 'key-file', []),
+                                  (self.key.pub, 'public-key', ['public-key']),
+                                  (self.key.path + '-cert.pub', 'certificate', [])):
+            for target in 'no-such-file', os.path.basename(path), 'work.tpm/below-a-file':
+                with self.subTest(path, target=target):
+                    aside = self.lab.path('aside')
+                    if os.path.exists(path):
+                        os.rename(path, aside)
+                    os.symlink(target, path)
+                    self.assert_only(check, 'fail', 'a dangling symbolic link', subject=path)
+                    self.lab.run('sh', '-c', self.trouble()[check]['hint'].partition('remove it: ')[2], status=0)
+                    self.assertFalse(os.path.lexists(path))
+                    self.assertEqual(list(self.trouble()), left)
+                    if os.path.exists(aside):
+                        os.rename(aside, path)
+
+    def test_a_folder_that_is_a_link_that_leads_nowhere(self):
+        os.rename(self.ssh, self.lab.path('aside'))
+        os.symlink('no-such-folder', self.ssh)
+        self.assertEqual(self.trouble()['ssh-folder']['text'], 'a dangling symbolic link')
+
     def test_a_file_that_is_no_key(self):
         broken = self.lab.write('home/.ssh/broken.tpm', 'no key', mode=0o600)
         self.assert_only('key-file', 'fail', '', subject=broken)

@@ -9,6 +9,8 @@ import unittest
 from findings import read_findings
 from lab import NOBODY, NO_LEAK_CHECK, contents, needs_root, read
 from live_system import PROGRAMS, LiveSystem
+from protocol import FAILURE
+from upstream import FakeAgent, always
 
 KNOWN = '/etc/ssh/ssh_tpm_known_tpms'
 
@@ -128,6 +130,13 @@ class Setup(Host):
         self.assertIn('enable --now ssh-tpm-genkeys@owner.service ssh-tpm-hostkeys@owner.socket',
                       self.step(instance.format('disabled'))[2])
 
+    def test_the_name_of_an_instance_is_one_word_of_a_command(self):
+        name = r'ssh-tpm-hostkeys@a\x20b.socket'
+        step = self.step(f'{name} loaded active disabled'.replace('\\', r'\\'))
+        self.assertIn(rf"enable --now 'ssh-tpm-genkeys@a\x20b.service' '{name}'", step[2])
+        self.step(f'{name} loaded inactive enabled'.replace('\\', r'\\'))
+        self.assertEqual(self.found('unit', name)['hint'], f"systemctl start '{name}'")
+
     def test_a_masked_unit_is_somebodys_wish(self):
         masked = units('inactive', 'masked', '/etc/systemd/system/')
         self.assertEqual(self.step(masked), ())
@@ -193,6 +202,83 @@ class Files(Host):
                          ('/run/ssh-tpm-agent/agent.sock', 'chmod 600 /run/ssh-tpm-agent/agent.sock'))
         self.run_there('sh', '-c', found['hint'], status=0)
         self.assertEqual(self.bad(), [])
+
+
+    def agent_hints(self):
+        """Of doctor and of --check, the hints about the socket of the agent."""
+        path = '/run/ssh-tpm-agent/agent.sock'
+        self.lab.env['SSH_AUTH_SOCK'] = path
+        checked = read_findings(self.hostkeys('--check', '--json'))['checks']
+        found = [check for check in self.doctor() + checked if check['subject'] == path and check['status'] != 'ok']
+        return [check['check'] for check in found], {check['hint'] for check in found}
+
+    def test_another_file_or_program_at_the_place_of_the_socket(self):
+        self.make_keys()
+        self.lab.write('root/etc/ssh/sshd_config.d/70-ssh-tpm.conf', 'HostKeyAgent /run/ssh-tpm-agent/agent.sock\n')
+        path = '/run/ssh-tpm-agent/agent.sock'
+        again = f'systemctl stop ssh-tpm-hostkeys.service {SOCKET} && systemctl enable --now {SOCKET}'
+        moved = f'it is no socket: mv {path} {path}.old && {again}'
+        for make in os.mknod, os.mkfifo, os.mkdir:  # os.mknod makes a file
+            self.socket = self.lab.path('in-the-way')
+            make(self.socket)
+            self.assertEqual(self.agent_hints(), (['agent', 'agent', 'agent'], {moved}))
+            os.rename(self.socket, self.lab.path(make.__name__))
+        fake = FakeAgent(self, always(bytes([FAILURE]) + b'x'), name='rude', user=NOBODY)
+        os.chown(fake.socket, NOBODY, NOBODY)
+        os.chmod(fake.socket, 0o600)
+        self.socket = fake.socket
+        ended = f'end the program that listens (ss -xlp src {path} shows it), and then {again}'
+        self.assertEqual(self.agent_hints(), (['agent', 'host-file', 'agent', 'agent'], {ended}))
+
+    def test_links_that_lead_nowhere_and_the_command_that_removes_them(self):
+        self.make_keys()
+        shutil.copy(self.lab.path('stock' + KNOWN), self.etc + '/ssh')
+        drop_in = '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
+        for path in ('/etc/ssh/ssh_tpm_host_rsa_key.tpm', '/etc/ssh/ssh_tpm_host_rsa_key.pub',
+                     '/etc/ssh/ssh_tpm_host_rsa_key-cert.pub', KNOWN, drop_in):
+            for target in 'no-such-file', path:
+                with self.subTest(path, target=target):
+                    there, aside = self.lab.path('root' + path), self.lab.path('aside')
+                    if os.path.exists(there):
+                        os.rename(there, aside)
+                    os.symlink(target, there)
+                    [found] = self.bad()
+                    self.assertEqual((found['subject'], found['status'], found['text']),
+                                     (path, 'fail', 'a dangling symbolic link'))
+                    if path == drop_in:
+                        self.assertNotIn('host-setup', [check['check'] for check in self.doctor()])
+                    self.run_there('sh', '-c', found['hint'].partition('remove it: ')[2], status=0)
+                    self.assertEqual(self.bad(), [])
+                    if os.path.exists(aside):
+                        os.rename(aside, there)
+
+    def test_key_files_that_were_lost_and_the_command_that_makes_others(self):
+        self.make_keys()
+        self.start_agent()
+        self.hostkeys('--install-sshd-config', status=0)
+        self.agent.stop()  # its key has the slot of the TPM
+        names = [f'ssh_tpm_host_{kind}_key' for kind in ('ecdsa', 'rsa')]
+        before = contents(self.etc)
+        for lost in names[1:], names:
+            for name in lost:
+                os.unlink(f'{self.etc}/ssh/{name}.tpm')
+            self.tool('systemctl', SHOW.format(units('active', 'disabled')))
+            self.assertTrue(self.found('host-setup', '/etc/ssh')['hint'].endswith(f'enable --now {GENKEYS} {SOCKET}'))
+            self.tool('systemctl', f'case "$*" in "restart {GENKEYS}") exec {PROGRAMS}/ssh-tpm keygen -A ;; '
+                      'show*) exit 1 ;; esac')
+            [found] = self.bad()
+            self.assertEqual((found['subject'], found['text'], found['status']),
+                             ('/etc/ssh', 'lost, and their .pub files are still there: ' +
+                              ', '.join(f'{name}.tpm' for name in lost), 'fail'))
+            command = found['hint'].partition('have other keys made: ')[2].partition(' (Fedora')[0]
+            self.run_there('sh', '-c', command, status=0)
+            self.assertEqual(self.bad(), [])
+            for name in lost:
+                for ending in '.tpm', '.pub':
+                    path = f'{self.etc}/ssh/{name}{ending}'
+                    self.assertNotEqual(contents(self.etc)[path], before[path])
+        self.start_agent()
+        self.assertEqual({check['status'] for check in self.doctor() if check['check'] == 'host-key'}, {'ok'})
 
 
 class NotRoot(Host):

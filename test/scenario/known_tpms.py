@@ -236,6 +236,32 @@ class KnownTpms(KnownTpmsLab):
         return {path: (content, os.lstat(path).st_ino, os.lstat(path).st_uid, os.lstat(path).st_mode)
                 for path, content in contents(self.lab.path('state')).items()}
 
+    def test_what_is_no_file_is_named_once_and_the_command_in_the_hint_moves_it_away(self):
+        self.lab.make_key('x')
+        for number, (path, spoil) in enumerate((
+                (self.file, lambda: os.mkdir(self.file)),
+                (self.file, lambda: os.mkfifo(self.file)),
+                (self.file, lambda: self.lab.write('state/ssh-tpm/known_tpms', '#' * 70_000)),
+                (self.file, lambda: os.symlink(self.lab.make_folder('elsewhere'), self.file)),
+                (self.file, lambda: os.symlink(self.lab.path('not-mounted'), self.file)),
+                (self.file, lambda: os.symlink(self.file, self.file)),
+                (self.folder, lambda: os.symlink(self.lab.path('not-mounted'), self.folder)),
+                (self.folder, lambda: os.symlink(self.folder, self.folder)))):
+            with self.subTest(number=number):
+                shutil.rmtree(self.folder)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                spoil()
+                make = ('-N', '', '-f', self.lab.path(f'keys/{number}'))
+                result = self.lab.keygen(*make, status=None)
+                self.assert_error(result, 'the file of the known TPMs cannot be ')
+                self.assertEqual(result.stderr.split('hint: ')[0].count(self.file), 1, result.stderr)
+                command = re.search('mv .*', result.stderr)[0].split(';')[0]
+                self.assertEqual(command, f'mv {path} {path}.old')
+                self.lab.run('sh', '-c', command, status=0)
+                self.lab.keygen(*make)
+                self.assertEqual([line[0] for line in self.known()], ['owner-ecc'])
+                self.lab.run('rm', '-r', path + '.old', status=0)
+
     @needs_root
     def test_one_that_cannot_be_read_is_a_refusal_and_stays(self):
         key = self.lab.make_key('x', pin=PIN)
