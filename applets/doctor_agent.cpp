@@ -3,7 +3,6 @@
 
 #include "applets/doctor.hpp"
 #include "applets/host_units.hpp"
-#include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/printable.hpp"

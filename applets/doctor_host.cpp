@@ -5,7 +5,6 @@
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/sshd.hpp"
-#include "applets/sshd_keys.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/shell_word.hpp"

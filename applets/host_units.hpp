@@ -2,6 +2,7 @@
 #pragma once
 // The units of the host keys' agents, their sockets, and the file that tells sshd of them.
 
+#include "base/error.hpp"
 #include "tpm/storage_keys.hpp"
 
 #include <filesystem>
@@ -29,11 +30,12 @@ std::string agent_unit(const std::filesystem::path& socket);
 
 /// The units that make the keys and serve them, with blanks between them, for `systemctl enable`.
 std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy);
-/// @param instance "@endorsement"; empty for the keys in files
-std::string start_units(const std::string& instance);
 
 /// Behind a command for sshd's service.
 inline constexpr std::string_view name_of_sshd_service = " (Fedora and Arch call the service sshd)";
+
+/// How to have the agent of a unit answer at its socket. @param code of the error of a client
+std::string hint_for_agent(const std::filesystem::path& socket, Errc code);
 
 /// " --hierarchy H" for the socket of the agent of a hierarchy's keys, else empty.
 std::string hierarchy_option(const std::filesystem::path& socket);

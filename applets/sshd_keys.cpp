@@ -375,21 +375,6 @@ void check_for_certificate(const SshdKey& key, const HostNames& names, const Hos
 
 } // namespace
 
-std::string hint_for_agent(const std::filesystem::path& socket, Errc code) {
-    if (code == Errc::permission)
-        return "run it as root (sudo)";
-    const auto unit = shell_word(agent_unit(socket)), path = shell_word(socket.native());
-    const auto start = "systemctl enable --now " + unit + ".socket`";
-    const auto again = "systemctl stop " + unit + ".service " + unit + ".socket && " + start;
-    std::error_code ignored;
-    if (is_host_agent_socket(socket) && std::filesystem::exists(socket, ignored) &&
-        !std::filesystem::is_socket(socket, ignored))
-        return "it is no socket: `mv " + path + ' ' + shell_word(socket.native() + ".old") + " && " + again;
-    if (code == Errc::malformed || code == Errc::refused)
-        return "end the program that listens (`ss -xlp src " + path + "` shows it), and then `" + again;
-    return code == Errc::io ? "`systemctl restart " + unit + ".service`" : "`" + start;
-}
-
 bool uses_path(const HostKeysByType& keys, const std::string& path) {
     return std::ranges::any_of(keys, [&](const auto& key) { return key.second == path; });
 }

@@ -33,9 +33,6 @@ struct HostKeyCheck {
     std::optional<cli::Finding> agent_failure = {}; ///< if it does not answer
 };
 
-/// How to have the agent of a unit answer at its socket. @param code of the error of a client
-std::string hint_for_agent(const std::filesystem::path& socket, Errc code);
-
 /// Reports whether the agent answers (check "agent"), and asks it for its keys.
 void check_agent(HostKeyCheck& check);
 

@@ -123,6 +123,8 @@ class Keys(Check):
         self.assertEqual((problem['check'], [check for check, _, _ in oks]),
                          ('sshd-config', ['host-key-agent', 'agent']))
         self.assertEqual(problem['hint'], 'mend ' + self.where(len(self.good.splitlines()) + 1))
+        (_, _), (problem,) = self.results(self.config_of(self.agent, 'HostKey /none'))
+        self.assertEqual((problem['check'], 'ssh-tpm keygen -A' in problem['hint']), ('sshd-config', True))
 
     def test_a_sshd_that_hangs_is_not_waited_for(self):
         self.lab.limit('sshd', 0.5, 3)
@@ -146,10 +148,6 @@ class Keys(Check):
                          ('sshd-config', away))
         self.assertIn('no hostkeys available', problem['text'])
         self.assertEqual(problem['hint'], f'start the agent with the socket {self.agent.socket}')
-
-    def test_a_sshd_without_a_key_whose_agent_answers(self):
-        (_, _), (problem,) = self.results(self.config_of(self.agent, 'HostKey /none'))
-        self.assertEqual((problem['check'], 'ssh-tpm keygen -A' in problem['hint']), ('sshd-config', True))
 
     def test_a_configuration_that_the_running_sshd_has_not_read(self):
         config = f'PidFile {self.pid_file()}\n{self.good}'
