@@ -20,12 +20,12 @@
 #include "identity/convert.hpp"
 #include "os/child.hpp"
 #include "os/host_names.hpp"
+#include "protocol/client.hpp"
 #include "ssh/authorized_key.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <iostream>
 #include <optional>
@@ -40,8 +40,51 @@ namespace fs = std::filesystem;
 
 using Kind = StoredHostKey::Kind;
 
+constexpr std::size_t most_shown = 4096;    ///< bytes of an error
+constexpr std::size_t most_drop_in = 65536; ///< bytes; the file is shorter unless somebody has changed it
+
 auto kind_is(Kind kind) {
     return [kind](const StoredHostKey& key) { return key.kind == kind; };
+}
+
+/// False if somebody has changed the file.
+bool has_sshd_drop_in() {
+    try { // caught because a file that cannot be read is not as it was installed
+        return is_sshd_drop_in(text_of(read_file(destdir() + sshd_drop_in_path, most_drop_in)));
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+/// The hierarchy of the keys that have no key file: that of --hierarchy, or of the agent that sshd asks.
+/// @throws Error(refused) if sshd asks another agent than that of --hierarchy: it would refuse the new keys;
+///     Error(usage) if --hierarchy would have no effect
+std::optional<tpm::Hierarchy> choose_hierarchy(const HostkeysOptions& options, const fs::path& folder) {
+    const auto of_sshd = hierarchy_of_sshd_drop_in();
+    if (!options.hierarchy)
+        return of_sshd;
+    const std::string name(options.hierarchy->name), start = "`" + for_tree(destdir()) + "ssh-tpm hostkeys ";
+    bool any_in_file = false, any_derived = false;
+    for (const auto& type : identity::host_key_types) {
+        const auto paths = host_key_paths(folder, type);
+        const bool in_file = is_there(paths.key);
+        any_in_file |= in_file;
+        any_derived |= !in_file && is_there(paths.pub);
+    }
+    if (any_in_file && !any_derived)
+        throw Error(Errc::usage, "--hierarchy " + name + ": the host keys are in files",
+                    start + "--renew` renews those");
+    const auto asked = has_sshd_drop_in() ? of_sshd : options.hierarchy;
+    if (!any_derived || host_agent_socket(asked) == host_agent_socket(options.hierarchy))
+        return options.hierarchy;
+    throw Error(Errc::refused,
+                "--hierarchy " + name + ": sshd asks the agent for the keys " +
+                    (asked ? "of the " + std::string(asked->name) + " hierarchy" : std::string("in files")) +
+                    ", and would find none of this one",
+                (asked ? start + "--renew` renews those; " : std::string()) + "to change to the " + name +
+                    " hierarchy, move /etc/ssh/ssh_tpm_host_* away, then `systemctl enable --now " +
+                    start_units(options.hierarchy) + "`, " + start + "--install-sshd-config --hierarchy " +
+                    name + "`, and `systemctl reload ssh`" + std::string(name_of_sshd_service));
 }
 
 /// What the Names tell about the TPM, for each storage key that there is something to say about.
@@ -74,7 +117,7 @@ void explain_dead(const StoredHostKey& key) {
                       ? "This host key belongs to another TPM, or to this one before it was cleared:\n  "
                   : key.kind == Kind::damaged ? "The file of this host key is damaged, and the key lost:\n  "
                                               : "The TPM derives another host key than this one now:\n  ")
-              << (key.kind == Kind::damaged ? printable(key.damage) : key.shown()) << '\n';
+              << (key.kind == Kind::damaged ? printable(key.damage, most_shown) : key.shown()) << '\n';
     if (const auto line = key.former_line(); !line.empty())
         std::cout << "  " << line << '\n';
 }
@@ -87,9 +130,9 @@ void explain_renewal(const HostKeyTrial& found, const std::string& suffix, bool 
                   << "  present Name: " << hex(parent.present.name) << '\n';
     for (const auto& text : judgements(found)) {
         if (asks)
-            std::cout << "Note: " << printable(text) << ".\n";
+            std::cout << "Note: " << text << ".\n";
         else
-            log::warning(printable(text));
+            log::warning(text);
     }
     for (const auto& key : found.alive)
         std::cout << "This host key works, and stays:\n  " << key.shown() << '\n';
@@ -106,13 +149,14 @@ void explain_renewal(const HostKeyTrial& found, const std::string& suffix, bool 
     std::cout << std::flush;
 }
 
-bool confirm_renewal(bool yes) {
-    if (yes)
+bool confirm_renewal(const HostkeysOptions& options) {
+    if (options.yes)
         return true;
     if (!interactive())
         throw Error(Errc::refused, "nothing was changed: there is no terminal to ask at",
-                    "if you know why, `ssh-tpm hostkeys --renew --yes` goes on without "
-                    "a question");
+                    "if you know why, `" + for_tree(destdir()) + "ssh-tpm hostkeys --renew --yes" +
+                        hierarchy_option(host_agent_socket(options.hierarchy)) +
+                        "` goes on without a question");
     const auto answer = ask_line("Go on (y/N)? ");
     return answer && (answer->starts_with('y') || answer->starts_with('Y'));
 }
@@ -209,22 +253,20 @@ void renew_derived(const StoredHostKey& key, const std::string& suffix) {
 }
 
 /// Writes the missing .pub files of keys that work, as a run leaves them that was killed, and reports those
-/// of other keys. @returns whether any was missing
-bool complete_public_files(HostKeyTrial& found) {
-    bool any = false;
-    for (const auto& key : found.alive) {
+/// of other keys.
+void complete_public_files(HostKeyTrial& found) {
+    for (auto& key : found.alive) {
         if (key.is_derived())
             continue; // its .pub file has been compared
         try {         // caught to go on with the other key
             if (!complete_public_file(key.paths.pub, *key.identity, "the one in " + key.paths.key.string()))
                 continue;
             tell_written(key.paths.pub);
-            any = true;
+            key.is_new = true;
         } catch (const Error& error) {
             found.status = cli::report(log::program(), error);
         }
     }
-    return any;
 }
 
 /// @returns the exit status
@@ -245,8 +287,8 @@ bool act_if_running(const std::string& unit, const std::string& verb) {
 
 /// The agent gets its keys at its start (LoadCredential=), and sshd its public keys when it reads its
 /// configuration; without the agent, sshd could end then.
-/// @param units without ".service"
-void restart_agents_and_reload_sshd(const std::vector<std::string>& units) {
+/// @param sockets of the agents
+void restart_agents_and_reload_sshd(const std::vector<fs::path>& sockets) {
     if (!destdir().empty())
         return;
     if (!is_there("/run/systemd/system")) { // sd_booted(3)
@@ -255,72 +297,80 @@ void restart_agents_and_reload_sshd(const std::vector<std::string>& units) {
         return;
     }
     try { // caught because the keys are there
-        for (const auto& unit : units)
-            act_if_running(unit + ".service", "restart");
+        for (const auto& socket : sockets)
+            act_if_running(agent_unit(socket) + ".service", "restart");
         if (!act_if_running("ssh.service", "reload")) // Debian's name
             act_if_running("sshd.service", "reload");
     } catch (const Error& error) {
         cli::warn(log::program(),
                   Error(error.code(), error.what(),
-                        "`systemctl restart " + units.front() + ".service`, then `systemctl reload ssh`" +
-                            std::string(name_of_sshd_service)));
+                        "`systemctl restart " + agent_unit(sockets.front()) +
+                            ".service`, then `systemctl reload ssh`" + std::string(name_of_sshd_service)));
     }
 }
 
 /// The agents that serve these keys.
-std::vector<std::string> agent_units(const HostKeyTrial& found,
-                                     const std::optional<tpm::Hierarchy>& hierarchy) {
-    std::vector<std::string> units;
+std::vector<fs::path> agent_sockets(const HostKeyTrial& found,
+                                    const std::optional<tpm::Hierarchy>& hierarchy) {
+    std::vector<fs::path> sockets;
     if (found.any_derived)
-        units.push_back(agent_unit(host_agent_socket(hierarchy)));
-    if (found.any_in_file || units.empty())
-        units.push_back(agent_unit(system_socket));
-    return units;
+        sockets.push_back(host_agent_socket(hierarchy));
+    if (found.any_in_file || sockets.empty())
+        sockets.emplace_back(system_socket);
+    return sockets;
 }
 
-/// @param install the command that gives sshd the certificates
-void print_new_keys(const std::vector<StoredHostKey>& renewed, const std::string& install) {
+/// Whether an agent listens there that does not list these keys: it has those of before a run that was
+/// killed. One that does not answer is taken for such an agent.
+bool lacks(const fs::path& socket, const std::vector<const StoredHostKey*>& keys) {
+    try { // caught because no agent has to run
+        const auto listed = protocol::Client(socket).list();
+        return std::ranges::any_of(keys, [&](const StoredHostKey* key) {
+            const auto blob = key->identity->public_key.blob();
+            return std::ranges::none_of(listed, [&](const auto& each) { return equal(each.blob, blob); });
+        });
+    } catch (const Error& error) {
+        return error.code() != Errc::not_found;
+    }
+}
+
+/// Marks the keys that their agent does not serve yet as new.
+void find_unserved(HostKeyTrial& found, const std::vector<fs::path>& sockets) {
+    if (!destdir().empty())
+        return;
+    for (const auto& socket : sockets) {
+        std::vector<const StoredHostKey*> keys;
+        const auto is_of_agent = [&](const StoredHostKey& key) {
+            return key.is_derived() == (socket != system_socket);
+        };
+        for (const auto& key : found.alive)
+            if (is_of_agent(key))
+                keys.push_back(&key);
+        if (keys.empty() || !lacks(socket, keys))
+            continue;
+        for (auto& key : found.alive)
+            key.is_new |= is_of_agent(key);
+    }
+}
+
+/// @param socket of the agent that serves the keys
+void print_new_keys(std::vector<StoredHostKey> keys, const fs::path& socket) {
+    std::erase_if(keys, [](const StoredHostKey& key) { return !key.is_new; });
+    if (keys.empty())
+        return;
     const auto host = os::host_name();
     std::cout << "To publish:\n";
-    for (const auto& key : renewed)
+    for (const auto& key : keys)
         std::cout << "  " << key_line(key.identity->public_key, key.identity->key->description) << '\n';
     std::cout << "In known_hosts of clients, in place of the old lines:\n";
-    for (const auto& key : renewed)
+    for (const auto& key : keys)
         std::cout << "  " << host << ' ' << ssh::AuthorizedKey::of(key.identity->public_key, "").line();
     std::cout << "In the DNS, the SSHFP records of:\n";
-    for (const auto& key : renewed)
+    for (const auto& key : keys)
         std::cout << "  ssh-keygen -r " << host << " -f " << printable(key.paths.pub.string()) << '\n';
-    std::cout << "If host certificates are in use, have the new .pub files signed, and run " << install
-              << ".\n";
-}
-
-/// Writes what a run that was killed left undone. @returns whether any file was written
-bool complete_files(HostKeyTrial& found) {
-    bool any = complete_public_files(found);
-    try { // caught because the new keys are read without it too
-        any |= remove_lost_certificates();
-    } catch (const Error& error) {
-        found.status = cli::report(log::program(), error);
-    }
-    return any;
-}
-
-/// @returns the exit status @throws Error(not_found) if there are no host keys
-int report_nothing_to_renew(HostKeyTrial& found, const fs::path& folder,
-                            const std::vector<std::string>& units) {
-    if (found.alive.empty() && found.status == 0)
-        throw Error(Errc::not_found, folder.string() + ": there are no host keys of the TPM",
-                    "`ssh-tpm keygen -A` makes them");
-    for (const auto& key : found.alive)
-        std::cout << key.shown() << ": works\n";
-    const bool any_written = complete_files(found);
-    if (!any_written && found.status == 0)
-        std::cout << "There is nothing to renew.\n";
-    // The agent of a hierarchy may still have the keys of before, if somebody else has written the .pub
-    // files.
-    if (any_written || found.any_derived)
-        restart_agents_and_reload_sshd(units);
-    return found.status;
+    std::cout << "If host certificates are in use, have the new .pub files signed, and run `"
+              << for_tree(destdir()) << "ssh-tpm hostkeys --install-sshd-config" << hierarchy_option(socket)
+              << "`.\n";
 }
 
 /// Makes the present storage keys the known ones.
@@ -334,22 +384,43 @@ void accept_parents(const std::vector<PresentParent>& parents, const tpm::Target
     }
 }
 
-/// @param found its status becomes 1 if a key cannot be renewed; its dead keys are moved away
-/// @returns the new keys
-std::vector<StoredHostKey> renew_dead_keys(tpm::Tpm& tpm, HostKeyTrial& found, const std::string& suffix) {
-    std::vector<StoredHostKey> renewed;
+/// Dead keys that are renewed become alive. @param found its status becomes 1 if a key cannot be renewed
+void renew_dead_keys(tpm::Tpm& tpm, HostKeyTrial& found, const std::string& suffix) {
+    std::vector<StoredHostKey> left;
     for (auto& key : found.dead) {
         try { // caught because the other key may be renewed
             if (key.is_derived())
                 renew_derived(key, suffix);
             else
                 renew_in_file(tpm, key, suffix);
-            renewed.push_back(std::move(key));
+            key.is_new = true;
+            found.alive.push_back(std::move(key));
         } catch (const Error& error) {
             found.status = cli::report(log::program(), error.about(key.shown() + " is not renewed"));
+            left.push_back(std::move(key));
         }
     }
-    return renewed;
+    found.dead = std::move(left);
+}
+
+/// Writes what a run that was killed left undone, and has agents and sshd read what is new.
+void finish(HostKeyTrial& found, const std::vector<fs::path>& sockets) {
+    complete_public_files(found);
+    const auto any_new = [&] { return std::ranges::any_of(found.alive, &StoredHostKey::is_new); };
+    bool any_written = any_new();
+    try { // caught because the new keys are read without it too
+        any_written |= remove_lost_certificates();
+    } catch (const Error& error) {
+        found.status = cli::report(log::program(), error);
+    }
+    if (found.status == 0 && !any_written && !found.has_other_parent())
+        std::cout << "There is nothing to renew.\n";
+    if (found.status == 0 &&
+        !any_written) // an agent that works is not stopped because of a TPM that does not
+        find_unserved(found, sockets);
+    if (any_written || any_new())
+        restart_agents_and_reload_sshd(sockets);
+    print_new_keys(std::move(found.alive), sockets.front());
 }
 
 } // namespace
@@ -365,30 +436,32 @@ int hostkeys_renew(const HostkeysOptions& options) {
     require_writable(folder);
     const auto lock = lock_system_files();
     const auto target = options.tpm.target(folder);
+    const auto hierarchy = choose_hierarchy(options, folder);
     const auto owner_password = options.tpm.owner_password();
 
-    const auto hierarchy = options.hierarchy ? options.hierarchy : hierarchy_of_sshd_drop_in();
     auto found = try_host_keys(folder, hierarchy, target, owner_password);
-    const auto units = agent_units(found, hierarchy);
-    if (found.dead.empty() && !found.has_other_parent())
-        return report_nothing_to_renew(found, folder, units);
-    const auto suffix = suffix_for_old(found.dead);
-    explain_renewal(found, suffix, !options.yes);
-    if (!confirm_renewal(options.yes)) {
-        std::cout << "Nothing was changed.\n";
-        return 1;
+    const auto sockets = agent_sockets(found, hierarchy);
+    const auto make = "`" + for_tree(root) + "ssh-tpm keygen -A` makes them";
+    if (!found.dead.empty() || found.has_other_parent()) {
+        const auto suffix = suffix_for_old(found.dead);
+        explain_renewal(found, suffix, !options.yes);
+        if (!confirm_renewal(options)) {
+            std::cout << "Nothing was changed.\n";
+            return 1;
+        }
+        accept_parents(found.parents, target);
+        tpm::Tpm tpm(target);
+        tpm.use_owner_password(owner_password);
+        renew_dead_keys(tpm, found, suffix);
+        if (found.alive.empty() && found.status == 0)
+            std::cout << "There are no host keys; " << make << ".\n";
+    } else if (found.alive.empty() && found.status == 0) {
+        throw Error(Errc::not_found, folder.string() + ": there are no host keys of the TPM", make);
+    } else {
+        for (const auto& key : found.alive)
+            std::cout << key.shown() << ": works\n";
     }
-    accept_parents(found.parents, target);
-    tpm::Tpm tpm(target);
-    tpm.use_owner_password(owner_password);
-    const auto renewed = renew_dead_keys(tpm, found, suffix);
-    if (complete_files(found) || !renewed.empty())
-        restart_agents_and_reload_sshd(units);
-    if (!renewed.empty())
-        print_new_keys(renewed,
-                       install_command(found.any_derived ? host_agent_socket(hierarchy) : system_socket));
-    else if (found.dead.empty() && found.alive.empty())
-        std::cout << "There are no host keys; `ssh-tpm keygen -A` makes them.\n";
+    finish(found, sockets);
     return found.status;
 }
 

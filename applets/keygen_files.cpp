@@ -241,6 +241,10 @@ identity::Identity read_identity(const fs::path& file) {
     return identity_of(parse_key(text_of(read_file(file, keyfile::max_file_size)), file), file);
 }
 
+std::string for_tree(const fs::path& root) {
+    return root.empty() || root == "/" ? "" : "DESTDIR=" + shell_word(root.native()) + " ";
+}
+
 identity::Identity read_host_identity(const fs::path& file) {
     try { // caught to add the hint
         return read_identity(file);
@@ -248,9 +252,8 @@ identity::Identity read_host_identity(const fs::path& file) {
         if (error.code() != Errc::malformed)
             throw;
         const auto root = fs::absolute(file).parent_path().parent_path().parent_path();
-        const auto start = root == "/" ? "" : "DESTDIR=" + shell_word(root.native()) + " ";
         throw Error(error.code(), error.what(),
-                    "`" + start +
+                    "`" + for_tree(root) +
                         "ssh-tpm hostkeys --renew` keeps this file under another name, and makes a new key");
     }
 }

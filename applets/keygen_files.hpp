@@ -91,6 +91,8 @@ keyfile::KeyFile parse_key(std::string_view text, const std::filesystem::path& f
 /// @throws Error naming the file if it is not a key that can sign
 identity::Identity identity_of(keyfile::KeyFile key, const std::filesystem::path& file);
 identity::Identity read_identity(const std::filesystem::path& file);
+/// "DESTDIR=ROOT ", for a command in a hint; empty for "/" and for no root.
+std::string for_tree(const std::filesystem::path& root);
 /// The same for a host key: a damaged file has the hint to renew it.
 identity::Identity read_host_identity(const std::filesystem::path& file);
 

@@ -30,6 +30,7 @@ struct StoredHostKey {
     std::optional<ssh::PublicKey> former = {};
     std::string comment = {}; ///< of the .pub file, or root@host
     std::string damage = {};  ///< why the key file cannot be used
+    bool is_new = false;      ///< by --renew, or not served yet: to be published
 
     bool is_derived() const { return kind == Kind::derived; }
     /// The file to name in messages.
