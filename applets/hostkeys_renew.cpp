@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/report.hpp"
 #include "identity/convert.hpp"
 #include "os/child.hpp"
@@ -27,6 +28,7 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <initializer_list>
 #include <iostream>
 #include <optional>
 #include <sys/stat.h>
@@ -87,27 +89,37 @@ std::optional<tpm::Hierarchy> choose_hierarchy(const HostkeysOptions& options, c
                     name + "`, and `systemctl reload ssh`" + std::string(name_of_sshd_service));
 }
 
+/// Why the TPM has other keys. @param whose the name of a hierarchy or of a storage key
+std::string causes(std::string_view whose) {
+    const bool ends_with_clear = whose.starts_with("owner") || whose.starts_with("0x");
+    return std::string(ends_with_clear             ? "the TPM was cleared or replaced"
+                       : whose.starts_with("null") ? "the TPM was reset"
+                                                   : "the TPM was replaced or has a new seed (clearing it "
+                                                     "changes nothing here)") +
+           ", or an attacker answers in its place";
+}
+
 /// What the Names tell about the TPM, for each storage key that there is something to say about.
-std::vector<std::string> judgements(const HostKeyTrial& found) {
-    const std::string another = "the TPM was cleared or replaced, or an attacker answers in its place";
+std::vector<std::string> judgements(const HostKeyTrial& found,
+                                    const std::optional<tpm::Hierarchy>& hierarchy) {
     std::vector<std::string> out;
     const auto is_dead = [&](Kind kind) { return std::ranges::any_of(found.dead, kind_is(kind)); };
-    if (found.has_other_parent())
-        out.push_back("the present storage key is not the one that is known: " + another);
     if (is_dead(Kind::derived))
-        out.push_back("no Name is known for the keys of a hierarchy: " + another);
+        out.push_back("no Name is known for the keys of a hierarchy: these may be of another one than " +
+                      std::string(hierarchy->name) + ", " + causes(hierarchy->name));
     for (const auto& parent : found.parents) {
-        if (!parent.known)
-            out.push_back(
-                "no Name of the storage key \"" + parent.present.parent +
-                "\" is known, so nothing was compared: this may be another TPM, or an attacker may answer in "
-                "its place");
+        const auto shown = "the storage key \"" + parent.present.parent + "\"";
+        if (parent.is_other())
+            out.push_back(shown + " is not the one that is known: " + causes(parent.present.parent));
+        else if (!parent.known)
+            out.push_back("no Name of " + shown +
+                          " is known, so nothing was compared: this may be another TPM, or an attacker may "
+                          "answer in its place");
         else if (is_dead(Kind::in_file) && !found.has_other_parent())
-            out.push_back(
-                "the storage key \"" + parent.present.parent +
-                "\" is the known one, so the TPM was not cleared, unless an earlier --renew was interrupted. "
-                "The file of a dead key is damaged or from another machine, its parent was removed, or an "
-                "attacker answers in the TPM's place");
+            out.push_back(shown +
+                          " is the known one, so the TPM was not cleared, unless an earlier --renew was "
+                          "interrupted. The file of a dead key is damaged or from another machine, its "
+                          "parent was removed, or an attacker answers in the TPM's place");
     }
     return out;
 }
@@ -115,20 +127,22 @@ std::vector<std::string> judgements(const HostKeyTrial& found) {
 void explain_dead(const StoredHostKey& key) {
     std::cout << (key.kind == Kind::in_file
                       ? "This host key belongs to another TPM, or to this one before it was cleared:\n  "
-                  : key.kind == Kind::damaged ? "The file of this host key is damaged, and the key lost:\n  "
-                                              : "The TPM derives another host key than this one now:\n  ")
+                  : key.kind == Kind::damaged
+                      ? "The file of this host key is damaged, or of no use here, and the key lost:\n  "
+                      : "The TPM derives another host key than this one now:\n  ")
               << (key.kind == Kind::damaged ? printable(key.damage, most_shown) : key.shown()) << '\n';
     if (const auto line = key.former_line(); !line.empty())
         std::cout << "  " << line << '\n';
 }
 
 /// @param suffix of the old files
-void explain_renewal(const HostKeyTrial& found, const std::string& suffix, bool asks) {
+void explain_renewal(const HostKeyTrial& found, const std::optional<tpm::Hierarchy>& hierarchy,
+                     const std::string& suffix, bool asks) {
     for (const auto& parent : found.parents)
         std::cout << "Storage key \"" << parent.present.parent << "\" of the TPM:\n"
                   << "  known Name:   " << (parent.known ? hex(*parent.known) : "none") << '\n'
                   << "  present Name: " << hex(parent.present.name) << '\n';
-    for (const auto& text : judgements(found)) {
+    for (const auto& text : judgements(found, hierarchy)) {
         if (asks)
             std::cout << "Note: " << text << ".\n";
         else
@@ -139,7 +153,7 @@ void explain_renewal(const HostKeyTrial& found, const std::string& suffix, bool 
     for (const auto& key : found.dead)
         explain_dead(key);
     std::cout << "If you go on,\n";
-    if (found.has_other_parent())
+    if (!std::ranges::all_of(found.parents, &PresentParent::is_known))
         std::cout << "- the present storage key becomes the known one;\n";
     if (!found.dead.empty())
         std::cout
@@ -163,8 +177,9 @@ bool confirm_renewal(const HostkeysOptions& options) {
 
 /// True if the file has its old name already, from a run that was killed.
 bool is_linked(const fs::path& file, const std::string& suffix) {
-    std::error_code failure;
-    return fs::equivalent(file, file.string() + suffix, failure) && !failure;
+    struct stat now = {}, old = {};
+    return ::lstat(file.c_str(), &now) == 0 && ::lstat((file.string() + suffix).c_str(), &old) == 0 &&
+           now.st_dev == old.st_dev && now.st_ino == old.st_ino;
 }
 
 /// A suffix for the names of old files: ".old-2026-11-27", or with a number if such files are there already.
@@ -188,20 +203,25 @@ std::string suffix_for_old(const std::vector<StoredHostKey>& dead) {
     return suffix;
 }
 
-/// Gives a file a second name, which must be free.
-void link_old(const fs::path& file, const std::string& suffix) {
-    const auto old = file.string() + suffix;
-    if (!is_linked(file, suffix) && ::link(file.c_str(), old.c_str()) != 0)
-        throw Error::from_errno(errno, old);
-    std::cout << "kept " << printable(file.string()) << " as " << printable(old) << '\n';
+/// Gives each file that is there a second name. @throws Error, and then all still have their own
+void link_old(std::initializer_list<fs::path> files, const std::string& suffix) {
+    for (const auto& file : files) {
+        if (!is_there(file))
+            continue;
+        const auto old = file.string() + suffix;
+        if (!is_linked(file, suffix) && ::link(file.c_str(), old.c_str()) != 0) {
+            const auto error = Error::from_errno(errno, old);
+            const auto word = shell_word(file.native());
+            throw Error(error.code(), std::string(error.what()) + " (link)",
+                        "`lsattr " + word + "` and `findmnt -T " + word +
+                            "` tell whether the file, or the file system, permits hard links");
+        }
+        std::cout << "kept " << printable(file.string()) << " as " << printable(old) << '\n';
+    }
 }
 
-/// Renames a file, if it is there; never over another one.
-void set_aside(const fs::path& file, const std::string& suffix) {
-    if (!is_there(file))
-        return;
-    link_old(file, suffix);
-    if (::unlink(file.c_str()) != 0)
+void remove_file(const fs::path& file) {
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT)
         throw Error::from_errno(errno, file.string());
 }
 
@@ -223,21 +243,19 @@ tpm::KeyAlgorithm algorithm_of(const StoredHostKey& key) {
 /// leaves a state that the next one, and `keygen -A`, completes.
 void renew_in_file(tpm::Tpm& tpm, StoredHostKey& key, const std::string& suffix) {
     const bool is_damaged = key.kind == Kind::damaged;
-    const auto parent =
-        !is_damaged && names_hierarchy(key.identity->key->parent) ? key.identity->key->parent : TPM2_RH_OWNER;
     auto made = make_key(tpm, algorithm_of(key), nullptr,
-                         is_damaged ? key.comment : key.identity->key->description, parent);
+                         is_damaged ? key.comment : key.identity->key->description, key.new_parent().handle);
     StagedFile private_half(key.paths.key, bytes_of(keyfile::to_key_file(*made.key)), private_mode,
                             Existing::replace);
-    set_aside(key.certificate, suffix);
-    set_aside(key.paths.pub, suffix);
-    link_old(key.paths.key, suffix);
+    StagedFile public_half(key.paths.pub, bytes_of(public_line(*made.key, made.public_key)), public_mode,
+                           Existing::replace); // `keygen -A` may write that of the old key meanwhile
+    link_old({key.paths.key, key.certificate, key.paths.pub}, suffix);
+    remove_file(key.certificate);
+    remove_file(key.paths.pub);
     private_half.commit();
     tell_written(key.paths.key);
-    write_file(key.paths.pub, bytes_of(public_line(*made.key, made.public_key)), public_mode,
-               Existing::replace); // `keygen -A` may have written that of the old key meanwhile
+    public_half.commit();
     tell_written(key.paths.pub);
-    tell_parent(*made.key, parent);
     key.identity = std::move(made);
 }
 
@@ -246,8 +264,8 @@ void renew_in_file(tpm::Tpm& tpm, StoredHostKey& key, const std::string& suffix)
 void renew_derived(const StoredHostKey& key, const std::string& suffix) {
     StagedFile public_half(key.paths.pub, bytes_of(public_line(*key.identity->key, key.identity->public_key)),
                            public_mode, Existing::replace);
-    set_aside(key.certificate, suffix);
-    link_old(key.paths.pub, suffix);
+    link_old({key.certificate, key.paths.pub}, suffix);
+    remove_file(key.certificate);
     public_half.commit();
     tell_written(key.paths.pub);
 }
@@ -373,13 +391,16 @@ void print_new_keys(std::vector<StoredHostKey> keys, const fs::path& socket) {
               << "`.\n";
 }
 
-/// Makes the present storage keys the known ones.
+/// Makes the storage keys that were shown the known ones.
 void accept_parents(const std::vector<PresentParent>& parents, const tpm::Target& target) {
     auto known = tpm::known_tpms_of(target);
     for (const auto& parent : parents) {
-        if (!parent.is_other())
+        if (parent.is_known())
             continue;
-        known.replace(parent.present.parent, parent.present.name);
+        if (parent.known)
+            known.replace(parent.present.parent, parent.present.name);
+        else
+            known.accept(parent.present.parent, parent.present.name);
         std::cout << "accepted the storage key \"" << parent.present.parent << "\"\n" << std::flush;
     }
 }
@@ -444,7 +465,7 @@ int hostkeys_renew(const HostkeysOptions& options) {
     const auto make = "`" + for_tree(root) + "ssh-tpm keygen -A` makes them";
     if (!found.dead.empty() || found.has_other_parent()) {
         const auto suffix = suffix_for_old(found.dead);
-        explain_renewal(found, suffix, !options.yes);
+        explain_renewal(found, hierarchy, suffix, !options.yes);
         if (!confirm_renewal(options)) {
             std::cout << "Nothing was changed.\n";
             return 1;

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 """ssh-tpm-hostkeys --renew: host keys that work again after the TPM was cleared or replaced, and nothing lost."""
 
+import base64
 import collections
 import os
 import re
 import shutil
 import socket
+import time
 import unittest
 
 from agent import Agent
@@ -19,7 +21,7 @@ from swtpm import Probe, Swtpm
 from terminal import Terminal
 
 # The calls of which others see something; strace kills on the way into a call, before it has an effect.
-CALLS = ('write', 'fchmod', 'fsync', 'link', 'unlink', 'unlinkat', 'renameat2')
+CALLS = ('write', 'fchmod', 'fsync', 'link', 'unlink', 'unlinkat', 'renameat', 'renameat2')
 
 
 class Renewal(RenewalStock):
@@ -32,8 +34,8 @@ class Renewal(RenewalStock):
     def test_without_a_terminal_it_is_refused_after_both_names_were_shown(self):
         known = self.name()
         self.clear()
-        result = self.assert_refused(f'hint: if you know why, DESTDIR={self.root} ssh-tpm hostkeys --renew --yes goes on',
-                                     options=())
+        command = f'DESTDIR={self.root} ssh-tpm hostkeys --renew --yes'
+        result = self.assert_refused(f'hint: if you know why, {command} goes on', options=())
         (shown,) = re.findall(r'known Name: +([0-9a-f]+)', result.stdout)
         (present,) = re.findall(r'present Name: +([0-9a-f]+)', result.stdout)
         self.assertEqual(shown, known)
@@ -56,6 +58,21 @@ class Renewal(RenewalStock):
                 self.assertEqual(contents(self.folder), before)
         self.assert_kept(before)
         self.assert_work(*KINDS)
+
+    def test_the_storage_key_that_was_shown_is_known_from_then_on_and_no_other(self):
+        self.drop('rsa')
+        self.clear()
+        os.unlink(self.known)
+        with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', env={'DESTDIR': self.root}) as terminal:
+            shown = terminal.read_until('Go on (y/N)? ')
+            self.assertIn('- the present storage key becomes the known one', shown)
+            self.clear()
+            terminal.type('y\n')
+            self.assertEqual(terminal.popen.wait(60), 1)
+        self.assertIn('present Name: ' + self.name(), shown)
+        self.assert_refused('hint: if you know why', options=())
+        self.renew('--yes', status=0)
+        self.assert_work('ecdsa')
 
     def test_sshd_is_not_told_of_the_certificate_of_a_lost_key(self):
         drop_in = self.root + '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
@@ -119,6 +136,39 @@ class Renewal(RenewalStock):
         self.assertEqual(len([name for name in os.listdir(self.folder) if '.tpm.old-' in name]), 3)
         self.assert_work('ecdsa')
 
+    def test_where_no_old_name_can_be_given_the_files_stay(self):
+        self.drop('rsa')
+        self.clear()
+        before = contents(self.folder)
+        for number in 1, 2, 2:  # a file that was linked stays so
+            result = self.lab.run('strace', '-qq', '-o', '/dev/null', '-e', 'trace=link',
+                                  '-e', f'inject=link:error=EPERM:when={number}', f'{self.lab.bin}/ssh-tpm-hostkeys',
+                                  '--renew', '--yes', env={'DESTDIR': self.root, **NO_LEAK_CHECK})
+            self.assert_error(result, 'is not renewed: ', 'Operation not permitted', 'hint: lsattr ', 'findmnt -T ',
+                              tool='ssh-tpm-hostkeys')
+            after = contents(self.folder)
+            self.assertEqual({path: after[path] for path in before if path != self.known},
+                             {path: before[path] for path in before if path != self.known})
+        other = base_of(self.root, 'ecdsa') + time.strftime('.pub.old-%Y-%m-%d')
+        os.unlink(other) if os.path.exists(other) else None
+        os.symlink('ssh_tpm_host_ecdsa_key.pub', other)
+        self.renew('--yes', status=0)
+        self.assert_kept(before)
+        self.assert_work('ecdsa')
+
+    def test_a_public_file_that_it_writes_is_kept_by_keygen(self):
+        self.drop('rsa')
+        self.clear()
+        public = base_of(self.root, 'ecdsa') + '.pub'
+        os.unlink(public)
+        slow = self.lab.start('strace', '-qq', '-o', self.lab.path('trace'), '-P', public, '-e', 'trace=all', '-e',
+                              'inject=newfstatat,lstat:delay_exit=2000000:when=2', f'{self.lab.bin}/ssh-tpm-keygen',
+                              '-A', '-t', 'ecdsa', '-f', self.root, env=NO_LEAK_CHECK)
+        time.sleep(0.5)
+        self.renew('--yes', status=0)
+        slow.wait()
+        self.assert_work('ecdsa')
+
     def test_the_dead_one_of_two_keys_is_renewed(self):
         other = Lab()
         self.addCleanup(other.close)
@@ -168,6 +218,58 @@ class Renewal(RenewalStock):
             self.assert_work('ecdsa')
         self.assert_nothing_to_do()
 
+    def test_a_key_file_that_cannot_be_used_for_any_reason_counts_as_damaged(self):
+        base = base_of(self.root, 'ecdsa')
+        good = read(base + '.tpm')
+        head, body, tail = re.split('(?<=KEY-----\n)(.*\n)(?=-----END)', good, flags=re.S)
+        self.clear()  # after which the other key is dead
+        for place, bit in ((6, 1), (22, 1), (32, 1), (33, 1), (151, 64)):  # type, parent, attributes, sizes
+            with self.subTest(place=place):
+                content = bytearray(base64.b64decode(body))
+                content[place] ^= bit
+                self.lab.write(base + '.tpm', head + base64.encodebytes(content).decode() + tail, mode=0o600)
+                if place == 6:
+                    self.assert_error(self.lab.keygen('-A', '-t', 'ecdsa', '-f', self.root, status=None),
+                                      f'hint: DESTDIR={self.root} ssh-tpm hostkeys --renew keeps this file')
+                self.assertIn('The file of this host key is damaged', self.renew('--yes', status=0).stdout)
+                self.assert_work(*KINDS)
+
+    def test_keys_under_the_endorsement_hierarchy_need_no_owner_password(self):
+        self.drop(*KINDS)
+        self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--parent-handle', 'e', '-f', self.root)
+        self.tpm.tool('tpm2_changeeps')
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'secret')
+        result = self.renew('--yes', status=0)
+        self.assertRegex(result.stderr, f'"endorsement-ecc" {OTHER}: .* a new seed .clearing it changes nothing here')
+        self.assertNotIn('owner-ecc', result.stdout)
+        self.assert_work('ecdsa')
+
+    def test_the_owner_password_is_asked_for_before_the_question(self):
+        self.drop('rsa')
+        self.tpm.make_persistent()
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'secret')
+        self.assert_nothing_to_do()
+        self.lab.write(base_of(self.root, 'ecdsa') + '.tpm', 'broken', mode=0o600)
+        result = self.renew('--yes', status=0)  # under the persistent key, which is known
+        self.assertIn(f'"owner-ecc" of the TPM:\n  known Name:   {self.name()}\n', result.stdout)
+        self.clear()
+        self.tpm.make_persistent()
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'secret')
+        self.assertEqual(self.assert_refused('the owner hierarchy has a password', 'hint: -o asks').stdout, '')
+        self.renew('--yes', env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'secret'}, status=0)
+        self.assert_work('ecdsa')
+
+    def test_another_persistent_parent_than_the_known_one_is_told(self):
+        self.drop(*KINDS)
+        self.tpm.make_persistent()
+        self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--parent-handle', '0x81000001', '-f', self.root)
+        self.assert_nothing_to_do()
+        self.clear()
+        self.tpm.make_persistent()
+        result = self.renew('--yes', status=0)
+        self.assertRegex(result.stderr, f'"0x81000001" {OTHER}: the TPM was cleared')
+        self.assert_work('ecdsa')
+
     def test_a_key_under_a_persistent_parent_that_is_gone_is_renewed(self):
         self.drop(*KINDS)
         self.tpm.make_persistent()
@@ -182,6 +284,14 @@ class Renewal(RenewalStock):
         self.assert_refused('there are no host keys', f'hint: DESTDIR={self.root} ssh-tpm keygen -A makes them')
         self.clear()
         self.assert_error(self.lab.keygen('-A', '-f', self.root, status=None), OTHER, 'ssh-tpm hostkeys --renew')
+        key = base_of(self.root, 'ecdsa') + '.tpm'
+        os.mkdir(key)
+        result = self.renew('--yes', status=1)
+        self.assert_error(result, key + ': is a directory', f'DESTDIR={self.root} ssh-tpm keygen -A makes a new key',
+                          tool='ssh-tpm-hostkeys')
+        self.assertNotIn('no host keys', result.stdout)
+        os.rmdir(key)
+        self.clear()
         self.assertIn('ssh-tpm keygen -A', self.renew('--yes', status=0).stdout)
         self.lab.keygen('-q', '-A', '-f', self.root)
         self.assert_work(*KINDS)
@@ -242,7 +352,8 @@ class Renewal(RenewalStock):
         self.assertIn(NOTHING, self.renew(*change, status=0).stdout)
         drop_in = self.root + '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
         self.lab.write(drop_in, read(drop_in) + '# mine\n')
-        self.assertIn('takes its place', self.renew('--yes', '--hierarchy', 'e', status=0).stdout)
+        result = self.renew('--yes', '--hierarchy', 'e', status=0)
+        self.assertIn('may be of another one than endorsement, the TPM was replaced or has a new seed', result.stderr)
 
     def test_a_hierarchy_without_effect_is_refused(self):
         self.assert_refused('--hierarchy owner: the host keys are in files', 'ssh-tpm hostkeys --renew renews those',
@@ -332,7 +443,10 @@ class KilledRenewal(RenewalStock):
                     self.tpm.tool('tpm2_flushcontext', handle)
                 self.assert_kept(before)
                 self.assertTrue(os.path.exists(base_of(self.root, 'ecdsa') + suffix))
-                self.renew('--yes', *options, status=0)
+                public = contents(self.folder).get(base_of(self.root, 'ecdsa') + '.pub')
+                printed = self.renew('--yes', *options, status=0).stdout
+                self.assertEqual('To publish:' in printed,
+                                 public != contents(self.folder)[base_of(self.root, 'ecdsa') + '.pub'])
                 self.assert_kept(before)
                 self.assertEqual(len({os.stat(os.path.join(self.folder, name)).st_ino  # once, even at midnight
                                       for name in os.listdir(self.folder) if f'key{suffix}.old-' in name}), 1)

@@ -14,6 +14,10 @@ from renewal import NOTHING, RenewalStock
 ENTER = ('mount -t tmpfs tmpfs /run && mount --bind "$0" /etc/ssh && '
          'mkdir /run/ssh-tpm-agent && mount --bind "$0/../../sockets" /run/ssh-tpm-agent && '
          'if [ "$1" = booted ]; then mkdir -p /run/systemd/system; fi && shift && exec "$@"')
+# A page is free: for one new file at a time.
+FULL = ('cp -a /etc/ssh /run/copy && mount -t tmpfs -o size=128k tmpfs /etc/ssh && cp -a /run/copy/. /etc/ssh && '
+        'dd if=/dev/zero of=/etc/ssh/fill bs=4k 2>/dev/null; truncate -s -4096 /etc/ssh/fill; "$@"; status=$?; '
+        'rm /etc/ssh/fill && cp -a /etc/ssh/. "$0" && exit $status')
 SYSTEMCTL = '''#!/bin/sh
 echo "$@" >>{folder}/calls
 case "$*" in {failing}) exit 3 ;; {killing}) kill -9 $PPID ;; esac
@@ -138,6 +142,18 @@ class LiveRenewal(RenewalStock):
         printed = self.live('--yes', booted=False, status=0).stdout
         self.assertEqual(self.calls(), [])
         self.assertIn('To finish: restart the agent of the host keys', printed)
+
+    def test_where_only_one_file_has_room_nothing_is_replaced(self):
+        self.drop('rsa')
+        self.clear()
+        before = contents(self.folder)
+        result = self.live('--yes', program=('sh', '-c', FULL, self.folder), status=1)
+        self.assertIn('is not renewed: ', result.stderr)
+        self.assertIn('No space left on device', result.stderr)
+        after = contents(self.folder)
+        self.assertEqual({**after, self.known: None}, {**before, self.known: None})
+        self.live('--yes', status=0)
+        self.assert_work('ecdsa')
 
     def test_two_at_once_are_refused(self):
         self.lab.limit('host_agent', 0.2, 60)
