@@ -7,6 +7,7 @@
 
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
+#include "applets/hostkeys_renew_text.hpp"
 #include "applets/installation.hpp"
 #include "applets/keygen.hpp"
 #include "applets/keygen_dialogue.hpp"
@@ -20,9 +21,7 @@
 #include "cli/report.hpp"
 #include "identity/convert.hpp"
 #include "os/child.hpp"
-#include "os/host_names.hpp"
 #include "protocol/client.hpp"
-#include "ssh/authorized_key.hpp"
 
 #include <algorithm>
 #include <array>
@@ -42,12 +41,7 @@ namespace fs = std::filesystem;
 
 using Kind = StoredHostKey::Kind;
 
-constexpr std::size_t most_shown = 4096;    ///< bytes of an error
 constexpr std::size_t most_drop_in = 65536; ///< bytes; the file is shorter unless somebody has changed it
-
-auto kind_is(Kind kind) {
-    return [kind](const StoredHostKey& key) { return key.kind == kind; };
-}
 
 /// False if somebody has changed the file.
 bool has_sshd_drop_in() {
@@ -87,80 +81,6 @@ std::optional<tpm::Hierarchy> choose_hierarchy(const HostkeysOptions& options, c
                     " hierarchy, move /etc/ssh/ssh_tpm_host_* away, then `systemctl enable --now " +
                     start_units(options.hierarchy) + "`, " + start + "--install-sshd-config --hierarchy " +
                     name + "`, and `systemctl reload ssh`" + std::string(name_of_sshd_service));
-}
-
-/// Why the TPM has other keys. @param whose the name of a hierarchy or of a storage key
-std::string causes(std::string_view whose) {
-    const bool ends_with_clear = whose.starts_with("owner") || whose.starts_with("0x");
-    return std::string(ends_with_clear             ? "the TPM was cleared or replaced"
-                       : whose.starts_with("null") ? "the TPM was reset"
-                                                   : "the TPM was replaced or has a new seed (clearing it "
-                                                     "changes nothing here)") +
-           ", or an attacker answers in its place";
-}
-
-/// What the Names tell about the TPM, for each storage key that there is something to say about.
-std::vector<std::string> judgements(const HostKeyTrial& found,
-                                    const std::optional<tpm::Hierarchy>& hierarchy) {
-    std::vector<std::string> out;
-    const auto is_dead = [&](Kind kind) { return std::ranges::any_of(found.dead, kind_is(kind)); };
-    if (is_dead(Kind::derived))
-        out.push_back("no Name is known for the keys of a hierarchy: these may be of another one than " +
-                      std::string(hierarchy->name) + ", " + causes(hierarchy->name));
-    for (const auto& parent : found.parents) {
-        const auto shown = "the storage key \"" + parent.present.parent + "\"";
-        if (parent.is_other())
-            out.push_back(shown + " is not the one that is known: " + causes(parent.present.parent));
-        else if (!parent.known)
-            out.push_back("no Name of " + shown +
-                          " is known, so nothing was compared: this may be another TPM, or an attacker may "
-                          "answer in its place");
-        else if (is_dead(Kind::in_file) && !found.has_other_parent())
-            out.push_back(shown +
-                          " is the known one, so the TPM was not cleared, unless an earlier --renew was "
-                          "interrupted. The file of a dead key is damaged or from another machine, its "
-                          "parent was removed, or an attacker answers in the TPM's place");
-    }
-    return out;
-}
-
-void explain_dead(const StoredHostKey& key) {
-    std::cout << (key.kind == Kind::in_file
-                      ? "This host key belongs to another TPM, or to this one before it was cleared:\n  "
-                  : key.kind == Kind::damaged
-                      ? "The file of this host key is damaged, or of no use here, and the key lost:\n  "
-                      : "The TPM derives another host key than this one now:\n  ")
-              << (key.kind == Kind::damaged ? printable(key.damage, most_shown) : key.shown()) << '\n';
-    if (const auto line = key.former_line(); !line.empty())
-        std::cout << "  " << line << '\n';
-}
-
-/// @param suffix of the old files
-void explain_renewal(const HostKeyTrial& found, const std::optional<tpm::Hierarchy>& hierarchy,
-                     const std::string& suffix, bool asks) {
-    for (const auto& parent : found.parents)
-        std::cout << "Storage key \"" << parent.present.parent << "\" of the TPM:\n"
-                  << "  known Name:   " << (parent.known ? hex(*parent.known) : "none") << '\n'
-                  << "  present Name: " << hex(parent.present.name) << '\n';
-    for (const auto& text : judgements(found, hierarchy)) {
-        if (asks)
-            std::cout << "Note: " << text << ".\n";
-        else
-            log::warning(text);
-    }
-    for (const auto& key : found.alive)
-        std::cout << "This host key works, and stays:\n  " << key.shown() << '\n';
-    for (const auto& key : found.dead)
-        explain_dead(key);
-    std::cout << "If you go on,\n";
-    if (!std::ranges::all_of(found.parents, &PresentParent::is_known))
-        std::cout << "- the present storage key becomes the known one;\n";
-    if (!found.dead.empty())
-        std::cout
-            << "- the files of each dead key are kept under names with " << suffix << " behind them;\n"
-            << "- a new key of the same type and size takes its place. Clients then report that the host "
-               "key has changed, until they know the new one.\n";
-    std::cout << std::flush;
 }
 
 bool confirm_renewal(const HostkeysOptions& options) {
@@ -339,7 +259,7 @@ std::vector<fs::path> agent_sockets(const HostKeyTrial& found,
 }
 
 /// Whether an agent listens there that does not list these keys: it has those of before a run that was
-/// killed. One that does not answer is taken for such an agent.
+/// killed. One that does not answer may be making the keys of its hierarchy.
 bool lacks(const fs::path& socket, const std::vector<const StoredHostKey*>& keys) {
     try { // caught because no agent has to run
         const auto listed = protocol::Client(socket).list();
@@ -348,7 +268,11 @@ bool lacks(const fs::path& socket, const std::vector<const StoredHostKey*>& keys
             return std::ranges::none_of(listed, [&](const auto& each) { return equal(each.blob, blob); });
         });
     } catch (const Error& error) {
-        return error.code() != Errc::not_found;
+        if (error.code() != Errc::not_found)
+            cli::warn(log::program(), Error(error.code(), error.about(socket.string()).what(),
+                                            "`ssh-tpm hostkeys --check" + hierarchy_option(socket) +
+                                                "` tells whether it has the present keys"));
+        return false;
     }
 }
 
@@ -369,26 +293,6 @@ void find_unserved(HostKeyTrial& found, const std::vector<fs::path>& sockets) {
         for (auto& key : found.alive)
             key.is_new |= is_of_agent(key);
     }
-}
-
-/// @param socket of the agent that serves the keys
-void print_new_keys(std::vector<StoredHostKey> keys, const fs::path& socket) {
-    std::erase_if(keys, [](const StoredHostKey& key) { return !key.is_new; });
-    if (keys.empty())
-        return;
-    const auto host = os::host_name();
-    std::cout << "To publish:\n";
-    for (const auto& key : keys)
-        std::cout << "  " << key_line(key.identity->public_key, key.identity->key->description) << '\n';
-    std::cout << "In known_hosts of clients, in place of the old lines:\n";
-    for (const auto& key : keys)
-        std::cout << "  " << host << ' ' << ssh::AuthorizedKey::of(key.identity->public_key, "").line();
-    std::cout << "In the DNS, the SSHFP records of:\n";
-    for (const auto& key : keys)
-        std::cout << "  ssh-keygen -r " << host << " -f " << printable(key.paths.pub.string()) << '\n';
-    std::cout << "If host certificates are in use, have the new .pub files signed, and run `"
-              << for_tree(destdir()) << "ssh-tpm hostkeys --install-sshd-config" << hierarchy_option(socket)
-              << "`.\n";
 }
 
 /// Makes the storage keys that were shown the known ones.

@@ -65,15 +65,17 @@ class LiveRenewal(RenewalStock):
         printed = self.live(status=0).stdout
         self.assertIn(NOTHING, printed)
         self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys.service', 'reload ssh.service'])
-        self.assertIn('To publish:\n  ' + self.lab.ssh_keygen('-l', '-f', base_of(self.root, 'ecdsa') + '.pub'), printed)
+        line = self.lab.ssh_keygen('-l', '-f', base_of(self.root, 'ecdsa') + '.pub')
+        self.assertIn('To publish:\n  ' + line, printed)
         agent.stop()
         agent = Agent(self.lab, name='root/sockets/agent', key_dir=self.folder)
         self.assertNotIn('To publish', self.live(status=0).stdout)
         self.assertEqual(self.calls(), [])
         with agent.stopped():
             self.lab.limit('agent_answer', 0.3, 5)
-            self.live(status=0)
-        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys.service', 'reload ssh.service'])
+            result = self.live(status=0)
+        self.assertRegex(result.stderr, 'warning: /run/ssh-tpm-agent/agent.sock: .*\nhint: ssh-tpm hostkeys --check ')
+        self.assertEqual(self.calls(), [])
         agent.stop()
 
     def test_after_a_trial_that_failed_an_agent_that_works_is_left_alone(self):
