@@ -77,7 +77,10 @@ std::optional<tpm::Hierarchy> choose_hierarchy(const HostkeysOptions& options, c
                 "--hierarchy " + name + ": sshd asks the agent for the keys " +
                     (asked ? "of the " + std::string(asked->name) + " hierarchy" : std::string("in files")) +
                     ", and would find none of this one",
-                (asked ? start + "--renew` renews those; " : std::string()) + "to change to the " + name +
+                (asked ? start + "--renew` renews those"
+                       : std::string("if the key files were lost, move the .pub files away, and `systemctl "
+                                     "restart ssh-tpm-genkeys.service` makes new keys")) +
+                    "; to change to the " + name +
                     " hierarchy, move /etc/ssh/ssh_tpm_host_* away, then `systemctl enable --now " +
                     start_units(options.hierarchy) + "`, " + start + "--install-sshd-config --hierarchy " +
                     name + "`, and `systemctl reload ssh`" + std::string(name_of_sshd_service));

@@ -99,7 +99,7 @@ void explain_renewal(const HostKeyTrial& found, const std::optional<tpm::Hierarc
     std::cout << std::flush;
 }
 
-void print_new_keys(std::vector<StoredHostKey> keys, const fs::path& socket) {
+void print_new_keys(std::vector<StoredHostKey> keys, const std::filesystem::path& socket) {
     std::erase_if(keys, [](const StoredHostKey& key) { return !key.is_new; });
     if (keys.empty())
         return;

@@ -345,7 +345,8 @@ class Renewal(RenewalStock):
         self.assert_nothing_to_do()  # by the first hint
         self.lab.run(*install, env=env, status=0)
         change = '--yes', '--hierarchy', 'owner'
-        self.assert_refused('asks the agent for the keys in files', '/etc/ssh/ssh_tpm_host_* away', options=change)
+        self.assert_refused('asks the agent for the keys in files', 'hint: if the key files were lost, move the .pub',
+                            '/etc/ssh/ssh_tpm_host_* away', options=change)
         self.drop(*KINDS)  # by the second one
         self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--hierarchy', 'owner', '-f', self.root)
         self.lab.run(*install, '--hierarchy', 'owner', env=env, status=0)
