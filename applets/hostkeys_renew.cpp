@@ -7,6 +7,7 @@
 
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
+#include "applets/hostkeys_renew_text.hpp"
 #include "applets/installation.hpp"
 #include "applets/keygen.hpp"
 #include "applets/keygen_dialogue.hpp"
@@ -16,17 +17,17 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/report.hpp"
 #include "identity/convert.hpp"
 #include "os/child.hpp"
-#include "os/host_names.hpp"
-#include "ssh/authorized_key.hpp"
+#include "protocol/client.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <iostream>
 #include <optional>
 #include <sys/stat.h>
@@ -40,87 +41,68 @@ namespace fs = std::filesystem;
 
 using Kind = StoredHostKey::Kind;
 
-auto kind_is(Kind kind) {
-    return [kind](const StoredHostKey& key) { return key.kind == kind; };
-}
+constexpr std::size_t most_drop_in = 65536; ///< bytes; the file is shorter unless somebody has changed it
 
-/// What the Names tell about the TPM, for each storage key that there is something to say about.
-std::vector<std::string> judgements(const HostKeyTrial& found) {
-    const std::string another = "the TPM was cleared or replaced, or an attacker answers in its place";
-    std::vector<std::string> out;
-    const auto is_dead = [&](Kind kind) { return std::ranges::any_of(found.dead, kind_is(kind)); };
-    if (found.has_other_parent())
-        out.push_back("the present storage key is not the one that is known: " + another);
-    if (is_dead(Kind::derived))
-        out.push_back("no Name is known for the keys of a hierarchy: " + another);
-    for (const auto& parent : found.parents) {
-        if (!parent.known)
-            out.push_back(
-                "no Name of the storage key \"" + parent.present.parent +
-                "\" is known, so nothing was compared: this may be another TPM, or an attacker may answer in "
-                "its place");
-        else if (is_dead(Kind::in_file) && !found.has_other_parent())
-            out.push_back(
-                "the storage key \"" + parent.present.parent +
-                "\" is the known one, so the TPM was not cleared, unless an earlier --renew was interrupted. "
-                "The file of a dead key is damaged or from another machine, its parent was removed, or an "
-                "attacker answers in the TPM's place");
+/// False if somebody has changed the file.
+bool has_sshd_drop_in() {
+    try { // caught because a file that cannot be read is not as it was installed
+        return is_sshd_drop_in(text_of(read_file(destdir() + sshd_drop_in_path, most_drop_in)));
+    } catch (const Error&) {
+        return false;
     }
-    return out;
 }
 
-void explain_dead(const StoredHostKey& key) {
-    std::cout << (key.kind == Kind::in_file
-                      ? "This host key belongs to another TPM, or to this one before it was cleared:\n  "
-                  : key.kind == Kind::damaged ? "The file of this host key is damaged, and the key lost:\n  "
-                                              : "The TPM derives another host key than this one now:\n  ")
-              << (key.kind == Kind::damaged ? printable(key.damage) : key.shown()) << '\n';
-    if (const auto line = key.former_line(); !line.empty())
-        std::cout << "  " << line << '\n';
-}
-
-/// @param suffix of the old files
-void explain_renewal(const HostKeyTrial& found, const std::string& suffix, bool asks) {
-    for (const auto& parent : found.parents)
-        std::cout << "Storage key \"" << parent.present.parent << "\" of the TPM:\n"
-                  << "  known Name:   " << (parent.known ? hex(*parent.known) : "none") << '\n'
-                  << "  present Name: " << hex(parent.present.name) << '\n';
-    for (const auto& text : judgements(found)) {
-        if (asks)
-            std::cout << "Note: " << printable(text) << ".\n";
-        else
-            log::warning(printable(text));
+/// The hierarchy of the keys that have no key file: that of --hierarchy, or of the agent that sshd asks.
+/// @throws Error(refused) if sshd asks another agent than that of --hierarchy: it would refuse the new keys;
+///     Error(usage) if --hierarchy would have no effect
+std::optional<tpm::Hierarchy> choose_hierarchy(const HostkeysOptions& options, const fs::path& folder) {
+    const auto of_sshd = hierarchy_of_sshd_drop_in();
+    if (!options.hierarchy)
+        return of_sshd;
+    const std::string name(options.hierarchy->name), start = "`" + for_tree(destdir()) + "ssh-tpm hostkeys ";
+    bool any_in_file = false, any_derived = false;
+    for (const auto& type : identity::host_key_types) {
+        const auto paths = host_key_paths(folder, type);
+        const bool in_file = is_there(paths.key);
+        any_in_file |= in_file;
+        any_derived |= !in_file && is_there(paths.pub);
     }
-    for (const auto& key : found.alive)
-        std::cout << "This host key works, and stays:\n  " << key.shown() << '\n';
-    for (const auto& key : found.dead)
-        explain_dead(key);
-    std::cout << "If you go on,\n";
-    if (found.has_other_parent())
-        std::cout << "- the present storage key becomes the known one;\n";
-    if (!found.dead.empty())
-        std::cout
-            << "- the files of each dead key are kept under names with " << suffix << " behind them;\n"
-            << "- a new key of the same type and size takes its place. Clients then report that the host "
-               "key has changed, until they know the new one.\n";
-    std::cout << std::flush;
+    if (any_in_file && !any_derived)
+        throw Error(Errc::usage, "--hierarchy " + name + ": the host keys are in files",
+                    start + "--renew` renews those");
+    const auto asked = has_sshd_drop_in() ? of_sshd : options.hierarchy;
+    if (!any_derived || host_agent_socket(asked) == host_agent_socket(options.hierarchy))
+        return options.hierarchy;
+    throw Error(Errc::refused,
+                "--hierarchy " + name + ": sshd asks the agent for the keys " +
+                    (asked ? "of the " + std::string(asked->name) + " hierarchy" : std::string("in files")) +
+                    ", and would find none of this one",
+                (asked ? start + "--renew` renews those"
+                       : std::string("if the key files were lost, move the .pub files away, and `systemctl "
+                                     "restart ssh-tpm-genkeys.service` makes new keys")) +
+                    "; to change to the " + name +
+                    " hierarchy, move /etc/ssh/ssh_tpm_host_* away, then `systemctl enable --now " +
+                    start_units(options.hierarchy) + "`, " + start + "--install-sshd-config --hierarchy " +
+                    name + "`, and `systemctl reload ssh`" + std::string(name_of_sshd_service));
 }
 
-bool confirm_renewal(bool yes) {
-    if (yes)
+bool confirm_renewal(const HostkeysOptions& options) {
+    if (options.yes)
         return true;
     if (!interactive())
         throw Error(Errc::refused, "nothing was changed: there is no terminal to ask at",
-                    "if you know why, `ssh-tpm hostkeys --renew --yes` goes on without "
-                    "a question");
+                    "if you know why, `" + for_tree(destdir()) + "ssh-tpm hostkeys --renew --yes" +
+                        hierarchy_option(host_agent_socket(options.hierarchy)) +
+                        "` goes on without a question");
     const auto answer = ask_line("Go on (y/N)? ");
     return answer && (answer->starts_with('y') || answer->starts_with('Y'));
 }
 
 /// True if the file has its old name already, from a run that was killed.
 bool is_linked(const fs::path& file, const std::string& suffix) {
-    std::error_code failure;
-    return fs::equivalent(file, file.string() + suffix, failure) && !failure;
+    struct stat now = {}, old = {};
+    return ::lstat(file.c_str(), &now) == 0 && ::lstat((file.string() + suffix).c_str(), &old) == 0 &&
+           now.st_dev == old.st_dev && now.st_ino == old.st_ino;
 }
 
 /// A suffix for the names of old files: ".old-2026-11-27", or with a number if such files are there already.
@@ -144,20 +126,25 @@ std::string suffix_for_old(const std::vector<StoredHostKey>& dead) {
     return suffix;
 }
 
-/// Gives a file a second name, which must be free.
-void link_old(const fs::path& file, const std::string& suffix) {
-    const auto old = file.string() + suffix;
-    if (!is_linked(file, suffix) && ::link(file.c_str(), old.c_str()) != 0)
-        throw Error::from_errno(errno, old);
-    std::cout << "kept " << printable(file.string()) << " as " << printable(old) << '\n';
+/// Gives each file that is there a second name. @throws Error, and then all still have their own
+void link_old(std::initializer_list<fs::path> files, const std::string& suffix) {
+    for (const auto& file : files) {
+        if (!is_there(file))
+            continue;
+        const auto old = file.string() + suffix;
+        if (!is_linked(file, suffix) && ::link(file.c_str(), old.c_str()) != 0) {
+            const auto error = Error::from_errno(errno, old);
+            const auto word = shell_word(file.native());
+            throw Error(error.code(), std::string(error.what()) + " (link)",
+                        "`lsattr " + word + "` and `findmnt -T " + word +
+                            "` tell whether the file, or the file system, permits hard links");
+        }
+        std::cout << "kept " << printable(file.string()) << " as " << printable(old) << '\n';
+    }
 }
 
-/// Renames a file, if it is there; never over another one.
-void set_aside(const fs::path& file, const std::string& suffix) {
-    if (!is_there(file))
-        return;
-    link_old(file, suffix);
-    if (::unlink(file.c_str()) != 0)
+void remove_file(const fs::path& file) {
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT)
         throw Error::from_errno(errno, file.string());
 }
 
@@ -179,21 +166,19 @@ tpm::KeyAlgorithm algorithm_of(const StoredHostKey& key) {
 /// leaves a state that the next one, and `keygen -A`, completes.
 void renew_in_file(tpm::Tpm& tpm, StoredHostKey& key, const std::string& suffix) {
     const bool is_damaged = key.kind == Kind::damaged;
-    const auto parent =
-        !is_damaged && names_hierarchy(key.identity->key->parent) ? key.identity->key->parent : TPM2_RH_OWNER;
     auto made = make_key(tpm, algorithm_of(key), nullptr,
-                         is_damaged ? key.comment : key.identity->key->description, parent);
+                         is_damaged ? key.comment : key.identity->key->description, key.new_parent().handle);
     StagedFile private_half(key.paths.key, bytes_of(keyfile::to_key_file(*made.key)), private_mode,
                             Existing::replace);
-    set_aside(key.certificate, suffix);
-    set_aside(key.paths.pub, suffix);
-    link_old(key.paths.key, suffix);
+    StagedFile public_half(key.paths.pub, bytes_of(public_line(*made.key, made.public_key)), public_mode,
+                           Existing::replace); // `keygen -A` may write that of the old key meanwhile
+    link_old({key.paths.key, key.certificate, key.paths.pub}, suffix);
+    remove_file(key.certificate);
+    remove_file(key.paths.pub);
     private_half.commit();
     tell_written(key.paths.key);
-    write_file(key.paths.pub, bytes_of(public_line(*made.key, made.public_key)), public_mode,
-               Existing::replace); // `keygen -A` may have written that of the old key meanwhile
+    public_half.commit();
     tell_written(key.paths.pub);
-    tell_parent(*made.key, parent);
     key.identity = std::move(made);
 }
 
@@ -202,29 +187,27 @@ void renew_in_file(tpm::Tpm& tpm, StoredHostKey& key, const std::string& suffix)
 void renew_derived(const StoredHostKey& key, const std::string& suffix) {
     StagedFile public_half(key.paths.pub, bytes_of(public_line(*key.identity->key, key.identity->public_key)),
                            public_mode, Existing::replace);
-    set_aside(key.certificate, suffix);
-    link_old(key.paths.pub, suffix);
+    link_old({key.certificate, key.paths.pub}, suffix);
+    remove_file(key.certificate);
     public_half.commit();
     tell_written(key.paths.pub);
 }
 
 /// Writes the missing .pub files of keys that work, as a run leaves them that was killed, and reports those
-/// of other keys. @returns whether any was missing
-bool complete_public_files(HostKeyTrial& found) {
-    bool any = false;
-    for (const auto& key : found.alive) {
+/// of other keys.
+void complete_public_files(HostKeyTrial& found) {
+    for (auto& key : found.alive) {
         if (key.is_derived())
             continue; // its .pub file has been compared
         try {         // caught to go on with the other key
             if (!complete_public_file(key.paths.pub, *key.identity, "the one in " + key.paths.key.string()))
                 continue;
             tell_written(key.paths.pub);
-            any = true;
+            key.is_new = true;
         } catch (const Error& error) {
             found.status = cli::report(log::program(), error);
         }
     }
-    return any;
 }
 
 /// @returns the exit status
@@ -245,8 +228,8 @@ bool act_if_running(const std::string& unit, const std::string& verb) {
 
 /// The agent gets its keys at its start (LoadCredential=), and sshd its public keys when it reads its
 /// configuration; without the agent, sshd could end then.
-/// @param units without ".service"
-void restart_agents_and_reload_sshd(const std::vector<std::string>& units) {
+/// @param sockets of the agents
+void restart_agents_and_reload_sshd(const std::vector<fs::path>& sockets) {
     if (!destdir().empty())
         return;
     if (!is_there("/run/systemd/system")) { // sd_booted(3)
@@ -255,101 +238,117 @@ void restart_agents_and_reload_sshd(const std::vector<std::string>& units) {
         return;
     }
     try { // caught because the keys are there
-        for (const auto& unit : units)
-            act_if_running(unit + ".service", "restart");
+        for (const auto& socket : sockets)
+            act_if_running(agent_unit(socket) + ".service", "restart");
         if (!act_if_running("ssh.service", "reload")) // Debian's name
             act_if_running("sshd.service", "reload");
     } catch (const Error& error) {
         cli::warn(log::program(),
                   Error(error.code(), error.what(),
-                        "`systemctl restart " + units.front() + ".service`, then `systemctl reload ssh`" +
-                            std::string(name_of_sshd_service)));
+                        "`systemctl restart " + agent_unit(sockets.front()) +
+                            ".service`, then `systemctl reload ssh`" + std::string(name_of_sshd_service)));
     }
 }
 
 /// The agents that serve these keys.
-std::vector<std::string> agent_units(const HostKeyTrial& found,
-                                     const std::optional<tpm::Hierarchy>& hierarchy) {
-    std::vector<std::string> units;
+std::vector<fs::path> agent_sockets(const HostKeyTrial& found,
+                                    const std::optional<tpm::Hierarchy>& hierarchy) {
+    std::vector<fs::path> sockets;
     if (found.any_derived)
-        units.push_back(agent_unit(host_agent_socket(hierarchy)));
-    if (found.any_in_file || units.empty())
-        units.push_back(agent_unit(system_socket));
-    return units;
+        sockets.push_back(host_agent_socket(hierarchy));
+    if (found.any_in_file || sockets.empty())
+        sockets.emplace_back(system_socket);
+    return sockets;
 }
 
-/// @param install the command that gives sshd the certificates
-void print_new_keys(const std::vector<StoredHostKey>& renewed, const std::string& install) {
-    const auto host = os::host_name();
-    std::cout << "To publish:\n";
-    for (const auto& key : renewed)
-        std::cout << "  " << key_line(key.identity->public_key, key.identity->key->description) << '\n';
-    std::cout << "In known_hosts of clients, in place of the old lines:\n";
-    for (const auto& key : renewed)
-        std::cout << "  " << host << ' ' << ssh::AuthorizedKey::of(key.identity->public_key, "").line();
-    std::cout << "In the DNS, the SSHFP records of:\n";
-    for (const auto& key : renewed)
-        std::cout << "  ssh-keygen -r " << host << " -f " << printable(key.paths.pub.string()) << '\n';
-    std::cout << "If host certificates are in use, have the new .pub files signed, and run " << install
-              << ".\n";
-}
-
-/// Writes what a run that was killed left undone. @returns whether any file was written
-bool complete_files(HostKeyTrial& found) {
-    bool any = complete_public_files(found);
-    try { // caught because the new keys are read without it too
-        any |= remove_lost_certificates();
+/// Whether an agent listens there that does not list these keys: it has those of before a run that was
+/// killed. One that does not answer may be making the keys of its hierarchy.
+bool lacks(const fs::path& socket, const std::vector<const StoredHostKey*>& keys) {
+    try { // caught because no agent has to run
+        const auto listed = protocol::Client(socket).list();
+        return std::ranges::any_of(keys, [&](const StoredHostKey* key) {
+            const auto blob = key->identity->public_key.blob();
+            return std::ranges::none_of(listed, [&](const auto& each) { return equal(each.blob, blob); });
+        });
     } catch (const Error& error) {
-        found.status = cli::report(log::program(), error);
+        if (error.code() != Errc::not_found)
+            cli::warn(log::program(), Error(error.code(), error.about(socket.string()).what(),
+                                            "`ssh-tpm hostkeys --check" + hierarchy_option(socket) +
+                                                "` tells whether it has the present keys"));
+        return false;
     }
-    return any;
 }
 
-/// @returns the exit status @throws Error(not_found) if there are no host keys
-int report_nothing_to_renew(HostKeyTrial& found, const fs::path& folder,
-                            const std::vector<std::string>& units) {
-    if (found.alive.empty() && found.status == 0)
-        throw Error(Errc::not_found, folder.string() + ": there are no host keys of the TPM",
-                    "`ssh-tpm keygen -A` makes them");
-    for (const auto& key : found.alive)
-        std::cout << key.shown() << ": works\n";
-    const bool any_written = complete_files(found);
-    if (!any_written && found.status == 0)
-        std::cout << "There is nothing to renew.\n";
-    // The agent of a hierarchy may still have the keys of before, if somebody else has written the .pub
-    // files.
-    if (any_written || found.any_derived)
-        restart_agents_and_reload_sshd(units);
-    return found.status;
+/// Marks the keys that their agent does not serve yet as new.
+void find_unserved(HostKeyTrial& found, const std::vector<fs::path>& sockets) {
+    if (!destdir().empty())
+        return;
+    for (const auto& socket : sockets) {
+        std::vector<const StoredHostKey*> keys;
+        const auto is_of_agent = [&](const StoredHostKey& key) {
+            return key.is_derived() == (socket != system_socket);
+        };
+        for (const auto& key : found.alive)
+            if (is_of_agent(key))
+                keys.push_back(&key);
+        if (keys.empty() || !lacks(socket, keys))
+            continue;
+        for (auto& key : found.alive)
+            key.is_new |= is_of_agent(key);
+    }
 }
 
-/// Makes the present storage keys the known ones.
+/// Makes the storage keys that were shown the known ones.
 void accept_parents(const std::vector<PresentParent>& parents, const tpm::Target& target) {
     auto known = tpm::known_tpms_of(target);
     for (const auto& parent : parents) {
-        if (!parent.is_other())
+        if (parent.is_known())
             continue;
-        known.replace(parent.present.parent, parent.present.name);
+        if (parent.known)
+            known.replace(parent.present.parent, parent.present.name);
+        else
+            known.accept(parent.present.parent, parent.present.name);
         std::cout << "accepted the storage key \"" << parent.present.parent << "\"\n" << std::flush;
     }
 }
 
-/// @param found its status becomes 1 if a key cannot be renewed; its dead keys are moved away
-/// @returns the new keys
-std::vector<StoredHostKey> renew_dead_keys(tpm::Tpm& tpm, HostKeyTrial& found, const std::string& suffix) {
-    std::vector<StoredHostKey> renewed;
+/// Dead keys that are renewed become alive. @param found its status becomes 1 if a key cannot be renewed
+void renew_dead_keys(tpm::Tpm& tpm, HostKeyTrial& found, const std::string& suffix) {
+    std::vector<StoredHostKey> left;
     for (auto& key : found.dead) {
         try { // caught because the other key may be renewed
             if (key.is_derived())
                 renew_derived(key, suffix);
             else
                 renew_in_file(tpm, key, suffix);
-            renewed.push_back(std::move(key));
+            key.is_new = true;
+            found.alive.push_back(std::move(key));
         } catch (const Error& error) {
             found.status = cli::report(log::program(), error.about(key.shown() + " is not renewed"));
+            left.push_back(std::move(key));
         }
     }
-    return renewed;
+    found.dead = std::move(left);
+}
+
+/// Writes what a run that was killed left undone, and has agents and sshd read what is new.
+void finish(HostKeyTrial& found, const std::vector<fs::path>& sockets) {
+    complete_public_files(found);
+    const auto any_new = [&] { return std::ranges::any_of(found.alive, &StoredHostKey::is_new); };
+    bool any_written = any_new();
+    try { // caught because the new keys are read without it too
+        any_written |= remove_lost_certificates();
+    } catch (const Error& error) {
+        found.status = cli::report(log::program(), error);
+    }
+    if (found.status == 0 && !any_written && !found.has_other_parent())
+        std::cout << "There is nothing to renew.\n";
+    if (found.status == 0 &&
+        !any_written) // an agent that works is not stopped because of a TPM that does not
+        find_unserved(found, sockets);
+    if (any_written || any_new())
+        restart_agents_and_reload_sshd(sockets);
+    print_new_keys(std::move(found.alive), sockets.front());
 }
 
 } // namespace
@@ -365,30 +364,32 @@ int hostkeys_renew(const HostkeysOptions& options) {
     require_writable(folder);
     const auto lock = lock_system_files();
     const auto target = options.tpm.target(folder);
+    const auto hierarchy = choose_hierarchy(options, folder);
     const auto owner_password = options.tpm.owner_password();
 
-    const auto hierarchy = options.hierarchy ? options.hierarchy : hierarchy_of_sshd_drop_in();
     auto found = try_host_keys(folder, hierarchy, target, owner_password);
-    const auto units = agent_units(found, hierarchy);
-    if (found.dead.empty() && !found.has_other_parent())
-        return report_nothing_to_renew(found, folder, units);
-    const auto suffix = suffix_for_old(found.dead);
-    explain_renewal(found, suffix, !options.yes);
-    if (!confirm_renewal(options.yes)) {
-        std::cout << "Nothing was changed.\n";
-        return 1;
+    const auto sockets = agent_sockets(found, hierarchy);
+    const auto make = "`" + for_tree(root) + "ssh-tpm keygen -A` makes them";
+    if (!found.dead.empty() || found.has_other_parent()) {
+        const auto suffix = suffix_for_old(found.dead);
+        explain_renewal(found, hierarchy, suffix, !options.yes);
+        if (!confirm_renewal(options)) {
+            std::cout << "Nothing was changed.\n";
+            return 1;
+        }
+        accept_parents(found.parents, target);
+        tpm::Tpm tpm(target);
+        tpm.use_owner_password(owner_password);
+        renew_dead_keys(tpm, found, suffix);
+        if (found.alive.empty() && found.status == 0)
+            std::cout << "There are no host keys; " << make << ".\n";
+    } else if (found.alive.empty() && found.status == 0) {
+        throw Error(Errc::not_found, folder.string() + ": there are no host keys of the TPM", make);
+    } else {
+        for (const auto& key : found.alive)
+            std::cout << key.shown() << ": works\n";
     }
-    accept_parents(found.parents, target);
-    tpm::Tpm tpm(target);
-    tpm.use_owner_password(owner_password);
-    const auto renewed = renew_dead_keys(tpm, found, suffix);
-    if (complete_files(found) || !renewed.empty())
-        restart_agents_and_reload_sshd(units);
-    if (!renewed.empty())
-        print_new_keys(renewed,
-                       install_command(found.any_derived ? host_agent_socket(hierarchy) : system_socket));
-    else if (found.dead.empty() && found.alive.empty())
-        std::cout << "There are no host keys; `ssh-tpm keygen -A` makes them.\n";
+    finish(found, sockets);
     return found.status;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "applets/keygen_files.hpp"
 
+#include "applets/host_units.hpp"
 #include "applets/keygen_dialogue.hpp"
 #include "applets/tpm_key_file.hpp"
 #include "base/error.hpp"
@@ -143,10 +144,11 @@ bool is_missing(const fs::path& file) {
 }
 
 bool complete_public_file(const fs::path& pub, const identity::Identity& identity, const std::string& whose) {
-    if (is_missing(pub)) {
+    // Asked before the other: a file that another run writes meanwhile is kept.
+    const auto existing = is_there(pub) ? Existing::replace : Existing::keep;
+    if (existing == Existing::keep || is_missing(pub)) {
         try { // caught because another run may have been faster
-            write_file(pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode,
-                       is_there(pub) ? Existing::replace : Existing::keep);
+            write_file(pub, bytes_of(public_line(*identity.key, identity.public_key)), public_mode, existing);
             return true;
         } catch (const Error& error) {
             if (error.code() != Errc::exists)
@@ -241,16 +243,35 @@ identity::Identity read_identity(const fs::path& file) {
     return identity_of(parse_key(text_of(read_file(file, keyfile::max_file_size)), file), file);
 }
 
+bool is_damage(const Error& error, const fs::path& file) {
+    std::error_code ignored;
+    return (error.code() == Errc::malformed || error.code() == Errc::unsupported) &&
+           fs::is_regular_file(file, ignored);
+}
+
+Error without_private_half(const KeyPaths& paths, const std::string& command) {
+    return {Errc::exists,
+            paths.pub.string() + ": is there without its private half, " + paths.key.filename().string() +
+                ": it is the key of a hierarchy, or that file was lost",
+            "for the key of the hierarchy H, `" + command +
+                " --hierarchy H`; if the file was lost, move the .pub file away, have `systemctl restart "
+                "ssh-tpm-genkeys.service` make a new key, then `systemctl reload ssh`" +
+                std::string(name_of_sshd_service)};
+}
+
+std::string for_tree(const fs::path& root) {
+    return root.empty() || root == "/" ? "" : "DESTDIR=" + shell_word(root.native()) + " ";
+}
+
 identity::Identity read_host_identity(const fs::path& file) {
     try { // caught to add the hint
         return read_identity(file);
     } catch (const Error& error) {
-        if (error.code() != Errc::malformed)
+        if (!is_damage(error, file))
             throw;
         const auto root = fs::absolute(file).parent_path().parent_path().parent_path();
-        const auto start = root == "/" ? "" : "DESTDIR=" + shell_word(root.native()) + " ";
         throw Error(error.code(), error.what(),
-                    "`" + start +
+                    "`" + for_tree(root) +
                         "ssh-tpm hostkeys --renew` keeps this file under another name, and makes a new key");
     }
 }

@@ -94,6 +94,13 @@ identity::Identity read_identity(const std::filesystem::path& file);
 /// The same for a host key: a damaged file has the hint to renew it.
 identity::Identity read_host_identity(const std::filesystem::path& file);
 
+/// True for an error in the content of a host key's file, which --renew replaces.
+bool is_damage(const Error& error, const std::filesystem::path& file);
+/// The error of a .pub file without key file. @param command that takes --hierarchy
+Error without_private_half(const KeyPaths& paths, const std::string& command);
+/// "DESTDIR=ROOT ", for a command in a hint; empty for "/" and for no root.
+std::string for_tree(const std::filesystem::path& root);
+
 /// True for a text with a PEM block, false for that of a .pub file.
 bool is_key_file(std::string_view text);
 

@@ -15,11 +15,8 @@
 #include "tpm/capability.hpp"
 #include "tpm/create.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <iostream>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace sshtpm::applets {
 
@@ -85,10 +82,7 @@ bool is_wanted(const HostKey& key) {
     }
     if (public_missing)
         return true;
-    throw Error(
-        Errc::exists,
-        key.paths.pub.string() + ": is there without its private half, " + key.paths.key.string(),
-        "a hierarchy's key has none: use --hierarchy; if the private half was lost, remove the .pub file");
+    throw without_private_half(key.paths, "ssh-tpm keygen -A");
 }
 
 /// The same for a key of a hierarchy.
@@ -98,10 +92,12 @@ bool is_wanted(const HostKey& key, const tpm::Hierarchy& hierarchy) {
                     "remove it and its .pub file to use the key of the " + std::string(hierarchy.name) +
                         " hierarchy");
     // Keys of the null hierarchy change at every boot, those of the owner hierarchy when the TPM is cleared,
-    // so their .pub files are compared; of the latter the ECDSA key's alone, because a TPM may work for a
-    // minute on an RSA key.
+    // so their .pub files are compared; of the latter the ECDSA key's alone if it is there, because a TPM may
+    // work for a minute on an RSA key.
+    const auto ecdsa = host_key_paths(key.paths.pub.parent_path(), identity::host_key_types.front());
     const bool may_change = hierarchy.handle == TPM2_RH_NULL ||
-                            (hierarchy.handle == TPM2_RH_OWNER && key.type.algorithm.type == TPM2_ALG_ECC);
+                            (hierarchy.handle == TPM2_RH_OWNER &&
+                             (key.type.algorithm.type == TPM2_ALG_ECC || is_missing(ecdsa.pub)));
     return may_change || is_missing(key.paths.pub);
 }
 

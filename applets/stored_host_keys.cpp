@@ -2,16 +2,17 @@
 #include "applets/stored_host_keys.hpp"
 
 #include "applets/host_units.hpp"
+#include "applets/installation.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
 #include "cli/report.hpp"
-#include "identity/convert.hpp"
 #include "identity/sign.hpp"
 #include "os/host_names.hpp"
 #include "ssh/authorized_key.hpp"
 #include "ssh/fingerprint.hpp"
+#include "tpm/rc.hpp"
 
 #include <algorithm>
 
@@ -22,14 +23,17 @@ namespace {
 namespace fs = std::filesystem;
 using Kind = StoredHostKey::Kind;
 
-Error without_private_half(const KeyPaths& paths) {
-    return {Errc::unsupported,
-            paths.pub.string() + ": there is no " + paths.key.filename().string() +
-                " beside it, so this is the key of a hierarchy, or its file was lost",
-            "for the key of the hierarchy H, `ssh-tpm hostkeys --renew --hierarchy H`; if its file was lost, "
-            "move the .pub file away, have `systemctl restart ssh-tpm-genkeys.service` make a new key, then "
-            "`systemctl reload ssh`" +
-                std::string(name_of_sshd_service)};
+/// True for an error of the TPM, or of this program, that is due to the content of a key file.
+bool is_of_content(const Error& error) {
+    if (const auto rc = error.tpm_rc();
+        rc && ((*rc & TPM2_RC_FMT1) == 0 || tpm::base_code(*rc) == TPM2_RC_HIERARCHY))
+        return false;
+    return error.code() == Errc::malformed || error.code() == Errc::unsupported ||
+           (error.code() == Errc::tpm && error.tpm_rc());
+}
+
+bool names_hierarchy(TPM2_HANDLE handle) {
+    return std::ranges::find(tpm::hierarchies, handle, &tpm::Hierarchy::handle) != tpm::hierarchies.end();
 }
 
 /// Reads the .pub file, as far as it can be read.
@@ -47,16 +51,22 @@ void read_former(StoredHostKey& key) {
     }
 }
 
+void set_damaged(StoredHostKey& key, const Error& error) {
+    key.kind = Kind::damaged;
+    key.damage = error.what();
+    read_former(key);
+}
+
 void read_key_file(StoredHostKey& key) {
     try { // caught because a damaged file is to be replaced
         key.identity = read_identity(key.paths.key);
     } catch (const Error& error) {
-        std::error_code ignored;
-        if (error.code() != Errc::malformed || !fs::is_regular_file(key.paths.key, ignored))
-            throw;
-        key.kind = Kind::damaged;
-        key.damage = error.what();
-        read_former(key);
+        if (is_damage(error, key.paths.key))
+            return set_damaged(key, error);
+        throw Error(error.code(), error.what(),
+                    error.hint().empty() ? "move it and its .pub file away; then `" + for_tree(destdir()) +
+                                               "ssh-tpm keygen -A` makes a new key"
+                                         : error.hint());
     }
 }
 
@@ -78,7 +88,7 @@ std::vector<StoredHostKey> read_stored_keys(const fs::path& folder, bool knows_h
                 key.kind = Kind::derived;
                 read_former(key);
             } else {
-                throw without_private_half(paths);
+                throw without_private_half(paths, for_tree(destdir()) + "ssh-tpm hostkeys --renew");
             }
             keys.push_back(std::move(key));
         } catch (const Error& error) {
@@ -89,9 +99,9 @@ std::vector<StoredHostKey> read_stored_keys(const fs::path& folder, bool knows_h
 }
 
 /// Tries a key with a signature, and one with a PIN by loading it: its PIN is not asked for.
-/// @returns false if the key belongs to another TPM, or to this one before it was cleared
+/// @returns false if the key belongs to another TPM, or to this one before it was cleared, or is damaged
 /// @throws Error for other reasons
-bool signs_here(tpm::Tpm& tpm, const StoredHostKey& key) {
+bool signs_here(tpm::Tpm& tpm, StoredHostKey& key) {
     const auto& identity = *key.identity;
     auto job = [&](tpm::Tpm& opened) {
         if (!identity.needs_pin())
@@ -108,6 +118,10 @@ bool signs_here(tpm::Tpm& tpm, const StoredHostKey& key) {
             error.code() == Errc::not_found && !error.tpm_rc() && !names_hierarchy(identity.key->parent);
         if (error.code() == Errc::foreign_key || lacks_parent)
             return false;
+        if (is_of_content(error)) {
+            set_damaged(key, error.about(key.paths.key.string()));
+            return false;
+        }
         throw error.about(key.paths.key.string());
     }
     if (identity.needs_pin())
@@ -127,27 +141,61 @@ bool works(tpm::Tpm& tpm, StoredHostKey& key, const std::optional<tpm::Hierarchy
     return key.former && equal(key.former->blob(), key.identity->public_key.blob());
 }
 
-/// The names of the hierarchies' storage keys under which keys are, or will be made.
-std::vector<tpm::KnownParent> present_parents(tpm::Tpm& tpm, const HostKeyTrial& found) {
-    std::vector<tpm::ParentName> wanted{{}};
+/// The parents under which keys are, or will be made; the owner's for keys that may be made later.
+std::vector<tpm::ParentName> wanted_parents(const HostKeyTrial& found) {
+    std::vector<tpm::ParentName> wanted;
+    const auto want = [&wanted](const tpm::ParentName& name) {
+        if (std::ranges::find(wanted, name) == wanted.end())
+            wanted.push_back(name);
+    };
     for (const auto* keys : {&found.alive, &found.dead})
         for (const auto& key : *keys)
             if (key.kind == Kind::in_file)
-                if (const auto name = tpm::parent_name(*key.identity->key);
-                    names_hierarchy(name.handle) && std::ranges::find(wanted, name) == wanted.end())
-                    wanted.push_back(name);
-    std::vector<tpm::KnownParent> present;
-    for (const auto& name : wanted) {
-        auto job = [&](tpm::Tpm& opened) {
-            opened.keys().flush(); // the parent needs a slot
-            auto& parents = opened.keys().parents();
-            return parents.names(parents.open_for_creation(name));
-        };
-        for (auto& each : tpm.run(job))
-            if (std::ranges::find(present, each) == present.end())
-                present.push_back(std::move(each));
+                want(tpm::parent_name(*key.identity->key));
+    for (const auto& key : found.dead)
+        if (!key.is_derived())
+            want(key.new_parent());
+    if (wanted.empty())
+        want({});
+    return wanted;
+}
+
+/// The Names of a parent, one for each label; none if it is a persistent object that is gone.
+std::vector<tpm::KnownParent> present_names(tpm::Tpm& tpm, const tpm::ParentName& name) {
+    auto job = [&](tpm::Tpm& opened) {
+        opened.keys().flush(); // the parent needs a slot
+        auto& parents = opened.keys().parents();
+        return parents.names(parents.open_for_creation(name));
+    };
+    try { // caught because its keys are dead then
+        return tpm.run(job);
+    } catch (const Error& error) {
+        if (names_hierarchy(name.handle) ||
+            (error.code() != Errc::not_found && error.code() != Errc::unsupported))
+            throw;
+        return {};
     }
-    return present;
+}
+
+/// @throws Error(auth) if the owner password will be needed
+void add_parents(HostKeyTrial& found, tpm::Tpm& tpm, tpm::KnownTpms& known) {
+    for (const auto& name : wanted_parents(found)) {
+        for (auto& present : present_names(tpm, name)) {
+            auto known_name = known.known_name(present.parent);
+            // Without the owner password, the object at 0x81000001 stands for the owner's storage key, and
+            // only if its Name is known as that.
+            if (const auto label = tpm::label_of(name);
+                names_hierarchy(name.handle) && present.parent.starts_with("0x"))
+                if (auto of_owner = known.known_name(label)) {
+                    if (!equal(*of_owner, present.name))
+                        throw Error(Errc::auth, "the owner hierarchy has a password", "-o asks for it");
+                    present.parent = label;
+                    known_name = std::move(of_owner);
+                }
+            if (std::ranges::find(found.parents, present, &PresentParent::present) == found.parents.end())
+                found.parents.push_back({.present = std::move(present), .known = std::move(known_name)});
+        }
+    }
 }
 
 } // namespace
@@ -170,8 +218,9 @@ bool HostKeyTrial::has_other_parent() const {
     return std::ranges::any_of(parents, &PresentParent::is_other);
 }
 
-bool names_hierarchy(TPM2_HANDLE handle) {
-    return std::ranges::find(tpm::hierarchies, handle, &tpm::Hierarchy::handle) != tpm::hierarchies.end();
+tpm::ParentName StoredHostKey::new_parent() const {
+    const bool keeps = kind == Kind::in_file && names_hierarchy(identity->key->parent);
+    return {.handle = keeps ? identity->key->parent : TPM2_RH_OWNER};
 }
 
 HostKeyTrial try_host_keys(const fs::path& folder, const std::optional<tpm::Hierarchy>& hierarchy,
@@ -194,10 +243,7 @@ HostKeyTrial try_host_keys(const fs::path& folder, const std::optional<tpm::Hier
     }
     if (found.any_derived && !found.any_in_file)
         return found; // no storage key is above these
-    for (auto& parent : present_parents(tpm, found)) {
-        auto name = known.known_name(parent.parent);
-        found.parents.push_back({.present = std::move(parent), .known = std::move(name)});
-    }
+    add_parents(found, tpm, known);
     return found;
 }
 

@@ -30,8 +30,11 @@ struct StoredHostKey {
     std::optional<ssh::PublicKey> former = {};
     std::string comment = {}; ///< of the .pub file, or root@host
     std::string damage = {};  ///< why the key file cannot be used
+    bool is_new = false;      ///< by --renew, or not served yet: to be published
 
     bool is_derived() const { return kind == Kind::derived; }
+    /// Of a key in a file: the parent that a new one gets.
+    tpm::ParentName new_parent() const;
     /// The file to name in messages.
     std::string shown() const;
     /// "256 SHA256:… root@host (ECDSA)", of the key that clients know; empty if nothing tells it.
@@ -46,7 +49,8 @@ struct PresentParent {
     tpm::KnownParent present;
     std::optional<Bytes> known; ///< its known Name
 
-    bool is_other() const { return known && !equal(*known, present.name); }
+    bool is_known() const { return known && equal(*known, present.name); }
+    bool is_other() const { return known && !is_known(); }
 };
 
 struct HostKeyTrial {
@@ -58,10 +62,8 @@ struct HostKeyTrial {
     bool has_other_parent() const;
 };
 
-bool names_hierarchy(TPM2_HANDLE handle);
-
 /// Looks, and changes nothing. Reports the keys that can be neither used nor renewed. The TPM is opened
-/// without the known TPMs, which would refuse another one. It gets no secret: host keys have no PIN.
+/// without the known TPMs, which would refuse another one. No PIN is sent.
 /// @param hierarchy of the keys that have no key file; nothing if it is not known
 /// @throws Error if the TPM cannot be used
 HostKeyTrial try_host_keys(const std::filesystem::path& folder,

@@ -2,109 +2,26 @@
 # SPDX-License-Identifier: MIT
 """ssh-tpm-hostkeys --renew: host keys that work again after the TPM was cleared or replaced, and nothing lost."""
 
+import base64
 import collections
 import os
 import re
 import shutil
 import socket
+import time
 import unittest
 
 from agent import Agent
 from hierarchy import KINDS, HierarchyAgent, base_of, login, read_public
-from lab import AS_NOBODY, NO_LEAK_CHECK, WITH_MOUNTS, Lab, contents, mode, needs_mounts, needs_root, read
+from lab import AS_NOBODY, NO_LEAK_CHECK, Lab, contents, needs_root, read
+from renewal import DEAD, NOTHING, OTHER, RenewalStock
 from softkey import SoftKey
 from sshd import Sshd
-from stock import HostKeyStock
 from swtpm import Probe, Swtpm
 from terminal import Terminal
 
-OTHER = 'is not the one that is known'
-DEAD = 'belongs to another TPM, or to this one before it was cleared'
-NOTHING = 'There is nothing to renew.'
 # The calls of which others see something; strace kills on the way into a call, before it has an effect.
-CALLS = ('write', 'fchmod', 'fsync', 'link', 'unlink', 'unlinkat', 'renameat2')
-ENTER = ('mount -t tmpfs tmpfs /run && mount --bind "$0" /etc/ssh && '
-         'if [ "$1" = booted ]; then mkdir -p /run/systemd/system; fi && shift && exec "$@"')
-SYSTEMCTL = '''#!/bin/sh
-echo "$@" >>{folder}/calls
-case "$*" in {failing}) exit 3 ;; esac
-'''
-
-
-class RenewalStock(HostKeyStock):
-    """Host keys in a tree, of the TPM before it is cleared. The ECDSA key is of another size than the usual one."""
-
-    FOLDERS = ('root', 'state')
-
-    @classmethod
-    def fill(cls, lab):
-        super().fill(lab)
-        base = base_of(lab.path('root'), 'ecdsa')
-        for ending in '.tpm', '.pub':
-            os.unlink(base + ending)
-        lab.keygen('-q', '-t', 'ecdsa', '-b', '384', '-N', '', '-C', 'a comment', '-f', base)
-        authority = SoftKey(lab, lab.path('authority'))
-        lab.ssh_keygen('-q', '-h', '-s', authority.path, '-I', 'a host', '-n', 'host', base + '.pub')
-
-    def setUp(self):
-        super().setUp()
-        self.root = self.lab.path('root')
-        self.folder = os.path.join(self.root, 'etc/ssh')
-        self.known = os.path.join(self.folder, 'ssh_tpm_known_tpms')
-
-    def drop(self, *kinds):
-        for kind in kinds:
-            for ending in '.tpm', '.pub', '-cert.pub':
-                if os.path.exists(base_of(self.root, kind) + ending):
-                    os.unlink(base_of(self.root, kind) + ending)
-
-    def clear(self):
-        self.tpm.tool('tpm2_clear', '-c', 'p')
-
-    def name(self):
-        """The known Name of the storage key."""
-        (line,) = read(self.known).splitlines()
-        parent, name, tcti = line.split(' ', 2)
-        self.assertEqual((parent, tcti), ('owner-ecc', self.tpm.tcti))
-        return name
-
-    def renew(self, *options, env=None, **more):
-        return self.lab.run(f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', *options,
-                            env={'DESTDIR': self.root, **(env or {})}, **more)
-
-    def assert_refused(self, *words, options=('--yes',), **more):
-        """And nothing has changed."""
-        before = contents(self.folder)
-        result = self.renew(*options, **more)
-        self.assert_error(result, *words, tool='ssh-tpm-hostkeys')
-        self.assertEqual(contents(self.folder), before)
-        return result
-
-    def assert_nothing_to_do(self, *words, stderr=''):
-        before = contents(self.folder)
-        result = self.renew()
-        self.assertEqual((result.returncode, result.stderr), (0, stderr))
-        for word in (NOTHING, *words):
-            self.assertIn(word, result.stdout)
-        self.assertEqual(contents(self.folder), before)
-        self.tpm.assert_no_handles()
-
-    def assert_work(self, *kinds):
-        agent = Agent(self.lab, '--no-seal', '--no-cache', key_dir=self.folder,
-                      env={'SSH_TPM_KNOWN_TPMS': self.known})
-        keys = [read_public(self.root, kind) for kind in kinds]
-        self.assertEqual([line.split()[:2] for line in agent.listed()], [key.line.split()[:2] for key in keys])
-        for key in keys:
-            self.assertEqual((mode(key.tpm), mode(key.pub)), (0o600, 0o644))
-            agent.sign_and_check(key)
-        agent.stop()
-
-    def assert_kept(self, before):
-        """Each file that is another one now still has its content under a name behind its own."""
-        after = contents(self.folder)
-        for path, content in before.items():
-            if path != self.known and after.get(path) != content:
-                self.assertIn(content, [after[name] for name in after if name.startswith(path + '.old-')], path)
+CALLS = ('write', 'fchmod', 'fsync', 'link', 'unlink', 'unlinkat', 'renameat', 'renameat2')
 
 
 class Renewal(RenewalStock):
@@ -117,7 +34,8 @@ class Renewal(RenewalStock):
     def test_without_a_terminal_it_is_refused_after_both_names_were_shown(self):
         known = self.name()
         self.clear()
-        result = self.assert_refused('hint: if you know why', 'ssh-tpm hostkeys --renew --yes', options=())
+        command = f'DESTDIR={self.root} ssh-tpm hostkeys --renew --yes'
+        result = self.assert_refused(f'hint: if you know why, {command} goes on', options=())
         (shown,) = re.findall(r'known Name: +([0-9a-f]+)', result.stdout)
         (present,) = re.findall(r'present Name: +([0-9a-f]+)', result.stdout)
         self.assertEqual(shown, known)
@@ -140,6 +58,21 @@ class Renewal(RenewalStock):
                 self.assertEqual(contents(self.folder), before)
         self.assert_kept(before)
         self.assert_work(*KINDS)
+
+    def test_the_storage_key_that_was_shown_is_known_from_then_on_and_no_other(self):
+        self.drop('rsa')
+        self.clear()
+        os.unlink(self.known)
+        with Terminal(self.lab, f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', env={'DESTDIR': self.root}) as terminal:
+            shown = terminal.read_until('Go on (y/N)? ')
+            self.assertIn('- the present storage key becomes the known one', shown)
+            self.clear()
+            terminal.type('y\n')
+            self.assertEqual(terminal.popen.wait(60), 1)
+        self.assertIn('present Name: ' + self.name(), shown)
+        self.assert_refused('hint: if you know why', options=())
+        self.renew('--yes', status=0)
+        self.assert_work('ecdsa')
 
     def test_sshd_is_not_told_of_the_certificate_of_a_lost_key(self):
         drop_in = self.root + '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
@@ -195,11 +128,45 @@ class Renewal(RenewalStock):
         generations = [contents(self.folder)]
         for _ in range(3):
             self.clear()
-            self.assertRegex(self.renew('--yes', status=0).stderr, '(?m)^ssh-tpm-hostkeys: warning: .*' + OTHER)
+            self.assertRegex(self.renew('--yes', status=0).stderr,
+                             f'(?m)^ssh-tpm-hostkeys: warning: .*{OTHER}.* an attacker answers in its place')
             for before in generations:
                 self.assert_kept(before)
             generations.append(contents(self.folder))
         self.assertEqual(len([name for name in os.listdir(self.folder) if '.tpm.old-' in name]), 3)
+        self.assert_work('ecdsa')
+
+    def test_where_no_old_name_can_be_given_the_files_stay(self):
+        self.drop('rsa')
+        self.clear()
+        before = contents(self.folder)
+        for number in 1, 2, 2:  # a file that was linked stays so
+            result = self.lab.run('strace', '-qq', '-o', '/dev/null', '-e', 'trace=link',
+                                  '-e', f'inject=link:error=EPERM:when={number}', f'{self.lab.bin}/ssh-tpm-hostkeys',
+                                  '--renew', '--yes', env={'DESTDIR': self.root, **NO_LEAK_CHECK})
+            self.assert_error(result, 'is not renewed: ', 'Operation not permitted', 'hint: lsattr ', 'findmnt -T ',
+                              tool='ssh-tpm-hostkeys')
+            after = contents(self.folder)
+            self.assertEqual({path: after[path] for path in before if path != self.known},
+                             {path: before[path] for path in before if path != self.known})
+        other = base_of(self.root, 'ecdsa') + time.strftime('.pub.old-%Y-%m-%d')
+        os.unlink(other) if os.path.exists(other) else None
+        os.symlink('ssh_tpm_host_ecdsa_key.pub', other)
+        self.renew('--yes', status=0)
+        self.assert_kept(before)
+        self.assert_work('ecdsa')
+
+    def test_a_public_file_that_it_writes_is_kept_by_keygen(self):
+        self.drop('rsa')
+        self.clear()
+        public = base_of(self.root, 'ecdsa') + '.pub'
+        os.unlink(public)
+        slow = self.lab.start('strace', '-qq', '-o', self.lab.path('trace'), '-P', public, '-e', 'trace=all', '-e',
+                              'inject=newfstatat,lstat:delay_exit=2000000:when=2', f'{self.lab.bin}/ssh-tpm-keygen',
+                              '-A', '-t', 'ecdsa', '-f', self.root, env=NO_LEAK_CHECK)
+        time.sleep(0.5)
+        self.renew('--yes', status=0)
+        slow.wait()
         self.assert_work('ecdsa')
 
     def test_the_dead_one_of_two_keys_is_renewed(self):
@@ -211,7 +178,8 @@ class Renewal(RenewalStock):
         before = contents(self.folder)
         result = self.renew('--yes', status=0)
         self.assertNotIn(OTHER, result.stdout + result.stderr)
-        self.assertRegex(result.stderr, 'warning: the storage key "owner-ecc" is the known one, so .* was not cleared')
+        self.assertRegex(result.stderr, 'warning: the storage key "owner-ecc" is the known one, so .* was not cleared'
+                         ".* an attacker answers in the TPM's place\n")
         self.assertIn(f'known Name:   {self.name()}\n  present Name: {self.name()}\n', result.stdout)
         self.assertEqual(result.stdout.count(DEAD), 1)
         after = contents(self.folder)
@@ -250,6 +218,58 @@ class Renewal(RenewalStock):
             self.assert_work('ecdsa')
         self.assert_nothing_to_do()
 
+    def test_a_key_file_that_cannot_be_used_for_any_reason_counts_as_damaged(self):
+        base = base_of(self.root, 'ecdsa')
+        good = read(base + '.tpm')
+        head, body, tail = re.split('(?<=KEY-----\n)(.*\n)(?=-----END)', good, flags=re.S)
+        self.clear()  # after which the other key is dead
+        for place, bit in ((6, 1), (22, 1), (32, 1), (33, 1), (151, 64)):  # type, parent, attributes, sizes
+            with self.subTest(place=place):
+                content = bytearray(base64.b64decode(body))
+                content[place] ^= bit
+                self.lab.write(base + '.tpm', head + base64.encodebytes(content).decode() + tail, mode=0o600)
+                if place == 6:
+                    self.assert_error(self.lab.keygen('-A', '-t', 'ecdsa', '-f', self.root, status=None),
+                                      f'hint: DESTDIR={self.root} ssh-tpm hostkeys --renew keeps this file')
+                self.assertIn('The file of this host key is damaged', self.renew('--yes', status=0).stdout)
+                self.assert_work(*KINDS)
+
+    def test_keys_under_the_endorsement_hierarchy_need_no_owner_password(self):
+        self.drop(*KINDS)
+        self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--parent-handle', 'e', '-f', self.root)
+        self.tpm.tool('tpm2_changeeps')
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'secret')
+        result = self.renew('--yes', status=0)
+        self.assertRegex(result.stderr, f'"endorsement-ecc" {OTHER}: .* a new seed .clearing it changes nothing here')
+        self.assertNotIn('owner-ecc', result.stdout)
+        self.assert_work('ecdsa')
+
+    def test_the_owner_password_is_asked_for_before_the_question(self):
+        self.drop('rsa')
+        self.tpm.make_persistent()
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'secret')
+        self.assert_nothing_to_do()
+        self.lab.write(base_of(self.root, 'ecdsa') + '.tpm', 'broken', mode=0o600)
+        result = self.renew('--yes', status=0)  # under the persistent key, which is known
+        self.assertIn(f'"owner-ecc" of the TPM:\n  known Name:   {self.name()}\n', result.stdout)
+        self.clear()
+        self.tpm.make_persistent()
+        self.tpm.tool('tpm2_changeauth', '-c', 'owner', 'secret')
+        self.assertEqual(self.assert_refused('the owner hierarchy has a password', 'hint: -o asks').stdout, '')
+        self.renew('--yes', env={'SSH_TPM_AGENT_OWNER_PASSWORD': 'secret'}, status=0)
+        self.assert_work('ecdsa')
+
+    def test_another_persistent_parent_than_the_known_one_is_told(self):
+        self.drop(*KINDS)
+        self.tpm.make_persistent()
+        self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--parent-handle', '0x81000001', '-f', self.root)
+        self.assert_nothing_to_do()
+        self.clear()
+        self.tpm.make_persistent()
+        result = self.renew('--yes', status=0)
+        self.assertRegex(result.stderr, f'"0x81000001" {OTHER}: the TPM was cleared')
+        self.assert_work('ecdsa')
+
     def test_a_key_under_a_persistent_parent_that_is_gone_is_renewed(self):
         self.drop(*KINDS)
         self.tpm.make_persistent()
@@ -261,9 +281,17 @@ class Renewal(RenewalStock):
 
     def test_where_all_keys_were_removed_the_storage_key_is_accepted_and_keygen_makes_them(self):
         self.drop(*KINDS)
-        self.assert_refused('there are no host keys', 'ssh-tpm keygen -A')
+        self.assert_refused('there are no host keys', f'hint: DESTDIR={self.root} ssh-tpm keygen -A makes them')
         self.clear()
         self.assert_error(self.lab.keygen('-A', '-f', self.root, status=None), OTHER, 'ssh-tpm hostkeys --renew')
+        key = base_of(self.root, 'ecdsa') + '.tpm'
+        os.mkdir(key)
+        result = self.renew('--yes', status=1)
+        self.assert_error(result, key + ': is a directory', f'DESTDIR={self.root} ssh-tpm keygen -A makes a new key',
+                          tool='ssh-tpm-hostkeys')
+        self.assertNotIn('no host keys', result.stdout)
+        os.rmdir(key)
+        self.clear()
         self.assertIn('ssh-tpm keygen -A', self.renew('--yes', status=0).stdout)
         self.lab.keygen('-q', '-A', '-f', self.root)
         self.assert_work(*KINDS)
@@ -303,6 +331,34 @@ class Renewal(RenewalStock):
         self.clear()
         self.lab.write(self.known, 'what?\n')
         self.assert_refused('cannot be understood', self.known)
+
+    def test_the_keys_of_another_hierarchy_than_that_of_sshds_agent_are_refused(self):
+        self.drop(*KINDS)
+        self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--hierarchy', 'e', '-f', self.root)
+        install = f'{self.lab.bin}/ssh-tpm-hostkeys', '--install-sshd-config'
+        env = {'DESTDIR': self.root}
+        self.lab.run(*install, '--hierarchy', 'e', env=env, status=0)
+        self.assert_refused('--hierarchy owner: sshd asks the agent for the keys of the endorsement hierarchy',
+                            f'hint: DESTDIR={self.root} ssh-tpm hostkeys --renew renews those',
+                            f'{self.root} ssh-tpm hostkeys --install-sshd-config --hierarchy owner',
+                            options=('--yes', '--hierarchy', 'owner'))
+        self.assert_nothing_to_do()  # by the first hint
+        self.lab.run(*install, env=env, status=0)
+        change = '--yes', '--hierarchy', 'owner'
+        self.assert_refused('asks the agent for the keys in files', 'hint: if the key files were lost, move the .pub',
+                            '/etc/ssh/ssh_tpm_host_* away', options=change)
+        self.drop(*KINDS)  # by the second one
+        self.lab.keygen('-q', '-A', '-t', 'ecdsa', '--hierarchy', 'owner', '-f', self.root)
+        self.lab.run(*install, '--hierarchy', 'owner', env=env, status=0)
+        self.assertIn(NOTHING, self.renew(*change, status=0).stdout)
+        drop_in = self.root + '/etc/ssh/sshd_config.d/70-ssh-tpm.conf'
+        self.lab.write(drop_in, read(drop_in) + '# mine\n')
+        result = self.renew('--yes', '--hierarchy', 'e', status=0)
+        self.assertIn('may be of another one than endorsement, the TPM was replaced or has a new seed', result.stderr)
+
+    def test_a_hierarchy_without_effect_is_refused(self):
+        self.assert_refused('--hierarchy owner: the host keys are in files', 'ssh-tpm hostkeys --renew renews those',
+                            options=('--hierarchy', 'owner'), status=2)
 
     def test_keys_that_it_cannot_renew_are_named_and_left_alone(self):
         for kind in KINDS:
@@ -388,7 +444,10 @@ class KilledRenewal(RenewalStock):
                     self.tpm.tool('tpm2_flushcontext', handle)
                 self.assert_kept(before)
                 self.assertTrue(os.path.exists(base_of(self.root, 'ecdsa') + suffix))
-                self.renew('--yes', *options, status=0)
+                public = contents(self.folder).get(base_of(self.root, 'ecdsa') + '.pub')
+                printed = self.renew('--yes', *options, status=0).stdout
+                self.assertEqual('To publish:' in printed,
+                                 public != contents(self.folder)[base_of(self.root, 'ecdsa') + '.pub'])
                 self.assert_kept(before)
                 self.assertEqual(len({os.stat(os.path.join(self.folder, name)).st_ino  # once, even at midnight
                                       for name in os.listdir(self.folder) if f'key{suffix}.old-' in name}), 1)
@@ -410,89 +469,6 @@ class KilledRenewal(RenewalStock):
                               env={'DESTDIR': self.root, **NO_LEAK_CHECK})
         self.assertEqual(result.returncode, -9 if kill else 0, result.stderr)
         return collections.Counter(line.split('(')[0].split()[-1] for line in read(record).splitlines() if '(' in line)
-
-
-@needs_root
-@needs_mounts('mount -t tmpfs tmpfs /run')
-class LiveRenewal(RenewalStock):
-    """Of the system that runs, in a mount namespace; systemctl writes down its arguments."""
-
-    def live(self, *options, booted=True, failing='nothing', program=None, **more):
-        tools = self.lab.make_folder('tools')
-        self.lab.write('tools/systemctl', SYSTEMCTL.format(folder=tools, failing=failing), mode=0o755)
-        self.lab.write('tools/calls', '')
-        return self.lab.run(*WITH_MOUNTS, ENTER, self.folder, 'booted' if booted else 'chroot', *(program or ()),
-                            f'{self.lab.bin}/ssh-tpm-hostkeys', '--renew', *options,
-                            env={'PATH': tools + ':' + self.lab.env['PATH'], 'DESTDIR': None}, **more)
-
-    def calls(self):
-        return [line for line in read(self.lab.path('tools/calls')).splitlines() if not line.startswith('is-active')]
-
-    def test_the_agent_is_restarted_and_sshd_reads_its_configuration(self):
-        self.drop('rsa')
-        for failing, sshd in ('nothing', 'ssh.service'), ('"is-active --quiet ssh.service"', 'sshd.service'):
-            self.clear()
-            printed = self.live('--yes', failing=failing, status=0).stdout
-            self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys.service', 'reload ' + sshd])
-            self.assertIn(f'restarted ssh-tpm-hostkeys.service\nreloaded {sshd}\n', printed)
-        self.assertIn(NOTHING, self.live(status=0).stdout)
-        self.assertEqual(self.calls(), [])
-        self.assert_work('ecdsa')
-
-    def test_keys_of_the_owner_hierarchy_come_back_by_the_hints(self):
-        self.drop(*KINDS)
-        hint = 'ssh-tpm hostkeys --renew --hierarchy owner'
-        make = '-q', '-A', '-t', 'ecdsa', '--hierarchy', 'owner'
-        self.lab.keygen(*make, '-f', self.root)
-        before = contents(self.folder)
-        self.assertIn(NOTHING, self.live('--hierarchy', 'owner', status=0).stdout)
-        self.clear()
-        refused = self.lab.run(*WITH_MOUNTS, ENTER, self.folder, 'booted', f'{self.lab.bin}/ssh-tpm-keygen',
-                               *make, env={'DESTDIR': None})
-        self.assert_error(refused, 'holds another key', 'hint: ' + hint)
-        result = self.live('--yes', *hint.split()[3:], status=0)
-        self.assertIn('no Name is known for the keys of a hierarchy', result.stderr)
-        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys@owner.service', 'reload ssh.service'])
-        self.assertIn('ssh-tpm hostkeys --install-sshd-config --hierarchy owner', result.stdout)
-        self.assert_kept(before)
-        self.lab.keygen(*make, '-f', self.root)
-        agent, key = HierarchyAgent(self.lab, 'owner'), read_public(self.root, 'ecdsa')
-        agent.sign_and_check(key)
-        self.clear()
-        self.assertNotEqual(agent.ssh_keygen_sign(key).returncode, 0)
-        agent.process.wait_line(hint)
-        agent.stop()
-        self.lab.run(f'{self.lab.bin}/ssh-tpm-hostkeys', '--install-sshd-config', '--hierarchy', 'owner',
-                     env={'DESTDIR': self.root}, status=0)
-        self.live('--yes', status=0)  # which takes the hierarchy from the file of sshd
-        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys@owner.service', 'reload ssh.service'])
-        self.lab.keygen(*make, '-f', self.root)
-        self.assertIn(NOTHING, self.live(status=0).stdout)
-        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys@owner.service', 'reload ssh.service'])
-
-    def test_units_that_do_not_run_are_left_alone_and_one_that_fails_is_a_warning(self):
-        self.drop('rsa')
-        self.clear()
-        printed = self.live('--yes', failing='is-active*', status=0).stdout
-        self.assertEqual(self.calls(), [])
-        self.assertNotIn('restarted', printed)
-        self.clear()
-        result = self.live('--yes', failing='restart*', status=0)
-        self.assertEqual(self.calls(), ['restart ssh-tpm-hostkeys.service'])  # without it, sshd could end
-        self.assertIn('warning: `systemctl restart ssh-tpm-hostkeys.service` fails', result.stderr)
-        self.assertIn('hint: systemctl restart ssh-tpm-hostkeys.service, then systemctl reload ssh', result.stderr)
-
-    def test_without_systemd_it_is_said_what_to_restart(self):
-        self.drop('rsa')
-        self.clear()
-        printed = self.live('--yes', booted=False, status=0).stdout
-        self.assertEqual(self.calls(), [])
-        self.assertIn('To finish: restart the agent of the host keys', printed)
-
-    def test_two_at_once_are_refused(self):
-        self.lab.limit('host_agent', 0.2, 60)
-        result = self.live('--yes', program=('flock', '/run/ssh-tpm-hostkeys.lock'), deadline=200)
-        self.assert_error(result, 'another ssh-tpm-hostkeys', tool='ssh-tpm-hostkeys')
 
 
 if __name__ == '__main__':

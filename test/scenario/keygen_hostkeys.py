@@ -263,6 +263,14 @@ class Missing(HostKeys, WithTpm):
         self.assertEqual(os.listdir(self.folder), ['ssh_tpm_host_ecdsa_key.pub'])
         self.tpm.assert_no_handles()
 
+    def test_an_rsa_key_of_the_owner_hierarchy_that_is_alone_is_compared(self):
+        self.make('-t', 'rsa', '--hierarchy', 'owner')
+        self.make('-t', 'rsa', '--hierarchy', 'owner')
+        before = contents(self.folder)
+        self.tpm.tool('tpm2_clear', '-c', 'p')
+        self.assert_error(self.make('-t', 'rsa', '--hierarchy', 'owner', status=None), 'holds another key')
+        self.assertEqual(contents(self.folder), before)
+
     # From an image build
 
     def test_the_prefix_may_be_relative_or_end_in_a_slash(self):
