@@ -95,16 +95,17 @@ struct HostSetup {
     std::optional<std::vector<Unit>> units; ///< the system's; nothing if systemd does not tell
     std::vector<fs::path> keys;             ///< files of host keys
     bool has_drop_in = false;               ///< also for a dangling link
-    std::string asked = {};          ///< agent_of_sshd, if there is no drop-in, or a key file is missing
+    std::optional<std::string> asked =
+        {};                          ///< agent_of_sshd, if there is no drop-in, or a key file is missing
     std::vector<fs::path> lost = {}; ///< key files that are missing beside their .pub files
 
     bool has(std::string_view ending) const {
         return std::ranges::any_of(keys,
                                    [&](const fs::path& file) { return file.native().ends_with(ending); });
     }
-    bool sshd_asks_us() const { return has_drop_in || is_host_agent_socket(asked); }
+    bool sshd_asks_us() const { return has_drop_in || (asked && is_host_agent_socket(*asked)); }
     bool has_begun() const {
-        return sshd_asks_us() || (asked.empty() && !keys.empty()) ||
+        return sshd_asks_us() || (asked.value_or("").empty() && !keys.empty()) ||
                (units && std::ranges::any_of(*units, [](const Unit& unit) {
                     return unit.is_enabled() || unit.active != "inactive" ||
                            (!unit.is_masked() && unit.file.starts_with("/etc/systemd/"));
@@ -139,18 +140,11 @@ std::vector<fs::path> missing_key_files(const std::vector<fs::path>& files) {
 
 /// Without its key file, a host key is lost; the keys of a hierarchy have none.
 cli::Finding lost_keys(const std::vector<fs::path>& files) {
-    std::string names, commands;
-    for (const auto& file : files) {
-        const auto pub = fs::path(file).replace_extension(".pub").string();
+    std::string names;
+    for (const auto& file : files)
         names.append(names.empty() ? "" : ", ").append(file.filename().string());
-        commands.append("mv ").append(shell_word(pub)).append(" ").append(shell_word(pub + ".old"));
-        commands.append(" && ");
-    }
     return {Verdict::fail, "host-file", host_key_folder.string(),
-            "lost, and their .pub files are still there: " + names,
-            "have other keys made: `" + commands +
-                "systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
-                std::string(name_of_sshd_service)};
+            "lost, and their .pub files are still there: " + names, replace_lost_keys()};
 }
 
 /// The socket of the agent whose units are loaded: that of a hierarchy, or of the keys in files.
@@ -173,33 +167,37 @@ std::optional<cli::Finding> next_step(const HostSetup& setup) {
     if (setup.units) {
         const auto& units = *setup.units;
         socket = socket_of(setup);
-        std::string instance = agent_unit(socket).substr(std::string_view("ssh-tpm-hostkeys").size());
-        if (instance.empty() && setup.has("_key.pub") && !setup.has(".tpm") && setup.asked != system_socket)
-            instance = "@H";
-        const auto genkeys = shell_word("ssh-tpm-genkeys" + instance + ".service");
+        const bool is_derived = socket == system_socket && setup.has("_key.pub") && !setup.has(".tpm") &&
+                                setup.asked != system_socket;
+        if (is_derived)
+            socket.replace_filename("H.sock");
+        const auto start = "systemctl enable --now " + start_units(socket) + "`";
         const auto is_enabled = [](const Unit& unit) { return unit.is_socket() && unit.is_enabled(); };
         const auto is_masked = [](const Unit& unit) { return unit.is_socket() && unit.is_masked(); };
         if (std::ranges::none_of(units, &Unit::is_socket))
             return step("the units that serve the host keys are not installed",
                         "`ssh-tpm hostkeys --install-system-units`");
         if (std::ranges::none_of(units, is_enabled)) {
-            if (std::ranges::any_of(units, is_masked))
-                return std::nullopt; // by a person
+            if (std::ranges::any_of(units, is_masked)) { // by a person
+                if (!setup.sshd_asks_us())
+                    return std::nullopt;
+                return step("sshd needs the units that serve the host keys, and they are masked",
+                            "`systemctl unmask " + start_units(socket) + " && " + start);
+            }
             return step("the units that serve the host keys are not enabled",
-                        "`systemd-sysusers && systemctl daemon-reload && systemctl enable --now " + genkeys +
-                            ' ' + shell_word("ssh-tpm-hostkeys" + instance + ".socket") + "`" +
-                            (instance == "@H"
+                        "`systemd-sysusers && systemctl daemon-reload && " + start +
+                            (is_derived
                                  ? "; H is the hierarchy of these keys, such as endorsement; if their .tpm "
                                    "files were lost, move the .pub files away first"
                                  : ""));
         }
         if (std::ranges::any_of(units, &Unit::fails))
             return std::nullopt; // its own finding comes first
-        make_keys = "`systemctl restart " + genkeys + "`";
+        make_keys = "`systemctl restart " + genkeys_unit(socket) + "`";
     }
     if (!setup.has("_key.pub"))
         return step("there are no public host keys of the TPM", make_keys);
-    if (!setup.sshd_asks_us() && setup.asked.empty() && find_sshd())
+    if (!setup.sshd_asks_us() && setup.asked == "" && find_sshd())
         return step("sshd does not use the host keys of the TPM", install_command(socket) +
                                                                       ", and then `systemctl reload ssh`" +
                                                                       std::string(name_of_sshd_service));

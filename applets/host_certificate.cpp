@@ -15,11 +15,13 @@
 #include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <filesystem>
 
 namespace sshtpm::applets {
 
 namespace {
 
+namespace fs = std::filesystem;
 using cli::Finding;
 using cli::Verdict;
 
@@ -143,7 +145,10 @@ std::vector<Finding> judge_certificate_of(const std::string& base, const HostNam
             return {finding_of(Verdict::fail, "of another key", sign_command(names, pub))};
         return judge_host_certificate(certificate, names, pub);
     } catch (const Error& error) {
-        return {cli::finding_of_error(Verdict::fail, "", path, error, sign_command(names, pub))};
+        std::error_code ignored;
+        const std::string move =
+            fs::exists(path, ignored) && !fs::is_regular_file(path, ignored) ? "move it away, and then " : "";
+        return {cli::finding_of_error(Verdict::fail, "", path, error, move + sign_command(names, pub))};
     }
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "applets/host_units.hpp"
 
+#include "base/file.hpp"
 #include "base/shell_word.hpp"
+#include "identity/hierarchy.hpp"
 
 namespace sshtpm::applets {
 
@@ -16,15 +18,38 @@ bool is_host_agent_socket(const fs::path& socket) {
     return socket.parent_path() == fs::path(system_socket).parent_path();
 }
 
-std::string agent_unit(const fs::path& socket) {
-    if (socket == system_socket || !is_host_agent_socket(socket))
-        return "ssh-tpm-hostkeys";
-    return "ssh-tpm-hostkeys@" + socket.stem().string();
+namespace {
+
+/// "@endorsement"; empty for the agent of the keys in files.
+std::string instance_of(const fs::path& socket) {
+    return socket == system_socket || !is_host_agent_socket(socket) ? "" : "@" + socket.stem().string();
 }
 
-std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy) {
-    const auto instance = hierarchy ? "@" + std::string(hierarchy->name) : std::string();
-    return "ssh-tpm-genkeys" + instance + ".service ssh-tpm-hostkeys" + instance + ".socket";
+} // namespace
+
+std::string agent_unit(const fs::path& socket) {
+    return "ssh-tpm-hostkeys" + instance_of(socket);
+}
+
+std::string genkeys_unit(const fs::path& socket) {
+    return shell_word("ssh-tpm-genkeys" + instance_of(socket) + ".service");
+}
+
+std::string start_units(const fs::path& socket) {
+    return genkeys_unit(socket) + " " + shell_word(agent_unit(socket) + ".socket");
+}
+
+std::string replace_lost_keys() {
+    std::string commands;
+    for (const auto& type : identity::host_key_types) {
+        const auto base =
+                       "/etc/ssh/" + std::string(identity::host_key_prefix) + std::string(type.word) + "_key",
+                   pub = base + ".pub";
+        if (is_there(pub) && !is_there(base + ".tpm"))
+            commands.append("mv ").append(pub).append(" ").append(pub).append(".old && ");
+    }
+    return "`" + commands + "systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
+           std::string(name_of_sshd_service) + " has other keys made";
 }
 
 std::string hint_for_agent(const fs::path& socket, Errc code) {
@@ -38,7 +63,8 @@ std::string hint_for_agent(const fs::path& socket, Errc code) {
         return "it is no socket: `mv " + path + " " + shell_word(socket.native() + ".old") + " && " + again +
                "`";
     if (code == Errc::malformed || code == Errc::refused)
-        return "end the program that listens (`ss -xlp src " + path + "` shows it), and then `" + again + "`";
+        return "`ss -xlp src " + path + "` shows the program that listens, and `" + again +
+               "` puts the agent in its place";
     return code == Errc::io ? "`systemctl restart " + unit + ".service`" : "`" + start + "`";
 }
 

@@ -28,8 +28,14 @@ bool is_host_agent_socket(const std::filesystem::path& socket);
 /// the keys in files.
 std::string agent_unit(const std::filesystem::path& socket);
 
-/// The units that make the keys and serve them, with blanks between them, for `systemctl enable`.
-std::string start_units(const std::optional<tpm::Hierarchy>& hierarchy);
+/// The unit that makes the keys of the agent at this socket, and that with the agent's socket: words of a
+/// command.
+std::string genkeys_unit(const std::filesystem::path& socket);
+std::string start_units(const std::filesystem::path& socket);
+
+/// The hint that has other keys made in place of those in files whose files were lost: without them, the
+/// unit is skipped as long as there are .pub files.
+std::string replace_lost_keys();
 
 /// Behind a command for sshd's service.
 inline constexpr std::string_view name_of_sshd_service = " (Fedora and Arch call the service sshd)";

@@ -45,10 +45,15 @@ constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing 
 } // namespace
 
 int hostkeys_list(const std::filesystem::path& socket) {
-    return naming(socket.string(), [&] {
+    try { // caught to add the hint
         protocol::Client agent(socket);
         return add_fingerprints(agent, {});
-    });
+    } catch (const Error& error) {
+        throw Error(error.code(), error.what(),
+                    error.hint().empty() && is_host_agent_socket(socket)
+                        ? hint_for_agent(socket, error.code())
+                        : error.hint());
+    }
 }
 
 int hostkeys_check(const HostkeysOptions& options) {

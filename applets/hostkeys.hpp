@@ -35,8 +35,8 @@ int hostkeys_renew(const HostkeysOptions& options);
 /// @param socket nothing: the agent that sshd asks, if it is one of the units
 void check_host_keys(cli::Findings& findings, const std::optional<std::filesystem::path>& socket);
 
-/// The socket of sshd's HostKeyAgent; empty for none, and if sshd does not tell.
-std::string agent_of_sshd();
+/// The socket of sshd's HostKeyAgent; empty for none. Nothing if sshd does not tell.
+std::optional<std::string> agent_of_sshd();
 
 /// ssh-tpm-agent --install-user-units: in ~/.config/systemd/user, or for all users.
 int install_user_units(bool for_all, bool force);

@@ -45,11 +45,12 @@ std::optional<Error> other_agent(const SshdView& view, const std::filesystem::pa
     if (agent == socket.string())
         return std::nullopt;
     const bool of_go = std::filesystem::path(line.file).filename() == "10-ssh-tpm-agent.conf";
-    return Error(Errc::refused, "HostKeyAgent is " + agent + ", which " + place_of(line) + " sets first",
-                 of_go
-                     ? "the ssh-tpm-agent written in Go installed this file: remove it, and stop that agent "
-                       "(`systemctl disable --now ssh-tpm-agent.socket ssh-tpm-agent.service`)"
-                     : hint);
+    return Error(
+        Errc::refused,
+        "HostKeyAgent is " + (agent.empty() ? "none" : agent) + ", which " + place_of(line) + " sets first",
+        of_go ? "the ssh-tpm-agent written in Go installed this file: remove it, and stop that agent "
+                "(`systemctl disable --now ssh-tpm-agent.socket ssh-tpm-agent.service`)"
+              : hint);
 }
 
 /// The agent that sshd asks, if it is one of our units.
@@ -197,13 +198,18 @@ void expect_keys_to_work(const SshdView& view, const SshdDropIn& drop_in, const 
     results.clear(); // only those of keys are printed
     auto keys = read_host_keys(view, read_certificates(view));
     if (check.served) {
-        check_keys(keys, drop_in.host_keys, check);
+        auto paths = drop_in.host_keys;
+        for (const auto& key : keys) // with an agent, sshd offers keys too whose files it cannot read
+            if (key.signer == Signer::agent)
+                paths.push_back(key.path);
+        check_keys(keys, paths, check);
         check_learning(keys, check);
     }
+    std::error_code ignored;
     if (const auto& failure = check.agent_failure)
         throw not_installed("sshd would ask an agent that does not answer: " + failure->subject + ": " +
                                 failure->text,
-                            first);
+                            fs::exists(drop_in.socket, ignored) ? failure->hint : first);
     const bool any_passes = std::ranges::any_of(keys, &SshdKey::passes),
                any_dead = std::ranges::any_of(keys, &SshdKey::is_dead);
     for (const auto& finding : results) {
@@ -246,11 +252,13 @@ void check_host_keys(cli::Findings& findings, const std::optional<std::filesyste
     check_reload(view, findings); // last, because sshd takes a moment for a reload
 }
 
-std::string agent_of_sshd() {
+std::optional<std::string> agent_of_sshd() {
     try { // caught because sshd may be missing, or hang; check_host_keys reports that
-        return named_agent(ask_for_configuration());
+        const auto view = ask_for_configuration();
+        const bool is_read = view.settings || !view.agents.empty() || lacks_host_keys(view);
+        return is_read ? std::optional(named_agent(view)) : std::nullopt;
     } catch (const Error&) {
-        return {};
+        return std::nullopt;
     }
 }
 

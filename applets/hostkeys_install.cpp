@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <iostream>
 #include <set>
@@ -51,11 +52,7 @@ void add_system_units(Installation& files) {
 }
 
 void add_sshd_drop_in(Installation& files, std::string text) {
-    const fs::path parent = "/etc/ssh", folder = fs::path(sshd_drop_in_path).parent_path();
-    std::error_code ignored;
-    if (destdir().empty() && find_sshd() && !fs::is_directory(folder, ignored))
-        throw Error(Errc::not_found, folder.string() + ": no such folder",
-                    "`mkdir " + folder.string() + "`, and " + include_hint);
+    const fs::path parent = "/etc/ssh";
     files.add_text(parent, fs::path(sshd_drop_in_path).lexically_relative(parent).string(), std::move(text),
                    is_sshd_drop_in);
 }
@@ -65,7 +62,7 @@ void tell_how_to_start(const std::optional<tpm::Hierarchy>& hierarchy) {
         std::cout << "To start: systemd-sysusers && systemctl daemon-reload && systemctl enable --now ";
     else
         std::cout << "To start them at boot: systemctl --root=" << destdir() << " enable ";
-    std::cout << start_units(hierarchy) << '\n';
+    std::cout << start_units(host_agent_socket(hierarchy)) << '\n';
 }
 
 /// @param commands after the one for sshd
@@ -164,8 +161,8 @@ UniqueFd lock_system_files() {
     if (!destdir().empty())
         return {};
     UniqueFd file(::open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file && (errno == ELOOP || errno == EISDIR))
-        throw Error(Errc::refused, std::string(path) + ": is not a file, so it cannot be locked",
+    if (!file && errno != EACCES && errno != ENOENT && errno != EROFS)
+        throw Error(Errc::refused, std::string(path) + ": cannot be locked: " + std::strerror(errno),
                     "remove it");
     if (file && !lock_file(file, LOCK_EX, time_limits().host_agent, path))
         throw Error(Errc::refused, "another ssh-tpm-hostkeys is changing files", "wait for its end");
@@ -183,6 +180,10 @@ int hostkeys_install(const HostkeysOptions& options) {
     SshdDropIn drop_in;
     HostKeysByType before;
     if (options.sshd_config) {
+        const auto folder = fs::path(sshd_drop_in_path).parent_path();
+        if (destdir().empty() && find_sshd() && !is_there(folder))
+            throw Error(Errc::not_found, folder.string() + ": no such folder",
+                        "`mkdir " + folder.string() + "`, and " + include_hint);
         if (destdir().empty())
             before = configured_keys();
         drop_in = make_sshd_drop_in(options.hierarchy);
@@ -201,7 +202,7 @@ int hostkeys_install(const HostkeysOptions& options) {
             drop_in,
             "sshd needs the keys and their agent: run `ssh-tpm hostkeys --install-system-units` "
             "and `systemctl enable --now " +
-                start_units(options.hierarchy) + "` first",
+                start_units(drop_in.socket) + "` first",
             before);
     else if (options.sshd_config) // its agent does not run here, and its sshd may be of another system
         std::cout

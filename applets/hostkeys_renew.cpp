@@ -82,8 +82,9 @@ std::optional<tpm::Hierarchy> choose_hierarchy(const HostkeysOptions& options, c
                                      "restart ssh-tpm-genkeys.service` makes new keys")) +
                     "; to change to the " + name +
                     " hierarchy, move /etc/ssh/ssh_tpm_host_* away, then `systemctl enable --now " +
-                    start_units(options.hierarchy) + "`, " + start + "--install-sshd-config --hierarchy " +
-                    name + "`, and `systemctl reload ssh`" + std::string(name_of_sshd_service));
+                    start_units(host_agent_socket(options.hierarchy)) + "`, " + start +
+                    "--install-sshd-config --hierarchy " + name + "`, and `systemctl reload ssh`" +
+                    std::string(name_of_sshd_service));
 }
 
 bool confirm_renewal(const HostkeysOptions& options) {

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/lines.hpp"
+#include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
 #include "os/environment.hpp"
 
@@ -33,9 +34,9 @@ os::ProgramOutput run_sshd(std::vector<std::string> words) {
     auto answer = os::output_of(words, {}, time_limits().sshd, max_sshd_output, os::Child::Group::own);
     if (!answer)
         throw Error(Errc::io, "sshd does not answer",
-                    "the last line of `timeout 9 " + *sshd +
-                        " -T -ddd` tells for which file it waits, such as a FIFO; for its HostKeyAgent, "
-                        "`systemctl restart 'ssh-tpm-hostkeys*.service'`");
+                    "it may wait for its HostKeyAgent (`systemctl restart 'ssh-tpm-hostkeys*.service'`), or "
+                    "for a FIFO in the place of a file: `timeout 9 " +
+                        *sshd + " -T -ddd` shows how far it comes");
     return std::move(*answer);
 }
 
@@ -66,8 +67,8 @@ std::string hint_for_no_keys(const SshdView& view) {
         return "its HostKey lines name no key that is there: `ssh-tpm keygen -A` makes those in the TPM, "
                "`ssh-keygen -A` those in files";
     const fs::path agent = view.agents.front().value;
-    return is_host_agent_socket(agent) ? "`systemctl enable --now " + agent_unit(agent) + ".socket`"
-                                       : "start the agent with the socket " + agent.string();
+    return is_host_agent_socket(agent) ? hint_for_agent(agent, Errc::not_found)
+                                       : "start the agent with the socket " + shell_word(agent.native());
 }
 
 /// Our name of a socket of the units that is named otherwise, such as in /var/run.
@@ -113,11 +114,15 @@ SshdView ask_for_configuration() {
     return view;
 }
 
+bool lacks_host_keys(const SshdView& view) {
+    return view.errors.find("no hostkeys available") != std::string::npos;
+}
+
 std::string hint_for_refusal(const SshdView& view, const std::string& for_keys) {
     constexpr std::string_view no_folder = "Missing privilege separation directory: ";
     if (::geteuid() != 0)
         return "only root may ask sshd for its configuration: run it as root (sudo)";
-    if (view.errors.find("no hostkeys available") != std::string::npos)
+    if (lacks_host_keys(view))
         return for_keys;
     if (const auto at = view.errors.find(no_folder); at != std::string::npos) {
         const auto folder = view.errors.substr(at + no_folder.size());

@@ -36,6 +36,9 @@ SshdView ask_for_configuration();
 inline constexpr const char* include_hint =
     "write in /etc/ssh/sshd_config, above all other lines: Include /etc/ssh/sshd_config.d/*.conf";
 
+/// True if sshd refuses the configuration only because it has no host key.
+bool lacks_host_keys(const SshdView& view);
+
 /// How to end sshd's refusal of the configuration. @param for_keys if sshd has no host key
 std::string hint_for_refusal(const SshdView& view, const std::string& for_keys);
 

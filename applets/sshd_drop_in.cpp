@@ -133,10 +133,13 @@ bool has_certificate(const std::string& key, const HostNames& names) {
 
 } // namespace
 
-SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
+SshdDropIn make_sshd_drop_in(std::optional<tpm::Hierarchy> hierarchy) {
+    const auto keys = usual_keys();
+    const auto in_file = [](const std::string& key) { return is_there(destdir() + key + ".tpm"); };
+    if (!hierarchy && std::ranges::none_of(keys, in_file))
+        hierarchy = hierarchy_of_sshd_drop_in();
     SshdDropIn out{.socket = host_agent_socket(hierarchy), .host_keys = {}, .text = {}};
     const auto names = destdir().empty() ? os::host_names() : HostNames();
-    const auto keys = usual_keys();
     const auto has_file = [](const std::string& key) { return is_there(destdir() + key + ".pub"); };
     const bool none = std::ranges::none_of(keys, has_file);
     std::vector<KeyLines> lines;
@@ -144,6 +147,11 @@ SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy) {
         const bool used = none || has_file(key);
         if (used)
             out.host_keys.push_back(key);
+        else if (in_file(key))
+            cli::warn(log::program(),
+                      Error(Errc::not_found,
+                            destdir() + key + ".pub: is missing, so sshd does not get this key",
+                            "`ssh-tpm keygen -A` writes it"));
         lines.push_back(!used                         ? KeyLines::missing
                         : has_certificate(key, names) ? KeyLines::certified
                                                       : KeyLines::plain);

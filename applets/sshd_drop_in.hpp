@@ -22,8 +22,8 @@ struct SshdDropIn {
 
 /// Without key files, as in the tree of an image, it has the HostKey lines of all keys. Warns of certificates
 /// that clients would refuse, and leaves them out.
-/// @param hierarchy nothing: the keys in files
-SshdDropIn make_sshd_drop_in(const std::optional<tpm::Hierarchy>& hierarchy);
+/// @param hierarchy nothing: the keys in files, or if there are none, those of the installed file's agent
+SshdDropIn make_sshd_drop_in(std::optional<tpm::Hierarchy> hierarchy);
 
 /// True for all texts that make_sshd_drop_in can make, for all keys and agents.
 bool is_sshd_drop_in(std::string_view text);

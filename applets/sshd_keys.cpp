@@ -72,7 +72,7 @@ void read_public_half(SshdKey& key) {
     key.has_file = is_key_file(text_of(text));
     if (key.has_file)
         text = read_file(key.path + ".pub", ssh::max_public_file);
-    auto line = ssh::AuthorizedKey::parse(text_of(text));
+    auto line = naming(base_of(key.path) + ".pub", [&] { return ssh::AuthorizedKey::parse(text_of(text)); });
     key.type = std::move(line.type);
     key.blob = std::move(line.blob);
 }
@@ -166,13 +166,18 @@ Error not_served(const SshdKey& key, const HostKeyCheck& check) {
         return {Errc::not_found, what,
                 "the TPM derives another key now, as after tpm2_clear: `ssh-tpm hostkeys --renew" + option +
                     "`"};
-    return {
-        Errc::not_found, what,
-        "there is no " + file + ": `rm " + shell_word(base + ".pub") +
-            " && systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
-            std::string(name_of_sshd_service) +
-            " puts another key in its place; for keys of a hierarchy, as after tpm2_clear, `ssh-tpm hostkeys "
-            "--renew --hierarchy HIERARCHY`"};
+    return {Errc::not_found, what,
+            "there is no " + file + ": " + replace_lost_keys() +
+                "; for keys of a hierarchy, as after tpm2_clear, `ssh-tpm hostkeys --renew --hierarchy "
+                "HIERARCHY`"};
+}
+
+/// The algorithm, and that with a certificate if sshd offers it.
+std::string all_names(const std::string& algorithm, const SshdKey& key, const SshdView& view) {
+    for (const auto& [name, certified] : host_algorithms(key.type))
+        if (name == algorithm && is_offered(certified, view))
+            return name + "," + certified;
+    return algorithm;
 }
 
 /// Has the agent sign with each algorithm that sshd offers with this key.
@@ -210,7 +215,8 @@ void require_signatures(SshdKey& key, const HostKeyCheck& check) {
     // A client chooses the first of its algorithms that sshd offers, and gives up if sshd cannot sign so.
     throw Error(bad->code(), bad->what() + ("; it signs with " + joined(good)),
                 bad->hint().empty()
-                    ? "keep clients from it: " + hint_for_algorithms(false, bad_algorithm, check.view)
+                    ? "keep clients from it: " +
+                          hint_for_algorithms(false, all_names(bad_algorithm, key, check.view), check.view)
                     : bad->hint());
 }
 
@@ -233,10 +239,14 @@ void check_key_in_file(const SshdKey& key, const HostKeyCheck& check) {
         check.findings.add(
             about(key, "host-key-in-file", Verdict::ok, "in a file on purpose; sshd signs with it"));
     else
-        check.findings.add(about(
-            key, "host-key-in-file", Verdict::warn, "in a file, not in the TPM; sshd signs with it",
-            remove_line(key, check) + " once clients know the TPM's keys; or write in the line above it: `" +
-                std::string(stays_in_file) + "`"));
+        check.findings.add(
+            about(key, "host-key-in-file", Verdict::warn, "in a file, not in the TPM; sshd signs with it",
+                  in_line_of(key.path, check.view.host_keys)
+                          .empty() // without any HostKey line, sshd has its usual keys
+                      ? install_command(check.socket) + " has sshd use those in the TPM"
+                      : remove_line(key, check) +
+                            " once clients know the TPM's keys; or write in the line above it: `" +
+                            std::string(stays_in_file) + "`"));
 }
 
 /// sshd uses the first host key of each type (get_hostkey_by_type in its sshd.c).
@@ -283,7 +293,6 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, HostKeyCheck& che
                                                  hint_for_public_half(key, check)));
     } else if (key.algorithms.empty()) {
         key.fails = !any_offered;
-        key.passes = any_offered;
         check.findings.add(
             about(key, "host-key", any_offered ? Verdict::warn : Verdict::fail,
                   "sshd offers no algorithm of this key (" + key.type + "), because of HostKeyAlgorithms",
@@ -455,9 +464,9 @@ void check_learning(const std::vector<SshdKey>& keys, const HostKeyCheck& check)
             "until sshd is 10.0 or newer, " +
                 (!learns_rsa ? std::string()
                  : identity::has_host_key_name(key.path)
-                     ? "have `ssh-tpm keygen -A -t rsa` make the keys (`systemctl edit "
-                       "ssh-tpm-genkeys.service`), since RSA keys are learnt, and " +
-                           remove_line(key, check) + "; or "
+                     ? "have `ssh-tpm keygen -A -t rsa" + hierarchy_option(check.socket) +
+                           "` make the keys (`systemctl edit " + genkeys_unit(check.socket) +
+                           "`), since RSA keys are learnt, and " + remove_line(key, check) + "; or "
                      : remove_line(key, check) + "; or ") +
                 "put this key into the clients' known_hosts, and ignore this warning"));
     }

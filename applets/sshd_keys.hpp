@@ -59,7 +59,7 @@ struct SshdKey {
     std::optional<Error> error;          ///< the reason why it cannot be read
     std::vector<std::string> algorithms; ///< those that sshd offers
     bool fails = false;
-    bool passes = false;  ///< the agent signs with it, or sshd offers other keys in its place
+    bool passes = false;  ///< sshd offers it, and the agent signs with it
     bool is_dead = false; ///< clients may choose it, and nothing signs with it
 };
 

@@ -142,6 +142,18 @@ class Setup(Host):
         self.assertEqual(self.step(masked), ())
         self.make_keys()
         self.assertEqual(self.step(masked), ())
+        self.start_agent()  # but sshd needs it
+        self.hostkeys('--install-sshd-config', status=0)
+        self.assert_step(masked, 'sshd needs the units that serve the host keys, and they are masked',
+                         f'systemctl unmask {GENKEYS} {SOCKET} && systemctl enable --now {GENKEYS} {SOCKET}')
+
+    def test_a_sshd_that_does_not_tell_its_agent_is_named(self):
+        self.make_keys()
+        self.lab.limit('sshd', 0.5, 3)
+        for does, words in ('exec sleep 600', 'sshd does not answer'), ('echo >&2 Nonsense; exit 1', 'Nonsense'):
+            self.tool('sshd', does)
+            self.assertEqual(self.step(ENABLED), ())
+            self.assertIn(words, self.found('sshd-config', '')['text'])
 
     def test_keys_and_units_without_a_line_for_sshd_and_the_command_that_writes_it(self):
         self.make_keys()
@@ -227,7 +239,7 @@ class Files(Host):
         os.chown(fake.socket, NOBODY, NOBODY)
         os.chmod(fake.socket, 0o600)
         self.socket = fake.socket
-        ended = f'end the program that listens (ss -xlp src {path} shows it), and then {again}'
+        ended = f'ss -xlp src {path} shows the program that listens, and {again} puts the agent in its place'
         self.assertEqual(self.agent_hints(), (['agent', 'host-file', 'agent', 'agent'], {ended}))
 
     def test_links_that_lead_nowhere_and_the_command_that_removes_them(self):
@@ -270,7 +282,7 @@ class Files(Host):
             self.assertEqual((found['subject'], found['text'], found['status']),
                              ('/etc/ssh', 'lost, and their .pub files are still there: ' +
                               ', '.join(f'{name}.tpm' for name in lost), 'fail'))
-            command = found['hint'].partition('have other keys made: ')[2].partition(' (Fedora')[0]
+            command = found['hint'].partition(' (Fedora')[0]
             self.run_there('sh', '-c', command, status=0)
             self.assertEqual(self.bad(), [])
             for name in lost:

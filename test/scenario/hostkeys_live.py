@@ -53,12 +53,13 @@ class HostKeysLive(LiveSystem):
     def test_a_missing_folder_is_an_error(self):
         shutil.rmtree(self.etc + '/ssh/sshd_config.d')
         self.assert_refused('/etc/ssh/sshd_config.d: no such folder', 'hint: mkdir /etc/ssh/sshd_config.d, and write in')
+        self.hostkeys('--uninstall', status=0)
 
     def test_a_lock_file_that_is_none_is_an_error(self):
         for command in 'mkdir', 'ln -s /etc/passwd':
             result = self.run_there('sh', '-c', command + ' /run/ssh-tpm-hostkeys.lock && exec "$@"', 'sh',
                                     PROGRAMS + '/ssh-tpm', 'hostkeys', '--install-sshd-config')
-            self.assert_problem(result, '/run/ssh-tpm-hostkeys.lock: is not a file', 'hint: remove it')
+            self.assert_problem(result, '/run/ssh-tpm-hostkeys.lock: cannot be locked', 'hint: remove it')
 
     # sshd's word
 

@@ -343,7 +343,8 @@ class Renewal(RenewalStock):
                             f'{self.root} ssh-tpm hostkeys --install-sshd-config --hierarchy owner',
                             options=('--yes', '--hierarchy', 'owner'))
         self.assert_nothing_to_do()  # by the first hint
-        self.lab.run(*install, env=env, status=0)
+        for command in (install[0], '--uninstall'), install:
+            self.lab.run(*command, env=env, status=0)
         change = '--yes', '--hierarchy', 'owner'
         self.assert_refused('asks the agent for the keys in files', 'hint: if the key files were lost, move the .pub',
                             '/etc/ssh/ssh_tpm_host_* away', options=change)

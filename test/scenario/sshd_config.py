@@ -11,6 +11,7 @@ import unittest
 from hierarchy import KINDS, HierarchyAgent, base_of
 from lab import needs_root, read
 from live_system import INCLUDE, UNITS, LiveSystem
+from sshd import sshd_of_version
 
 
 @needs_root
@@ -68,6 +69,13 @@ class SshdConfig(LiveSystem):
         self.assert_mended(f'warn  {seen}: sshd does not show this certificate: expired at ', sign, self.certify,
                            self.install)
         os.unlink(path)
+        os.mkdir(path)
+        self.assertIn(f'hint: move it away, and then ssh-keygen -s CA -h {sign} ',
+                      self.hostkeys('--install-sshd-config', status=0).stderr)
+        os.rmdir(path)
+        self.certify()
+        self.install()
+        os.unlink(path)
         self.assert_mended(f'fail  {seen}: No such file', 'ssh-tpm hostkeys --install-sshd-config', self.install)
         self.certify()
         self.install()
@@ -94,8 +102,9 @@ class SshdConfig(LiveSystem):
         restart()
         make = functools.partial(self.lab.keygen, '-q', '-A', '-f', self.root)
         self.assert_mended('the agent does not serve this key',
-                           f'rm {base.removeprefix(self.root)}.pub && systemctl restart ssh-tpm-genkeys.service && '
-                           'systemctl reload ssh', lambda: os.unlink(base + '.pub'), make,
+                           'mv {0} {0}.old && systemctl restart ssh-tpm-genkeys.service && '
+                           'systemctl reload ssh'.format(base.removeprefix(self.root) + '.pub'),
+                           lambda: os.unlink(base + '.pub'), make,
                            restart)
         self.lab.write(base + '.tpm', 'broken')
         restart()
@@ -107,9 +116,41 @@ class SshdConfig(LiveSystem):
         self.make_keys()
         os.unlink(base_of(self.root, 'ecdsa') + '.tpm')
         self.start_agent()
-        result = self.assert_refused('clients would choose a key with which the agent does not sign')
+        words = 'clients would choose a key with which the agent does not sign'
+        result = self.assert_refused(words)
         self.assertIn('ecdsa_key: the agent does not serve this key', result.stderr)
         self.assertIn('rsa_key: the agent signs with ', result.stdout)
+        self.agent.stop()
+        self.make_keys()
+        self.start_agent()
+        self.config(self.plain_key())
+        os.chmod(self.etc + '/ssh/plain', 0o644)  # sshd did without it, and would have the agent sign
+        self.assert_refused(words, '/etc/ssh/plain: sshd cannot read this file', 'chmod 600 /etc/ssh/plain')
+
+    def test_keys_that_sshd_does_not_use_are_not_enough(self):
+        self.make_keys()
+        self.start_agent()
+        self.config('HostKeyAlgorithms rsa-sha2-512', 'RequiredRSASize 3072')
+        self.assert_refused('signs with none of these host keys', 'ecdsa_key: sshd offers no algorithm of this key',
+                            'rsa_key: sshd does not use this key')
+
+    def test_a_missing_public_half_is_named(self):
+        self.make_keys()
+        self.start_agent()
+        os.unlink(base_of(self.root, 'ecdsa') + '.pub')
+        result = self.hostkeys('--install-sshd-config', status=0)
+        self.assertIn('warning: /etc/ssh/ssh_tpm_host_ecdsa_key.pub: is missing, so sshd does not get this key\n'
+                      'hint: ssh-tpm keygen -A writes it\n', result.stderr)
+        self.lab.keygen('-q', '-A', '-f', self.root)
+        result = self.hostkeys('--install-sshd-config', status=0, env=sshd_of_version(self.lab, '10.0'))
+        self.assertEqual(result.stderr, '')
+
+    def test_before_the_first_step_the_usual_keys_of_sshd_are_no_lines_to_remove(self):
+        self.plain_key('ssh_host_ecdsa_key')
+        self.make_keys()
+        self.start_agent()
+        self.assert_mended('in a file, not in the TPM', 'ssh-tpm hostkeys --install-sshd-config has sshd use those in',
+                           self.install)
 
     def test_a_public_half_of_another_key_is_found_and_written_again(self):
         self.make_keys()
@@ -187,10 +228,12 @@ class SshdConfig(LiveSystem):
             self.assertEqual(self.hostkeys('--check', *chosen).returncode, 0)
         self.assertRegex(self.hostkeys('--check', '--hierarchy', 'owner', status=1).stdout,
                          '(?m)^fail  HostKeyAgent is /run/ssh-tpm-agent/endorsement.sock')
-        self.assert_refused('sshd -t refuses', f'systemctl enable --now {UNITS} first')  # for the agent of key files
+        self.assertNotIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
         self.assert_refused('sshd -t refuses', options=('--uninstall',))
         self.config(self.plain_key())
         self.assertIn('removed /etc/ssh/sshd_config.d/70-ssh-tpm.conf', self.hostkeys('--uninstall', status=0).stdout)
+        self.config()
+        self.assert_refused('sshd -t refuses', f'systemctl enable --now {UNITS} first')  # for the agent of key files
 
     def test_the_file_for_one_agent_takes_the_place_of_that_for_another_if_logins_work(self):
         self.make_keys()
