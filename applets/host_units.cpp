@@ -7,7 +7,16 @@
 
 namespace sshtpm::applets {
 
+namespace {
+
 namespace fs = std::filesystem;
+
+/// "@endorsement"; empty for the agent of the keys in files.
+std::string instance_of(const fs::path& socket) {
+    return socket == system_socket || !is_host_agent_socket(socket) ? "" : "@" + socket.stem().string();
+}
+
+} // namespace
 
 fs::path host_agent_socket(const std::optional<tpm::Hierarchy>& hierarchy) {
     const fs::path usual = system_socket;
@@ -17,15 +26,6 @@ fs::path host_agent_socket(const std::optional<tpm::Hierarchy>& hierarchy) {
 bool is_host_agent_socket(const fs::path& socket) {
     return socket.parent_path() == fs::path(system_socket).parent_path();
 }
-
-namespace {
-
-/// "@endorsement"; empty for the agent of the keys in files.
-std::string instance_of(const fs::path& socket) {
-    return socket == system_socket || !is_host_agent_socket(socket) ? "" : "@" + socket.stem().string();
-}
-
-} // namespace
 
 std::string agent_unit(const fs::path& socket) {
     return "ssh-tpm-hostkeys" + instance_of(socket);

@@ -41,17 +41,6 @@ namespace fs = std::filesystem;
 
 using Kind = StoredHostKey::Kind;
 
-constexpr std::size_t most_drop_in = 65536; ///< bytes; the file is shorter unless somebody has changed it
-
-/// False if somebody has changed the file.
-bool has_sshd_drop_in() {
-    try { // caught because a file that cannot be read is not as it was installed
-        return is_sshd_drop_in(text_of(read_file(destdir() + sshd_drop_in_path, most_drop_in)));
-    } catch (const Error&) {
-        return false;
-    }
-}
-
 /// The hierarchy of the keys that have no key file: that of --hierarchy, or of the agent that sshd asks.
 /// @throws Error(refused) if sshd asks another agent than that of --hierarchy: it would refuse the new keys;
 ///     Error(usage) if --hierarchy would have no effect

@@ -105,12 +105,13 @@ std::optional<tpm::Hierarchy> hierarchy_of(std::string_view text) {
 /// The text of the installed file; empty if there is none, or somebody has changed it.
 std::string unchanged_drop_in() {
     constexpr std::size_t most = std::size_t{1024} * 1024;
-    const auto path = destdir() + sshd_drop_in_path;
-    if (!is_there(path))
+    try { // caught because a file that cannot be read is not as it was installed
+        const auto content = read_file(destdir() + sshd_drop_in_path, most);
+        const auto text = text_of(content);
+        return is_sshd_drop_in(text) ? std::string(text) : std::string();
+    } catch (const Error&) {
         return {};
-    const auto content = read_file(path, most);
-    const auto text = text_of(content);
-    return is_sshd_drop_in(text) ? std::string(text) : std::string();
+    }
 }
 
 /// Whether there is a certificate of the key that clients accept. Warns of another one.
@@ -164,21 +165,17 @@ bool is_sshd_drop_in(std::string_view text) {
     return is_drop_in_for(text, host_agent_socket({})) || hierarchy_of(text).has_value();
 }
 
+bool has_sshd_drop_in() {
+    return !unchanged_drop_in().empty();
+}
+
 std::optional<tpm::Hierarchy> hierarchy_of_sshd_drop_in() {
-    try { // caught because a person can name the hierarchy
-        return hierarchy_of(unchanged_drop_in());
-    } catch (const Error&) {
-        return std::nullopt;
-    }
+    return hierarchy_of(unchanged_drop_in());
 }
 
 bool is_in_sshd_drop_in(const std::string& value, const std::vector<ssh::SshdLine>& lines) {
     const auto line = std::ranges::find(lines, value, &ssh::SshdLine::value);
-    try { // caught because a file that cannot be read is not as it was installed
-        return line != lines.end() && line->file == sshd_drop_in_path && !unchanged_drop_in().empty();
-    } catch (const Error&) {
-        return false;
-    }
+    return line != lines.end() && line->file == sshd_drop_in_path && has_sshd_drop_in();
 }
 
 bool remove_lost_certificates() {

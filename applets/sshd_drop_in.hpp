@@ -28,6 +28,9 @@ SshdDropIn make_sshd_drop_in(std::optional<tpm::Hierarchy> hierarchy);
 /// True for all texts that make_sshd_drop_in can make, for all keys and agents.
 bool is_sshd_drop_in(std::string_view text);
 
+/// Whether the file is installed. False if it cannot be read, and if somebody has changed it.
+bool has_sshd_drop_in();
+
 /// Of the agent that the installed file names. Nothing for the agent of key files, without a file, and if it
 /// cannot be read or somebody has changed it.
 std::optional<tpm::Hierarchy> hierarchy_of_sshd_drop_in();
