@@ -105,13 +105,12 @@ std::optional<tpm::Hierarchy> hierarchy_of(std::string_view text) {
 /// The text of the installed file; empty if there is none, or somebody has changed it.
 std::string unchanged_drop_in() {
     constexpr std::size_t most = std::size_t{1024} * 1024;
-    try { // caught because a file that cannot be read is not as it was installed
-        const auto content = read_file(destdir() + sshd_drop_in_path, most);
-        const auto text = text_of(content);
-        return is_sshd_drop_in(text) ? std::string(text) : std::string();
-    } catch (const Error&) {
+    const auto path = destdir() + sshd_drop_in_path;
+    if (!is_there(path))
         return {};
-    }
+    const auto content = read_file(path, most);
+    const auto text = text_of(content);
+    return is_sshd_drop_in(text) ? std::string(text) : std::string();
 }
 
 /// Whether there is a certificate of the key that clients accept. Warns of another one.
@@ -166,11 +165,15 @@ bool is_sshd_drop_in(std::string_view text) {
 }
 
 bool has_sshd_drop_in() {
-    return !unchanged_drop_in().empty();
+    try { // caught because a file that cannot be read is not as it was installed
+        return !unchanged_drop_in().empty();
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 std::optional<tpm::Hierarchy> hierarchy_of_sshd_drop_in() {
-    return hierarchy_of(unchanged_drop_in());
+    return has_sshd_drop_in() ? hierarchy_of(unchanged_drop_in()) : std::nullopt;
 }
 
 bool is_in_sshd_drop_in(const std::string& value, const std::vector<ssh::SshdLine>& lines) {
