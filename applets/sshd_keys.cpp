@@ -183,10 +183,8 @@ std::string all_names(const std::string& algorithm, const SshdKey& key, const Ss
 /// Has the agent sign with each algorithm that sshd offers with this key.
 /// @throws Error if a signature fails; Error(io) if the agent does not answer
 void require_signatures(SshdKey& key, const HostKeyCheck& check) {
-    if (std::ranges::find(*check.served, key.blob, &protocol::AgentKey::blob) == check.served->end()) {
-        key.is_dead = true;
+    if (std::ranges::find(*check.served, key.blob, &protocol::AgentKey::blob) == check.served->end())
         throw not_served(key, check);
-    }
     std::vector<std::string> good;
     std::optional<Error> bad;
     std::string bad_algorithm;
@@ -206,11 +204,12 @@ void require_signatures(SshdKey& key, const HostKeyCheck& check) {
             bad_algorithm = algorithm;
         }
     }
+    key.signs = !good.empty();
     if (!bad) {
         check.findings.add(about(key, "host-key", Verdict::ok, "the agent signs with " + joined(good)));
         return;
     }
-    if (key.is_dead = good.empty(); key.is_dead)
+    if (!key.signs)
         throw Error(*bad);
     // A client chooses the first of its algorithms that sshd offers, and gives up if sshd cannot sign so.
     throw Error(bad->code(), bad->what() + ("; it signs with " + joined(good)),
@@ -223,7 +222,6 @@ void require_signatures(SshdKey& key, const HostKeyCheck& check) {
 void check_key_of_agent(SshdKey& key, HostKeyCheck& check) {
     try { // caught to report it
         require_signatures(key, check);
-        key.passes = true;
     } catch (const Error& error) {
         if (error.code() == Errc::io)
             return report_agent(check, error);
@@ -288,7 +286,6 @@ void check_key(SshdKey& key, const std::vector<SshdKey>& keys, HostKeyCheck& che
         std::ranges::any_of(keys, [](const auto& other) { return !other.algorithms.empty(); });
     if (key.error) {
         key.fails = true;
-        key.is_dead = key.signer == Signer::agent;
         check.findings.add(cli::finding_of_error(Verdict::fail, "host-key", key.path, *key.error,
                                                  hint_for_public_half(key, check)));
     } else if (key.algorithms.empty()) {

@@ -59,8 +59,11 @@ struct SshdKey {
     std::optional<Error> error;          ///< the reason why it cannot be read
     std::vector<std::string> algorithms; ///< those that sshd offers
     bool fails = false;
-    bool passes = false;  ///< sshd offers it, and the agent signs with it
-    bool is_dead = false; ///< clients may choose it, and nothing signs with it
+    bool signs = false; ///< the agent signs with it, by one of these algorithms at least
+
+    bool passes() const { return signs && !fails; }
+    /// Clients may choose it, and nothing signs with it.
+    bool is_dead() const { return fails && !signs && signer == Signer::agent; }
 };
 
 /// A certificate that sshd names.
@@ -79,7 +82,7 @@ std::vector<SshdKey> read_host_keys(const SshdView& view,
 /// Checks those of the host keys that have these paths, each key once: "host-key", "host-key-in-file",
 /// "host-key-order", "host-key-name". An agent that stops answering is reported once, and the keys of an
 /// agent that does not answer are not reported.
-/// @param keys their `fails` and `passes` are set
+/// @param keys their `fails` and `signs` are set
 /// @param check after check_agent
 void check_keys(std::vector<SshdKey>& keys, const std::vector<std::string>& paths, HostKeyCheck& check);
 
