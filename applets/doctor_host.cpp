@@ -5,6 +5,7 @@
 #include "applets/host_units.hpp"
 #include "applets/hostkeys.hpp"
 #include "applets/sshd.hpp"
+#include "applets/stored_host_keys.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/shell_word.hpp"
@@ -95,9 +96,9 @@ struct HostSetup {
     std::optional<std::vector<Unit>> units; ///< the system's; nothing if systemd does not tell
     std::vector<fs::path> keys;             ///< files of host keys
     bool has_drop_in = false;               ///< also for a dangling link
-    std::optional<std::string> asked =
-        {};                          ///< agent_of_sshd, if there is no drop-in, or a key file is missing
-    std::vector<fs::path> lost = {}; ///< key files that are missing beside their .pub files
+    std::vector<KeyPaths> lost = {};        ///< host keys without a key file
+    /// agent_of_sshd, where there is no drop-in, or a key file is missing.
+    std::optional<std::string> asked = {};
 
     bool has(std::string_view ending) const {
         return std::ranges::any_of(keys,
@@ -127,22 +128,11 @@ std::vector<fs::path> host_key_files() {
     return files;
 }
 
-/// The key files that should be beside .pub files.
-std::vector<fs::path> missing_key_files(const std::vector<fs::path>& files) {
-    std::vector<fs::path> missing;
-    for (const auto& file : files) {
-        auto key = fs::path(file).replace_extension(".tpm");
-        if (file.native().ends_with("_key.pub") && !std::ranges::binary_search(files, key))
-            missing.push_back(std::move(key));
-    }
-    return missing;
-}
-
 /// Without its key file, a host key is lost; the keys of a hierarchy have none.
-cli::Finding lost_keys(const std::vector<fs::path>& files) {
+cli::Finding lost_keys(const std::vector<KeyPaths>& keys) {
     std::string names;
-    for (const auto& file : files)
-        names.append(names.empty() ? "" : ", ").append(file.filename().string());
+    for (const auto& paths : keys)
+        names.append(names.empty() ? "" : ", ").append(paths.key.filename().string());
     return {Verdict::fail, "host-file", host_key_folder.string(),
             "lost, and their .pub files are still there: " + names, replace_lost_keys()};
 }
@@ -265,7 +255,7 @@ void check_host(cli::Findings& findings) {
     check_units(findings, user);
     std::error_code ignored;
     setup.has_drop_in = fs::exists(fs::symlink_status(sshd_drop_in_path, ignored));
-    setup.lost = missing_key_files(setup.keys);
+    setup.lost = host_keys_without_file(host_key_folder);
     if (!setup.has_drop_in || !setup.lost.empty())
         setup.asked = agent_of_sshd();
     if (!setup.has_begun())

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "applets/host_units.hpp"
 
-#include "base/file.hpp"
 #include "base/shell_word.hpp"
-#include "identity/hierarchy.hpp"
 
 namespace sshtpm::applets {
 
@@ -37,19 +35,6 @@ std::string genkeys_unit(const fs::path& socket) {
 
 std::string start_units(const fs::path& socket) {
     return genkeys_unit(socket) + " " + shell_word(agent_unit(socket) + ".socket");
-}
-
-std::string replace_lost_keys() {
-    std::string commands;
-    for (const auto& type : identity::host_key_types) {
-        const auto base =
-                       "/etc/ssh/" + std::string(identity::host_key_prefix) + std::string(type.word) + "_key",
-                   pub = base + ".pub";
-        if (is_there(pub) && !is_there(base + ".tpm"))
-            commands.append("mv ").append(pub).append(" ").append(pub).append(".old && ");
-    }
-    return "`" + commands + "systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
-           std::string(name_of_sshd_service) + " has other keys made";
 }
 
 std::string hint_for_agent(const fs::path& socket, Errc code) {

@@ -33,10 +33,6 @@ std::string agent_unit(const std::filesystem::path& socket);
 std::string genkeys_unit(const std::filesystem::path& socket);
 std::string start_units(const std::filesystem::path& socket);
 
-/// The hint that has other keys made in place of those in files whose files were lost: without them, the
-/// unit is skipped as long as there are .pub files.
-std::string replace_lost_keys();
-
 /// Behind a command for sshd's service.
 inline constexpr std::string_view name_of_sshd_service = " (Fedora and Arch call the service sshd)";
 

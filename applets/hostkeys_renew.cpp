@@ -49,14 +49,9 @@ std::optional<tpm::Hierarchy> choose_hierarchy(const HostkeysOptions& options, c
     if (!options.hierarchy)
         return of_sshd;
     const std::string name(options.hierarchy->name), start = "`" + for_tree(destdir()) + "ssh-tpm hostkeys ";
-    bool any_in_file = false, any_derived = false;
-    for (const auto& type : identity::host_key_types) {
-        const auto paths = host_key_paths(folder, type);
-        const bool in_file = is_there(paths.key);
-        any_in_file |= in_file;
-        any_derived |= !in_file && is_there(paths.pub);
-    }
-    if (any_in_file && !any_derived)
+    const auto in_file = [&](const auto& type) { return is_there(host_key_paths(folder, type).key); };
+    const bool any_derived = !host_keys_without_file(folder).empty();
+    if (!any_derived && std::ranges::any_of(identity::host_key_types, in_file))
         throw Error(Errc::usage, "--hierarchy " + name + ": the host keys are in files",
                     start + "--renew` renews those");
     const auto asked = has_sshd_drop_in() ? of_sshd : options.hierarchy;

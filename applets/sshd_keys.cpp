@@ -4,6 +4,7 @@
 #include "applets/host_units.hpp"
 #include "applets/keygen_files.hpp"
 #include "applets/sshd_drop_in.hpp"
+#include "applets/stored_host_keys.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"

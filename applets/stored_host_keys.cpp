@@ -200,6 +200,22 @@ void add_parents(HostKeyTrial& found, tpm::Tpm& tpm, tpm::KnownTpms& known) {
 
 } // namespace
 
+std::vector<KeyPaths> host_keys_without_file(const fs::path& folder) {
+    std::vector<KeyPaths> out;
+    for (const auto& type : identity::host_key_types)
+        if (auto paths = host_key_paths(folder, type); is_there(paths.pub) && !is_there(paths.key))
+            out.push_back(std::move(paths));
+    return out;
+}
+
+std::string replace_lost_keys() {
+    std::string commands;
+    for (const auto& [key, pub, link] : host_keys_without_file("/etc/ssh"))
+        commands.append("mv ").append(pub).append(" ").append(pub).append(".old && ");
+    return "`" + commands + "systemctl restart ssh-tpm-genkeys.service && systemctl reload ssh`" +
+           std::string(name_of_sshd_service) + " has other keys made";
+}
+
 std::string StoredHostKey::shown() const {
     return printable((is_derived() ? paths.pub : paths.key).string());
 }

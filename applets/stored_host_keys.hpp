@@ -41,6 +41,14 @@ struct StoredHostKey {
     std::string former_line() const;
 };
 
+/// The files of the host keys that have a .pub file alone: keys of a hierarchy, or keys whose files were
+/// lost.
+std::vector<KeyPaths> host_keys_without_file(const std::filesystem::path& folder);
+
+/// The hint for lost key files in /etc/ssh: ssh-tpm-genkeys.service makes other keys once their .pub files
+/// are gone.
+std::string replace_lost_keys();
+
 /// "256 SHA256:… root@host (ECDSA)"
 std::string key_line(const ssh::PublicKey& key, const std::string& comment);
 
