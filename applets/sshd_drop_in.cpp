@@ -113,6 +113,15 @@ std::string unchanged_drop_in() {
     return is_sshd_drop_in(text) ? std::string(text) : std::string();
 }
 
+/// The same, and empty if the file cannot be read.
+std::string unchanged_or_none() {
+    try { // caught because nobody has installed such a file
+        return unchanged_drop_in();
+    } catch (const Error&) {
+        return {};
+    }
+}
+
 /// Whether there is a certificate of the key that clients accept. Warns of another one.
 bool has_certificate(const std::string& key, const HostNames& names) {
     const auto base = destdir() + key, path = base + "-cert.pub";
@@ -165,15 +174,11 @@ bool is_sshd_drop_in(std::string_view text) {
 }
 
 bool has_sshd_drop_in() {
-    try { // caught because a file that cannot be read is not as it was installed
-        return !unchanged_drop_in().empty();
-    } catch (const Error&) {
-        return false;
-    }
+    return !unchanged_or_none().empty();
 }
 
 std::optional<tpm::Hierarchy> hierarchy_of_sshd_drop_in() {
-    return has_sshd_drop_in() ? hierarchy_of(unchanged_drop_in()) : std::nullopt;
+    return hierarchy_of(unchanged_or_none());
 }
 
 bool is_in_sshd_drop_in(const std::string& value, const std::vector<ssh::SshdLine>& lines) {

@@ -28,11 +28,11 @@ SshdDropIn make_sshd_drop_in(std::optional<tpm::Hierarchy> hierarchy);
 /// True for all texts that make_sshd_drop_in can make, for all keys and agents.
 bool is_sshd_drop_in(std::string_view text);
 
-/// Whether the file is installed. False if it cannot be read, and if somebody has changed it.
+/// True if the file is there as --install-sshd-config wrote it.
 bool has_sshd_drop_in();
 
-/// Of the agent that the installed file names. Nothing for the agent of key files, without a file, and if it
-/// cannot be read or somebody has changed it.
+/// The hierarchy whose agent the installed file names. Nothing if that agent serves keys in files, and if
+/// has_sshd_drop_in() is false.
 std::optional<tpm::Hierarchy> hierarchy_of_sshd_drop_in();
 
 /// Whether the first of the lines with this value is in the installed file, and nobody has changed that: then
