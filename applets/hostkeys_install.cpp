@@ -52,9 +52,10 @@ void add_system_units(Installation& files) {
 }
 
 void add_sshd_drop_in(Installation& files, std::string text) {
-    const fs::path parent = "/etc/ssh";
-    files.add_text(parent, fs::path(sshd_drop_in_path).lexically_relative(parent).string(), std::move(text),
-                   is_sshd_drop_in);
+    const fs::path parent = "/etc/ssh", file = sshd_drop_in_path, folder = file.parent_path();
+    const bool mends = find_sshd() && !is_there(folder);
+    files.add_text(parent, file.lexically_relative(parent).string(), std::move(text), is_sshd_drop_in,
+                   mends ? "`mkdir " + folder.string() + "`, and " + include_hint : "");
 }
 
 void tell_how_to_start(const std::optional<tpm::Hierarchy>& hierarchy) {
@@ -180,10 +181,6 @@ int hostkeys_install(const HostkeysOptions& options) {
     SshdDropIn drop_in;
     HostKeysByType before;
     if (options.sshd_config) {
-        const auto folder = fs::path(sshd_drop_in_path).parent_path();
-        if (destdir().empty() && find_sshd() && !is_there(folder))
-            throw Error(Errc::not_found, folder.string() + ": no such folder",
-                        "`mkdir " + folder.string() + "`, and " + include_hint);
         if (destdir().empty())
             before = configured_keys();
         drop_in = make_sshd_drop_in(options.hierarchy);

@@ -170,9 +170,9 @@ void Installation::add(std::string_view kind, const fs::path& parent, std::strin
 }
 
 void Installation::add_text(const fs::path& parent, std::string_view name, std::string text,
-                            bool (*is_former)(std::string_view text)) {
-    files_.push_back(
-        {destdir() + (parent / name).string(), name, std::move(text), MissingFolder::refused, is_former});
+                            bool (*is_former)(std::string_view text), std::string missing_hint) {
+    files_.push_back({destdir() + (parent / name).string(), name, std::move(text), MissingFolder::refused,
+                      is_former, std::move(missing_hint)});
 }
 
 bool Installation::is_ours(std::string_view there, const File& file) {
@@ -206,8 +206,11 @@ void Installation::install(bool force) {
         const auto folder = file.path.parent_path();
         std::error_code ignored;
         if (destdir().empty() && file.missing == MissingFolder::refused && !fs::is_directory(folder, ignored))
-            throw Error(Errc::not_found, folder.string() + ": no such folder",
-                        "the program that reads it is not installed here; with DESTDIR, folders are made");
+            throw Error(
+                Errc::not_found, folder.string() + ": no such folder",
+                file.missing_hint.empty()
+                    ? "the program that reads it is not installed here; with DESTDIR, folders are made"
+                    : file.missing_hint);
         auto existing = Existing::replace;
         if (!force) {
             const auto there = installed_content(file.path);

@@ -52,8 +52,9 @@ class Installation {
     void add(std::string_view kind, const std::filesystem::path& parent, std::string_view name,
              MissingFolder missing = MissingFolder::refused);
     /// A file whose text is not compiled in, with a test for the texts that it may have had before.
+    /// @param missing_hint for an error about its folder; empty: the usual one
     void add_text(const std::filesystem::path& parent, std::string_view name, std::string text,
-                  bool (*is_former)(std::string_view text));
+                  bool (*is_former)(std::string_view text), std::string missing_hint);
 
     /// Writes the files that are not there yet, or there with a former text. With DESTDIR all folders are
     /// made. Does nothing if a package has installed the same files below /usr.
@@ -75,6 +76,7 @@ class Installation {
         std::string text;
         MissingFolder missing;
         bool (*is_former)(std::string_view text) = nullptr;
+        std::string missing_hint = {};
     };
 
     static bool is_ours(std::string_view there, const File& file);
