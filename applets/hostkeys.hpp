@@ -47,9 +47,9 @@ UniqueFd lock_system_files();
 
 struct SshdDropIn;
 
-/// Checks that sshd accepts and reads the drop-in, and that the agent signs with the host keys that
-/// clients would choose: without, they cannot log in. Warns of keys that work in part, and of keys that sshd
-/// no longer uses.
+/// Checks that sshd accepts and reads the drop-in, and that the agent signs with each host key that a client
+/// may choose: the client tries no other one. Warns of keys that sign with some algorithms only, and of keys
+/// that sshd no longer uses.
 /// @param first the hint of an agent that does not answer: what must run before
 /// @param before configured_keys before the drop-in was written
 /// @throws Error(refused)

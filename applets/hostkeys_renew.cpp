@@ -30,6 +30,7 @@
 #include <initializer_list>
 #include <iostream>
 #include <optional>
+#include <ranges>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -248,11 +249,11 @@ std::vector<fs::path> agent_sockets(const HostKeyTrial& found,
 
 /// Whether an agent listens there that does not list these keys: it has those of before a run that was
 /// killed. One that does not answer may be making the keys of its hierarchy.
-bool lacks(const fs::path& socket, const std::vector<const StoredHostKey*>& keys) {
+bool lacks(const fs::path& socket, auto& keys) {
     try { // caught because no agent has to run
         const auto listed = protocol::Client(socket).list();
-        return std::ranges::any_of(keys, [&](const StoredHostKey* key) {
-            const auto blob = key->identity->public_key.blob();
+        return std::ranges::any_of(keys, [&](const StoredHostKey& key) {
+            const auto blob = key.identity->public_key.blob();
             return std::ranges::none_of(listed, [&](const auto& each) { return equal(each.blob, blob); });
         });
     } catch (const Error& error) {
@@ -269,17 +270,13 @@ void find_unserved(HostKeyTrial& found, const std::vector<fs::path>& sockets) {
     if (!destdir().empty())
         return;
     for (const auto& socket : sockets) {
-        std::vector<const StoredHostKey*> keys;
-        const auto is_of_agent = [&](const StoredHostKey& key) {
-            return key.is_derived() == (socket != system_socket);
-        };
-        for (const auto& key : found.alive)
-            if (is_of_agent(key))
-                keys.push_back(&key);
+        auto keys = found.alive | std::views::filter([&](const StoredHostKey& key) {
+                        return key.is_derived() == (socket != system_socket);
+                    });
         if (keys.empty() || !lacks(socket, keys))
             continue;
-        for (auto& key : found.alive)
-            key.is_new |= is_of_agent(key);
+        for (auto& key : keys)
+            key.is_new = true;
     }
 }
 

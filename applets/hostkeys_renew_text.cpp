@@ -45,7 +45,7 @@ std::vector<std::string> judgements(const HostKeyTrial& found,
     for (const auto& parent : found.parents) {
         const auto shown = "the storage key \"" + parent.present.parent + "\"";
         if (parent.is_other())
-            out.push_back(shown + " is not the one that is known: " + causes(parent.present.parent));
+            out.push_back(shown + " is not the known one: " + causes(parent.present.parent));
         else if (!parent.known)
             out.push_back("no Name of " + shown +
                           " is known, so nothing was compared: this may be another TPM, or an attacker may "

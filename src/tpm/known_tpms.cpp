@@ -220,7 +220,7 @@ Error KnownTpms::other_name(const KnownParent& known, ByteView name) const {
                                                     printable(file_.string(), known_tpms_line_ceiling);
     return {Errc::refused,
             "the TPM's storage key \"" + known.parent +
-                "\" is not the one that is known: the TPM was cleared or "
+                "\" is not the known one: the TPM was cleared or "
                 "replaced, or somebody sits between it and this program (its Name is " +
                 hex(name) + ", not " + hex(known.name) + "); no PIN was sent",
             "if you know why it changed, " + what_to_do + " to accept the new one"};

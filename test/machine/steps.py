@@ -376,7 +376,7 @@ def renew(guest):
 
 @step('journal after it')
 def quiet_renew(guest):
-    return guest.quiet(r'ssh-tpm-agent: (error|hint): .*(is not the one that is known|hostkeys --renew|another TPM)',
+    return guest.quiet(r'ssh-tpm-agent: (error|hint): .*(is not the known one|hostkeys --renew|another TPM)',
                        REFUSED, *PUBLISH)
 
 

@@ -178,7 +178,7 @@ class Tpm(DoctorLab):
         self.tpm.tool('tpm2_clear', '-c', 'l')
         found = self.trouble()
         self.assertEqual(list(found), ['tpm-storage-key', 'key-loads'])
-        self.assertIn('is not the one that is known', found['tpm-storage-key']['text'])
+        self.assertIn('is not the known one', found['tpm-storage-key']['text'])
 
     def test_a_key_of_another_tpm(self):
         other = Swtpm(self.lab, 'tpm-other')

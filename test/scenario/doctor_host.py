@@ -53,7 +53,7 @@ class StorageKey(Host):
         self.assertIn('its Name is not known yet', self.found('tpm-storage-key')['text'])
         found = self.found('tpm-storage-key', KNOWN)
         self.assertEqual(found['status'], 'fail')
-        self.assertIn('is not the one that is known', found['text'])
+        self.assertIn('is not the known one', found['text'])
         self.assertIn('use ssh-tpm hostkeys --renew to accept', found['hint'])
         self.assertEqual(contents(self.etc), before)
         self.tpm.assert_no_handles()

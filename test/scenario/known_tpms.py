@@ -71,7 +71,7 @@ class KnownTpmsLab(Probed):
         return self.probe.take(refused=[line for line in self.probe.lines() if not line.endswith(' 0x00000000')])
 
     def assert_refusal(self, text, line=1):
-        self.assertIn('storage key "owner-ecc" is not the one that is known', text)
+        self.assertIn('storage key "owner-ecc" is not the known one', text)
         self.assertIn('cleared or replaced, or somebody sits between', text)
         if line:
             self.assertIn(f'delete line {line} of {self.file}', text)
@@ -327,7 +327,7 @@ class SwappedStorageKey(KnownTpmsLab):
                 self.assertEqual(askpass.questions(), [])
                 if how:
                     agent.process.wait_line('error: ')
-                    self.assertNotIn('not the one that is known', agent.log())  # ESYS fails first
+                    self.assertNotIn('not the known one', agent.log())  # ESYS fails first
                 else:
                     self.assert_refusal(self.complaint(agent))
                 agent.stop()

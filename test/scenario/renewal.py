@@ -9,7 +9,7 @@ from lab import contents, mode, read
 from softkey import SoftKey
 from stock import HostKeyStock
 
-OTHER = 'is not the one that is known'
+OTHER = 'is not the known one'
 DEAD = 'belongs to another TPM, or to this one before it was cleared'
 NOTHING = 'There is nothing to renew.'
 
