@@ -2,13 +2,17 @@
 #include "os/forked.hpp"
 
 #include "base/error.hpp"
+#include "os/child.hpp"
+#include "os/harden.hpp"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +29,23 @@ namespace {
         ::dup2(nothing.value(), standard);
     try { // the last catch of this process
         work(results);
+    } catch (...) {
+        std::_Exit(1);
+    }
+    std::_Exit(0);
+}
+
+[[noreturn]] void run_companion(const char* name, int socket,
+                                const std::function<void(UniqueFd socket)>& serve) noexcept {
+    constexpr int own = STDERR_FILENO + 1;
+    ::prctl(PR_SET_NAME, name);
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1})
+        ::signal(number, SIG_IGN);
+    if (socket != own && ::dup3(socket, own, O_CLOEXEC) < 0)
+        std::_Exit(1);
+    close_stray_descriptors(own + 1);
+    try { // the last catch of this process
+        serve(UniqueFd(own));
     } catch (...) {
         std::_Exit(1);
     }
@@ -50,6 +71,29 @@ ForkedChild::ForkedChild(const std::function<void(int results)>& work) {
 ForkedChild::~ForkedChild() {
     ::kill(pid_, SIGKILL); // it is not reaped yet, so no other process has its pid
     ::waitpid(pid_, nullptr, WNOHANG);
+}
+
+Companion::Companion(const char* name, const std::function<void(UniqueFd socket)>& serve) {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        throw Error::from_errno(errno, "socketpair");
+    socket_.reset(ends[0]);
+    const UniqueFd companions(ends[1]);
+    pid_ = ::fork();
+    if (pid_ < 0)
+        throw Error::from_errno(errno, "fork");
+    if (pid_ == 0)
+        run_companion(name, companions.value(), serve);
+}
+
+Companion::~Companion() {
+    constexpr int patience = 1000; // ms
+    socket_.reset();
+    const auto ended = open_pidfd(pid_);
+    pollfd end{.fd = ended.value(), .events = POLLIN, .revents = 0};
+    if (!ended || uninterrupted([&] { return ::poll(&end, 1, patience); }) != 1)
+        ::kill(pid_, SIGKILL); // it is not reaped yet, so no other process has its pid
+    uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
 }
 
 } // namespace sshtpm::os

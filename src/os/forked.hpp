@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Runs work that may never end, such as a call of a driver, in a copy of this process.
+// Copies of this process: for work that may never end, such as a call of a driver, and for work that this
+// process itself may not do.
 
 #include "base/unique_fd.hpp"
 
@@ -28,6 +29,29 @@ class ForkedChild {
   private:
     pid_t pid_ = -1;
     UniqueFd pipe_;
+};
+
+/// A forked copy of this process that serves it over a socket pair (SOCK_SEQPACKET) and has none of its other
+/// descriptors but the standard ones. When this process ends, however that happens, the socket is at its end,
+/// and the companion ends too. It ignores the signals that end this process, because a terminal and systemd
+/// send them to both.
+class Companion {
+  public:
+    /// Forks this process, which must have one thread.
+    /// @param name for ps(1), at most 15 bytes
+    /// @param serve gets the companion's end of the socket pair; the companion ends when it returns or throws
+    /// @throws Error(io)
+    Companion(const char* name, const std::function<void(UniqueFd socket)>& serve);
+    Companion(Companion&&) = delete;
+    /// Closes the socket and waits until the companion has ended, for a second at most; then kills it.
+    ~Companion();
+
+    /// This process's end.
+    int socket() const noexcept { return socket_.value(); }
+
+  private:
+    pid_t pid_ = -1;
+    UniqueFd socket_;
 };
 
 } // namespace sshtpm::os

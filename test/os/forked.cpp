@@ -6,9 +6,12 @@
 #include "support/catch.hpp"
 
 #include <array>
+#include <csignal>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdexcept>
 #include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 
 using namespace sshtpm;
@@ -65,4 +68,51 @@ TEST_CASE("work that never ends is killed with its owner") {
     }
     pollfd ended{.fd = pidfd.value(), .events = POLLIN, .revents = 0};
     CHECK(::poll(&ended, 1, 10'000) == 1);
+}
+
+namespace {
+
+struct AboutCompanion {
+    pid_t pid = 0;
+    int free_descriptor = -1; ///< the first
+};
+
+void tell_about_itself(UniqueFd socket) {
+    char request = 0;
+    while (::recv(socket.value(), &request, 1, 0) > 0) {
+        const UniqueFd free(::dup(socket.value()));
+        const AboutCompanion about{.pid = ::getpid(), .free_descriptor = free.value()};
+        ::send(socket.value(), &about, sizeof about, MSG_NOSIGNAL);
+    }
+}
+
+AboutCompanion ask(const os::Companion& companion) {
+    AboutCompanion about;
+    REQUIRE(::send(companion.socket(), "?", 1, MSG_NOSIGNAL) == 1);
+    REQUIRE(::recv(companion.socket(), &about, sizeof about, 0) == sizeof about);
+    return about;
+}
+
+} // namespace
+
+TEST_CASE("a companion has no other descriptors, and ignores the signals that end this process") {
+    const UniqueFd other(::open("/dev/null", O_RDONLY));
+    UniqueFd ended;
+    {
+        const os::Companion companion("companion", tell_about_itself);
+        const auto about = ask(companion);
+        CHECK(about.free_descriptor == STDERR_FILENO + 2);
+        for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM})
+            ::kill(about.pid, number);
+        CHECK(ask(companion).pid == about.pid);
+        ended = os::open_pidfd(about.pid);
+    }
+    pollfd end{.fd = ended.value(), .events = POLLIN, .revents = 0};
+    CHECK(::poll(&end, 1, 0) == 1);
+}
+
+TEST_CASE("the socket of a companion that fails is at its end") {
+    const os::Companion companion("companion", [](UniqueFd) { throw std::runtime_error("fails"); });
+    char answer = 0;
+    CHECK(::recv(companion.socket(), &answer, 1, 0) == 0);
 }
