@@ -36,6 +36,7 @@ LIBRARIES = {
     "openssl/": {"ssh", "keyfile", "base"},
     "base/openssl.hpp": {"ssh", "keyfile", "base"},
     "sodium": {"base"},
+    "seccomp.h": {"os"},
 }
 
 LONGEST_FILE = 500
