@@ -33,7 +33,8 @@ constexpr std::string_view agent_usage =
     "                     [--key-dir folder | --no-load]\n"
     "                     [--hierarchy endorsement | owner | platform | null]\n"
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
-    "                     [--tcti conf | --swtpm] [-o | --owner-password-file path] [command [argument "
+    "                     [--no-sandbox] [--tcti conf | --swtpm] [-o | --owner-password-file path] [command "
+    "[argument "
     "...]]\n"
     "       ssh-tpm-agent [-s | -c] -k [-a socket]\n"
     "       ssh-tpm-agent --print-socket [-a socket]\n"
@@ -72,7 +73,8 @@ struct AgentOptions {
     bool force = false;
     std::optional<Shell> shell; ///< -s or -c, which also means to go to the background, except with -k
     bool own_socket = false;    ///< without -a, the socket has the process id in its name
-    bool stay = false;          ///< -D or -d: stay in the foreground, even with -s or -c
+    bool sandbox = true;
+    bool stay = false; ///< -D or -d: stay in the foreground, even with -s or -c
     log::Level level = log::Level::info;
     protocol::Constraints key_dir_terms;
     std::optional<tpm::Hierarchy> hierarchy;
@@ -106,6 +108,7 @@ void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, 
                        .upstreams = line.upstreams,
                        .pin_lifetime = line.pin_lifetime,
                        .needs_tpm = !line.passed && !notifier,
+                       .sandbox = line.sandbox,
                        .until = until,
                        .notifier = std::move(notifier)},
                       ready);
@@ -301,6 +304,8 @@ std::vector<cli::Option> agent_option_table(AgentOptions& line) {
          [&line](char*) { line.pin_lifetime.reset(); }},
         {"--no-seal", agents, "do not take private keys that ssh-add sends; upstream agents (-A) may",
          [&line](char*) { line.policy.seal = false; }},
+        {"--no-sandbox", agents, "let the agent do all that its user may, for debugging",
+         [&line](char*) { line.sandbox = false; }},
         {"-D", serving, "stay in the foreground (the default)", cli::set(line.stay)},
         {"-d", agents, "stay in the foreground and log more",
          [&line](char*) {

@@ -392,6 +392,7 @@ protocol::AgentStatus Dispatcher::status() const {
         {"asker", word_of(prompt::choose_asker(prompt::current_circumstances(), prompt::Program::agent))},
         {"askpass", prompt::askpass_program()},
         {"display", os::has_variable("DISPLAY") || os::has_variable("WAYLAND_DISPLAY") ? "yes" : "no"},
+        {"sandbox", sandbox_},
         {"memory-locked", Secret(1).locked() ? "yes" : "no"},
     };
     if (locked())

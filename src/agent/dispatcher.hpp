@@ -37,6 +37,9 @@ class Dispatcher {
                KeyPolicy policy, std::vector<std::shared_ptr<Upstream>> upstreams = {},
                PasswordHash::Cost lock_cost = PasswordHash::Cost::interactive);
 
+    /// @param in_force the parts of the sandbox, for the agent's status
+    void tell_sandbox(std::string in_force) { sandbox_ = std::move(in_force); }
+
     Client new_client(os::Peer peer) const;
     bool locked() const noexcept { return lock_.locked(); }
 
@@ -100,6 +103,7 @@ class Dispatcher {
     AgentLock lock_;
     PinBroker broker_;
     Signer signer_;
+    std::string sandbox_ = "none";
     Reply failure_, success_, extension_failure_, empty_list_, query_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/server.hpp"
 
+#include "agent/confinement.hpp"
 #include "agent/connection.hpp"
 #include "agent/systemd.hpp"
 #include "base/error.hpp"
@@ -144,7 +145,8 @@ asio::awaitable<void> wait_for(asio::steady_timer& timer) {
 
 class Server {
   public:
-    Server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);
+    Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd terminal,
+           const std::function<void()>& ready);
 
     void run();
 
@@ -171,8 +173,7 @@ class Server {
     const ServerOptions& options_;
     const std::function<void()>& ready_;
     asio::io_context loop_{1};
-    // Opened before SIGHUP is caught: until then a hang-up ends the process by its signal.
-    UniqueFd terminal_ = terminal_to_end_with();
+    UniqueFd terminal_;
     asio::signal_set signals_{loop_, SIGTERM, SIGHUP, SIGUSR1};
     Phase phase_ = Phase::starting;
     asio::steady_timer finish_{loop_, never}; ///< while serving: until SIGTERM; then until the agent ends
@@ -189,14 +190,16 @@ class Server {
     Tasks tasks_{loop_};
 };
 
-Server::Server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready)
-    : socket_(socket), options_(options), ready_(ready),
+Server::Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd terminal,
+               const std::function<void()>& ready)
+    : socket_(socket), options_(options), ready_(ready), terminal_(std::move(terminal)),
       tpm_(loop_.get_executor(), options.target, options.owner_password,
            [this] { look_for_tpm_.expires_at(past); }),
       watch_(watch(options.key_dir)), keys_(options.pin_lifetime),
       folder_(keys_, options.key_dir, options.key_dir_terms),
       announcer_(loop_.get_executor(), options.notifier, keys_), upstreams_(make_upstreams(loop_, options)),
       dispatcher_(loop_.get_executor(), keys_, folder_, tpm_, options.policy, upstreams_) {
+    dispatcher_.tell_sandbox(options.in_force);
     signals_.add(SIGALRM); // without a handler, it would end the agent while the terminal's echo is off
     for (const int number : {SIGINT, SIGQUIT})
         if (!os::was_ignored_at_start(number)) // a shell without job control ignores both for "&"
@@ -410,10 +413,12 @@ void Server::end() {
 
 } // namespace
 
-void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready) {
-    os::raise_descriptor_limit();
-    os::return_large_buffers();
-    Server(socket, options, ready).run();
+void run_server(ListeningSocket& socket, ServerOptions options, const std::function<void()>& ready) {
+    // Opened before the sandbox forbids it, and before SIGHUP is caught: until then a hang-up ends the
+    // process by its signal.
+    auto terminal = terminal_to_end_with();
+    const Confinement confinement(options, socket);
+    Server(socket, options, std::move(terminal), ready).run();
 }
 
 } // namespace sshtpm::agent

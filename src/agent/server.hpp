@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace sshtpm::agent {
@@ -27,20 +28,22 @@ struct ServerOptions {
     /// True: the server throws if there is no TPM. False: it starts anyway, lists the keys of files, and
     /// waits for the TPM.
     bool needs_tpm = true;
-    int until = -1;        ///< the agent ends when this descriptor is readable; -1 for none
-    os::Notifier notifier; ///< gets the state of the agent: ready, number of keys, ending
+    bool sandbox = true;
+    std::string in_force = {}; ///< the parts of the sandbox, for people
+    int until = -1;            ///< the agent ends when this descriptor is readable; -1 for none
+    os::Notifier notifier;     ///< gets the state of the agent: ready, number of keys, ending
 };
 
-/// Serves until SIGTERM or SIGINT, then flushes everything from the TPM and removes the socket. After SIGTERM
-/// it accepts no more clients, and serves those that are connected for TimeLimits::finish; the queue of a
-/// passed socket is left to the next agent. SIGHUP makes it read the key folder again, SIGUSR1 drops all keys
-/// and PINs.
+/// Enters the sandbox (agent/confinement.hpp) for good, then serves until SIGTERM or SIGINT, then flushes
+/// everything from the TPM and removes the socket. After SIGTERM it accepts no more clients, and serves those
+/// that are connected for TimeLimits::finish; the queue of a passed socket is left to the next agent. SIGHUP
+/// makes it read the key folder again, SIGUSR1 drops all keys and PINs.
 /// @param socket is listening already, so that a second agent fails before it touches the TPM, and early
 ///     clients wait in the backlog
 /// @param ready called when the server has started; clients of an agent of a hierarchy wait for the first
 ///     attempt to make its keys
 /// @throws Error if it cannot start
 /// @throws Error(refused) if systemd denies a TPM that appeared after the start; a restart allows it
-void run_server(ListeningSocket& socket, const ServerOptions& options, const std::function<void()>& ready);
+void run_server(ListeningSocket& socket, ServerOptions options, const std::function<void()>& ready);
 
 } // namespace sshtpm::agent

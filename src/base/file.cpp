@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace sshtpm {
 
@@ -18,11 +19,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+Opener& opener() {
+    static Opener instance;
+    return instance;
+}
+
 UniqueFd open_file(const fs::path& path, FileKind kind) {
     const bool any = kind == FileKind::any;
     constexpr int flags = O_RDONLY | O_NOCTTY | O_CLOEXEC;
-    UniqueFd fd(any && path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-                                   : ::open(path.c_str(), any ? flags : flags | O_NONBLOCK));
+    auto fd = any && path == "-" ? UniqueFd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0))
+                                 : open_path(path, any ? flags : flags | O_NONBLOCK);
     struct stat status = {};
     if (!fd || ::fstat(fd.value(), &status) != 0)
         throw Error::from_errno(errno, shown_name(path));
@@ -51,6 +57,17 @@ void read_pieces(const fs::path& path, std::size_t ceiling, FileKind kind, const
 }
 
 } // namespace
+
+UniqueFd open_path(const fs::path& path, int flags) {
+    UniqueFd fd(::open(path.c_str(), flags));
+    if (!fd && errno == EACCES && opener())
+        fd = opener()(path, flags);
+    return fd;
+}
+
+void use_opener(Opener function) {
+    opener() = std::move(function);
+}
 
 Bytes read_file(const fs::path& path, std::size_t ceiling, FileKind kind) {
     Bytes content;
@@ -97,7 +114,7 @@ bool is_being_written(const fs::path& path, const FileStamp& read) {
     // The kernel gives no lease on a file that is open for writing (fcntl(2)). Closing gives the lease back.
     // A process that opens the file meanwhile waits for that, and the kernel sends this one a signal. SIGIO
     // would end it, so SIGURG is chosen, which is ignored.
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    const auto fd = open_path(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd && ::fcntl(fd.value(), F_SETSIG, SIGURG) == 0 && ::fcntl(fd.value(), F_SETLEASE, F_RDLCK) != 0 &&
         errno == EAGAIN)
         return true;

@@ -9,10 +9,23 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 #include <sys/stat.h>
 
 namespace sshtpm {
+
+/// Opens a file or a folder as open(2) does. If this process may not (EACCES), asks the function of
+/// use_opener.
+/// @returns an empty one, with errno set, on failure
+UniqueFd open_path(const std::filesystem::path& path, int flags);
+
+/// As open(2).
+using Opener = std::function<UniqueFd(const std::filesystem::path& path, int flags)>;
+
+/// Sets the function that opens the files that a sandbox denies to this process (os/sandbox.hpp). Call it
+/// before there are threads. An empty one is none.
+void use_opener(Opener opener);
 
 /// Which files a function reads.
 enum class FileKind {

@@ -2,14 +2,13 @@
 #include "os/harden.hpp"
 
 #include "base/error.hpp"
+#include "base/unique_fd.hpp"
 #include "os/environment.hpp"
 
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
-#include <filesystem>
-#include <iterator>
 #include <malloc.h>
 #include <optional>
 #include <string>
@@ -132,13 +131,8 @@ std::size_t free_descriptors() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
         throw Error::from_errno(errno, "the limit of descriptors");
-    std::error_code failure;
-    const std::filesystem::directory_iterator open("/proc/self/fd", failure);
-    if (failure) // /proc is not mounted: a guess
-        return limit.rlim_cur - limit.rlim_cur / 4;
-    const auto used =
-        static_cast<std::size_t>(std::distance(begin(open), end(open))) - 1; // one is the iterator's own
-    return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+    const UniqueFd first_free(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+    return first_free ? limit.rlim_cur - static_cast<rlim_t>(first_free.value()) : 0;
 }
 
 void return_large_buffers() {

@@ -34,7 +34,7 @@ void close_stray_descriptors(int first);
 /// inherit the limit, so do not call it in a process that runs a user's command.
 void raise_descriptor_limit();
 
-/// @returns the number of descriptors that this process may still open
+/// @returns the number of descriptors that this process may still open, if it has opened them without gaps
 /// @throws Error(io)
 std::size_t free_descriptors();
 

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "os/key_tree.hpp"
 
+#include "base/file.hpp"
 #include "base/printable.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
 #include <iterator>
+#include <memory>
 #include <span>
+#include <sys/stat.h>
 #include <utility>
 
 namespace sshtpm::os {
@@ -17,28 +24,37 @@ namespace fs = std::filesystem;
 /// The levels of subfolders that are read.
 constexpr int subfolder_levels = 2;
 
+struct FolderCloser {
+    void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
+
 /// Follows no link.
-bool is_real_folder(const fs::directory_entry& entry) {
-    std::error_code gone;
-    return !entry.is_symlink(gone) && entry.is_directory(gone);
+bool is_real_folder(int parent, const char* name) {
+    struct stat status = {};
+    return ::fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
 }
 
 /// Adds the key files and the problem of one folder. @returns its subfolders by name
 std::vector<fs::path> read_folder(const fs::path& folder, KeyTree& tree) {
     std::vector<fs::path> files, subfolders;
-    std::error_code failure;
-    for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
-         entry.increment(failure)) {
-        const auto& path = entry->path();
-        if (is_real_folder(*entry)) {
-            if (is_key_folder_name(path.filename().native()))
-                subfolders.push_back(path);
-        } else if (path.extension() == ".tpm") {
-            files.push_back(path);
+    auto opened = open_path(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, FolderCloser> entries(opened ? ::fdopendir(opened.value()) : nullptr);
+    if (entries)
+        (void)opened.release();
+    const dirent* entry = nullptr;
+    for (errno = entries ? 0 : errno; entries && (entry = ::readdir(entries.get())) != nullptr; errno = 0) {
+        const std::string_view name(entry->d_name);
+        if (name == "." || name == "..")
+            continue;
+        if (is_real_folder(::dirfd(entries.get()), entry->d_name)) {
+            if (is_key_folder_name(name))
+                subfolders.push_back(folder / name);
+        } else if (fs::path(name).extension() == ".tpm") {
+            files.push_back(folder / name);
         }
     }
-    if (failure && failure != std::errc::no_such_file_or_directory)
-        tree.problems.push_back(printable(folder.string()) + ": " + failure.message());
+    if (errno != 0 && errno != ENOENT)
+        tree.problems.push_back(printable(folder.string()) + ": " + std::strerror(errno));
     std::ranges::sort(files);
     std::ranges::sort(subfolders);
     std::ranges::move(files, std::back_inserter(tree.files));

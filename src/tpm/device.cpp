@@ -2,8 +2,8 @@
 #include "tpm/device.hpp"
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/shell_word.hpp"
-#include "base/unique_fd.hpp"
 
 #include <algorithm>
 #include <array>
@@ -91,18 +91,15 @@ void require_access(const std::string& path) {
                 "enable the TPM in the firmware settings, or use --swtpm to try things out with an emulator");
 }
 
-void require_device(const std::string& path) {
+UniqueFd open_device(const std::string& path) {
     require_access(path);
     struct stat status = {};
     if (::stat(path.c_str(), &status) == 0 && !S_ISCHR(status.st_mode))
         throw Error(Errc::usage, path + " is no device",
                     "a TPM is at /dev/tpmrm0; an emulator is named as swtpm:path=SOCKET");
-}
-
-void explain_device(const std::string& path) {
-    const UniqueFd device(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    auto device = open_path(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (device)
-        return;
+        return device;
     if (errno == EBUSY)
         throw Error(Errc::tpm, "another program has the TPM at " + path + " open",
                     "use /dev/tpmrm0, which many programs can share, or end the other one: fuser -v " + path +

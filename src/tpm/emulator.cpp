@@ -20,6 +20,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <ctime>
 #include <fcntl.h>
 #include <iterator>
@@ -255,6 +256,31 @@ void start(const UniqueFd& folder) {
     uninterrupted([&] { return ::waitpid(middle, nullptr, 0); });
 }
 
+/// Serves a companion's requests of one byte each. A reply of one byte says whether the emulator was started.
+void serve_starts(const UniqueFd& socket, const UniqueFd& folder) {
+    std::uint8_t byte = 0;
+    while (uninterrupted([&] { return ::recv(socket.value(), &byte, 1, 0); }) == 1) {
+        try { // caught to be told, and to serve the next request
+            start(folder);
+            byte = 1;
+        } catch (const Error& error) {
+            log::report(error);
+            byte = 0;
+        }
+        if (::send(socket.value(), &byte, 1, MSG_NOSIGNAL) != 1)
+            return;
+    }
+}
+
+/// @throws Error not_found if swtpm is not installed; io, with the reason in the log
+void ask_to_start(const os::Companion& starter) {
+    find_swtpm();
+    std::uint8_t byte = 0;
+    if (::send(starter.socket(), &byte, 1, MSG_NOSIGNAL) != 1 ||
+        uninterrupted([&] { return ::recv(starter.socket(), &byte, 1, 0); }) != 1 || byte == 0)
+        throw Error(Errc::io, "the emulator was not started");
+}
+
 std::vector<TPM2_HANDLE> handles_from(const Context& context, TPM2_HANDLE first) {
     const auto data = read_capability(context, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES);
     const auto& list = data->data.handles;
@@ -263,8 +289,16 @@ std::vector<TPM2_HANDLE> handles_from(const Context& context, TPM2_HANDLE first)
 
 } // namespace
 
-Emulator::Emulator(const fs::path& state_folder)
-    : folder_(open_folder(state_folder)), users_(open_lock(folder_, "users.lock")) {
+std::shared_ptr<os::Companion> make_emulator_starter(const fs::path& state_folder) {
+    open_folder(state_folder);
+    return std::make_shared<os::Companion>("ssh-tpm-starter", [&](UniqueFd socket) {
+        serve_starts(socket, open_folder(state_folder)); // this copy has no descriptors of its origin
+    });
+}
+
+Emulator::Emulator(const fs::path& state_folder, std::shared_ptr<os::Companion> starter)
+    : starter_(std::move(starter)), folder_(open_folder(state_folder)),
+      users_(open_lock(folder_, "users.lock")) {
     lock(users_, LOCK_SH);
 }
 
@@ -279,7 +313,10 @@ bool Emulator::begin_turn() {
     turn_ = std::move(turn);
     if (answers(folder_))
         return cut_short;
-    start(folder_);
+    if (starter_)
+        ask_to_start(*starter_);
+    else
+        start(folder_);
     return true;
 }
 

@@ -5,13 +5,19 @@
 // protects nothing.
 
 #include "base/unique_fd.hpp"
+#include "os/forked.hpp"
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace sshtpm::tpm {
 
 class Context;
+
+/// A companion that starts the emulator, for a process that may not start programs. Makes the state folder if
+/// it is missing. @throws Error(permission | io)
+std::shared_ptr<os::Companion> make_emulator_starter(const std::filesystem::path& state_folder);
 
 /// A user of a state folder's emulator, for the lifetime of this object or of the process.
 ///
@@ -21,8 +27,10 @@ class Context;
 class Emulator {
   public:
     /// @param state_folder made (0700) if it is missing
+    /// @param starter of the same folder; null if this process may start programs
     /// @throws Error(permission | io)
-    explicit Emulator(const std::filesystem::path& state_folder);
+    explicit Emulator(const std::filesystem::path& state_folder,
+                      std::shared_ptr<os::Companion> starter = nullptr);
 
     /// The string for the TCTI loader, for this process only: the path leads through a descriptor of this
     /// object, because a socket address is limited to 107 bytes.
@@ -39,6 +47,7 @@ class Emulator {
     void end_turn(bool clean) noexcept;
 
   private:
+    std::shared_ptr<os::Companion> starter_;
     UniqueFd folder_, users_;
     UniqueFd turn_; ///< during our turn
 };

@@ -35,7 +35,7 @@ KnownTpms known_tpms_of(const Target& target) {
 
 Tpm::Tpm(const Target& target) : tcti_(target.tcti), known_tpms_(known_tpms_of(target)) {
     if (!target.emulator_state.empty()) {
-        emulator_.emplace(target.emulator_state);
+        emulator_.emplace(target.emulator_state, target.emulator_starter);
         tcti_ = emulator_->tcti();
     }
 }

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,6 +19,7 @@ struct Target {
     std::filesystem::path emulator_state;  ///< not empty: use the emulator with its state in this folder
     std::filesystem::path known_tpms = {}; ///< the file of KnownTpms; may be empty
     KnownTpmsUse known_tpms_use = KnownTpmsUse::user;
+    std::shared_ptr<os::Companion> emulator_starter = {}; ///< for a process that may not start programs
 };
 
 /// The known parents of the target.

@@ -142,6 +142,36 @@ class SwtpmSocket final : public Transport {
     UniqueFd socket_;
 };
 
+/// A device of the kernel's driver. The device TCTI of tpm2-tss is not used: older ones read the header
+/// first, and older kernels then drop the rest of the reply; it takes an interrupted poll for a lost
+/// connection.
+class Device final : public Transport {
+  public:
+    explicit Device(UniqueFd device) noexcept : device_(std::move(device)) {}
+
+    /// Without a deadline: the driver takes the whole command at once, or fails.
+    TSS2_RC send(ByteView command, Deadline) noexcept override {
+        const auto sent =
+            uninterrupted([&] { return ::write(device_.value(), command.data(), command.size()); });
+        return sent == static_cast<ssize_t>(command.size()) ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_IO_ERROR;
+    }
+
+    Received receive(std::span<std::uint8_t> buffer, Deadline deadline) noexcept override {
+        pollfd reply{.fd = device_.value(), .events = POLLIN, .revents = 0};
+        const int ready = uninterrupted([&] { return ::poll(&reply, 1, milliseconds_until(deadline)); });
+        if (ready == 0)
+            return {TSS2_TCTI_RC_TRY_AGAIN, 0};
+        const auto size =
+            uninterrupted([&] { return ::read(device_.value(), buffer.data(), buffer.size()); });
+        if (ready < 0 || size <= 0)
+            return {TSS2_TCTI_RC_IO_ERROR, 0};
+        return {TSS2_RC_SUCCESS, static_cast<std::size_t>(size)};
+    }
+
+  private:
+    UniqueFd device_;
+};
+
 /// A TCTI of tpm2-tss's loader, with deadlines.
 class LoadedTcti final : public Transport {
   public:
@@ -150,7 +180,7 @@ class LoadedTcti final : public Transport {
     LoadedTcti& operator=(const LoadedTcti&) = delete;
     ~LoadedTcti() override { Tss2_TctiLdr_Finalize(&tcti_); }
 
-    /// Sends without a deadline, because the device TCTI's descriptor is O_NONBLOCK.
+    /// Sends without a deadline, because a TCTI has none for it.
     TSS2_RC send(ByteView command, Deadline) noexcept override {
         return Tss2_Tcti_Transmit(tcti_, command.size(), command.data());
     }
@@ -216,16 +246,17 @@ Header header_of(ByteView message) noexcept {
 }
 
 std::unique_ptr<Transport> open_transport(const std::string& tcti) {
-    constexpr std::string_view device = "device:";
-    const auto path = tcti.starts_with(device) ? tcti.substr(device.size()) : std::string();
-    if (!path.empty())
-        require_device(path);
+    if (const auto path = device_path(tcti); !path.empty())
+        return std::make_unique<Device>(open_device(path));
     if (auto transport = connect_to_tpm(tcti))
         return transport;
-    if (!path.empty())
-        explain_device(path);
     throw Error(Errc::not_found, "no TPM answers at \"" + printable(tcti) + "\"",
                 "check --tcti and SSH_TPM_TCTI, and that the TPM or its emulator is running");
+}
+
+std::string device_path(std::string_view tcti) {
+    constexpr std::string_view name = "device:";
+    return std::string(tcti.starts_with(name) ? tcti.substr(name.size()) : std::string_view());
 }
 
 std::optional<SwtpmAddress> parse_swtpm(std::string_view tcti) {

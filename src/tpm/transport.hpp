@@ -53,12 +53,15 @@ class Transport {
     virtual Received receive(std::span<std::uint8_t> buffer, Deadline deadline) noexcept = 0;
 };
 
-/// @param tcti a string for the TCTI loader, such as "device:/dev/tpmrm0". "swtpm:…" does not need its loader
-///     module.
+/// @param tcti a string for the TCTI loader, such as "tabrmd". "device:PATH" and "swtpm:…" need no module of
+/// it.
 /// @throws Error with a hint: not_found for no TPM, permission for no access, refused for a device that
 ///     systemd's DeviceAllow= denies (systemd.resource-control(5)), usage for a file that is not a device;
 ///     tpm for a device that serves one program and is in use
 std::unique_ptr<Transport> open_transport(const std::string& tcti);
+
+/// The path in "device:PATH"; empty for other TCTIs.
+std::string device_path(std::string_view tcti);
 
 /// The address of an emulator's socket.
 struct SwtpmAddress {

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#include "agent/confinement.hpp"
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "os/harden.hpp"
+#include "os/paths.hpp"
+#include "os/sandbox.hpp"
+#include "ssh/digest.hpp"
+#include "tpm/transport.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sshtpm::agent {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// How the TPM is reached.
+struct Way {
+    bool network = false; ///< perhaps
+    bool library = false; ///< a TCTI of tpm2-tss, which may need anything
+};
+
+Way way_to(const tpm::Target& target) {
+    if (!target.emulator_state.empty() || !tpm::device_path(target.tcti).empty())
+        return {};
+    if (const auto swtpm = tpm::parse_swtpm(target.tcti))
+        return {.network = swtpm->path.empty()};
+    return {.network = true, .library = true};
+}
+
+/// The folder of the file that is written at its first use; made if it is missing, because no right can be
+/// given to a missing one.
+fs::path folder_to_write(const tpm::Target& target) {
+    if (target.known_tpms.empty() || target.known_tpms_use != tpm::KnownTpmsUse::user)
+        return {};
+    std::error_code failure;
+    const auto real = fs::weakly_canonical(target.known_tpms, failure);
+    const auto folder = (failure ? target.known_tpms : real).parent_path();
+    try { // caught because the agent then goes on without the file
+        make_folders(folder, 0700);
+    } catch (const Error& error) {
+        log::debug(error.what());
+    }
+    return folder;
+}
+
+/// The absolute paths in the configuration of a TCTI, such as a device. For a missing file,
+/// its folder.
+std::vector<fs::path> paths_in(std::string_view tcti) {
+    std::vector<fs::path> paths;
+    while (!tcti.empty()) {
+        const auto word = tcti.substr(0, tcti.find_first_of(",=:"));
+        tcti.remove_prefix(std::min(word.size() + 1, tcti.size()));
+        std::error_code failure;
+        const fs::path path(word);
+        if (word.starts_with('/'))
+            paths.push_back(fs::exists(path, failure) ? path : path.parent_path());
+    }
+    return paths;
+}
+
+os::SandboxRules rules_for(const ServerOptions& options, const ListeningSocket& socket) {
+    const auto way = way_to(options.target);
+    os::SandboxRules rules{.readable = os::library_folders(),
+                           .writable = {folder_to_write(options.target), options.target.emulator_state},
+                           .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
+                           .network = way.network,
+                           .libraries = way.library};
+    // For the names of users and groups in errors, and of hosts.
+    for (const char* file : {"/etc/nsswitch.conf", "/etc/passwd", "/etc/group"})
+        rules.readable.emplace_back(file);
+    if (way.network)
+        for (const char* file :
+             {"/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/gai.conf", "/etc/services"})
+            rules.readable.emplace_back(file);
+    if (way.library) {
+        for (const char* path : {"/usr", "/etc/ld.so.cache", "/etc/machine-id", "/var/lib/dbus/machine-id"})
+            rules.readable.emplace_back(path);
+        const std::string_view tcti = options.target.tcti;
+        const auto library = tcti.substr(0, tcti.find(':'));
+        rules.readable.push_back(fs::path(library).parent_path());
+        std::ranges::move(paths_in(tcti.substr(library.size())), std::back_inserter(rules.writable));
+    }
+    return rules;
+}
+
+} // namespace
+
+Confinement::Confinement(ServerOptions& options, const ListeningSocket& socket) {
+    auto& target = options.target;
+    if (options.sandbox) {
+        if (!target.emulator_state.empty())
+            target.emulator_starter = tpm::make_emulator_starter(target.emulator_state);
+        opener_ = std::make_unique<os::FileOpener>(os::Openable{.key_folder = options.key_dir,
+                                                                .readable = target.known_tpms,
+                                                                .device = tpm::device_path(target.tcti)});
+        use_opener([this](const fs::path& path, int flags) { return opener_->open(path, flags); });
+    }
+    os::raise_descriptor_limit(); // after the companions are there: others must not inherit it
+    os::return_large_buffers();
+    os::forbid_new_privileges();
+    if (!options.sandbox) {
+        log::warning("no sandbox: this agent can do all that its user can");
+        options.in_force = "none";
+        return;
+    }
+    ssh::digest(ssh::Hash::sha256, {}); // at its first use libcrypto reads its settings and loads modules
+    const int abi = os::enter_sandbox(rules_for(options, socket));
+    options.in_force = abi > 0 ? "seccomp, Landlock " + std::to_string(abi) : "seccomp";
+    if (abi > 0)
+        log::debug("sandbox: ", options.in_force);
+    else
+        log::warning(
+            "this kernel has no Landlock: the sandbox does not restrict this agent's access to files");
+}
+
+Confinement::~Confinement() {
+    use_opener({});
+}
+
+} // namespace sshtpm::agent

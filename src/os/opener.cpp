@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "os/opener.hpp"
+
+#include "base/log.hpp"
+#include "os/process.hpp"
+#include "os/sandbox.hpp"
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <fcntl.h>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <utility>
+
+namespace sshtpm::os {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t most_request = 1 + PATH_MAX;
+
+int flags_for(OpenKind kind) {
+    constexpr int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    switch (kind) {
+    case OpenKind::file:
+        return O_RDONLY | flags;
+    case OpenKind::folder:
+        return O_RDONLY | O_DIRECTORY | flags;
+    case OpenKind::device:
+        return O_RDWR | flags;
+    }
+    return -1;
+}
+
+bool is_of_kind(int fd, OpenKind kind) {
+    struct stat status = {};
+    if (::fstat(fd, &status) != 0)
+        return false;
+    return kind == OpenKind::file     ? S_ISREG(status.st_mode)
+           : kind == OpenKind::folder ? S_ISDIR(status.st_mode)
+                                      : S_ISCHR(status.st_mode);
+}
+
+/// The reply: errno, or 0 with a descriptor.
+struct Reply {
+    int failure = 0;
+    UniqueFd fd = {};
+};
+
+Reply open_for(ByteView message, const Openable& openable) {
+    const auto request = parse_open_request(message);
+    if (!request || !may_open(*request, openable))
+        return {.failure = EACCES};
+    UniqueFd fd(::open(request->path.c_str(), flags_for(request->kind)));
+    if (!fd)
+        return {.failure = errno};
+    if (!is_of_kind(fd.value(), request->kind))
+        return {.failure = EACCES};
+    return {.fd = std::move(fd)};
+}
+
+/// A message of one int, with space for a descriptor, for sendmsg and recvmsg.
+struct Message {
+    int failure = 0;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    iovec data{.iov_base = &failure, .iov_len = sizeof failure};
+    msghdr header{};
+
+    Message() {
+        header.msg_iov = &data;
+        header.msg_iovlen = 1;
+        header.msg_control = control.data();
+        header.msg_controllen = control.size();
+    }
+    Message(const Message&) = delete;
+    Message& operator=(const Message&) = delete;
+};
+
+bool send_reply(int socket, const Reply& reply) {
+    Message message;
+    message.failure = reply.failure;
+    if (reply.fd) {
+        const int fd = reply.fd.value();
+        auto* const rights = CMSG_FIRSTHDR(&message.header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof fd);
+        std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    } else {
+        message.header.msg_controllen = 0;
+    }
+    return uninterrupted([&] { return ::sendmsg(socket, &message.header, MSG_NOSIGNAL); }) >= 0;
+}
+
+Reply receive_reply(int socket) {
+    Message message;
+    const auto size = uninterrupted([&] { return ::recvmsg(socket, &message.header, MSG_CMSG_CLOEXEC); });
+    Reply reply{.failure = message.failure};
+    const auto* const rights = size > 0 ? CMSG_FIRSTHDR(&message.header) : nullptr;
+    if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof(int))) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+        reply.fd.reset(fd);
+    }
+    if (size != sizeof message.failure || (reply.failure == 0) != static_cast<bool>(reply.fd))
+        return {.failure = EIO};
+    return reply;
+}
+
+/// False for a path with ".." in it below the folder.
+bool is_below(std::string_view path, std::string_view folder) {
+    if (folder.empty() || !path.starts_with(folder))
+        return false;
+    path.remove_prefix(folder.size());
+    return (path.starts_with('/') || folder.ends_with('/')) && path.find("/../") == path.npos &&
+           !path.starts_with("../") && !path.ends_with("/..") && path != "..";
+}
+
+bool is_stat_of_process(std::string_view path) {
+    constexpr std::string_view before = "/proc/", behind = "/stat";
+    if (!path.starts_with(before) || !path.ends_with(behind) || path.size() <= before.size() + behind.size())
+        return false;
+    path.remove_prefix(before.size());
+    path.remove_suffix(behind.size());
+    return parse_pid(path).has_value();
+}
+
+void serve_requests(UniqueFd socket, const Openable& openable) {
+    enter_sandbox({.readable = {"/"}, .writable = {openable.device.parent_path()}});
+    std::array<std::uint8_t, most_request> buffer{};
+    for (;;) {
+        const auto size =
+            uninterrupted([&] { return ::recv(socket.value(), buffer.data(), buffer.size(), 0); });
+        if (size <= 0)
+            return;
+        if (!send_reply(socket.value(),
+                        open_for(ByteView(buffer).first(static_cast<std::size_t>(size)), openable)))
+            return;
+    }
+}
+
+} // namespace
+
+std::optional<OpenRequest> parse_open_request(ByteView message) {
+    if (message.size() < 2 || message.size() >= most_request || message[0] < 1 || message[0] > 3)
+        return std::nullopt;
+    std::string path(text_of(message.subspan(1)));
+    if (path.front() != '/' || path.find('\0') != std::string::npos)
+        return std::nullopt;
+    return OpenRequest{.kind = static_cast<OpenKind>(message[0]), .path = std::move(path)};
+}
+
+bool may_open(const OpenRequest& request, const Openable& openable) {
+    const std::string_view path = request.path;
+    if (request.kind == OpenKind::device)
+        return path == openable.device.native();
+    const bool in_folder = is_below(path, openable.key_folder.native());
+    if (request.kind == OpenKind::folder)
+        return in_folder || path == openable.key_folder.native();
+    return path == openable.readable.native() || is_stat_of_process(path) ||
+           (in_folder && (path.ends_with(".tpm") || path.ends_with("-cert.pub")));
+}
+
+FileOpener::FileOpener(const Openable& openable)
+    : companion_("ssh-tpm-opener", [&](UniqueFd socket) { serve_requests(std::move(socket), openable); }) {}
+
+UniqueFd FileOpener::open(const fs::path& path, int flags) {
+    const auto kind = (flags & O_ACCMODE) == O_RDWR ? OpenKind::device
+                      : (flags & O_DIRECTORY) != 0  ? OpenKind::folder
+                                                    : OpenKind::file;
+    Bytes request{static_cast<std::uint8_t>(kind)};
+    append(request, bytes_of(path.native()));
+    const std::lock_guard turn(turn_);
+    Reply reply{.failure = EACCES};
+    if (uninterrupted(
+            [&] { return ::send(companion_.socket(), request.data(), request.size(), MSG_NOSIGNAL); }) >= 0)
+        reply = receive_reply(companion_.socket());
+    else if (!std::exchange(told_, true))
+        log::error("the process that opens files for this agent has ended: restart the agent");
+    errno = reply.failure;
+    return std::move(reply.fd);
+}
+
+} // namespace sshtpm::os

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Gives up the rights that this process does not need: to files by Landlock (landlock(7)), to system calls by
+// seccomp(2).
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sshtpm::os {
+
+/// The rights that are left. A path gives a right to itself and all below; a path that is missing gives none.
+struct SandboxRules {
+    std::vector<std::filesystem::path> readable = {};
+    /// Files and devices that may also be written; in a folder, files may be made, renamed and removed too.
+    std::vector<std::filesystem::path> writable = {};
+    std::filesystem::path removable = {}; ///< files there may be removed
+    bool network = false;                 ///< sockets of all families instead of UNIX ones
+    bool libraries = false;               ///< libraries may be loaded
+};
+
+/// Sets no_new_privs: programs that this process starts get no more rights than it has.
+/// @throws Error(io)
+void forbid_new_privileges();
+
+/// The folders of the libraries that this process has loaded: more of them may be loaded from there.
+std::vector<std::filesystem::path> library_folders();
+
+/// Enters the sandbox, for this thread and those that it will start. A system call that is not allowed fails
+/// with EPERM; one that runs a program, reads another process, loads code into the kernel, mounts, or uses
+/// the kernel's keyrings ends the process (SIGSYS).
+/// @returns the number of Landlock's ABI in force; 0 for none, because the kernel has none
+/// @throws Error(io) if the kernel refuses seccomp or a rule
+int enter_sandbox(const SandboxRules& rules);
+
+} // namespace sshtpm::os
