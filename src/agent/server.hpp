@@ -27,6 +27,7 @@ struct ServerOptions {
     /// True: the server throws if there is no TPM. False: it starts anyway, lists the keys of files, and
     /// waits for the TPM.
     bool needs_tpm = true;
+    int prompter = -1;     ///< a socket to the process that asks persons (prompt::serve_questions)
     int until = -1;        ///< the agent ends when this descriptor is readable; -1 for none
     os::Notifier notifier; ///< gets the state of the agent: ready, number of keys, ending
 };
