@@ -13,10 +13,12 @@
 #include "cli/report.hpp"
 #include "cli/time_span.hpp"
 #include "os/background.hpp"
+#include "os/forked.hpp"
 #include "os/harden.hpp"
 #include "os/paths.hpp"
 #include "os/secret_line.hpp"
 #include "os/systemd.hpp"
+#include "prompt/questioner.hpp"
 #include "tpm/session.hpp"
 
 #include <algorithm>
@@ -95,9 +97,18 @@ std::filesystem::path socket_path(const AgentOptions& line) {
     return std::filesystem::absolute(line.own_socket ? os::command_socket(::getpid()) : os::default_socket());
 }
 
+/// A shell may wait for the end of this process's stderr while it runs `eval $(ssh-tpm-agent -s)`.
+enum class PrompterLog { to_stderr, nowhere };
+
 /// @param notifier for an agent in the foreground; systemd does not know one in the background
 void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, os::Notifier notifier,
-           const std::function<void()>& ready) {
+           PrompterLog log, const std::function<void()>& ready) {
+    // The owner password is not in the environment any more, and the memory that it is in is not forked.
+    const os::Companion prompter("ssh-tpm-prompt", [log](UniqueFd questions) {
+        if (log == PrompterLog::nowhere)
+            os::redirect_to_null({STDERR_FILENO});
+        prompt::serve_questions(std::move(questions));
+    });
     agent::run_server(socket,
                       {.target = line.target,
                        .owner_password = line.tpm.owner_password(),
@@ -109,6 +120,7 @@ void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, 
                        .pin_lifetime = line.pin_lifetime,
                        .needs_tpm = !line.passed && !notifier,
                        .sandbox = line.sandbox,
+                       .prompter = prompter.socket(),
                        .until = until,
                        .notifier = std::move(notifier)},
                       ready);
@@ -131,11 +143,12 @@ int serve_in_foreground(AgentOptions& line) {
     auto notifier = os::Notifier::from_environment();
     if (line.passed) {
         agent::ListeningSocket socket(duplicate(line.passed->value(), "the socket from systemd"));
-        serve(line, socket, -1, std::move(notifier), [&] { line.passed.reset(); });
+        serve(line, socket, -1, std::move(notifier), PrompterLog::to_stderr, [&] { line.passed.reset(); });
         return 0;
     }
     agent::ListeningSocket socket(socket_path(line), line.sweep);
-    serve(line, socket, -1, std::move(notifier), [&] { tell_of_agent_in_foreground(line, socket.path()); });
+    serve(line, socket, -1, std::move(notifier), PrompterLog::to_stderr,
+          [&] { tell_of_agent_in_foreground(line, socket.path()); });
     return 0;
 }
 
@@ -206,6 +219,7 @@ int serve_in_background(const AgentOptions& line, std::optional<Secret> password
         return status_running;
     }
     serve(line, *socket, beside_command ? child.parent_pidfd() : -1, {},
+          beside_command ? PrompterLog::to_stderr : PrompterLog::nowhere,
           [&] { child.ready(beside_command); });
     return 0;
 }

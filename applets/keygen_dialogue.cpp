@@ -40,7 +40,7 @@ namespace {
 
 Secret ask_secret(const std::string& question, std::string_view what, const std::string& hint) {
     std::cout << std::flush; // earlier output comes before the question
-    auto answer = prompt::ask_and_wait(question, prompt::Program::tool);
+    auto answer = prompt::ask_and_wait(question);
     if (const auto* reason = std::get_if<prompt::Unanswered>(&answer))
         give_up(what, *reason, hint);
     return std::get<Secret>(std::move(answer));

@@ -108,11 +108,11 @@ std::string name_of_algorithm(const protocol::SignRequest& request) {
 } // namespace
 
 Dispatcher::Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
-                       KeyPolicy policy, std::vector<std::shared_ptr<Upstream>> upstreams,
-                       PasswordHash::Cost lock_cost)
-    : loop_(loop), keys_(keys), folder_(folder), tpm_(tpm), policy_(policy), upstreams_(std::move(upstreams)),
-      lock_(lock_cost), broker_(loop, keys, tpm), signer_(broker_, tpm),
-      failure_(shared(protocol::framed(Bytes{protocol::SSH_AGENT_FAILURE}))),
+                       prompt::Prompter& prompter, KeyPolicy policy,
+                       std::vector<std::shared_ptr<Upstream>> upstreams, PasswordHash::Cost lock_cost)
+    : loop_(loop), keys_(keys), folder_(folder), tpm_(tpm), prompter_(prompter), policy_(policy),
+      upstreams_(std::move(upstreams)), lock_(lock_cost), broker_(loop, keys, tpm, prompter),
+      signer_(broker_, tpm), failure_(shared(protocol::framed(Bytes{protocol::SSH_AGENT_FAILURE}))),
       success_(shared(protocol::framed(Bytes{protocol::SSH_AGENT_SUCCESS}))),
       extension_failure_(shared(protocol::framed(Bytes{protocol::SSH_AGENT_EXTENSION_FAILURE}))),
       empty_list_(shared(protocol::identities_reply({}))),
@@ -384,12 +384,12 @@ Dispatcher::Answer Dispatcher::serve(protocol::Query, Call) {
 }
 
 /// The facts that `ssh-tpm doctor` shows. A locked agent leaves out the numbers of its keys.
-protocol::AgentStatus Dispatcher::status() const {
+protocol::AgentStatus Dispatcher::status(prompt::Asker asker) const {
     protocol::AgentStatus out{
         {"version", SSHTPM_VERSION},
         {"pid", std::to_string(::getpid())},
         {"locked", locked() ? "yes" : "no"},
-        {"asker", word_of(prompt::choose_asker(prompt::current_circumstances(), prompt::Program::agent))},
+        {"asker", word_of(asker)},
         {"askpass", prompt::askpass_program()},
         {"display", os::has_variable("DISPLAY") || os::has_variable("WAYLAND_DISPLAY") ? "yes" : "no"},
         {"sandbox", sandbox_},
@@ -412,7 +412,8 @@ protocol::AgentStatus Dispatcher::status() const {
 Dispatcher::Answer Dispatcher::serve(protocol::StatusRequest, Call call) {
     if (is_refused_as_forwarded(call.client, "a request for the agent's status"))
         co_return extension_failure_;
-    co_return shared(protocol::status_reply(status()));
+    const auto asker = co_await prompter_.who();
+    co_return shared(protocol::status_reply(status(asker)));
 }
 
 Dispatcher::Answer Dispatcher::serve(protocol::SessionBind request, Call call) {

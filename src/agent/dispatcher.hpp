@@ -34,7 +34,8 @@ class Dispatcher {
     /// The referenced objects must outlive this one.
     /// @param upstreams in the order in which they are asked
     Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
-               KeyPolicy policy, std::vector<std::shared_ptr<Upstream>> upstreams = {},
+               prompt::Prompter& prompter, KeyPolicy policy,
+               std::vector<std::shared_ptr<Upstream>> upstreams = {},
                PasswordHash::Cost lock_cost = PasswordHash::Cost::interactive);
 
     /// @param in_force the parts of the sandbox, for the agent's status
@@ -89,7 +90,7 @@ class Dispatcher {
     bool may_replace(ByteView blob, const Client& client) const;
     void add(KeyEntry entry, protocol::Constraints constraints);
 
-    protocol::AgentStatus status() const;
+    protocol::AgentStatus status(prompt::Asker asker) const;
 
     bool may_be_served(const protocol::Request& request) const;
     Reply answer(bool success) const { return success ? success_ : failure_; }
@@ -98,6 +99,7 @@ class Dispatcher {
     KeyStore& keys_;
     KeyFolder& folder_;
     TpmService& tpm_;
+    prompt::Prompter& prompter_;
     KeyPolicy policy_;
     std::vector<std::shared_ptr<Upstream>> upstreams_;
     AgentLock lock_;

@@ -27,28 +27,10 @@ std::string content_of(const identity::Identity& identity) {
     return key_name(identity).append(text_of(tpm::view_of(identity.key->private_area)));
 }
 
-bool is_on_terminal() {
-    return prompt::choose_asker(prompt::current_circumstances(), prompt::Program::agent) ==
-           prompt::Asker::terminal;
-}
-
-/// Rethrows a cancellation.
-void log_failure(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const SystemError& error) {
-        if (error.code() == asio::error::operation_aborted)
-            throw;
-        log::error("asking a person: ", error.code().message());
-    } catch (const Error& error) {
-        log::error("asking a person: ", printable(error.what()));
-    }
-}
-
-/// Withdraws the question at the time limit. @returns `late` then, and `failed` if the question fails
+/// Withdraws the question at the time limit. @returns `late` then
 template <class Answer>
 asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::milliseconds limit,
-                                Answer late, Answer failed) {
+                                Answer late) {
     const auto loop = co_await asio::this_coro::executor;
     asio::steady_timer timer(loop, limit);
     auto [order, failure, answer, cancelled] =
@@ -60,10 +42,8 @@ asio::awaitable<Answer> in_time(asio::awaitable<Answer> question, std::chrono::m
             throw SystemError(cancelled);
         co_return std::move(late);
     }
-    if (failure) {
-        log_failure(failure);
-        co_return std::move(failed);
-    }
+    if (failure)
+        std::rethrow_exception(failure);
     co_return std::move(answer);
 }
 
@@ -113,8 +93,8 @@ std::optional<std::string> why_not_ask(const std::optional<tpm::Lockout>& lockou
 }
 
 PinBroker::PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmService& tpm,
-                     std::chrono::milliseconds answer_limit)
-    : keys_(keys), tpm_(tpm), prompter_(loop), answer_limit_(answer_limit), questions_(loop),
+                     prompt::Prompter& prompter, std::chrono::milliseconds answer_limit)
+    : keys_(keys), tpm_(tpm), prompter_(prompter), answer_limit_(answer_limit), questions_(loop),
       attempts_(loop, 1) {}
 
 bool PinBroker::needs_pin(const identity::Identity& identity) const {
@@ -222,8 +202,10 @@ asio::awaitable<std::optional<PinBroker::Offer>> PinBroker::without_pin(KeyEntry
 /// @returns an offer with a place in the queue, or with the PIN if it is known by now
 asio::awaitable<PinBroker::Offer> PinBroker::wait_to_ask(KeyEntryPtr entry, std::optional<pid_t> process) {
     for (;;) {
-        QuestionQueue::Question question{
-            .process = process, .key = key_name(*entry->identity), .on_terminal = is_on_terminal()};
+        const auto asker = co_await prompter_.who();
+        QuestionQueue::Question question{.process = process,
+                                         .key = key_name(*entry->identity),
+                                         .on_terminal = asker == prompt::Asker::terminal};
         auto place = co_await questions_.wait(std::move(question));
         if (may_lack_pin(*entry->identity))
             co_return Offer{};
@@ -249,7 +231,7 @@ asio::awaitable<PinBroker::Offer> PinBroker::ask(KeyEntryPtr entry, Offer offer,
         co_await tpm_.make_ready(identity);
         auto answer = co_await in_time<prompt::Answer>(
             prompter_.ask(pin_question(*identity, requester, state, refused_pins)), answer_limit_,
-            prompt::Unanswered::late, prompt::Unanswered::failed);
+            prompt::Unanswered::late);
         if (auto* pin = std::get_if<Secret>(&answer))
             offer.auth = naming(identity->name(), [&] { return tpm::to_auth(std::move(*pin)); });
         if (!offer.auth) {
@@ -286,7 +268,7 @@ asio::awaitable<prompt::Confirmation> PinBroker::confirm(IdentityPtr identity, c
     QuestionQueue::Question question{.process = requester.process()};
     const auto place = co_await questions_.wait(std::move(question));
     co_return co_await in_time(prompter_.confirm(confirm_question(*identity, requester)), answer_limit_,
-                               prompt::Confirmation::unanswered, prompt::Confirmation::failed);
+                               prompt::Confirmation::unanswered);
 }
 
 asio::awaitable<PinBroker::PinTrial> PinBroker::try_given_pin(KeyUsePtr use, tpm::Auth pin,

@@ -180,6 +180,7 @@ class Server {
     std::size_t clients_ = 0;                 ///< connections that were accepted and are open
     asio::steady_timer look_for_tpm_{loop_};  ///< the next time
     TpmThread tpm_;
+    prompt::Prompter prompter_;
     std::unique_ptr<os::FolderWatch> watch_; // before the folder is read, so that no change is missed
     KeyStore keys_;
     KeyFolder folder_;
@@ -195,10 +196,10 @@ Server::Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd t
     : socket_(socket), options_(options), ready_(ready), terminal_(std::move(terminal)),
       tpm_(loop_.get_executor(), options.target, options.owner_password,
            [this] { look_for_tpm_.expires_at(past); }),
-      watch_(watch(options.key_dir)), keys_(options.pin_lifetime),
-      folder_(keys_, options.key_dir, options.key_dir_terms),
+      prompter_(loop_.get_executor(), options.prompter), watch_(watch(options.key_dir)),
+      keys_(options.pin_lifetime), folder_(keys_, options.key_dir, options.key_dir_terms),
       announcer_(loop_.get_executor(), options.notifier, keys_), upstreams_(make_upstreams(loop_, options)),
-      dispatcher_(loop_.get_executor(), keys_, folder_, tpm_, options.policy, upstreams_) {
+      dispatcher_(loop_.get_executor(), keys_, folder_, tpm_, prompter_, options.policy, upstreams_) {
     dispatcher_.tell_sandbox(options.in_force);
     signals_.add(SIGALRM); // without a handler, it would end the agent while the terminal's echo is off
     for (const int number : {SIGINT, SIGQUIT})
@@ -400,6 +401,7 @@ void Server::end() {
     const auto deadline = std::chrono::steady_clock::now() + time_limits().end;
     keys_.end_uses(); // clients get no more replies
     tasks_.cancel();
+    prompter_.close();
     loop_.restart();
     loop_.run_until(deadline);
     const auto left =

@@ -28,6 +28,7 @@ struct ServerOptions {
     /// True: the server throws if there is no TPM. False: it starts anyway, lists the keys of files, and
     /// waits for the TPM.
     bool needs_tpm = true;
+    int prompter = -1; ///< a socket to the process that asks persons (prompt::serve_questions)
     bool sandbox = true;
     std::string in_force = {}; ///< the parts of the sandbox, for people
     int until = -1;            ///< the agent ends when this descriptor is readable; -1 for none

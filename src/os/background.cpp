@@ -24,13 +24,6 @@ namespace {
 
 constexpr const char* subject = "going to the background";
 
-void redirect_to_null(std::initializer_list<int> descriptors) {
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    for (const int fd : descriptors)
-        if (!null || ::dup2(null.value(), fd) < 0)
-            throw Error::from_errno(errno, "/dev/null");
-}
-
 // Each side sends one byte: the child when it is ready, the parent when the child may go on.
 
 /// False if the other process has ended.
@@ -56,6 +49,13 @@ int failure_of(pid_t child) {
 }
 
 } // namespace
+
+void redirect_to_null(std::initializer_list<int> descriptors) {
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (const int fd : descriptors)
+        if (!null || ::dup2(null.value(), fd) < 0)
+            throw Error::from_errno(errno, "/dev/null");
+}
 
 BackgroundParent::BackgroundParent(pid_t child, UniqueFd socket) noexcept
     : child_(child), socket_(std::move(socket)) {}

@@ -5,6 +5,7 @@
 
 #include "base/unique_fd.hpp"
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -58,6 +59,9 @@ class BackgroundChild {
 /// absolute first. The descriptors that this function opens are close-on-exec.
 /// @throws Error(io), in the parent and in the child
 std::variant<BackgroundParent, BackgroundChild> fork_to_background();
+
+/// Replaces descriptors by /dev/null. @throws Error(io)
+void redirect_to_null(std::initializer_list<int> descriptors);
 
 /// Runs a command in place of this program (execvp(3)), after undo_harden_before_exec.
 /// @param changes to the environment, as in os::environment_with

@@ -2,12 +2,9 @@
 #include "prompt/ask.hpp"
 
 #include "base/error.hpp"
-#include "base/log.hpp"
-#include "base/printable.hpp"
 #include "base/unique_fd.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
-#include "prompt/terminal.hpp"
 
 #include <array>
 #include <csignal>
@@ -21,24 +18,12 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/system/system_error.hpp>
 
 namespace sshtpm::prompt {
 
 namespace asio = boost::asio;
-
-struct TerminalQueue {
-    explicit TerminalQueue(const asio::any_io_executor& loop) : open(loop, 1) {}
-
-    /// A channel used as a mutex: it holds a message while a question is on the terminal, and has no space
-    /// for a second one.
-    asio::experimental::channel<void(boost::system::error_code)> open;
-};
 
 namespace {
 
@@ -52,34 +37,9 @@ Require parse_require(const std::optional<std::string>& word) {
                           : Require::nothing;
 }
 
-/// True if an askpass program may be started.
-bool askpass_allowed(const Circumstances& circumstances) {
-    const auto require = parse_require(circumstances.askpass_require);
-    return require == Require::force || (circumstances.display && require != Require::never);
-}
-
-asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) {
-    TerminalAnswer outcome;
-    switch (choose_asker(current_circumstances(), program)) {
-    case Asker::askpass:
-        outcome.answer = co_await ask_askpass(askpass_program(), std::move(question),
-                                              program == Program::agent ? os::Child::Group::own
-                                                                        : os::Child::Group::shared);
-        break;
-    case Asker::terminal:
-        outcome = co_await ask_terminal(std::move(question));
-        break;
-    case Asker::nobody:
-    case Asker::standard_input: // only `ask_and_wait` may block
-        outcome.answer = Unanswered::nobody;
-        break;
-    }
-    co_return std::move(outcome);
-}
-
 /// Asks on an event loop of its own. A signal that ends the program takes effect after the question is
 /// closed.
-TerminalAnswer wait_for_answer(const std::string& question, Program program) {
+TerminalAnswer wait_for_answer(const std::string& question) {
     asio::io_context loop(1);
     asio::cancellation_signal cancel;
     asio::signal_set signals(loop);
@@ -97,7 +57,7 @@ TerminalAnswer wait_for_answer(const std::string& question, Program program) {
     TerminalAnswer answer;
     std::exception_ptr thrown;
     asio::co_spawn(
-        loop, ask_once(question, program),
+        loop, ask_once(question, Program::tool),
         asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, TerminalAnswer a) {
             thrown = error;
             answer = std::move(a);
@@ -112,58 +72,12 @@ TerminalAnswer wait_for_answer(const std::string& question, Program program) {
     return answer;
 }
 
-asio::awaitable<Answer> ask(std::string question, Program program) {
-    for (;;) {
-        auto outcome = co_await ask_once(question, program);
-        if (!outcome.stopped_by)
-            co_return std::move(outcome.answer);
-        ::raise(*outcome.stopped_by); // returns when the process continues, perhaps in the background
-    }
-}
-
-/// The permit to ask on the terminal; the destructor releases it.
-class TerminalPermit {
-  public:
-    explicit TerminalPermit(std::shared_ptr<TerminalQueue> queue) : queue_(std::move(queue)) {}
-    TerminalPermit(const TerminalPermit&) = delete;
-    TerminalPermit& operator=(const TerminalPermit&) = delete;
-    ~TerminalPermit() {
-        queue_->open.try_receive([](const boost::system::error_code&) {}); // lets the next question start
-    }
-
-  private:
-    std::shared_ptr<TerminalQueue> queue_;
-};
-
-asio::awaitable<Answer> ask_in_turn(std::shared_ptr<TerminalQueue> queue, std::string question) {
-    if (choose_asker(current_circumstances(), Program::agent) != Asker::terminal)
-        co_return co_await ask(std::move(question), Program::agent);
-    // A cancelled wait throws before there is a permit to release.
-    co_await queue->open.async_send(boost::system::error_code(), asio::use_awaitable);
-    const TerminalPermit permit(queue);
-    co_return co_await ask(std::move(question), Program::agent); // chooses again after the wait
-}
-
-asio::awaitable<Confirmation> confirm(std::string question) {
-    if (!askpass_allowed(current_circumstances())) {
-        log::error("nobody can be asked to confirm: ", askpass_needs);
-        co_return Confirmation::nobody;
-    }
-    try {
-        co_return co_await confirm_askpass(askpass_program(), std::move(question));
-    } catch (const Error& failure) { // no descriptors or no memory
-        log::error("asking to confirm: ", printable(failure.what()));
-        co_return Confirmation::failed;
-    } catch (const boost::system::system_error& failure) {
-        if (failure.code() != asio::error::operation_aborted) {
-            log::error("asking to confirm: ", failure.code().message());
-            co_return Confirmation::failed;
-        }
-    }
-    co_return Confirmation::unanswered;
-}
-
 } // namespace
+
+bool askpass_allowed(const Circumstances& circumstances) {
+    const auto require = parse_require(circumstances.askpass_require);
+    return require == Require::force || (circumstances.display && require != Require::never);
+}
 
 Asker choose_asker(const Circumstances& circumstances, Program program) {
     const auto require = parse_require(circumstances.askpass_require);
@@ -188,8 +102,27 @@ Circumstances current_circumstances() {
             .stdin_terminal = ::isatty(STDIN_FILENO) == 1};
 }
 
-Answer ask_and_wait(const std::string& question, Program program) {
-    const auto asker = choose_asker(current_circumstances(), program);
+asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) {
+    TerminalAnswer outcome;
+    switch (choose_asker(current_circumstances(), program)) {
+    case Asker::askpass:
+        outcome.answer = co_await ask_askpass(askpass_program(), std::move(question),
+                                              program == Program::agent ? os::Child::Group::own
+                                                                        : os::Child::Group::shared);
+        break;
+    case Asker::terminal:
+        outcome = co_await ask_terminal(std::move(question), program == Program::tool);
+        break;
+    case Asker::nobody:
+    case Asker::standard_input: // only `ask_and_wait` may block
+        outcome.answer = Unanswered::nobody;
+        break;
+    }
+    co_return std::move(outcome);
+}
+
+Answer ask_and_wait(const std::string& question) {
+    const auto asker = choose_asker(current_circumstances(), Program::tool);
     if (asker == Asker::standard_input) {
         std::cerr << question << std::flush;
         auto line = read_input_line();
@@ -199,7 +132,7 @@ Answer ask_and_wait(const std::string& question, Program program) {
     if (asker == Asker::terminal)
         wait_for_foreground();
     for (;;) {
-        auto outcome = wait_for_answer(question, program);
+        auto outcome = wait_for_answer(question);
         if (!outcome.stopped_by)
             return std::move(outcome.answer);
         ::raise(*outcome.stopped_by);
@@ -223,16 +156,6 @@ std::optional<Secret> read_input_line() {
             throw Error(Errc::malformed,
                         "standard input: an answer has at most " + std::to_string(max_answer) + " bytes");
     }
-}
-
-Prompter::Prompter(const asio::any_io_executor& loop) : queue_(std::make_shared<TerminalQueue>(loop)) {}
-
-asio::awaitable<Answer> Prompter::ask(std::string question) {
-    return ask_in_turn(queue_, std::move(question));
-}
-
-asio::awaitable<Confirmation> Prompter::confirm(std::string question) {
-    return prompt::confirm(std::move(question));
 }
 
 } // namespace sshtpm::prompt

@@ -4,13 +4,12 @@
 
 #include "base/secret.hpp"
 #include "prompt/askpass.hpp"
+#include "prompt/terminal.hpp"
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 namespace sshtpm::prompt {
@@ -41,36 +40,20 @@ inline constexpr std::string_view askpass_needs =
     "no askpass program may be started (that needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force; "
     "SSH_ASKPASS_REQUIRE=never forbids it)";
 
-/// Asks for a secret in a program without an event loop. A signal that ends the program does so after the
+/// True if an askpass program may be started.
+bool askpass_allowed(const Circumstances& circumstances);
+
+/// Asks for a secret: the prompter for the agent, or a tool. Cancelling withdraws the question.
+boost::asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program);
+
+/// Asks for a secret in a tool, which has no event loop. A signal that ends the program does so after the
 /// terminal's echo is on again.
 /// @throws Error as read_input_line
-Answer ask_and_wait(const std::string& question, Program program);
+Answer ask_and_wait(const std::string& question);
 
 /// Reads a line of standard input, and nothing behind it. As in ssh-keygen a NUL ends it too: people run
 /// `cat /dev/zero | ssh-keygen -q -N ''` to take the default file.
 /// @returns nothing at the end of input @throws Error(malformed) for more than max_answer bytes
 std::optional<Secret> read_input_line();
-
-struct TerminalQueue;
-
-/// Asks questions of an agent, which may have several at the same time. On the terminal, questions take
-/// turns, so that no answer goes to the wrong one. Askpass programs have a window each and run at the same
-/// time. Use it on the thread of `loop`; a question may outlive its Prompter.
-class Prompter {
-  public:
-    explicit Prompter(const boost::asio::any_io_executor& loop);
-
-    /// Asks for a secret. Cancelling withdraws the question, even while it waits for the terminal; the call
-    /// then throws operation_aborted or returns `cancelled`.
-    boost::asio::awaitable<Answer> ask(std::string question);
-
-    /// Asks for permission. Like OpenSSH's ask_permission, it uses only an askpass program, because any
-    /// program can write to a terminal. That needs DISPLAY, WAYLAND_DISPLAY or SSH_ASKPASS_REQUIRE=force, and
-    /// not SSH_ASKPASS_REQUIRE=never. Cancelling kills the program. Does not throw.
-    boost::asio::awaitable<Confirmation> confirm(std::string question);
-
-  private:
-    std::shared_ptr<TerminalQueue> queue_;
-};
 
 } // namespace sshtpm::prompt

@@ -137,12 +137,20 @@ void wait_for_foreground() {
         throw Error::from_errno(errno, terminal_path);
 }
 
-asio::awaitable<TerminalAnswer> ask_terminal(std::string question) {
+asio::awaitable<TerminalAnswer> ask_terminal(std::string question, bool stoppable) {
     using namespace asio::experimental::awaitable_operators;
     const auto loop = co_await asio::this_coro::executor;
     asio::posix::stream_descriptor terminal(loop, open_terminal().release());
-    asio::signal_set stops(loop, SIGTSTP);
+    asio::signal_set stops(loop);
+    if (stoppable)
+        stops.add(SIGTSTP);
     const EchoOff silent(terminal.native_handle());
+    if (!stoppable) {
+        if (!may_read(terminal.native_handle())) // lost in this moment
+            co_return TerminalAnswer{.stopped_by = SIGCONT};
+        show(terminal.native_handle(), question);
+        co_return co_await read_line(terminal);
+    }
     // Handled only from here on: before, these signals must stop a program that has just lost the foreground.
     for (const int number : {SIGTTIN, SIGTTOU, SIGCONT})
         stops.add(number);

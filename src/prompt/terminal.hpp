@@ -29,6 +29,7 @@ struct TerminalAnswer {
 
 /// Reads a line without echo, as readpassphrase(3) does. When it returns, throws or is cancelled, the echo is
 /// on again, unread input is dropped, and the cursor is on a new line.
-boost::asio::awaitable<TerminalAnswer> ask_terminal(std::string question);
+/// @param stoppable the signals that stop a process end the question; else the process ignores them
+boost::asio::awaitable<TerminalAnswer> ask_terminal(std::string question, bool stoppable);
 
 } // namespace sshtpm::prompt

@@ -4,6 +4,7 @@
 
 #include "agent/signer.hpp"
 #include "identity/convert.hpp"
+#include "prompt/pair.hpp"
 #include "prompt/script.hpp"
 #include "ssh/digest.hpp"
 #include "ssh/vectors.hpp"
@@ -187,7 +188,8 @@ class Desk {
   public:
     agent::KeyStore keys;
     ScriptedTpm tpm{signed_.signature};
-    agent::PinBroker broker{loop_.get_executor(), keys, tpm};
+    PromptPair questions_to_person{loop_.get_executor()};
+    agent::PinBroker broker{loop_.get_executor(), keys, tpm, questions_to_person.prompter};
     agent::Signer signer{broker, tpm};
 };
 

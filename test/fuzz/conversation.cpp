@@ -6,12 +6,12 @@
 #include "agent/identities.hpp"
 #include "base/log.hpp"
 #include "fuzz/target.hpp"
+#include "prompt/prompter.hpp"
 #include "protocol/frame.hpp"
 #include "wire/reader.hpp"
 
-#include <cstdlib>
-#include <fcntl.h>
-#include <sys/ioctl.h>
+#include <array>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -88,27 +88,32 @@ class WrongPasswords {
     Bytes body_; ///< of what locked the agent
 };
 
-/// Nobody is to be asked for a PIN, and nothing to be told.
-bool be_alone() {
+/// The agent's end of a socket to a prompter that has ended: nobody is asked for a PIN.
+UniqueFd no_prompter() {
+    std::array<int, 2> ends{};
+    require(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    ::close(ends[1]);
+    return UniqueFd(ends[0]);
+}
+
+bool be_silent() {
     log::configure("fuzz", log::Level::nothing);
-    ::setenv("SSH_ASKPASS_REQUIRE", "never", 1);
-    const UniqueFd terminal(::open("/dev/tty", O_RDWR));
-    if (terminal)
-        ::ioctl(terminal.value(), TIOCNOTTY);
     return true;
 }
 
 } // namespace
 
 FUZZ_TARGET(conversation) {
-    [[maybe_unused]] static const bool alone = be_alone();
+    [[maybe_unused]] static const bool silent = be_silent();
     asio::io_context loop(1);
     const auto stays = asio::make_work_guard(loop); // between two requests nothing waits
     MadeUpTpm tpm;
     agent::KeyStore keys;
     agent::KeyFolder folder(keys, {}, {});
     add_keys(keys);
-    agent::Dispatcher dispatcher(loop.get_executor(), keys, folder, tpm, {}, {}, PasswordHash::Cost::least);
+    prompt::Prompter prompter(loop.get_executor(), no_prompter().value());
+    agent::Dispatcher dispatcher(loop.get_executor(), keys, folder, tpm, prompter, {}, {},
+                                 PasswordHash::Cost::least);
     auto client = dispatcher.new_client({.pid = ::getpid(), .uid = ::getuid()});
 
     ByteView rest(data, size);

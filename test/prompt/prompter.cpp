@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "prompt/ask.hpp"
+#include "pair.hpp"
 #include "support/catch.hpp"
 #include "support/variable.hpp"
 
@@ -73,15 +73,18 @@ void say(std::string_view text) {
     [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, text.data(), text.size());
 }
 
-/// A loop with a prompter in it, and its questions.
+/// A loop with both sides of a prompter in it, and the questions.
 struct Asking {
     std::map<std::string, asio::cancellation_signal> cancel;
     asio::io_context loop;
-    std::optional<prompt::Prompter> prompter{loop.get_executor()};
+    std::optional<support::PromptPair> pair{std::in_place, loop.get_executor()};
+    int open = 0;
 
     /// Asks, and shows what came of it as "[name: answer]"; then calls `after`.
     void ask(const std::string& name, const std::function<void()>& after = nullptr) {
-        const auto show = [name, after](const std::exception_ptr& failure, const prompt::Answer& answer) {
+        ++open;
+        const auto show = [this, name, after](const std::exception_ptr& failure,
+                                              const prompt::Answer& answer) {
             const auto* secret = std::get_if<Secret>(&answer);
             say("[" + name + ": " +
                 (failure  ? "taken back"
@@ -90,8 +93,10 @@ struct Asking {
                 "]\n");
             if (after)
                 after();
+            if (--open == 0)
+                loop.stop();
         };
-        asio::co_spawn(loop, prompter->ask(name + "? "),
+        asio::co_spawn(loop, pair->prompter.ask(name + "? "),
                        asio::bind_cancellation_slot(cancel[name].slot(), show));
     }
     void take_back(const std::string& name) { cancel[name].emit(asio::cancellation_type::terminal); }
@@ -108,6 +113,17 @@ std::string shown_of(const std::function<void(Asking&)>& ask, const std::vector<
         person);
 }
 
+/// What the prompter shows, without the agent's "[name: answer]", which come at any time after the answers.
+std::string dialogue(std::string shown) {
+    for (auto start = shown.find('['); start != std::string::npos; start = shown.find('['))
+        shown.erase(start, shown.find('\n', start) + 1 - start);
+    return shown;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
 } // namespace
 
 TEST_CASE("two questions on the terminal are never open at once") {
@@ -117,7 +133,9 @@ TEST_CASE("two questions on the terminal are never open at once") {
                 asking.ask(name);
         },
         {{"one? ", "1111\n"}, {"two? ", "2222\n"}, {"three? ", "3333\n"}});
-    CHECK(shown == "one? \n[one: 1111]\ntwo? \n[two: 2222]\nthree? \n[three: 3333]\n");
+    CHECK(dialogue(shown) == "one? \ntwo? \nthree? \n");
+    for (const auto* answer : {"[one: 1111]\n", "[two: 2222]\n", "[three: 3333]\n"})
+        CHECK(contains(shown, answer));
 }
 
 TEST_CASE("a question that is taken back while it waits is never shown, and the next one gets its turn") {
@@ -129,7 +147,9 @@ TEST_CASE("a question that is taken back while it waits is never shown, and the 
             asking.take_back("two");
         },
         {{"[two: taken back]\n", "1111\n"}, {"three? ", "3333\n"}});
-    CHECK(shown == "one? [two: taken back]\n\n[one: 1111]\nthree? \n[three: 3333]\n");
+    CHECK(dialogue(shown) == "one? \nthree? \n");
+    for (const auto* answer : {"[two: taken back]\n", "[one: 1111]\n", "[three: 3333]\n"})
+        CHECK(contains(shown, answer));
 }
 
 TEST_CASE("a question that is taken back while it is shown lets the next one in") {
@@ -141,9 +161,9 @@ TEST_CASE("a question that is taken back while it is shown lets the next one in"
             asking.take_back("one");
         },
         {{"two? ", "2222\n"}});
-    CHECK(shown.starts_with("one? \n"));
-    CHECK(shown.find("[one: 1111]") == std::string::npos);
-    CHECK(shown.ends_with("two? \n[two: 2222]\n"));
+    CHECK(dialogue(shown) == "one? \ntwo? \n");
+    CHECK(contains(shown, "[one: taken back]\n"));
+    CHECK(contains(shown, "[two: 2222]\n"));
 }
 
 TEST_CASE("a question that is taken back just as its turn comes gives the turn on") {
@@ -155,7 +175,7 @@ TEST_CASE("a question that is taken back just as its turn comes gives the turn o
             asking.ask("three");
         },
         {{"one? ", "1111\n"}, {"three? ", "3333\n"}});
-    CHECK(shown.find("[two: 3333]") == std::string::npos);
+    CHECK_FALSE(contains(shown, "[two: 3333]"));
     CHECK(shown.ends_with("three? \n[three: 3333]\n"));
 }
 
@@ -164,8 +184,8 @@ TEST_CASE("a loop that ends takes open and waiting questions with it") {
         [](Asking& asking) {
             asking.ask("one");
             asking.ask("two");
-            asking.prompter.reset(); // the questions outlive it
             asking.loop.poll();
+            asking.pair.reset(); // the questions outlive it
             asking.loop.stop();
         },
         {});
@@ -177,10 +197,11 @@ TEST_CASE("a prompter confirms through askpass alone, and not on a terminal") {
         [] {
             const Variable display("DISPLAY", ""), wayland("WAYLAND_DISPLAY", "");
             asio::io_context loop;
-            prompt::Prompter prompter(loop.get_executor());
-            asio::co_spawn(loop, prompter.confirm("Allow? "),
-                           [](const std::exception_ptr&, prompt::Confirmation outcome) {
+            support::PromptPair pair(loop.get_executor());
+            asio::co_spawn(loop, pair.prompter.confirm("Allow? "),
+                           [&](const std::exception_ptr&, prompt::Confirmation outcome) {
                                say(outcome == prompt::Confirmation::nobody ? "[nobody]\n" : "[asked]\n");
+                               loop.stop();
                            });
             loop.run();
         },

@@ -22,6 +22,10 @@ REFERENCE = bool(os.environ.get('SSH_TPM_REFERENCE'))
 ours = unittest.skipIf(REFERENCE, 'not for the reference')
 
 
+def children_of(pid):
+    return list(map(int, read(f'/proc/{pid}/task/{pid}/children').split()))
+
+
 class Agent:
     """ssh-tpm-agent on a socket of its own; it is ready when the constructor returns."""
 
@@ -55,10 +59,13 @@ class Agent:
     def log(self):
         return self.process.log()
 
+    def prompter(self):
+        """The id of the process that asks for it."""
+        return next(pid for pid in children_of(self.process.pid) if read(f'/proc/{pid}/comm') == 'ssh-tpm-prompt\n')
+
     def children(self):
-        """The ids of the programs that it runs now."""
-        with open(f'/proc/{self.process.pid}/task/{self.process.pid}/children', encoding='ascii') as file:
-            return list(map(int, file.read().split()))
+        """The ids of the programs that ask for it now."""
+        return children_of(self.prompter())
 
     def connect(self):
         return Connection(self.socket)
