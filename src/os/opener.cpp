@@ -2,6 +2,7 @@
 #include "os/opener.hpp"
 
 #include "base/log.hpp"
+#include "os/background.hpp"
 #include "os/process.hpp"
 #include "os/sandbox.hpp"
 
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 namespace sshtpm::os {
@@ -130,6 +132,7 @@ bool is_stat_of_process(std::string_view path) {
 }
 
 void serve_requests(UniqueFd socket, const Openable& openable) {
+    redirect_to_null({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
     enter_sandbox({.readable = {"/"}, .writable = {openable.device.parent_path()}});
     std::array<std::uint8_t, most_request> buffer{};
     for (;;) {

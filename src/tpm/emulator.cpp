@@ -7,6 +7,7 @@
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
+#include "os/background.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
 #include "os/process.hpp"
@@ -39,6 +40,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* state_name = "tpm";
 constexpr const char* socket_name = "socket";
 constexpr const char* control_name = "socket.ctrl";
 
@@ -242,8 +244,7 @@ void start(const UniqueFd& folder) {
                     .folder = folder.value(),
                     .socket = listen_at(path_in(folder, socket_name)),
                     .control = listen_at(path_in(folder, control_name))};
-    if (::mkdirat(folder.value(), "tpm", 0700) == 0)
-        log::info("this is an emulator, for trying things out: it protects nothing");
+    (void)::mkdirat(folder.value(), state_name, 0700);
     const pid_t middle = ::fork();
     if (middle < 0)
         throw Error::from_errno(errno, "starting the emulator");
@@ -256,29 +257,36 @@ void start(const UniqueFd& folder) {
     uninterrupted([&] { return ::waitpid(middle, nullptr, 0); });
 }
 
-/// Serves a companion's requests of one byte each. A reply of one byte says whether the emulator was started.
+/// Serves a companion's requests of one byte each. A reply is an empty text, or the reason why the emulator
+/// was not started; a zero follows.
 void serve_starts(const UniqueFd& socket, const UniqueFd& folder) {
-    std::uint8_t byte = 0;
-    while (uninterrupted([&] { return ::recv(socket.value(), &byte, 1, 0); }) == 1) {
+    os::redirect_to_null({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
+    std::uint8_t request = 0;
+    while (uninterrupted([&] { return ::recv(socket.value(), &request, 1, 0); }) == 1) {
+        std::string failure;
         try { // caught to be told, and to serve the next request
             start(folder);
-            byte = 1;
         } catch (const Error& error) {
-            log::report(error);
-            byte = 0;
+            failure = error.what();
         }
-        if (::send(socket.value(), &byte, 1, MSG_NOSIGNAL) != 1)
+        if (::send(socket.value(), failure.c_str(), failure.size() + 1, MSG_NOSIGNAL) < 0)
             return;
     }
 }
 
-/// @throws Error not_found if swtpm is not installed; io, with the reason in the log
+/// @throws Error not_found if swtpm is not installed; io
 void ask_to_start(const os::Companion& starter) {
     find_swtpm();
-    std::uint8_t byte = 0;
-    if (::send(starter.socket(), &byte, 1, MSG_NOSIGNAL) != 1 ||
-        uninterrupted([&] { return ::recv(starter.socket(), &byte, 1, 0); }) != 1 || byte == 0)
-        throw Error(Errc::io, "the emulator was not started");
+    std::array<char, 1000> failure{};
+    const auto size =
+        ::send(starter.socket(), "", 1, MSG_NOSIGNAL) == 1
+            ? uninterrupted([&] { return ::recv(starter.socket(), failure.data(), failure.size() - 1, 0); })
+            : 0;
+    if (size <= 0)
+        throw Error(Errc::io, "the process that starts the emulator for this agent has ended",
+                    "restart the agent");
+    if (failure.front() != 0)
+        throw Error(Errc::io, failure.data());
 }
 
 std::vector<TPM2_HANDLE> handles_from(const Context& context, TPM2_HANDLE first) {
@@ -313,6 +321,8 @@ bool Emulator::begin_turn() {
     turn_ = std::move(turn);
     if (answers(folder_))
         return cut_short;
+    if (::faccessat(folder_.value(), state_name, F_OK, 0) != 0)
+        log::info("this is an emulator, for trying things out: it protects nothing");
     if (starter_)
         ask_to_start(*starter_);
     else
