@@ -70,11 +70,12 @@ std::vector<fs::path> paths_in(std::string_view tcti) {
 
 os::SandboxRules rules_for(const ServerOptions& options, const ListeningSocket& socket) {
     const auto way = way_to(options.target);
-    os::SandboxRules rules{.readable = os::library_folders(),
-                           .writable = {folder_to_write(options.target), options.target.emulator_state},
-                           .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
-                           .network = way.network,
-                           .libraries = way.library};
+    os::SandboxRules rules{
+        .readable = os::library_folders(),
+        .writable = {folder_to_write(options.target), options.target.emulator_state, "/dev/null"},
+        .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
+        .network = way.network,
+        .libraries = way.library};
     // For the names of users and groups in errors, and of hosts.
     for (const char* file : {"/etc/nsswitch.conf", "/etc/passwd", "/etc/group"})
         rules.readable.emplace_back(file);

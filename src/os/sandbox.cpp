@@ -179,7 +179,7 @@ void restrict_calls(const SandboxRules& rules) {
         {// files that are open
          "read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "_llseek", "close",
          "close_range", "fstat", "fstat64", "fstatfs", "fstatfs64", "fsync", "ftruncate", "ftruncate64",
-         "flock", "fcntl", "fcntl64", "dup", "dup3", "getdents64", "fchmod", "fgetxattr", "flistxattr",
+         "flock", "fcntl", "fcntl64", "dup", "dup2", "dup3", "getdents64", "fchmod", "fgetxattr", "flistxattr",
          "fsetxattr", "fremovexattr",
          // paths, which Landlock restricts
          "open", "openat", "stat", "stat64", "lstat", "lstat64", "newfstatat", "fstatat64", "statx", "access",

@@ -61,7 +61,7 @@ class KnownTpmsLab(Probed):
                               f'{self.lab.bin}/ssh-tpm-{applet} "$@"\n', mode=0o755)
 
     def foreign_area(self):
-        return self.lab.write('foreign.pub', self.foreign)
+        return self.lab.write(os.path.join(self.probe.folder, 'foreign.pub'), self.foreign)
 
     def swapping(self, how='', *more):
         return self.probe.failing(*more, *(f'{name} swap {self.foreign_area()} {how}'.rstrip() for name in SWAPPED))

@@ -133,11 +133,11 @@ class Probe:
     The TPM behind it is one without the hashes in `lacks`: SHA384, SHA512."""
 
     def __init__(self, tpm, name='probe', next_tcti=None, lacks=()):
-        self.file, self.traffic = tpm.lab.path(name + '.log'), tpm.lab.path(name + '.bytes')
-        self.faults = tpm.lab.path(name + '.faults')
+        self.folder = tpm.lab.make_folder(name + '-files')
+        self.file, self.traffic, self.faults = (os.path.join(self.folder, file) for file in ('log', 'bytes', 'faults'))
         module = os.environ['SSH_TPM_TCTI_PROBE']
         missing = ''.join(f'lacks={number},' for number in lacks)
-        self.tcti = (f'{module}:log={self.file},record={self.traffic},faults={self.faults},{missing}'
+        self.tcti = (f'{module}:folder={self.folder},log={self.file},record={self.traffic},faults={self.faults},{missing}'
                      f'next={next_tcti or tpm.tcti}')
         self._taken = 0
 
