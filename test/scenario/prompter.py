@@ -56,6 +56,7 @@ class Programs(WithPrompter):
         self.assertNotIn(ENDED, agent.log())
 
     def test_a_program_that_hangs_ends_with_its_client_and_with_the_agent(self):
+        self.lab.limit('finish', 0.1, 2)
         for text in ('exec sleep 600', 'exec >&-; exec sleep 600', 'trap "" TERM HUP INT; sleep 600; exit'):
             with self.subTest(text):
                 agent = self.start(self.script(text))
@@ -112,11 +113,10 @@ class Ends(WithPrompter):
 
     def test_a_prompter_that_is_killed_while_it_asks(self):
         askpass = Askpass(self.lab)
-        askpass.answer_later(1)
+        fifos = [askpass.answer_later(number) for number in (1, 2)]
         agent = self.start(askpass)
         soft = self.soft('soft')
         agent.ssh_add('-c', soft.path, status=0)
-        askpass.answer_later(2)
         with agent.connect() as client, agent.connect() as other:
             self.ask(client)
             other.send(frame(sign_request(soft.key.blob, b'data')))
@@ -124,6 +124,9 @@ class Ends(WithPrompter):
             self.kill(agent)
             for each in (client, other):
                 self.assertEqual(each.read_frame()[0], FAILURE)
+        for fifo in fifos:  # a program that nobody waits for ends by itself
+            with open(fifo, 'w', encoding='utf-8') as file:
+                file.write(PIN)
         self.assertEqual(agent.listed()[-1].split()[1], soft.key.line.split()[1])
         self.assertFalse(agent.signs(soft.key))
         self.refused_from_now_on(agent)
@@ -168,11 +171,9 @@ class Ends(WithPrompter):
                     self.ask(client)
                     shell.read_until("Enter PIN for key 'guarded': ")
                     self.assertFalse(shell.echoes())
-                    shell.type('half of a pin')
                     os.kill(pid, signal.SIGKILL)
                     wait_until(lambda: has_ended(prompter), 'the end of the prompter')
                 shell.look()
-                self.assertNotIn('half of a pin', shell.transcript)
                 self.tpm.tool('tpm2_flushcontext', '-t')  # the killed one has left its keys there
 
     def test_a_killed_prompter_on_a_terminal_is_a_no(self):
@@ -200,6 +201,7 @@ class Secrets(WithPrompter):
         for _ in range(2):
             self.assertTrue(agent.signs(self.guarded))
         self.assertEqual(memory.find(agent.prompter(), PIN, thorough=True), [])
+        self.assertRegex(read(f'/proc/{agent.prompter()}/limits'), 'Max core file size +0 ')
 
     def test_no_pin_that_was_typed_stays_in_the_prompter(self):
         socket = self.lab.path('a.sock')
