@@ -4,6 +4,7 @@
 question without an answer is a no, the terminal echoes again, and no process is left."""
 
 import os
+import re
 import signal
 import unittest
 
@@ -190,6 +191,37 @@ class Ends(WithPrompter):
                 client.send(frame(sign_request(self.free.blob, b'data')))
                 self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
             shell.read_until(ENDED)
+
+
+@needs_root
+class Descriptors(WithPrompter):
+    def open(self, pid):
+        """What a prompter has open, besides its epoll, its wake-up and its timer."""
+        links = {number: os.readlink(f'/proc/{pid}/fd/{number}') for number in os.listdir(f'/proc/{pid}/fd')}
+        return {int(number): target for number, target in links.items() if not target.startswith('anon_inode:')}
+
+    def test_in_the_background_it_holds_nothing_of_the_shell(self):
+        told = self.lab.run('ssh-tpm-agent', '-s', '-a', self.lab.path('a.sock'), '--key-dir', self.lab.keys, status=0)
+        pid = int(re.search('SSH_AGENT_PID=([0-9]+)', told.stdout)[1])
+        (prompter,) = children_of(pid)
+        has = self.open(prompter)
+        self.assertEqual([has.pop(number) for number in range(3)], ['/dev/null'] * 3)
+        self.assertTrue(has.pop(3).startswith('socket:'))
+        self.assertEqual(has, {})
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: has_ended(prompter) and has_ended(pid), 'the end')
+
+    def test_beside_a_command_it_logs_where_the_agent_does_and_ends_with_the_command(self):
+        command = self.lab.start('ssh-tpm-agent', '-a', self.lab.path('a.sock'), '--key-dir', self.lab.keys, 'sh', '-c',
+                                 'echo "agent $SSH_AGENT_PID"; exec sleep 600')
+        pid = int(command.wait_line('agent ').split()[1])
+        (prompter,) = children_of(pid)
+        has = self.open(prompter)
+        self.assertEqual((has[0], has[1]), ('/dev/null', '/dev/null'))
+        self.assertEqual(has[2], os.readlink(f'/proc/{pid}/fd/2'))
+        self.assertEqual(sorted(has), [0, 1, 2, 3])
+        command.popen.kill()
+        wait_until(lambda: has_ended(prompter) and has_ended(pid), 'the end')
 
 
 @needs_root
