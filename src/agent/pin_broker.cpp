@@ -3,7 +3,6 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/printable.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/context.hpp"
 #include "tpm/lockout.hpp"

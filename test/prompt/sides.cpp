@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -66,7 +67,8 @@ class AgentSide {
         auto out = std::make_shared<std::string>("open");
         asio::co_spawn(loop, prompter.ask("PIN: "),
                        asio::bind_cancellation_slot(
-                           cancel.slot(), [out](const std::exception_ptr& failure, const Answer& answer) {
+                           cancels.emplace_back().slot(),
+                           [out](const std::exception_ptr& failure, const Answer& answer) {
                                const auto* secret = std::get_if<Secret>(&answer);
                                *out = failure  ? "taken back"
                                       : secret ? std::string(text_of(secret->view()))
@@ -87,7 +89,7 @@ class AgentSide {
         loop.poll();
     }
 
-    asio::cancellation_signal cancel; ///< of the last question
+    std::deque<asio::cancellation_signal> cancels; ///< of each question
     asio::io_context loop;
     Peer peer;
     Prompter prompter;
@@ -113,7 +115,7 @@ TEST_CASE("an agent gets the answer to its question, whatever the order") {
 TEST_CASE("a question that is taken back is cancelled, and its late answer dropped") {
     AgentSide agent;
     const auto gone = agent.ask();
-    agent.cancel.emit(asio::cancellation_type::terminal);
+    agent.cancels.back().emit(asio::cancellation_type::terminal);
     agent.poll();
     CHECK(*gone == "taken back");
     CHECK(agent.peer.receive() == unhex("00000001 01 50494e3a20"));

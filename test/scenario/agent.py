@@ -10,7 +10,7 @@ import unittest
 
 import keyfile
 from lab import DEADLINE, read, read_key, wait_until
-from protocol import Connection, take_string, tpm_add_key
+from protocol import Connection, extension, take_string, tpm_add_key
 
 HASHES = {'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512', 'ecdsa-sha2-nistp256': 'sha256',
           'ecdsa-sha2-nistp384': 'sha384', 'ecdsa-sha2-nistp521': 'sha512'}
@@ -65,7 +65,7 @@ class Agent:
 
     def children(self):
         """The ids of the programs that ask for it now."""
-        return children_of(self.prompter())
+        return children_of(self.process.pid if REFERENCE else self.prompter())
 
     def connect(self):
         return Connection(self.socket)
@@ -75,8 +75,9 @@ class Agent:
             return connection.sign(key.blob, b'data') is not None
 
     def settle(self):
-        """Waits until the agent has handled all that was sent to it before."""
+        """Waits until the agent, and the process that asks for it, have handled all that was sent before."""
         with self.connect() as witness:
+            witness.request(extension(b'status@ssh-tpm'))
             for _ in range(5):
                 witness.list()
 
