@@ -5,6 +5,7 @@
 
 #include "applets/applets.hpp"
 #include "applets/openssh_link.hpp"
+#include "applets/rights.hpp"
 #include "applets/tpm_key_file.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/log.hpp"
@@ -267,6 +268,7 @@ int run_add(Call& call) {
     options.files = std::move(parsed.operands);
     if (call.as_openssh() && (mode.bit == adding || mode.bit == removing))
         return add_shares(call, options, mode.bit == removing, mode.run);
+    give_up_rights(false);
     return mode.run();
 }
 

@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "cli/options.hpp"
+#include "os/rights.hpp"
 #include "protocol/client.hpp"
 
 namespace sshtpm::applets {
@@ -45,6 +46,7 @@ constexpr cli::Modes listing = 1U << 0, checking = 1U << 1, hostkeys_installing 
 } // namespace
 
 int hostkeys_list(const std::filesystem::path& socket) {
+    os::give_up_network();
     try { // caught to add the hint
         protocol::Client agent(socket);
         return add_fingerprints(agent, {});
@@ -100,6 +102,7 @@ int run_hostkeys(Call& call) {
     if (parsed.version)
         return show_version();
     cli::require_apart(parsed, "--socket", "--hierarchy");
+    os::give_up_new_privileges();
     if (o.hierarchy)
         o.socket = host_agent_socket(o.hierarchy);
     const std::vector<cli::Mode> modes{

@@ -5,6 +5,7 @@
 
 #include "applets/applets.hpp"
 #include "applets/openssh_link.hpp"
+#include "applets/rights.hpp"
 #include "applets/tpm_key_file.hpp"
 #include "applets/tpm_options.hpp"
 #include "base/error.hpp"
@@ -294,6 +295,9 @@ int run_keygen(Call& call) {
     cli::require_apart(parsed, "-N", "--pin-file");
     cli::require_apart(parsed, "-P", parsed.mode == making ? "--pin-file" : "--old-pin-file");
     cli::require_apart(parsed, "-o", "--owner-password-file");
+    if (parsed.mode == making && !options.comment)
+        options.comment = os::user_at_host(); // the list of users may be on the network
+    give_up_rights(options.tpm.may_use_network());
     read_secrets(options);
     return mode.run();
 }

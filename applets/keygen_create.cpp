@@ -118,7 +118,7 @@ identity::Identity make_key(tpm::Tpm& tpm, const tpm::KeyAlgorithm& algorithm, c
 int keygen_create(const KeygenOptions& options) {
     const auto type = options.type.value_or(KeyType{.name = ecdsa_type, .bits = {}});
     const auto algorithm = choose_algorithm(type, options.bits);
-    const auto comment = options.comment.value_or(os::user_at_host());
+    const auto& comment = options.comment.value();
     require_comment(comment);
     // Before the first question, so that a person does not answer for a key that cannot be made.
     const auto tpm = options.tpm.open_tpm();

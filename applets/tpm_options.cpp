@@ -8,6 +8,7 @@
 #include "os/paths.hpp"
 #include "os/secret_line.hpp"
 #include "tpm/session.hpp"
+#include "tpm/transport.hpp"
 
 #include <charconv>
 #include <utility>
@@ -100,33 +101,45 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
                        cli::set(owner_password_file_)});
 }
 
+bool TpmOptions::may_use_network() const {
+    const auto tcti = chosen_tcti();
+    if (!tcti || tcti->starts_with("device:"))
+        return false;
+    const auto emulator = tpm::parse_swtpm(*tcti);
+    return !emulator || emulator->path.empty(); // a loader module may do anything
+}
+
 /// --tcti or --swtpm, else SSH_TPM_TCTI, else SSH_TPM_AGENT_SWTPM; an empty variable counts as not set. The
 /// emulator is never the default.
-tpm::Target TpmOptions::target(const std::filesystem::path& host_keys) const {
-    constexpr const char* known_tpms = "known_tpms";
-    const auto chip = [&](const std::string& tcti) {
-        tpm::Target target{.tcti = tcti, .emulator_state = {}};
-        if (!host_keys.empty())
-            target.known_tpms = host_keys / "ssh_tpm_known_tpms";
-        else if (os::has_variable("SSH_TPM_KNOWN_TPMS"))
-            target.known_tpms = *os::variable("SSH_TPM_KNOWN_TPMS");
-        if (!target.known_tpms.empty())
-            target.known_tpms_use = tpm::KnownTpmsUse::host;
-        else if (const auto folder = state_folder(); !folder.empty())
-            target.known_tpms = folder / known_tpms;
-        return target;
-    };
+std::optional<std::string> TpmOptions::chosen_tcti() const {
     if (tcti_ && swtpm_)
         throw Error(Errc::usage, "--tcti and --swtpm name two different TPMs");
     if (tcti_)
-        return chip(*tcti_);
+        return tcti_;
     if (!swtpm_ && os::has_variable("SSH_TPM_TCTI"))
-        return chip(*os::variable("SSH_TPM_TCTI"));
+        return os::variable("SSH_TPM_TCTI");
     if (!swtpm_ && !os::has_variable("SSH_TPM_AGENT_SWTPM"))
-        return chip("device:/dev/tpmrm0");
-    // In the emulator's folder, so that both are deleted together.
-    const auto emulator = os::emulator_state();
-    return {.tcti = {}, .emulator_state = emulator, .known_tpms = emulator / known_tpms};
+        return "device:/dev/tpmrm0";
+    return std::nullopt;
+}
+
+tpm::Target TpmOptions::target(const std::filesystem::path& host_keys) const {
+    constexpr const char* known_tpms = "known_tpms";
+    const auto tcti = chosen_tcti();
+    if (!tcti) { // in the emulator's folder, so that both are deleted together
+        const auto emulator = os::emulator_state();
+        return {.tcti = {}, .emulator_state = emulator, .known_tpms = emulator / known_tpms};
+    }
+    tpm::Target target{.tcti = *tcti, .emulator_state = {}};
+    if (!host_keys.empty())
+        target.known_tpms = host_keys / "ssh_tpm_known_tpms";
+    else if (os::has_variable("SSH_TPM_KNOWN_TPMS"))
+        target.known_tpms = *os::variable("SSH_TPM_KNOWN_TPMS");
+    if (!target.known_tpms.empty())
+        target.known_tpms_use = tpm::KnownTpmsUse::host;
+    else if (const auto folder = state_folder(); !folder.empty())
+        target.known_tpms = folder / known_tpms;
+    return target;
 }
 
 std::optional<Secret> TpmOptions::read_owner_password_file() const {

@@ -29,6 +29,8 @@ class TpmOptions {
     /// @param host_keys not empty: the folder of host keys, whose file of known TPMs is used instead
     /// @throws Error(usage)
     tpm::Target target(const std::filesystem::path& host_keys = {}) const;
+    /// Whether the TPM may be reached over the network. @throws Error(usage)
+    bool may_use_network() const;
     const std::optional<std::string>& owner_password_file() const noexcept { return owner_password_file_; }
     /// For give_owner_password. @returns nothing without --owner-password-file
     /// @throws Error as os::read_secret_line
@@ -41,6 +43,9 @@ class TpmOptions {
     std::unique_ptr<tpm::Tpm> open_tpm(const std::filesystem::path& host_keys = {}) const;
 
   private:
+    /// Nothing for the emulator.
+    std::optional<std::string> chosen_tcti() const;
+
     std::optional<std::string> tcti_;
     bool swtpm_ = false;
     bool ask_owner_password_ = false;

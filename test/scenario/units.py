@@ -106,10 +106,18 @@ class Units(Scenario):
             self.assertNotEqual(self.verify(kind).returncode, 0)
 
     def test_the_sandboxes_are_tight(self):
-        for kind, name, most in [('user', USER_UNITS[0], 2.5),
-                                 *(('system', name, 1.5) for name in (*GENKEYS, *HOST_AGENTS))]:
+        for kind, name, most in [('user', USER_UNITS[0], 2.0),
+                                 *(('system', name, 1.0) for name in (*GENKEYS, *HOST_AGENTS))]:
             printed = self.analyze(kind, 'security', '--offline=true', '--no-pager', './' + name).stdout
             self.assertLessEqual(float(re.search(r'exposure level for \S+: ([0-9.]+)', printed)[1]), most, printed)
+
+    def test_the_programs_may_make_their_own_sandboxes(self):
+        agents = [('user', USER_UNITS[0]), *(('system', name) for name in HOST_AGENTS)]
+        landlock = {f'landlock_{call}' for call in ('create_ruleset', 'add_rule', 'restrict_self')}
+        for kind, name, calls in [*((*agent, {'seccomp', *landlock}) for agent in agents),
+                                  *(('system', name, {'seccomp'}) for name in GENKEYS)]:
+            allowed = self.unit(kind, name).all('SystemCallFilter')[0].split()
+            self.assertEqual(set(allowed), {'@system-service', *calls})
 
     def test_roots_units_and_the_agents_have_one_file_of_known_tpms_that_the_agents_cannot_write(self):
         for name in HOST_AGENTS:
