@@ -94,7 +94,12 @@ void report_ssh_tpm(cli::Findings& findings, const AgentAt& agent) {
         text += ", the socket is that of " + *listener;
     if (agent.peer.uid != ::geteuid())
         text += ", of the user " + std::to_string(agent.peer.uid);
-    if (version != SSHTPM_VERSION)
+    const auto sandbox = agent.value("sandbox"); // an older agent does not tell
+    if (!sandbox.empty())
+        text += ", sandbox: " + sandbox;
+    if (sandbox == "none")
+        findings.add({Verdict::warn, "agent", socket, text, "start it without --no-sandbox"});
+    else if (version != SSHTPM_VERSION)
         findings.add({Verdict::warn, "agent", socket, text + "; this program is " SSHTPM_VERSION,
                       "`systemctl --user restart ssh-tpm-agent.service`, or start it again"});
     else

@@ -115,8 +115,8 @@ __ssh_tpm_keygen_options=(
 )
 __ssh_tpm_agent_options=(
     -a -l -A --key-dir --no-load --hierarchy -t --confirm --confirm-loaded --pin-lifetime --no-cache --no-seal
-    -D -d -s -c -k -U -E --print-socket --install-user-units --install-system --force --tcti --swtpm -o
-    --owner-password --owner-password-file -h --help -V --version
+    --no-sandbox -D -d -s -c -k -U -E --print-socket --install-user-units --install-system --force --tcti --swtpm
+    -o --owner-password --owner-password-file -h --help -V --version
 )
 __ssh_tpm_add_options=(
     -t -c -h -H --pin --pin-file -k -C -N -E -q -d -D -l -L -Q -T -x -X -v --help -V --version

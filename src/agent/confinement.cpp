@@ -5,7 +5,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "os/harden.hpp"
-#include "os/paths.hpp"
+#include "os/rights.hpp"
 #include "os/sandbox.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/transport.hpp"
@@ -108,7 +108,7 @@ Confinement::Confinement(ServerOptions& options, const ListeningSocket& socket) 
     }
     os::raise_descriptor_limit(); // after the companions are there: others must not inherit it
     os::return_large_buffers();
-    os::forbid_new_privileges();
+    os::give_up_new_privileges();
     if (!options.sandbox) {
         log::warning("no sandbox: this agent can do all that its user can");
         options.in_force = "none";

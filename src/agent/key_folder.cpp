@@ -150,12 +150,14 @@ void KeyFolder::read(const fs::path& path, File& file, const File& before) {
 void KeyFolder::scan() {
     if (folder_.empty())
         return;
-    const auto before = std::exchange(files_, {});
     const auto tree = os::read_key_tree(folder_);
     if (problems_ != tree.problems) // not once more after each change of a file
         for (const auto& problem : tree.problems)
             log::error(problem);
     problems_ = tree.problems;
+    if (tree.incomplete)
+        return;
+    const auto before = std::exchange(files_, {});
     for (const auto& path : tree.files)
         files_[path].stamps = {stamp_of(path), stamp_of(identity::certificate_file(path))};
     const bool changed = !std::ranges::equal(before, files_, [](const auto& one, const auto& other) {

@@ -53,6 +53,7 @@ std::vector<fs::path> read_folder(const fs::path& folder, KeyTree& tree) {
             files.push_back(folder / name);
         }
     }
+    tree.incomplete |= errno != 0 && errno != ENOENT && errno != EACCES && errno != ENOTDIR && errno != ELOOP;
     if (errno != 0 && errno != ENOENT)
         tree.problems.push_back(printable(folder.string()) + ": " + std::strerror(errno));
     std::ranges::sort(files);

@@ -17,6 +17,7 @@ inline constexpr std::size_t max_key_folders = 256;
 struct KeyTree {
     std::vector<std::filesystem::path> files; ///< *.tpm; those of a folder before those of its subfolders
     std::vector<std::string> problems;        ///< folders that were not read, and why, for the log
+    bool incomplete = false; ///< one of them for a reason that is not its own, such as EMFILE
 };
 
 /// Called with each folder before it is read, and with true if its subfolders will be read too.

@@ -98,7 +98,8 @@ bool send_reply(int socket, const Reply& reply) {
     return uninterrupted([&] { return ::sendmsg(socket, &message.header, MSG_NOSIGNAL); }) >= 0;
 }
 
-Reply receive_reply(int socket) {
+/// @returns nothing if the companion has ended, or its reply is malformed
+std::optional<Reply> receive_reply(int socket) {
     Message message;
     const auto size = uninterrupted([&] { return ::recvmsg(socket, &message.header, MSG_CMSG_CLOEXEC); });
     Reply reply{.failure = message.failure};
@@ -109,7 +110,7 @@ Reply receive_reply(int socket) {
         reply.fd.reset(fd);
     }
     if (size != sizeof message.failure || (reply.failure == 0) != static_cast<bool>(reply.fd))
-        return {.failure = EIO};
+        return std::nullopt;
     return reply;
 }
 
@@ -178,14 +179,14 @@ UniqueFd FileOpener::open(const fs::path& path, int flags) {
     Bytes request{static_cast<std::uint8_t>(kind)};
     append(request, bytes_of(path.native()));
     const std::lock_guard turn(turn_);
-    Reply reply{.failure = EACCES};
+    std::optional<Reply> reply;
     if (uninterrupted(
             [&] { return ::send(companion_.socket(), request.data(), request.size(), MSG_NOSIGNAL); }) >= 0)
         reply = receive_reply(companion_.socket());
-    else if (!std::exchange(told_, true))
+    if (!reply && !std::exchange(told_, true))
         log::error("the process that opens files for this agent has ended: restart the agent");
-    errno = reply.failure;
-    return std::move(reply.fd);
+    errno = reply ? reply->failure : EIO;
+    return reply ? std::move(reply->fd) : UniqueFd();
 }
 
 } // namespace sshtpm::os

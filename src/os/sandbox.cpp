@@ -3,6 +3,7 @@
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
+#include "os/rights.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -106,6 +107,7 @@ class Filter {
         if (!filter_)
             throw Error(Errc::io, "the sandbox (seccomp): no memory");
         ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); // a binary tree
+        ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     }
 
     void allow(std::initializer_list<const char*> calls) { add(SCMP_ACT_ALLOW, calls, {}); }
@@ -179,8 +181,8 @@ void restrict_calls(const SandboxRules& rules) {
         {// files that are open
          "read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "_llseek", "close",
          "close_range", "fstat", "fstat64", "fstatfs", "fstatfs64", "fsync", "ftruncate", "ftruncate64",
-         "flock", "fcntl", "fcntl64", "dup", "dup2", "dup3", "getdents64", "fchmod", "fgetxattr", "flistxattr",
-         "fsetxattr", "fremovexattr",
+         "flock", "fcntl", "fcntl64", "dup", "dup2", "dup3", "getdents64", "fchmod", "fgetxattr",
+         "flistxattr", "fsetxattr", "fremovexattr",
          // paths, which Landlock restricts
          "open", "openat", "stat", "stat64", "lstat", "lstat64", "newfstatat", "fstatat64", "statx", "access",
          "faccessat", "faccessat2", "readlink", "readlinkat", "getcwd", "mkdir", "mkdirat", "rename",
@@ -225,11 +227,6 @@ void restrict_calls(const SandboxRules& rules) {
 
 } // namespace
 
-void forbid_new_privileges() {
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        throw Error::from_errno(errno, "no_new_privs");
-}
-
 std::vector<fs::path> library_folders() {
     std::vector<fs::path> folders;
     ::dl_iterate_phdr(
@@ -245,7 +242,7 @@ std::vector<fs::path> library_folders() {
 }
 
 int enter_sandbox(const SandboxRules& rules) {
-    forbid_new_privileges();
+    give_up_new_privileges();
     const int abi = restrict_files(rules);
     restrict_calls(rules);
     return abi;

@@ -19,16 +19,12 @@ struct SandboxRules {
     bool libraries = false;               ///< libraries may be loaded
 };
 
-/// Sets no_new_privs: programs that this process starts get no more rights than it has.
-/// @throws Error(io)
-void forbid_new_privileges();
-
 /// The folders of the libraries that this process has loaded: more of them may be loaded from there.
 std::vector<std::filesystem::path> library_folders();
 
-/// Enters the sandbox, for this thread and those that it will start. A system call that is not allowed fails
-/// with EPERM; one that runs a program, reads another process, loads code into the kernel, mounts, or uses
-/// the kernel's keyrings ends the process (SIGSYS).
+/// Enters the sandbox, which gives up new privileges too, for this thread and those that it will start. A
+/// system call that is not allowed fails with EPERM; one that runs a program, reads another process, loads
+/// code into the kernel, mounts, or uses the kernel's keyrings ends the process (SIGSYS).
 /// @returns the number of Landlock's ABI in force; 0 for none, because the kernel has none
 /// @throws Error(io) if the kernel refuses seccomp or a rule
 int enter_sandbox(const SandboxRules& rules);

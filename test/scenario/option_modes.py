@@ -40,6 +40,7 @@ TABLE = {
          '--hierarchy': ('owner', AGENTS), '-t': ('5', AGENTS), '--confirm': (None, AGENTS),
          '--confirm-loaded': (None, AGENTS), '-U': (None, AGENTS),
          '--pin-lifetime': ('5', AGENTS), '--no-cache': (None, AGENTS), '--no-seal': (None, AGENTS),
+         '--no-sandbox': (None, AGENTS),
          '-D': (None, '(none)'), '-d': (None, AGENTS), '-s': (None, '(none) -k'), '-c': (None, '(none) -k'),
          '--force': (None, '--install-user-units --install-system'),
          '-E': ('sha256', AGENTS), '--tcti': ('x:', AGENTS), '--swtpm': (None, AGENTS), '-o': (None, AGENTS),

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "os/opener.hpp"
+
+#include "support/test.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace sshtpm;
+using namespace support;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int reading = O_RDONLY | O_CLOEXEC;
+
+/// The errno of opening it; 0 if it opens.
+int error_of(os::FileOpener& opener, const fs::path& path, int flags = reading) {
+    errno = 0;
+    return opener.open(path, flags) ? 0 : errno;
+}
+
+} // namespace
+
+TEST_CASE("an opener opens key files, certificates and folders of the key folder alone") {
+    const TempFolder folder, elsewhere;
+    const auto keys = folder / "keys";
+    os::FileOpener opener({.key_folder = keys});
+    CHECK(error_of(opener, keys, reading | O_DIRECTORY) == ENOENT);
+    fs::create_directories(keys / "sub"); // a folder that comes later
+    for (const char* name : {"a.tpm", "a-cert.pub", "id_rsa", "sub/b.tpm"})
+        put(keys / name);
+    put(elsewhere / "real");
+    fs::create_symlink(elsewhere / "real", keys / "link.tpm");
+    for (const char* name : {"a.tpm", "a-cert.pub", "sub/b.tpm", "link.tpm"})
+        CHECK(error_of(opener, keys / name) == 0);
+    CHECK(error_of(opener, keys / "missing.tpm") == ENOENT);
+    CHECK(error_of(opener, keys, reading | O_DIRECTORY) == 0);
+    CHECK(error_of(opener, keys / "sub", reading | O_DIRECTORY) == 0);
+    put(folder / "c.tpm");
+    for (const auto& path : {keys / "id_rsa", elsewhere / "real", folder / "c.tpm", keys / ".." / "c.tpm",
+                             fs::path("/etc/passwd"), fs::path("/proc/self/mem")})
+        CHECK(error_of(opener, path) == EACCES);
+    for (const auto& path : {folder.path(), keys / ".."})
+        CHECK(error_of(opener, path, reading | O_DIRECTORY) == EACCES);
+}
+
+TEST_CASE("an opener gives no way to write, and no file of another kind") {
+    const TempFolder keys;
+    put(keys / "a.tpm");
+    REQUIRE(::mkfifo((keys / "fifo.tpm").c_str(), 0600) == 0);
+    fs::create_directory(keys / "folder.tpm");
+    os::FileOpener opener({.key_folder = keys.path(), .device = "/dev/zero"});
+    const auto key = opener.open(keys / "a.tpm", O_RDONLY);
+    REQUIRE(key);
+    CHECK((::fcntl(key.value(), F_GETFL) & O_ACCMODE) == O_RDONLY);
+    CHECK((::fcntl(key.value(), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK(error_of(opener, keys / "a.tpm", O_RDWR) == EACCES);
+    CHECK(error_of(opener, keys / "fifo.tpm") == EACCES);
+    CHECK(error_of(opener, keys / "folder.tpm") == EACCES);
+    CHECK(error_of(opener, "/dev/zero", O_RDWR) == 0);
+    CHECK(error_of(opener, "/dev/null", O_RDWR) == EACCES);
+    CHECK(error_of(opener, "/proc/" + std::to_string(::getpid()) + "/stat") == 0);
+}

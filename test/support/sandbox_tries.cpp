@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// What code in a hijacked agent would try: loaded into the program by LD_PRELOAD. SSH_TPM_TEST_TRY names it,
+// with an argument behind a colon. It is tried when the agent first waits for events, on the thread of its
+// loop, or on the TPM's thread for a name that begins with "thread-"; the outcome goes to stderr as "tried
+// NAME: ERROR".
+//
+//     read:PATH  write:PATH  tcp:PORT  exec:PROGRAM  fork  trace:PID  peek:PID  signal:PID
+
+#include <arpa/inet.h>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string>
+#include <sys/epoll.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utility>
+
+namespace {
+
+long connect_to(const std::string& port) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (socket < 0)
+        return socket;
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const void* generic = &address;
+    return ::connect(socket, static_cast<const sockaddr*>(generic), sizeof address);
+}
+
+long run(const std::string& program) {
+    std::array<char*, 2> arguments{const_cast<char*>(program.c_str()), nullptr};
+    return ::execve(program.c_str(), arguments.data(), environ);
+}
+
+long peek(pid_t process) {
+    char byte = 0;
+    iovec here{.iov_base = &byte, .iov_len = 1}, there = here;
+    const auto got = ::process_vm_readv(process, &here, 1, &there, 1, 0);
+    return got < 0 && errno == EFAULT ? 0 : got; // it may read that process, which has nothing there
+}
+
+/// A negative result, with errno set, if the kernel refuses.
+long attempt(const std::string& what, const std::string& word) {
+    if (what == "read")
+        return ::open(word.c_str(), O_RDONLY);
+    if (what == "write")
+        return ::open(word.c_str(), O_WRONLY | O_CREAT, 0600);
+    if (what == "tcp")
+        return connect_to(word);
+    if (what == "exec")
+        return run(word);
+    if (what == "fork")
+        return ::fork();
+    if (what == "trace")
+        return ::ptrace(PTRACE_ATTACH, std::stoi(word), nullptr, nullptr);
+    if (what == "peek")
+        return peek(std::stoi(word));
+    if (what == "signal")
+        return ::kill(std::stoi(word), SIGCONT);
+    std::abort();
+}
+
+const pid_t agent = ::getpid(); // and not a companion, which is forked from it
+
+void try_once(bool on_thread) {
+    static std::array<bool, 2> tried{};
+    const char* const chosen = std::getenv("SSH_TPM_TEST_TRY");
+    constexpr const char* thread = "thread-";
+    std::string name = chosen != nullptr ? chosen : "";
+    if (name.empty() || ::getpid() != agent || (name.rfind(thread, 0) == 0) != on_thread ||
+        std::exchange(tried[on_thread ? 1 : 0], true))
+        return;
+    const auto colon = name.find(':');
+    const std::string word = colon == std::string::npos ? "" : name.substr(colon + 1);
+    const std::string what =
+        name.substr(on_thread ? std::strlen(thread) : 0, colon - (on_thread ? std::strlen(thread) : 0));
+    errno = 0;
+    const long result = attempt(what, word);
+    std::fprintf(stderr, "tried %s: %s\n", what.c_str(), result < 0 ? std::strerror(errno) : "done");
+    std::fflush(stderr);
+}
+
+template <class Function>
+Function* next(const char* name) {
+    return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+} // namespace
+
+extern "C" {
+
+/// Asio's loop waits here.
+__attribute__((visibility("default"))) int epoll_wait(int epoll, epoll_event* events, int most, int timeout) {
+    try_once(false);
+    return next<int(int, epoll_event*, int, int)>("epoll_wait")(epoll, events, most, timeout);
+}
+
+/// The TPM's thread waits here.
+__attribute__((visibility("default"))) int pthread_cond_wait(pthread_cond_t* condition,
+                                                             pthread_mutex_t* mutex) {
+    try_once(true);
+    return next<int(pthread_cond_t*, pthread_mutex_t*)>("pthread_cond_wait")(condition, mutex);
+}
+}
