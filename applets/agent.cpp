@@ -121,7 +121,6 @@ void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, 
                        .needs_tpm = !line.passed && !notifier,
                        .prompter = prompter.socket(),
                        .sandbox = line.sandbox,
-                       .in_force = {},
                        .until = until,
                        .notifier = std::move(notifier)},
                       ready);

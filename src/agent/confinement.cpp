@@ -68,14 +68,13 @@ std::vector<fs::path> paths_in(std::string_view tcti) {
     return paths;
 }
 
-os::SandboxRules rules_for(const ServerOptions& options, const ListeningSocket& socket) {
-    const auto way = way_to(options.target);
-    os::SandboxRules rules{
-        .readable = os::library_folders(),
-        .writable = {folder_to_write(options.target), options.target.emulator_state, "/dev/null"},
-        .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
-        .network = way.network,
-        .libraries = way.library};
+os::SandboxRules rules_for(const tpm::Target& target, const ListeningSocket& socket) {
+    const auto way = way_to(target);
+    os::SandboxRules rules{.readable = os::library_folders(),
+                           .writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
+                           .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
+                           .network = way.network,
+                           .libraries = way.library};
     // For the names of users and groups in errors, and of hosts.
     for (const char* file : {"/etc/nsswitch.conf", "/etc/passwd", "/etc/group"})
         rules.readable.emplace_back(file);
@@ -86,7 +85,7 @@ os::SandboxRules rules_for(const ServerOptions& options, const ListeningSocket& 
     if (way.library) {
         for (const char* path : {"/usr", "/etc/ld.so.cache", "/etc/machine-id", "/var/lib/dbus/machine-id"})
             rules.readable.emplace_back(path);
-        const std::string_view tcti = options.target.tcti;
+        const std::string_view tcti = target.tcti;
         const auto library = tcti.substr(0, tcti.find(':'));
         rules.readable.push_back(fs::path(library).parent_path());
         std::ranges::move(paths_in(tcti.substr(library.size())), std::back_inserter(rules.writable));
@@ -96,30 +95,27 @@ os::SandboxRules rules_for(const ServerOptions& options, const ListeningSocket& 
 
 } // namespace
 
-Confinement::Confinement(ServerOptions& options, const ListeningSocket& socket) {
-    auto& target = options.target;
-    if (options.sandbox) {
+Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const ListeningSocket& socket,
+                         bool sandbox) {
+    if (sandbox) {
         if (!target.emulator_state.empty())
             target.emulator_starter = tpm::make_emulator_starter(target.emulator_state);
-        opener_ = std::make_unique<os::FileOpener>(os::Openable{.key_folder = options.key_dir,
-                                                                .readable = target.known_tpms,
-                                                                .device = tpm::device_path(target.tcti)});
+        opener_ = std::make_unique<os::FileOpener>(os::Openable{
+            .key_folder = key_dir, .readable = target.known_tpms, .device = tpm::device_path(target.tcti)});
         use_opener([this](const fs::path& path, int flags) { return opener_->open(path, flags); });
     }
     os::raise_descriptor_limit(); // after the companions are there: others must not inherit it
     os::return_large_buffers();
     os::give_up_new_privileges();
-    if (!options.sandbox) {
+    if (!sandbox) {
         log::warning("no sandbox: this agent can do all that its user can");
-        options.in_force = "none";
         return;
     }
     ssh::digest(ssh::Hash::sha256, {}); // at its first use libcrypto reads its settings and loads modules
-    const int abi = os::enter_sandbox(rules_for(options, socket));
-    options.in_force = abi > 0 ? "seccomp, Landlock " + std::to_string(abi) : "seccomp";
-    if (abi > 0)
-        log::debug("sandbox: ", options.in_force);
-    else
+    const int abi = os::enter_sandbox(rules_for(target, socket));
+    in_force_ = abi > 0 ? "seccomp, Landlock " + std::to_string(abi) : "seccomp";
+    log::debug("sandbox: ", in_force_);
+    if (abi == 0)
         log::warning(
             "this kernel has no Landlock: the sandbox does not restrict this agent's access to files");
 }

@@ -2,9 +2,11 @@
 #pragma once
 // The agent's sandbox, and the companions that do for it what the sandbox forbids.
 
-#include "agent/server.hpp"
+#include "agent/listener.hpp"
 #include "os/opener.hpp"
+#include "tpm/tpm.hpp"
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -14,14 +16,21 @@ namespace sshtpm::agent {
 class Confinement {
   public:
     /// Call it while this process has one thread.
-    /// @param options gets what the server needs to use the companions
+    /// @param target gets the starter of its emulator
+    /// @param key_dir may be empty
+    /// @param sandbox false: only new privileges are given up
     /// @throws Error(io)
-    Confinement(ServerOptions& options, const ListeningSocket& socket);
+    Confinement(tpm::Target& target, const std::filesystem::path& key_dir, const ListeningSocket& socket,
+                bool sandbox);
     Confinement(Confinement&&) = delete;
     ~Confinement();
 
+    /// For people: "seccomp, Landlock 7", "seccomp" or "none".
+    const std::string& in_force() const noexcept { return in_force_; }
+
   private:
     std::unique_ptr<os::FileOpener> opener_; ///< null without a sandbox
+    std::string in_force_ = "none";
 };
 
 } // namespace sshtpm::agent

@@ -108,9 +108,9 @@ std::vector<std::shared_ptr<Upstream>> make_upstreams(asio::io_context& loop, co
 }
 
 /// One permit for each free descriptor, except for a few that the agent needs itself: for the TPM and for
-/// questions. With upstream agents, each client may need one more descriptor for each of them.
+/// key files. With upstream agents, each client may need one more descriptor for each of them.
 Semaphore client_permits(asio::io_context& loop, std::size_t upstreams) {
-    constexpr std::size_t own = 6;
+    constexpr std::size_t own = 4;
     const auto free = os::free_descriptors();
     return {loop.get_executor(), free > own + upstreams ? (free - own) / (1 + upstreams) : 1};
 }
@@ -145,7 +145,7 @@ asio::awaitable<void> wait_for(asio::steady_timer& timer) {
 
 class Server {
   public:
-    Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd terminal,
+    Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd terminal, std::string sandbox,
            const std::function<void()>& ready);
 
     void run();
@@ -191,7 +191,7 @@ class Server {
     Tasks tasks_{loop_};
 };
 
-Server::Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd terminal,
+Server::Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd terminal, std::string sandbox,
                const std::function<void()>& ready)
     : socket_(socket), options_(options), ready_(ready), terminal_(std::move(terminal)),
       tpm_(loop_.get_executor(), options.target, options.owner_password,
@@ -200,7 +200,7 @@ Server::Server(ListeningSocket& socket, const ServerOptions& options, UniqueFd t
       keys_(options.pin_lifetime), folder_(keys_, options.key_dir, options.key_dir_terms),
       announcer_(loop_.get_executor(), options.notifier, keys_), upstreams_(make_upstreams(loop_, options)),
       dispatcher_(loop_.get_executor(), keys_, folder_, tpm_, prompter_, options.policy, upstreams_) {
-    dispatcher_.tell_sandbox(options.in_force);
+    dispatcher_.tell_sandbox(std::move(sandbox));
     signals_.add(SIGALRM); // without a handler, it would end the agent while the terminal's echo is off
     for (const int number : {SIGINT, SIGQUIT})
         if (!os::was_ignored_at_start(number)) // a shell without job control ignores both for "&"
@@ -419,8 +419,8 @@ void run_server(ListeningSocket& socket, ServerOptions options, const std::funct
     // Opened before the sandbox forbids it, and before SIGHUP is caught: until then a hang-up ends the
     // process by its signal.
     auto terminal = terminal_to_end_with();
-    const Confinement confinement(options, socket);
-    Server(socket, options, std::move(terminal), ready).run();
+    const Confinement confinement(options.target, options.key_dir, socket, options.sandbox);
+    Server(socket, options, std::move(terminal), confinement.in_force(), ready).run();
 }
 
 } // namespace sshtpm::agent

@@ -30,9 +30,8 @@ struct ServerOptions {
     bool needs_tpm = true;
     int prompter = -1; ///< a socket to the process that asks persons (prompt::serve_questions)
     bool sandbox = true;
-    std::string in_force = {}; ///< the parts of the sandbox, for people
-    int until = -1;            ///< the agent ends when this descriptor is readable; -1 for none
-    os::Notifier notifier;     ///< gets the state of the agent: ready, number of keys, ending
+    int until = -1;        ///< the agent ends when this descriptor is readable; -1 for none
+    os::Notifier notifier; ///< gets the state of the agent: ready, number of keys, ending
 };
 
 /// Enters the sandbox (agent/confinement.hpp) for good, then serves until SIGTERM or SIGINT, then flushes
