@@ -138,9 +138,9 @@ std::shared_ptr<Prompter::Link::Open> Prompter::Link::send(Kind kind, std::strin
         return open;
     }
     open_.emplace(open->request.number, open);
+    watch_stops(); // before the prompter can show the question
     write(std::move(message));
     read();
-    watch_stops();
     return open;
 }
 
