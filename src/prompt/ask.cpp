@@ -57,7 +57,7 @@ TerminalAnswer wait_for_answer(const std::string& question) {
     TerminalAnswer answer;
     std::exception_ptr thrown;
     asio::co_spawn(
-        loop, ask_once(question, Program::tool),
+        loop, ask_once(question, choose_asker(current_circumstances(), Program::tool), Program::tool),
         asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, TerminalAnswer a) {
             thrown = error;
             answer = std::move(a);
@@ -102,9 +102,9 @@ Circumstances current_circumstances() {
             .stdin_terminal = ::isatty(STDIN_FILENO) == 1};
 }
 
-asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program) {
+asio::awaitable<TerminalAnswer> ask_once(std::string question, Asker asker, Program program) {
     TerminalAnswer outcome;
-    switch (choose_asker(current_circumstances(), program)) {
+    switch (asker) {
     case Asker::askpass:
         outcome.answer = co_await ask_askpass(askpass_program(), std::move(question),
                                               program == Program::agent ? os::Child::Group::own

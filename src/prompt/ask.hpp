@@ -44,7 +44,7 @@ inline constexpr std::string_view askpass_needs =
 bool askpass_allowed(const Circumstances& circumstances);
 
 /// Asks for a secret: the prompter for the agent, or a tool. Cancelling withdraws the question.
-boost::asio::awaitable<TerminalAnswer> ask_once(std::string question, Program program);
+boost::asio::awaitable<TerminalAnswer> ask_once(std::string question, Asker asker, Program program);
 
 /// Asks for a secret in a tool, which has no event loop. A signal that ends the program does so after the
 /// terminal's echo is on again.

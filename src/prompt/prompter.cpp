@@ -95,7 +95,7 @@ class Prompter::Link : public std::enable_shared_from_this<Link> {
     void write(Bytes message);
     void flush();
     void read();
-    bool receive();
+    void receive();
     void take(Reply reply);
     void end(std::string_view reason);
 
@@ -138,9 +138,9 @@ std::shared_ptr<Prompter::Link::Open> Prompter::Link::send(Kind kind, std::strin
         return open;
     }
     open_.emplace(open->request.number, open);
+    watch_stops(); // before the prompter can show the question
     write(std::move(message));
     read();
-    watch_stops();
     return open;
 }
 
@@ -202,7 +202,8 @@ void Prompter::Link::flush() {
     }
 }
 
-/// Waits for replies while there are requests, so that a loop without any can end.
+/// Waits for replies while there are requests, so that a loop without any can end. Takes one at a time: a
+/// signal that came before the next reply is handled before it.
 void Prompter::Link::read() {
     if (reading_ || open_.empty() || ended_)
         return;
@@ -213,8 +214,7 @@ void Prompter::Link::read() {
                            if (failure)
                                return;
                            try { // caught because the agent goes on without the prompter
-                               while (self->receive())
-                                   ;
+                               self->receive();
                            } catch (const Error& error) {
                                self->end(std::string("sent a wrong reply (") + printable(error.what()) + ")");
                            }
@@ -222,21 +222,18 @@ void Prompter::Link::read() {
                        });
 }
 
-/// @returns false if there is no reply now @throws Error(malformed)
-bool Prompter::Link::receive() {
+/// @throws Error(malformed)
+void Prompter::Link::receive() {
     if (ended_)
-        return false;
+        return;
     Wiped<std::array<std::uint8_t, max_reply + 1>> message;
     const auto got = uninterrupted(
         [&] { return ::recv(socket_.native_handle(), message->data(), message->size(), MSG_DONTWAIT); });
     if (got < 0 && errno == EAGAIN)
-        return false;
-    if (got <= 0) {
-        end("has ended");
-        return false;
-    }
+        return;
+    if (got <= 0)
+        return end("has ended");
     take(parse_reply(ByteView(*message).first(static_cast<std::size_t>(got))));
-    return true;
 }
 
 void Prompter::Link::take(Reply reply) {

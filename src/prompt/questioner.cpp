@@ -60,16 +60,20 @@ Result result_of(TerminalAnswer outcome) {
     return std::get<Unanswered>(outcome.answer);
 }
 
+Asker asker_now() {
+    return choose_asker(current_circumstances(), Program::agent);
+}
+
 asio::awaitable<Result> ask_on_terminal(std::shared_ptr<TerminalQueue> queue, std::string question) {
     // A cancelled wait throws before there is a permit to release.
     co_await queue->open.async_send(boost::system::error_code(), asio::use_awaitable);
     const TerminalPermit permit(queue);
     // Chooses again after the wait.
-    co_return result_of(co_await ask_once(std::move(question), Program::agent));
+    co_return result_of(co_await ask_once(std::move(question), asker_now(), Program::agent));
 }
 
-asio::awaitable<Result> ask(std::string question) {
-    co_return result_of(co_await ask_once(std::move(question), Program::agent));
+asio::awaitable<Result> ask(std::string question, Asker asker) {
+    co_return result_of(co_await ask_once(std::move(question), asker, Program::agent));
 }
 
 /// Like OpenSSH's ask_permission, it uses only an askpass program, because any program can write to a
@@ -80,10 +84,6 @@ asio::awaitable<Result> ask_permission(std::string question) {
         co_return Confirmation::nobody;
     }
     co_return co_await confirm_askpass(askpass_program(), std::move(question));
-}
-
-Asker asker_now() {
-    return choose_asker(current_circumstances(), Program::agent);
 }
 
 /// @returns false, and logs the failure, if it is no cancellation
@@ -172,10 +172,11 @@ void Questioner::start(Request request) {
     const auto open = std::make_shared<Question>();
     if (!open_.emplace(number, open).second)
         malformed("a number that is in use");
-    open->on_terminal = kind == Request::Kind::secret && asker_now() == Asker::terminal;
+    const auto asker = asker_now();
+    open->on_terminal = kind == Request::Kind::secret && asker == Asker::terminal;
     auto question = kind == Request::Kind::confirm ? ask_permission(std::move(request.question))
                     : open->on_terminal            ? ask_on_terminal(queue_, std::move(request.question))
-                                                   : ask(std::move(request.question));
+                                                   : ask(std::move(request.question), asker);
     // The coroutine refers to the signal until it is gone.
     const auto ended = [this, number, kind, open](const std::exception_ptr& failure, Result result) {
         if (failure)
