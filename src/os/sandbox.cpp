@@ -106,7 +106,6 @@ class Filter {
     Filter() : filter_(::seccomp_init(SCMP_ACT_ERRNO(EPERM))) {
         if (!filter_)
             throw Error(Errc::io, "the sandbox (seccomp): no memory");
-        ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); // a binary tree
         ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     }
 
