@@ -26,6 +26,11 @@ def children_of(pid):
     return list(map(int, read(f'/proc/{pid}/task/{pid}/children').split()))
 
 
+def companion(pid, name):
+    """The id of a process that does a part of the agent's work."""
+    return next(child for child in children_of(pid) if read(f'/proc/{child}/comm') == f'ssh-tpm-{name}\n')
+
+
 class Agent:
     """ssh-tpm-agent on a socket of its own; it is ready when the constructor returns."""
 
@@ -61,7 +66,7 @@ class Agent:
 
     def prompter(self):
         """The id of the process that asks for it."""
-        return next(pid for pid in children_of(self.process.pid) if read(f'/proc/{pid}/comm') == 'ssh-tpm-prompt\n')
+        return companion(self.process.pid, 'prompt')
 
     def children(self):
         """The ids of the programs that ask for it now."""

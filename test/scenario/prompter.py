@@ -9,7 +9,7 @@ import signal
 import unittest
 
 import memory
-from agent import Agent, Askpass, children_of
+from agent import Agent, Askpass, children_of, companion
 from keys_once import KeysOnce
 from lab import needs_root, read, wait_until
 from protocol import FAILURE, SIGN_RESPONSE, Connection, frame, sign_request
@@ -99,7 +99,7 @@ class Ends(WithPrompter):
             self.assertFalse(agent.signs(self.guarded))
             self.assertTrue(agent.signs(self.free))
         self.assertEqual(agent.log().count(ENDED), 1)
-        self.assertEqual(len(children_of(agent.process.pid)), 1)  # it is not started again
+        self.assertEqual(len(children_of(agent.process.pid)), 2)  # the other is the opener: it is not started again
         agent.stop()
 
     def kill(self, agent):
@@ -167,7 +167,7 @@ class Ends(WithPrompter):
                 shell.run(f'ssh-tpm-agent -l {socket} --key-dir {self.lab.keys}')
                 shell.read_until('other shells find it')
                 pid = shell.child()
-                (prompter,) = children_of(pid)
+                prompter = companion(pid, 'prompt')
                 with Connection(socket) as client:
                     self.ask(client)
                     shell.read_until("Enter PIN for key 'guarded': ")
@@ -182,7 +182,7 @@ class Ends(WithPrompter):
         with Shell(self.lab, *SHELLS['dash']) as shell:
             shell.run(f'ssh-tpm-agent -l {socket} --key-dir {self.lab.keys}')
             shell.read_until('other shells find it')
-            (prompter,) = children_of(shell.child())
+            prompter = companion(shell.child(), 'prompt')
             with Connection(socket) as client:
                 self.ask(client)
                 shell.read_until("Enter PIN for key 'guarded': ")
@@ -203,7 +203,7 @@ class Descriptors(WithPrompter):
     def test_in_the_background_it_holds_nothing_of_the_shell(self):
         told = self.lab.run('ssh-tpm-agent', '-s', '-a', self.lab.path('a.sock'), '--key-dir', self.lab.keys, status=0)
         pid = int(re.search('SSH_AGENT_PID=([0-9]+)', told.stdout)[1])
-        (prompter,) = children_of(pid)
+        prompter = companion(pid, 'prompt')
         has = self.open(prompter)
         self.assertEqual([has.pop(number) for number in range(3)], ['/dev/null'] * 3)
         self.assertTrue(has.pop(3).startswith('socket:'))
@@ -215,7 +215,7 @@ class Descriptors(WithPrompter):
         command = self.lab.start('ssh-tpm-agent', '-a', self.lab.path('a.sock'), '--key-dir', self.lab.keys, 'sh', '-c',
                                  'echo "agent $SSH_AGENT_PID"; exec sleep 600')
         pid = int(command.wait_line('agent ').split()[1])
-        (prompter,) = children_of(pid)
+        prompter = companion(pid, 'prompt')
         has = self.open(prompter)
         self.assertEqual((has[0], has[1]), ('/dev/null', '/dev/null'))
         self.assertEqual(has[2], os.readlink(f'/proc/{pid}/fd/2'))
@@ -244,16 +244,17 @@ class Secrets(WithPrompter):
                 self.ask(client)
                 shell.answer("Enter PIN for key 'guarded': ", PIN)
                 self.assertEqual(client.read_frame()[0], SIGN_RESPONSE)
-            (prompter,) = children_of(shell.child())
+            prompter = companion(shell.child(), 'prompt')
             self.assertEqual(memory.find(prompter, PIN, thorough=True), [])
 
-    def test_the_owner_password_is_not_in_the_prompter(self):
+    def test_the_owner_password_is_the_agents_alone(self):
         password = memory.random_pin()
         for options, env in (((), {'SSH_TPM_AGENT_OWNER_PASSWORD': password}),
                              (('--owner-password-file', self.lab.write('owner', password, mode=0o600)), {})):
             with self.subTest(options):
                 agent = Agent(self.lab, *options, env=env)
-                self.assertEqual(memory.find(agent.prompter(), password, thorough=True), [])
+                for pid in children_of(agent.process.pid):
+                    self.assertEqual(memory.find(pid, password, thorough=True), [])
                 agent.stop()
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The tools give up rights that they do not need: new privileges always, and the network where no askpass program and no
-TPM can need it."""
+"""The tools give up rights that they do not need: new privileges always, and the network where no askpass program and
+no TPM can need it."""
 
 import os
 import re
@@ -44,8 +44,8 @@ class AtQuestions(WithTpm):
 
     def test_keygen_keeps_the_network_for_an_emulator_across_it(self):
         with socket.create_server(('127.0.0.1', 0)) as listening:
-            tool = self.lab.start(self.lab.bin + '/ssh-tpm-keygen', '-q', '-N', '', '-f', self.lab.path('key'), '--tcti',
-                                  f'swtpm:host=127.0.0.1,port={listening.getsockname()[1]}')
+            tool = self.lab.start(self.lab.bin + '/ssh-tpm-keygen', '-q', '-N', '', '-f', self.lab.path('key'),
+                                  '--tcti', f'swtpm:host=127.0.0.1,port={listening.getsockname()[1]}')
             with listening.accept()[0]:
                 self.assertEqual(rights(read(f'/proc/{tool.popen.pid}/status')), NETWORK_KEPT)
             tool.end()

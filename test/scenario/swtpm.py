@@ -137,8 +137,8 @@ class Probe:
         self.file, self.traffic, self.faults = (os.path.join(self.folder, file) for file in ('log', 'bytes', 'faults'))
         module = os.environ['SSH_TPM_TCTI_PROBE']
         missing = ''.join(f'lacks={number},' for number in lacks)
-        self.tcti = (f'{module}:folder={self.folder},log={self.file},record={self.traffic},faults={self.faults},{missing}'
-                     f'next={next_tcti or tpm.tcti}')
+        self.tcti = (f'{module}:folder={self.folder},log={self.file},record={self.traffic},faults={self.faults},'
+                     f'{missing}next={next_tcti or tpm.tcti}')
         self._taken = 0
 
     def fail(self, *rules):
