@@ -97,6 +97,8 @@ int restrict_files(const SandboxRules& rules) {
 
 // seccomp
 
+constexpr std::uint64_t pr_set_vma = 0x53564d41; ///< of Linux 5.17
+
 struct FilterRelease {
     void operator()(scmp_filter_ctx filter) const noexcept { ::seccomp_release(filter); }
 };
@@ -208,7 +210,7 @@ void restrict_calls(const SandboxRules& rules) {
     filter.refuse(ENOSYS, {"clone3"}); // its flags are in memory; libc then calls clone
     filter.allow_if("prlimit64", argument(2, SCMP_CMP_EQ, 0)); // reads limits
     filter.allow_if("prctl", argument(0, SCMP_CMP_EQ, PR_SET_NAME));
-    filter.allow_if("prctl", argument(0, SCMP_CMP_EQ, PR_SET_VMA)); // glibc names its memory
+    filter.allow_if("prctl", argument(0, SCMP_CMP_EQ, pr_set_vma)); // glibc names its memory
     for (const unsigned long request : {FIONBIO, FIOCLEX, TCGETS, TIOCGWINSZ})
         filter.allow_if("ioctl", argument(1, SCMP_CMP_EQ, request));
     for (const char* call : {"mmap", "mmap2", "mprotect"}) {
