@@ -211,8 +211,8 @@ void restrict_calls(const SandboxRules& rules) {
     filter.allow_if("prlimit64", argument(2, SCMP_CMP_EQ, 0)); // reads limits
     filter.allow_if("prctl", argument(0, SCMP_CMP_EQ, PR_SET_NAME));
     filter.allow_if("prctl", argument(0, SCMP_CMP_EQ, pr_set_vma)); // glibc names its memory
-    for (const unsigned long request : {FIONBIO, FIOCLEX, TCGETS, TIOCGWINSZ})
-        filter.allow_if("ioctl", argument(1, SCMP_CMP_EQ, request));
+    for (const int request : {FIONBIO, FIOCLEX, TCGETS, TIOCGWINSZ})
+        filter.allow_if("ioctl", argument(1, SCMP_CMP_EQ, static_cast<std::uint64_t>(request)));
     for (const char* call : {"mmap", "mmap2", "mprotect"}) {
         if (rules.libraries)
             filter.allow({call});
