@@ -196,6 +196,10 @@ void report_askpass(cli::Findings& findings, const AgentAt& agent) {
                           "the agent asks for PINs through " + program + ", which cannot be run",
                           "install an askpass program (`sudo apt install ssh-askpass-gnome`), or name one in "
                           "SSH_ASKPASS"});
+    } else if (asker == "gone") {
+        findings.add({Verdict::warn, "agent-askpass", socket,
+                      "the process that asks for PINs for the agent has ended, or is stopped",
+                      "restart the agent"});
     } else {
         const bool needed = agent.value("keys-with-pin") != "0";
         findings.add({needed ? Verdict::warn : Verdict::ok, "agent-askpass", socket,

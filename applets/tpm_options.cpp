@@ -103,7 +103,7 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
 
 bool TpmOptions::may_use_network() const {
     const auto tcti = chosen_tcti();
-    if (!tcti || tcti->starts_with("device:"))
+    if (!tcti || !tpm::device_path(*tcti).empty())
         return false;
     const auto emulator = tpm::parse_swtpm(*tcti);
     return !emulator || emulator->path.empty(); // a loader module may do anything

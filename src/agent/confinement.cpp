@@ -89,6 +89,8 @@ os::SandboxRules rules_for(const tpm::Target& target, const ListeningSocket& soc
         const auto library = tcti.substr(0, tcti.find(':'));
         rules.readable.push_back(fs::path(library).parent_path());
         std::ranges::move(paths_in(tcti.substr(library.size())), std::back_inserter(rules.writable));
+        for (const char* device : {"/dev/tpmrm0", "/dev/tpm0"}) // the library may choose the device itself
+            rules.writable.emplace_back(device);
     }
     return rules;
 }

@@ -82,8 +82,9 @@ std::string name_of_key(ByteView blob) {
     }
 }
 
-std::string word_of(prompt::Asker asker) {
-    return asker == prompt::Asker::askpass    ? "askpass"
+std::string word_of(std::optional<prompt::Asker> asker) {
+    return !asker                             ? "gone"
+           : asker == prompt::Asker::askpass  ? "askpass"
            : asker == prompt::Asker::terminal ? "terminal"
                                               : "nobody";
 }
@@ -384,7 +385,7 @@ Dispatcher::Answer Dispatcher::serve(protocol::Query, Call) {
 }
 
 /// The facts that `ssh-tpm doctor` shows. A locked agent leaves out the numbers of its keys.
-protocol::AgentStatus Dispatcher::status(prompt::Asker asker) const {
+protocol::AgentStatus Dispatcher::status(std::optional<prompt::Asker> asker) const {
     protocol::AgentStatus out{
         {"version", SSHTPM_VERSION},
         {"pid", std::to_string(::getpid())},

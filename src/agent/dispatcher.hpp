@@ -90,7 +90,7 @@ class Dispatcher {
     bool may_replace(ByteView blob, const Client& client) const;
     void add(KeyEntry entry, protocol::Constraints constraints);
 
-    protocol::AgentStatus status(prompt::Asker asker) const;
+    protocol::AgentStatus status(std::optional<prompt::Asker> asker) const;
 
     bool may_be_served(const protocol::Request& request) const;
     Reply answer(bool success) const { return success ? success_ : failure_; }

@@ -4,6 +4,7 @@
 
 #include "base/bytes.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +38,14 @@ class Secret {
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
 
+    /// Fills it by a call such as read(2), which gets the memory and its size. @returns the call's result
+    template <class Read>
+    auto fill(const Read& read) {
+        truncate(0);
+        const auto got = read(data_, capacity_);
+        size_ = got > 0 ? std::min(static_cast<std::size_t>(got), capacity_) : 0;
+        return got;
+    }
     /// @returns false, with nothing appended, if the bytes do not fit
     bool append(ByteView bytes) noexcept;
     /// Cuts off and wipes the bytes from `size` on.

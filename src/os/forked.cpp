@@ -39,7 +39,7 @@ namespace {
                                 const std::function<void(UniqueFd socket)>& serve) noexcept {
     constexpr int own = STDERR_FILENO + 1;
     ::prctl(PR_SET_NAME, name);
-    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1})
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGTSTP, SIGTTIN, SIGTTOU})
         ::signal(number, SIG_IGN);
     if (socket != own && ::dup3(socket, own, O_CLOEXEC) < 0)
         std::_Exit(1);
@@ -91,9 +91,11 @@ Companion::~Companion() {
     socket_.reset();
     const auto ended = open_pidfd(pid_);
     pollfd end{.fd = ended.value(), .events = POLLIN, .revents = 0};
-    if (!ended || uninterrupted([&] { return ::poll(&end, 1, patience); }) != 1)
-        ::kill(pid_, SIGKILL); // it is not reaped yet, so no other process has its pid
-    uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
+    const bool in_time = ended && uninterrupted([&] { return ::poll(&end, 1, patience); }) == 1;
+    // It is not reaped yet, so no other process has its pid. In a sandbox this process may not kill it, and
+    // leaves a companion that is stopped behind: it ends when it continues.
+    if (in_time || ::kill(pid_, SIGKILL) == 0)
+        uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
 }
 
 } // namespace sshtpm::os

@@ -33,8 +33,8 @@ class ForkedChild {
 
 /// A forked copy of this process that serves it over a socket pair (SOCK_SEQPACKET) and has none of its other
 /// descriptors but the standard ones. When this process ends, however that happens, the socket is at its end,
-/// and the companion ends too. It ignores the signals that end this process, because a terminal and systemd
-/// send them to both.
+/// and the companion ends too. It ignores the signals that end or stop this process, because a terminal and
+/// systemd send them to both.
 class Companion {
   public:
     /// Forks this process, which must have one thread.
@@ -43,7 +43,8 @@ class Companion {
     /// @throws Error(io)
     Companion(const char* name, const std::function<void(UniqueFd socket)>& serve);
     Companion(Companion&&) = delete;
-    /// Closes the socket and waits until the companion has ended, for a second at most; then kills it.
+    /// Closes the socket and waits until the companion has ended, for a second at most; then kills it if it
+    /// may.
     ~Companion();
 
     /// This process's end.

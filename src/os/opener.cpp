@@ -116,12 +116,12 @@ std::optional<Reply> receive_reply(int socket) {
 }
 
 /// False for a path with ".." in it below the folder.
-bool is_below(std::string_view path, std::string_view folder) {
-    if (folder.empty() || !path.starts_with(folder))
+bool is_below(std::string_view path, const std::string& folder) {
+    const auto root = folder.ends_with('/') ? folder : folder + '/';
+    if (folder.empty() || !path.starts_with(root))
         return false;
-    path.remove_prefix(folder.size());
-    return (path.starts_with('/') || folder.ends_with('/')) && path.find("/../") == path.npos &&
-           !path.starts_with("../") && !path.ends_with("/..") && path != "..";
+    const auto rest = std::string("/").append(path.substr(root.size())).append("/");
+    return rest.find("/../") == std::string::npos;
 }
 
 bool is_stat_of_process(std::string_view path) {
@@ -135,6 +135,7 @@ bool is_stat_of_process(std::string_view path) {
 
 void serve_requests(UniqueFd socket, const Openable& openable) {
     redirect_to_null({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
+    // The device's folder, because the device may come later.
     enter_sandbox({.readable = {"/"}, .writable = {openable.device.parent_path()}});
     std::array<std::uint8_t, most_request> buffer{};
     for (;;) {

@@ -8,8 +8,8 @@
 #include "prompt/message.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <deque>
@@ -19,10 +19,13 @@
 #include <utility>
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -226,14 +229,15 @@ void Prompter::Link::read() {
 void Prompter::Link::receive() {
     if (ended_)
         return;
-    Wiped<std::array<std::uint8_t, max_reply + 1>> message;
-    const auto got = uninterrupted(
-        [&] { return ::recv(socket_.native_handle(), message->data(), message->size(), MSG_DONTWAIT); });
+    Secret message(max_reply + 1);
+    const auto got = message.fill([&](void* data, std::size_t size) {
+        return uninterrupted([&] { return ::recv(socket_.native_handle(), data, size, MSG_DONTWAIT); });
+    });
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0)
         return end("has ended");
-    take(parse_reply(ByteView(*message).first(static_cast<std::size_t>(got))));
+    take(parse_reply(message.view()));
 }
 
 void Prompter::Link::take(Reply reply) {
@@ -335,9 +339,13 @@ asio::awaitable<Confirmation> Prompter::confirm(std::string question) {
     co_return result ? std::get<Confirmation>(*result) : Confirmation::failed;
 }
 
-asio::awaitable<Asker> Prompter::who() {
-    const auto result = co_await Link::ask(link_, Kind::who, {});
-    co_return result ? std::get<Asker>(*result) : Asker::nobody;
+asio::awaitable<std::optional<Asker>> Prompter::who() {
+    using namespace asio::experimental::awaitable_operators;
+    constexpr std::chrono::seconds limit{1};
+    asio::steady_timer timer(co_await asio::this_coro::executor, limit);
+    const auto outcome = co_await (Link::ask(link_, Kind::who, {}) || timer.async_wait(asio::use_awaitable));
+    const auto* const answered = std::get_if<0>(&outcome);
+    co_return answered&&* answered ? std::optional(std::get<Asker>(**answered)) : std::nullopt;
 }
 
 } // namespace sshtpm::prompt

@@ -5,6 +5,7 @@
 #include "prompt/ask.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -32,8 +33,8 @@ class Prompter {
     /// SSH_ASKPASS_REQUIRE=force, and not SSH_ASKPASS_REQUIRE=never. Cancelling as with `ask`.
     boost::asio::awaitable<Confirmation> confirm(std::string question);
 
-    /// Who would be asked for a secret now.
-    boost::asio::awaitable<Asker> who();
+    /// Who would be asked for a secret now. @returns nothing if the prompter has ended, or is stopped
+    boost::asio::awaitable<std::optional<Asker>> who();
 
     /// Ends the prompter, and with it all questions.
     void close();

@@ -233,8 +233,6 @@ void Questioner::end() {
 }
 
 void serve_questions(UniqueFd socket) {
-    for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU})
-        ::signal(number, SIG_IGN);
     asio::io_context loop(1);
     const Questioner questioner(loop.get_executor(), std::move(socket));
     loop.run();

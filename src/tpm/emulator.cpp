@@ -165,6 +165,7 @@ constexpr int socket_fd = 3, control_fd = 4, first_free_fd = 5;
 /// locks and pipes.
 void leave_the_caller(const Plan& plan) {
     ::setsid();
+    ::prctl(PR_SET_NAME, "ssh-tpm-swtpm");
     for (int number = 1; number < NSIG; ++number)
         ::signal(number, SIG_DFL);
     // Duplicates above the final numbers.

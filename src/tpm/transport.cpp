@@ -255,8 +255,11 @@ std::unique_ptr<Transport> open_transport(const std::string& tcti) {
 }
 
 std::string device_path(std::string_view tcti) {
-    constexpr std::string_view name = "device:";
-    return std::string(tcti.starts_with(name) ? tcti.substr(name.size()) : std::string_view());
+    constexpr std::string_view name = "device";
+    if (!tcti.starts_with(name) || (tcti.size() > name.size() && tcti[name.size()] != ':'))
+        return {};
+    tcti.remove_prefix(std::min(name.size() + 1, tcti.size()));
+    return tcti.empty() ? "/dev/tpmrm0" : std::string(tcti);
 }
 
 std::optional<SwtpmAddress> parse_swtpm(std::string_view tcti) {

@@ -60,7 +60,7 @@ class Transport {
 ///     tpm for a device that serves one program and is in use
 std::unique_ptr<Transport> open_transport(const std::string& tcti);
 
-/// The path in "device:PATH"; empty for other TCTIs.
+/// The path in "device:PATH", /dev/tpmrm0 for "device"; empty for other TCTIs.
 std::string device_path(std::string_view tcti);
 
 /// The address of an emulator's socket.

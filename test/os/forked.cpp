@@ -102,7 +102,7 @@ TEST_CASE("a companion has no other descriptors, and ignores the signals that en
         const os::Companion companion("companion", tell_about_itself);
         const auto about = ask(companion);
         CHECK(about.free_descriptor == STDERR_FILENO + 2);
-        for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM})
+        for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU})
             ::kill(about.pid, number);
         CHECK(ask(companion).pid == about.pid);
         ended = os::open_pidfd(about.pid);

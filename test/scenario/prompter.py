@@ -136,7 +136,7 @@ class Ends(WithPrompter):
         agent = self.start(Askpass(self.lab))
         self.assertIn('asks for PINs through', self.findings(agent))
         self.kill(agent)
-        self.assertIn('can ask nobody for a PIN', self.findings(agent))
+        self.assertIn('the process that asks for PINs for the agent has ended', self.findings(agent))
 
     def findings(self, agent):
         return self.lab.run('ssh-tpm-doctor', env={'SSH_AUTH_SOCK': agent.socket}).stdout

@@ -108,6 +108,19 @@ class Sandbox(WithTpm):
             process.wait_line('listening on')
             process.end()
 
+    def test_a_companion_that_is_stopped_keeps_neither_requests_nor_the_end(self):
+        agent = Agent(self.lab)
+        self.assertTrue(agent.signs(self.key))
+        for pid in children_of(agent.process.pid):
+            os.kill(pid, signal.SIGTSTP)  # ^Z goes to all, and stops the agent alone
+            self.assertNotIn('T (stopped)', read(f'/proc/{pid}/status'))
+            os.kill(pid, signal.SIGSTOP)
+            self.addCleanup(os.kill, pid, signal.SIGCONT)
+        self.assertTrue(agent.signs(self.key))
+        self.assertIn('has ended, or is stopped', self.lab.run(
+            'ssh-tpm-doctor', env={'SSH_AUTH_SOCK': agent.socket}).stdout)
+        agent.stop()
+
     def test_an_opener_that_was_killed_is_told_once_and_keys_that_are_there_sign(self):
         agent = Agent(self.lab)
         os.kill(companion(agent.process.pid, 'opener'), signal.SIGKILL)

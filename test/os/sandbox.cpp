@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The rest is tried in a whole agent: test/scenario/sandbox.py.
+
+#include "os/sandbox.hpp"
+
+#include "base/unique_fd.hpp"
+#include "os/in_process.hpp"
+#include "support/test.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace sshtpm;
+using namespace support;
+namespace fs = std::filesystem;
+
+namespace {
+
+bool opens(const fs::path& path, int flags) {
+    return static_cast<bool>(UniqueFd(::open(path.c_str(), flags | O_CLOEXEC, 0600)));
+}
+
+/// False without Landlock, which these tests need.
+bool enter(const os::SandboxRules& rules) {
+    return os::enter_sandbox(rules) > 0;
+}
+
+bool maps_code() {
+    return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+}
+
+bool has_socket(int family) {
+    return static_cast<bool>(UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+}
+
+} // namespace
+
+TEST_CASE("a sandbox leaves of each path what its rule says") {
+    const TempFolder readable, writable, removable, other;
+    for (const auto* folder : {&readable, &writable, &removable, &other})
+        put(*folder / "old");
+    CHECK(in_process([&] {
+              if (!enter({.readable = {readable.path()},
+                          .writable = {writable.path()},
+                          .removable = removable.path()}))
+                  return 1;
+              if (!opens(readable / "old", O_RDONLY) || opens(readable / "old", O_WRONLY) ||
+                  opens(readable / "new", O_WRONLY | O_CREAT) || ::unlink((readable / "old").c_str()) == 0)
+                  return 2;
+              if (!opens(writable / "old", O_RDWR | O_TRUNC) ||
+                  !opens(writable / "new", O_WRONLY | O_CREAT) ||
+                  ::rename((writable / "new").c_str(), (writable / "old").c_str()) != 0)
+                  return 3;
+              if (opens(removable / "old", O_RDONLY) || ::unlink((removable / "old").c_str()) != 0)
+                  return 4;
+              return opens(other / "old", O_RDONLY) || errno != EACCES ? 5 : 0;
+          }) == 0);
+}
+
+TEST_CASE("a sandbox has sockets of other families, and new code, only where they are asked for") {
+    CHECK(in_process([] {
+              return enter({}) && has_socket(AF_UNIX) && !has_socket(AF_INET) && !maps_code() ? 0 : 1;
+          }) == 0);
+    CHECK(in_process([] {
+              return enter({.network = true, .libraries = true}) && has_socket(AF_INET) && maps_code() ? 0
+                                                                                                       : 1;
+          }) == 0);
+}
