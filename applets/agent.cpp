@@ -35,9 +35,8 @@ constexpr std::string_view agent_usage =
     "                     [--key-dir folder | --no-load]\n"
     "                     [--hierarchy endorsement | owner | platform | null]\n"
     "                     [--confirm] [--pin-lifetime time | --no-cache] [--no-seal]\n"
-    "                     [--no-sandbox] [--tcti conf | --swtpm] [-o | --owner-password-file path] [command "
-    "[argument "
-    "...]]\n"
+    "                     [--no-sandbox] [--tcti conf | --swtpm]\n"
+    "                     [-o | --owner-password-file path] [command [argument ...]]\n"
     "       ssh-tpm-agent [-s | -c] -k [-a socket]\n"
     "       ssh-tpm-agent --print-socket [-a socket]\n"
     "       ssh-tpm-agent --install-user-units [--install-system] [--force]";
@@ -103,7 +102,7 @@ enum class PrompterLog { to_stderr, nowhere };
 /// @param notifier for an agent in the foreground; systemd does not know one in the background
 void serve(const AgentOptions& line, agent::ListeningSocket& socket, int until, os::Notifier notifier,
            PrompterLog log, const std::function<void()>& ready) {
-    // The owner password is not in the environment any more, and the memory that it is in is not forked.
+    // The owner password is not in the environment any more, and its memory is wiped in the copy.
     const os::Companion prompter("ssh-tpm-prompt", [log](UniqueFd questions) {
         if (log == PrompterLog::nowhere)
             os::redirect_to_null({STDERR_FILENO});

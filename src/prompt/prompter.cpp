@@ -172,7 +172,7 @@ void Prompter::Link::close() {
 void Prompter::Link::end(std::string_view reason) {
     if (ended_)
         return;
-    log::error("the prompter, which asks persons for this agent, ", reason,
+    log::error("the process that asks for PINs ", reason,
                "; nobody can be asked until the agent is restarted");
     close();
 }

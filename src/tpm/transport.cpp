@@ -185,9 +185,7 @@ class LoadedTcti final : public Transport {
         return Tss2_Tcti_Transmit(tcti_, command.size(), command.data());
     }
 
-    /// Unlike SYS, this does not ask for the size first: the device TCTI would read only the header, and
-    /// older kernels drop the rest. It asks a TCTI only when a reply is there, because the device TCTI takes
-    /// an interrupted poll for a lost connection.
+    /// One read, without asking for the size first.
     Received receive(std::span<std::uint8_t> buffer, Deadline deadline) noexcept override {
         for (;;) {
             wait_for_reply(deadline);
@@ -209,8 +207,8 @@ class LoadedTcti final : public Transport {
         std::size_t count = 1;
         if (Tss2_Tcti_GetPollHandles(tcti_, &handle, &count) != TSS2_RC_SUCCESS || count != 1)
             return;
-        // POLLIN instead of the TCTI's events: the device and mssim TCTIs of tpm2-tss 3.2.1 ask for POLLOUT
-        // too, for which a socket is always ready.
+        // POLLIN instead of the TCTI's events: the mssim TCTI of tpm2-tss 3.2.1 asks for POLLOUT too, for
+        // which a socket is always ready.
         pollfd descriptor{.fd = handle.fd, .events = POLLIN, .revents = 0};
         if (handle.fd >= 0)
             uninterrupted([&] { return ::poll(&descriptor, 1, milliseconds_until(deadline)); });

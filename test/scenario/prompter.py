@@ -16,7 +16,7 @@ from protocol import FAILURE, SIGN_RESPONSE, Connection, frame, sign_request
 from terminal import SHELLS, Shell, has_ended
 
 PIN = 'correct horse 42'
-ENDED = 'the prompter, which asks persons for this agent, has ended; nobody can be asked until the agent is restarted'
+ENDED = 'the process that asks for PINs has ended; nobody can be asked until the agent is restarted'
 
 
 class WithPrompter(KeysOnce):
