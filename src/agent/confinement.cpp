@@ -53,25 +53,26 @@ fs::path folder_to_write(const tpm::Target& target) {
     return folder;
 }
 
-/// The absolute paths in the configuration of a TCTI, such as a device. For a missing file,
-/// its folder.
+fs::path absolute_if_any(const fs::path& path) {
+    return path.empty() ? path : fs::absolute(path);
+}
+
+/// The absolute paths in the configuration of a TCTI, such as a device, that exist.
 std::vector<fs::path> paths_in(std::string_view tcti) {
     std::vector<fs::path> paths;
     while (!tcti.empty()) {
         const auto word = tcti.substr(0, tcti.find_first_of(",=:"));
         tcti.remove_prefix(std::min(word.size() + 1, tcti.size()));
         std::error_code failure;
-        const fs::path path(word);
-        if (word.starts_with('/'))
-            paths.push_back(fs::exists(path, failure) ? path : path.parent_path());
+        if (word.starts_with('/') && fs::exists(word, failure))
+            paths.emplace_back(word);
     }
     return paths;
 }
 
 os::SandboxRules rules_for(const tpm::Target& target, const ListeningSocket& socket) {
     const auto way = way_to(target);
-    os::SandboxRules rules{.readable = os::library_folders(),
-                           .writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
+    os::SandboxRules rules{.writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
                            .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
                            .network = way.network,
                            .libraries = way.library};
@@ -85,6 +86,7 @@ os::SandboxRules rules_for(const tpm::Target& target, const ListeningSocket& soc
     if (way.library) {
         for (const char* path : {"/usr", "/etc/ld.so.cache", "/etc/machine-id", "/var/lib/dbus/machine-id"})
             rules.readable.emplace_back(path);
+        std::ranges::move(os::library_folders(), std::back_inserter(rules.readable));
         const std::string_view tcti = target.tcti;
         const auto library = tcti.substr(0, tcti.find(':'));
         rules.readable.push_back(fs::path(library).parent_path());
@@ -95,15 +97,34 @@ os::SandboxRules rules_for(const tpm::Target& target, const ListeningSocket& soc
     return rules;
 }
 
+/// As os::enter_sandbox, with a hint.
+int enter(const os::SandboxRules& rules) {
+    try { // caught to add the hint
+        return os::enter_sandbox(rules);
+    } catch (const Error& error) {
+        throw Error(error.code(), error.what(), "`--no-sandbox` starts the agent without it");
+    }
+}
+
+/// @throws Error(usage) for a TCTI that runs programs
+void require_no_programs(const std::string& tcti) {
+    if (tcti.starts_with("cmd:") || tcti.find("tcti-cmd") != std::string::npos)
+        throw Error(Errc::usage, "a TCTI that runs programs does not work in the agent's sandbox",
+                    "give --no-sandbox too");
+}
+
 } // namespace
 
 Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const ListeningSocket& socket,
                          bool sandbox) {
     if (sandbox) {
+        require_no_programs(target.tcti);
         if (!target.emulator_state.empty())
             target.emulator_starter = tpm::make_emulator_starter(target.emulator_state);
-        opener_ = std::make_unique<os::FileOpener>(os::Openable{
-            .key_folder = key_dir, .readable = target.known_tpms, .device = tpm::device_path(target.tcti)});
+        opener_ = std::make_unique<os::FileOpener>(
+            os::Openable{.key_folder = key_dir,
+                         .readable = absolute_if_any(target.known_tpms),
+                         .device = absolute_if_any(tpm::device_path(target.tcti))});
         use_opener([this](const fs::path& path, int flags) { return opener_->open(path, flags); });
     }
     os::raise_descriptor_limit(); // after the companions are there: others must not inherit it
@@ -114,7 +135,7 @@ Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const Lis
         return;
     }
     ssh::digest(ssh::Hash::sha256, {}); // at its first use libcrypto reads its settings and loads modules
-    const int abi = os::enter_sandbox(rules_for(target, socket));
+    const int abi = enter(rules_for(target, socket));
     in_force_ = abi > 0 ? "seccomp, Landlock " + std::to_string(abi) : "seccomp";
     log::debug("sandbox: ", in_force_);
     if (abi == 0)

@@ -29,13 +29,17 @@ UniqueFd open_file(const fs::path& path, FileKind kind) {
     constexpr int flags = O_RDONLY | O_NOCTTY | O_CLOEXEC;
     auto fd = any && path == "-" ? UniqueFd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0))
                                  : open_path(path, any ? flags : flags | O_NONBLOCK);
+    const int reason = errno;
     struct stat status = {};
-    if (!fd || ::fstat(fd.value(), &status) != 0)
-        throw Error::from_errno(errno, shown_name(path));
+    // A file of another kind is named as such even if it does not open.
+    if ((fd ? ::fstat(fd.value(), &status) : ::stat(path.c_str(), &status)) != 0)
+        throw Error::from_errno(fd ? errno : reason, shown_name(path));
     if (S_ISDIR(status.st_mode))
         throw Error(Errc::malformed, path.string() + ": is a directory");
     if (!any && !S_ISREG(status.st_mode))
         throw Error(Errc::malformed, path.string() + ": not a regular file");
+    if (!fd)
+        throw Error::from_errno(reason, shown_name(path));
     return fd;
 }
 

@@ -103,7 +103,7 @@ bool send_reply(int socket, const Reply& reply) {
 std::optional<Reply> receive_reply(int socket) {
     Message message;
     const auto size = uninterrupted([&] { return ::recvmsg(socket, &message.header, MSG_CMSG_CLOEXEC); });
-    Reply reply{.failure = message.failure};
+    Reply reply{.failure = (message.header.msg_flags & MSG_CTRUNC) != 0 ? EMFILE : message.failure};
     const auto* const rights = size > 0 ? CMSG_FIRSTHDR(&message.header) : nullptr;
     if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof(int))) {
         int fd = -1;
@@ -179,7 +179,7 @@ UniqueFd FileOpener::open(const fs::path& path, int flags) {
                       : (flags & O_DIRECTORY) != 0  ? OpenKind::folder
                                                     : OpenKind::file;
     Bytes request{static_cast<std::uint8_t>(kind)};
-    append(request, bytes_of(path.native()));
+    append(request, bytes_of(fs::absolute(path).native()));
     const std::lock_guard turn(turn_);
     std::optional<Reply> reply;
     if (uninterrupted(

@@ -67,7 +67,8 @@ void allow(int ruleset, const fs::path& path, std::uint64_t rights) {
     if (!S_ISDIR(status.st_mode))
         rights &= ~access::for_folders;
     const landlock_path_beneath_attr rule{.allowed_access = rights, .parent_fd = opened.value()};
-    if (::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0U) != 0)
+    if (::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0U) != 0 &&
+        errno != EBADFD) // a file system that the kernel has for itself
         throw Error::from_errno(errno, "the sandbox (Landlock) for " + path.string());
 }
 
@@ -93,7 +94,9 @@ int restrict_files(const SandboxRules& rules) {
     for (const auto& path : rules.writable)
         add(path, reading | access::write_file | access::truncate | access::make_reg | access::remove_file);
     add(rules.removable, access::remove_file);
-    if (::syscall(SYS_landlock_restrict_self, ruleset.value(), 0U) != 0)
+    // Each key file is denied first and opened by the opener then: no line in the audit log for it.
+    constexpr unsigned log_same_exec_off = 1;
+    if (::syscall(SYS_landlock_restrict_self, ruleset.value(), abi >= 7 ? log_same_exec_off : 0U) != 0)
         throw Error::from_errno(errno, "the sandbox (Landlock)");
     return abi;
 }
@@ -185,8 +188,7 @@ void restrict_calls(const SandboxRules& rules) {
         {// files that are open
          "read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "_llseek", "close",
          "close_range", "fstat", "fstat64", "fstatfs", "fstatfs64", "fsync", "ftruncate", "ftruncate64",
-         "flock", "fcntl", "fcntl64", "dup", "dup2", "dup3", "getdents64", "fchmod", "fgetxattr",
-         "flistxattr", "fsetxattr", "fremovexattr",
+         "flock", "dup", "dup2", "dup3", "getdents64", "fgetxattr", "flistxattr",
          // paths, which Landlock restricts
          "open", "openat", "stat", "stat64", "lstat", "lstat64", "newfstatat", "fstatat64", "statx", "access",
          "faccessat", "faccessat2", "readlink", "readlinkat", "getcwd", "mkdir", "mkdirat", "rename",
@@ -209,11 +211,26 @@ void restrict_calls(const SandboxRules& rules) {
          "getegid32", "getgroups32", "getrlimit", "ugetrlimit", "uname", "sysinfo", "wait4", "pidfd_open"});
     // A process signals itself, as abort(3) does, and makes threads, but no processes.
     filter.allow_if("tgkill", argument(0, SCMP_CMP_EQ, static_cast<std::uint64_t>(::getpid())));
-    filter.allow_if("clone", argument(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+    filter.allow_if("tkill", argument(0, SCMP_CMP_EQ, static_cast<std::uint64_t>(::getpid()))); // of musl
+#ifdef __s390__
+    constexpr unsigned flags = 1;
+#else
+    constexpr unsigned flags = 0;
+#endif
+    constexpr std::uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                         CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+    filter.allow_if("clone", argument(flags, SCMP_CMP_MASKED_EQ, CLONE_THREAD | namespaces, CLONE_THREAD));
     filter.refuse(ENOSYS, {"clone3"}); // its flags are in memory; libc then calls clone
     filter.allow_if("prlimit64", argument(2, SCMP_CMP_EQ, 0)); // reads limits
     filter.allow_if("prctl", argument(0, SCMP_CMP_EQ, PR_SET_NAME));
     filter.allow_if("prctl", argument(0, SCMP_CMP_EQ, pr_set_vma)); // glibc names its memory
+    // It has descriptors of files that it may only read: no rights for others to write, and no set-user-ID.
+    filter.allow_if("fchmod", argument(1, SCMP_CMP_MASKED_EQ, 07022, 0));
+    // Not F_SETOWN, which sends signals.
+    for (const int command : {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK,
+                              F_SETLKW, F_SETLEASE, F_SETSIG})
+        for (const char* call : {"fcntl", "fcntl64"})
+            filter.allow_if(call, argument(1, SCMP_CMP_EQ, static_cast<std::uint64_t>(command)));
     for (const int request : {FIONBIO, FIOCLEX, TCGETS, TIOCGWINSZ})
         filter.allow_if("ioctl", argument(1, SCMP_CMP_EQ, static_cast<std::uint64_t>(request)));
     for (const char* call : {"mmap", "mmap2", "mprotect"}) {
@@ -222,10 +239,12 @@ void restrict_calls(const SandboxRules& rules) {
         else
             filter.allow_if(call, argument(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     }
-    if (rules.network)
-        filter.allow({"socket", "socketpair", "bind", "sendmmsg", "recvmmsg"});
-    else
-        filter.allow_if("socket", argument(0, SCMP_CMP_EQ, AF_UNIX));
+    filter.allow_if("socket", argument(0, SCMP_CMP_EQ, AF_UNIX));
+    if (rules.network) {
+        for (const int family : {AF_INET, AF_INET6, AF_NETLINK}) // the last for getaddrinfo(3)
+            filter.allow_if("socket", argument(0, SCMP_CMP_EQ, static_cast<std::uint64_t>(family)));
+        filter.allow({"bind", "sendmmsg", "recvmmsg"});
+    }
     filter.load();
 }
 

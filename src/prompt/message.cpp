@@ -2,7 +2,9 @@
 #include "prompt/message.hpp"
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <type_traits>
@@ -38,8 +40,11 @@ void check_question(const Request& request) {
     const bool asks = request.kind == Request::Kind::secret || request.kind == Request::Kind::confirm;
     if (request.question.size() > max_question || (!asks && !request.question.empty()))
         malformed("a question of " + std::to_string(request.question.size()) + " bytes");
-    if (request.question.find('\0') != std::string::npos) // an argument of a program ends there
-        malformed("a question with a NUL");
+    // It becomes an argument of a program, where "-" begins an option, and is shown on a terminal.
+    const bool plain =
+        std::ranges::all_of(request.question, [](char c) { return c == '\n' || !is_control(c); });
+    if (asks && (!plain || request.question.empty() || request.question.front() == '-'))
+        malformed("a question that is empty, begins with \"-\" or has control characters");
 }
 
 template <class Enum>

@@ -170,8 +170,9 @@ void Questioner::start(Request request) {
     const auto number = request.number;
     const auto kind = request.kind;
     const auto open = std::make_shared<Question>();
-    if (!open_.emplace(number, open).second)
-        malformed("a number that is in use");
+    constexpr std::size_t most_open = 16; // more than the agent asks at a time
+    if (open_.size() >= most_open || !open_.emplace(number, open).second)
+        malformed("too many questions, or a number that is in use");
     const auto asker = asker_now();
     open->on_terminal = kind == Request::Kind::secret && asker == Asker::terminal;
     auto question = kind == Request::Kind::confirm ? ask_permission(std::move(request.question))
