@@ -41,9 +41,9 @@ void check_question(const Request& request) {
     if (request.question.size() > max_question || (!asks && !request.question.empty()))
         malformed("a question of " + std::to_string(request.question.size()) + " bytes");
     // It becomes an argument of a program, where "-" begins an option, and is shown on a terminal.
-    const bool plain =
-        std::ranges::all_of(request.question, [](char c) { return c == '\n' || !is_control(c); });
-    if (asks && (!plain || request.question.empty() || request.question.front() == '-'))
+    auto lines = request.question;
+    std::ranges::replace(lines, '\n', ' ');
+    if (asks && (!is_printable(lines) || lines.empty() || lines.front() == '-'))
         malformed("a question that is empty, begins with \"-\" or has control characters");
 }
 

@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 using namespace sshtpm;
@@ -59,6 +61,22 @@ TEST_CASE("a sandbox leaves of each path what its rule says") {
               if (opens(removable / "old", O_RDONLY) || ::unlink((removable / "old").c_str()) != 0)
                   return 4;
               return opens(other / "old", O_RDONLY) || errno != EACCES ? 5 : 0;
+          }) == 0);
+}
+
+TEST_CASE("a sandbox gives no way to change a file that may be read, or to signal by a descriptor") {
+    const TempFolder readable;
+    put(readable / "file");
+    CHECK(in_process([&] {
+              if (!enter({.readable = {readable.path()}}))
+                  return 1;
+              const UniqueFd file(::open((readable / "file").c_str(), O_RDONLY | O_CLOEXEC));
+              for (const mode_t mode : {0666, 0620, 04700, 01700})
+                  if (::fchmod(file.value(), mode) == 0)
+                      return 2;
+              if (::fsetxattr(file.value(), "user.x", "x", 1, 0) == 0)
+                  return 3;
+              return ::fcntl(file.value(), F_SETOWN, ::getpid()) == 0 ? 4 : 0;
           }) == 0);
 }
 

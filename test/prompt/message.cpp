@@ -50,6 +50,9 @@ TEST_CASE("a request of another shape is refused") {
     CHECK_THROWS_AS(message_of(too_long), Error);
     CHECK_THROWS_AS(message_of(Request{number, Kind::confirm, std::string("a\0b", 3)}), Error);
     CHECK_THROWS_AS(message_of(Request{number, Kind::who, "a"}), Error);
+    for (const char* question :
+         {"", "-", "--gtk-module=/x", "Enter \x1b[2J: ", "Enter \xc2\x9b: ", "Enter\t: "})
+        CHECK_THROWS_AS(message_of(Request{number, Kind::secret, question}), Error);
 }
 
 TEST_CASE("a reply has the number of its request, the kind of result and the result") {
