@@ -25,16 +25,19 @@ namespace fs = std::filesystem;
 
 /// How the TPM is reached.
 struct Way {
+    bool sockets = false; ///< UNIX ones
     bool network = false; ///< perhaps
     bool library = false; ///< a TCTI of tpm2-tss, which may need anything
 };
 
 Way way_to(const tpm::Target& target) {
-    if (!target.emulator_state.empty() || !tpm::device_path(target.tcti).empty())
+    if (!target.emulator_state.empty())
+        return {.sockets = true};
+    if (!tpm::device_path(target.tcti).empty())
         return {};
     if (const auto swtpm = tpm::parse_swtpm(target.tcti))
-        return {.network = swtpm->path.empty()};
-    return {.network = true, .library = true};
+        return {.sockets = true, .network = swtpm->path.empty()};
+    return {.sockets = true, .network = true, .library = true};
 }
 
 /// The folder of the file that is written at its first use; made if it is missing, because no right can be
@@ -74,6 +77,7 @@ os::SandboxRules rules_for(const tpm::Target& target, const ListeningSocket& soc
     const auto way = way_to(target);
     os::SandboxRules rules{.writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
                            .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
+                           .sockets = way.sockets,
                            .network = way.network,
                            .libraries = way.library};
     // For the names of users and groups in errors, and of hosts.
@@ -115,8 +119,8 @@ void require_no_programs(const std::string& tcti) {
 
 } // namespace
 
-Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const ListeningSocket& socket,
-                         bool sandbox) {
+Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const std::vector<fs::path>& upstreams,
+                         const ListeningSocket& socket, bool sandbox) {
     if (sandbox) {
         require_no_programs(target.tcti);
         if (!target.emulator_state.empty())
@@ -124,8 +128,10 @@ Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const Lis
         opener_ = std::make_unique<os::FileOpener>(
             os::Openable{.key_folder = key_dir,
                          .readable = absolute_if_any(target.known_tpms),
-                         .device = absolute_if_any(tpm::device_path(target.tcti))});
+                         .device = absolute_if_any(tpm::device_path(target.tcti)),
+                         .sockets = upstreams});
         use_opener([this](const fs::path& path, int flags) { return opener_->open(path, flags); });
+        os::use_connector([this](const sockaddr_un& address) { return opener_->connect(address); });
     }
     os::raise_descriptor_limit(); // after the companions are there: others must not inherit it
     os::return_large_buffers();
@@ -145,6 +151,7 @@ Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const Lis
 
 Confinement::~Confinement() {
     use_opener({});
+    os::use_connector({});
 }
 
 } // namespace sshtpm::agent

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace sshtpm::agent {
 
@@ -18,9 +19,11 @@ class Confinement {
     /// Call it while this process has one thread.
     /// @param target gets the starter of its emulator
     /// @param key_dir may be empty
+    /// @param upstreams the sockets of the upstream agents
     /// @param sandbox false: only new privileges are given up
     /// @throws Error(io)
-    Confinement(tpm::Target& target, const std::filesystem::path& key_dir, const ListeningSocket& socket,
+    Confinement(tpm::Target& target, const std::filesystem::path& key_dir,
+                const std::vector<std::filesystem::path>& upstreams, const ListeningSocket& socket,
                 bool sandbox);
     Confinement(Confinement&&) = delete;
     ~Confinement();

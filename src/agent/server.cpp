@@ -419,7 +419,8 @@ void run_server(ListeningSocket& socket, ServerOptions options, const std::funct
     // Opened before the sandbox forbids it, and before SIGHUP is caught: until then a hang-up ends the
     // process by its signal.
     auto terminal = terminal_to_end_with();
-    const Confinement confinement(options.target, options.key_dir, socket, options.sandbox);
+    const Confinement confinement(options.target, options.key_dir, options.upstreams, socket,
+                                  options.sandbox);
     Server(socket, options, std::move(terminal), confinement.in_force(), ready).run();
 }
 

@@ -56,10 +56,8 @@ asio::awaitable<Socket> connect_to(const std::filesystem::path& path) {
     constexpr std::chrono::milliseconds pause{3};
     const auto loop = co_await asio::this_coro::executor;
     const auto address = os::unix_address(path.native());
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd)
-        throw SystemError(errno, boost::system::system_category());
-    while (uninterrupted([&] { return ::connect(fd.value(), os::generic(address), sizeof address); }) != 0) {
+    UniqueFd fd;
+    while (!(fd = os::connect_to(address))) {
         if (errno != EAGAIN)
             throw SystemError(errno, boost::system::system_category());
         co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);

@@ -5,7 +5,9 @@
 #include "os/background.hpp"
 #include "os/process.hpp"
 #include "os/sandbox.hpp"
+#include "os/unix_socket.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -35,6 +37,8 @@ int flags_for(OpenKind kind) {
         return O_RDONLY | O_DIRECTORY | flags;
     case OpenKind::device:
         return O_RDWR | flags;
+    case OpenKind::socket:
+        break;
     }
     return -1;
 }
@@ -45,7 +49,8 @@ bool is_of_kind(int fd, OpenKind kind) {
         return false;
     return kind == OpenKind::file     ? S_ISREG(status.st_mode)
            : kind == OpenKind::folder ? S_ISDIR(status.st_mode)
-                                      : S_ISCHR(status.st_mode);
+           : kind == OpenKind::device ? S_ISCHR(status.st_mode)
+                                      : S_ISSOCK(status.st_mode);
 }
 
 /// The reply: errno, or 0 with a descriptor.
@@ -58,7 +63,9 @@ Reply open_for(ByteView message, const Openable& openable) {
     const auto request = parse_open_request(message);
     if (!request || !may_open(*request, openable))
         return {.failure = EACCES};
-    UniqueFd fd(::open(request->path.c_str(), flags_for(request->kind)));
+    auto fd = request->kind == OpenKind::socket
+                  ? connect_to(unix_address(request->path))
+                  : UniqueFd(::open(request->path.c_str(), flags_for(request->kind)));
     if (!fd)
         return {.failure = errno};
     if (!is_of_kind(fd.value(), request->kind))
@@ -152,7 +159,8 @@ void serve_requests(UniqueFd socket, const Openable& openable) {
 } // namespace
 
 std::optional<OpenRequest> parse_open_request(ByteView message) {
-    if (message.size() < 2 || message.size() >= most_request || message[0] < 1 || message[0] > 3)
+    if (message.size() < 2 || message.size() >= most_request || message[0] < 1 ||
+        message[0] > static_cast<std::uint8_t>(OpenKind::socket))
         return std::nullopt;
     std::string path(text_of(message.subspan(1)));
     if (path.front() != '/' || path.find('\0') != std::string::npos)
@@ -164,6 +172,9 @@ bool may_open(const OpenRequest& request, const Openable& openable) {
     const std::string_view path = request.path;
     if (request.kind == OpenKind::device)
         return path == openable.device.native();
+    if (request.kind == OpenKind::socket)
+        return path.size() < sizeof sockaddr_un::sun_path &&
+               std::ranges::find(openable.sockets, path) != openable.sockets.end();
     const bool in_folder = is_below(path, openable.key_folder.native());
     if (request.kind == OpenKind::folder)
         return in_folder || path == openable.key_folder.native();
@@ -178,8 +189,16 @@ UniqueFd FileOpener::open(const fs::path& path, int flags) {
     const auto kind = (flags & O_ACCMODE) == O_RDWR ? OpenKind::device
                       : (flags & O_DIRECTORY) != 0  ? OpenKind::folder
                                                     : OpenKind::file;
+    return ask(kind, fs::absolute(path).native());
+}
+
+UniqueFd FileOpener::connect(const sockaddr_un& address) {
+    return ask(OpenKind::socket, address.sun_path);
+}
+
+UniqueFd FileOpener::ask(OpenKind kind, std::string_view path) {
     Bytes request{static_cast<std::uint8_t>(kind)};
-    append(request, bytes_of(fs::absolute(path).native()));
+    append(request, bytes_of(path));
     const std::lock_guard turn(turn_);
     std::optional<Reply> reply;
     if (uninterrupted(

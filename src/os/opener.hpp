@@ -11,6 +11,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <sys/un.h>
+#include <vector>
 
 namespace sshtpm::os {
 
@@ -19,12 +22,13 @@ struct Openable {
     /// Folders in and below it may be listed, and files *.tpm and *-cert.pub there may be read, also through
     /// symbolic links.
     std::filesystem::path key_folder = {};
-    std::filesystem::path readable = {}; ///< this file may be read
-    std::filesystem::path device = {};   ///< this device may be read and written
+    std::filesystem::path readable = {};             ///< this file may be read
+    std::filesystem::path device = {};               ///< this device may be read and written
+    std::vector<std::filesystem::path> sockets = {}; ///< to these one may connect
     // And /proc/PID/stat may be read, with any number.
 };
 
-enum class OpenKind : std::uint8_t { file = 1, folder = 2, device = 3 };
+enum class OpenKind : std::uint8_t { file = 1, folder = 2, device = 3, socket = 4 };
 
 /// A request to the companion: a byte for the kind, and the path.
 struct OpenRequest {
@@ -45,8 +49,12 @@ class FileOpener {
 
     /// For base/file's use_opener. Threads take turns.
     UniqueFd open(const std::filesystem::path& path, int flags);
+    /// For os::use_connector.
+    UniqueFd connect(const sockaddr_un& address);
 
   private:
+    UniqueFd ask(OpenKind kind, std::string_view path);
+
     Companion companion_;
     std::mutex turn_;
     bool told_ = false; ///< that the companion has ended

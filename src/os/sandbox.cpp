@@ -195,11 +195,11 @@ void restrict_calls(const SandboxRules& rules) {
          "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "umask", "inotify_init1",
          "inotify_add_watch", "inotify_rm_watch",
          // sockets and events
-         "connect", "accept", "accept4", "sendto", "send", "sendmsg", "recvfrom", "recv", "recvmsg",
-         "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "poll", "ppoll",
-         "ppoll_time64", "epoll_create1", "epoll_create", "epoll_ctl", "epoll_wait", "epoll_pwait",
-         "epoll_pwait2", "eventfd2", "timerfd_create", "timerfd_settime", "timerfd_settime64",
-         "timerfd_gettime", "pipe", "pipe2",
+         "accept", "accept4", "sendto", "send", "sendmsg", "recvfrom", "recv", "recvmsg", "shutdown",
+         "getsockopt", "setsockopt", "getsockname", "getpeername", "poll", "ppoll", "ppoll_time64",
+         "epoll_create1", "epoll_create", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2",
+         "eventfd2", "timerfd_create", "timerfd_settime", "timerfd_settime64", "timerfd_gettime", "pipe",
+         "pipe2",
          // memory and threads
          "brk", "munmap", "mremap", "madvise", "mlock", "mlock2", "munlock", "futex", "futex_time64",
          "set_robust_list", "rseq", "sched_yield", "sched_getaffinity", "exit", "exit_group", "membarrier",
@@ -239,7 +239,10 @@ void restrict_calls(const SandboxRules& rules) {
         else
             filter.allow_if(call, argument(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     }
-    filter.allow_if("socket", argument(0, SCMP_CMP_EQ, AF_UNIX));
+    if (rules.sockets || rules.network) {
+        filter.allow({"connect"});
+        filter.allow_if("socket", argument(0, SCMP_CMP_EQ, AF_UNIX));
+    }
     if (rules.network) {
         for (const int family : {AF_INET, AF_INET6, AF_NETLINK}) // the last for getaddrinfo(3)
             filter.allow_if("socket", argument(0, SCMP_CMP_EQ, static_cast<std::uint64_t>(family)));

@@ -15,6 +15,7 @@ struct SandboxRules {
     /// Files and devices that may also be written; in a folder, files may be made, renamed and removed too.
     std::vector<std::filesystem::path> writable = {};
     std::filesystem::path removable = {}; ///< files there may be removed
+    bool sockets = true;                  ///< UNIX sockets may be made and connected
     bool network = false;                 ///< sockets of all families instead of UNIX ones
     bool libraries = false;               ///< libraries may be loaded
 };

@@ -8,8 +8,20 @@
 #include <cstddef>
 #include <cstring>
 #include <unistd.h>
+#include <utility>
 
 namespace sshtpm::os {
+
+namespace {
+
+using Connector = std::function<UniqueFd(const sockaddr_un& address)>;
+
+Connector& connector() {
+    static Connector instance;
+    return instance;
+}
+
+} // namespace
 
 sockaddr_un unix_address(std::string_view path) {
     sockaddr_un address{};
@@ -20,6 +32,20 @@ sockaddr_un unix_address(std::string_view path) {
         throw Error(Errc::usage, std::string(path) + ": longer than a socket's path may be (107 bytes)");
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     return address;
+}
+
+UniqueFd connect_to(const sockaddr_un& address) {
+    if (connector())
+        return connector()(address);
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (socket &&
+        uninterrupted([&] { return ::connect(socket.value(), generic(address), sizeof address); }) != 0)
+        socket.reset();
+    return socket;
+}
+
+void use_connector(Connector function) {
+    connector() = std::move(function);
 }
 
 std::string bound_name(int socket) {

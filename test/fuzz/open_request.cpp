@@ -21,13 +21,18 @@ FUZZ_TARGET(open_request) {
         return;
     const std::string_view path = request->path;
     require(path.size() + 1 == size && path.starts_with('/') && path.find('\0') == path.npos);
-    const os::Openable openable{.key_folder = "/home/u/.ssh", .readable = "/etc/known", .device = "/dev/tpm"};
+    const os::Openable openable{.key_folder = "/home/u/.ssh",
+                                .readable = "/etc/known",
+                                .device = "/dev/tpm",
+                                .sockets = {"/run/agent"}};
     if (!os::may_open(*request, openable))
         return;
     const bool in_folder = path.starts_with("/home/u/.ssh/") && path.find("/../") == path.npos;
     switch (request->kind) {
     case os::OpenKind::device:
         return require(path == "/dev/tpm");
+    case os::OpenKind::socket:
+        return require(path == "/run/agent");
     case os::OpenKind::folder:
         return require(path == "/home/u/.ssh" || (in_folder && !path.ends_with("/..")));
     case os::OpenKind::file:

@@ -71,7 +71,7 @@ TEST_CASE("a sandbox gives no way to change a file that may be read, or to signa
               if (!enter({.readable = {readable.path()}}))
                   return 1;
               const UniqueFd file(::open((readable / "file").c_str(), O_RDONLY | O_CLOEXEC));
-              for (const mode_t mode : {0666, 0620, 04700, 01700})
+              for (const mode_t mode : {0666U, 0620U, 04700U, 01700U})
                   if (::fchmod(file.value(), mode) == 0)
                       return 2;
               if (::fsetxattr(file.value(), "user.x", "x", 1, 0) == 0)

@@ -11,6 +11,7 @@ import unittest
 from agent import Agent, children_of, companion
 from lab import read
 from stock import WithTpm
+from terminal_tpm import TerminalTpm
 
 REFUSED = ('Operation not permitted', 'Permission denied')
 NO_ORDER = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
@@ -83,6 +84,17 @@ class Sandbox(WithTpm):
                 agent.process.wait_line(f'tried {name}: done')
                 self.assertIn('no sandbox: ', agent.log())
                 agent.process.end()
+
+    def test_with_a_device_no_socket_is_made_and_upstream_agents_are_reached_all_the_same(self):
+        device = TerminalTpm(self.tpm)
+        upstream = Agent(self.lab, name='upstream', key_dir=self.lab.make_folder('others'))
+        other = self.lab.make_key('other', folder=self.lab.path('others'))
+        upstream.wait_until_listed([other.line])
+        agent = self.attempt('unix', upstream.socket, '--tcti', device.tcti, '-A', upstream.socket)
+        self.assertIn(agent.process.wait_line('tried unix: ').rpartition(': ')[2], REFUSED)
+        for key in self.key, other:
+            self.assertTrue(agent.signs(key))
+        agent.stop()
 
     def test_a_plain_agent_shows_it_in_proc(self):
         agent = Agent(self.lab)

@@ -4,7 +4,7 @@
 // loop, or on the TPM's thread for a name that begins with "thread-"; the outcome goes to stderr as "tried
 // NAME: ERROR".
 //
-//     read:PATH  write:PATH  tcp:PORT  exec:PROGRAM  fork  trace:PID  peek:PID  signal:PID
+//     read:PATH  write:PATH  tcp:PORT  unix:PATH  exec:PROGRAM  fork  trace:PID  peek:PID  signal:PID
 
 #include <arpa/inet.h>
 #include <array>
@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 
@@ -38,6 +39,17 @@ long connect_to(const std::string& port) {
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const void* generic = &address;
+    return ::connect(socket, static_cast<const sockaddr*>(generic), sizeof address);
+}
+
+long connect_to_path(const std::string& path) {
+    const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    if (socket < 0)
+        return socket;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
     const void* generic = &address;
     return ::connect(socket, static_cast<const sockaddr*>(generic), sizeof address);
 }
@@ -62,6 +74,8 @@ long attempt(const std::string& what, const std::string& word) {
         return ::open(word.c_str(), O_WRONLY | O_CREAT, 0600);
     if (what == "tcp")
         return connect_to(word);
+    if (what == "unix")
+        return connect_to_path(word);
     if (what == "exec")
         return run(word);
     if (what == "fork")
