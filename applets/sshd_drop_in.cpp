@@ -115,7 +115,7 @@ std::string unchanged_drop_in() {
 
 /// The same, and empty if the file cannot be read.
 std::string unchanged_or_none() {
-    try { // caught because nobody has installed such a file
+    try { // caught because --install-sshd-config writes a file that can be read
         return unchanged_drop_in();
     } catch (const Error&) {
         return {};

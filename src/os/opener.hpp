@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Opens files for a process in a sandbox: that process asks a companion, which opens only files of the kinds
-// that were fixed before, and sends the descriptor (SCM_RIGHTS).
+// Opens files, and connects to sockets, for a process in a sandbox: that process asks a companion, which
+// takes only those that were fixed before, and sends the descriptor (SCM_RIGHTS).
 
 #include "base/file.hpp"
 #include "os/forked.hpp"

@@ -23,7 +23,7 @@ struct SandboxRules {
 /// The folders of the libraries that this process has loaded: more of them may be loaded from there.
 std::vector<std::filesystem::path> library_folders();
 
-/// Enters the sandbox, which gives up new privileges too, for this thread and those that it will start. A
+/// Puts this thread, and the threads that it will start, into the sandbox for good, without new privileges. A
 /// system call that is not allowed fails with EPERM; one that runs a program, reads another process, loads
 /// code into the kernel, mounts, or uses the kernel's keyrings ends the process (SIGSYS).
 /// @returns the number of Landlock's ABI in force; 0 for none, because the kernel has none
