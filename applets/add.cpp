@@ -268,7 +268,7 @@ int run_add(Call& call) {
     options.files = std::move(parsed.operands);
     if (call.as_openssh() && (mode.bit == adding || mode.bit == removing))
         return add_shares(call, options, mode.bit == removing, mode.run);
-    give_up_rights(false);
+    give_up_rights({.network = false});
     return mode.run();
 }
 

@@ -11,7 +11,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "cli/options.hpp"
-#include "os/rights.hpp"
+#include "os/sandbox.hpp"
 #include "protocol/client.hpp"
 
 namespace sshtpm::applets {

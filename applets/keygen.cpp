@@ -297,7 +297,7 @@ int run_keygen(Call& call) {
     cli::require_apart(parsed, "-o", "--owner-password-file");
     if (parsed.mode == making && !options.comment)
         options.comment = os::user_at_host(); // the list of users may be on the network
-    give_up_rights(options.tpm.may_use_network());
+    give_up_rights({.network = options.tpm.may_use_network()});
     read_secrets(options);
     return mode.run();
 }

@@ -103,10 +103,7 @@ void TpmOptions::add_to(std::vector<cli::Option>& options, cli::Modes modes) {
 
 bool TpmOptions::may_use_network() const {
     const auto tcti = chosen_tcti();
-    if (!tcti || !tpm::device_path(*tcti).empty())
-        return false;
-    const auto emulator = tpm::parse_swtpm(*tcti);
-    return !emulator || emulator->path.empty(); // a loader module may do anything
+    return tcti && tpm::needs_of(*tcti).network;
 }
 
 /// --tcti or --swtpm, else SSH_TPM_TCTI, else SSH_TPM_AGENT_SWTPM; an empty variable counts as not set. The

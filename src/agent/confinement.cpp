@@ -5,7 +5,6 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "os/harden.hpp"
-#include "os/rights.hpp"
 #include "os/sandbox.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/transport.hpp"
@@ -22,23 +21,6 @@ namespace sshtpm::agent {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// How the TPM is reached.
-struct Way {
-    bool sockets = false; ///< UNIX ones
-    bool network = false; ///< perhaps
-    bool library = false; ///< a TCTI of tpm2-tss, which may need anything
-};
-
-Way way_to(const tpm::Target& target) {
-    if (!target.emulator_state.empty())
-        return {.sockets = true};
-    if (!tpm::device_path(target.tcti).empty())
-        return {};
-    if (const auto swtpm = tpm::parse_swtpm(target.tcti))
-        return {.sockets = true, .network = swtpm->path.empty()};
-    return {.sockets = true, .network = true, .library = true};
-}
 
 /// The folder of the file that is written at its first use; made if it is missing, because no right can be
 /// given to a missing one.
@@ -73,21 +55,21 @@ std::vector<fs::path> paths_in(std::string_view tcti) {
     return paths;
 }
 
-os::SandboxRules rules_for(const tpm::Target& target, const ListeningSocket& socket) {
-    const auto way = way_to(target);
+os::SandboxRules rules_for(const tpm::Target& target) {
+    const auto needs =
+        target.emulator_state.empty() ? tpm::needs_of(target.tcti) : tpm::TctiNeeds{.sockets = true};
     os::SandboxRules rules{.writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
-                           .removable = socket.has_own_file() ? socket.path().parent_path() : fs::path(),
-                           .sockets = way.sockets,
-                           .network = way.network,
-                           .libraries = way.library};
+                           .sockets = needs.sockets,
+                           .network = needs.network,
+                           .libraries = needs.libraries};
     // For the names of users and groups in errors, and of hosts.
     for (const char* file : {"/etc/nsswitch.conf", "/etc/passwd", "/etc/group"})
         rules.readable.emplace_back(file);
-    if (way.network)
+    if (needs.network)
         for (const char* file :
              {"/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/gai.conf", "/etc/services"})
             rules.readable.emplace_back(file);
-    if (way.library) {
+    if (needs.libraries) {
         for (const char* path : {"/usr", "/etc/ld.so.cache", "/etc/machine-id", "/var/lib/dbus/machine-id"})
             rules.readable.emplace_back(path);
         std::ranges::move(os::library_folders(), std::back_inserter(rules.readable));
@@ -120,7 +102,8 @@ void require_no_programs(const std::string& tcti) {
 } // namespace
 
 Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const std::vector<fs::path>& upstreams,
-                         const ListeningSocket& socket, bool sandbox) {
+                         ListeningSocket& socket, bool sandbox)
+    : socket_(socket) {
     if (sandbox) {
         require_no_programs(target.tcti);
         if (!target.emulator_state.empty())
@@ -129,29 +112,23 @@ Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const std
             os::Openable{.key_folder = key_dir,
                          .readable = absolute_if_any(target.known_tpms),
                          .device = absolute_if_any(tpm::device_path(target.tcti)),
-                         .sockets = upstreams});
-        use_opener([this](const fs::path& path, int flags) { return opener_->open(path, flags); });
-        os::use_connector([this](const sockaddr_un& address) { return opener_->connect(address); });
+                         .sockets = upstreams,
+                         .own_socket = socket.has_own_file() ? socket.path() : fs::path()});
     }
     os::raise_descriptor_limit(); // after the companions are there: others must not inherit it
     os::return_large_buffers();
-    os::give_up_new_privileges();
     if (!sandbox) {
+        os::give_up_new_privileges();
         log::warning("no sandbox: this agent can do all that its user can");
         return;
     }
     ssh::digest(ssh::Hash::sha256, {}); // at its first use libcrypto reads its settings and loads modules
-    const int abi = enter(rules_for(target, socket));
+    const int abi = enter(rules_for(target));
     in_force_ = abi > 0 ? "seccomp, Landlock " + std::to_string(abi) : "seccomp";
     log::debug("sandbox: ", in_force_);
     if (abi == 0)
         log::warning(
             "this kernel has no Landlock: the sandbox does not restrict this agent's access to files");
-}
-
-Confinement::~Confinement() {
-    use_opener({});
-    os::use_connector({});
 }
 
 } // namespace sshtpm::agent

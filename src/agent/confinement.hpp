@@ -13,7 +13,8 @@
 
 namespace sshtpm::agent {
 
-/// Starts the companions and enters the sandbox. The sandbox stays; the companions end with this object.
+/// Starts the companions and enters the sandbox. The sandbox stays; the companions end with this object,
+/// which removes the socket's file before, because the opener alone may do that.
 class Confinement {
   public:
     /// Call it while this process has one thread.
@@ -23,15 +24,15 @@ class Confinement {
     /// @param sandbox false: only new privileges are given up
     /// @throws Error(io)
     Confinement(tpm::Target& target, const std::filesystem::path& key_dir,
-                const std::vector<std::filesystem::path>& upstreams, const ListeningSocket& socket,
-                bool sandbox);
+                const std::vector<std::filesystem::path>& upstreams, ListeningSocket& socket, bool sandbox);
     Confinement(Confinement&&) = delete;
-    ~Confinement();
+    ~Confinement() { socket_.remove(); }
 
     /// For people: "seccomp, Landlock 7", "seccomp" or "none".
     const std::string& in_force() const noexcept { return in_force_; }
 
   private:
+    ListeningSocket& socket_;
     std::unique_ptr<os::FileOpener> opener_; ///< null without a sandbox
     std::string in_force_ = "none";
 };

@@ -142,7 +142,7 @@ void ListeningSocket::remove() noexcept {
     // Only once: later another file may have the same number.
     if (std::exchange(ours_, false) && ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ &&
         status.st_ino == inode_)
-        ::unlink(path_.c_str());
+        unlink_path(path_);
 }
 
 ListeningSocket::~ListeningSocket() {

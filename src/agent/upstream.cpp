@@ -55,9 +55,8 @@ asio::awaitable<Bytes> receive(Socket& socket, protocol::FrameBuffer& frames) {
 asio::awaitable<Socket> connect_to(const std::filesystem::path& path) {
     constexpr std::chrono::milliseconds pause{3};
     const auto loop = co_await asio::this_coro::executor;
-    const auto address = os::unix_address(path.native());
     UniqueFd fd;
-    while (!(fd = os::connect_to(address))) {
+    while (!(fd = os::connect_to(path))) {
         if (errno != EAGAIN)
             throw SystemError(errno, boost::system::system_category());
         co_await asio::steady_timer(loop, pause).async_wait(asio::use_awaitable);

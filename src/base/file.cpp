@@ -19,10 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Opener& opener() {
-    static Opener instance;
-    return instance;
-}
+Opener* opener_in_use = nullptr;
 
 UniqueFd open_file(const fs::path& path, FileKind kind) {
     const bool any = kind == FileKind::any;
@@ -62,15 +59,23 @@ void read_pieces(const fs::path& path, std::size_t ceiling, FileKind kind, const
 
 } // namespace
 
+void use_opener(Opener* opener) noexcept {
+    opener_in_use = opener;
+}
+
+Opener* opener() noexcept {
+    return opener_in_use;
+}
+
 UniqueFd open_path(const fs::path& path, int flags) {
     UniqueFd fd(::open(path.c_str(), flags));
-    if (!fd && errno == EACCES && opener())
-        fd = opener()(path, flags);
+    if (!fd && errno == EACCES && opener() != nullptr)
+        fd = opener()->open(path, flags);
     return fd;
 }
 
-void use_opener(Opener function) {
-    opener() = std::move(function);
+bool unlink_path(const fs::path& path) {
+    return ::unlink(path.c_str()) == 0 || (errno == EACCES && opener() != nullptr && opener()->unlink(path));
 }
 
 Bytes read_file(const fs::path& path, std::size_t ceiling, FileKind kind) {

@@ -9,23 +9,33 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string_view>
 #include <sys/stat.h>
 
 namespace sshtpm {
 
-/// Opens a file or a folder as open(2) does. If this process may not (EACCES), asks the function of
-/// use_opener.
+/// Does for this process what its sandbox denies to it (os/opener.hpp). On failure, errno is set.
+class Opener {
+  public:
+    Opener() = default;
+    Opener(const Opener&) = delete;
+    Opener& operator=(const Opener&) = delete;
+    virtual ~Opener() = default;
+
+    virtual UniqueFd open(const std::filesystem::path& path, int flags) = 0; ///< as open(2)
+    virtual UniqueFd connect(const std::filesystem::path& socket) = 0;       ///< as os::connect_to
+    virtual bool unlink(const std::filesystem::path& path) = 0;              ///< as unlink(2)
+};
+
+/// Sets the opener of this process; null is none. Call it while there is one thread.
+void use_opener(Opener* opener) noexcept;
+Opener* opener() noexcept;
+
+/// Opens a file or a folder as open(2) does. If this process may not (EACCES), asks the opener.
 /// @returns an empty one, with errno set, on failure
 UniqueFd open_path(const std::filesystem::path& path, int flags);
-
-/// As open(2).
-using Opener = std::function<UniqueFd(const std::filesystem::path& path, int flags)>;
-
-/// Sets the function that opens the files that a sandbox denies to this process (os/sandbox.hpp). Call it
-/// before there are threads. An empty one is none.
-void use_opener(Opener opener);
+/// Removes a file as unlink(2) does, or asks the opener. @returns false, with errno set, on failure
+bool unlink_path(const std::filesystem::path& path);
 
 /// Which files a function reads.
 enum class FileKind {

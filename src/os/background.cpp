@@ -50,13 +50,6 @@ int failure_of(pid_t child) {
 
 } // namespace
 
-void redirect_to_null(std::initializer_list<int> descriptors) {
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    for (const int fd : descriptors)
-        if (!null || ::dup2(null.value(), fd) < 0)
-            throw Error::from_errno(errno, "/dev/null");
-}
-
 BackgroundParent::BackgroundParent(pid_t child, UniqueFd socket) noexcept
     : child_(child), socket_(std::move(socket)) {}
 

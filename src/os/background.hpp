@@ -60,9 +60,6 @@ class BackgroundChild {
 /// @throws Error(io), in the parent and in the child
 std::variant<BackgroundParent, BackgroundChild> fork_to_background();
 
-/// Replaces descriptors by /dev/null. @throws Error(io)
-void redirect_to_null(std::initializer_list<int> descriptors);
-
 /// Runs a command in place of this program (execvp(3)), after undo_harden_before_exec.
 /// @param changes to the environment, as in os::environment_with
 /// @throws Error(not_found | permission | io) if it cannot be run

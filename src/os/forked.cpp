@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -20,36 +19,29 @@ namespace sshtpm::os {
 
 namespace {
 
-[[noreturn]] void run_copy(pid_t parent, int results, const std::function<void(int)>& work) noexcept {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (::getppid() != parent || !nothing) // the parent ended before prctl
-        std::_Exit(1);
-    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-        ::dup2(nothing.value(), standard);
+/// Forks this process. The copy does the work and ends, also if the work throws.
+template <class Work>
+pid_t run_in_copy(const Work& work) {
+    const auto pid = ::fork();
+    if (pid < 0)
+        throw Error::from_errno(errno, "fork");
+    if (pid > 0)
+        return pid;
     try { // the last catch of this process
-        work(results);
+        work();
     } catch (...) {
         std::_Exit(1);
     }
     std::_Exit(0);
 }
 
-[[noreturn]] void run_companion(const char* name, int socket,
-                                const std::function<void(UniqueFd socket)>& serve) noexcept {
-    constexpr int own = STDERR_FILENO + 1;
+void become_companion(const char* name, int socket, int own) {
     ::prctl(PR_SET_NAME, name);
     for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGTSTP, SIGTTIN, SIGTTOU})
         ::signal(number, SIG_IGN);
     if (socket != own && ::dup3(socket, own, O_CLOEXEC) < 0)
-        std::_Exit(1);
+        throw Error::from_errno(errno, name);
     close_stray_descriptors(own + 1);
-    try { // the last catch of this process
-        serve(UniqueFd(own));
-    } catch (...) {
-        std::_Exit(1);
-    }
-    std::_Exit(0);
 }
 
 } // namespace
@@ -60,12 +52,12 @@ ForkedChild::ForkedChild(const std::function<void(int results)>& work) {
         throw Error::from_errno(errno, "pipe");
     pipe_.reset(ends[0]);
     const UniqueFd writing(ends[1]);
-    const auto parent = ::getpid();
-    pid_ = ::fork();
-    if (pid_ < 0)
-        throw Error::from_errno(errno, "fork");
-    if (pid_ == 0)
-        run_copy(parent, writing.value(), work);
+    pid_ = run_in_copy([&, parent = ::getpid()] {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        redirect_to_null({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
+        if (::getppid() == parent) // else the parent ended before prctl
+            work(writing.value());
+    });
 }
 
 ForkedChild::~ForkedChild() {
@@ -79,11 +71,11 @@ Companion::Companion(const char* name, const std::function<void(UniqueFd socket)
         throw Error::from_errno(errno, "socketpair");
     socket_.reset(ends[0]);
     const UniqueFd companions(ends[1]);
-    pid_ = ::fork();
-    if (pid_ < 0)
-        throw Error::from_errno(errno, "fork");
-    if (pid_ == 0)
-        run_companion(name, companions.value(), serve);
+    pid_ = run_in_copy([&] {
+        constexpr int own = STDERR_FILENO + 1;
+        become_companion(name, companions.value(), own);
+        serve(UniqueFd(own));
+    });
 }
 
 Companion::~Companion() {

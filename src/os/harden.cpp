@@ -119,6 +119,13 @@ void close_stray_descriptors(int first) {
     ::syscall(SYS_close_range, first, ~0U, 0U); // musl has no function for it
 }
 
+void redirect_to_null(std::initializer_list<int> descriptors) {
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (const int fd : descriptors)
+        if (!null || ::dup2(null.value(), fd) < 0)
+            throw Error::from_errno(errno, "/dev/null");
+}
+
 void raise_descriptor_limit() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)

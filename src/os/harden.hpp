@@ -3,6 +3,7 @@
 // Settings of this process: protection of its secrets, and limits on its resources.
 
 #include <cstddef>
+#include <initializer_list>
 #include <sys/types.h>
 
 namespace sshtpm::os {
@@ -29,6 +30,9 @@ void undo_harden_before_exec();
 /// Closes every descriptor from `first` on: a PIN could be written to one that the parent has left open. Call
 /// it before this process opens its own. Async-signal-safe.
 void close_stray_descriptors(int first);
+
+/// Replaces descriptors by /dev/null. @throws Error(io)
+void redirect_to_null(std::initializer_list<int> descriptors);
 
 /// Sets RLIMIT_NOFILE's soft limit to the hard one, because each client needs a descriptor. Child processes
 /// inherit the limit, so do not call it in a process that runs a user's command.

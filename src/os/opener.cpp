@@ -2,7 +2,7 @@
 #include "os/opener.hpp"
 
 #include "base/log.hpp"
-#include "os/background.hpp"
+#include "os/harden.hpp"
 #include "os/process.hpp"
 #include "os/sandbox.hpp"
 #include "os/unix_socket.hpp"
@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdint>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <utility>
 
@@ -37,6 +39,8 @@ int flags_for(OpenKind kind) {
         return O_RDONLY | O_DIRECTORY | flags;
     case OpenKind::device:
         return O_RDWR | flags;
+    case OpenKind::removal:
+        return O_PATH | O_NOFOLLOW | O_CLOEXEC;
     case OpenKind::socket:
         break;
     }
@@ -59,17 +63,24 @@ struct Reply {
     UniqueFd fd = {};
 };
 
-Reply open_for(ByteView message, const Openable& openable) {
+/// @param asker the process that is served
+Reply reply_to(ByteView message, const Openable& openable, pid_t asker) {
     const auto request = parse_open_request(message);
     if (!request || !may_open(*request, openable))
         return {.failure = EACCES};
     auto fd = request->kind == OpenKind::socket
-                  ? connect_to(unix_address(request->path))
+                  ? connect_to(request->path)
                   : UniqueFd(::open(request->path.c_str(), flags_for(request->kind)));
     if (!fd)
         return {.failure = errno};
     if (!is_of_kind(fd.value(), request->kind))
         return {.failure = EACCES};
+    if (request->kind == OpenKind::removal) {
+        if (::getppid() != asker) // a new agent may have its socket there
+            return {.failure = EACCES};
+        if (::unlink(request->path.c_str()) != 0)
+            return {.failure = errno};
+    }
     return {.fd = std::move(fd)};
 }
 
@@ -143,15 +154,18 @@ bool is_stat_of_process(std::string_view path) {
 void serve_requests(UniqueFd socket, const Openable& openable) {
     redirect_to_null({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
     // The device's folder, because the device may come later.
-    enter_sandbox({.readable = {"/"}, .writable = {openable.device.parent_path()}});
+    enter_sandbox({.readable = {"/"},
+                   .writable = {openable.device.parent_path()},
+                   .removable = openable.own_socket.parent_path()});
+    const auto asker = ::getppid();
     std::array<std::uint8_t, most_request> buffer{};
     for (;;) {
         const auto size =
             uninterrupted([&] { return ::recv(socket.value(), buffer.data(), buffer.size(), 0); });
         if (size <= 0)
             return;
-        if (!send_reply(socket.value(),
-                        open_for(ByteView(buffer).first(static_cast<std::size_t>(size)), openable)))
+        const auto message = ByteView(buffer).first(static_cast<std::size_t>(size));
+        if (!send_reply(socket.value(), reply_to(message, openable, asker)))
             return;
     }
 }
@@ -160,7 +174,7 @@ void serve_requests(UniqueFd socket, const Openable& openable) {
 
 std::optional<OpenRequest> parse_open_request(ByteView message) {
     if (message.size() < 2 || message.size() >= most_request || message[0] < 1 ||
-        message[0] > static_cast<std::uint8_t>(OpenKind::socket))
+        message[0] > static_cast<std::uint8_t>(OpenKind::removal))
         return std::nullopt;
     std::string path(text_of(message.subspan(1)));
     if (path.front() != '/' || path.find('\0') != std::string::npos)
@@ -172,6 +186,8 @@ bool may_open(const OpenRequest& request, const Openable& openable) {
     const std::string_view path = request.path;
     if (request.kind == OpenKind::device)
         return path == openable.device.native();
+    if (request.kind == OpenKind::removal)
+        return path == openable.own_socket.native();
     if (request.kind == OpenKind::socket)
         return path.size() < sizeof sockaddr_un::sun_path &&
                std::ranges::find(openable.sockets, path) != openable.sockets.end();
@@ -183,29 +199,52 @@ bool may_open(const OpenRequest& request, const Openable& openable) {
 }
 
 FileOpener::FileOpener(const Openable& openable)
-    : companion_("ssh-tpm-opener", [&](UniqueFd socket) { serve_requests(std::move(socket), openable); }) {}
+    : companion_("ssh-tpm-opener", [&](UniqueFd socket) { serve_requests(std::move(socket), openable); }) {
+    use_opener(this);
+}
+
+FileOpener::~FileOpener() {
+    use_opener(nullptr);
+}
 
 UniqueFd FileOpener::open(const fs::path& path, int flags) {
     const auto kind = (flags & O_ACCMODE) == O_RDWR ? OpenKind::device
                       : (flags & O_DIRECTORY) != 0  ? OpenKind::folder
                                                     : OpenKind::file;
-    return ask(kind, fs::absolute(path).native());
+    return ask(kind, path);
 }
 
-UniqueFd FileOpener::connect(const sockaddr_un& address) {
-    return ask(OpenKind::socket, address.sun_path);
+UniqueFd FileOpener::connect(const fs::path& socket) {
+    return ask(OpenKind::socket, socket);
 }
 
-UniqueFd FileOpener::ask(OpenKind kind, std::string_view path) {
-    Bytes request{static_cast<std::uint8_t>(kind)};
-    append(request, bytes_of(path));
+bool FileOpener::unlink(const fs::path& path) {
+    constexpr std::chrono::seconds patience{1};
+    const std::unique_lock turn(turn_, patience);
+    if (!turn) {
+        errno = EAGAIN;
+        return false;
+    }
+    constexpr timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
+    ::setsockopt(companion_.socket(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return static_cast<bool>(ask_in_turn(OpenKind::removal, path));
+}
+
+UniqueFd FileOpener::ask(OpenKind kind, const fs::path& path) {
     const std::lock_guard turn(turn_);
+    return ask_in_turn(kind, path);
+}
+
+UniqueFd FileOpener::ask_in_turn(OpenKind kind, const fs::path& path) {
+    Bytes request{static_cast<std::uint8_t>(kind)};
+    append(request, bytes_of(fs::absolute(path).native()));
     std::optional<Reply> reply;
     if (uninterrupted(
             [&] { return ::send(companion_.socket(), request.data(), request.size(), MSG_NOSIGNAL); }) >= 0)
         reply = receive_reply(companion_.socket());
     if (!reply && !std::exchange(told_, true))
-        log::error("the process that opens files for this agent has ended: restart the agent");
+        log::error(
+            "the process that opens files for this agent has ended, or does not answer: restart the agent");
     errno = reply ? reply->failure : EIO;
     return reply ? std::move(reply->fd) : UniqueFd();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Opens files, and connects to sockets, for a process in a sandbox: that process asks a companion, which
-// takes only those that were fixed before, and sends the descriptor (SCM_RIGHTS).
+// Opens files, connects to sockets and removes one, for a process in a sandbox: that process asks a
+// companion, which takes only the paths that were fixed before, and sends the descriptor (SCM_RIGHTS).
 
 #include "base/file.hpp"
 #include "os/forked.hpp"
@@ -12,7 +12,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <sys/un.h>
 #include <vector>
 
 namespace sshtpm::os {
@@ -25,10 +24,11 @@ struct Openable {
     std::filesystem::path readable = {};             ///< this file may be read
     std::filesystem::path device = {};               ///< this device may be read and written
     std::vector<std::filesystem::path> sockets = {}; ///< to these one may connect
+    std::filesystem::path own_socket = {};           ///< this socket may be removed
     // And /proc/PID/stat may be read, with any number.
 };
 
-enum class OpenKind : std::uint8_t { file = 1, folder = 2, device = 3, socket = 4 };
+enum class OpenKind : std::uint8_t { file = 1, folder = 2, device = 3, socket = 4, removal = 5 };
 
 /// A request to the companion: a byte for the kind, and the path.
 struct OpenRequest {
@@ -41,22 +41,25 @@ std::optional<OpenRequest> parse_open_request(ByteView message);
 
 bool may_open(const OpenRequest& request, const Openable& openable);
 
-/// The companion.
-class FileOpener {
+/// The companion; the opener of this process while this object lives. Threads take turns.
+class FileOpener final : public Opener {
   public:
     /// @throws Error(io)
     explicit FileOpener(const Openable& openable);
+    ~FileOpener() override;
 
-    /// For base/file's use_opener. Threads take turns.
-    UniqueFd open(const std::filesystem::path& path, int flags);
-    /// For os::use_connector.
-    UniqueFd connect(const sockaddr_un& address);
+    UniqueFd open(const std::filesystem::path& path, int flags) override;
+    UniqueFd connect(const std::filesystem::path& socket) override;
+    /// For the end of this process: nothing can be asked afterwards. It waits for a companion that is
+    /// stopped, or for another thread, for a second each.
+    bool unlink(const std::filesystem::path& path) override;
 
   private:
-    UniqueFd ask(OpenKind kind, std::string_view path);
+    UniqueFd ask(OpenKind kind, const std::filesystem::path& path);
+    UniqueFd ask_in_turn(OpenKind kind, const std::filesystem::path& path);
 
     Companion companion_;
-    std::mutex turn_;
+    std::timed_mutex turn_;
     bool told_ = false; ///< that the companion has ended
 };
 

@@ -2,8 +2,8 @@
 #include "os/sandbox.hpp"
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/unique_fd.hpp"
-#include "os/rights.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -111,10 +111,12 @@ struct FilterRelease {
 
 class Filter {
   public:
-    Filter() : filter_(::seccomp_init(SCMP_ACT_ERRNO(EPERM))) {
+    /// @param other the action for calls that no rule names
+    /// @param foreign the action for calls of another architecture
+    Filter(std::uint32_t other, std::uint32_t foreign) : filter_(::seccomp_init(other)) {
         if (!filter_)
             throw Error(Errc::io, "the sandbox (seccomp): no memory");
-        ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+        ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_ACT_BADARCH, foreign);
     }
 
     void allow(std::initializer_list<const char*> calls) { add(SCMP_ACT_ALLOW, calls, {}); }
@@ -124,6 +126,9 @@ class Filter {
     }
     /// Allows the call if one of its arguments is as said.
     void allow_if(const char* call, scmp_arg_cmp condition) { add(SCMP_ACT_ALLOW, {call}, {condition}); }
+    void refuse_if(int reason, const char* call, scmp_arg_cmp condition) {
+        add(SCMP_ACT_ERRNO(static_cast<unsigned>(reason)), {call}, {condition});
+    }
 
     void load() {
         if (const int failure = ::seccomp_load(filter_.get()); failure != 0)
@@ -154,7 +159,7 @@ constexpr scmp_arg_cmp argument(unsigned index, scmp_compare comparison, std::ui
 }
 
 void restrict_calls(const SandboxRules& rules) {
-    Filter filter;
+    Filter filter(SCMP_ACT_ERRNO(EPERM), SCMP_ACT_KILL_PROCESS);
     filter.kill({"execve",
                  "execveat",
                  "process_vm_readv",
@@ -252,6 +257,24 @@ void restrict_calls(const SandboxRules& rules) {
 }
 
 } // namespace
+
+void give_up_new_privileges() noexcept {
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+void give_up_network() {
+    give_up_new_privileges();
+    try { // caught because this process then goes on with it
+        // ENOSYS, or a program of another architecture, such as an emulator of a TPM, would be killed.
+        Filter filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(ENOSYS));
+        for (const char* call : {"socket", "socketpair"})
+            filter.refuse_if(EAFNOSUPPORT, call, argument(0, SCMP_CMP_NE, AF_UNIX));
+        filter.refuse(EPERM, {"io_uring_setup"});
+        filter.load();
+    } catch (const Error& error) {
+        log::debug(error.what());
+    }
+}
 
 std::vector<fs::path> library_folders() {
     std::vector<fs::path> folders;

@@ -20,6 +20,15 @@ struct SandboxRules {
     bool libraries = false;               ///< libraries may be loaded
 };
 
+/// Programs that this process runs get no rights from their files, such as set-user-ID ones (prctl(2),
+/// PR_SET_NO_NEW_PRIVS).
+void give_up_new_privileges() noexcept;
+
+/// Gives up new privileges and all sockets but those of AF_UNIX, also for programs that this process runs:
+/// others fail with EAFNOSUPPORT, and io_uring, which makes sockets too, with EPERM. Call it before this
+/// process starts threads. If the kernel has no filters for system calls, the log says so at debug level.
+void give_up_network();
+
 /// The folders of the libraries that this process has loaded: more of them may be loaded from there.
 std::vector<std::filesystem::path> library_folders();
 

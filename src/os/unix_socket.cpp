@@ -2,26 +2,15 @@
 #include "os/unix_socket.hpp"
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <unistd.h>
-#include <utility>
 
 namespace sshtpm::os {
-
-namespace {
-
-using Connector = std::function<UniqueFd(const sockaddr_un& address)>;
-
-Connector& connector() {
-    static Connector instance;
-    return instance;
-}
-
-} // namespace
 
 sockaddr_un unix_address(std::string_view path) {
     sockaddr_un address{};
@@ -34,18 +23,15 @@ sockaddr_un unix_address(std::string_view path) {
     return address;
 }
 
-UniqueFd connect_to(const sockaddr_un& address) {
-    if (connector())
-        return connector()(address);
+UniqueFd connect_to(const std::filesystem::path& path) {
+    const auto address = unix_address(path.native());
+    if (opener() != nullptr)
+        return opener()->connect(path);
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (socket &&
         uninterrupted([&] { return ::connect(socket.value(), generic(address), sizeof address); }) != 0)
         socket.reset();
     return socket;
-}
-
-void use_connector(Connector function) {
-    connector() = std::move(function);
 }
 
 std::string bound_name(int socket) {

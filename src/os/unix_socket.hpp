@@ -4,7 +4,7 @@
 
 #include "base/unique_fd.hpp"
 
-#include <functional>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -21,12 +21,10 @@ inline const sockaddr* generic(const sockaddr_un& address) noexcept {
     return static_cast<const sockaddr*>(static_cast<const void*>(&address));
 }
 
-/// Connects a stream socket, non-blocking.
+/// Connects a stream socket, non-blocking, or has the opener of this process connect it (base/file.hpp).
 /// @returns an empty one, with errno set, on failure: EAGAIN if the listener's backlog is full
-UniqueFd connect_to(const sockaddr_un& address);
-
-/// Sets the function that takes the place of connect_to in a sandbox, as base/file's use_opener.
-void use_connector(std::function<UniqueFd(const sockaddr_un& address)> connector);
+/// @throws Error as unix_address
+UniqueFd connect_to(const std::filesystem::path& path);
 
 /// The path that a socket is bound to, or "@" and its abstract name (unix(7)), as systemd writes it; empty if
 /// it has neither. @throws Error(io)

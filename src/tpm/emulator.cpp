@@ -7,7 +7,6 @@
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
 #include "base/time_limits.hpp"
-#include "os/background.hpp"
 #include "os/environment.hpp"
 #include "os/harden.hpp"
 #include "os/process.hpp"

@@ -260,6 +260,14 @@ std::string device_path(std::string_view tcti) {
     return tcti.empty() ? "/dev/tpmrm0" : std::string(tcti);
 }
 
+TctiNeeds needs_of(std::string_view tcti) {
+    if (!device_path(tcti).empty())
+        return {};
+    if (const auto swtpm = parse_swtpm(tcti))
+        return {.sockets = true, .network = swtpm->path.empty()};
+    return {.sockets = true, .network = true, .libraries = true};
+}
+
 std::optional<SwtpmAddress> parse_swtpm(std::string_view tcti) {
     constexpr std::string_view name = "swtpm";
     if (!tcti.starts_with(name) || (tcti.size() > name.size() && tcti[name.size()] != ':'))

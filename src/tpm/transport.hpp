@@ -63,6 +63,15 @@ std::unique_ptr<Transport> open_transport(const std::string& tcti);
 /// The path in "device:PATH", /dev/tpmrm0 for "device"; empty for other TCTIs.
 std::string device_path(std::string_view tcti);
 
+/// The rights that a process needs to use the TPM.
+struct TctiNeeds {
+    bool sockets = false;   ///< UNIX ones
+    bool network = false;   ///< perhaps
+    bool libraries = false; ///< a TCTI of tpm2-tss, which may need anything
+};
+
+TctiNeeds needs_of(std::string_view tcti);
+
 /// The address of an emulator's socket.
 struct SwtpmAddress {
     std::string path; ///< of a UNIX socket; empty for host and port

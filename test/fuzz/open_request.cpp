@@ -24,7 +24,8 @@ FUZZ_TARGET(open_request) {
     const os::Openable openable{.key_folder = "/home/u/.ssh",
                                 .readable = "/etc/known",
                                 .device = "/dev/tpm",
-                                .sockets = {"/run/agent"}};
+                                .sockets = {"/run/agent"},
+                                .own_socket = "/run/own"};
     if (!os::may_open(*request, openable))
         return;
     const bool in_folder = path.starts_with("/home/u/.ssh/") && path.find("/../") == path.npos;
@@ -33,6 +34,8 @@ FUZZ_TARGET(open_request) {
         return require(path == "/dev/tpm");
     case os::OpenKind::socket:
         return require(path == "/run/agent");
+    case os::OpenKind::removal:
+        return require(path == "/run/own");
     case os::OpenKind::folder:
         return require(path == "/home/u/.ssh" || (in_folder && !path.ends_with("/..")));
     case os::OpenKind::file:

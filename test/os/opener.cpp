@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "os/opener.hpp"
 
+#include "os/in_process.hpp"
+#include "os/sandbox.hpp"
+#include "os/unix_socket.hpp"
 #include "support/test.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,4 +68,42 @@ TEST_CASE("an opener gives no way to write, and no file of another kind") {
     CHECK(error_of(opener, "/dev/zero", O_RDWR) == 0);
     CHECK(error_of(opener, "/dev/null", O_RDWR) == EACCES);
     CHECK(error_of(opener, "/proc/" + std::to_string(::getpid()) + "/stat") == 0);
+}
+
+TEST_CASE("an opener removes the socket that is named, if it is one, and nothing else") {
+    const TempFolder folder;
+    const auto own = folder / "agent.sock", other = folder / "other";
+    os::FileOpener opener({.own_socket = own});
+    CHECK_FALSE(opener.unlink(own));
+    CHECK(errno == ENOENT);
+    put(own);
+    put(other);
+    for (const auto& path : {own, other}) {
+        CHECK_FALSE(opener.unlink(path));
+        CHECK(errno == EACCES);
+        CHECK(fs::exists(path));
+    }
+    fs::remove(own);
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto address = os::unix_address(own.native());
+    REQUIRE(::bind(socket.value(), os::generic(address), sizeof address) == 0);
+    CHECK(opener.unlink(own));
+    CHECK_FALSE(fs::exists(own));
+}
+
+TEST_CASE("without a right of its own, a process has its opener remove a file") {
+    CHECK(in_process([] {
+              const TempFolder folder;
+              const auto own = folder / "agent.sock";
+              const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+              const auto address = os::unix_address(own.native());
+              if (::bind(socket.value(), os::generic(address), sizeof address) != 0)
+                  return 1;
+              const os::FileOpener opener({.own_socket = own});
+              if (os::enter_sandbox({}) < 1)
+                  return 2;
+              if (::unlink(own.c_str()) == 0)
+                  return 3;
+              return unlink_path(own) && ::access(own.c_str(), F_OK) != 0 ? 0 : 4;
+          }) == 0);
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What an agent that was taken over can do: its own process tries it (test/support/sandbox_tries.cpp)."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,13 +10,20 @@ import socket
 import unittest
 
 from agent import Agent, children_of, companion
-from lab import read
+from lab import DEADLINE, read, wait_until
 from stock import WithTpm
+from terminal import has_ended
 from terminal_tpm import TerminalTpm
 
 REFUSED = ('Operation not permitted', 'Permission denied')
 NO_ORDER = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
 ENDS_WITH = {'exec', 'trace', 'peek'}  # these are no mistakes, so the kernel ends the process
+
+
+def go_on(stopped):
+    for pid in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def rights_of(pid):
@@ -123,15 +131,23 @@ class Sandbox(WithTpm):
     def test_a_companion_that_is_stopped_keeps_neither_requests_nor_the_end(self):
         agent = Agent(self.lab)
         self.assertTrue(agent.signs(self.key))
-        for pid in children_of(agent.process.pid):
+        companions = children_of(agent.process.pid)
+        self.addCleanup(go_on, companions)
+        for pid in companions:
             os.kill(pid, signal.SIGTSTP)  # ^Z goes to all, and stops the agent alone
             self.assertNotIn('T (stopped)', read(f'/proc/{pid}/status'))
             os.kill(pid, signal.SIGSTOP)
-            self.addCleanup(os.kill, pid, signal.SIGCONT)
         self.assertTrue(agent.signs(self.key))
         self.assertIn('has ended, or is stopped', self.lab.run(
             'ssh-tpm-doctor', env={'SSH_AUTH_SOCK': agent.socket}).stdout)
-        agent.stop()
+        agent.process.popen.terminate()
+        self.assertEqual(agent.process.popen.wait(DEADLINE), 0)
+        other = Agent(self.lab)  # replaces the socket that was left
+        go_on(companions)
+        for pid in companions:
+            wait_until(lambda pid=pid: has_ended(pid), 'the end')
+        self.assertTrue(other.signs(self.key))  # nobody has removed its socket
+        other.stop()
 
     def test_an_opener_that_was_killed_is_told_once_and_keys_that_are_there_sign(self):
         agent = Agent(self.lab)
@@ -141,7 +157,8 @@ class Sandbox(WithTpm):
         agent.process.wait_line('the process that opens files for this agent has ended')
         self.assertTrue(agent.signs(self.key))
         self.assertEqual(agent.log().count('the process that opens files'), 1)
-        agent.stop()
+        agent.process.end()
+        self.assertTrue(Agent(self.lab).signs(self.key))  # it replaces the socket that was left
 
 
 if __name__ == '__main__':
