@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "os/harden.hpp"
+#include "os/key_tree.hpp"
 #include "os/sandbox.hpp"
 #include "ssh/digest.hpp"
 #include "tpm/transport.hpp"
@@ -55,10 +56,13 @@ std::vector<fs::path> paths_in(std::string_view tcti) {
     return paths;
 }
 
-os::SandboxRules rules_for(const tpm::Target& target) {
+os::SandboxRules rules_for(const tpm::Target& target, const fs::path& key_dir) {
     const auto needs =
         target.emulator_state.empty() ? tpm::needs_of(target.tcti) : tpm::TctiNeeds{.sockets = true};
-    os::SandboxRules rules{.writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
+    // The opener would take longer for each key file; it opens those that come later.
+    os::SandboxRules rules{.readable_files =
+                               key_dir.empty() ? std::vector<fs::path>() : os::read_key_tree(key_dir).files,
+                           .writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
                            .sockets = needs.sockets,
                            .network = needs.network,
                            .libraries = needs.libraries};
@@ -123,7 +127,7 @@ Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const std
         return;
     }
     ssh::digest(ssh::Hash::sha256, {}); // at its first use libcrypto reads its settings and loads modules
-    const int abi = enter(rules_for(target));
+    const int abi = enter(rules_for(target, key_dir));
     in_force_ = abi > 0 ? "seccomp, Landlock " + std::to_string(abi) : "seccomp";
     log::debug("sandbox: ", in_force_);
     if (abi == 0)

@@ -57,12 +57,15 @@ Handled handled_by(int abi, bool network) {
             .scope = abi >= 6 ? scope_signal : 0};
 }
 
+/// @param rights without those for folders: for a regular file alone
 void allow(int ruleset, const fs::path& path, std::uint64_t rights) {
     if (path.empty())
         return;
     const UniqueFd opened(::open(path.c_str(), O_PATH | O_CLOEXEC));
     struct stat status = {};
     if (!opened || ::fstat(opened.value(), &status) != 0)
+        return;
+    if (!S_ISREG(status.st_mode) && (rights & access::for_folders) == 0)
         return;
     if (!S_ISDIR(status.st_mode))
         rights &= ~access::for_folders;
@@ -88,6 +91,8 @@ int restrict_files(const SandboxRules& rules) {
     constexpr auto reading = access::read_file | access::read_dir;
     for (const auto& path : rules.readable)
         add(path, reading);
+    for (const auto& path : rules.readable_files)
+        add(path, access::read_file);
 #ifdef SSHTPM_SANITIZED
     add("/proc", reading);
 #endif

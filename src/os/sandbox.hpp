@@ -12,6 +12,7 @@ namespace sshtpm::os {
 /// The rights that are left. A path gives a right to itself and all below; a path that is missing gives none.
 struct SandboxRules {
     std::vector<std::filesystem::path> readable = {};
+    std::vector<std::filesystem::path> readable_files = {}; ///< as `readable`, but regular files alone
     /// Files and devices that may also be written; in a folder, files may be made, renamed and removed too.
     std::vector<std::filesystem::path> writable = {};
     std::filesystem::path removable = {}; ///< files there may be removed

@@ -76,6 +76,26 @@ TEST_CASE("a sandbox leaves of each path what its rule says") {
           }) == 0);
 }
 
+TEST_CASE("a rule for a file gives no folder and no device, also by a link") {
+    const TempFolder folder, other;
+    put(folder / "file");
+    put(folder / "beside");
+    put(other / "file");
+    fs::create_symlink(other.path(), folder / "link");
+    fs::create_symlink("/dev/zero", folder / "device");
+    CHECK(in_process([&] {
+              if (!enter({.readable_files = {folder / "file", folder / "link", folder / "device"}}))
+                  return 1;
+              if (!opens(folder / "file", O_RDONLY) || opens(folder / "file", O_WRONLY))
+                  return 2;
+              for (const auto& path :
+                   {folder / "beside", folder / "link/file", folder / "link", folder / "device"})
+                  if (opens(path, O_RDONLY))
+                      return 3;
+              return 0;
+          }) == 0);
+}
+
 TEST_CASE("a sandbox gives no way to change a file that may be read, or to signal by a descriptor") {
     const TempFolder readable;
     put(readable / "file");
