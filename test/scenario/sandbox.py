@@ -45,6 +45,7 @@ class Sandbox(WithTpm):
         self.addCleanup(self.listening.close)
         return {'read': self.lab.write('home/.bashrc', 'secret\n', 0o600),
                 'write': self.lab.path('keys/new.tpm'),
+                'remove': self.lab.write('beside-the-sockets', '', 0o600),
                 'tcp': self.listening.getsockname()[1], 'exec': '/bin/true', 'fork': '', 'trace': sibling.pid,
                 'peek': sibling.pid, 'signal': sibling.pid}
 
@@ -118,7 +119,7 @@ class Sandbox(WithTpm):
         for name, word, outcome in (('read', bashrc, 'done'), ('fork', '', REFUSED[0])):
             path = self.lab.path(name + '.sock')
             process = self.lab.start(
-                'strace', '-f', '-o', '/dev/null', '-e', 'trace=landlock_create_ruleset', '-e',
+                'strace', '-D', '-f', '-o', '/dev/null', '-e', 'trace=landlock_create_ruleset', '-e',
                 'inject=landlock_create_ruleset:error=ENOSYS', '-E',
                 'LD_PRELOAD=' + os.environ['SSH_TPM_SANDBOX_TRIES'],
                 '-E', f'SSH_TPM_TEST_TRY={name}:{word}', self.lab.bin + '/ssh-tpm-agent', '-l', path,

@@ -4,7 +4,8 @@
 // loop, or on the TPM's thread for a name that begins with "thread-"; the outcome goes to stderr as "tried
 // NAME: ERROR".
 //
-//     read:PATH  write:PATH  tcp:PORT  unix:PATH  exec:PROGRAM  fork  trace:PID  peek:PID  signal:PID
+//     read:PATH  write:PATH  remove:PATH  tcp:PORT  unix:PATH  exec:PROGRAM  fork  trace:PID  peek:PID
+//     signal:PID
 
 #include <arpa/inet.h>
 #include <array>
@@ -31,27 +32,26 @@
 
 namespace {
 
-long connect_to(const std::string& port) {
-    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    if (socket < 0)
-        return socket;
+template <class Address>
+long connect_to(const Address& address, sa_family_t family) {
+    const int socket = ::socket(family, SOCK_STREAM, 0);
+    const void* generic = &address;
+    return socket < 0 ? socket : ::connect(socket, static_cast<const sockaddr*>(generic), sizeof address);
+}
+
+long connect_to_port(const std::string& port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const void* generic = &address;
-    return ::connect(socket, static_cast<const sockaddr*>(generic), sizeof address);
+    return connect_to(address, AF_INET);
 }
 
 long connect_to_path(const std::string& path) {
-    const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
-    if (socket < 0)
-        return socket;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    const void* generic = &address;
-    return ::connect(socket, static_cast<const sockaddr*>(generic), sizeof address);
+    return connect_to(address, AF_UNIX);
 }
 
 long run(const std::string& program) {
@@ -72,8 +72,10 @@ long attempt(const std::string& what, const std::string& word) {
         return ::open(word.c_str(), O_RDONLY);
     if (what == "write")
         return ::open(word.c_str(), O_WRONLY | O_CREAT, 0600);
+    if (what == "remove")
+        return ::unlink(word.c_str());
     if (what == "tcp")
-        return connect_to(word);
+        return connect_to_port(word);
     if (what == "unix")
         return connect_to_path(word);
     if (what == "exec")
