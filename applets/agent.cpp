@@ -18,7 +18,7 @@
 #include "os/paths.hpp"
 #include "os/secret_line.hpp"
 #include "os/systemd.hpp"
-#include "prompt/questioner.hpp"
+#include "prompt/prompter.hpp"
 #include "tpm/session.hpp"
 
 #include <algorithm>

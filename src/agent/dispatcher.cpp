@@ -109,7 +109,7 @@ std::string name_of_algorithm(const protocol::SignRequest& request) {
 } // namespace
 
 Dispatcher::Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
-                       prompt::Prompter& prompter, KeyPolicy policy,
+                       prompt::PrompterClient& prompter, KeyPolicy policy,
                        std::vector<std::shared_ptr<Upstream>> upstreams, PasswordHash::Cost lock_cost)
     : loop_(loop), keys_(keys), folder_(folder), tpm_(tpm), prompter_(prompter), policy_(policy),
       upstreams_(std::move(upstreams)), lock_(lock_cost), broker_(loop, keys, tpm, prompter),

@@ -34,7 +34,7 @@ class Dispatcher {
     /// The referenced objects must outlive this one.
     /// @param upstreams in the order in which they are asked
     Dispatcher(const asio::any_io_executor& loop, KeyStore& keys, KeyFolder& folder, TpmService& tpm,
-               prompt::Prompter& prompter, KeyPolicy policy,
+               prompt::PrompterClient& prompter, KeyPolicy policy,
                std::vector<std::shared_ptr<Upstream>> upstreams = {},
                PasswordHash::Cost lock_cost = PasswordHash::Cost::interactive);
 
@@ -99,7 +99,7 @@ class Dispatcher {
     KeyStore& keys_;
     KeyFolder& folder_;
     TpmService& tpm_;
-    prompt::Prompter& prompter_;
+    prompt::PrompterClient& prompter_;
     KeyPolicy policy_;
     std::vector<std::shared_ptr<Upstream>> upstreams_;
     AgentLock lock_;

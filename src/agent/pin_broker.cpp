@@ -92,7 +92,7 @@ std::optional<std::string> why_not_ask(const std::optional<tpm::Lockout>& lockou
 }
 
 PinBroker::PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmService& tpm,
-                     prompt::Prompter& prompter, std::chrono::milliseconds answer_limit)
+                     prompt::PrompterClient& prompter, std::chrono::milliseconds answer_limit)
     : keys_(keys), tpm_(tpm), prompter_(prompter), answer_limit_(answer_limit), questions_(loop),
       attempts_(loop, 1) {}
 

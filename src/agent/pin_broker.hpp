@@ -8,7 +8,7 @@
 #include "agent/semaphore.hpp"
 #include "agent/tpm_thread.hpp"
 #include "base/time_limits.hpp"
-#include "prompt/prompter.hpp"
+#include "prompt/prompter_client.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -36,7 +36,8 @@ class Refused : public Error {
 class PinBroker {
   public:
     /// The referenced objects must outlive this one.
-    PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmService& tpm, prompt::Prompter& prompter,
+    PinBroker(const asio::any_io_executor& loop, KeyStore& keys, TpmService& tpm,
+              prompt::PrompterClient& prompter,
               std::chrono::milliseconds answer_limit = time_limits().answer);
 
     /// An operation of the TPM with a key's auth value.
@@ -87,7 +88,7 @@ class PinBroker {
 
     KeyStore& keys_;
     TpmService& tpm_;
-    prompt::Prompter& prompter_;
+    prompt::PrompterClient& prompter_;
     std::chrono::milliseconds answer_limit_;
     QuestionQueue questions_;
     Semaphore attempts_; ///< one attempt with an unverified PIN at a time

@@ -180,7 +180,7 @@ class Server {
     std::size_t clients_ = 0;                 ///< connections that were accepted and are open
     asio::steady_timer look_for_tpm_{loop_};  ///< the next time
     TpmThread tpm_;
-    prompt::Prompter prompter_;
+    prompt::PrompterClient prompter_;
     std::unique_ptr<os::FolderWatch> watch_; // before the folder is read, so that no change is missed
     KeyStore keys_;
     KeyFolder folder_;

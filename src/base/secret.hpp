@@ -38,14 +38,9 @@ class Secret {
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
 
-    /// Fills it by a call such as read(2), which gets the memory and its size. @returns the call's result
-    template <class Read>
-    auto fill(const Read& read) {
-        truncate(0);
-        const auto got = read(data_, capacity_);
-        size_ = got > 0 ? std::min(static_cast<std::size_t>(got), capacity_) : 0;
-        return got;
-    }
+    /// The free memory behind its bytes, for a call such as read(2). `grow` makes what was read a part of it.
+    std::span<std::uint8_t> room() noexcept { return {data_ + size_, capacity_ - size_}; }
+    void grow(std::size_t bytes) noexcept { size_ += std::min(bytes, capacity_ - size_); }
     /// @returns false, with nothing appended, if the bytes do not fit
     bool append(ByteView bytes) noexcept;
     /// Cuts off and wipes the bytes from `size` on.

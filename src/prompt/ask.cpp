@@ -111,7 +111,10 @@ asio::awaitable<TerminalAnswer> ask_once(std::string question, Asker asker, Prog
                                                                         : os::Child::Group::shared);
         break;
     case Asker::terminal:
-        outcome = co_await ask_terminal(std::move(question), program == Program::tool);
+        if (program == Program::tool)
+            outcome = co_await ask_terminal_until_stopped(std::move(question));
+        else
+            outcome = co_await ask_terminal(std::move(question));
         break;
     case Asker::nobody:
     case Asker::standard_input: // only `ask_and_wait` may block

@@ -8,9 +8,7 @@
 #include "os/child.hpp"
 #include "os/environment.hpp"
 
-#include <array>
 #include <csignal>
-#include <cstdint>
 #include <memory>
 #include <strings.h>
 #include <unistd.h>
@@ -71,17 +69,16 @@ asio::awaitable<Outcome> run(std::string program, std::string question, std::str
         co_return Outcome{.failed = true};
 
     auto output = watch(loop, child->output());
-    Secret answer(max_answer);
-    std::array<std::uint8_t, 256> chunk{};
+    Secret answer(max_answer + 1);
     for (;;) {
         boost::system::error_code failure;
-        const auto got = co_await output.async_read_some(asio::buffer(chunk),
-                                                         asio::redirect_error(asio::use_awaitable, failure));
-        const bool fits = answer.append(ByteView(chunk).first(got));
-        wipe(chunk);
+        const auto got =
+            co_await output.async_read_some(asio::buffer(answer.room().data(), answer.room().size()),
+                                            asio::redirect_error(asio::use_awaitable, failure));
+        answer.grow(got);
         if (failure == asio::error::operation_aborted)
             throw boost::system::system_error(failure);
-        if (!fits) {
+        if (answer.size() > max_answer) {
             log::error("askpass: ", printable(program), ": its answer is longer than ", max_answer, " bytes");
             co_return Outcome{.failed = true};
         }

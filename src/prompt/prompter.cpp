@@ -4,28 +4,23 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
-#include "base/unique_fd.hpp"
-#include "prompt/message.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdint>
-#include <deque>
-#include <map>
-#include <optional>
+#include <exception>
 #include <sys/socket.h>
 #include <utility>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/experimental/channel.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
+#include <boost/asio/experimental/channel_error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -33,319 +28,215 @@ namespace sshtpm::prompt {
 
 namespace asio = boost::asio;
 
+struct TerminalQueue {
+    explicit TerminalQueue(const asio::any_io_executor& loop) : open(loop, 1) {}
+
+    /// A channel used as a mutex: it holds a message while a question is on the terminal, and has no space
+    /// for a second one.
+    asio::experimental::channel<void(boost::system::error_code)> open;
+};
+
 namespace {
 
-using Kind = Request::Kind;
-using Failure = boost::system::error_code;
+/// The permit to ask on the terminal; the destructor releases it.
+class TerminalPermit {
+  public:
+    explicit TerminalPermit(std::shared_ptr<TerminalQueue> queue) : queue_(std::move(queue)) {}
+    TerminalPermit(const TerminalPermit&) = delete;
+    TerminalPermit& operator=(const TerminalPermit&) = delete;
+    ~TerminalPermit() {
+        queue_->open.try_receive([](const boost::system::error_code&) {}); // lets the next question start
+    }
 
-bool is_result_of(Kind kind, const Result& result) {
-    switch (kind) {
-    case Kind::secret:
-        return std::holds_alternative<Secret>(result) || std::holds_alternative<Unanswered>(result) ||
-               std::holds_alternative<Suspended>(result);
-    case Kind::confirm:
-        return std::holds_alternative<Confirmation>(result);
-    case Kind::who:
-        return std::holds_alternative<Asker>(result);
-    case Kind::suspend:
-        return std::holds_alternative<Suspended>(result);
-    case Kind::cancel:
-        break;
+  private:
+    std::shared_ptr<TerminalQueue> queue_;
+};
+
+Result result_of(TerminalAnswer outcome) {
+    if (outcome.stopped_by)
+        return Suspended{};
+    if (auto* secret = std::get_if<Secret>(&outcome.answer))
+        return std::move(*secret);
+    return std::get<Unanswered>(outcome.answer);
+}
+
+Asker asker_now() {
+    return choose_asker(current_circumstances(), Program::agent);
+}
+
+asio::awaitable<Result> ask_on_terminal(std::shared_ptr<TerminalQueue> queue, std::string question) {
+    // A cancelled wait throws before there is a permit to release.
+    co_await queue->open.async_send(boost::system::error_code(), asio::use_awaitable);
+    const TerminalPermit permit(queue);
+    // Chooses again after the wait.
+    co_return result_of(co_await ask_once(std::move(question), asker_now(), Program::agent));
+}
+
+asio::awaitable<Result> ask(std::string question, Asker asker) {
+    co_return result_of(co_await ask_once(std::move(question), asker, Program::agent));
+}
+
+/// Like OpenSSH's ask_permission, it uses only an askpass program, because any program can write to a
+/// terminal.
+asio::awaitable<Result> ask_permission(std::string question) {
+    if (!askpass_allowed(current_circumstances())) {
+        log::error("nobody can be asked to confirm: ", askpass_needs);
+        co_return Confirmation::nobody;
+    }
+    co_return co_await confirm_askpass(askpass_program(), std::move(question));
+}
+
+/// @returns false, and logs the failure, if it is no cancellation
+bool is_cancellation(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const boost::system::system_error& error) {
+        if (error.code() == asio::error::operation_aborted ||
+            error.code() == asio::experimental::error::channel_cancelled)
+            return true;
+        log::error("asking a person: ", error.code().message());
+    } catch (const std::exception& error) { // no descriptors or no memory
+        log::error("asking a person: ", printable(error.what()));
     }
     return false;
 }
 
+Result result_without_answer(Request::Kind kind, bool cancelled) {
+    if (kind == Request::Kind::secret)
+        return cancelled ? Unanswered::cancelled : Unanswered::failed;
+    return cancelled ? Confirmation::unanswered : Confirmation::failed;
+}
+
 } // namespace
 
-/// The connection to the prompter.
-class Prompter::Link : public std::enable_shared_from_this<Link> {
-  public:
-    Link(const asio::any_io_executor& loop, int socket)
-        : loop_(loop), socket_(loop, duplicate(socket, "the prompter").release()), stops_(loop) {}
-
-    /// @returns nothing if the prompter has ended @throws Error for a question that cannot be sent
-    static asio::awaitable<std::optional<Result>> ask(std::shared_ptr<Link> link, Kind kind,
-                                                      std::string question);
-    void close();
-
-  private:
-    /// A request until its reply is there.
-    struct Open {
-        Open(const asio::any_io_executor& loop, Request wanted) : request(std::move(wanted)), replied(loop) {}
-
-        Request request;
-        asio::experimental::channel<void(Failure)> replied; ///< closed at the reply, or at the prompter's end
-        std::optional<Result> result = {};                  ///< nothing at the prompter's end
-        bool withdrawn = false;
-        bool again = false; ///< sent again when this process continues
-    };
-
-    /// Withdraws a request that is cancelled.
-    class Withdrawal {
-      public:
-        Withdrawal(Link& link, Open& open) : link_(link), open_(open) {}
-        Withdrawal(const Withdrawal&) = delete;
-        Withdrawal& operator=(const Withdrawal&) = delete;
-        ~Withdrawal() { link_.withdraw(open_); }
-
-      private:
-        Link& link_;
-        Open& open_;
-    };
-
-    std::shared_ptr<Open> send(Kind kind, std::string question);
-    void withdraw(Open& open);
-    void write(Bytes message);
-    void flush();
-    void read();
-    void receive();
-    void take(Reply reply);
-    void end(std::string_view reason);
-
-    void watch_stops();
-    void wait_for_stop();
-    void suspend(int signal);
-    void stop_and_ask_again();
-
-    asio::any_io_executor loop_;
-    asio::posix::stream_descriptor socket_;
-    std::map<std::uint32_t, std::shared_ptr<Open>> open_;
-    std::uint32_t last_number_ = 0;
-    std::deque<Bytes> unsent_;
-    bool reading_ = false;
-    bool ended_ = false;
-
-    asio::signal_set stops_; ///< the signals that stop this process, while a question for a secret is open
-    bool watching_ = false;
-    std::optional<int> stopped_by_; ///< while the prompter ends its questions on the terminal
-};
-
-asio::awaitable<std::optional<Result>> Prompter::Link::ask(std::shared_ptr<Link> link, Kind kind,
-                                                           std::string question) {
-    const auto open = link->send(kind, std::move(question));
-    const Withdrawal withdrawal(*link, *open);
-    Failure failure;
-    co_await open->replied.async_receive(asio::redirect_error(asio::use_awaitable, failure));
-    if (open->replied.is_open())
-        throw boost::system::system_error(asio::error::operation_aborted);
-    co_return std::move(open->result);
+Prompter::Prompter(const asio::any_io_executor& loop, UniqueFd socket)
+    : loop_(loop), socket_(loop, socket.release()), queue_(std::make_shared<TerminalQueue>(loop)) {
+    wait();
 }
 
-/// The reply closes `replied`.
-std::shared_ptr<Prompter::Link::Open> Prompter::Link::send(Kind kind, std::string question) {
-    auto open = std::make_shared<Open>(
-        loop_, Request{.number = ++last_number_, .kind = kind, .question = std::move(question)});
-    auto message = message_of(open->request);
-    if (ended_) {
-        open->replied.close();
-        return open;
-    }
-    open_.emplace(open->request.number, open);
-    watch_stops(); // before the prompter can show the question
-    write(std::move(message));
-    read();
-    return open;
-}
+Prompter::~Prompter() = default;
 
-/// Takes a question back, unless it has its reply.
-void Prompter::Link::withdraw(Open& open) {
-    if (ended_ || !open.replied.is_open())
-        return;
-    open.withdrawn = true;
-    if (std::exchange(open.again, false)) // the prompter does not have it now
-        open_.erase(open.request.number);
-    else
-        write(message_of(Request{.number = open.request.number, .kind = Kind::cancel}));
-    watch_stops();
-}
-
-void Prompter::Link::close() {
-    if (std::exchange(ended_, true))
-        return;
-    ::shutdown(socket_.native_handle(), SHUT_RDWR);
-    socket_.close();
-    for (auto& [unused, open] : std::exchange(open_, {}))
-        open->replied.close();
-    watch_stops();
-}
-
-void Prompter::Link::end(std::string_view reason) {
-    if (ended_)
-        return;
-    log::error("the process that asks for PINs ", reason,
-               "; nobody can be asked until the agent is restarted");
-    close();
-}
-
-void Prompter::Link::write(Bytes message) {
-    unsent_.push_back(std::move(message));
-    if (unsent_.size() == 1)
-        flush();
-}
-
-/// The socket is full only while the prompter is stopped.
-void Prompter::Link::flush() {
-    while (!unsent_.empty() && !ended_) {
-        const auto& message = unsent_.front();
-        const auto sent = uninterrupted([&] {
-            return ::send(socket_.native_handle(), message.data(), message.size(),
-                          MSG_NOSIGNAL | MSG_DONTWAIT);
-        });
-        if (sent < 0 && errno == EAGAIN) {
-            socket_.async_wait(asio::posix::stream_descriptor::wait_write,
-                               [self = shared_from_this()](Failure failure) {
-                                   if (!failure)
-                                       self->flush();
-                               });
+void Prompter::wait() {
+    socket_.async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failure) {
+        if (failure)
             return;
+        try { // caught because the questions must be closed
+            while (receive())
+                ;
+        } catch (const Error& error) {
+            log::error("the agent's request: ", printable(error.what()));
+            end();
         }
-        if (sent < 0)
-            return end("has ended");
-        unsent_.pop_front();
-    }
-}
-
-/// Waits for replies while there are requests, so that a loop without any can end. Takes one at a time: a
-/// signal that came before the next reply is handled before it.
-void Prompter::Link::read() {
-    if (reading_ || open_.empty() || ended_)
-        return;
-    reading_ = true;
-    socket_.async_wait(asio::posix::stream_descriptor::wait_read,
-                       [self = shared_from_this()](Failure failure) {
-                           self->reading_ = false;
-                           if (failure)
-                               return;
-                           try { // caught because the agent goes on without the prompter
-                               self->receive();
-                           } catch (const Error& error) {
-                               self->end(std::string("sent a wrong reply (") + printable(error.what()) + ")");
-                           }
-                           self->read();
-                       });
-}
-
-/// @throws Error(malformed)
-void Prompter::Link::receive() {
-    if (ended_)
-        return;
-    Secret message(max_reply + 1);
-    const auto got = message.fill([&](void* data, std::size_t size) {
-        return uninterrupted([&] { return ::recv(socket_.native_handle(), data, size, MSG_DONTWAIT); });
+        if (!ended_)
+            wait();
     });
+}
+
+/// @returns false if there is no request now @throws Error(malformed)
+bool Prompter::receive() {
+    std::array<std::uint8_t, max_request + 1> message{};
+    const auto got = uninterrupted(
+        [&] { return ::recv(socket_.native_handle(), message.data(), message.size(), MSG_DONTWAIT); });
     if (got < 0 && errno == EAGAIN)
-        return;
-    if (got <= 0)
-        return end("has ended");
-    take(parse_reply(message.view()));
+        return false;
+    if (got <= 0) {
+        end();
+        return false;
+    }
+    take(parse_request(ByteView(message).first(static_cast<std::size_t>(got))));
+    return !ended_;
 }
 
-void Prompter::Link::take(Reply reply) {
-    const auto found = open_.find(reply.number);
-    if (found == open_.end() || !is_result_of(found->second->request.kind, reply.result) ||
-        found->second->again)
-        malformed("of no request");
-    const auto open = found->second;
-    if (open->request.kind == Kind::secret && !open->withdrawn &&
-        std::holds_alternative<Suspended>(reply.result)) {
-        open->again = true;
-        if (!stopped_by_) // the foreground is lost, and a signal may be on its way
-            suspend(SIGCONT);
-        return;
+void Prompter::take(Request request) {
+    switch (request.kind) {
+    case Request::Kind::secret:
+    case Request::Kind::confirm:
+        start(std::move(request));
+        break;
+    case Request::Kind::who:
+        send(request.number, asker_now());
+        break;
+    case Request::Kind::suspend:
+        suspend(request.number);
+        break;
+    case Request::Kind::cancel:
+        if (const auto found = open_.find(request.number); found != open_.end()) // it may have just ended
+            found->second->cancel.emit(asio::cancellation_type::terminal);
+        break;
     }
+}
+
+void Prompter::start(Request request) {
+    const auto number = request.number;
+    const auto kind = request.kind;
+    const auto open = std::make_shared<Question>();
+    constexpr std::size_t most_open = 16; // more than the agent asks at a time
+    if (open_.size() >= most_open || !open_.emplace(number, open).second)
+        malformed("too many questions, or a number that is in use");
+    const auto asker = asker_now();
+    open->on_terminal = kind == Request::Kind::secret && asker == Asker::terminal;
+    auto question = kind == Request::Kind::confirm ? ask_permission(std::move(request.question))
+                    : open->on_terminal            ? ask_on_terminal(queue_, std::move(request.question))
+                                                   : ask(std::move(request.question), asker);
+    // The coroutine refers to the signal until it is gone.
+    const auto ended = [this, number, kind, open](const std::exception_ptr& failure, Result result) {
+        if (failure)
+            result = result_without_answer(kind, is_cancellation(failure));
+        asio::post(loop_, [this, number, open, result = std::move(result)]() mutable {
+            finish(number, std::move(result));
+        });
+    };
+    asio::co_spawn(loop_, std::move(question), asio::bind_cancellation_slot(open->cancel.slot(), ended));
+}
+
+void Prompter::suspend(std::uint32_t number) {
+    suspends_.push_back(number);
+    for (auto& [unused, question] : open_) {
+        if (!question->on_terminal)
+            continue;
+        question->suspended = true;
+        question->cancel.emit(asio::cancellation_type::terminal);
+    }
+    finish_suspends();
+}
+
+void Prompter::finish(std::uint32_t number, Result result) {
+    const auto found = open_.find(number);
+    if (found->second->suspended && !std::holds_alternative<Secret>(result))
+        result = Suspended{};
     open_.erase(found);
-    if (open->request.kind == Kind::suspend)
-        return stop_and_ask_again();
-    if (!open->withdrawn)
-        open->result = std::move(reply.result);
-    open->replied.close();
-    watch_stops();
+    send(number, std::move(result));
+    finish_suspends();
 }
 
-/// Catches the signals that stop this process while they would leave the echo off.
-void Prompter::Link::watch_stops() {
-    const bool needed = std::ranges::any_of(open_, [](const auto& entry) {
-        return entry.second->request.kind == Kind::secret && !entry.second->withdrawn;
-    });
-    if (needed == watching_)
+void Prompter::finish_suspends() {
+    if (std::ranges::any_of(open_, [](const auto& entry) { return entry.second->suspended; }))
         return;
-    watching_ = needed;
-    if (!needed) {
-        stops_.cancel();
-        stops_.clear();
+    for (const auto number : std::exchange(suspends_, {}))
+        send(number, Suspended{});
+}
+
+void Prompter::send(std::uint32_t number, Result result) {
+    if (ended_)
         return;
-    }
-    for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT})
-        stops_.add(number);
-    wait_for_stop();
+    const auto message = message_of(Reply{.number = number, .result = std::move(result)});
+    if (uninterrupted([&] {
+            return ::send(socket_.native_handle(), message.view().data(), message.size(), MSG_NOSIGNAL);
+        }) < 0)
+        end();
 }
 
-void Prompter::Link::wait_for_stop() {
-    stops_.async_wait([self = shared_from_this()](Failure failure, int number) {
-        if (failure || !self->watching_)
-            return;
-        self->suspend(number);
-        self->wait_for_stop();
-    });
+void Prompter::end() {
+    ended_ = true;
+    socket_.close();
+    for (auto& [unused, question] : open_)
+        question->cancel.emit(asio::cancellation_type::terminal);
 }
 
-/// Makes the prompter end its questions on the terminal. Then the signal takes effect.
-void Prompter::Link::suspend(int signal) {
-    const bool suspending = stopped_by_.has_value();
-    if (!suspending || signal != SIGCONT)
-        stopped_by_ = signal;
-    if (!suspending)
-        send(Kind::suspend, {});
-}
-
-void Prompter::Link::stop_and_ask_again() {
-    const int number = std::exchange(stopped_by_, std::nullopt).value_or(SIGCONT);
-    if (number != SIGCONT) {
-        if (watching_) {
-            stops_.cancel();
-            stops_.clear();
-            watching_ = false;
-        }
-        ::raise(number); // returns when the process continues, perhaps in the background
-    }
-    watch_stops();
-    for (const auto& [unused, open] : std::map(open_)) // a copy: a failure to write ends all
-        if (std::exchange(open->again, false))
-            write(message_of(open->request));
-}
-
-Prompter::Prompter(const asio::any_io_executor& loop, int socket)
-    : link_(std::make_shared<Link>(loop, socket)) {}
-
-Prompter::~Prompter() {
-    link_->close();
-}
-
-void Prompter::close() {
-    link_->close();
-}
-
-asio::awaitable<Answer> Prompter::ask(std::string question) {
-    auto result = co_await Link::ask(link_, Kind::secret, std::move(question));
-    if (!result)
-        co_return Unanswered::failed;
-    if (auto* secret = std::get_if<Secret>(&*result))
-        co_return std::move(*secret);
-    co_return std::get<Unanswered>(*result);
-}
-
-asio::awaitable<Confirmation> Prompter::confirm(std::string question) {
-    const auto result = co_await Link::ask(link_, Kind::confirm, std::move(question));
-    co_return result ? std::get<Confirmation>(*result) : Confirmation::failed;
-}
-
-asio::awaitable<std::optional<Asker>> Prompter::who() {
-    using namespace asio::experimental::awaitable_operators;
-    constexpr std::chrono::seconds limit{1};
-    asio::steady_timer timer(co_await asio::this_coro::executor, limit);
-    const auto outcome = co_await (Link::ask(link_, Kind::who, {}) || timer.async_wait(asio::use_awaitable));
-    const auto* const answered = std::get_if<0>(&outcome);
-    co_return answered&&* answered ? std::optional(std::get<Asker>(**answered)) : std::nullopt;
+void serve_questions(UniqueFd socket) {
+    asio::io_context loop(1);
+    const Prompter prompter(loop.get_executor(), std::move(socket));
+    loop.run();
 }
 
 } // namespace sshtpm::prompt

@@ -1,48 +1,64 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The agent's side of its questions: it sends them to the prompter, the process that asks a person.
+// The prompter: the process that asks a person for the agent. It runs askpass and the dialogue on the
+// terminal, and does nothing else.
 
-#include "prompt/ask.hpp"
+#include "base/unique_fd.hpp"
+#include "prompt/message.hpp"
 
+#include <cstdint>
+#include <map>
 #include <memory>
-#include <optional>
-#include <string>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 
 namespace sshtpm::prompt {
 
-/// Asks questions of an agent, which may have several at the same time. If the prompter ends or sends
-/// something malformed, these questions and all later ones get a no: it is never started again. A signal that
-/// stops this process while a question for a secret is open does so when the terminal's echo is on; the
-/// question is asked again when the process continues. Use it on the thread of `loop`; a question may outlive
-/// its Prompter.
+struct TerminalQueue;
+
+/// Answers the requests that come through a socket, on the thread of `loop`, until the socket ends or a
+/// request is malformed; then it cancels all questions. On the terminal, questions take turns, so that no
+/// answer goes to the wrong one. Askpass programs have a window each and run at the same time. The loop must
+/// not run after the end of this object.
 class Prompter {
   public:
-    /// @param socket to a Questioner; this object duplicates it
-    Prompter(const boost::asio::any_io_executor& loop, int socket);
+    /// @param socket of the type SOCK_SEQPACKET
+    Prompter(const boost::asio::any_io_executor& loop, UniqueFd socket);
     Prompter(const Prompter&) = delete;
     Prompter& operator=(const Prompter&) = delete;
     ~Prompter();
 
-    /// Asks for a secret. Cancelling withdraws the question; the call then throws operation_aborted.
-    boost::asio::awaitable<Answer> ask(std::string question);
-
-    /// Asks for permission through an askpass program, which needs DISPLAY, WAYLAND_DISPLAY or
-    /// SSH_ASKPASS_REQUIRE=force, and not SSH_ASKPASS_REQUIRE=never. Cancelling as with `ask`.
-    boost::asio::awaitable<Confirmation> confirm(std::string question);
-
-    /// Who would be asked for a secret now. @returns nothing if the prompter has ended, or is stopped
-    boost::asio::awaitable<std::optional<Asker>> who();
-
-    /// Ends the prompter, and with it all questions.
-    void close();
-
   private:
-    class Link;
+    struct Question {
+        boost::asio::cancellation_signal cancel;
+        bool on_terminal =
+            false; ///< or waits in `queue_`, which cannot tell its questions: suspend ends both
+        bool suspended = false;
+    };
 
-    std::shared_ptr<Link> link_;
+    void wait();
+    bool receive();
+    void take(Request request);
+    void start(Request request);
+    void suspend(std::uint32_t number);
+    void finish(std::uint32_t number, Result result);
+    void finish_suspends();
+    void send(std::uint32_t number, Result result);
+    void end();
+
+    boost::asio::any_io_executor loop_;
+    boost::asio::posix::stream_descriptor socket_;
+    std::shared_ptr<TerminalQueue> queue_;
+    std::map<std::uint32_t, std::shared_ptr<Question>> open_;
+    std::vector<std::uint32_t> suspends_; ///< requests that wait for the end of questions on the terminal
+    bool ended_ = false;
 };
+
+/// Is the prompter until the socket ends. It is not stopped by the terminal: the agent decides when both
+/// stop.
+void serve_questions(UniqueFd socket);
 
 } // namespace sshtpm::prompt

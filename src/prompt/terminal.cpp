@@ -6,10 +6,8 @@
 #include "base/unique_fd.hpp"
 #include "os/signals.hpp"
 
-#include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdint>
 #include <fcntl.h>
 #include <string_view>
 #include <termios.h>
@@ -92,8 +90,7 @@ class EchoOff {
 };
 
 asio::awaitable<TerminalAnswer> read_line(asio::posix::stream_descriptor& terminal) {
-    Secret line(max_answer);
-    std::array<std::uint8_t, 256> chunk{};
+    Secret line(max_answer + 1);
     for (;;) {
         boost::system::error_code failure;
         co_await terminal.async_wait(asio::posix::stream_descriptor::wait_read,
@@ -103,19 +100,17 @@ asio::awaitable<TerminalAnswer> read_line(asio::posix::stream_descriptor& termin
         if (!may_read(terminal.native_handle()))
             co_return TerminalAnswer{.stopped_by = SIGCONT};
         // Asio's read would repeat the call after EINTR instead of handling the signal.
-        const auto got = ::read(terminal.native_handle(), chunk.data(), chunk.size());
+        const auto got = ::read(terminal.native_handle(), line.room().data(), line.room().size());
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (got <= 0)
             co_return TerminalAnswer{};
-        const bool fits = line.append(ByteView(chunk).first(static_cast<std::size_t>(got)));
-        const bool line_ends = chunk[static_cast<std::size_t>(got) - 1] == '\n';
-        wipe(chunk);
-        if (!fits) {
+        line.grow(static_cast<std::size_t>(got));
+        if (line.size() > max_answer) {
             log::error("the terminal: an answer has at most ", max_answer, " bytes");
             co_return TerminalAnswer{.answer = Unanswered::failed};
         }
-        if (!line_ends)
+        if (line.view().back() != '\n')
             continue;
         keep_first_line(line);
         co_return TerminalAnswer{.answer = std::move(line)};
@@ -137,20 +132,21 @@ void wait_for_foreground() {
         throw Error::from_errno(errno, terminal_path);
 }
 
-asio::awaitable<TerminalAnswer> ask_terminal(std::string question, bool stoppable) {
+asio::awaitable<TerminalAnswer> ask_terminal(std::string question) {
+    asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, open_terminal().release());
+    const EchoOff silent(terminal.native_handle());
+    if (!may_read(terminal.native_handle())) // lost in this moment
+        co_return TerminalAnswer{.stopped_by = SIGCONT};
+    show(terminal.native_handle(), question);
+    co_return co_await read_line(terminal);
+}
+
+asio::awaitable<TerminalAnswer> ask_terminal_until_stopped(std::string question) {
     using namespace asio::experimental::awaitable_operators;
     const auto loop = co_await asio::this_coro::executor;
     asio::posix::stream_descriptor terminal(loop, open_terminal().release());
-    asio::signal_set stops(loop);
-    if (stoppable)
-        stops.add(SIGTSTP);
+    asio::signal_set stops(loop, SIGTSTP);
     const EchoOff silent(terminal.native_handle());
-    if (!stoppable) {
-        if (!may_read(terminal.native_handle())) // lost in this moment
-            co_return TerminalAnswer{.stopped_by = SIGCONT};
-        show(terminal.native_handle(), question);
-        co_return co_await read_line(terminal);
-    }
     // Handled only from here on: before, these signals must stop a program that has just lost the foreground.
     for (const int number : {SIGTTIN, SIGTTOU, SIGCONT})
         stops.add(number);

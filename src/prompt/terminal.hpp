@@ -28,8 +28,11 @@ struct TerminalAnswer {
 };
 
 /// Reads a line without echo, as readpassphrase(3) does. When it returns, throws or is cancelled, the echo is
-/// on again, unread input is dropped, and the cursor is on a new line.
-/// @param stoppable the signals that stop a process end the question; else the process ignores them
-boost::asio::awaitable<TerminalAnswer> ask_terminal(std::string question, bool stoppable);
+/// on again, unread input is dropped, and the cursor is on a new line. For a process that ignores the signals
+/// that stop a process.
+boost::asio::awaitable<TerminalAnswer> ask_terminal(std::string question);
+
+/// The same for other processes: these signals end the question.
+boost::asio::awaitable<TerminalAnswer> ask_terminal_until_stopped(std::string question);
 
 } // namespace sshtpm::prompt

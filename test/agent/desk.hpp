@@ -189,7 +189,7 @@ class Desk {
     agent::KeyStore keys;
     ScriptedTpm tpm{signed_.signature};
     PromptPair questions_to_person{loop_.get_executor()};
-    agent::PinBroker broker{loop_.get_executor(), keys, tpm, questions_to_person.prompter};
+    agent::PinBroker broker{loop_.get_executor(), keys, tpm, questions_to_person.client};
     agent::Signer signer{broker, tpm};
 };
 

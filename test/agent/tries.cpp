@@ -263,7 +263,7 @@ TEST_CASE("no answer in time is a no, and the time is two minutes") {
     agent::KeyStore keys;
     support::ScriptedTpm tpm(signed_message.signature);
     support::PromptPair person(loop.get_executor());
-    agent::PinBroker broker(loop.get_executor(), keys, tpm, person.prompter, 50ms);
+    agent::PinBroker broker(loop.get_executor(), keys, tpm, person.client, 50ms);
     const agent::Client client{.peer = {.pid = ::getpid(), .uid = ::getuid()},
                                .upstreams = agent::Upstreams({})};
     const agent::Requester requester(client, signed_message.message);
@@ -271,7 +271,7 @@ TEST_CASE("no answer in time is a no, and the time is two minutes") {
     boost::asio::co_spawn(loop, broker.confirm(support::identity_of(signed_message.key, true), requester),
                           [&](const std::exception_ptr&, prompt::Confirmation outcome) {
                               confirmed = outcome;
-                              person.prompter.close();
+                              person.client.close();
                           });
     loop.run();
     CHECK(confirmed == prompt::Confirmation::unanswered);

@@ -6,7 +6,7 @@
 #include "agent/identities.hpp"
 #include "base/log.hpp"
 #include "fuzz/target.hpp"
-#include "prompt/prompter.hpp"
+#include "prompt/prompter_client.hpp"
 #include "protocol/frame.hpp"
 #include "wire/reader.hpp"
 
@@ -111,7 +111,7 @@ FUZZ_TARGET(conversation) {
     agent::KeyStore keys;
     agent::KeyFolder folder(keys, {}, {});
     add_keys(keys);
-    prompt::Prompter prompter(loop.get_executor(), no_prompter().value());
+    prompt::PrompterClient prompter(loop.get_executor(), no_prompter().value());
     agent::Dispatcher dispatcher(loop.get_executor(), keys, folder, tpm, prompter, {}, {},
                                  PasswordHash::Cost::least);
     auto client = dispatcher.new_client({.pid = ::getpid(), .uid = ::getuid()});

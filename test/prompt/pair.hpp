@@ -4,7 +4,7 @@
 
 #include "base/unique_fd.hpp"
 #include "prompt/prompter.hpp"
-#include "prompt/questioner.hpp"
+#include "prompt/prompter_client.hpp"
 #include "support/catch.hpp"
 
 #include <array>
@@ -27,11 +27,11 @@ class PromptPair {
   private:
     PromptPair(const boost::asio::any_io_executor& loop,
                std::pair<sshtpm::UniqueFd, sshtpm::UniqueFd> sockets)
-        : prompter(loop, sockets.first.value()), questioner(loop, std::move(sockets.second)) {}
+        : client(loop, sockets.first.value()), prompter(loop, std::move(sockets.second)) {}
 
   public:
+    sshtpm::prompt::PrompterClient client;
     sshtpm::prompt::Prompter prompter;
-    sshtpm::prompt::Questioner questioner;
 };
 
 } // namespace support

@@ -96,7 +96,7 @@ struct Asking {
             if (--open == 0)
                 loop.stop();
         };
-        asio::co_spawn(loop, pair->prompter.ask(name + "? "),
+        asio::co_spawn(loop, pair->client.ask(name + "? "),
                        asio::bind_cancellation_slot(cancel[name].slot(), show));
     }
     void take_back(const std::string& name) { cancel[name].emit(asio::cancellation_type::terminal); }
@@ -198,7 +198,7 @@ TEST_CASE("a prompter confirms through askpass alone, and not on a terminal") {
             const Variable display("DISPLAY", ""), wayland("WAYLAND_DISPLAY", "");
             asio::io_context loop;
             support::PromptPair pair(loop.get_executor());
-            asio::co_spawn(loop, pair.prompter.confirm("Allow? "),
+            asio::co_spawn(loop, pair.client.confirm("Allow? "),
                            [&](const std::exception_ptr&, prompt::Confirmation outcome) {
                                say(outcome == prompt::Confirmation::nobody ? "[nobody]\n" : "[asked]\n");
                                loop.stop();

@@ -54,18 +54,18 @@ class Peer {
     UniqueFd socket_;
 };
 
-/// An agent's prompter, and what came of its questions.
+/// An agent's side, and what came of its questions.
 class AgentSide {
   public:
     explicit AgentSide(std::pair<UniqueFd, UniqueFd> sockets = support::packet_sockets())
-        : peer(std::move(sockets.second)), prompter(loop.get_executor(), sockets.first.value()) {
+        : peer(std::move(sockets.second)), client(loop.get_executor(), sockets.first.value()) {
         log::configure("test", log::Level::nothing);
     }
 
     /// @returns where the answer will be
     std::shared_ptr<std::string> ask() {
         auto out = std::make_shared<std::string>("open");
-        asio::co_spawn(loop, prompter.ask("PIN: "),
+        asio::co_spawn(loop, client.ask("PIN: "),
                        asio::bind_cancellation_slot(
                            cancels.emplace_back().slot(),
                            [out](const std::exception_ptr& failure, const Answer& answer) {
@@ -79,7 +79,7 @@ class AgentSide {
     }
     std::optional<Confirmation> confirm() {
         std::optional<Confirmation> out;
-        asio::co_spawn(loop, prompter.confirm("Allow?"),
+        asio::co_spawn(loop, client.confirm("Allow?"),
                        [&](const std::exception_ptr&, Confirmation answer) { out = answer; });
         poll();
         return out;
@@ -92,7 +92,7 @@ class AgentSide {
     std::deque<asio::cancellation_signal> cancels; ///< of each question
     asio::io_context loop;
     Peer peer;
-    Prompter prompter;
+    PrompterClient client;
 };
 
 const std::string failed(in_words(Unanswered::failed));
@@ -174,7 +174,7 @@ TEST_CASE("a prompter that ends or sends a wrong reply is a no to its questions 
 TEST_CASE("a yes to one request is no yes to another") {
     AgentSide agent;
     std::optional<Confirmation> allowed;
-    asio::co_spawn(agent.loop, agent.prompter.confirm("Allow?"),
+    asio::co_spawn(agent.loop, agent.client.confirm("Allow?"),
                    [&](const std::exception_ptr&, Confirmation answer) { allowed = answer; });
     agent.poll();
     agent.peer.send(packet(1, Secret()));
@@ -200,7 +200,7 @@ TEST_CASE("a prompter ends with its socket and at a malformed request, and takes
         auto [ours, its] = support::packet_sockets();
         Peer agent(std::move(ours));
         asio::io_context loop;
-        const Questioner questioner(loop.get_executor(), std::move(its));
+        const Prompter prompter(loop.get_executor(), std::move(its));
         agent.send(unhex("00000001 01 50494e3a20"));
         loop.poll();
         end(agent);
@@ -215,7 +215,7 @@ TEST_CASE("a prompter answers a request with its number") {
     auto [ours, its] = support::packet_sockets();
     Peer agent(std::move(ours));
     asio::io_context loop;
-    const Questioner questioner(loop.get_executor(), std::move(its));
+    const Prompter prompter(loop.get_executor(), std::move(its));
     const auto reply_to = [&](const char* request) {
         agent.send(unhex(request));
         for (;;) {
@@ -241,10 +241,10 @@ TEST_CASE("a thousand questions get a thousand answers") {
     constexpr int many = 1000;
     int allowed = 0;
     std::function<void()> ask = [&] {
-        asio::co_spawn(loop, pair.prompter.confirm("Allow?"),
+        asio::co_spawn(loop, pair.client.confirm("Allow?"),
                        [&](const std::exception_ptr&, Confirmation answer) {
                            if (answer != Confirmation::yes || ++allowed == many)
-                               return pair.prompter.close();
+                               return pair.client.close();
                            ask();
                        });
     };
