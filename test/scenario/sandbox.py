@@ -5,13 +5,14 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import unittest
 
 from agent import Agent, children_of, companion
+from keys_once import KeysOnce
 from lab import DEADLINE, read, wait_until
-from stock import WithTpm
 from terminal import has_ended
 from terminal_tpm import TerminalTpm
 
@@ -32,75 +33,80 @@ def rights_of(pid):
             for task in os.listdir(f'/proc/{pid}/task') for status in [read(f'/proc/{pid}/task/{task}/status')]}
 
 
-class Sandbox(WithTpm):
+def trying(*tries):
+    """The environment of an agent that makes these tries."""
+    return {'LD_PRELOAD': os.environ['SSH_TPM_SANDBOX_TRIES'], 'SSH_TPM_TEST_TRIES': '\n'.join(tries),
+            'ASAN_OPTIONS': NO_ORDER}
+
+
+def outcome(process, line):
+    return process.wait_line(f'tried {line}: ').rpartition(': ')[2]
+
+
+class Sandbox(KeysOnce):
+    KEYS = {'x': {}}
+
     def setUp(self):
         super().setUp()
-        self.lab.env['SSH_TPM_TCTI'] = self.tpm.tcti
-        self.key = self.lab.make_key('x')
+        self.key = self.take('x')
 
     def tries(self):
-        """What is tried: a name and an argument."""
         sibling = self.lab.start('sleep', '1000')
-        self.listening = socket.create_server(('127.0.0.1', 0))
-        self.addCleanup(self.listening.close)
-        return {'read': self.lab.write('home/.bashrc', 'secret\n', 0o600),
-                'write': self.lab.path('keys/new.tpm'),
-                'remove': self.lab.write('beside-the-sockets', '', 0o600),
-                'tcp': self.listening.getsockname()[1], 'exec': '/bin/true', 'fork': '', 'trace': sibling.pid,
-                'peek': sibling.pid, 'signal': sibling.pid}
+        sibling.last_signal = signal.SIGKILL  # `trace` leaves it stopped
+        listening = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listening.close)
+        return [f'read:{self.lab.write("home/.bashrc", "secret", 0o600)}',
+                f'write:{self.lab.keys}/new.tpm',
+                f'remove:{self.lab.write("beside-the-sockets", "", 0o600)}',
+                f'tcp:{listening.getsockname()[1]}', 'fork', f'signal:{sibling.pid}', f'trace:{sibling.pid}',
+                f'peek:{sibling.pid}', 'exec:/bin/true']
 
-    def attempt(self, name, word, *options, thread=False):
-        """The agent after its attempt, which may have ended it."""
-        agent = Agent.__new__(Agent)
-        agent.lab, agent.socket = self.lab, self.lab.path(f'{name}.sock')
-        agent.process = self.lab.start(
-            self.lab.bin + '/ssh-tpm-agent', '-l', agent.socket, '--key-dir', self.lab.keys, *options,
-            env={'LD_PRELOAD': os.environ['SSH_TPM_SANDBOX_TRIES'],
-                 'SSH_TPM_TEST_TRY': f'{"thread-" if thread else ""}{name}:{word}', 'ASAN_OPTIONS': NO_ORDER})
-        return agent
+    def start(self, *tries, options=()):
+        """An agent that its tries may end before it is ready."""
+        return self.lab.start(f'{self.lab.bin}/ssh-tpm-agent', '-l', self.lab.path(f'{len(self.lab.processes)}.sock'),
+                              '--key-dir', self.lab.keys, *options, env=trying(*tries))
 
-    def assert_refused(self, name, word, **more):
-        agent = self.attempt(name, word, **more)
-        if name in ENDS_WITH:
-            self.assertEqual(agent.process.wait(), -signal.SIGSYS)
-            return
-        line = agent.process.wait_line(f'tried {name}: ')
-        self.assertIn(line.rpartition(': ')[2], REFUSED)
+    def assert_refused(self, *tries):
+        agent = Agent(self.lab, env=trying(*tries))
+        for line in tries:
+            with self.subTest(line):
+                self.assertIn(outcome(agent.process, line), REFUSED)
         self.assertTrue(agent.signs(self.key))  # and it goes on
         agent.stop()
 
     def test_each_is_refused_on_both_threads(self):
-        for name, word in self.tries().items():
-            for thread in False, True:
-                with self.subTest(name, thread=thread):
-                    self.assert_refused(name, word, thread=thread)
+        tries = [thread + line for line in self.tries() for thread in ('', 'thread-')]
+        ending = [line for line in tries if line.removeprefix('thread-').partition(':')[0] in ENDS_WITH]
+        agents = [self.start(line) for line in ending]
+        self.assert_refused(*(line for line in tries if line not in ending))
+        for agent, line in zip(agents, ending, strict=True):
+            with self.subTest(line):
+                self.assertEqual(agent.wait(), -signal.SIGSYS)
 
     def test_other_files_are_out_of_reach(self):
         """Though root may read them all."""
-        sibling = self.lab.start('sleep', '1000')
-        for path in (self.lab.write('keys/id_rsa', 'secret\n', 0o600), '/etc/shadow', '/root', '/dev/tty',
-                     f'/proc/{sibling.pid}/mem', f'/proc/{sibling.pid}/environ', '/proc/self/mem'):
-            with self.subTest(path):
-                self.assert_refused('read', path)
+        sibling = self.lab.start('sleep', '1000').pid
+        self.assert_refused(*(f'read:{path}' for path in (
+            self.lab.write('keys/id_rsa', 'secret\n', 0o600), '/etc/shadow', '/root', '/dev/tty',
+            f'/proc/{sibling}/mem', f'/proc/{sibling}/environ', '/proc/self/mem')))
 
     def test_without_the_sandbox_all_of_it_is_done(self):
-        for name, word in self.tries().items():
-            with self.subTest(name):
-                agent = self.attempt(name, word, '--no-sandbox')
-                if name == 'exec':
-                    self.assertEqual(agent.process.wait(), 0)
-                    continue
-                agent.process.wait_line(f'tried {name}: done')
-                self.assertIn('no sandbox: ', agent.log())
-                agent.process.end()
+        tries = self.tries()
+        agent = self.start(*tries, options=['--no-sandbox'])
+        self.assertEqual(agent.wait(), 0)  # that of `exec`
+        for line in tries[:-1]:
+            with self.subTest(line):
+                self.assertEqual(outcome(agent, line), 'done')
+        self.assertIn('no sandbox: ', agent.log())
 
     def test_with_a_device_no_socket_is_made_and_upstream_agents_are_reached_all_the_same(self):
         device = TerminalTpm(self.tpm)
         upstream = Agent(self.lab, name='upstream', key_dir=self.lab.make_folder('others'))
         other = self.lab.make_key('other', folder=self.lab.path('others'))
         upstream.wait_until_listed([other.line])
-        agent = self.attempt('unix', upstream.socket, '--tcti', device.tcti, '-A', upstream.socket)
-        self.assertIn(agent.process.wait_line('tried unix: ').rpartition(': ')[2], REFUSED)
+        line = f'unix:{upstream.socket}'
+        agent = Agent(self.lab, '-A', upstream.socket, tcti=device.tcti, env=trying(line))
+        self.assertIn(outcome(agent.process, line), REFUSED)
         for key in self.key, other:
             self.assertTrue(agent.signs(key))
         agent.stop()
@@ -115,19 +121,16 @@ class Sandbox(WithTpm):
         self.assertEqual(rights_of(Agent(self.lab, '--no-sandbox').process.pid), {'10'})
 
     def test_a_kernel_without_landlock_is_told_and_the_rest_is_in_force(self):
-        bashrc = self.lab.write('home/.bashrc', 'secret\n', 0o600)
-        for name, word, outcome in (('read', bashrc, 'done'), ('fork', '', REFUSED[0])):
-            path = self.lab.path(name + '.sock')
-            process = self.lab.start(
-                'strace', '-D', '-f', '-o', '/dev/null', '-e', 'trace=landlock_create_ruleset', '-e',
-                'inject=landlock_create_ruleset:error=ENOSYS', '-E',
-                'LD_PRELOAD=' + os.environ['SSH_TPM_SANDBOX_TRIES'],
-                '-E', f'SSH_TPM_TEST_TRY={name}:{word}', self.lab.bin + '/ssh-tpm-agent', '-l', path,
-                '--key-dir', self.lab.keys)
-            process.wait_line('this kernel has no Landlock')
-            self.assertTrue(process.wait_line(f'tried {name}: ').endswith(outcome))
-            process.wait_line('listening on')
-            process.end()
+        outcomes = {f'read:{self.lab.write("home/.bashrc", "secret", 0o600)}': 'done', 'fork': REFUSED[0]}
+        env = [word for name, value in trying(*outcomes).items() for word in ('-E', f'{name}={value}')]
+        process = self.lab.start(
+            'strace', '-D', '-f', '-o', '/dev/null', '-e', 'trace=landlock_create_ruleset', '-e',
+            'inject=landlock_create_ruleset:error=ENOSYS', *env, self.lab.bin + '/ssh-tpm-agent', '-l',
+            self.lab.path('agent.sock'), '--key-dir', self.lab.keys)
+        process.wait_line('this kernel has no Landlock')
+        for line, expected in outcomes.items():
+            self.assertEqual(outcome(process, line), expected)
+        process.wait_line('listening on')
 
     def test_a_companion_that_is_stopped_keeps_neither_requests_nor_the_end(self):
         agent = Agent(self.lab)
@@ -154,7 +157,7 @@ class Sandbox(WithTpm):
         agent = Agent(self.lab)
         os.kill(companion(agent.process.pid, 'opener'), signal.SIGKILL)
         for name in 'y', 'z':
-            self.lab.make_key(name)
+            shutil.copy(self.key.tpm, self.lab.path('keys', name + '.tpm'))
         agent.process.wait_line('the process that opens files for this agent has ended')
         self.assertTrue(agent.signs(self.key))
         self.assertEqual(agent.log().count('the process that opens files'), 1)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What code in a hijacked agent would try: loaded into the program by LD_PRELOAD. SSH_TPM_TEST_TRY names it,
-// with an argument behind a colon. It is tried when the agent first waits for events, on the thread of its
-// loop, or on the TPM's thread for a name that begins with "thread-"; the outcome goes to stderr as "tried
-// NAME: ERROR".
+// What code in a hijacked agent would try: loaded into the program by LD_PRELOAD. SSH_TPM_TEST_TRIES has the
+// tries, one in a line, with an argument behind a colon. They are made when the agent first waits for events,
+// on the thread of its loop, or on the TPM's thread for a line that begins with "thread-"; the outcome of
+// each goes to stderr as "tried LINE: ERROR".
 //
 //     read:PATH  write:PATH  remove:PATH  tcp:PORT  unix:PATH  exec:PROGRAM  fork  trace:PID  peek:PID
 //     signal:PID
@@ -15,12 +15,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <sys/epoll.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -59,6 +62,13 @@ long run(const std::string& program) {
     return ::execve(program.c_str(), arguments.data(), environ);
 }
 
+pid_t fork_once() {
+    const pid_t child = ::fork();
+    if (child == 0)
+        ::_exit(0);
+    return child;
+}
+
 long peek(pid_t process) {
     char byte = 0;
     iovec here{.iov_base = &byte, .iov_len = 1}, there = here;
@@ -81,7 +91,7 @@ long attempt(const std::string& what, const std::string& word) {
     if (what == "exec")
         return run(word);
     if (what == "fork")
-        return ::fork();
+        return fork_once();
     if (what == "trace")
         return ::ptrace(PTRACE_ATTACH, std::stoi(word), nullptr, nullptr);
     if (what == "peek")
@@ -95,20 +105,21 @@ const pid_t agent = ::getpid(); // and not a companion, which is forked from it
 
 void try_once(bool on_thread) {
     static std::array<bool, 2> tried{};
-    const char* const chosen = std::getenv("SSH_TPM_TEST_TRY");
-    constexpr const char* thread = "thread-";
-    std::string name = chosen != nullptr ? chosen : "";
-    if (name.empty() || ::getpid() != agent || (name.rfind(thread, 0) == 0) != on_thread ||
-        std::exchange(tried[on_thread ? 1 : 0], true))
+    const char* const tries = std::getenv("SSH_TPM_TEST_TRIES");
+    if (tries == nullptr || ::getpid() != agent || std::exchange(tried[on_thread ? 1 : 0], true))
         return;
-    const auto colon = name.find(':');
-    const std::string word = colon == std::string::npos ? "" : name.substr(colon + 1);
-    const std::string what =
-        name.substr(on_thread ? std::strlen(thread) : 0, colon - (on_thread ? std::strlen(thread) : 0));
-    errno = 0;
-    const long result = attempt(what, word);
-    std::fprintf(stderr, "tried %s: %s\n", what.c_str(), result < 0 ? std::strerror(errno) : "done");
-    std::fflush(stderr);
+    std::istringstream lines(tries);
+    for (std::string line; std::getline(lines, line);) {
+        constexpr std::string_view thread = "thread-";
+        if (line.starts_with(thread) != on_thread)
+            continue;
+        const auto what = line.substr(on_thread ? thread.size() : 0);
+        const auto colon = what.find(':');
+        errno = 0;
+        const long result =
+            attempt(what.substr(0, colon), colon == std::string::npos ? "" : what.substr(colon + 1));
+        std::fprintf(stderr, "tried %s: %s\n", line.c_str(), result < 0 ? std::strerror(errno) : "done");
+    }
 }
 
 template <class Function>
@@ -126,10 +137,18 @@ __attribute__((visibility("default"))) int epoll_wait(int epoll, epoll_event* ev
     return next<int(int, epoll_event*, int, int)>("epoll_wait")(epoll, events, most, timeout);
 }
 
-/// The TPM's thread waits here.
+/// The TPM's thread waits here, or, when it has had work already, in the next one.
 __attribute__((visibility("default"))) int pthread_cond_wait(pthread_cond_t* condition,
                                                              pthread_mutex_t* mutex) {
     try_once(true);
     return next<int(pthread_cond_t*, pthread_mutex_t*)>("pthread_cond_wait")(condition, mutex);
+}
+
+__attribute__((visibility("default"))) int pthread_cond_clockwait(pthread_cond_t* condition,
+                                                                  pthread_mutex_t* mutex, clockid_t clock,
+                                                                  const timespec* end) {
+    try_once(true);
+    return next<int(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*)>("pthread_cond_clockwait")(
+        condition, mutex, clock, end);
 }
 }
