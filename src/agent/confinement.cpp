@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "identity/identity.hpp"
 #include "os/harden.hpp"
 #include "os/key_tree.hpp"
 #include "os/sandbox.hpp"
@@ -56,12 +57,23 @@ std::vector<fs::path> paths_in(std::string_view tcti) {
     return paths;
 }
 
+/// The key files that are there, and their certificates. The opener, which opens those that come later, would
+/// take longer for each.
+std::vector<fs::path> files_of_keys(const fs::path& key_dir) {
+    std::vector<fs::path> files;
+    if (key_dir.empty())
+        return files;
+    for (auto& file : os::read_key_tree(key_dir).files) {
+        files.push_back(identity::certificate_file(file));
+        files.push_back(std::move(file));
+    }
+    return files;
+}
+
 os::SandboxRules rules_for(const tpm::Target& target, const fs::path& key_dir) {
     const auto needs =
         target.emulator_state.empty() ? tpm::needs_of(target.tcti) : tpm::TctiNeeds{.sockets = true};
-    // The opener would take longer for each key file; it opens those that come later.
-    os::SandboxRules rules{.readable_files =
-                               key_dir.empty() ? std::vector<fs::path>() : os::read_key_tree(key_dir).files,
+    os::SandboxRules rules{.readable_files = files_of_keys(key_dir),
                            .writable = {folder_to_write(target), target.emulator_state, "/dev/null"},
                            .sockets = needs.sockets,
                            .network = needs.network,
@@ -88,10 +100,11 @@ os::SandboxRules rules_for(const tpm::Target& target, const fs::path& key_dir) {
 }
 
 /// As os::enter_sandbox, with a hint.
-int enter(const os::SandboxRules& rules) {
+int enter(const os::SandboxRules& rules, ListeningSocket& socket) {
     try { // caught to add the hint
         return os::enter_sandbox(rules);
     } catch (const Error& error) {
+        socket.remove(); // by the opener, if Landlock is in force already
         throw Error(error.code(), error.what(), "`--no-sandbox` starts the agent without it");
     }
 }
@@ -127,7 +140,7 @@ Confinement::Confinement(tpm::Target& target, const fs::path& key_dir, const std
         return;
     }
     ssh::digest(ssh::Hash::sha256, {}); // at its first use libcrypto reads its settings and loads modules
-    const int abi = enter(rules_for(target, key_dir));
+    const int abi = enter(rules_for(target, key_dir), socket);
     in_force_ = abi > 0 ? "seccomp, Landlock " + std::to_string(abi) : "seccomp";
     log::debug("sandbox: ", in_force_);
     if (abi == 0)

@@ -13,7 +13,7 @@
 namespace sshtpm::agent {
 
 /// A listening socket. The destructor removes its file (mode 0600), if this object has made it and it is
-/// still the same.
+/// still the same. In the agent's sandbox, Confinement has it removed before.
 class ListeningSocket {
   public:
     /// Makes the folder (0700) if it is missing. Replaces a socket on which nobody listens.

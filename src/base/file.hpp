@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Reads files up to a ceiling, makes folders, takes locks. base/staged_file writes files.
+// Reads files up to a ceiling, removes them, makes folders, takes locks; what a sandbox denies, another
+// process does. base/staged_file writes files.
 
 #include "base/bytes.hpp"
 #include "base/secret.hpp"

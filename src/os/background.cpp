@@ -10,7 +10,6 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <fcntl.h>
 #include <iostream>
 #include <poll.h>
 #include <sys/socket.h>

@@ -5,7 +5,6 @@
 
 #include "base/unique_fd.hpp"
 
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <sys/types.h>

@@ -63,8 +63,20 @@ struct Reply {
     UniqueFd fd = {};
 };
 
-/// @param asker the process that is served
-Reply reply_to(ByteView message, const Openable& openable, pid_t asker) {
+/// The process that is served, and its socket's file.
+struct Owner {
+    pid_t process = 0;
+    struct stat socket = {}; ///< zero for none
+};
+
+/// False if the owner has ended, or another file has this path: they may be those of another agent.
+bool is_its_own(int socket, const Owner& owner) {
+    struct stat status = {};
+    return ::getppid() == owner.process && ::fstat(socket, &status) == 0 &&
+           status.st_dev == owner.socket.st_dev && status.st_ino == owner.socket.st_ino;
+}
+
+Reply reply_to(ByteView message, const Openable& openable, const Owner& owner) {
     const auto request = parse_open_request(message);
     if (!request || !may_open(*request, openable))
         return {.failure = EACCES};
@@ -76,7 +88,7 @@ Reply reply_to(ByteView message, const Openable& openable, pid_t asker) {
     if (!is_of_kind(fd.value(), request->kind))
         return {.failure = EACCES};
     if (request->kind == OpenKind::removal) {
-        if (::getppid() != asker) // a new agent may have its socket there
+        if (!is_its_own(fd.value(), owner))
             return {.failure = EACCES};
         if (::unlink(request->path.c_str()) != 0)
             return {.failure = errno};
@@ -151,13 +163,12 @@ bool is_stat_of_process(std::string_view path) {
     return parse_pid(path).has_value();
 }
 
-void serve_requests(UniqueFd socket, const Openable& openable) {
+void serve_requests(UniqueFd socket, const Openable& openable, const Owner& owner) {
     redirect_to_null({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
     // The device's folder, because the device may come later.
     enter_sandbox({.readable = {"/"},
                    .writable = {openable.device.parent_path()},
                    .removable = openable.own_socket.parent_path()});
-    const auto asker = ::getppid();
     std::array<std::uint8_t, most_request> buffer{};
     for (;;) {
         const auto size =
@@ -165,9 +176,16 @@ void serve_requests(UniqueFd socket, const Openable& openable) {
         if (size <= 0)
             return;
         const auto message = ByteView(buffer).first(static_cast<std::size_t>(size));
-        if (!send_reply(socket.value(), reply_to(message, openable, asker)))
+        if (!send_reply(socket.value(), reply_to(message, openable, owner)))
             return;
     }
+}
+
+Owner owner_of(const fs::path& socket) {
+    Owner owner{.process = ::getpid()};
+    if (::lstat(socket.c_str(), &owner.socket) != 0)
+        owner.socket = {};
+    return owner;
 }
 
 } // namespace
@@ -199,7 +217,9 @@ bool may_open(const OpenRequest& request, const Openable& openable) {
 }
 
 FileOpener::FileOpener(const Openable& openable)
-    : companion_("ssh-tpm-opener", [&](UniqueFd socket) { serve_requests(std::move(socket), openable); }) {
+    : companion_("ssh-tpm-opener", [&openable, owner = owner_of(openable.own_socket)](UniqueFd socket) {
+          serve_requests(std::move(socket), openable, owner);
+      }) {
     use_opener(this);
 }
 
@@ -242,9 +262,11 @@ UniqueFd FileOpener::ask_in_turn(OpenKind kind, const fs::path& path) {
     if (uninterrupted(
             [&] { return ::send(companion_.socket(), request.data(), request.size(), MSG_NOSIGNAL); }) >= 0)
         reply = receive_reply(companion_.socket());
+    if (!reply) // a late reply must not be taken for the next one
+        ::shutdown(companion_.socket(), SHUT_RDWR);
     if (!reply && !std::exchange(told_, true))
-        log::error(
-            "the process that opens files for this agent has ended, or does not answer: restart the agent");
+        log::error("the process that opens files for this agent has ended, or does not answer: ",
+                   kind == OpenKind::removal ? "the socket stays" : "restart the agent");
     errno = reply ? reply->failure : EIO;
     return reply ? std::move(reply->fd) : UniqueFd();
 }

@@ -11,7 +11,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace sshtpm::os {
@@ -24,7 +23,7 @@ struct Openable {
     std::filesystem::path readable = {};             ///< this file may be read
     std::filesystem::path device = {};               ///< this device may be read and written
     std::vector<std::filesystem::path> sockets = {}; ///< to these one may connect
-    std::filesystem::path own_socket = {};           ///< this socket may be removed
+    std::filesystem::path own_socket = {};           ///< the socket that is there at the start may be removed
     // And /proc/PID/stat may be read, with any number.
 };
 
@@ -50,8 +49,8 @@ class FileOpener final : public Opener {
 
     UniqueFd open(const std::filesystem::path& path, int flags) override;
     UniqueFd connect(const std::filesystem::path& socket) override;
-    /// For the end of this process: nothing can be asked afterwards. It waits for a companion that is
-    /// stopped, or for another thread, for a second each.
+    /// For the end of this process: it waits for another thread, and for a companion that is stopped, for a
+    /// second each. So do later requests; after one without a reply, all fail.
     bool unlink(const std::filesystem::path& path) override;
 
   private:

@@ -57,7 +57,7 @@ Handled handled_by(int abi, bool network) {
             .scope = abi >= 6 ? scope_signal : 0};
 }
 
-/// @param rights without those for folders: for a regular file alone
+/// Allows it if there is such a path, and a regular file where no right for folders is among `rights`.
 void allow(int ruleset, const fs::path& path, std::uint64_t rights) {
     if (path.empty())
         return;
@@ -269,7 +269,7 @@ void give_up_new_privileges() noexcept {
 
 void give_up_network() {
     give_up_new_privileges();
-    try { // caught because this process then goes on with it
+    try { // caught because this process can do its work with the network too
         // ENOSYS, or a program of another architecture, such as an emulator of a TPM, would be killed.
         Filter filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(ENOSYS));
         for (const char* call : {"socket", "socketpair"})
@@ -277,7 +277,7 @@ void give_up_network() {
         filter.refuse(EPERM, {"io_uring_setup"});
         filter.load();
     } catch (const Error& error) {
-        log::debug(error.what());
+        log::debug("the network stays: ", error.what());
     }
 }
 

@@ -7,8 +7,10 @@
 #include "support/test.hpp"
 
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,25 +72,42 @@ TEST_CASE("an opener gives no way to write, and no file of another kind") {
     CHECK(error_of(opener, "/proc/" + std::to_string(::getpid()) + "/stat") == 0);
 }
 
-TEST_CASE("an opener removes the socket that is named, if it is one, and nothing else") {
+TEST_CASE("an opener removes the socket that was there at its start, and nothing else") {
     const TempFolder folder;
     const auto own = folder / "agent.sock", other = folder / "other";
+    const auto bound_socket = [](const fs::path& path) {
+        UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const auto address = os::unix_address(path.native());
+        REQUIRE(::bind(socket.value(), os::generic(address), sizeof address) == 0);
+        return socket;
+    };
+    const auto socket = bound_socket(own), others = bound_socket(other);
     os::FileOpener opener({.own_socket = own});
+    CHECK_FALSE(opener.unlink(other));
+    CHECK(errno == EACCES);
+    fs::rename(own, folder / "kept"); // so that no other file gets its number
     CHECK_FALSE(opener.unlink(own));
     CHECK(errno == ENOENT);
-    put(own);
-    put(other);
-    for (const auto& path : {own, other}) {
-        CHECK_FALSE(opener.unlink(path));
-        CHECK(errno == EACCES);
-        CHECK(fs::exists(path));
-    }
-    fs::remove(own);
-    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto address = os::unix_address(own.native());
-    REQUIRE(::bind(socket.value(), os::generic(address), sizeof address) == 0);
+    fs::rename(other, own);
+    CHECK_FALSE(opener.unlink(own));
+    CHECK(errno == EACCES);
+    fs::rename(folder / "kept", own);
     CHECK(opener.unlink(own));
     CHECK_FALSE(fs::exists(own));
+}
+
+TEST_CASE("an opener that does not answer is asked nothing more") {
+    const TempFolder keys;
+    put(keys / "a.tpm");
+    os::FileOpener opener({.key_folder = keys.path(), .own_socket = keys / "agent.sock"});
+    pid_t pid = 0; // the latest of this process
+    for (std::ifstream children("/proc/thread-self/children"); children >> pid;) {
+    }
+    REQUIRE(pid > 0);
+    REQUIRE(::kill(pid, SIGSTOP) == 0);
+    CHECK_FALSE(opener.unlink(keys / "agent.sock"));
+    REQUIRE(::kill(pid, SIGCONT) == 0);
+    CHECK(error_of(opener, keys / "a.tpm") == EIO); // and gets no reply to another request
 }
 
 TEST_CASE("without a right of its own, a process has its opener remove a file") {
