@@ -57,8 +57,8 @@ std::vector<fs::path> paths_in(std::string_view tcti) {
     return paths;
 }
 
-/// The key files that are there, and their certificates. The opener, which opens those that come later, would
-/// take longer for each.
+/// The present key files and their certificates. The agent reads these itself, because the opener takes
+/// longer.
 std::vector<fs::path> files_of_keys(const fs::path& key_dir) {
     std::vector<fs::path> files;
     if (key_dir.empty())

@@ -57,7 +57,8 @@ Handled handled_by(int abi, bool network) {
             .scope = abi >= 6 ? scope_signal : 0};
 }
 
-/// Allows it if there is such a path, and a regular file where no right for folders is among `rights`.
+/// Adds a rule if the path exists. Rights that have none for folders are for a regular file: a folder or a
+/// device does not get them.
 void allow(int ruleset, const fs::path& path, std::uint64_t rights) {
     if (path.empty())
         return;
@@ -99,7 +100,7 @@ int restrict_files(const SandboxRules& rules) {
     for (const auto& path : rules.writable)
         add(path, reading | access::write_file | access::truncate | access::make_reg | access::remove_file);
     add(rules.removable, access::remove_file);
-    // Each key file is denied first and opened by the opener then: no line in the audit log for it.
+    // A key file that came later is denied first, and then opened by the opener: no line in the audit log.
     constexpr unsigned log_same_exec_off = 1;
     if (::syscall(SYS_landlock_restrict_self, ruleset.value(), abi >= 7 ? log_same_exec_off : 0U) != 0)
         throw Error::from_errno(errno, "the sandbox (Landlock)");

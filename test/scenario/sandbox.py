@@ -157,7 +157,7 @@ class Sandbox(KeysOnce):
         go_on(companions)
         for pid in companions:
             wait_until(lambda pid=pid: has_ended(pid), 'the end')
-        self.assertTrue(other.signs(self.key))  # nobody has removed its socket
+        self.assertTrue(other.signs(self.key))  # its socket is still there
         other.stop()
 
     def test_an_opener_that_was_killed_is_told_once_and_keys_that_are_there_sign(self):

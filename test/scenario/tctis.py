@@ -18,8 +18,8 @@ SWTPM, TABRMD = ([path for folder in ('/usr/lib*/', '/usr/lib/*/')
 
 
 class TcpSwtpm(Swtpm):
-    """At two TCP ports in place of the sockets; the TCTI of tpm2-tss expects the second next to the first. They stay
-    the same, so they are no ports that the kernel gives to others meanwhile."""
+    """At two TCP ports in place of the sockets; the TCTI of tpm2-tss expects the second next to the first. The kernel
+    gives neither to other programs while the TPM is away: they are outside the range that it chooses from."""
 
     def __init__(self, lab):
         self.port = next(port for port in random.sample(range(20000, 32000, 2), 100) if self.are_free(port))
