@@ -39,6 +39,16 @@ std::string hex(ByteView bytes) {
     return out;
 }
 
+std::optional<Bytes> from_hex(std::string_view text) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    if (text.size() % 2 != 0 || text.find_first_not_of(digits) != std::string_view::npos)
+        return std::nullopt;
+    Bytes bytes;
+    for (std::size_t i = 0; i < text.size(); i += 2)
+        bytes.push_back(static_cast<std::uint8_t>(digits.find(text[i]) * 16 + digits.find(text[i + 1])));
+    return bytes;
+}
+
 ByteView without_leading_zeros(ByteView integer) noexcept {
     while (!integer.empty() && integer.front() == 0)
         integer = integer.subspan(1);

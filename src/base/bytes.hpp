@@ -4,6 +4,7 @@
 // The names of this module are in `sshtpm` itself, because every other module uses them.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ bool equal(ByteView a, ByteView b) noexcept;
 
 /// Lower-case hexadecimal without separators.
 std::string hex(ByteView bytes);
+/// @returns nothing unless `text` is what `hex` writes
+std::optional<Bytes> from_hex(std::string_view text);
 
 /// A big-endian unsigned integer without its leading zero bytes; zero gives an empty view.
 ByteView without_leading_zeros(ByteView integer) noexcept;

@@ -52,6 +52,10 @@ void malformed(const std::string& message, std::string hint) {
     throw Error(Errc::malformed, message, std::move(hint));
 }
 
+void refuse(const std::string& message, std::string hint) {
+    throw Error(Errc::refused, message, std::move(hint));
+}
+
 void unsupported(const std::string& message, std::string hint) {
     throw Error(Errc::unsupported, message, std::move(hint));
 }

@@ -65,6 +65,9 @@ auto naming(std::string_view subject, Work&& work) {
 /// Throws Error(malformed).
 [[noreturn]] void malformed(const std::string& message, std::string hint = {});
 
+/// Throws Error(refused).
+[[noreturn]] void refuse(const std::string& message, std::string hint = {});
+
 /// Throws Error(unsupported).
 [[noreturn]] void unsupported(const std::string& message, std::string hint = {});
 

@@ -23,6 +23,14 @@ inline std::string_view take_line(std::string_view& text) noexcept {
     return line;
 }
 
+/// Removes the first item from a list with separators between its items. @returns the item, perhaps empty
+inline std::string_view take_item(std::string_view& list, char separator) noexcept {
+    const auto end = list.find(separator);
+    const auto item = list.substr(0, end);
+    list.remove_prefix(end == std::string_view::npos ? list.size() : end + 1);
+    return item;
+}
+
 /// The rest of the first line that begins with `start`, such as "NAME=", without quotation marks around it.
 /// @returns an empty text if there is no such line
 inline std::string_view value_in(std::string_view text, std::string_view start) noexcept {

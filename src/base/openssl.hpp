@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Owners of OpenSSL's objects, for the modules ssh and keyfile. The module base does not link OpenSSL.
+// Owners of OpenSSL's objects, for the modules ssh, keyfile and attest. The module base does not link
+// OpenSSL.
 
 #include "base/error.hpp"
 

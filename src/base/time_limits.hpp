@@ -30,6 +30,12 @@ struct TimeLimits {
     Time finish{2'000};        ///< for the open connections, after SIGTERM
     Time end{2'000};           ///< for the TPM thread, when the agent ends
 
+    // ssh-tpm-attest.
+    Time attest_question{2'000}; ///< of a client to "serve", which sends it at once
+    Time attest_login{20'000};   ///< from the key exchange to the answer: the host must not boot anew
+    Time attest_answer{10'000};  ///< of a host to "check", whose boot it tells
+    Time attest_idle{300'000};   ///< until "serve" ends, which systemd starts again
+
     // ssh-tpm-doctor.
     Time doctor{12'000};        ///< for all checks, which run beside each other
     Time doctor_agent{2'000};   ///< for an answer of an agent

@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <utility>
 
@@ -43,10 +44,14 @@ constexpr std::string_view version_names = "-V, --version";
 /// Adds the options that every applet has. They are the last ones, so that an applet's own -h takes
 /// precedence.
 std::vector<Option> with_common(std::vector<Option> options) {
-    const bool own_h =
-        std::ranges::any_of(options, [](const Option& option) { return split(option.names).letter == 'h'; });
-    options.push_back({own_h ? "--help" : "-h, --help", every_mode, "show this help"});
-    options.push_back({version_names, every_mode, "print the version"});
+    const auto has_own = [&](char letter) {
+        return std::ranges::any_of(
+            options, [&](const Option& option) { return split(option.names).letter == letter; });
+    };
+    const std::array common{
+        Option{has_own('h') ? "--help" : "-h, --help", every_mode, "show this help"},
+        Option{has_own('V') ? "--version" : version_names, every_mode, "print the version"}};
+    options.insert(options.end(), common.begin(), common.end());
     return options;
 }
 
@@ -149,7 +154,7 @@ class Parser {
         if (option.apply)
             option.apply(argument);
         parsed_.help = asks_for_help(option);
-        parsed_.version = option.names == version_names;
+        parsed_.version = option.names.ends_with("--version");
         parsed_.given.push_back({.name = first_name(option), .modes = option.modes});
     }
 

@@ -59,6 +59,16 @@ std::optional<std::string> read_to_end(int descriptor, Deadline end, std::size_t
     return std::nullopt;
 }
 
+/// A file in memory with this content, to be read from its beginning.
+UniqueFd holding(std::string_view content) {
+    UniqueFd file(::memfd_create("input", MFD_CLOEXEC));
+    if (!file ||
+        ::write(file.value(), content.data(), content.size()) != static_cast<ssize_t>(content.size()) ||
+        ::lseek(file.value(), 0, SEEK_SET) != 0)
+        throw Error::from_errno(errno, "memfd_create");
+    return file;
+}
+
 } // namespace
 
 UniqueFd open_pidfd(pid_t pid) {
@@ -66,7 +76,7 @@ UniqueFd open_pidfd(pid_t pid) {
 }
 
 Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
-             int errors, Group group)
+             int errors, Group group, int input)
     : group_(group) {
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
@@ -75,7 +85,10 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
     const UniqueFd writing(pipe[1]);
 
     SpawnPlan plan;
-    posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (input < 0)
+        posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    else
+        posix_spawn_file_actions_adddup2(&plan.actions, input, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&plan.actions, writing.value(), STDOUT_FILENO);
     if (errors != STDERR_FILENO)
         posix_spawn_file_actions_adddup2(&plan.actions, errors, STDERR_FILENO);
@@ -137,13 +150,14 @@ int Child::wait() noexcept {
 
 std::optional<ProgramOutput> output_of(const std::vector<std::string>& arguments,
                                        const std::vector<std::string>& environment_changes,
-                                       std::chrono::milliseconds limit, std::size_t most,
-                                       Child::Group group) {
+                                       std::chrono::milliseconds limit, std::size_t most, Child::Group group,
+                                       std::string_view input) {
     const auto end = std::chrono::steady_clock::now() + limit;
     const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC)); // unlike a pipe it is never full
     if (!errors)
         throw Error::from_errno(errno, "memfd_create");
-    Child child(arguments, environment_changes, errors.value(), group);
+    const auto given = input.empty() ? UniqueFd() : holding(input);
+    Child child(arguments, environment_changes, errors.value(), group, given ? given.value() : -1);
     auto output = read_to_end(child.output(), end, most);
     if (!output || !is_readable_before(end, child.pidfd()))
         return std::nullopt;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 #include <unistd.h>
 #include <vector>
@@ -30,9 +31,10 @@ class Child {
     /// at their defaults.
     /// @param environment_changes as in os::environment_with
     /// @param errors the descriptor for its stderr
+    /// @param input the descriptor for its stdin, instead of /dev/null
     /// @throws Error(not_found | permission | io) if it cannot be started
     Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,
-          int errors = STDERR_FILENO, Group group = Group::shared);
+          int errors = STDERR_FILENO, Group group = Group::shared, int input = -1);
     Child(Child&&) = delete;
     ~Child();
 
@@ -61,11 +63,13 @@ struct ProgramOutput {
 
 /// Runs a program to its end.
 /// @param most the number of bytes that it may print to stdout, and to stderr
+/// @param input the content of its stdin
 /// @returns nothing if it runs longer than `limit`
 /// @throws Error as Child; Error(malformed) if it prints more
 std::optional<ProgramOutput> output_of(const std::vector<std::string>& arguments,
                                        const std::vector<std::string>& environment_changes,
                                        std::chrono::milliseconds limit, std::size_t most,
-                                       Child::Group group = Child::Group::shared);
+                                       Child::Group group = Child::Group::shared,
+                                       std::string_view input = {});
 
 } // namespace sshtpm::os

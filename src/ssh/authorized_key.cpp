@@ -108,12 +108,12 @@ AuthorizedKey AuthorizedKey::of(const PublicKey& key, std::string comment) {
     return {std::string(info(key.type()).name), copy_of(key.blob()), std::move(comment)};
 }
 
-std::string AuthorizedKey::line() const {
+std::string AuthorizedKey::text() const {
     require_one_line(comment);
     auto text = type + " " + base64_encode(blob);
     if (!comment.empty())
         text += " " + comment;
-    return text + "\n";
+    return text;
 }
 
 std::vector<ListedKey> find_keys(std::string_view text) {

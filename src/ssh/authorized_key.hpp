@@ -32,9 +32,9 @@ struct AuthorizedKey {
 
     static AuthorizedKey of(const PublicKey& key, std::string comment);
 
-    /// The line with its newline.
-    /// @throws Error(malformed) if the comment has a CR, LF or NUL
-    std::string line() const;
+    // With its newline, and without. @throws Error(malformed) if the comment has a CR, LF or NUL
+    std::string line() const { return text() + '\n'; }
+    std::string text() const;
 };
 
 /// A key in a list, and its comment as ssh-keygen -l shows it.

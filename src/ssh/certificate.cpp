@@ -176,8 +176,9 @@ CertificateBlob read_certificate(ByteView blob) {
     const auto critical_options = reader.string();
     check_options(critical_options);
     certificate.has_critical_options = !critical_options.empty();
-    check_options(reader.string()); // extensions
-    reader.string();                // reserved: "ignored in this version of the protocol"
+    certificate.extensions = reader.string();
+    check_options(certificate.extensions);
+    reader.string(); // reserved: "ignored in this version of the protocol"
     certificate.signature_key = reader.string();
     check_signature_key(certificate.signature_key);
     certificate.signed_part = blob.first(blob.size() - reader.rest().size());
@@ -202,6 +203,23 @@ Certificate Certificate::from_blob(ByteView blob) {
             .public_key = PublicKey::from_blob(parsed.plain_blob),
             .key_id = std::string(parsed.key_id),
             .valid_before = parsed.valid_before};
+}
+
+std::optional<std::string_view> CertificateBlob::extension(std::string_view name) const {
+    for (wire::Reader reader(extensions); !reader.empty();) {
+        const bool is_it = reader.text() == name;
+        wire::Reader data(reader.string());
+        if (!is_it)
+            continue;
+        try { // caught because another program may have given it another form
+            const auto value = data.text();
+            data.expect_end();
+            return value;
+        } catch (const Error&) {
+            return std::nullopt;
+        }
+    }
+    return std::nullopt;
 }
 
 bool CertificateBlob::has_begun(std::chrono::system_clock::time_point now) const {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,11 +73,15 @@ struct CertificateBlob {
     std::uint64_t valid_after = 0;  ///< seconds since 1970
     std::uint64_t valid_before = 0; ///< exclusive; 2^64-1 means forever
     bool has_critical_options = false;
+    ByteView extensions;                  ///< pairs of a name and its data
     ByteView signature_key;               ///< of the CA
     ByteView signed_part;                 ///< all fields but the signature
     ByteView signature;                   ///< of the CA; not checked
     std::string_view signature_algorithm; ///< the name in it: "rsa-sha2-512"
 
+    /// The value of an extension that ssh-keygen has made of -O extension:NAME=VALUE.
+    /// @returns nothing if the certificate does not have it, or in another form
+    std::optional<std::string_view> extension(std::string_view name) const;
     bool has_begun(std::chrono::system_clock::time_point now) const;
     bool has_expired(std::chrono::system_clock::time_point now) const;
 };

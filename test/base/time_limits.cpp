@@ -28,4 +28,8 @@ TEST_CASE("the limits of time are these") {
     CHECK(limits.upstream_request == 150s);
     CHECK(limits.upstream_idle == 30s);
     CHECK(limits.upstream_rest == 60s);
+    CHECK(limits.attest_question == 2s);
+    CHECK(limits.attest_login == 20s);
+    CHECK(limits.attest_answer == 10s);
+    CHECK(limits.attest_idle == 300s);
 }
