@@ -2,10 +2,10 @@
 #include "keyfile/marshal.hpp"
 
 #include "base/error.hpp"
+#include "keyfile/hashes.hpp"
 #include "keyfile/names.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -17,22 +17,6 @@ namespace sshtpm::keyfile {
 namespace {
 
 constexpr std::size_t size_field = 2; ///< of a TPM2B, in bytes
-
-struct Hash {
-    TPMI_ALG_HASH algorithm;
-    std::size_t digest_size;
-};
-
-constexpr std::array<Hash, 8> hashes{{
-    {TPM2_ALG_SHA1, 20},
-    {TPM2_ALG_SHA256, 32},
-    {TPM2_ALG_SHA384, 48},
-    {TPM2_ALG_SHA512, 64},
-    {TPM2_ALG_SM3_256, 32},
-    {TPM2_ALG_SHA3_256, 32},
-    {TPM2_ALG_SHA3_384, 48},
-    {TPM2_ALG_SHA3_512, 64},
-}};
 
 /// Part 2 section 8.3.2; bits 8 and 9 are firmwareLimited and svnLimited since revision 1.83.
 constexpr TPMA_OBJECT known_attributes =
@@ -47,8 +31,8 @@ bool is_one_of(Number number, std::initializer_list<Number> numbers) {
 }
 
 const Hash& require_hash(TPMI_ALG_HASH algorithm, const char* place) {
-    const auto found = std::ranges::find(hashes, algorithm, &Hash::algorithm);
-    if (found == hashes.end())
+    const auto* const found = find_hash(algorithm);
+    if (found == nullptr)
         malformed(std::string(place) + " is " + algorithm_name(algorithm) + ", not a hash");
     return *found;
 }

@@ -53,7 +53,7 @@ Bytes tpm2b_around(ByteView content);
 ByteView content_of_tpm2b(ByteView tpm2b);
 
 /// Parses a whole TPM2B_PUBLIC. tss2-mu 3.2.1 ignores its size field and accepts unknown numbers, so this
-/// function checks both.
+/// function checks both. marshal_public writes what was taken with the same bytes.
 /// @throws Error(malformed) for an unknown type, hash, curve, scheme or cipher, a reserved attribute, and an
 ///     authPolicy that is neither empty nor one digest of the nameAlg
 TPMT_PUBLIC unmarshal_public(ByteView tpm2b);

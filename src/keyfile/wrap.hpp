@@ -5,6 +5,7 @@
 
 #include "base/secret.hpp"
 #include "keyfile/key_file.hpp"
+#include "keyfile/outer_wrapper.hpp"
 
 #include <string_view>
 
@@ -21,11 +22,6 @@ inline constexpr std::string_view parent_command =
     "`tpm2_createprimary -C o -G ecc256:aes128cfb -a "
     "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' -f pem -o PARENT.pem` "
     "(-G rsa2048:aes128cfb if that TPM has no ECC)";
-
-/// Checks that `wrap` can wrap keys for this storage key: ECC (P-256, P-384, P-521) or RSA; name algorithm
-/// SHA-1 or SHA-2; AES-CFB.
-/// @throws Error(malformed | unsupported) that names the difference
-void require_storage_key(const TPMT_PUBLIC& area);
 
 /// Parses a storage key from a file: a TPM2B_PUBLIC (tpm2_readpublic -f tss), or a "PUBLIC KEY" in PEM. The
 /// latter must be a standard storage key, as parent_command writes it.

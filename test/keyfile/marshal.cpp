@@ -5,6 +5,7 @@
 #include "parts.hpp"
 #include "support/test.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 
@@ -110,6 +111,26 @@ TEST_CASE("curves, schemes and ciphers that are not of the specification are ref
         complaint_after("tools-hmac.tpm",
                         [](auto& area) { area.parameters.keyedHashDetail.scheme.details.hmac.hashAlg = 0; }),
         contains("the hash of the scheme is 0x0000"));
+}
+
+TEST_CASE("a public area is refused, or written with the same bytes") {
+    const std::string name =
+        GENERATE("openssl-ec-p256.tpm", "openssl-rsa-2048.tpm", "tools-rsa-2048-rsapss.tpm", "tools-hmac.tpm",
+                 "tools-aes.tpm", "tools-storage.tpm");
+    const auto good = marshal_public(key_from(name).public_area);
+    const auto places = std::min<std::size_t>(good.size(), 64); // behind them are bytes of numbers
+    std::size_t accepted = 0, different = 0;
+    for (std::size_t place = 0; place < places; ++place)
+        for (unsigned value = 0; value < 256; ++value) {
+            auto changed = good;
+            changed[place] = static_cast<std::uint8_t>(value);
+            if (refusal(unmarshal_public, changed))
+                continue;
+            ++accepted;
+            different += marshal_public(unmarshal_public(changed)) == changed ? 0 : 1;
+        }
+    CHECK(accepted > places); // each with the value that it had, at least
+    CHECK(different == 0);
 }
 
 TEST_CASE("a public area that no TPM2B holds is not written") {
