@@ -92,6 +92,12 @@ bool is_still_there(const Context& context, const Handle& object) noexcept {
     }
 }
 
+Bytes bytes_of_attest(const TPM2B_ATTEST& attest) {
+    if (attest.size > sizeof attest.attestationData)
+        malformed("a TPM structure with a wrong size field");
+    return copy_of({attest.attestationData, attest.size});
+}
+
 Bytes name_of(const Context& context, ESYS_TR object) {
     TPM2B_NAME* name = nullptr;
     check("Esys_TR_GetName", Esys_TR_GetName(context.esys(), object, &name));

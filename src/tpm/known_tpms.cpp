@@ -23,16 +23,6 @@ constexpr std::size_t most_parent = 32;    ///< letters
 constexpr std::size_t least_name = 2 + 20; ///< bytes, with SHA-1
 constexpr std::size_t most_name = 2 + 64;  ///< with SHA-512
 
-std::optional<Bytes> from_hex(std::string_view text) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    if (text.size() % 2 != 0 || text.find_first_not_of(digits) != std::string_view::npos)
-        return std::nullopt;
-    Bytes bytes;
-    for (std::size_t i = 0; i < text.size(); i += 2)
-        bytes.push_back(static_cast<std::uint8_t>(digits.find(text[i]) * 16 + digits.find(text[i + 1])));
-    return bytes;
-}
-
 bool is_parent(std::string_view text) {
     return !text.empty() && text.size() <= most_parent && std::ranges::all_of(text, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';

@@ -3,6 +3,7 @@
 
 #include "keyfile/marshal.hpp"
 #include "tpm/capability.hpp"
+#include "tpm/lockout.hpp"
 #include "tpm/rc.hpp"
 #include "tpm/signature.hpp"
 
@@ -142,6 +143,30 @@ SignResult LoadedKeys::sign(const Key& key, const Auth& auth, TPMI_ALG_HASH hash
     session_used_ = auth ? keys_used_ : session_used_;
     if (signature)
         return *signature;
+    drop_session();
+    return WrongAuth{};
+}
+
+CertifyResult LoadedKeys::certify(const Key& key, const Auth& auth, ESYS_TR attestation_key,
+                                  ByteView qualifying_data) {
+    const auto handle = ready(key, auth != nullptr);
+    const AuthInUse in_use(context_, handle, auth, &session_);
+    if (auth)
+        prepare_session(context_, session_, Encryption::none);
+    const auto data = tpm2b_of<TPM2B_DATA>(qualifying_data);
+    constexpr TPMT_SIG_SCHEME own_scheme{.scheme = TPM2_ALG_NULL, .details = {}};
+    TPM2B_ATTEST* attest = nullptr;
+    TPMT_SIGNATURE* signature = nullptr;
+    const auto rc =
+        Esys_Certify(context_.esys(), handle, attestation_key, auth ? session_.tr() : ESYS_TR_PASSWORD,
+                     ESYS_TR_PASSWORD, ESYS_TR_NONE, &data, &own_scheme, &attest, &signature);
+    const EsysOutput<TPM2B_ATTEST> attest_owner(attest);
+    const EsysOutput<TPMT_SIGNATURE> signature_owner(signature);
+    keys_used_ = Clock::now();
+    session_used_ = auth ? keys_used_ : session_used_;
+    if (auth_was_accepted(context_, "Esys_Certify", rc)) {
+        return Attested{bytes_of_attest(*attest), *signature};
+    }
     drop_session();
     return WrongAuth{};
 }

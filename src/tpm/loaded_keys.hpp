@@ -19,6 +19,14 @@ struct WrongAuth {};
 
 using SignResult = std::variant<TPMT_SIGNATURE, WrongAuth>;
 
+/// A statement of the TPM, and its signature by an attestation key.
+struct Attested {
+    Bytes attest; ///< TPMS_ATTEST
+    TPMT_SIGNATURE signature;
+};
+
+using CertifyResult = std::variant<Attested, WrongAuth>;
+
 /// Loads a key under its parent (TPM2_Load), and accepts the parent.
 /// @throws Error(foreign_key) for another TPM's key
 Handle load_key(const Context& context, StorageKeys& parents, Parent& parent, const keyfile::KeyFile& key);
@@ -70,6 +78,14 @@ class LoadedKeys {
     /// and at first TPM2_CreatePrimary.
     /// @param auth the key's auth value; null for a key without one
     SignResult sign(const Key& key, const Auth& auth, TPMI_ALG_HASH hash, ByteView digest);
+
+    /// TPM2_Certify: the attestation key says that the key is in this TPM. The commands before it are those
+    /// of `sign`.
+    /// @param auth the key's auth value; null for a key without one
+    /// @param attestation_key without an auth value
+    /// @param qualifying_data a digest that the statement includes
+    CertifyResult certify(const Key& key, const Auth& auth, ESYS_TR attestation_key,
+                          ByteView qualifying_data);
 
     /// Loads a key with a PIN, and starts its session, so that errors of its parent occur before a person is
     /// asked. The next signature then costs TPM2_Sign alone.

@@ -2,6 +2,8 @@
 #pragma once
 // Public area templates: of the storage keys that are parents, and of the keys that this program makes.
 
+#include <span>
+
 #include <tss2/tss2_tpm2_types.h>
 
 namespace sshtpm::tpm {
@@ -42,5 +44,31 @@ TPM2B_PUBLIC signing_key(const KeyAlgorithm& algorithm, DictionaryAttack diction
 /// (-G rsa2048; 'noda|sign|decrypt' for RSA on a TPM without SHA-512): no policy, symmetric algorithm, scheme
 /// or kdf, and `unique` empty.
 TPM2B_PUBLIC hierarchy_key(const KeyAlgorithm& algorithm, RsaUse rsa_use = RsaUse::sign);
+
+/// A kind of endorsement key ("TCG EK Credential Profile for TPM Family 2.0", B.3 and B.4).
+struct EndorsementKey {
+    TPM2_HANDLE certificate; ///< the NV index of its certificate
+    KeyAlgorithm algorithm;
+    bool has_password; ///< of zero bytes, which opens it; else TPM2_PolicySecret does
+    TPM2B_PUBLIC key_template;
+};
+
+/// All kinds, ECC before RSA because a chip makes an ECC key in a fraction of the time; the last two of the
+/// list, P-256 and RSA 2048 of the low range, are those for a TPM without certificate.
+std::span<const EndorsementKey> endorsement_keys();
+
+/// The kind from whose template the key was made; null for any other key, and for a public key that is not in
+/// its full width: it would have another Name.
+const EndorsementKey* endorsement_key_like(const TPMT_PUBLIC& area);
+
+/// The attestation key of this program: a restricted signing key of the endorsement hierarchy, with ECDSA on
+/// P-256 or RSASSA of 2048 bits, and SHA-256. It is the same after a power cycle and after TPM2_Clear,
+/// because nothing in it is random: to change a byte changes the attestation keys of all machines. It is that
+/// of
+///     tpm2_createprimary -C e -G ecc256:ecdsa-sha256:null -g sha256 -u UNIQUE
+///         -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign|noda'
+/// where `unique` has the SHA-256 of "ssh-tpm attestation key 1", as x alone or in place of the modulus.
+/// @param type TPM2_ALG_ECC or TPM2_ALG_RSA
+TPM2B_PUBLIC attestation_key(TPMI_ALG_PUBLIC type);
 
 } // namespace sshtpm::tpm
