@@ -13,9 +13,10 @@ from pathlib import Path
 
 # From user to used. Nothing points back, and a module that is not named here is refused.
 MODULES = {
-    "applets": {"cli", "agent", "protocol", "identity", "prompt", "os", "tpm", "keyfile", "ssh", "base"},
+    "applets": {"cli", "agent", "attest", "protocol", "identity", "prompt", "os", "tpm", "keyfile", "ssh", "base"},
     "agent": {"protocol", "identity", "prompt", "tpm", "ssh", "wire", "os", "base"},
     "protocol": {"ssh", "wire", "os", "base"},
+    "attest": {"identity", "tpm", "keyfile", "ssh", "wire", "base"},
     "identity": {"tpm", "keyfile", "ssh", "base"},
     "tpm": {"keyfile", "os", "base"},
     "keyfile": {"der", "base"},
@@ -31,11 +32,13 @@ MODULES = {
 # The folders that may include headers of a library, by how the header's name begins.
 LIBRARIES = {
     "botan/": {"ssh"},
-    "boost/": {"agent", "prompt"},
-    "tss2/": {"keyfile", "tpm", "identity"},
-    "openssl/": {"ssh", "keyfile", "base"},
-    "base/openssl.hpp": {"ssh", "keyfile", "base"},
-    "sodium": {"base"},
+    "boost/asio": {"agent", "prompt"},
+    "boost/json": {"attest"},
+    "boost/system": {"agent", "prompt", "attest"},
+    "tss2/": {"keyfile", "tpm", "identity", "attest"},
+    "openssl/": {"ssh", "keyfile", "attest", "base"},
+    "base/openssl.hpp": {"ssh", "keyfile", "attest", "base"},
+    "sodium": {"base", "attest"},
     "seccomp.h": {"os"},
 }
 

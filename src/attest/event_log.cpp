@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "attest/event_log.hpp"
+
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "ssh/digest.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <string_view>
+
+namespace sshtpm::attest {
+
+namespace {
+
+constexpr std::uint32_t ev_no_action = 3; ///< extends nothing
+constexpr std::size_t most_events = 10'000;
+constexpr std::string_view startup_locality("StartupLocality",
+                                            16); ///< with its zero byte; the locality follows
+
+/// Little-endian numbers, from the front of a view.
+class LogReader {
+  public:
+    explicit LogReader(ByteView log) : rest_(log) {}
+
+    std::uint32_t number(std::size_t width) {
+        std::uint32_t value = 0;
+        const auto bytes = take(width);
+        for (std::size_t i = 0; i < width; ++i)
+            value |= static_cast<std::uint32_t>(bytes[i]) << 8 * i;
+        return value;
+    }
+    ByteView take(std::size_t count) {
+        if (count > rest_.size())
+            malformed("the event log ends early");
+        const auto bytes = rest_.first(count);
+        rest_ = rest_.subspan(count);
+        return bytes;
+    }
+    bool empty() const { return rest_.empty(); }
+
+  private:
+    ByteView rest_;
+};
+
+struct LoggedHash {
+    std::uint32_t algorithm;
+    std::size_t size;
+};
+
+/// The hashes of the log, by its first event: TCG_EfiSpecIDEvent, in the form of TCG 1.2.
+std::vector<LoggedHash> read_header(LogReader& log) {
+    constexpr std::size_t sha1_size = 20, most_hashes = 8;
+    constexpr std::string_view signature("Spec ID Event03", 16); // with its zero byte
+    log.number(4);
+    if (log.number(4) != ev_no_action)
+        unsupported("an event log that is not in the crypto agile format");
+    log.take(sha1_size);
+    LogReader event(log.take(log.number(4)));
+    if (text_of(event.take(signature.size())) != signature)
+        unsupported("an event log that is not in the crypto agile format");
+    event.take(4 + 1 + 1 + 1 + 1); // platform class, version, errata, width of an integer
+    const auto count = event.number(4);
+    if (count == 0 || count > most_hashes)
+        malformed("an event log with " + std::to_string(count) + " hashes");
+    std::vector<LoggedHash> hashes;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const auto algorithm = event.number(2);
+        hashes.push_back({algorithm, event.number(2)});
+    }
+    return hashes;
+}
+
+/// The digest of the bank among those of an event.
+Bytes read_digests(LogReader& log, const std::vector<LoggedHash>& hashes, TPMI_ALG_HASH bank) {
+    Bytes wanted;
+    const auto count = log.number(4);
+    if (count > hashes.size())
+        malformed("an event with " + std::to_string(count) + " digests");
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const auto algorithm = log.number(2);
+        const auto hash = std::ranges::find(hashes, algorithm, &LoggedHash::algorithm);
+        if (hash == hashes.end())
+            malformed("an event with a digest of an unknown hash");
+        const auto digest = log.take(hash->size);
+        if (algorithm == bank)
+            wanted = copy_of(digest);
+    }
+    if (wanted.empty() || wanted.size() != digest_size(bank))
+        malformed("an event without a digest for this PCR bank");
+    return wanted;
+}
+
+struct EventName {
+    std::uint32_t type;
+    std::string_view name;
+};
+
+constexpr std::array event_names{
+    EventName{0x00000004, "separator"},
+    EventName{0x00000005, "action"},
+    EventName{0x0000000D, "IPL"},
+    EventName{0x00000008, "S-CRTM version"},
+    EventName{0x80000001, "EFI variable (driver configuration)"},
+    EventName{0x80000002, "EFI variable (boot)"},
+    EventName{0x80000003, "boot services application"},
+    EventName{0x80000004, "boot services driver"},
+    EventName{0x80000006, "GPT"},
+    EventName{0x80000007, "EFI action"},
+    EventName{0x80000008, "firmware blob"},
+    EventName{0x8000000A, "firmware blob"},
+    EventName{0x800000E0, "EFI variable (authority)"},
+};
+
+/// The text in the data of an event: ASCII, or the ASCII part of UTF-16.
+std::string text_in(ByteView data) {
+    std::string text;
+    for (const auto byte : data)
+        if (byte != 0)
+            text += static_cast<char>(byte);
+    const bool is_text = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+    return is_text ? text : "";
+}
+
+} // namespace
+
+EventLog parse_event_log(ByteView bytes, TPMI_ALG_HASH bank) {
+    LogReader reader(bytes);
+    const auto hashes = read_header(reader);
+    EventLog log;
+    while (!reader.empty()) {
+        if (log.events.size() == most_events)
+            malformed("an event log of more than 10,000 events");
+        BootEvent event;
+        event.pcr = reader.number(4);
+        event.type = reader.number(4);
+        event.digest = read_digests(reader, hashes, bank);
+        event.data = copy_of(reader.take(reader.number(4)));
+        if (event.type != ev_no_action)
+            log.events.push_back(std::move(event));
+        else if (event.pcr == 0 && text_of(event.data).starts_with(startup_locality) &&
+                 event.data.size() == startup_locality.size() + 1)
+            log.locality = event.data.back();
+    }
+    return log;
+}
+
+PcrValues replayed(const EventLog& log, const PcrSelection& selection) {
+    const auto hash = selection.bank == TPM2_ALG_SHA384 ? ssh::Hash::sha384 : ssh::Hash::sha256;
+    PcrValues values;
+    for (const auto number : selection.numbers)
+        values[number] = Bytes(digest_size(selection.bank));
+    if (const auto first = values.find(0); first != values.end())
+        first->second.back() = log.locality;
+    for (const auto& event : log.events) {
+        const auto found = values.find(event.pcr);
+        if (found == values.end())
+            continue;
+        append(found->second, event.digest);
+        found->second = ssh::digest(hash, found->second);
+    }
+    return values;
+}
+
+std::string describe(const BootEvent& event) {
+    const auto* const known = std::ranges::find(event_names, event.type, &EventName::type);
+    std::array<char, 32> number{};
+    std::snprintf(number.data(), number.size(), "event 0x%08x", event.type);
+    const auto name = known == event_names.end() ? std::string(number.data()) : std::string(known->name);
+    const auto hash =
+        event.digest.size() == digest_size(TPM2_ALG_SHA384) ? ssh::Hash::sha384 : ssh::Hash::sha256;
+    const auto text = text_in(event.data);
+    const bool is_proven = ssh::digest(hash, event.data) == event.digest;
+    return printable(name + ' ' + hex(event.digest).substr(0, 16) +
+                         (text.empty() ? ""
+                                       : (is_proven ? ": " : ", which the host calls \"") + text +
+                                             (is_proven ? "" : "\"")),
+                     200);
+}
+
+} // namespace sshtpm::attest
