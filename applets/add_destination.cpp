@@ -71,7 +71,7 @@ class HostKeys {
     std::vector<Bytes> contents_;
 };
 
-[[noreturn]] void refuse(const std::string& destination, const std::string& why) {
+[[noreturn]] void refuse_destination(const std::string& destination, const std::string& why) {
     throw Error(Errc::usage, "-h " + destination + ": " + why,
                 "HOST, USER@HOST, FROM>HOST or FROM>USER@HOST");
 }
@@ -87,14 +87,14 @@ protocol::Hop read_hop(std::string_view word, const std::string& destination, co
         hop.user = word.substr(0, at);
         word.remove_prefix(at + 1);
         if (hop.user.empty())
-            refuse(destination, "an empty user");
+            refuse_destination(destination, "an empty user");
     }
     if (hop.user.size() > protocol::max_user_pattern)
-        refuse(destination,
-               "the user is longer than " + std::to_string(protocol::max_user_pattern) + " bytes");
+        refuse_destination(destination, "the user is longer than " +
+                                            std::to_string(protocol::max_user_pattern) + " bytes");
     hop.host = without_brackets(word);
     if (hop.host.empty())
-        refuse(destination, "a host is missing");
+        refuse_destination(destination, "a host is missing");
     hop.keys = known.keys_of(hop.host);
     return hop;
 }
@@ -105,7 +105,7 @@ protocol::DestinationConstraint read_destination(const std::string& text, const 
     if (const auto arrow = to.find('>'); arrow != std::string_view::npos) {
         const auto from = to.substr(0, arrow);
         if (from.find('@') != std::string_view::npos)
-            refuse(text, "no user can be given for the host in front of \">\"");
+            refuse_destination(text, "no user can be given for the host in front of \">\"");
         constraint.from = read_hop(from, text, known);
         to.remove_prefix(arrow + 1);
     }

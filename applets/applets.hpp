@@ -36,6 +36,7 @@ int run_keygen(Call& call);
 int run_agent(Call& call);
 int run_add(Call& call);
 int run_hostkeys(Call& call);
+int run_attest(Call& call);
 int run_doctor(Call& call);
 
 /// Prints the version, of all applets alike. @returns the exit status

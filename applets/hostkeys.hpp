@@ -51,12 +51,16 @@ struct SshdDropIn;
 /// may choose: the client tries no other one. Warns of keys that sign with some algorithms only, and of keys
 /// that sshd no longer uses.
 /// @param first the hint of an agent that does not answer: what must run before
-/// @param before configured_keys before the drop-in was written
+/// @param before those of configured_sshd before the drop-in was written
 /// @throws Error(refused)
 void expect_logins_to_work(const SshdDropIn& drop_in, const std::string& first, const HostKeysByType& before);
 
-/// The host keys by sshd's present files; empty if sshd refuses them.
-HostKeysByType configured_keys();
+/// What sshd's present files say.
+struct ConfiguredSshd {
+    HostKeysByType keys;                    ///< empty if sshd refuses the files
+    std::optional<ssh::SshdLine> subsystem; ///< the line of another file than the drop-in for the same one
+};
+ConfiguredSshd configured_sshd();
 
 /// Checks that sshd names no agent of our units, and accepts its configuration without the drop-in if that
 /// was removed, for which it needs another host key. @throws Error(refused), but only warns with `force`

@@ -262,13 +262,18 @@ std::optional<std::string> agent_of_sshd() {
     }
 }
 
-HostKeysByType configured_keys() {
+ConfiguredSshd configured_sshd() {
     std::error_code ignored;
     if (fs::exists(sshd_drop_in_path, ignored) && !fs::is_regular_file(sshd_drop_in_path, ignored))
         return {}; // because sshd waits for a FIFO
 
     try { // caught because the new configuration may be better
-        return loaded_keys(ask_for_configuration());
+        const auto view = ask_for_configuration();
+        ConfiguredSshd out{.keys = loaded_keys(view), .subsystem = {}};
+        for (const auto& line : view.subsystems)
+            if (line.value == subsystem_of_attest && line.file != sshd_drop_in_path)
+                out.subsystem = line;
+        return out;
     } catch (const Error&) {
         return {};
     }

@@ -108,12 +108,8 @@ void tell_how_to_stop(const std::vector<fs::path>& removed) {
 /// ProtectHome= makes the first three inaccessible, PrivateTmp= the others empty (systemd.exec(5)).
 constexpr std::array hidden{"/home", "/root", "/run/user", "/tmp", "/var/tmp"};
 
-Error unfit(const fs::path& program, const std::string& why) {
-    return {
-        Errc::refused, program.string() + ": system units should not start this program: " + why,
-        "install it where only root may write, as meson install does, and run it from there; with --force "
-        "the units start this one"};
-}
+constexpr const char* where_to_install =
+    "install it where only root may write, as meson install does, and run it from there";
 
 bool is_below(const fs::path& path, const fs::path& folder) {
     return std::ranges::mismatch(folder, path).in1 == folder.end();
@@ -124,35 +120,78 @@ bool may_own(uid_t user) {
     return user == 0 || (!destdir().empty() && user == ::geteuid());
 }
 
-/// @throws Error(refused) for a program that the services' sandbox hides (ProtectHome=, PrivateTmp=), or that
-///     other users than root may write or replace
-void require_fit_for_units(const fs::path& program) {
+bool is_in_tree(const fs::path& program) {
+    std::error_code ignored;
+    return destdir().empty() || fs::exists(destdir() + program.string(), ignored);
+}
+
+/// @returns the reason, for a program that the services' sandbox hides (ProtectHome=, PrivateTmp=), or that
+///     other users than root may write or replace; else nothing
+std::optional<std::string> why_unfit(const fs::path& program) {
     for (const auto* folder : hidden)
         if (is_below(program, folder))
-            throw unfit(program, "services cannot see " + std::string(folder));
+            return "services cannot see " + std::string(folder);
+    if (!is_in_tree(program))
+        return std::nullopt;
     for (fs::path path = program;; path = path.parent_path()) {
         const fs::path there = destdir() + path.string();
         struct stat status = {};
         if (::stat(there.c_str(), &status) != 0)
             throw Error::from_errno(errno, there.string());
         if (!may_own(status.st_uid))
-            throw unfit(program, there.string() + " does not belong to root");
+            return there.string() + " does not belong to root";
         if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-            throw unfit(program, there.string() + " may be written by others");
+            return there.string() + " may be written by others";
         if (path == path.root_path())
-            return;
+            return std::nullopt;
     }
 }
 
 /// @param program as running_program returns it: without $DESTDIR in front
 void check_program(const fs::path& program) {
-    const fs::path there = destdir() + program.string();
-    if (std::error_code ignored; destdir().empty() || fs::exists(there, ignored))
-        return require_fit_for_units(program);
-    cli::warn(log::program(), // it may be installed later
-              Error(Errc::not_found,
-                    there.string() + ": the program is not in this tree, and the units start it",
-                    "install it there, too (`meson install --destdir`)"));
+    if (!is_in_tree(program)) {
+        cli::warn(
+            log::program(), // it may be installed later
+            Error(Errc::not_found,
+                  destdir() + program.string() + ": the program is not in this tree, and the units start it",
+                  "install it there, too (`meson install --destdir`)"));
+    } else if (const auto why = why_unfit(program)) {
+        throw Error(Errc::refused, program.string() + ": system units should not start this program: " + *why,
+                    std::string(where_to_install) + "; with --force the units start this one");
+    }
+}
+
+/// The program for sshd's subsystem. @throws Error(refused) if sshd cannot or should not start it: each user
+/// who logs in may run it
+std::string program_of_subsystem(const std::optional<ssh::SshdLine>& other_line) {
+    if (other_line)
+        throw Error(Errc::refused, place_of(*other_line) + " sets it already",
+                    "if it is not to stay, remove that line, and run this again");
+    auto program = running_program();
+    if (!is_path_for_sshd(program.native()))
+        throw Error(Errc::refused, printable(program.native()) + ": sshd has no notation for this path",
+                    where_to_install);
+    if (const auto why = why_unfit(program))
+        throw Error(Errc::refused, *why, where_to_install);
+    return program;
+}
+
+/// The same; empty, with a warning, for none.
+std::string subsystem_or_none(const std::optional<ssh::SshdLine>& other_line) {
+    std::string why, hint;
+    try { // caught because logins do not need the subsystem
+        return program_of_subsystem(other_line);
+    } catch (const Error& error) {
+        why = error.what();
+        hint = error.hint();
+    } catch (const fs::filesystem_error&) {
+        why = "the path of this program is not known";
+    }
+    cli::warn(log::program(),
+              Error(Errc::refused,
+                    "sshd does not get the subsystem " + std::string(subsystem_of_attest) + ": " + why,
+                    hint));
+    return {};
 }
 
 } // namespace
@@ -179,11 +218,11 @@ int hostkeys_install(const HostkeysOptions& options) {
     if (options.system_units)
         add_system_units(units);
     SshdDropIn drop_in;
-    HostKeysByType before;
+    ConfiguredSshd before;
     if (options.sshd_config) {
         if (destdir().empty())
-            before = configured_keys();
-        drop_in = make_sshd_drop_in(options.hierarchy);
+            before = configured_sshd();
+        drop_in = make_sshd_drop_in(options.hierarchy, subsystem_or_none(before.subsystem));
         add_sshd_drop_in(sshd, drop_in.text);
     }
     with_root_hint([&] {
@@ -200,7 +239,7 @@ int hostkeys_install(const HostkeysOptions& options) {
             "sshd needs the keys and their agent: run `ssh-tpm hostkeys --install-system-units` "
             "and `systemctl enable --now " +
                 start_units(drop_in.socket) + "` first",
-            before);
+            before.keys);
     else if (options.sshd_config) // its agent does not run here, and its sshd may be of another system
         std::cout
             << "sshd -t was not run, because its agent belongs to the other system: run ssh-tpm hostkeys "

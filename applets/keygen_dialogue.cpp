@@ -15,7 +15,9 @@ bool interactive() {
 }
 
 std::optional<std::string> ask_line(const std::string& question) {
-    std::cout << question << std::flush;
+    // A person does not see what goes to a file, such as a request.
+    auto& shown = interactive() && ::isatty(STDOUT_FILENO) == 0 ? std::cerr : std::cout;
+    shown << question << std::flush;
     const auto line = prompt::read_input_line();
     return line ? std::optional(std::string(text_of(line->view()))) : std::nullopt;
 }
@@ -129,12 +131,14 @@ bool confirm_overwrite(const std::string& path) {
 }
 
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
-                       const std::string& question) {
+                       const std::string& question, const std::string& hint) {
     const bool last_allowed = require_try(tpm, key, false);
-    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "passphrase", "-P gives it"));
+    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "passphrase", hint));
     if (!given && !pin)
         give_up("passphrase", prompt::Unanswered::empty,
-                "if the key has no PIN, use `-P ''`; if it has one, that may cost a try");
+                hint.starts_with("-P")
+                    ? "if the key has no PIN, use `-P ''`; if it has one, that may cost a try"
+                    : hint);
     require_try(tpm, key, last_allowed); // other programs may have spent tries meanwhile
     return pin;
 }

@@ -14,7 +14,8 @@
 
 namespace sshtpm::applets {
 
-/// Asks for a line from standard input that is not secret. Nothing at its end.
+/// Asks for a line from standard input that is not secret: on standard output, or if that is no terminal, on
+/// standard error. Nothing at its end.
 std::optional<std::string> ask_line(const std::string& question);
 
 /// Asks for the name of a file, on standard input. An empty line means `usual`, and so does the end of a
@@ -56,7 +57,8 @@ inline constexpr int most_tries = 3; ///< as ssh asks for a passphrase
 /// once, whether to go on.
 /// @throws Error(lockout) in lockout; Error(refused) if the person says no, if there is no terminal, and for
 ///     an empty answer
+/// @param hint how else to give it
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
-                       const std::string& question);
+                       const std::string& question, const std::string& hint = "-P gives it");
 
 } // namespace sshtpm::applets

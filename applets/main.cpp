@@ -28,6 +28,7 @@ constexpr std::array table{
     Applet{"agent", "serve the keys to ssh", "ssh-agent", applets::run_agent},
     Applet{"add", "add keys to a running agent", "ssh-add", applets::run_add},
     Applet{"hostkeys", "keep sshd's host keys in the TPM", "", applets::run_hostkeys},
+    Applet{"attest", "show a certificate authority that keys are in a TPM", "", applets::run_attest},
     Applet{"doctor", "check the TPM, the agent and the key files", "", applets::run_doctor},
 };
 

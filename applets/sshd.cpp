@@ -97,6 +97,7 @@ SshdView ask_for_configuration() {
                   .host_keys = ssh::parse_sshd_lines(answer.errors, "HostKey"),
                   .host_certificates = ssh::parse_sshd_lines(answer.errors, "HostCertificate"),
                   .algorithms = ssh::parse_sshd_lines(answer.errors, "HostKeyAlgorithms"),
+                  .subsystems = ssh::parse_sshd_lines(answer.errors, "Subsystem"),
                   .loaded = ssh::parse_sshd_host_keys(answer.errors),
                   .version = ssh::parse_sshd_version(answer.errors),
                   .refused_line = ssh::parse_refused_line(answer.errors),

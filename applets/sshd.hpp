@@ -15,10 +15,11 @@ namespace sshtpm::applets {
 /// sshd must be called by its absolute path. @returns nothing if there is no sshd
 std::optional<std::string> find_sshd();
 
-/// sshd's configuration, and the lines that set host keys, their certificates and their agent. The lines
-/// serve only to name places: their values are not parsed as sshd does.
+/// sshd's configuration, and the lines that set host keys, their certificates, their agent, and subsystems.
+/// The lines serve only to name places: their values are not parsed as sshd does.
 struct SshdView {
     std::vector<ssh::SshdLine> agents, host_keys, host_certificates, algorithms; ///< HostKeyAlgorithms last
+    std::vector<ssh::SshdLine> subsystems;                                       ///< with their names
     std::vector<ssh::SshdHostKey> loaded;
     std::optional<ssh::SshdVersion> version;   ///< nothing if it is not known
     std::optional<ssh::SshdLine> refused_line; ///< nothing if sshd names none

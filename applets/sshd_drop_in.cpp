@@ -9,6 +9,7 @@
 #include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/report.hpp"
 #include "os/host_names.hpp"
 
@@ -23,9 +24,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view agent_word = "HostKeyAgent ", key_word = "HostKey ",
-                           certificate_word = "HostCertificate ";
+                           certificate_word = "HostCertificate ", subsystem_word = "Subsystem ";
 
-/// The embedded file: for the agent of the keys in files, without certificates.
+/// The embedded file: for the agent of the keys in files, without certificates, and without the program's
+/// path.
 std::string_view usual_text() {
     for (const auto& file : installed_files())
         if (file.name.starts_with("sshd/"))
@@ -42,6 +44,29 @@ std::vector<std::string> usual_keys() {
     return keys;
 }
 
+/// The line of the subsystem.
+std::string subsystem_line(const std::string& program) {
+    constexpr std::string_view placeholder = "@PROGRAM@";
+    for (auto rest = usual_text(); !rest.empty();)
+        if (std::string line(take_line(rest)); line.starts_with(subsystem_word))
+            return line.replace(line.find(placeholder), placeholder.size(), '"' + program + '"');
+    throw Error(Errc::not_found, "no subsystem in the file for sshd in this program");
+}
+
+/// The program of a text's subsystem; empty if the text has none, or the line is not one of ours.
+std::string program_in(std::string_view text) {
+    while (!text.empty()) {
+        const auto line = take_line(text);
+        const auto first = line.find('"'), last = line.rfind('"');
+        if (!line.starts_with(subsystem_word) || first >= last)
+            continue;
+        std::string program(line.substr(first + 1, last - first - 1));
+        if (is_path_for_sshd(program) && line == subsystem_line(program))
+            return program;
+    }
+    return {};
+}
+
 /// The lines of a host key.
 enum class KeyLines {
     missing, ///< a comment, because sshd logs a HostKey without a file at each login
@@ -49,13 +74,18 @@ enum class KeyLines {
     certified,
 };
 
-/// The text of the file for an agent. @param keys one for each of `usual_keys`
-std::string render(const fs::path& socket, std::span<const KeyLines> keys) {
+/// The text of the file for an agent.
+/// @param keys one for each of `usual_keys` @param program empty: without the subsystem
+std::string render(const fs::path& socket, std::span<const KeyLines> keys, const std::string& program) {
     std::string out;
-    for (auto rest = usual_text(); !rest.empty(); out += '\n') {
+    for (auto rest = usual_text(); !rest.empty();) {
         const auto line = take_line(rest);
         if (line.starts_with(agent_word)) {
             out.append(agent_word).append(socket.string());
+        } else if (line.starts_with(subsystem_word)) {
+            if (program.empty())
+                continue;
+            out.append(subsystem_line(program));
         } else if (!line.starts_with(key_word)) {
             out.append(line);
         } else {
@@ -68,6 +98,7 @@ std::string render(const fs::path& socket, std::span<const KeyLines> keys) {
                 out.append("\n").append(certificate_word).append(key).append("-cert.pub");
             keys = keys.subspan(1);
         }
+        out += '\n';
     }
     return out;
 }
@@ -87,8 +118,9 @@ bool next(std::span<KeyLines> keys) {
 /// Whether the text is one for this agent.
 bool is_drop_in_for(std::string_view text, const fs::path& socket) {
     std::vector<KeyLines> keys(usual_keys().size(), KeyLines::missing);
+    const auto program = program_in(text);
     do {
-        if (text == render(socket, keys))
+        if (text == render(socket, keys, program))
             return true;
     } while (next(keys));
     return false;
@@ -142,7 +174,7 @@ bool has_certificate(const std::string& key, const HostNames& names) {
 
 } // namespace
 
-SshdDropIn make_sshd_drop_in(std::optional<tpm::Hierarchy> hierarchy) {
+SshdDropIn make_sshd_drop_in(std::optional<tpm::Hierarchy> hierarchy, const std::string& program) {
     const auto keys = usual_keys();
     const auto in_file = [](const std::string& key) { return is_there(destdir() + key + ".tpm"); };
     if (!hierarchy && std::ranges::none_of(keys, in_file))
@@ -165,8 +197,12 @@ SshdDropIn make_sshd_drop_in(std::optional<tpm::Hierarchy> hierarchy) {
                         : has_certificate(key, names) ? KeyLines::certified
                                                       : KeyLines::plain);
     }
-    out.text = render(out.socket, lines);
+    out.text = render(out.socket, lines, program);
     return out;
+}
+
+bool is_path_for_sshd(std::string_view path) {
+    return path.starts_with('/') && shell_word(path) == path;
 }
 
 bool is_sshd_drop_in(std::string_view text) {

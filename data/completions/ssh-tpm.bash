@@ -108,6 +108,69 @@ __ssh_tpm_doctor_value() {
     [[ $1 == --tcti ]] && __ssh_tpm_tpm_value "$1"
 }
 
+__ssh_tpm_attest_request_value() {
+    case $1 in
+    -f) __ssh_tpm_paths '*.tpm' ;;
+    --pin-file) __ssh_tpm_paths ;;
+    --host | --nonce) ;;
+    *) __ssh_tpm_tpm_value "$1" ;;
+    esac
+}
+
+__ssh_tpm_attest_install_value() {
+    case $1 in
+    --ca) __ssh_tpm_paths '*.pub' ;;
+    *) __ssh_tpm_doctor_value "$1" ;;
+    esac
+}
+
+__ssh_tpm_attest_verify_value() {
+    case $1 in
+    --ek-roots) __ssh_tpm_folders ;;
+    --ek-known) __ssh_tpm_paths ;;
+    --max-age) __ssh_tpm_words 10m 1h 24h 7d ;;
+    --nonce) ;;
+    *) return 1 ;;
+    esac
+}
+
+__ssh_tpm_attest_sign_value() {
+    case $1 in
+    -s) __ssh_tpm_paths ;;
+    -V) __ssh_tpm_words -5m:+1d -5m:+30d -5m:+52w ;;
+    -O) __ssh_tpm_words clear no-agent-forwarding no-port-forwarding no-pty no-user-rc no-x11-forwarding ;;
+    -n | -I | -z) ;;
+    *) __ssh_tpm_attest_seal_value "$1" ;;
+    esac
+}
+
+__ssh_tpm_attest_seal_value() {
+    case $1 in
+    --receipts) __ssh_tpm_paths ;;
+    *) __ssh_tpm_attest_verify_value "$1" ;;
+    esac
+}
+
+__ssh_tpm_attest_check_value() {
+    case $1 in
+    --pcrs) __ssh_tpm_words sha256:0-9,11,12 sha384:0-9,11,12 ;;
+    --enrolled) __ssh_tpm_paths ;;
+    *) return 1 ;;
+    esac
+}
+
+__ssh_tpm_attest_ssh_value() {
+    __ssh_tpm_attest_check_value "$1"
+}
+
+__ssh_tpm_attest_serve_value() {
+    case $1 in
+    --key-dir) __ssh_tpm_folders ;;
+    --event-log | --socket) __ssh_tpm_paths ;;
+    *) __ssh_tpm_tpm_value "$1" ;;
+    esac
+}
+
 __ssh_tpm_keygen_options=(
     -t -b -C -f -N -P --pin-file --old-pin-file -q -v -E --parent-handle -p -c -l -y --print-pubkey -A
     --hierarchy -I --import --wrap --wrap-with --supported --tcti --swtpm -o --owner-password
@@ -126,11 +189,31 @@ __ssh_tpm_hostkeys_options=(
     --tcti --swtpm -o --owner-password --owner-password-file -h --help -V --version
 )
 __ssh_tpm_doctor_options=(--json --tcti --swtpm -h --help -V --version)
+__ssh_tpm_attest_commands=(request install verify sign check ssh serve seal)
+__ssh_tpm_attest_request_options=(
+    -f -A --hierarchy --host --nonce --pin-file --tcti --swtpm -o --owner-password --owner-password-file
+    -h --help -V --version
+)
+__ssh_tpm_attest_install_options=(--ca --force --tcti --swtpm -h --help -V --version)
+__ssh_tpm_attest_verify_options=(
+    --ek-roots --ek-known --nonce --max-age --allow-no-eku --json -h --help -V --version
+)
+__ssh_tpm_attest_sign_options=(
+    -s -U -h -n -I -V -z -O --receipts --ek-roots --ek-known --nonce --max-age --allow-no-eku --help --version
+)
+__ssh_tpm_attest_seal_options=(
+    --ek-roots --ek-known --nonce --max-age --allow-no-eku --receipts -h --help -V --version
+)
+__ssh_tpm_attest_check_options=(--pcrs --enrolled --accept --yes -h --help -V --version)
+__ssh_tpm_attest_ssh_options=("${__ssh_tpm_attest_check_options[@]}")
+__ssh_tpm_attest_serve_options=(--key-dir --hierarchy --event-log --socket --tcti --swtpm -h --help -V --version)
 
 # What stands where no option does: __ssh_tpm_operand APPLET FIRST, FIRST being the index of its first word.
 __ssh_tpm_operand() {
     local index
     case $1 in
+    attest_install | attest_verify | attest_sign | attest_seal) __ssh_tpm_paths ;;
+    attest_check | attest_ssh) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
     add)
         for ((index = $2; index < COMP_CWORD; index++)); do
             case ${COMP_WORDS[index]} in
@@ -152,14 +235,30 @@ __ssh_tpm_operand() {
     esac
 }
 
-# __ssh_tpm_takes_value APPLET OPTION: whether the next word is the option's.
+# __ssh_tpm_takes_value APPLET OPTION: whether the next word is the option's. APPLET may be attest_sign.
 __ssh_tpm_takes_value() {
     local cur='' COMPREPLY=()
     [[ $2 == -* ]] && "__ssh_tpm_$1_value" "$2" 2>/dev/null
 }
 
+# __ssh_tpm_attest FIRST: the command of attest, or what stands behind it.
+__ssh_tpm_attest() {
+    local command=${COMP_WORDS[$1]}
+    if ((COMP_CWORD > $1)); then
+        [[ " ${__ssh_tpm_attest_commands[*]} " == *" $command "* ]] && __ssh_tpm_applet "attest_$command" $(($1 + 1))
+    elif [[ $command == -* ]]; then
+        __ssh_tpm_words --help --version
+    else
+        __ssh_tpm_words "${__ssh_tpm_attest_commands[@]}"
+    fi
+}
+
 __ssh_tpm_applet() {
     local applet=$1 first=$2 cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options
+    if [[ $applet == attest ]]; then
+        __ssh_tpm_attest "$first"
+        return
+    fi
     # bash breaks "--option=value" into three words.
     if [[ $cur == = ]]; then
         cur=''
@@ -195,7 +294,7 @@ _ssh_tpm() {
     local name=${1##*/} cur=${COMP_WORDS[COMP_CWORD]}
     COMPREPLY=()
     case $name in
-    ssh-tpm-keygen | ssh-tpm-agent | ssh-tpm-add | ssh-tpm-hostkeys | ssh-tpm-doctor)
+    ssh-tpm-keygen | ssh-tpm-agent | ssh-tpm-add | ssh-tpm-hostkeys | ssh-tpm-attest | ssh-tpm-doctor)
         __ssh_tpm_applet "${name#ssh-tpm-}" 1
         return
         ;;
@@ -204,13 +303,13 @@ _ssh_tpm() {
         if [[ $cur == -* ]]; then
             __ssh_tpm_words --help --version
         else
-            __ssh_tpm_words keygen agent add hostkeys doctor help
+            __ssh_tpm_words keygen agent add hostkeys attest doctor help
         fi
         return
     fi
     case ${COMP_WORDS[1]} in
-    keygen | agent | add | hostkeys | doctor) __ssh_tpm_applet "${COMP_WORDS[1]}" 2 ;;
+    keygen | agent | add | hostkeys | attest | doctor) __ssh_tpm_applet "${COMP_WORDS[1]}" 2 ;;
     esac
 }
 
-complete -F _ssh_tpm ssh-tpm ssh-tpm-keygen ssh-tpm-agent ssh-tpm-add ssh-tpm-hostkeys ssh-tpm-doctor
+complete -F _ssh_tpm ssh-tpm ssh-tpm-keygen ssh-tpm-agent ssh-tpm-add ssh-tpm-hostkeys ssh-tpm-attest ssh-tpm-doctor

@@ -1,10 +1,26 @@
 # SPDX-License-Identifier: MIT
-# fish completion for ssh-tpm and its applets; fish reads it by the name of each of the six commands.
+# fish completion for ssh-tpm and its applets; fish reads it by the name of each of the seven commands.
 
 # True when the command line is that of an applet: by the first word behind ssh-tpm.
 function __ssh_tpm_is --argument-names applet
     set -l words (commandline -opc)
     test (count $words) -gt 1; and test "$words[2]" = $applet
+end
+
+# True when the command line is that of a command of attest, by either name; without one, when it has no command yet.
+function __ssh_tpm_attests --argument-names command
+    set -l words (commandline -opc)
+    if test "$words[1]" = ssh-tpm
+        test "$words[2]" = attest; or return 1
+        set -e words[1]
+    end
+    test "$words[2]" = "$command"
+end
+
+# __ssh_tpm_attest COMMAND ARGUMENT…: `complete` for both names of a command of attest.
+function __ssh_tpm_attest --argument-names command
+    complete -c ssh-tpm-attest -n "__ssh_tpm_attests $command" $argv[2..-1]
+    complete -c ssh-tpm -n "__ssh_tpm_attests $command" $argv[2..-1]
 end
 
 function __ssh_tpm_has_no_applet
@@ -54,6 +70,7 @@ complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a keygen -d 'Make keys in the TP
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a agent -d 'Serve the keys to ssh'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a add -d 'Add keys to a running agent'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a hostkeys -d 'Keep sshd\'s host keys in the TPM'
+complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a attest -d 'Show a certificate authority that keys are in a TPM'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a doctor -d 'Check the TPM, the agent and the key files'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -a help -d 'List the applets'
 complete -c ssh-tpm -n __ssh_tpm_has_no_applet -l help -d 'List the applets'
@@ -162,3 +179,73 @@ __ssh_tpm hostkeys -l yes -d 'Do not ask'
 
 __ssh_tpm doctor -f
 __ssh_tpm doctor -l json -d 'Print one JSON object'
+
+complete -c ssh-tpm-attest -f
+__ssh_tpm_attest '' -a request -d 'Ask for certificates of keys in this TPM'
+__ssh_tpm_attest '' -a install -d 'Open the answer, and put the certificates beside the keys'
+__ssh_tpm_attest '' -a verify -d 'Check requests'
+__ssh_tpm_attest '' -a sign -d 'Check a request, sign its keys, and seal the certificates'
+__ssh_tpm_attest '' -a seal -d 'Check a request, and seal certificates that were made for it'
+__ssh_tpm_attest '' -a check -d 'Check which boot a host is in'
+__ssh_tpm_attest '' -a ssh -d 'Check it, and log in if it is the accepted one'
+__ssh_tpm_attest '' -a serve -d 'Answer such checks'
+for command in '' request install verify sign check ssh serve seal
+    __ssh_tpm_attest "$command" -l help -d 'Show the help'
+    __ssh_tpm_attest "$command" -l version -d 'Print the version'
+end
+for command in request install verify check ssh serve seal
+    __ssh_tpm_attest $command -s h -d 'Show the help'
+    __ssh_tpm_attest $command -s V -d 'Print the version'
+end
+for command in request install serve
+    __ssh_tpm_attest $command -l tcti -x -a "$tctis" -d 'The TPM, as tpm2-tss names it'
+    __ssh_tpm_attest $command -l swtpm -d 'An emulator, for trying things out'
+end
+for command in verify sign seal
+    __ssh_tpm_attest $command -l ek-roots -x -a '(__fish_complete_directories)' -d 'Folder of certificates of TPM makers'
+    __ssh_tpm_attest $command -l ek-known -r -F -d 'File of the Names of known endorsement keys'
+    __ssh_tpm_attest $command -l nonce -x -d 'The text that the request was made for'
+    __ssh_tpm_attest $command -l max-age -x -a '10m 1h 24h 7d' -d 'How old a request may be'
+    __ssh_tpm_attest $command -l allow-no-eku -d 'Take certificates without extended key usage'
+end
+for command in sign seal
+    __ssh_tpm_attest $command -l receipts -r -F -d 'File to which the receipt is added'
+end
+for command in install verify sign seal
+    __ssh_tpm_attest $command -F
+end
+for command in check ssh
+    __ssh_tpm_attest $command -a '(__fish_print_hostnames)'
+    __ssh_tpm_attest $command -l pcrs -x -a 'sha256:0-9,11,12 sha384:0-9,11,12' -d 'The PCRs to ask for'
+    __ssh_tpm_attest $command -l enrolled -r -F -d 'File of enrolled attestation keys'
+    __ssh_tpm_attest $command -l accept -d 'Ask whether another boot is right'
+    __ssh_tpm_attest $command -l yes -d 'Do not ask'
+end
+
+__ssh_tpm_attest request -s f -r -k -a "$key_files" -d 'Key file'
+__ssh_tpm_attest request -s A -d 'The host keys'
+__ssh_tpm_attest request -l hierarchy -x -a "$hierarchies" -d 'Host keys of a hierarchy'
+__ssh_tpm_attest request -l host -x -d 'Name of this machine in the request'
+__ssh_tpm_attest request -l nonce -x -d 'A fresh text of the certificate authority'
+__ssh_tpm_attest request -l pin-file -r -F -d 'File of the PIN'
+__ssh_tpm_attest request -s o -l owner-password -d 'Ask for the owner password'
+__ssh_tpm_attest request -l owner-password-file -r -F -d 'File of the owner password'
+
+__ssh_tpm_attest install -l ca -r -F -d 'Public key of the certificate authority'
+__ssh_tpm_attest install -l force -d 'Replace a newer certificate'
+
+__ssh_tpm_attest serve -l key-dir -x -a '(__fish_complete_directories)' -d 'Folder of the host keys'
+__ssh_tpm_attest serve -l hierarchy -x -a "$hierarchies" -d 'Host keys of a hierarchy'
+__ssh_tpm_attest serve -l event-log -r -F -d 'The log of the firmware'
+__ssh_tpm_attest serve -l socket -r -F -d 'Socket of the service that answers'
+
+__ssh_tpm_attest verify -l json -d 'Print a JSON object for each request'
+
+__ssh_tpm_attest sign -s s -r -F -d 'Key of the certificate authority'
+__ssh_tpm_attest sign -s U -d 'The key is in an agent'
+__ssh_tpm_attest sign -s h -d 'Make host certificates'
+__ssh_tpm_attest sign -s n -x -d 'Principals'
+__ssh_tpm_attest sign -s I -x -d 'Key identity'
+__ssh_tpm_attest sign -s V -x -a '-5m:+1d -5m:+30d -5m:+52w' -d 'Time in which the certificates are valid'
+__ssh_tpm_attest sign -s z -x -d 'Serial number'
+__ssh_tpm_attest sign -s O -x -a 'clear no-agent-forwarding no-port-forwarding no-pty no-user-rc no-x11-forwarding' -d 'Option of the certificates'
