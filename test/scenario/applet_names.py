@@ -40,9 +40,9 @@ class AppletNames(Scenario):
         self.assertEqual({place: names for place, names in wrong.items() if names}, {})
 
     def test_a_name_that_is_missing_is_found(self):
-        self.assertEqual(missing('keygen agent\nadd hostkeys doctor address', APPLETS), [])
-        self.assertEqual(missing('keygen, agents, add, hostkeys, doctor', APPLETS), ['agent', 'agent in line 1'])
-        self.assertEqual(missing('keygen|agent|add|doctor\nhostkeys', APPLETS), ['hostkeys in line 1'])
+        self.assertEqual(missing('keygen agent\nadd hostkeys attest doctor address', APPLETS), [])
+        self.assertEqual(missing('keygen, agents, add, hostkeys, attest, doctor', APPLETS), ['agent', 'agent in line 1'])
+        self.assertEqual(missing('keygen|agent|add|attest|doctor\nhostkeys', APPLETS), ['hostkeys in line 1'])
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What options each applet has: read from its --help, which the program makes from the table that it parses by."""
+"""What options each applet, or each of its commands, has: read from its --help, which the program makes from the table
+that it parses by."""
 
 import os
 import re
@@ -9,6 +10,10 @@ from lab import read
 SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 LIST = re.search(r'^applets = \[(.*)\]$', read(os.path.join(SOURCE, 'data', 'meson.build')), re.M).group(1)
 APPLETS = tuple(re.findall(r"'(\w+)'", LIST))
+# Of the applets whose first word is a command with options of its own.
+COMMANDS = {'attest': ('request', 'install', 'verify', 'sign', 'check', 'ssh', 'serve', 'seal')}
+# What stands in front of options: "keygen", "attest sign".
+CALLS = tuple(f'{applet} {command}'.rstrip() for applet in APPLETS for command in COMMANDS.get(applet, ('',)))
 
 ENTRY = re.compile(r'  (?:(-\w)(?:, (--[a-z][a-z-]*))?|    (--[a-z][a-z-]*))( [A-Z0-9]+)?(?:  +\S.*)?')
 COMMAND = re.compile(rf'\bssh-tpm[ -]({"|".join(APPLETS)})(?=[ \n`"\')]|$)([^\n`#|;&)"]*)')
@@ -34,19 +39,25 @@ def read_help(text):
 
 
 def options_of(lab):
-    """For each applet, its options."""
-    return {applet: read_help(lab.run(os.path.join(lab.bin, 'ssh-tpm'), applet, '--help', status=0).stdout)
-            for applet in APPLETS}
+    """For each of CALLS, its options."""
+    return {call: read_help(lab.run(os.path.join(lab.bin, 'ssh-tpm'), *call.split(), '--help', status=0).stdout)
+            for call in CALLS}
 
 
 def unknown_options(text, options):
-    """What the command lines in a text give to an applet that has no such option: ["agent --colour"].
+    """What the command lines in a text give to an applet that has no such option, or command: ["agent --colour"].
 
     A command line ends at a shell's separator, a quotation mark, or two spaces, behind which a table explains it."""
     wrong = []
     for applet, rest in COMMAND.findall(text):
         value_follows = False
-        for word in re.split(r' {2,}', rest.replace('\\e', ''))[0].split() if not rest.startswith('  ') else []:
+        words = re.split(r' {2,}', rest.replace('\\e', ''))[0].split() if not rest.startswith('  ') else []
+        if applet in COMMANDS and words and re.fullmatch('[a-z]+', words[0]):
+            applet += ' ' + words.pop(0)
+            if applet not in options:
+                wrong.append(applet)
+                continue
+        for word in words if applet in options else []:
             if value_follows:
                 value_follows = False
             elif word.startswith('-') and word != '-':
@@ -57,6 +68,6 @@ def unknown_options(text, options):
                     value_follows = options[applet]['-' + word[-1]]  # -lvf FILE
                 else:
                     wrong.append(f'{applet} {word}')
-            elif applet == 'agent':
-                break  # a command, whose options are its own
+            elif applet in ('agent', 'attest check', 'attest ssh'):
+                break  # a command, or a host and a command, with options of its own
     return wrong

@@ -7,7 +7,7 @@ import re
 import shutil
 import unittest
 
-from applet_options import APPLETS, SOURCE, options_of
+from applet_options import APPLETS, COMMANDS, SOURCE, options_of
 from lab import Scenario
 from terminal import Terminal
 
@@ -27,9 +27,10 @@ class Completions:
         for name in ('work.tpm', 'work.pub', 'work.txt', 'folder/inner.tpm'):
             self.lab.write(os.path.join('place', name), '')
 
-    def names(self, applet):
-        """The two ways to an applet."""
-        return (('ssh-tpm', applet), ('ssh-tpm-' + applet,))
+    def names(self, call):
+        """The two ways to an applet, or to one of its commands."""
+        applet, *command = call.split()
+        return (('ssh-tpm', applet, *command), ('ssh-tpm-' + applet, *command))
 
     def complete(self, *words):
         return self.complete_each(words)[0]
@@ -42,8 +43,15 @@ class Completions:
         self.offers({'keygen'}, 'ssh-tpm', 'k')
         self.offers({'--help', '--version'}, 'ssh-tpm', '--')
 
+    def test_the_commands_of_applets(self):
+        for applet, commands in COMMANDS.items():
+            for name in self.names(applet):
+                self.offers(commands, *name, '')
+                self.offers({commands[0]}, *name, commands[0][:-1])
+                self.offers({'--help', '--version'}, *name, '--')
+
     def test_the_options_of_each_applet_and_no_others(self):
-        for applet in APPLETS:
+        for applet in self.options:
             for name in self.names(applet):
                 self.offers(self.options[applet], *name, '-')
                 self.offers({option for option in self.options[applet] if option.startswith('--')}, *name, '--')
@@ -56,7 +64,8 @@ class Completions:
                 ('keygen', ('-t', 'rsa', '-b', ''), sizes['rsa']), ('keygen', ('-t', 'rsa', '-b', '3'), {'3072'}),
                 ('keygen', ('-l', '-E', ''), {'sha256', 'md5'}), ('keygen', ('--hierarchy', ''), HIERARCHIES),
                 ('agent', ('--hierarchy', ''), HIERARCHIES), ('agent', ('--hierarchy', 'en'), {'endorsement'}),
-                ('agent', ('-t', '10'), {'10m'})):
+                ('agent', ('-t', '10'), {'10m'}), ('attest verify', ('--max-age', ''), {'10m', '1h', '24h', '7d'}),
+                ('attest request', ('-A', '--hierarchy', 'en'), {'endorsement'})):
             for name in self.names(applet):
                 self.offers(offered, *name, *words)
 
@@ -69,6 +78,11 @@ class Completions:
             self.offers({'folder/inner.tpm'}, *name, 'folder/')
         for name in self.names('agent'):
             self.assertEqual({word.rstrip('/') for word in self.complete(*name, '--key-dir', '')}, {'folder'})
+        for name in self.names('attest sign'):
+            self.assertEqual({word.rstrip('/') for word in self.complete(*name, '--ek-roots', '')}, {'folder'})
+            for words in ((), ('-s', 'ca'), ('-s',)):
+                offered = {word.rstrip('/') for word in self.complete(*name, *words, '')}
+                self.assertEqual(offered, {'work.tpm', 'work.pub', 'work.txt', 'folder'}, words)
 
     def test_the_agent_s_operand_is_a_command_behind_whatever_option(self):
         self.assertNotIn('env', self.complete('ssh-tpm', 'agent', '--key-dir', 'en'))
@@ -98,9 +112,10 @@ class Bash(Completions, Scenario):
                          '((${#COMPREPLY[@]} == 0)) || printf "%s\\n" "${COMPREPLY[@]}"', *words)
 
     def test_an_option_takes_a_value_here_when_it_does_there(self):
-        for applet in APPLETS:
+        for applet in self.options:
             for option, takes_value in self.options[applet].items():
-                said = self.bash('__ssh_tpm_takes_value "$1" "$2" && echo value || echo none', applet, option)
+                said = self.bash('__ssh_tpm_takes_value "$1" "$2" && echo value || echo none',
+                                 applet.replace(' ', '_'), option)
                 self.assertEqual(said, ['value' if takes_value else 'none'], f'{applet} {option}')
 
     def test_one_dash_is_enough_for_a_long_option(self):
@@ -172,14 +187,16 @@ class Zsh(Scenario):
         super().setUp()
         self.options = options_of(self.lab)
 
-    def specifications(self, applet):
+    def specifications(self, call):
         """What the file gives to _arguments."""
-        script = f'_arguments() {{ print -rl -- "$@" }}; service=ssh-tpm-{applet}; words=($service -); CURRENT=2; ' \
+        applet, *command = call.split()
+        script = f'_arguments() {{ print -rl -- "$@" }}; service=ssh-tpm-{applet}; ' \
+                 f'words=($service {" ".join(command)} -); CURRENT=$#words; ' \
                  f'load() {{ source "{COMPLETIONS}/_ssh-tpm" }}; load'
         return self.lab.run('zsh', '-f', '-c', script, status=0).stdout.split('\n')[:-1]
 
     def test_the_options_of_each_applet_and_no_others(self):
-        for applet in APPLETS:
+        for applet in self.options:
             found = {}
             for line in self.specifications(applet):
                 option = re.match(r'(?:\([^)]*\))?\*?(--?\w[\w-]*?)[=+]*\[[^]]*\](:?)', line)
@@ -201,6 +218,8 @@ class Zsh(Scenario):
                     ('ssh-tpm key\t-A --hierarchy=endo\t\n', '<keygen -A --hierarchy=endorsement>'),
                     ('ssh-tpm keygen -t rs\t-b 3\t-f wo\t\n', '<keygen -t rsa -b 3072 -f work.tpm>'),
                     ('ssh-tpm agent --key-d\t\n', '<agent --key-dir'),
+                    ('ssh-tpm attest ver\t--max\t24\t--js\two\t\n',
+                     '<attest verify --max-age=24h --json work.tpm>'),
                     ('ssh-tpm-add --pin wo\t\n', '<--pin work.tpm>'),
                     ('ssh-tpm-add --pin-f\two\t\n', '<--pin-file=work.tpm>')):
                 terminal.type(typed)

@@ -9,12 +9,12 @@ import re
 import shutil
 import unittest
 
-from applet_options import APPLETS, SOURCE, options_of, read_help, unknown_options
+from applet_options import APPLETS, CALLS, SOURCE, options_of, read_help, unknown_options
 from lab import Scenario, read
 from swtpm import Swtpm
 
 PAGES = sorted(glob.glob(os.path.join(SOURCE, 'data', 'man', '*.[178]')))
-SECTION = {'keygen': 1, 'agent': 1, 'add': 1, 'hostkeys': 8, 'doctor': 1}
+SECTION = {'keygen': 1, 'agent': 1, 'add': 1, 'hostkeys': 8, 'attest': 1, 'doctor': 1}
 # The mdoc macros that end what Fl is applied to.
 MACRO = re.compile(r'[A-Z][a-z]')
 VARIABLE = re.compile(r'\b(?:SSH_[A-Z_]+|XDG_[A-Z_]+|(?:WAYLAND_)?DISPLAY|DESTDIR|PREFIX)\b')
@@ -26,8 +26,9 @@ def path_of(applet):
     return os.path.join(SOURCE, 'data', 'man', f'ssh-tpm-{applet}.{SECTION[applet]}')
 
 
-def page_of(applet):
-    return read(path_of(applet))
+def page_of(call):
+    """The page of an applet, or of its command: "keygen", "attest sign"."""
+    return read(path_of(call.split()[0]))
 
 
 def flags(line):
@@ -43,16 +44,22 @@ def flags(line):
     return found
 
 
-def entries(page):
-    """The options that the section Options explains: a dict from the option to whether it takes a value."""
-    section = re.search(r'^\.Ss Options\n(.*?)^\.El$', page, re.S | re.M).group(1)
-    found = {}
-    for line in re.findall(r'^\.It (.*)$', section, re.M):
-        for name in flags(line):
-            if name in found:
-                raise ValueError(f'{name} has two entries')
-            found[name] = re.search(r'\b(?:Ar|Cm)\b', line) is not None
-    return found
+def entries(page, command=None):
+    """The options that the section Options explains: a dict from the option to whether it takes a value.
+
+    With a command, those of the sections "Options of sign and seal" that name it; an entry there is in place of one
+    in "Options of every command"."""
+    general, own = {}, {}
+    for heading, section in re.findall(r'^\.Ss Options([^\n]*)\n(.*?)^\.El$', page, re.S | re.M):
+        if heading and heading != ' of every command' and command not in re.findall(r'\w+', heading):
+            continue
+        found = general if heading == ' of every command' else own
+        for line in re.findall(r'^\.It (.*)$', section, re.M):
+            for name in flags(line):
+                if name in found:
+                    raise ValueError(f'{name} has two entries')
+                found[name] = re.search(r'\b(?:Ar|Cm)\b', line) is not None
+    return {**general, **own}
 
 
 class Manual(Scenario):
@@ -79,17 +86,18 @@ class Manual(Scenario):
             shown = self.lab.run('mandoc', '-T', 'ascii', path_of(applet), status=0).stdout
             shown = re.sub(r'.\x08', '', shown)
             self.assertIn(f'ssh-tpm-{applet} - ', shown)
-            for option in self.options[applet]:
-                self.assertTrue(re.search(rf'(?m)^     .*(?<![\w-]){option}\b', shown), f'{applet} {option}')
+            for call in CALLS:
+                for option in self.options[call] if call.split()[0] == applet else ():
+                    self.assertTrue(re.search(rf'(?m)^     .*(?<![\w-]){option}\b', shown), f'{call} {option}')
 
     def test_each_option_has_its_entry_and_each_entry_its_option(self):
-        for applet in APPLETS:
-            with self.subTest(applet=applet):
-                self.assertEqual(entries(page_of(applet)), self.options[applet])
+        for call in CALLS:
+            with self.subTest(call=call):
+                self.assertEqual(entries(page_of(call), *call.split()[1:]), self.options[call])
 
     def test_a_page_speaks_of_no_option_that_is_not_there(self):
         for applet in APPLETS:
-            known = self.options[applet]
+            known = {option for call in CALLS if call.split()[0] == applet for option in self.options[call]}
             for line in page_of(applet).split('\n'):
                 for flag in flags(line) if line.startswith('.') else []:
                     letters = ['-' + letter for letter in flag[1:]]
@@ -97,17 +105,18 @@ class Manual(Scenario):
 
     def test_every_command_in_the_documents_has_options_that_exist(self):
         texts = {page: read(page) for page in PAGES + DOCUMENTS}
-        for applet in APPLETS:
-            texts[f'{applet} --help'] = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, '--help').stdout
+        for call in CALLS:
+            program = os.path.join(self.lab.bin, 'ssh-tpm')
+            texts[f'{call} --help'] = self.lab.run(program, *call.split(), '--help', status=0).stdout
         for name, text in texts.items():
             with self.subTest(text=name):
                 self.assertEqual(unknown_options(text, self.options), [])
 
     def test_variables_of_the_help_stand_in_the_page(self):
-        for applet in APPLETS:
-            text = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, '--help', status=0).stdout
+        for call in CALLS:
+            text = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), *call.split(), '--help', status=0).stdout
             for name in VARIABLE.findall(text.partition('\nEnvironment\n')[2].partition('\n\n')[0]):
-                self.assertTrue(re.search(rf'(?m)^\.It Ev (?:.* )?{name}\b', page_of(applet)), f'{applet} {name}')
+                self.assertTrue(re.search(rf'(?m)^\.It Ev (?:.* )?{name}\b', page_of(call)), f'{call} {name}')
 
     def test_the_program_alone_has_the_options_of_its_page(self):
         page = read(os.path.join(SOURCE, 'data', 'man', 'ssh-tpm.1'))
@@ -221,8 +230,8 @@ class Defaults(Scenario):
         self.texts = {os.path.relpath(path, SOURCE): plain(read(path)) for path in DOCUMENTS}
         self.texts.update({os.path.basename(path): plain(read(path)).replace('.Nm', os.path.basename(path)[:-2])
                            for path in PAGES})
-        for applet in APPLETS:
-            self.texts[f'{applet} --help'] = plain(self.lab.run(self.program, applet, '--help', status=0).stdout)
+        for call in CALLS:
+            self.texts[f'{call} --help'] = plain(self.lab.run(self.program, *call.split(), '--help', status=0).stdout)
 
     def test_times_and_numbers(self):
         for pattern, value, required in DEFAULTS:
@@ -251,7 +260,8 @@ class Defaults(Scenario):
         system = re.search(r'ListenStream=(.*)', unit).group(1)
         self.assertIn(f'(default: {system})', self.texts['hostkeys --help'])
         right = {'$XDG_RUNTIME_DIR/ssh-tpm-agent.sock', '/run/user/UID/ssh-tpm-agent.sock',
-                 '~/.ssh/agent/ssh-tpm-agent.sock', system, system.replace('agent.sock', 'endorsement.sock')}
+                 '~/.ssh/agent/ssh-tpm-agent.sock', system,
+                 *(system.replace('agent.sock', name + '.sock') for name in ('endorsement', 'attest'))}
         for name, text in self.texts.items():
             self.assertLessEqual(set(re.findall(r'[$~/][\w$~./-]*/[\w-]+\.sock\b', text)), right, name)
         for name, socket in (('README.md', '$XDG_RUNTIME_DIR/ssh-tpm-agent.sock'), ('docs/host-keys.md', system),
@@ -354,12 +364,14 @@ class Reading(unittest.TestCase):
             read_help(self.HELP.replace('  -o, --own ', '  -o --own '))
 
     def test_unknown_options_are_found(self):
-        options = {applet: {'-l': False, '-v': False, '-f': True, '--pin': False, '--dir': True} for applet in APPLETS}
+        options = {call: {'-l': False, '-v': False, '-f': True, '--pin': False, '--dir': True} for call in CALLS}
         for line, wrong in (('ssh-tpm keygen -lvf -x', []), ('$(ssh-tpm agent -s)', ['agent -s']),
                             ('`ssh-tpm-add --pin`', []), ('ssh-tpm add -p', ['add -p']),
                             ('ssh-tpm agent --dir=x --dirs y make -k', ['agent --dirs']),
                             ('ssh-tpm agent make -k  -k', []), ('ssh-tpm keygen  --not', []),
-                            ('ssh-tpm-hostkeys.socket --now', [])):
+                            ('ssh-tpm-hostkeys.socket --now', []), ('ssh-tpm-attest seal -f -x', []),
+                            ('ssh-tpm attest seal -x -l', ['attest seal -x']), ('ssh-tpm-attest 1', []),
+                            ('ssh-tpm attest help', ['attest help'])):
             self.assertEqual(unknown_options(line, options), wrong, line)
 
     def test_values_are_read(self):
@@ -391,6 +403,14 @@ class Reading(unittest.TestCase):
     def test_flags_of_mdoc_are_read(self):
         self.assertEqual(flags('.Op Fl D | d Ar x | Fl -swtpm'), ['-D', '-d', '--swtpm'])
         self.assertEqual(flags('.Ic ssh-add -d'), [])
+
+    def test_entries_of_commands_are_read(self):
+        page = ''.join(f'.Ss Options of {heading}\n.It Fl {flag}\n.El\n' for heading, flag in (
+            ('one', 'a'), ('two and one', 'b Ar x'), ('three', 'c'), ('every command', 'b , d')))
+        self.assertEqual(entries(page, 'one'), {'-a': False, '-b': True, '-d': False})
+        self.assertEqual(entries(page, 'three'), {'-b': False, '-c': False, '-d': False})
+        with self.assertRaises(ValueError):
+            entries(page.replace('Ar x', ', a'), 'one')
 
 
 if __name__ == '__main__':

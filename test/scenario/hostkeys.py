@@ -4,6 +4,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import unittest
 
@@ -133,6 +134,10 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
                 texts.setdefault(read(path), (hierarchy, there))
         # For each agent: both keys, each with a certificate or without; one; none is there, which gives both lines.
         self.assertEqual(len(texts), 5 * (4 + 2 + 2))
+        # Without the subsystem, and with that of a program elsewhere.
+        texts |= {re.sub(pattern, with_what, text): value for text, value in texts.items()
+                  for pattern, with_what in (('Subsystem .*\n', ''), ('"/usr/bin/ssh-tpm"', '"/opt/x-1.0/bin/ssh-tpm"'))}
+        self.assertEqual(len(texts), 3 * 5 * (4 + 2 + 2))
         for text in texts:
             lines = text.splitlines(keepends=True)
             for edited in (text + '# mine\n', '\n' + text, *(''.join(lines[:number] + lines[number + 1:])
@@ -143,6 +148,52 @@ ok    {self.keys['rsa'].path}: the agent signs with rsa-sha2-512,rsa-sha2-256
             self.lab.write(path, text)
             self.uninstall(status=0)
             self.assertFalse(os.path.exists(path))
+
+    def test_a_subsystem_that_somebody_has_changed_is_an_edit(self):
+        self.install_drop_in(status=0)
+        path = os.path.join(self.root, DROP_IN)
+        text = read(path)
+        (line,) = re.findall('Subsystem .*\n', text)
+        self.assertEqual(line, 'Subsystem ssh-tpm-attest "/usr/bin/ssh-tpm" attest serve '
+                         '--socket /run/ssh-tpm-agent/attest.sock\n')
+        for changed in (line.replace('"', ''), line.replace('/usr/bin/ssh-tpm', 'ssh-tpm'), line.replace('.sock', ''),
+                        line.replace('/usr/bin', '/usr/my bin'), line.replace('/usr/bin', '/usr/$(id)'), line + line,
+                        line.replace('serve', 'serve --key-dir /x'), line.replace('ssh-tpm-attest', 'sftp'),
+                        line.replace('"/', '"'), 'Subsystem\n', line.replace('\n', ' "\n')):
+            self.lab.write(path, text.replace(line, changed))
+            self.assert_problem(self.install_drop_in(), path, '--force')
+            self.assert_problem(self.uninstall(), path, '--force')
+        self.lab.write(path, text)
+        self.uninstall(status=0)
+
+    def assert_left_out(self, *words):
+        result = self.install_drop_in(status=0)
+        self.assertIn('warning: sshd does not get the subsystem ssh-tpm-attest: ', result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+        self.assertEqual(result.stderr.count('hint: '), 1)
+        self.assertNotIn('Subsystem', read(os.path.join(self.root, DROP_IN)))
+
+    def test_a_program_that_others_could_replace_is_not_given_to_sshd(self):
+        self.install_drop_in(status=0)
+        self.assertIn('Subsystem', read(os.path.join(self.root, DROP_IN)))
+        os.chmod(self.root + '/usr/bin', 0o777)
+        self.assert_left_out('/usr/bin may be written by others', 'hint: install it where only root may write')
+        os.chmod(self.root + '/usr/bin', 0o755)
+        self.install_drop_in(status=0)
+        self.assertIn('Subsystem', read(os.path.join(self.root, DROP_IN)))
+        for folder in 'home/me/bin', 'tmp':
+            os.makedirs(os.path.join(self.root, folder))
+            self.program = link_program(os.path.join(self.root, folder, 'ssh-tpm'))
+            self.assert_left_out('services cannot see /')
+        self.program = link_program(os.path.join(self.lab.make_folder('elsewhere'), 'ssh-tpm'))  # not in the tree
+        self.assert_left_out('services cannot see /tmp')
+
+    def test_a_path_that_a_shell_would_not_take_is_not_given_to_sshd(self):
+        for name in 'with space', 'dol$lar', "apo'strophe", 'ümläut', 'semi;colon':
+            os.makedirs(os.path.join(self.root, 'opt', name))
+            self.program = link_program(os.path.join(self.root, 'opt', name, 'ssh-tpm'))
+            self.assert_left_out('sshd has no notation for this path')
 
     def test_a_certificate_that_clients_would_refuse_is_left_out_with_a_warning(self):
         self.take_keys(self.root + '/etc/ssh', '.pub')

@@ -307,12 +307,12 @@ check "$1"; kill $(cat /run/sshd.pid)
         self.start_agent()
         result = self.hostkeys('--install-sshd-config', status=0)
         self.assertEqual(result.stderr, '')
-        self.assertEqual(read(self.drop_in()).splitlines()[3:],
+        self.assertEqual(read(self.drop_in()).splitlines()[3:-1],
                          [f'HostKey {base_of("/", "ecdsa")}', f'# There was no {base_of("/", "rsa")}.pub.'])
         self.assertEqual(self.hostkeys('--check').returncode, 0)
         self.make_keys()
         self.assertIn('wrote ', self.hostkeys('--install-sshd-config', status=0).stdout)
-        self.assertEqual(read(self.drop_in()).splitlines()[3:], [f'HostKey {base_of("/", kind)}' for kind in KINDS])
+        self.assertEqual(read(self.drop_in()).splitlines()[3:-1], [f'HostKey {base_of("/", kind)}' for kind in KINDS])
 
     # At the same time
 
@@ -421,7 +421,8 @@ check "$1"; kill $(cat /run/sshd.pid)
         self.plain_key('ssh_host_ecdsa_key')  # where sshd looks for one
         result = self.hostkeys('--uninstall', status=0)
         self.assertEqual(result.stderr, '')
-        self.assertIn('systemctl stop ssh-tpm-genkeys.service ', result.stdout)
+        self.assertIn('systemctl stop ssh-tpm-attest.service ssh-tpm-attest.socket ssh-tpm-genkeys.service ',
+                      result.stdout)
         keys = {path for path in contents(self.etc) if os.path.basename(path).startswith('ssh_')}
         left = {path for path in set(contents(self.etc)) - set(before) - keys if os.path.isfile(path)}
         self.assertEqual(left, set())
@@ -430,8 +431,8 @@ check "$1"; kill $(cat /run/sshd.pid)
     def test_uninstalling_disables_the_units_and_tells_which_to_stop(self):
         self.install_all()
         tree = ('systemctl', '--root=' + self.root)
-        enabled = [f'ssh-tpm-{name}' for name in ('genkeys.service', 'hostkeys.socket', 'genkeys@endorsement.service',
-                                                  'hostkeys@endorsement.socket')]
+        enabled = [f'ssh-tpm-{name}' for name in ('attest.socket', 'genkeys.service', 'hostkeys.socket',
+                                                  'genkeys@endorsement.service', 'hostkeys@endorsement.socket')]
         self.lab.run(*tree, 'enable', *enabled, status=0)
         links = {path for path in contents(self.etc) if '.wants/' in path}
         self.assertEqual({os.path.basename(path) for path in links}, set(enabled))
@@ -449,9 +450,9 @@ check "$1"; kill $(cat /run/sshd.pid)
         self.assertIn('removed /etc/systemd/system/sockets.target.wants/ssh-tpm-hostkeys@null.socket\n', printed)
         command = re.search('systemctl stop ([^;]*);', printed)[1].split()
         self.assertEqual(set(command), {f'ssh-tpm-{name}' for name in (
-            'genkeys.service', 'genkeys@endorsement.service', 'hostkeys.socket', 'hostkeys.service',
-            'hostkeys@endorsement.socket',
-            'hostkeys@endorsement.service', 'hostkeys@null.socket', 'hostkeys@null.service')})
+            'attest.socket', 'attest.service', 'genkeys.service', 'genkeys@endorsement.service', 'hostkeys.socket',
+            'hostkeys.service', 'hostkeys@endorsement.socket', 'hostkeys@endorsement.service',
+            'hostkeys@null.socket', 'hostkeys@null.service')})
 
     def test_uninstalling_in_a_tree_disables_the_units_there(self):
         environment = {'DESTDIR': self.root}

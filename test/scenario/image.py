@@ -18,8 +18,8 @@ from stock import WithTpm
 
 SOURCE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 ALGORITHMS = 'ecdsa-sha2-nistp256', 'rsa-sha2-512'
-UNITS = ('ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys.service',
-         'ssh-tpm-genkeys@endorsement.service', 'ssh-tpm-hostkeys@endorsement.socket',
+UNITS = ('ssh-tpm-attest.socket', 'ssh-tpm-attest.service', 'ssh-tpm-genkeys.service', 'ssh-tpm-hostkeys.socket',
+         'ssh-tpm-hostkeys.service', 'ssh-tpm-genkeys@endorsement.service', 'ssh-tpm-hostkeys@endorsement.socket',
          'ssh-tpm-hostkeys@endorsement.service')
 # /usr is this system's, under a layer of the tree's own; the rest is new. $0 is the tree, $1 the lab's folder.
 TREE = '''set -e

@@ -6,14 +6,19 @@ import os
 import re
 import unittest
 
-from applet_options import APPLETS, options_of
+from applet_options import APPLETS, CALLS, COMMANDS, options_of
 from lab import Scenario, contents
 
 KEYGEN_USES_TPM = '(none) -p -I -A --supported'
 AGENTS = '(none) COMMAND'
 
-# For each applet its modes, as words of a command line, and for each option a value and the modes where it has an
-# effect: '*' is all of them, and a mode's own option goes with no other.
+# For each applet, or command of one, its modes, as words of a command line, and for each option a value and the modes
+# where it has an effect: '*' is all of them, and a mode's own option goes with no other.
+VERIFYING = {'--ek-roots': ('absent', '*'), '--ek-known': ('absent', '*'), '--allow-no-eku': (None, '*'),
+             '--nonce': ('x', '*'), '--max-age': ('5', '*')}
+USING_TPM = {'--tcti': ('x:', '*'), '--swtpm': (None, '*')}
+CHECKING = ({'(none)': ('-F', 'none', '-o', 'ProxyCommand=false', 'host')},
+            {'--pcrs': ('0', '*'), '--enrolled': ('absent', '*'), '--accept': (None, '*'), '--yes': (None, '*')})
 TABLE = {
     'keygen': (
         {'(none)': (), '-p': (), '-c': (), '-l': (), '-y': (), '--print-pubkey': ('absent',), '-I': ('absent',),
@@ -53,7 +58,25 @@ TABLE = {
          '--force': (None, '--install-system-units --install-sshd-config --uninstall'), '--yes': (None, '--renew'),
          '--tcti': ('x:', '--renew'), '--swtpm': (None, '--renew'), '-o': (None, '--renew'),
          '--owner-password-file': ('absent', '--renew')}),
-    'doctor': ({'(none)': ()}, {'--json': (None, '*'), '--tcti': ('x:', '*'), '--swtpm': (None, '*')}),
+    'attest request': (
+        {'(none)': ()},
+        {'-f': ('absent', '*'), '-A': (None, '*'), '--hierarchy': ('owner', '*'), '--host': ('x', '*'),
+         '--nonce': ('x', '*'), '--pin-file': ('absent', '*'), '-o': (None, '*'),
+         '--owner-password-file': ('absent', '*'), **USING_TPM}),
+    'attest install': ({'(none)': ('absent',)}, {'--ca': ('absent', '*'), '--force': (None, '*'), **USING_TPM}),
+    'attest verify': ({'(none)': ('absent',)}, {'--json': (None, '*'), **VERIFYING}),
+    'attest sign': (
+        {'(none)': ('absent',)},
+        {'-s': ('absent', '*'), '-U': (None, '*'), '-h': (None, '*'), '-n': ('x', '*'), '-I': ('x', '*'),
+         '-V': ('+1d', '*'), '-z': ('1', '*'), '-O': ('clear', '*'), '--receipts': ('absent', '*'), **VERIFYING}),
+    'attest check': CHECKING,
+    'attest ssh': CHECKING,
+    'attest serve': (
+        {'(none)': ()},
+        {'--key-dir': ('absent', '*'), '--hierarchy': ('owner', '*'), '--event-log': ('absent', '*'),
+         '--socket': ('absent', '*'), **USING_TPM}),
+    'attest seal': ({'(none)': ('absent', 'absent')}, {'--receipts': ('absent', '*'), **VERIFYING}),
+    'doctor': ({'(none)': ()}, {'--json': (None, '*'), **USING_TPM}),
 }
 # What the modes are called where an option is refused.
 INSTALLING = '--install-system-units or --install-sshd-config'
@@ -63,7 +86,10 @@ NAMES = {('keygen', '(none)'): 'making a key', ('keygen', '-I'): '--import', ('a
          ('doctor', '(none)'): 'checking',
          ('hostkeys', '--install-system-units'): INSTALLING, ('hostkeys', '--install-sshd-config'): INSTALLING}
 SAME = {'--import': '-I', '--owner-password': '-o'}  # the long names of short options
-TAKES_OPERANDS = {('add', '(none)'), ('add', '-d'), ('add', '-T'), ('agent', '(none)'), ('agent', 'COMMAND')}
+TAKES_OPERANDS = {('add', '(none)'), ('add', '-d'), ('add', '-T'), ('agent', '(none)'), ('agent', 'COMMAND'),
+                  ('attest verify', '(none)'), ('attest seal', '(none)'), ('attest check', '(none)'),
+                  ('attest ssh', '(none)')}
+PASS_ON = {'attest check', 'attest ssh'}  # the short options to ssh
 TOGETHER = (
     ('keygen', '-A', '--hierarchy', 'owner', '--parent-handle', 'owner'), ('keygen', '-A', '-b', '384'),
     ('keygen', '-N', 'one', '-P', 'other'),
@@ -76,7 +102,11 @@ TOGETHER = (
     ('keygen', '-P', 'x', '--pin-file', 'absent'), ('keygen', '-p', '-P', 'x', '--old-pin-file', 'absent'),
     ('keygen', '-p', '--pin-file', '-', '--old-pin-file', '-'),
     ('keygen', '--owner-password-file', '-', '--pin-file', '-'), ('keygen', '-o', '--owner-password-file', 'absent'),
-    ('agent', '-o', '--owner-password-file', 'absent'), ('hostkeys', '--socket', 'absent', '--hierarchy', 'owner'))
+    ('agent', '-o', '--owner-password-file', 'absent'), ('hostkeys', '--socket', 'absent', '--hierarchy', 'owner'),
+    ('attest serve', '--key-dir', 'absent', '--hierarchy', 'owner'),
+    ('attest request', '-A', '-f', 'absent'), ('attest request', '--hierarchy', 'owner'),
+    ('attest request', '-o', '--owner-password-file', 'absent'), ('attest request', '--tcti', 'x:', '--swtpm'),
+    ('attest install', '--ca', 'absent', '--tcti', 'x:', '--swtpm', 'absent'))
 # The options of OpenSSH 10.5's tools of these names that are refused, "x:" with a value; and what the
 # refusal speaks of.
 REFUSED = {
@@ -109,19 +139,19 @@ class OptionModes(Scenario):
         line = [*more, *words, *operand]
         if applet == 'agent' and mode in AGENTS.split() and '-a' not in more and '-l' not in more:
             line = ['-a', 'no-folder/x', *line]
-        return self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, *line)
+        return self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), *applet.split(), *line)
 
     def test_the_table_here_has_every_option(self):
         for applet, options in options_of(self.lab).items():
             modes, others = TABLE[applet]
             known = {name for name in (*modes, *others) if name.startswith('-')}
             named = {SAME.get(name, name) for name in options} - {'-h', '--help', '-V', '--version'}
-            self.assertEqual(named, known - {'-h'}, applet)
+            self.assertEqual(named, known - {'-h', '-V'}, applet)
 
     def test_each_option_goes_with_its_modes_and_no_other(self):
         """It is refused in one mode, where it is said which modes it goes with, and taken in one of those. Each mode
         has its turn."""
-        for applet in APPLETS:
+        for applet in CALLS:
             modes, options = TABLE[applet]
             untried = dict.fromkeys(modes)
             for number, (option, (value, fitting)) in enumerate(options.items()):
@@ -145,14 +175,16 @@ class OptionModes(Scenario):
             more += ('-h', 'host')
         if applet == 'keygen' and option == '-b':
             more += ('-t', 'ecdsa')
+        if applet == 'attest request' and option == '--hierarchy':
+            more += ('-A',)
         if option == '--swtpm':
             more += ('--tcti', 'x:')  # refused as well, so that no emulator is started
         return more
 
     def check_taken(self, applet, mode, option, value):
         result = self.command(applet, mode, *self.words(applet, option, value))
-        self.assertNotIn('has no effect', result.stderr)
-        self.assertNotIn('unexpected argument', result.stderr)
+        for refusal in ('has no effect', 'unexpected argument', 'unknown option', 'needs an argument'):
+            self.assertNotIn(refusal, result.stderr)
 
     def check_refused(self, applet, mode, option, value, fits):
         before = contents(self.lab.folder)
@@ -188,25 +220,43 @@ class OptionModes(Scenario):
             result = self.lab.run(program, *words, 'absent', status=0)
             self.assertEqual((result.stdout, result.stderr), (shown, ''), words)
 
+    def test_a_command_of_an_applet_has_its_own_options_alone(self):
+        options = options_of(self.lab)
+        for applet, commands in COMMANDS.items():
+            of_all = {option for command in commands for option in options[f'{applet} {command}']}
+            for command in commands:
+                short = {option for option in of_all if len(option) == 2} if f'{applet} {command}' in PASS_ON else set()
+                for option in of_all - short - set(options[f'{applet} {command}']):
+                    with self.subTest(command=command, option=option):
+                        result = self.command(f'{applet} {command}', '(none)', option, 'x')
+                        self.assert_error(result, f'unknown option {option}', 'hint: ', status=2,
+                                          tool='ssh-tpm-' + applet)
+
+    def test_an_unknown_command_is_refused(self):
+        for applet in COMMANDS:
+            for word in ('absent', '-A', ''):
+                result = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, word)
+                self.assert_error(result, f'no command "{word}"', 'hint: ', status=2, tool='ssh-tpm-' + applet)
+
     def test_an_argument_too_many_is_refused(self):
-        for applet in APPLETS:
+        for applet in CALLS:
             for mode in TABLE[applet][0]:
                 if (applet, mode) in TAKES_OPERANDS:
                     continue
                 with self.subTest(applet=applet, mode=mode):
                     before = contents(self.lab.folder)
                     words = [] if mode == '(none)' else [mode]
-                    result = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, *words,
+                    result = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), *applet.split(), *words,
                                           *TABLE[applet][0][mode], 'too-many')
                     self.assert_error(result, 'unexpected argument "too-many"', 'hint: ', status=2,
-                                      tool='ssh-tpm-' + applet)
+                                      tool='ssh-tpm-' + applet.split()[0])
                     self.assertEqual(contents(self.lab.folder), before)
 
     def test_of_two_options_that_leave_each_other_without_effect_none_is_taken(self):
         for applet, *words in TOGETHER:
             with self.subTest(applet=applet, words=words):
-                result = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), applet, *words)
-                self.assert_error(result, status=2, tool='ssh-tpm-' + applet)
+                result = self.lab.run(os.path.join(self.lab.bin, 'ssh-tpm'), *applet.split(), *words)
+                self.assert_error(result, status=2, tool='ssh-tpm-' + applet.split()[0])
                 self.assertNotIn('Could not open a connection', result.stderr)
 
 

@@ -4,14 +4,19 @@
 
 import functools
 import os
+import re
 import shutil
 import socket
+import threading
 import unittest
 
+from applet_options import SOURCE
 from hierarchy import KINDS, HierarchyAgent, base_of
-from lab import needs_root, read
-from live_system import INCLUDE, UNITS, LiveSystem
-from sshd import sshd_of_version
+from lab import Scenario, needs_root, read
+from live_system import INCLUDE, PROGRAMS, UNITS, LiveSystem
+from openssh import generations
+from softkey import SoftKey
+from sshd import USER, Sshd, sshd_of_version
 
 
 @needs_root
@@ -195,6 +200,28 @@ class SshdConfig(LiveSystem):
         self.lab.write(self.drop_in(), read(self.drop_in()).replace('/run/', '/run/../run/'))
         self.hostkeys('--check', status=0)
 
+    def test_a_subsystem_of_the_same_name_that_somebody_has_set_stays(self):
+        """sshd before 10 refuses a second one."""
+        self.make_keys()
+        self.start_agent()
+        ours = f'Subsystem ssh-tpm-attest "{PROGRAMS}/ssh-tpm" attest serve --socket /run/ssh-tpm-agent/attest.sock\n'
+        self.install()
+        self.assertIn(ours, read(self.drop_in()))
+        line = 'Subsystem ssh-tpm-attest /usr/local/bin/mine'
+        first = os.path.join(os.path.dirname(self.drop_in()), '10-mine.conf')
+        for place, write in ((f'{first} line 1', lambda: self.lab.write(first, line + '\n')),
+                             ('/etc/ssh/sshd_config line 2', lambda: self.config(line))):
+            write()
+            result = self.hostkeys('--install-sshd-config', status=0)
+            self.assertIn('warning: sshd does not get the subsystem ssh-tpm-attest: '
+                          f'{place.removeprefix(self.root)} sets it already\nhint: ', result.stderr)
+            self.assertNotIn('Subsystem', read(self.drop_in()))
+            self.hostkeys('--check', status=0)
+            self.lab.write(first, '')
+            self.config('Subsystem sftp internal-sftp')
+            self.assertEqual(self.hostkeys('--install-sshd-config', status=0).stderr, '')
+            self.assertIn(ours, read(self.drop_in()))
+
     def test_a_sshd_that_a_signal_ends_is_not_called_content(self):
         self.lab.make_folder('tools')
         self.lab.write('tools/sshd', '#!/bin/sh\nkill -SEGV $$\n', mode=0o755)
@@ -250,6 +277,37 @@ class SshdConfig(LiveSystem):
         self.assertIn('endorsement.sock', read(self.drop_in()))
         self.lab.write(self.drop_in(), read(self.drop_in()) + '# mine\n')
         self.assert_refused('differs from the file', options=('--install-sshd-config', '--hierarchy', 'endorsement'))
+
+
+class Subsystem(Scenario):
+    """The line of the file, with another socket, in each release of sshd."""
+
+    def answer(self, listener):
+        """As the service: a line for a line."""
+        client, _ = listener.accept()
+        with client, client.makefile('rw') as stream:
+            stream.write(f'answer to {stream.readline()}')
+
+    def test_the_question_of_a_client_comes_to_the_service_and_its_answer_back(self):
+        (line,) = re.findall('(?m)^Subsystem .*$', read(os.path.join(SOURCE, 'data/ssh/70-ssh-tpm.conf.in')))
+        user, path = SoftKey(self.lab, self.lab.path('user')), self.lab.path('attest.sock')
+        for place, new in ('@PROGRAM@', f'"{self.lab.bin}/ssh-tpm"'), ('/run/ssh-tpm-agent/attest.sock', path):
+            self.assertIn(place, line)
+            line = line.replace(place, new)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            for tools in generations():
+                server = Sshd(self.lab, line, authorized=[user.pub], tools=tools, name=tools.name)
+                service = threading.Thread(target=self.answer, args=(listener,), daemon=True)
+                service.start()
+                result = self.lab.run(
+                    tools.path('ssh'), '-F', 'none', '-p', str(server.port), '-i', user.path, '-o', 'BatchMode=yes',
+                    '-o', 'IdentityAgent=none', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null',
+                    '-o', 'LogLevel=ERROR', '-s', f'{USER}@127.0.0.1', 'ssh-tpm-attest', stdin='a question\n')
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (0, 'answer to a question\n', ''))
+                service.join()
+                server.process.end()
 
 
 if __name__ == '__main__':

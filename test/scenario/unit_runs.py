@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The programs as their units run them: the key generation as root without capabilities, the host keys' agent as a user
-that is not root, a person's agent with a socket that was made beforehand."""
+"""The programs as their units run them: the key generation as root without capabilities, the host keys' agent and the
+service that answers checks as users that are not root, a person's agent with a socket that was made beforehand."""
 
+import base64
 import grp
+import json
 import os
 import re
+import shlex
 import signal
 import unittest
 
@@ -207,6 +210,61 @@ class HostAgentUnit(HostKeyStock):
         self.start(self.unit('ssh-tpm-hostkeys@.service', 'endorsement'))
         self.assert_serves(*KINDS, at_start=0)
         self.stop()
+
+
+@needs_root
+class AttestUnit(HostKeyStock):
+    FOLDERS = ('root', 'state')
+    LOG = 'root/sys/kernel/security/tpm0/binary_bios_measurements'
+
+    def setUp(self):
+        super().setUp()
+        self.tpm.open_to_all()
+        self.root = self.lab.path('root')
+        install_units(self.lab, self.root)
+        self.unit = Unit(f'{self.root}/etc/systemd/system/ssh-tpm-attest.service')
+
+    def start(self, name):
+        """The service, with what systemd would give it."""
+        credentials = self.lab.make_folder('credentials of ' + name)
+        load_credentials(self.unit, self.root, credentials, NOBODY)
+        program, *words = self.unit.command(d=shlex.quote(credentials))
+        env = {'PATH': self.lab.env['PATH'], 'SSH_TPM_TCTI': self.tpm.tcti, **self.unit.environment()}
+        env['SSH_TPM_KNOWN_TPMS'] = self.root + env['SSH_TPM_KNOWN_TPMS']
+        self.program = self.root + program
+        service = Activated(self.lab, self.program, *words, as_nobody=True, name=name,
+                            env={**dict.fromkeys(self.lab.env), **env})
+        os.chmod(service.socket, 0o666)  # as its socket unit says
+        return service
+
+    def ask(self, service):
+        """As sshd's subsystem, for a user who is not root."""
+        question = f'ssh-tpm-attest-1 {base64.b64encode(os.urandom(32)).decode()} sha256:0,1,2\n'
+        result = self.lab.run(self.program, 'attest', 'serve', '--socket', service.socket, stdin=question, **AS_NOBODY)
+        self.assertEqual(result.returncode, 0, result.stderr + service.log())
+        answer = json.loads(result.stdout)
+        self.assertEqual((answer['format'], len(answer['pcrs'])), ('ssh-tpm-attested-1', 3))
+        return [key['ssh'] for key in answer['keys']], base64.b64decode(answer['eventlog'])
+
+    def test_it_answers_with_whatever_event_log_there_is_or_with_none(self):
+        keys = [' '.join(read_public(self.root, kind).line.split()[:2]) for kind in KINDS]
+        os.makedirs(os.path.dirname(self.lab.path(self.LOG)))
+        for name, log in ('none', None), ('empty', b''), ('damaged', bytes(range(256))), ('long', bytes(1000000)):
+            if log is not None:
+                with open(self.lab.path(self.LOG), 'wb') as file:
+                    file.write(log)
+            service = self.start(name)
+            found, given = self.ask(service)
+            self.assertEqual(found, keys)
+            self.assertEqual(given, {'none': b'\n', 'long': b''}.get(name, log))
+            self.assertEqual(self.ask(service)[0], keys)  # and goes on
+            service.process.end()
+
+    def test_one_key_alone_is_attested_when_the_tpm_made_one_alone(self):
+        os.unlink(base_of(self.root, 'rsa') + '.tpm')
+        service = self.start('one')
+        self.assertEqual(self.ask(service)[0], [' '.join(read_public(self.root, 'ecdsa').line.split()[:2])])
+        service.process.end()
 
 
 class SocketActivation(KeysOnce):

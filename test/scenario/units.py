@@ -9,7 +9,7 @@ import shlex
 import shutil
 import unittest
 
-from applet_options import APPLETS, SOURCE
+from applet_options import APPLETS, COMMANDS, SOURCE
 from lab import (AS_NOBODY, NO_LEAK_CHECK, NOBODY, ROOT, WITH_MOUNTS, Lab, Scenario, contents, link_program, mode,
                  needs_mounts, needs_root, read)
 from manager import Unit
@@ -19,6 +19,7 @@ HAS_MESON = shutil.which('meson') is not None and os.access(BUILD, os.W_OK)  # m
 USER_UNITS = ('ssh-tpm-agent.service', 'ssh-tpm-agent.socket')
 GENKEYS = 'ssh-tpm-genkeys.service', 'ssh-tpm-genkeys@.service'
 HOST_AGENTS = 'ssh-tpm-hostkeys.service', 'ssh-tpm-hostkeys@.service'
+ATTEST = 'ssh-tpm-attest.service'
 
 ODD = ('plain', 'with a space', 'per%cent%d', 'dol$lar ${HOME} $$', 'ümläut', 'quo"te', "apo'strophe", 'back\\slash',
        'tab\there', 'semi;colon', '-dash', '#hash', os.fsdecode(b'not utf-8 \xff'))
@@ -30,13 +31,15 @@ def links(folder, ending=''):
 
 def expected(prefix, units='lib/systemd/system', zsh='site-functions'):
     """What is installed below a prefix; units alone may lie outside, in systemd's own folder."""
-    system = (*GENKEYS, *HOST_AGENTS, 'ssh-tpm-hostkeys.socket', 'ssh-tpm-hostkeys@.socket')
+    system = (*GENKEYS, *HOST_AGENTS, ATTEST, 'ssh-tpm-attest.socket', 'ssh-tpm-hostkeys.socket',
+              'ssh-tpm-hostkeys@.socket')
     completions, fish = 'share/bash-completion/completions', 'share/fish/vendor_completions.d'
     openssh = {f'libexec/ssh-tpm/{tool}' for tool in ('ssh-agent', 'ssh-add', 'ssh-keygen')}
     names = links('bin') | openssh | links(completions) | links(fish, '.fish') | {
         'bin/ssh-tpm', f'{completions}/ssh-tpm', f'{fish}/ssh-tpm.fish', f'share/zsh/{zsh}/_ssh-tpm',
         'share/man/man1/ssh-tpm.1', 'share/man/man1/ssh-tpm-keygen.1', 'share/man/man1/ssh-tpm-agent.1',
-        'share/man/man1/ssh-tpm-add.1', 'share/man/man1/ssh-tpm-doctor.1', 'share/man/man7/ssh-tpm.7',
+        'share/man/man1/ssh-tpm-add.1', 'share/man/man1/ssh-tpm-attest.1', 'share/man/man1/ssh-tpm-doctor.1',
+        'share/man/man7/ssh-tpm.7',
         'share/man/man8/ssh-tpm-hostkeys.8',
         'lib/systemd/user/ssh-tpm-agent.service', 'lib/systemd/user/ssh-tpm-agent.socket',
         'lib/sysusers.d/ssh-tpm.conf', 'lib/tmpfiles.d/ssh-tpm.conf', 'lib/environment.d/60-ssh-tpm.conf',
@@ -107,12 +110,12 @@ class Units(Scenario):
 
     def test_the_sandboxes_are_tight(self):
         for kind, name, most in [('user', USER_UNITS[0], 2.0),
-                                 *(('system', name, 1.0) for name in (*GENKEYS, *HOST_AGENTS))]:
+                                 *(('system', name, 1.0) for name in (*GENKEYS, *HOST_AGENTS, ATTEST))]:
             printed = self.analyze(kind, 'security', '--offline=true', '--no-pager', './' + name).stdout
             self.assertLessEqual(float(re.search(r'exposure level for \S+: ([0-9.]+)', printed)[1]), most, printed)
 
     def test_the_programs_may_make_their_own_sandboxes(self):
-        agents = [('user', USER_UNITS[0]), *(('system', name) for name in HOST_AGENTS)]
+        agents = [('user', USER_UNITS[0]), *(('system', name) for name in (*HOST_AGENTS, ATTEST))]
         landlock = {f'landlock_{call}' for call in ('create_ruleset', 'add_rule', 'restrict_self')}
         for kind, name, calls in [*((*agent, {'seccomp', *landlock}) for agent in agents),
                                   *(('system', name, {'seccomp'}) for name in GENKEYS)]:
@@ -120,11 +123,12 @@ class Units(Scenario):
             self.assertEqual(set(allowed), {'@system-service', *calls})
 
     def test_roots_units_and_the_agents_have_one_file_of_known_tpms_that_the_agents_cannot_write(self):
-        for name in HOST_AGENTS:
+        for name in *HOST_AGENTS, ATTEST:
             unit = self.unit('system', name)
             self.assertEqual(unit.environment(), {'SSH_TPM_KNOWN_TPMS': '/etc/ssh/ssh_tpm_known_tpms'})
             self.assertEqual((unit.one('ProtectSystem'), unit.all('ReadWritePaths')), ('strict', []))
-            self.assertEqual((unit.one('User'), unit.all('StateDirectory')), ('ssh-tpm', []))
+            self.assertEqual((unit.one('User'), unit.all('StateDirectory')),
+                             ('ssh-tpm-attest' if name == ATTEST else 'ssh-tpm', []))
         for name in GENKEYS:
             unit = self.unit('system', name)
             self.assertEqual((unit.all('StateDirectory'), unit.all('User'), unit.one('ReadWritePaths')),
@@ -146,6 +150,32 @@ class Units(Scenario):
             plain, instance = (self.service(name) for name in names)
             differ = {key for key in {*plain, *instance} if plain.get(key) != instance.get(key)}
             self.assertEqual(differ, expected_to_differ, names)
+
+    def test_the_service_that_answers_checks_has_the_sandbox_of_the_host_keys_agent_and_another_user(self):
+        agent, answers = self.service(HOST_AGENTS[0]), self.service(ATTEST)
+        differ = {key for key in {*agent, *answers} if agent.get(key) != answers.get(key)}
+        self.assertEqual(differ, {'ExecStart', 'LoadCredential', 'SetCredential', 'Type', 'User', 'Group',
+                                  'Restart', 'RestartSec', 'WatchdogSec'})
+        self.assertNotIn('Restart', answers)
+        for key in 'LoadCredential', 'SetCredential':
+            self.assertLess(set(agent[key]), set(answers[key]))
+
+    def test_a_file_that_is_missing_has_a_default(self):
+        for name in HOST_AGENTS[0], ATTEST:
+            unit = self.unit('system', name)
+            self.assertEqual(*(sorted(line.split(':')[0] for line in unit.all(key))
+                               for key in ('LoadCredential', 'SetCredential')))
+
+    def test_everybody_may_ask_which_boot_this_is_and_root_alone_may_ask_for_signatures(self):
+        modes = {name: self.unit('system', name).one('SocketMode') for name in self.units('system')
+                 if name.endswith('.socket') and '@endorsement' not in name}
+        self.assertEqual(modes, {'ssh-tpm-attest.socket': '0666', 'ssh-tpm-hostkeys.socket': '0600',
+                                 'ssh-tpm-hostkeys@.socket': '0600'})
+
+    def test_sshd_s_subsystem_asks_at_the_socket_of_the_service(self):
+        socket = self.unit('system', 'ssh-tpm-attest.socket').one('ListenStream')
+        line = re.search('(?m)^Subsystem (.*)$', read(os.path.join(SOURCE, 'data/ssh/70-ssh-tpm.conf.in')))[1]
+        self.assertEqual(line, f'ssh-tpm-attest @PROGRAM@ attest serve --socket {socket}')
 
     def test_new_keys_are_read_when_they_are_made_by_hand(self):
         for genkeys, agent in zip(GENKEYS, HOST_AGENTS):
@@ -200,8 +230,10 @@ class Units(Scenario):
                 for line in re.findall('(?m)^ExecStart=(.*)', self.text(kind, name)):
                     program, applet, *words = shlex.split(line)
                     self.assertEqual(program, ':' + self.program)
+                    if applet in COMMANDS:
+                        applet += ' ' + words.pop(0)
                     if applet not in helps:
-                        helps[applet] = self.lab.run(self.program, applet, '--help', status=0).stdout
+                        helps[applet] = self.lab.run(self.program, *applet.split(), '--help', status=0).stdout
                     for word in (word for word in words if word.startswith('-')):
                         self.assertRegex(helps[applet], rf'(?m)^ .*{word}\b')
 
@@ -340,6 +372,8 @@ class Install(Scenario):
             if path.endswith('.service'):
                 self.assertIn(f'\nExecStart=:"{prefix}/bin/ssh-tpm" ', read(root + path))
                 self.assertNotIn('@PROGRAM@', read(root + path))
+        self.assertIn(f'\nSubsystem ssh-tpm-attest "{prefix}/bin/ssh-tpm" attest serve --socket ',
+                      read(f'{root}{prefix}/share/ssh-tpm/sshd_config.d/70-ssh-tpm.conf'))
         for name in ('environment.d/60-ssh-tpm.conf', 'sysusers.d/ssh-tpm.conf', 'tmpfiles.d/ssh-tpm.conf'):
             self.assertNotEqual(read(f'{root}{prefix}/lib/{name}'), '')
 
