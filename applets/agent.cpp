@@ -22,6 +22,7 @@
 #include "tpm/session.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <iostream>
 #include <unistd.h>

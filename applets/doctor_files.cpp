@@ -10,6 +10,7 @@
 #include "os/paths.hpp"
 #include "ssh/authorized_key.hpp"
 
+#include <cerrno>
 #include <sys/stat.h>
 
 namespace sshtpm::applets {

@@ -49,7 +49,15 @@ LICENCE = "SPDX-License-Identifier: MIT"
 UNMARKED = re.compile(r"(build.*|\.git|subprojects/(?!packagefiles/|.*\.wrap$).*|test/fuzz/corpus|LICENSE|debian"
                       r"|data/packaging/debian/(changelog|source/format)"
                       r"|test/data(?!.*\.(py|sh|md)$)|(.*/)?__pycache__)(/.*)?")
-FIXED_WIDTH = re.compile(r"\bstd::u?int(?:\d+|ptr|max)_t\b")
+# GCC 12 has these in many other headers, later releases have not; and a file that is compiled together with others
+# has theirs.
+NEEDED = {header: re.compile(words) for header, words in {
+    "cerrno": r"\berrno\b",
+    "csignal": r"\bSIG(?:CHLD|HUP|INT|KILL|PIPE|QUIT|TERM)\b",
+    "cstdint": r"\bstd::u?int(?:\d+|ptr|max)_t\b",
+    "fcntl.h": r"\b(?:AT_FDCWD|O_(?:CLOEXEC|CREAT|DIRECTORY|NOFOLLOW|NONBLOCK|PATH|RDONLY|RDWR|WRONLY))\b",
+    "poll.h": r"\b(?:pollfd|POLLIN|POLLOUT)\b",
+}.items()}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 TABLE_ROW = re.compile(r"^\| `(\w+)/?` \|.*\| ([^|]*) \|$", re.M)
 MODULE_DEP = re.compile(r"\b(%s)_dep\b" % "|".join(MODULES))
@@ -87,10 +95,12 @@ def faults_of_licence(root):
                 yield path, 1, f"has no line with {LICENCE}"
 
 
-def faults_of_widths(lines):
-    """GCC 12 has <cstdint> in many other headers, later releases have not."""
-    if any(map(FIXED_WIDTH.search, lines)) and "#include <cstdint>" not in lines:
-        yield 1, "std::uint8_t and its like need <cstdint>"
+def faults_of_needed(lines):
+    for header, words in NEEDED.items():
+        for number, line in enumerate(lines, 1):
+            if words.search(line.partition("//")[0]) and f"#include <{header}>" not in lines:
+                yield number, f"this line needs <{header}>"
+                break
 
 
 def faults_of_include(module, header):
@@ -111,7 +121,7 @@ def faults_of_source(root, path):
         return
     lines = path.read_text(encoding="utf-8").splitlines()
     yield from faults_of_length(lines)
-    yield from faults_of_widths(lines)
+    yield from faults_of_needed(lines)
     casts_bytes = path.relative_to(root).parts[:2] == ("src", "base") and path.stem == "bytes"
     for number, line in enumerate(lines, 1):
         include = INCLUDE.match(line)
@@ -183,7 +193,7 @@ def faults(root):
     for path in tests(root):
         lines = path.read_text(encoding="utf-8").splitlines()
         found += [(path, *fault) for fault in faults_of_length(lines)]
-        found += [(path, *fault) for fault in faults_of_widths(lines) if path.suffix != ".py"]
+        found += [(path, *fault) for fault in faults_of_needed(lines) if path.suffix != ".py"]
     for module in sorted(MODULES):
         found += list(faults_of_cycles(root, module))
     for path in sorted([*root.glob("src/*/meson.build"), *root.glob("applets/meson.build")]):
@@ -227,6 +237,8 @@ EXAMPLES = [
     ("src/os/c.cpp", "std::uint8_t a;\n", True),
     ("src/os/d.cpp", "#include <cstdint>\nstd::uint8_t a;\n", False),
     ("test/os/c.cpp", "std::uintptr_t a;\n", True),
+    ("src/os/f.cpp", "int a = O_CLOEXEC;\n", True),
+    ("src/os/f.cpp", "#include <fcntl.h>\nint a = O_CLOEXEC; // not errno\n", False),
     ("src/os/e.cpp", UNLICENSED, True),
     ("data/unit", UNLICENSED, True),
     ("test/data/a.pub", UNLICENSED, False),

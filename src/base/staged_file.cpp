@@ -6,6 +6,7 @@
 #include "base/printable.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>

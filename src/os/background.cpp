@@ -7,6 +7,7 @@
 #include "os/harden.hpp"
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>

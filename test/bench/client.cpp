@@ -7,6 +7,7 @@
 #include "bench/connection.hpp"
 #include "bench/rate.hpp"
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

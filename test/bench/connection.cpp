@@ -8,6 +8,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 
 namespace sshtpm::bench {

@@ -4,6 +4,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <linux/sockios.h>
 #include <sys/epoll.h>

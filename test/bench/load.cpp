@@ -25,6 +25,7 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
