@@ -3,12 +3,14 @@
 
 #include "base/error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -104,6 +106,18 @@ bool is_there(const fs::path& path) {
     if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
         return false;
     throw Error::from_errno(errno, path.string());
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder) {
+    std::error_code failure;
+    std::vector<fs::path> entries;
+    for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
+         entry.increment(failure))
+        entries.push_back(entry->path());
+    if (failure)
+        throw Error::from_errno(failure.value(), folder.string());
+    std::ranges::sort(entries);
+    return entries;
 }
 
 FileStamp stamp_of(const struct stat& status) noexcept {

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <string_view>
 #include <sys/stat.h>
+#include <vector>
 
 namespace sshtpm {
 
@@ -57,6 +58,9 @@ std::string shown_name(const std::filesystem::path& path);
 /// True for a file of any kind, also for a dangling symbolic link.
 /// @throws Error if the system does not tell, for example in a folder without search permission
 bool is_there(const std::filesystem::path& path);
+
+/// All that is in a folder, by name. @throws Error that names the folder
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
 
 /// Identifies a version of a file. It changes when the file is replaced, and normally when it is
 /// written to. write_file and rewrite_file always replace the file.

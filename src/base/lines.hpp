@@ -31,19 +31,22 @@ inline std::string_view take_item(std::string_view& list, char separator) noexce
     return item;
 }
 
-/// The rest of the first line that begins with `start`, such as "NAME=", without quotation marks around it.
+/// The rest of the first line that begins with `start`.
 /// @returns an empty text if there is no such line
-inline std::string_view value_in(std::string_view text, std::string_view start) noexcept {
+inline std::string_view rest_of_line(std::string_view text, std::string_view start) noexcept {
     while (!text.empty()) {
-        auto line = take_line(text);
-        if (!line.starts_with(start))
-            continue;
-        line.remove_prefix(start.size());
-        if (line.size() > 1 && line.front() == '"' && line.back() == '"')
-            line = line.substr(1, line.size() - 2);
-        return line;
+        const auto line = take_line(text);
+        if (line.starts_with(start))
+            return line.substr(start.size());
     }
     return {};
+}
+
+/// The same, such as of "NAME=", without quotation marks around it.
+inline std::string_view value_in(std::string_view text, std::string_view start) noexcept {
+    const auto value = rest_of_line(text, start);
+    const bool is_quoted = value.size() > 1 && value.front() == '"' && value.back() == '"';
+    return is_quoted ? value.substr(1, value.size() - 2) : value;
 }
 
 } // namespace sshtpm

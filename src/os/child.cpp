@@ -10,7 +10,6 @@
 #include <csignal>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -38,17 +37,11 @@ struct SpawnPlan {
     }
 };
 
-/// @returns false at the deadline
-bool is_readable_before(Deadline end, int descriptor) {
-    pollfd event{.fd = descriptor, .events = POLLIN, .revents = 0};
-    return uninterrupted([&] { return ::poll(&event, 1, milliseconds_until(end)); }) == 1;
-}
-
 /// @returns nothing at the deadline @throws Error(malformed) for more than `most` bytes
 std::optional<std::string> read_to_end(int descriptor, Deadline end, std::size_t most) {
     std::string text;
     std::array<char, 4096> chunk{};
-    while (is_readable_before(end, descriptor)) {
+    while (is_ready_before(end, descriptor)) {
         const auto got = uninterrupted([&] { return ::read(descriptor, chunk.data(), chunk.size()); });
         if (got <= 0)
             return text;
@@ -159,7 +152,7 @@ std::optional<ProgramOutput> output_of(const std::vector<std::string>& arguments
     const auto given = input.empty() ? UniqueFd() : holding(input);
     Child child(arguments, environment_changes, errors.value(), group, given ? given.value() : -1);
     auto output = read_to_end(child.output(), end, most);
-    if (!output || !is_readable_before(end, child.pidfd()))
+    if (!output || !is_ready_before(end, child.pidfd()))
         return std::nullopt;
     const int status = child.wait();
     ::lseek(errors.value(), 0, SEEK_SET);

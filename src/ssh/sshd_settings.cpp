@@ -153,12 +153,9 @@ std::optional<SshdVersion> parse_sshd_version(std::string_view printed) {
 }
 
 bool is_listed(std::string_view name, std::string_view names) {
-    while (!names.empty()) {
-        const auto comma = std::min(names.find(','), names.size());
-        if (names.substr(0, comma) == name)
+    while (!names.empty())
+        if (take_item(names, ',') == name)
             return true;
-        names.remove_prefix(std::min(comma + 1, names.size()));
-    }
     return false;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "ssh/text.hpp"
 
+#include "base/lines.hpp"
+
 #include <algorithm>
 #include <string>
 
@@ -68,8 +70,7 @@ bool match_host(std::string_view host, std::string_view patterns) {
     for (std::string_view rest = list; !rest.empty();) {
         const bool negated = rest.front() == '!';
         rest.remove_prefix(negated ? 1 : 0);
-        const auto pattern = rest.substr(0, rest.find(','));
-        rest.remove_prefix(std::min(pattern.size() + 1, rest.size()));
+        const auto pattern = take_item(rest, ',');
         if (pattern.size() > longest_pattern)
             return false;
         if (!match_pattern(subject, pattern))
