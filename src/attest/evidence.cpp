@@ -37,12 +37,6 @@ bool fits(const TPMT_SIGNATURE& signature, TPMI_ALG_PUBLIC type) {
            signature.signature.any.hashAlg == TPM2_ALG_SHA256;
 }
 
-ByteView name_view(const TPM2B_NAME& name) {
-    if (name.size > sizeof name.name)
-        malformed("a Name with a wrong size field");
-    return {name.name, name.size};
-}
-
 constexpr unsigned least_rsa_bits = 2048;
 
 struct Attribute {
@@ -83,14 +77,14 @@ TPMS_ATTEST AttestationKey::checked(ByteView attest, const TPMT_SIGNATURE& signa
         refuse("the TPM's statement is of another type");
     if (!equal(keyfile::view_of(statement.extraData), qualifying_data))
         refuse("the TPM's statement is for another document: its qualifying data differ");
-    if (!equal(name_view(statement.qualifiedSigner), qualified_name_))
+    if (!equal(keyfile::view_of(statement.qualifiedSigner), qualified_name_))
         refuse("the statement is not by a key of the endorsement hierarchy: its qualifiedSigner differs");
     return statement;
 }
 
 void AttestationKey::require_certified(const CertifiedKey& key, ByteView qualifying_data) const {
     const auto statement = checked(key.attest, key.signature, TPM2_ST_ATTEST_CERTIFY, qualifying_data);
-    if (!equal(name_view(statement.attested.certify.name), keyfile::object_name(key.area)))
+    if (!equal(keyfile::view_of(statement.attested.certify.name), keyfile::object_name(key.area)))
         refuse("the TPM has certified another key: its Name differs");
     require_born_here(key.area);
     if (identity::to_public_key(key.area) != key.ssh)

@@ -2,17 +2,12 @@
 #include "attest/seal.hpp"
 
 #include "base/error.hpp"
-#include "base/openssl.hpp"
 #include "keyfile/credential.hpp"
+#include "keyfile/kdf.hpp"
 #include "keyfile/object_name.hpp"
 #include "wire/writer.hpp"
 
-#include <array>
-#include <cstdint>
-
 #include <openssl/core_names.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <sodium.h>
 
 namespace sshtpm::attest {
@@ -25,28 +20,15 @@ constexpr std::size_t tag_size = crypto_aead_xchacha20poly1305_ietf_ABYTES;
 constexpr std::string_view key_label = "ssh-tpm seal 1";
 constexpr std::string_view receipt_label = "ssh-tpm attestation receipt 1";
 
-using Kdf = openssl::Owner<EVP_KDF, EVP_KDF_free>;
-using KdfContext = openssl::Owner<EVP_KDF_CTX, EVP_KDF_CTX_free>;
-
 /// HKDF-SHA-256 (RFC 5869) without a salt.
 Secret box_key(const Secret& secret) {
     static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == secret_size);
-    // OSSL_PARAM has no const; OpenSSL does not write to an input.
-    auto* const ikm = const_cast<std::uint8_t*>(secret.view().data());
-    auto* const info = const_cast<std::uint8_t*>(bytes_of(key_label).data());
-    std::string hash = "SHA256";
-    const std::array params{OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash.data(), 0),
-                            OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, ikm, secret.size()),
-                            OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, key_label.size()),
-                            OSSL_PARAM_construct_end()};
-    const Kdf kdf(EVP_KDF_fetch(nullptr, "HKDF", nullptr));
-    const KdfContext context(kdf ? EVP_KDF_CTX_new(kdf.get()) : nullptr);
-    Secret key(secret_size);
-    openssl::require(context &&
-                         EVP_KDF_derive(context.get(), key.room().data(), secret_size, params.data()) == 1,
-                     Errc::io, "OpenSSL could not derive a key");
-    key.grow(secret_size);
-    return key;
+    return keyfile::derive_key("HKDF",
+                               {keyfile::text_param(OSSL_KDF_PARAM_DIGEST, "SHA256"),
+                                keyfile::bytes_param(OSSL_KDF_PARAM_KEY, secret.view()),
+                                keyfile::bytes_param(OSSL_KDF_PARAM_INFO, bytes_of(key_label)),
+                                OSSL_PARAM_construct_end()},
+                               secret_size);
 }
 
 Bytes associated_data(const Sealed& sealed, ByteView ek_name, ByteView ak_name) {

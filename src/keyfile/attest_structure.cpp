@@ -43,7 +43,7 @@ Bytes write_whole(Write write, const T& structure, const std::string& type) {
 }
 
 void require_object_name(const TPM2B_NAME& name, const char* place) {
-    if (!is_object_name({name.name, name.size}))
+    if (!is_object_name(view_of(name)))
         malformed(std::string("the attestation has no Name by SHA-256, SHA-384 or SHA-512 as its ") + place);
 }
 

@@ -8,7 +8,6 @@
 #include "keyfile/object_name.hpp"
 #include "keyfile/outer_wrapper.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <iterator>
@@ -21,19 +20,16 @@ namespace {
 constexpr std::array<std::uint8_t, 4> file_magic{0xBA, 0xDC, 0xC0, 0xDE};
 constexpr std::array<std::uint8_t, 4> file_version{0, 0, 0, 1};
 
-/// Copies bytes into a TPM2B whose buffer has a name of its own.
-template <class Buffer>
-void put_bytes(ByteView bytes, UINT16& size, Buffer& buffer, const char* subject) {
-    if (bytes.empty() || bytes.size() > std::size(buffer))
-        malformed(std::string(subject) + " of " + std::to_string(bytes.size()) + " bytes");
-    size = static_cast<UINT16>(bytes.size());
-    std::ranges::copy(bytes, buffer);
+void put_checked(ByteView bytes, SizedBuffer auto& sized, const char* type) {
+    if (bytes.empty() || bytes.size() > std::size(buffer_of(sized)))
+        malformed(std::string(type) + " of " + std::to_string(bytes.size()) + " bytes");
+    put(bytes, sized);
 }
 
 Credential credential_of(ByteView id_object, ByteView secret) {
     Credential out;
-    put_bytes(id_object, out.id_object.size, out.id_object.credential, "a TPM2B_ID_OBJECT");
-    put_bytes(secret, out.secret.size, out.secret.secret, "a TPM2B_ENCRYPTED_SECRET");
+    put_checked(id_object, out.id_object, "a TPM2B_ID_OBJECT");
+    put_checked(secret, out.secret, "a TPM2B_ENCRYPTED_SECRET");
     return out;
 }
 
@@ -73,13 +69,10 @@ Credential make_credential(const TPMT_PUBLIC& endorsement_key, ByteView name, co
 }
 
 Bytes to_file(const Credential& credential) {
-    const auto& [id_object, secret] = credential;
-    if (id_object.size > std::size(id_object.credential) || secret.size > std::size(secret.secret))
-        malformed("a credential with a wrong size field");
     Bytes file = copy_of(file_magic);
     append(file, file_version);
-    append(file, tpm2b_around({id_object.credential, id_object.size}));
-    append(file, tpm2b_around({secret.secret, secret.size}));
+    append(file, tpm2b_around(view_of(credential.id_object)));
+    append(file, tpm2b_around(view_of(credential.secret)));
     return file;
 }
 

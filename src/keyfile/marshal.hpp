@@ -13,21 +13,28 @@
 
 namespace sshtpm::keyfile {
 
+/// The bytes of a TPM2B; each type of TPM2B has another name for them.
+template <class T>
+auto& buffer_of(T& sized) {
+    auto& [size, buffer] = sized;
+    return buffer;
+}
+
 /// A TPM2B with a byte buffer.
 template <class T>
 concept SizedBuffer = requires(T sized) {
     { sized.size } -> std::convertible_to<UINT16>;
-    { sized.buffer[0] } -> std::convertible_to<BYTE>;
+    { buffer_of(sized)[0] } -> std::convertible_to<BYTE>;
 };
 
 /// Copies bytes into a structure. The caller wipes it if they are secret.
 /// @throws Error(malformed) if the bytes do not fit
 template <SizedBuffer T>
 void put(ByteView bytes, T& sized) {
-    if (bytes.size() > std::size(sized.buffer))
+    if (bytes.size() > std::size(buffer_of(sized)))
         malformed("a value is too long for its TPM structure");
     sized.size = static_cast<UINT16>(bytes.size());
-    std::ranges::copy(bytes, sized.buffer);
+    std::ranges::copy(bytes, buffer_of(sized));
 }
 
 /// @throws Error(malformed) when the bytes do not fit.
@@ -41,9 +48,9 @@ T tpm2b_of(ByteView bytes) {
 /// @throws Error(malformed) when the size field is larger than the buffer.
 template <SizedBuffer T>
 ByteView view_of(const T& sized) {
-    if (sized.size > std::size(sized.buffer))
+    if (sized.size > std::size(buffer_of(sized)))
         malformed("a TPM structure with a wrong size field");
-    return {sized.buffer, sized.size};
+    return {buffer_of(sized), sized.size};
 }
 
 /// Makes a TPM2B: puts the size field in front.

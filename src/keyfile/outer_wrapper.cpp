@@ -3,6 +3,7 @@
 
 #include "base/openssl.hpp"
 #include "keyfile/hashes.hpp"
+#include "keyfile/kdf.hpp"
 #include "keyfile/marshal.hpp"
 #include "keyfile/names.hpp"
 
@@ -11,13 +12,11 @@
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/kdf.h>
 #include <openssl/param_build.h>
-#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
@@ -143,41 +142,19 @@ Secret diffie_hellman(EVP_PKEY* ours, ByteView theirs, std::size_t width) {
     return Secret::copy_of(ByteView(*z).first(width));
 }
 
-using Kdf = openssl::Owner<EVP_KDF, EVP_KDF_free>;
-using KdfContext = openssl::Owner<EVP_KDF_CTX, EVP_KDF_CTX_free>;
-
-/// OSSL_PARAM has no const; OpenSSL does not write to an input.
-OSSL_PARAM bytes_param(const char* name, ByteView value) {
-    return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(value.data()), value.size());
-}
-
-OSSL_PARAM text_param(const char* name, const char* value) {
-    return OSSL_PARAM_construct_utf8_string(name, const_cast<char*>(value), 0);
-}
-
-/// @param size of the derived key in bytes, at most that of the longest digest
-Secret derive(const char* algorithm, const std::vector<OSSL_PARAM>& params, std::size_t size) {
-    Wiped<std::array<std::uint8_t, longest_digest>> out;
-    const Kdf kdf(EVP_KDF_fetch(nullptr, algorithm, nullptr));
-    const KdfContext context(kdf ? EVP_KDF_CTX_new(kdf.get()) : nullptr);
-    openssl::require(context && EVP_KDF_derive(context.get(), out->data(), size, params.data()) == 1,
-                     Errc::io, "OpenSSL could not derive a key");
-    return Secret::copy_of(ByteView(*out).first(size));
-}
-
 /// KDFa of TPM 2.0 Part 1, 11.4.10.2: the counter mode of NIST SP 800-108 with HMAC. It also hashes the size:
 /// a key of 16 bytes is not the first half of a key of 32.
 /// @param label without the zero byte that ends it in the specification
 /// @param context contextU, then contextV
 Secret kdfa(const Hash& hash, ByteView key, std::string_view label, ByteView context, std::size_t size) {
     // OpenSSL hashes the counter, the label, a zero byte, the context and the length in bits, as KDFa does.
-    return derive("KBKDF",
-                  {text_param(OSSL_KDF_PARAM_MAC, "HMAC"),
-                   text_param(OSSL_KDF_PARAM_DIGEST, hash.openssl_name),
-                   text_param(OSSL_KDF_PARAM_MODE, "COUNTER"), bytes_param(OSSL_KDF_PARAM_KEY, key),
-                   bytes_param(OSSL_KDF_PARAM_SALT, bytes_of(label)),
-                   bytes_param(OSSL_KDF_PARAM_INFO, context), OSSL_PARAM_construct_end()},
-                  size);
+    return derive_key("KBKDF",
+                      {text_param(OSSL_KDF_PARAM_MAC, "HMAC"),
+                       text_param(OSSL_KDF_PARAM_DIGEST, hash.openssl_name),
+                       text_param(OSSL_KDF_PARAM_MODE, "COUNTER"), bytes_param(OSSL_KDF_PARAM_KEY, key),
+                       bytes_param(OSSL_KDF_PARAM_SALT, bytes_of(label)),
+                       bytes_param(OSSL_KDF_PARAM_INFO, context), OSSL_PARAM_construct_end()},
+                      size);
 }
 
 /// KDFe of TPM 2.0 Part 1, 11.4.10.3: the one-step derivation of NIST SP 800-56A.
@@ -188,10 +165,11 @@ Secret kdfe(const Hash& hash, ByteView z, ByteView label, ByteView party_u, Byte
     Bytes info = copy_of(label);
     append(info, party_u);
     append(info, party_v);
-    return derive("SSKDF",
-                  {text_param(OSSL_KDF_PARAM_DIGEST, hash.openssl_name), bytes_param(OSSL_KDF_PARAM_KEY, z),
-                   bytes_param(OSSL_KDF_PARAM_INFO, info), OSSL_PARAM_construct_end()},
-                  hash.digest_size);
+    return derive_key("SSKDF",
+                      {text_param(OSSL_KDF_PARAM_DIGEST, hash.openssl_name),
+                       bytes_param(OSSL_KDF_PARAM_KEY, z), bytes_param(OSSL_KDF_PARAM_INFO, info),
+                       OSSL_PARAM_construct_end()},
+                      hash.digest_size);
 }
 
 struct SharedSeed {

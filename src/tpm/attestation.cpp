@@ -172,7 +172,7 @@ Attested quote(Tpm& tpm, const Handle& attestation_key, const TPML_PCR_SELECTION
                                    ESYS_TR_NONE, &data, &own_scheme, &selection, &statement, &signature));
     const EsysOutput<TPM2B_ATTEST> statement_owner(statement);
     const EsysOutput<TPMT_SIGNATURE> signature_owner(signature);
-    return {bytes_of_attest(*statement), *signature};
+    return {copy_of(view_of(*statement)), *signature};
 }
 
 std::vector<Bytes> read_pcrs(Tpm& tpm, const TPML_PCR_SELECTION& selection) {

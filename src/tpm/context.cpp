@@ -6,16 +6,6 @@
 
 namespace sshtpm::tpm {
 
-namespace {
-
-Bytes bytes_of_name(const TPM2B_NAME& name) {
-    if (name.size > sizeof name.name)
-        throw Error(Errc::malformed, "a TPM Name with a wrong size field");
-    return copy_of({name.name, name.size});
-}
-
-} // namespace
-
 Context::Context(const std::string& tcti) : tcti_(open_transport(tcti)) {
     check("Esys_Initialize", Esys_Initialize(&esys_, tcti_.tcti(), nullptr));
 }
@@ -86,23 +76,17 @@ bool is_still_there(const Context& context, const Handle& object) noexcept {
                                     nullptr, &name, nullptr);
     const EsysOutput<TPM2B_NAME> owner(name);
     try { // caught because an invalid reply proves nothing either
-        return rc == TSS2_RC_SUCCESS && equal(bytes_of_name(*owner), name_of(context, object.tr()));
+        return rc == TSS2_RC_SUCCESS && equal(view_of(*owner), name_of(context, object.tr()));
     } catch (const Error&) {
         return false;
     }
-}
-
-Bytes bytes_of_attest(const TPM2B_ATTEST& attest) {
-    if (attest.size > sizeof attest.attestationData)
-        malformed("a TPM structure with a wrong size field");
-    return copy_of({attest.attestationData, attest.size});
 }
 
 Bytes name_of(const Context& context, ESYS_TR object) {
     TPM2B_NAME* name = nullptr;
     check("Esys_TR_GetName", Esys_TR_GetName(context.esys(), object, &name));
     const EsysOutput<TPM2B_NAME> owner(name);
-    return bytes_of_name(*owner);
+    return copy_of(view_of(*owner));
 }
 
 } // namespace sshtpm::tpm

@@ -93,9 +93,6 @@ TPMT_PUBLIC read_public(const Context& context, ESYS_TR object);
 /// program, the number may be unused, or belong to another program's object.
 bool is_still_there(const Context& context, const Handle& object) noexcept;
 
-/// The TPMS_ATTEST in it. @throws Error(malformed) when the size field is larger than the buffer
-Bytes bytes_of_attest(const TPM2B_ATTEST& attest);
-
 /// An object's Name, as ESYS knows it; sends no command.
 Bytes name_of(const Context& context, ESYS_TR object);
 

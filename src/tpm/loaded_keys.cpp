@@ -164,9 +164,8 @@ CertifyResult LoadedKeys::certify(const Key& key, const Auth& auth, ESYS_TR atte
     const EsysOutput<TPMT_SIGNATURE> signature_owner(signature);
     keys_used_ = Clock::now();
     session_used_ = auth ? keys_used_ : session_used_;
-    if (auth_was_accepted(context_, "Esys_Certify", rc)) {
-        return Attested{bytes_of_attest(*attest), *signature};
-    }
+    if (auth_was_accepted(context_, "Esys_Certify", rc))
+        return Attested{copy_of(view_of(*attest)), *signature};
     drop_session();
     return WrongAuth{};
 }

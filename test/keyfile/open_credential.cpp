@@ -114,12 +114,12 @@ Bytes open_credential(const std::string& pem, const TPMT_PUBLIC& endorsement_key
     const openssl::Pkey key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
     check(key != nullptr, "PEM");
     const auto* const digest = digest_name(endorsement_key);
-    const ByteView secret(credential.secret.secret, credential.secret.size);
+    const auto secret = keyfile::view_of(credential.secret);
     const auto seed = endorsement_key.type == TPM2_ALG_RSA
                           ? seed_by_oaep(key.get(), digest, secret)
                           : seed_by_ecdh(key.get(), digest, endorsement_key.unique.ecc, secret);
 
-    const ByteView id_object(credential.id_object.credential, credential.id_object.size);
+    const auto id_object = keyfile::view_of(credential.id_object);
     const auto digest_size = hashed(digest, {}).size();
     check(seed.size() == digest_size && id_object.size() > 2 + digest_size, "sizes");
     const auto integrity = keyfile::content_of_tpm2b(id_object.first(2 + digest_size));
