@@ -11,7 +11,6 @@
 #include "wire/writer.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include <sodium.h>
 
@@ -23,29 +22,6 @@ namespace json = boost::json;
 
 constexpr std::string_view question_format = "ssh-tpm-attest-1", answer_format = "ssh-tpm-attested-1";
 constexpr std::string_view key_label = "ssh-tpm attestation check 1", quote_label = "ssh-tpm quote 1";
-constexpr std::size_t most_pcrs = 24, longest_pcr = 64;
-
-Bytes pcr_value(const json::value& value) {
-    auto bytes = value.is_string() ? from_hex(value.get_string()) : std::nullopt;
-    if (!bytes || bytes->size() > longest_pcr)
-        malformed("the value of a PCR is not hexadecimal");
-    return std::move(*bytes);
-}
-
-/// The values by the numbers of the selection.
-PcrValues numbered(const std::vector<Bytes>& values, const PcrSelection& selection) {
-    if (values.size() != selection.numbers.size())
-        refuse("the answer has " + std::to_string(values.size()) + " PCRs, not the " +
-               std::to_string(selection.numbers.size()) + " that were asked for");
-    PcrValues pcrs;
-    auto value = values.begin();
-    for (const auto number : selection.numbers) {
-        if (value->size() != digest_size(selection.bank))
-            refuse("the value of PCR " + std::to_string(number) + " is of another bank");
-        pcrs.emplace(number, *value++);
-    }
-    return pcrs;
-}
 
 } // namespace
 
@@ -81,13 +57,9 @@ Answer Answer::parse(std::string_view text) {
     Answer answer{.ak = public_member(object_member(object, "ak")),
                   .quote = bytes_member(quote, "attest"),
                   .signature = keyfile::unmarshal_signature(bytes_member(quote, "sig")),
-                  .pcrs = {},
+                  .pcrs = pcr_values_member(object, "pcrs"),
                   .keys = certified_keys(object),
                   .event_log = bytes_member(object, "eventlog")};
-    const auto& pcrs = array_member(object, "pcrs");
-    if (pcrs.size() > most_pcrs)
-        malformed("more PCRs than a TPM has");
-    std::ranges::transform(pcrs, std::back_inserter(answer.pcrs), pcr_value);
     require_same(text, answer.text());
     return answer;
 }
@@ -129,7 +101,7 @@ Boot verify(const Answer& answer, const Question& question, ByteView host_key) {
         refuse("the quote is about other PCRs than " + question.pcrs.text(),
                "the TPM may not have this bank; the other one is sha256 or sha384 (--pcrs)");
     Boot boot{.ak_name = ak.name(),
-              .pcrs = numbered(answer.pcrs, question.pcrs),
+              .pcrs = question.pcrs.numbered(answer.pcrs),
               .clock = statement.clockInfo,
               .firmware = statement.firmwareVersion};
     if (!equal(keyfile::view_of(quoted.pcrDigest), quoted_digest(boot.pcrs)))

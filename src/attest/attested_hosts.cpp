@@ -41,22 +41,6 @@ std::string record_line(const AttestedHost& host) {
                                 {"eventlog", base64_encode(host.event_log)}});
 }
 
-PcrValues values_member(const json::object& object, const PcrSelection& selection) {
-    const auto& values = array_member(object, "values");
-    if (values.size() != selection.numbers.size())
-        malformed("another number of PCRs and of their values");
-    PcrValues pcrs;
-    const auto* value = values.begin();
-    for (const auto number : selection.numbers) {
-        auto bytes = value->is_string() ? from_hex(value->get_string()) : std::nullopt;
-        if (!bytes || bytes->size() != digest_size(selection.bank))
-            malformed("the value of a PCR is not a digest");
-        pcrs.emplace(number, std::move(*bytes));
-        ++value;
-    }
-    return pcrs;
-}
-
 std::uint32_t resets_member(const json::object& object) {
     const auto* const count = object.if_contains("resets");
     if (count == nullptr || !count->is_int64() || count->get_int64() < 0 || count->get_int64() > UINT32_MAX)
@@ -73,7 +57,7 @@ AttestedHost parse_host(std::string_view line) {
                       .pcrs = {},
                       .reset_count = resets_member(object),
                       .event_log = bytes_member(object, "eventlog")};
-    host.pcrs = values_member(object, host.selection);
+    host.pcrs = host.selection.numbered(pcr_values_member(object, "values"));
     if (host.host.empty() || !is_printable(host.host))
         malformed("\"host\" is not a name");
     require_same(std::string(line) + '\n', record_line(host)); // or the next change would lose something

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <ctime>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -379,17 +378,11 @@ EkRoots::EkRoots() : folder_("the folder of roots"), store_(X509_STORE_new()) {
 }
 
 EkRoots EkRoots::read(const fs::path& folder) {
-    std::error_code failure;
-    std::set<fs::path> files; // in order, so that the same one is complained of each time
-    for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
-         entry.increment(failure))
-        if (!entry->path().filename().string().starts_with('.'))
-            files.insert(entry->path());
-    if (failure)
-        throw Error::from_errno(failure.value(), folder.string());
     EkRoots roots;
     roots.folder_ = folder.string();
-    for (const auto& file : files) {
+    for (const auto& file : entries_of(folder)) {
+        if (file.filename().string().starts_with('.'))
+            continue;
         const auto content = read_file(file, root_file_ceiling);
         naming(file.string(), [&] { roots.add(content); });
     }

@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::uint32_t ev_no_action = 3; ///< extends nothing
 constexpr std::size_t most_events = 10'000;
-constexpr std::string_view startup_locality("StartupLocality",
-                                            16); ///< with its zero byte; the locality follows
+/// With its zero byte; the locality follows.
+constexpr std::string_view startup_locality("StartupLocality", 16);
 
 /// Little-endian numbers, from the front of a view.
 class LogReader {
@@ -114,6 +114,11 @@ constexpr std::array event_names{
     EventName{0x800000E0, "EFI variable (authority)"},
 };
 
+/// The hash of the event's bank.
+ssh::Hash hash_of(const BootEvent& event) {
+    return event.digest.size() == digest_size(TPM2_ALG_SHA384) ? ssh::Hash::sha384 : ssh::Hash::sha256;
+}
+
 /// The text in the data of an event: ASCII, or the ASCII part of UTF-16.
 std::string text_in(ByteView data) {
     std::string text;
@@ -148,7 +153,6 @@ EventLog parse_event_log(ByteView bytes, TPMI_ALG_HASH bank) {
 }
 
 PcrValues replayed(const EventLog& log, const PcrSelection& selection) {
-    const auto hash = selection.bank == TPM2_ALG_SHA384 ? ssh::Hash::sha384 : ssh::Hash::sha256;
     PcrValues values;
     for (const auto number : selection.numbers)
         values[number] = Bytes(digest_size(selection.bank));
@@ -159,7 +163,7 @@ PcrValues replayed(const EventLog& log, const PcrSelection& selection) {
         if (found == values.end())
             continue;
         append(found->second, event.digest);
-        found->second = ssh::digest(hash, found->second);
+        found->second = ssh::digest(hash_of(event), found->second);
     }
     return values;
 }
@@ -169,15 +173,13 @@ std::string describe(const BootEvent& event) {
     std::array<char, 32> number{};
     std::snprintf(number.data(), number.size(), "event 0x%08x", event.type);
     const auto name = known == event_names.end() ? std::string(number.data()) : std::string(known->name);
-    const auto hash =
-        event.digest.size() == digest_size(TPM2_ALG_SHA384) ? ssh::Hash::sha384 : ssh::Hash::sha256;
+    auto out = name + ' ' + hex(event.digest).substr(0, 16);
     const auto text = text_in(event.data);
-    const bool is_proven = ssh::digest(hash, event.data) == event.digest;
-    return printable(name + ' ' + hex(event.digest).substr(0, 16) +
-                         (text.empty() ? ""
-                                       : (is_proven ? ": " : ", which the host calls \"") + text +
-                                             (is_proven ? "" : "\"")),
-                     200);
+    if (!text.empty() && ssh::digest(hash_of(event), event.data) == event.digest)
+        out += ": " + text;
+    else if (!text.empty())
+        out += ", which the host calls \"" + text + '"';
+    return printable(out, 200);
 }
 
 } // namespace sshtpm::attest

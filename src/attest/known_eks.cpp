@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/printable.hpp"
+#include "keyfile/object_name.hpp"
 #include "ssh/text.hpp"
 
 #include <algorithm>
@@ -11,8 +12,6 @@
 namespace sshtpm::attest {
 
 namespace {
-
-constexpr std::size_t least_ek_name = 2 + 32, most_ek_name = 2 + 64; // with SHA-256 and SHA-512
 
 /// The list without its commas.
 std::vector<std::string> split_principals(std::string_view list) {
@@ -29,7 +28,7 @@ std::vector<std::string> split_principals(std::string_view list) {
 
 KnownEk parse_line(std::string_view line) {
     auto name = from_hex(ssh::take_word(line));
-    if (!name || name->size() < least_ek_name || name->size() > most_ek_name)
+    if (!name || !keyfile::is_object_name(*name))
         malformed(
             "not the Name of an endorsement key",
             "`ssh-tpm attest request` shows it: small hexadecimal digits that begin with 000b, 000c or 000d");

@@ -4,6 +4,8 @@
 #include "base/base64.hpp"
 #include "base/error.hpp"
 
+#include <utility>
+
 namespace sshtpm::attest {
 
 namespace {
@@ -53,6 +55,21 @@ const json::array& array_member(const json::object& object, std::string_view nam
     if (found == nullptr)
         malformed("\"" + std::string(name) + "\" is not an array");
     return *found;
+}
+
+std::vector<Bytes> pcr_values_member(const json::object& object, std::string_view name) {
+    constexpr std::size_t most_pcrs = 24, longest_value = 64;
+    const auto& texts = array_member(object, name);
+    if (texts.size() > most_pcrs)
+        malformed("more PCRs than a TPM has");
+    std::vector<Bytes> values;
+    for (const auto& text : texts) {
+        auto value = text.is_string() ? from_hex(text.get_string()) : std::nullopt;
+        if (!value || value->size() > longest_value)
+            malformed("the value of a PCR is not hexadecimal");
+        values.push_back(std::move(*value));
+    }
+    return values;
 }
 
 void require_format(const json::object& object, std::string_view format) {

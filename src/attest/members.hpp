@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/json.hpp>
 
@@ -19,6 +20,8 @@ std::string_view text_member(const boost::json::object& object, std::string_view
 Bytes bytes_member(const boost::json::object& object, std::string_view name); ///< base64
 const boost::json::object& object_member(const boost::json::object& object, std::string_view name);
 const boost::json::array& array_member(const boost::json::object& object, std::string_view name);
+/// Of at most 24 PCRs, in hexadecimal.
+std::vector<Bytes> pcr_values_member(const boost::json::object& object, std::string_view name);
 
 /// @throws Error(malformed) unless the member "format" has this value
 void require_format(const boost::json::object& object, std::string_view format);

@@ -109,6 +109,20 @@ TPML_PCR_SELECTION PcrSelection::to_tpm() const {
     return out;
 }
 
+PcrValues PcrSelection::numbered(const std::vector<Bytes>& values) const {
+    if (values.size() != numbers.size())
+        malformed("there are values of " + std::to_string(values.size()) + " PCRs, not of " +
+                  std::to_string(numbers.size()));
+    PcrValues out;
+    auto value = values.begin();
+    for (const auto number : numbers) {
+        if (value->size() != digest_size(bank))
+            malformed("the value of PCR " + std::to_string(number) + " is of another bank");
+        out.emplace(number, *value++);
+    }
+    return out;
+}
+
 PcrSelection usual_pcrs() {
     return PcrSelection::parse("sha256:0-9,11,12");
 }

@@ -8,10 +8,13 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <tss2/tss2_tpm2_types.h>
 
 namespace sshtpm::attest {
+
+using PcrValues = std::map<unsigned, Bytes>;
 
 /// PCRs of one bank; of a PC, 0 to 23.
 struct PcrSelection {
@@ -25,6 +28,10 @@ struct PcrSelection {
     /// With a bitmap of three bytes, as TPMs of PCs have it.
     TPML_PCR_SELECTION to_tpm() const;
 
+    /// The values by the numbers of their PCRs.
+    /// @throws Error(malformed) for another number of values, and for one of another bank's size
+    PcrValues numbered(const std::vector<Bytes>& values) const;
+
     friend bool operator==(const PcrSelection&, const PcrSelection&) = default;
 };
 
@@ -32,8 +39,6 @@ struct PcrSelection {
 /// and command line ("TCG PC Client Platform Firmware Profile", 3.3.4; the UAPI group's Linux TPM PCR
 /// Registry).
 PcrSelection usual_pcrs();
-
-using PcrValues = std::map<unsigned, Bytes>;
 
 /// In bytes, of a bank's values; 0 for a bank of an unknown hash.
 std::size_t digest_size(TPMI_ALG_HASH bank);

@@ -43,14 +43,13 @@ void require_distinct(const std::vector<CertifiedKey>& keys) {
 
 /// The line of this endorsement key. A key has a Name for each template of its algorithm, and its certificate
 /// does not say which of them the TPM has: a machine must not escape its line by another template.
-std::optional<KnownEk> known_of(TPMT_PUBLIC ek, const std::vector<KnownEk>& known) {
+std::optional<KnownEk> known_of(const TPMT_PUBLIC& ek, const std::vector<KnownEk>& known) {
     const auto name = keyfile::object_name(ek);
-    const auto unique = ek.unique;
     for (const auto& key : tpm::endorsement_keys()) {
         if (key.key_template.publicArea.type != ek.type)
             continue;
         auto other = key.key_template.publicArea;
-        other.unique = unique;
+        other.unique = ek.unique;
         if (const auto* const line = find_ek(known, keyfile::object_name(other))) {
             if (line->name != name)
                 refuse("the endorsement key is known by another template: its Name there is " +
