@@ -28,14 +28,17 @@ constexpr std::array attest_commands{
     Command{"ssh", "the same, then log in", attest_ssh},
     Command{"serve", "answer such checks", attest_serve},
     Command{"seal", "check a request, and seal certificates that were made for it", attest_seal},
+    Command{"record-key", "", attest_record_key}, // not listed, because ssh alone runs it
 };
 
 int list_commands() {
-    std::cout << "usage: ssh-tpm-attest COMMAND [options]\n\n"
-                 "Shows to a certificate authority that keys are in a TPM.\n\n";
+    std::cout
+        << "usage: ssh-tpm-attest COMMAND [options]\n\n"
+           "Proves that keys are in a TPM: to a certificate authority, and to the clients of a host.\n\n";
     for (const auto& command : attest_commands)
-        std::cout << "  " << command.name << std::string(10 - command.name.size(), ' ') << command.summary
-                  << '\n';
+        if (!command.summary.empty())
+            std::cout << "  " << command.name << std::string(10 - command.name.size(), ' ') << command.summary
+                      << '\n';
     std::cout << "\n\"ssh-tpm-attest COMMAND --help\" tells more.\n";
     return 0;
 }
@@ -49,10 +52,6 @@ int run_attest(Call& call) {
         return list_commands();
     if (word == "-V" || word == "--version")
         return show_version();
-    if (word == "record-key") { // for ssh alone
-        call.arguments = call.arguments.subspan(1);
-        return attest_record_key(call);
-    }
     const auto* const found = std::ranges::find(attest_commands, word, &Command::name);
     if (found == attest_commands.end())
         throw Error(Errc::usage, "no command \"" + std::string(word) + "\"",

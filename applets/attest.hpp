@@ -5,6 +5,8 @@
 #include "applets/applets.hpp"
 #include "attest/verify.hpp"
 #include "cli/options.hpp"
+#include "identity/identity.hpp"
+#include "tpm/attestation.hpp"
 
 #include <chrono>
 #include <optional>
@@ -28,6 +30,12 @@ int attest_serve(Call& call);
 int attest_check(Call& call);
 int attest_ssh(Call& call);
 int attest_record_key(Call& call); ///< a KnownHostsCommand of check
+
+/// Has the TPM certify a key, and flushes what that loaded: the next key and its parent need the room. Call
+/// it in a job of Tpm::run. @returns nothing for a wrong auth value
+std::optional<attest::CertifiedKey> certify_key(tpm::Tpm& tpm, const identity::Identity& key,
+                                                const tpm::Auth& auth, const tpm::Handle& attestation_key,
+                                                ByteView qualifying_data);
 
 /// The options of verify, which seal and sign have too.
 struct VerifyOptions {

@@ -35,11 +35,11 @@ constexpr std::string_view check_usage =
     "usage: ssh-tpm-attest check [--pcrs list] [--enrolled file] [--accept] [--yes] [ssh options] host\n"
     "       ssh-tpm-attest ssh [the same options] [ssh options] host [command]";
 
-constexpr std::string_view check_about = "Asks a host for a quote of its TPM over the PCRs of its boot, over "
-                                         "a connection whose host key is in the same "
-                                         "TPM, and compares it with the boot that was accepted before. "
-                                         "\"ssh\" logs in over that connection if all is "
-                                         "as before.";
+constexpr std::string_view check_about =
+    "Asks a host for a quote of its TPM over the PCRs of its boot, over a connection whose host key is in "
+    "the "
+    "same TPM, and compares it with the boot that was accepted before. \"ssh\" logs in over that connection "
+    "if all is as before.";
 
 constexpr std::string_view check_closing = R"(
 Exit status
@@ -227,12 +227,11 @@ void require_yes(const CheckOptions& options, const std::string& question) {
     if (options.yes)
         return;
     if (!interactive())
-        throw Error(Errc::refused, "the boot is new, and there is no terminal to ask at",
-                    "--yes accepts it unseen");
+        refuse("the boot is new, and there is no terminal to ask at", "--yes accepts it unseen");
     std::cerr << question;
     const auto answer = ask_line("");
     if (!answer || (*answer != "yes" && *answer != "y"))
-        throw Error(Errc::refused, "the boot was not accepted");
+        refuse("the boot was not accepted");
 }
 
 void print_new(const Checked& checked) {
@@ -287,7 +286,7 @@ int check_connection(const SshConnection& connection, const CheckOptions& option
     }
     if (std::chrono::steady_clock::now() - connection.host_key().looked_up > time_limits().attest_login)
         refuse(connection.host() + ": the login took so long that the host could have booted anew",
-               "try again; with a key in an agent nobody has to type meanwhile");
+               "try again; log in with a key in an agent, which needs no typing");
     const auto checked = naming(connection.host(), [&] {
         const auto answer = attest::Answer::parse(printed->output);
         const auto boot = attest::verify(answer, question, connection.host_key().blob);
@@ -319,8 +318,8 @@ int run_check(Call& call, bool then_log_in) {
          [&o](char* list) { o.pcrs = selection_of(list); }},
         {"--enrolled FILE", cli::every_mode,
          "the host's attestation key must be in this file, of lines that \"ssh-tpm-attest sign --receipts\" "
-         "wrote and "
-         "whose receipts came back",
+         "wrote "
+         "and whose receipts came back",
          cli::set(o.enrolled)},
         {"--accept", cli::every_mode, "ask whether another boot is right, and accept it from now on",
          cli::set(o.accept)},

@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 
 /// The options of ssh that take an argument (ssh.c of OpenSSH 10).
 constexpr std::string_view options_with_argument = "BbcDEeFIiJLlmOoPpQRSWw";
-/// Those that are refused: they ask for something else than a session, or for another connection.
+/// Refused here: with these, ssh opens no session, or opens another connection.
 constexpr std::string_view not_for_check = "fGMNOQSsVWw";
 
 /// @returns the letter of the option that wants the next word; 0 if none does
@@ -56,16 +56,6 @@ std::string quoted_for_ssh(std::string_view word) {
         out += c;
     }
     return out + '"';
-}
-
-/// The value of an option in the output of ssh -G; empty if it is not there.
-std::string setting(std::string_view settings, const std::string& name) {
-    while (!settings.empty()) {
-        const auto line = take_line(settings);
-        if (line.starts_with(name + ' '))
-            return std::string(line.substr(name.size() + 1));
-    }
-    return {};
 }
 
 } // namespace
@@ -128,7 +118,7 @@ void SshConnection::connect() {
                    "-o", "KnownHostsCommand=" + command, "-o", "NoHostAuthenticationForLocalhost=no", "-o",
                    "VerifyHostKeyDNS=no", "-o", "RemoteCommand=none", "-N"}));
     if (status != 0)
-        throw Error(Errc::refused, host_ + ": ssh could not connect");
+        refuse(host_ + ": ssh could not connect");
 }
 
 SshConnection::~SshConnection() {
@@ -174,15 +164,18 @@ void SshConnection::read_configuration() {
         std::string_view errors = printed ? std::string_view(printed->errors) : "it does not end";
         throw Error(Errc::usage, "ssh does not take these options: " + printable(take_line(errors)));
     }
-    const auto alias = setting(printed->output, "hostkeyalias");
-    const auto port = setting(printed->output, "port");
-    name_ = alias.empty() ? setting(printed->output, "hostname") : alias;
+    const auto setting = [&](std::string_view name) {
+        return std::string(rest_of_line(printed->output, name));
+    };
+    const auto alias = setting("hostkeyalias ");
+    const auto port = setting("port ");
+    name_ = alias.empty() ? setting("hostname ") : alias;
     if (name_.empty() || !is_printable(name_))
         throw Error(Errc::usage, "not the name of a host: " + printable(name_));
     host_ = name_;
     if (alias.empty() && port != "22")
         host_ = '[' + host_ + "]:" + port;
-    known_hosts_command_ = setting(printed->output, "knownhostscommand");
+    known_hosts_command_ = setting("knownhostscommand ");
     if (!known_hosts_command_.starts_with('/') &&
         !known_hosts_command_.starts_with("\"/")) // ssh skips others
         known_hosts_command_.clear();
@@ -192,8 +185,8 @@ void SshConnection::read_configuration() {
 AcceptedHostKey SshConnection::read_recorded() const {
     const auto file = folder_.path() / "keys";
     if (!is_there(file))
-        throw Error(Errc::refused, host_ + ": ssh has not looked for the host key",
-                    "OpenSSH does so from 8.5 on (KnownHostsCommand)");
+        refuse(host_ + ": ssh has not looked for the host key",
+               "OpenSSH does so from 8.5 on (KnownHostsCommand)");
     const auto content = read_file(file, attest::max_request);
     AcceptedHostKey key;
     for (auto text = text_of(content); !text.empty();) {
@@ -204,7 +197,7 @@ AcceptedHostKey SshConnection::read_recorded() const {
         const bool is_certificate = ssh::is_certificate(blob);
         auto plain = is_certificate ? ssh::read_certificate(blob).plain_blob : blob;
         if (!key.blob.empty() && !equal(key.blob, plain))
-            throw Error(Errc::refused, host_ + ": ssh has asked for several host keys");
+            refuse(host_ + ": ssh has asked for several host keys");
         key = {.blob = std::move(plain),
                .certificate = is_certificate ? std::move(blob) : Bytes(),
                .looked_up = std::chrono::steady_clock::time_point(since_boot)};

@@ -106,8 +106,8 @@ void require_valid_now(const ssh::CertificateBlob& certificate) {
                "look at the clock of this machine, or ask for a new one");
 }
 
-/// @throws Error(refused) for a certificate of another CA or key, one that is not valid now, and one that is
-///     older than the file's
+/// @throws Error(refused) for a certificate that another CA signed, that is for another key, that is not
+///     valid now, or that is older than the file's
 Installable judge(const ssh::AuthorizedKey& line, ByteView authority, const std::vector<RequestedKey>& keys,
                   bool force) {
     const auto certificate = ssh::read_certificate(line.blob);
@@ -130,7 +130,7 @@ Installable judge(const ssh::AuthorizedKey& line, ByteView authority, const std:
         const auto since = force ? std::nullopt : installed_since(file);
         if (since && *since > certificate.valid_after)
             refuse("the certificate is valid from " + time_of(certificate.valid_after) +
-                       ", the one that is there from " + time_of(*since),
+                       ", the installed one from " + time_of(*since),
                    "--force replaces it");
         return Installable{file,
                            ssh::AuthorizedKey{line.type, line.blob, key->base.filename().string()}.line(),

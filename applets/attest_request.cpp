@@ -74,8 +74,8 @@ void require_certifiable(const identity::Identity& identity) {
     constexpr TPMA_OBJECT only_here =
         TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN;
     if ((attributes & only_here) != only_here)
-        throw Error(Errc::refused, identity.name() + ": the key was imported, so a copy may be elsewhere",
-                    "make a key in the TPM with `ssh-tpm keygen`");
+        refuse(identity.name() + ": the key was imported, so a copy may be elsewhere",
+               "make a key in the TPM with `ssh-tpm keygen`");
     if ((attributes & TPMA_OBJECT_ADMINWITHPOLICY) != 0)
         throw Error(Errc::unsupported, identity.name() + ": only its policy lets the TPM certify the key");
 }
@@ -131,21 +131,6 @@ std::vector<Subject> named_subjects(const RequestOptions& options) {
     return subjects;
 }
 
-/// Has the TPM certify one key.
-attest::CertifiedKey certify(tpm::Tpm& tpm, const Subject& subject, const tpm::Handle& attestation_key,
-                             ByteView qualifying_data) {
-    const auto& [identity, base, auth] = subject;
-    const auto result = tpm.keys().certify(identity.key, auth, attestation_key.tr(), qualifying_data);
-    tpm.keys().flush(); // the next key and its parent need the room
-    if (std::holds_alternative<tpm::WrongAuth>(result))
-        throw Error(Errc::auth, "the PIN is wrong", tpm::wrong_pin_hint(tpm.context(), *identity.key));
-    const auto& attested = std::get<tpm::Attested>(result);
-    return {.ssh = identity.public_key,
-            .area = identity.key->public_area,
-            .attest = attested.attest,
-            .signature = attested.signature};
-}
-
 /// Completes the request with the TPM's statements, and checks them as the certificate authority will.
 void certify_all(tpm::Tpm& tpm, const std::vector<Subject>& subjects, attest::Request& request) {
     const auto attestation_key = tpm::load_attestation_key(tpm);
@@ -155,8 +140,12 @@ void certify_all(tpm::Tpm& tpm, const std::vector<Subject>& subjects, attest::Re
     for (const auto& subject : subjects) {
         const auto data = attest::qualifying_data(request, subject.identity.public_key.blob());
         naming(subject.identity.name(), [&] {
-            request.keys.push_back(certify(tpm, subject, attestation_key, data));
-            ak.require_certified(request.keys.back(), data);
+            auto key = certify_key(tpm, subject.identity, subject.auth, attestation_key, data);
+            if (!key)
+                throw Error(Errc::auth, "the PIN is wrong",
+                            tpm::wrong_pin_hint(tpm.context(), *subject.identity.key));
+            ak.require_certified(*key, data);
+            request.keys.push_back(std::move(*key));
         });
     }
 }
@@ -185,6 +174,20 @@ attest::Request make_request(tpm::Tpm& tpm, const RequestOptions& options, std::
 }
 
 } // namespace
+
+std::optional<attest::CertifiedKey> certify_key(tpm::Tpm& tpm, const identity::Identity& key,
+                                                const tpm::Auth& auth, const tpm::Handle& attestation_key,
+                                                ByteView qualifying_data) {
+    const auto result = tpm.keys().certify(key.key, auth, attestation_key.tr(), qualifying_data);
+    tpm.keys().flush();
+    const auto* const attested = std::get_if<tpm::Attested>(&result);
+    if (attested == nullptr)
+        return std::nullopt;
+    return attest::CertifiedKey{.ssh = key.public_key,
+                                .area = key.key->public_area,
+                                .attest = attested->attest,
+                                .signature = attested->signature};
+}
 
 int attest_request(Call& call) {
     RequestOptions o;
@@ -230,9 +233,9 @@ int attest_request(Call& call) {
     for (auto& subject : subjects) {
         require_certifiable(subject.identity);
         if (subject.identity.needs_pin())
-            subject.auth =
-                existing_pin(*tpm, *subject.identity.key, o.pin,
-                             "Enter passphrase for " + subject.identity.name() + ": ", "--pin-file gives it");
+            subject.auth = existing_pin(*tpm, *subject.identity.key, o.pin,
+                                        "Enter passphrase for " + subject.identity.name() + ": ",
+                                        {.instead = "--pin-file gives it", .empty = "--pin-file gives it"});
     }
     const auto request = make_request(*tpm, o, subjects);
     const auto text = request.text();

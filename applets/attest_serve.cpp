@@ -44,8 +44,8 @@ constexpr std::string_view serve_usage =
 
 constexpr std::string_view serve_about =
     "Answers the question of \"ssh-tpm-attest check\": the TPM's quote of the PCRs, and its statement that "
-    "the "
-    "host keys are in it. The question comes on standard input, or from each client of a socket of systemd. "
+    "the host keys are in it. The question comes on standard input, or from each client of a socket of "
+    "systemd. "
     "sshd's subsystem is the second form, which passes the question to that service.";
 
 constexpr std::size_t most_clients = 64;                    ///< that have not sent their question yet
@@ -58,12 +58,6 @@ struct ServeOptions {
     std::optional<std::string> socket;
     TpmOptions tpm;
 };
-
-/// @returns false at the deadline
-bool is_ready_before(int descriptor, short events, Deadline deadline) {
-    pollfd wanted{.fd = descriptor, .events = events, .revents = 0};
-    return uninterrupted([&] { return ::poll(&wanted, 1, milliseconds_until(deadline)); }) == 1;
-}
 
 /// Reads the bytes that are there. @returns false if there will be no more of them
 bool receive(int descriptor, std::string& text) {
@@ -94,7 +88,7 @@ bool read_question(int descriptor, std::string& question) {
 std::string question_before(int descriptor, Deadline deadline) {
     std::string question;
     do
-        if (!is_ready_before(descriptor, POLLIN, deadline))
+        if (!is_ready_before(deadline, descriptor))
             refuse_slow_client();
     while (!read_question(descriptor, question));
     return question;
@@ -102,7 +96,7 @@ std::string question_before(int descriptor, Deadline deadline) {
 
 void write_before(int descriptor, std::string_view text, Deadline deadline) {
     while (!text.empty()) {
-        if (!is_ready_before(descriptor, POLLOUT, deadline))
+        if (!is_ready_before(deadline, descriptor, POLLOUT))
             throw Error(Errc::io, "the other side does not read");
         const auto count = uninterrupted([&] { return ::write(descriptor, text.data(), text.size()); });
         if (count < 0 && errno != EAGAIN)
@@ -111,7 +105,7 @@ void write_before(int descriptor, std::string_view text, Deadline deadline) {
     }
 }
 
-/// The boot's log, which nobody needs for the proof.
+/// The event log of this boot; empty if it cannot be read, because the proof does not need it.
 Bytes read_event_log(const ServeOptions& options) {
     try { // caught to answer without it
         return options.event_log ? read_file(*options.event_log, longest_log, FileKind::any) : Bytes();
@@ -159,19 +153,6 @@ std::vector<identity::Identity> host_keys(tpm::Tpm& tpm, const ServeOptions& opt
     return keys;
 }
 
-attest::CertifiedKey certify_host_key(tpm::Tpm& tpm, const identity::Identity& key, const tpm::Handle& ak,
-                                      ByteView qualifying_data) {
-    const auto result = tpm.keys().certify(key.key, nullptr, ak.tr(), qualifying_data);
-    tpm.keys().flush(); // the next key and its parent need the room
-    const auto* const attested = std::get_if<tpm::Attested>(&result);
-    if (attested == nullptr)
-        throw Error(Errc::auth, key.name() + ": a host key with a PIN");
-    return {.ssh = key.public_key,
-            .area = key.key->public_area,
-            .attest = attested->attest,
-            .signature = attested->signature};
-}
-
 /// A quote, and the values that it is about: a PCR may be extended between the two commands.
 void quote_pcrs(tpm::Tpm& tpm, const tpm::Handle& ak, const TPML_PCR_SELECTION& selection,
                 const attest::Digest& data, attest::Answer& answer) {
@@ -196,9 +177,13 @@ attest::Answer answer_to(const attest::Question& question, const ServeOptions& o
         const auto ak = tpm::load_attestation_key(opened);
         answer.ak = tpm::read_public(opened.context(), ak.tr());
         answer.keys.clear();
-        for (const auto& key : keys)
-            answer.keys.push_back(
-                certify_host_key(opened, key, ak, attest::key_data(question.nonce, key.public_key.blob())));
+        for (const auto& key : keys) {
+            const auto data = attest::key_data(question.nonce, key.public_key.blob());
+            auto certified = certify_key(opened, key, nullptr, ak, data);
+            if (!certified)
+                throw Error(Errc::auth, key.name() + ": a host key with a PIN");
+            answer.keys.push_back(std::move(*certified));
+        }
         quote_pcrs(opened, ak, question.pcrs.to_tpm(), attest::quote_data(question.nonce, answer.keys),
                    answer);
     };
@@ -295,7 +280,7 @@ int relay(const std::string& socket) {
     write_before(service.value(), question, end);
     std::string answer;
     do
-        if (!is_ready_before(service.value(), POLLIN, end) || answer.size() > attest::max_answer)
+        if (!is_ready_before(end, service.value()) || answer.size() > attest::max_answer)
             throw Error(Errc::io, "the attestation service gives no answer in time");
     while (receive(service.value(), answer));
     if (answer.empty())

@@ -38,8 +38,8 @@ constexpr std::string_view verify_usage =
     "                             [--allow-no-eku] [--json] [request | folder]...";
 
 constexpr std::string_view verify_about =
-    "Checks requests of ssh-tpm-attest, and prints the keys of those that prove to be in a TPM: of a maker "
-    "in --ek-roots, or in --ek-known. Without a name it reads standard input; of a folder, all files *.json.";
+    "Checks requests, and prints the keys that are in a TPM. The TPM's maker must be in --ek-roots, or its "
+    "endorsement key in --ek-known. Without a name it reads standard input; of a folder, all files *.json.";
 
 constexpr std::string_view verify_closing = R"(
 Exit status
@@ -61,14 +61,11 @@ std::vector<std::string> files_of(const std::string& name) {
     if (name == "-" || !fs::is_directory(name, failure))
         return {name};
     std::vector<std::string> files;
-    for (fs::directory_iterator entry(name, failure), end; !failure && entry != end; entry.increment(failure))
-        if (entry->path().extension() == ".json")
-            files.push_back(entry->path().string());
-    if (failure)
-        throw Error::from_errno(failure.value(), name);
+    for (const auto& file : entries_of(name))
+        if (file.extension() == ".json")
+            files.push_back(file.string());
     if (files.empty())
         throw Error(Errc::not_found, name + ": no files *.json in this folder");
-    std::ranges::sort(files);
     return files;
 }
 

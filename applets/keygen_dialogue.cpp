@@ -131,14 +131,11 @@ bool confirm_overwrite(const std::string& path) {
 }
 
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
-                       const std::string& question, const std::string& hint) {
+                       const std::string& question, const PinHints& hints) {
     const bool last_allowed = require_try(tpm, key, false);
-    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "passphrase", hint));
+    auto pin = given ? auth_of(*given) : tpm::to_auth(ask_secret(question, "passphrase", hints.instead));
     if (!given && !pin)
-        give_up("passphrase", prompt::Unanswered::empty,
-                hint.starts_with("-P")
-                    ? "if the key has no PIN, use `-P ''`; if it has one, that may cost a try"
-                    : hint);
+        give_up("passphrase", prompt::Unanswered::empty, hints.empty);
     require_try(tpm, key, last_allowed); // other programs may have spent tries meanwhile
     return pin;
 }

@@ -53,12 +53,16 @@ inline constexpr auto last_try_unasked =
 
 inline constexpr int most_tries = 3; ///< as ssh asks for a passphrase
 
+struct PinHints {
+    const char* instead = "-P gives it"; ///< where nobody can be asked
+    const char* empty = "if the key has no PIN, use `-P ''`; if it has one, that may cost a try";
+};
+
 /// The PIN of a key: `given` (-P), or asked for. If a wrong PIN would lock the TPM, it asks at the terminal,
-/// once, whether to go on.
+/// once, whether to go on. @param hints of its errors
 /// @throws Error(lockout) in lockout; Error(refused) if the person says no, if there is no terminal, and for
 ///     an empty answer
-/// @param hint how else to give it
 tpm::Auth existing_pin(tpm::Tpm& tpm, const keyfile::KeyFile& key, const std::optional<Secret>& given,
-                       const std::string& question, const std::string& hint = "-P gives it");
+                       const std::string& question, const PinHints& hints = {});
 
 } // namespace sshtpm::applets

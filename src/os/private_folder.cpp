@@ -16,8 +16,8 @@ namespace sshtpm::os {
 
 namespace {
 
-constexpr std::size_t longest_parent =
-    60; ///< ssh adds 17 bytes to the name of a socket, which has 107 at most
+/// ssh adds 17 bytes to the name of a socket, which has 107 at most.
+constexpr std::size_t longest_parent = 60;
 
 bool is_in_memory(const std::string& folder) {
     struct statfs system {};
