@@ -212,24 +212,6 @@ class OfTheClient(Checks):
             said = self.user.ssh('--yes', *more)
             self.assertEqual((said.returncode, said.stdout), (0, 'in\n'), said.stderr)
 
-    def test_two_checks_at_once_and_a_damaged_record(self):
-        self.serve()
-        checks = [self.lab.start(*self.user.argv('check', '--yes', '--pcrs', pcrs, '-F', self.user.config, 'web1'))
-                  for pcrs in ('0', '1', '1')]
-        for check in checks:
-            self.assertEqual(check.wait(), 0, check.log())
-        good = self.user.recorded()
-        self.assertEqual(sorted(json.loads(line)['pcrs'] for line in good), ['sha256:0', 'sha256:1'])
-        for name, damage in (('cut', good[1][:-9]), ('empty object', '{}'), ('text', 'x'),
-                             ('more', good[1].replace('{', '{"more":1,', 1)),
-                             ('bank', good[1].replace('sha256', 'sha512')),
-                             ('value', good[1].replace('"values":["0', '"values":["g')),
-                             ('count', re.sub('"resets":[0-9]+', '"resets":-1', good[1]))):
-            with self.subTest(name):
-                self.lab.write(self.user.record, f'{good[0]}\n{damage}\n')
-                self.assert_status(self.user.check('--yes'), 1, 'attested_hosts: line 2: ')
-                self.assertEqual(self.user.recorded(), [good[0], damage])
-
 
 class OfTheAttestationKey(Checks):
     def test_it_stands_in_a_file_of_enrolled_keys(self):

@@ -5,6 +5,7 @@
 import base64
 import json
 import os
+import re
 import socket
 import unittest
 
@@ -92,6 +93,23 @@ class Lies(Scenario):
         far = SoftHost()
         self.service.answer = far.answer
         self.assertEqual(self.user.check('--yes', '--pcrs', '23').returncode, 1)
+
+    def test_two_checks_at_once_and_a_damaged_record(self):
+        checks = [self.lab.start(*self.user.argv('check', '--yes', '--pcrs', pcrs, '-F', self.user.config, 'web1'))
+                  for pcrs in ('0', '1', '1')]
+        for check in checks:
+            self.assertEqual(check.wait(), 0, check.log())
+        good = self.user.recorded()
+        self.assertEqual(sorted(json.loads(line)['pcrs'] for line in good), ['sha256:0', 'sha256:1'])
+        for name, damage in (('cut', good[1][:-9]), ('empty object', '{}'), ('text', 'x'),
+                             ('more', good[1].replace('{', '{"more":1,', 1)),
+                             ('bank', good[1].replace('sha256', 'sha512')),
+                             ('value', good[1].replace('"values":["0', '"values":["g')),
+                             ('count', re.sub('"resets":[0-9]+', '"resets":-1', good[1]))):
+            with self.subTest(name):
+                self.lab.write(self.user.record, f'{good[0]}\n{damage}\n')
+                self.says(self.host.answer, 1, 'attested_hosts: line 2: ')
+                self.assertEqual(self.user.recorded(), [good[0], damage])
 
     def test_other_pcrs(self):
         zeros = [bytes(32)] * 12

@@ -12,7 +12,7 @@ from agent import Agent
 from attestation import SoftTpm, Subject, b64, ssh_line, written
 from cryptography.hazmat.primitives import serialization
 from hierarchy import KINDS, read_public
-from lab import read
+from lab import read, wait_until
 from protocol import string
 from softkey import SoftKey
 from sshd import USER, Sshd
@@ -153,9 +153,9 @@ until printf '%s\\n' "$question" | "$@" 2>$0.errors; do grep -q 'no room for ano
 
     def __init__(self, lab, chip, *options, name='root', authorized=(), serve='', subsystem_line=None, hierarchy=None):
         self.lab, self.tpm = lab, chip
-        self.folder = os.path.join(lab.path(name), 'etc/ssh')
+        self.root, self.folder = lab.path(name), lab.path(name, 'etc/ssh')
         chosen = ('--hierarchy', hierarchy) if hierarchy else ()
-        lab.keygen('-q', '-A', '-f', lab.path(name), *chosen, env={'SSH_TPM_TCTI': chip.tcti})
+        wait_until(lambda: self._make_keys(*chosen), 'room in the TPM for host keys')
         self.keys = {kind: read_public(lab.path(name), kind) for kind in KINDS}
         lab.limit('tpm_idle', 0.05, 5)
         self.agent = Agent(lab, '--no-seal', '--no-cache', *chosen, name=name + '-agent', tcti=chip.tcti,
@@ -167,6 +167,15 @@ until printf '%s\\n' "$question" | "$@" 2>$0.errors; do grep -q 'no room for ano
             subsystem_line = f'Subsystem ssh-tpm-attest {patient} {lab.bin}/ssh-tpm {self.command}'
         self.options = f'HostKeyAgent {self.agent.socket}', subsystem_line, *options
         self.start(name, authorized)
+
+    def _make_keys(self, *chosen):
+        """Whether there was room, or the agent of another host has its keys in the TPM."""
+        said = self.lab.keygen('-q', '-A', '-f', self.root, *chosen, env={'SSH_TPM_TCTI': self.tpm.tcti}, status=None)
+        if 'no room for another key' in said.stderr:
+            return False
+        if said.returncode != 0:
+            raise AssertionError(said.stderr)
+        return True
 
     def start(self, name, authorized, *options):
         """Starts sshd; `options` are further lines of its configuration."""
