@@ -102,9 +102,9 @@ class Machine:
         return True
 
     def _says_ready(self):
-        """Whether the next line tells of a boot that is new to us."""
-        word, _, boot = self.reader.readline().partition(b' ')
-        if word != b'ready' or boot == self.boot:
+        """Whether the next line tells of a boot that is new to us. OVMF has cleared a screen in front of it."""
+        words, _, boot = self.reader.readline().rpartition(b' ')
+        if not words.endswith(b'ready') or boot == self.boot:
             return False
         self.boot = boot
         return True
@@ -120,9 +120,11 @@ class Machine:
 
 
 class Qemu(Machine):
-    """A whole machine. Its TPM is swtpm behind the kernel's driver tpm_crb; it has no network."""
+    """A whole machine. Its TPM is swtpm behind the kernel's driver tpm_crb; it has no network. Its firmware, OVMF,
+    measures what it boots, and the kernel measures its command line."""
 
     kind = 'qemu'
+    command_line = 'console=ttyS0 root=/dev/nvme0n1 rw quiet no_timer_check mitigations=off apparmor=0 panic=-1'
 
     def __init__(self, tree):
         super().__init__()
@@ -140,8 +142,8 @@ class Qemu(Machine):
         # no_timer_check: on a busy host the kernel would find the timer broken, and panic.
         self.process = start(
             'qemu-system-x86_64', '-accel', accel, '-cpu', 'host' if accel == 'kvm' else 'qemu64,+rdrand', '-smp', '2',
-            '-m', '1024', '-display', 'none', '-nodefaults', '-kernel', self.kernel,
-            '-append', 'console=ttyS0 root=/dev/nvme0n1 rw quiet no_timer_check mitigations=off apparmor=0 panic=-1',
+            '-m', '1024', '-display', 'none', '-nodefaults', '-bios', '/usr/share/ovmf/OVMF.fd',
+            '-kernel', self.kernel, '-append', self.command_line,
             '-drive', 'file=disk,if=none,id=disk,format=raw,cache=unsafe', '-device', 'nvme,drive=disk,serial=1',
             '-device', 'virtio-rng-pci',
             '-chardev', 'socket,id=tpm,path=tpm.ctrl', '-tpmdev', 'emulator,id=tpm,chardev=tpm',

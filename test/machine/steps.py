@@ -112,6 +112,19 @@ def quiet_keys(guest):
     return guest.quiet()
 
 
+# Which boot the machine is in
+
+
+CHECK = f'ssh-tpm attest check {PLAIN} server'
+
+
+@step('attest: the commands of docs/attestation.md, and a first check', only='qemu')
+def attest(guest):
+    guest.typed('root', *('$ ' + line for line in commands('docs/attestation.md', 'systemd-sysusers')), deadline=240)
+    guest.check()
+    guest.typed('me', '$ ' + CHECK, '? the right one .yes/no.. => yes', '$ ' + CHECK)
+
+
 @step('reboot: all units are up')
 def reboot(guest):
     guest.machine.reboot()
@@ -129,6 +142,29 @@ def reboot_login(guest):
 @step('journal after it')
 def quiet_reboot(guest):
     return guest.quiet(USER_UNIT + r'.*PIN')
+
+
+@step('attest: the same boot again, and one with another command line', only='qemu')
+def attest_boots(guest):
+    session = CHECK.replace('check', 'ssh')
+    guest.me(CHECK)
+    guest.me(session + ' touch /tmp/session && rm /tmp/session')
+    guest.machine.command_line += ' audit=0'
+    guest.machine.reboot()
+    report = guest.me(CHECK, 3)
+    changed = re.findall(r'PCR ([0-9]+) differs', report)
+    if changed != ['9']:
+        raise Failed(report)
+    guest.me(session + ' touch /tmp/session', 3)
+    guest.root('[ ! -e /tmp/session ]')
+    guest.typed('me', '$ ' + CHECK.replace('check', 'check --accept'), '? from now on .yes/no.. => yes', '$ ' + session,
+                '? server.*\\$ => exit')
+    return report
+
+
+@step('journal after it')
+def quiet_attest(guest):
+    return guest.quiet()
 
 
 # The CA is this machine too.
