@@ -89,15 +89,18 @@ struct Checked {
     std::string source;     ///< where the attestation key is known from, for a person
 };
 
-/// True if a line of an enrolled machine, "RECEIPT AKNAME EKNAME PRINCIPALS", has the Name, and no principals
-/// or this host's.
+/// True if a line of an enrolled machine, "AKNAME EKNAME PRINCIPALS", has the Name, and no principals or this
+/// host's. @throws Error(malformed) for a file of receipts, whose attestation keys have proven nothing yet
 bool is_enrolled(const std::string& file, std::string_view ak_name, std::string_view host) {
     constexpr std::size_t most = std::size_t{64} * 1024 * 1024;
     const auto content = read_file(file, most);
     for (auto text = text_of(content); !text.empty();) {
         auto line = take_line(text);
-        ssh::take_word(line);
-        const bool is_it = ssh::take_word(line) == ak_name;
+        const auto first = ssh::take_word(line);
+        if (first.size() != ak_name.size())
+            malformed(file + ": a line does not begin with the Name of an attestation key",
+                      "`join` makes the lines from receipts that have come; see ssh-tpm-attest(1), EXAMPLES");
+        const bool is_it = first == ak_name;
         ssh::take_word(line);
         if (is_it && (line.empty() || ssh::match_host(host, line)))
             return true;
@@ -274,7 +277,7 @@ int check_connection(const SshConnection& connection, const CheckOptions& option
     if (!printed || printed->status != 0 || !printed->output.starts_with(answer_begin)) {
         if (!connection.is_alive())
             refuse(connection.host() + ": the connection was lost during the check");
-        const auto reason = printed ? last_line(printed->errors) : "there is no answer in time";
+        const auto reason = printed ? last_line(printed->output) : "there is no answer in time";
         cli::report(
             "ssh-tpm-attest",
             Error(Errc::not_found,
@@ -317,9 +320,7 @@ int run_check(Call& call, bool then_log_in) {
         {"--pcrs LIST", cli::every_mode, "the PCRs, such as sha384:0-7 (default: sha256:0-9,11,12)",
          [&o](char* list) { o.pcrs = selection_of(list); }},
         {"--enrolled FILE", cli::every_mode,
-         "the host's attestation key must be in this file, of lines that \"ssh-tpm-attest sign --receipts\" "
-         "wrote "
-         "and whose receipts came back",
+         "the host's attestation key must be in this file, of machines whose receipts have come",
          cli::set(o.enrolled)},
         {"--accept", cli::every_mode, "ask whether another boot is right, and accept it from now on",
          cli::set(o.accept)},
@@ -335,8 +336,8 @@ int run_check(Call& call, bool then_log_in) {
         split_ssh_words({call.arguments.begin() + static_cast<std::ptrdiff_t>(ours), call.arguments.end()});
     if (!then_log_in && !words.command.empty())
         throw Error(Errc::usage, "check runs no command", "`ssh-tpm attest ssh` does, if the boot is right");
+    const SshConnection connection(words); // ssh may need the privileges of ssh-keysign(8)
     os::give_up_new_privileges();
-    const SshConnection connection(words);
     const int status = check_connection(connection, o);
     return then_log_in && status == proven ? connection.run() : status;
 }

@@ -98,19 +98,29 @@ struct EventName {
     std::string_view name;
 };
 
+/// TCG PC Client Platform Firmware Profile, 10.4.1.
+constexpr std::uint32_t ev_event_tag = 6;
 constexpr std::array event_names{
+    EventName{0x00000001, "POST code"},
     EventName{0x00000004, "separator"},
     EventName{0x00000005, "action"},
-    EventName{0x0000000D, "IPL"},
+    EventName{ev_event_tag, "tagged event"},
     EventName{0x00000008, "S-CRTM version"},
+    EventName{0x00000009, "CPU microcode"},
+    EventName{0x0000000A, "platform configuration"},
+    EventName{0x0000000D, "IPL"},
     EventName{0x80000001, "EFI variable (driver configuration)"},
     EventName{0x80000002, "EFI variable (boot)"},
     EventName{0x80000003, "boot services application"},
     EventName{0x80000004, "boot services driver"},
+    EventName{0x80000005, "runtime services driver"},
     EventName{0x80000006, "GPT"},
     EventName{0x80000007, "EFI action"},
     EventName{0x80000008, "firmware blob"},
+    EventName{0x80000009, "tables of the firmware"},
     EventName{0x8000000A, "firmware blob"},
+    EventName{0x8000000B, "tables of the firmware"},
+    EventName{0x8000000C, "EFI variable (boot)"},
     EventName{0x800000E0, "EFI variable (authority)"},
 };
 
@@ -119,7 +129,21 @@ ssh::Hash hash_of(const BootEvent& event) {
     return event.digest.size() == digest_size(TPM2_ALG_SHA384) ? ssh::Hash::sha384 : ssh::Hash::sha256;
 }
 
-/// The text in the data of an event: ASCII, or the ASCII part of UTF-16.
+/// The part of an event's data that may be a text: what a tag is for (TCG_PCClientTaggedEvent), the name of a
+/// variable (UEFI_VARIABLE_DATA), or all.
+ByteView readable_part(const BootEvent& event, std::string_view name) {
+    constexpr std::size_t tag_and_size = 8, guid = 16, lengths = 16;
+    const ByteView data(event.data);
+    if (event.type == ev_event_tag)
+        return data.subspan(std::min(tag_and_size, data.size()));
+    if (!name.starts_with("EFI variable") || data.size() < guid + lengths)
+        return data;
+    const auto characters = LogReader(data.subspan(guid)).number(4);
+    const auto rest = data.subspan(guid + lengths);
+    return rest.first(std::min<std::size_t>(std::size_t{2} * characters, rest.size()));
+}
+
+/// ASCII, or the ASCII part of UTF-16.
 std::string text_in(ByteView data) {
     std::string text;
     for (const auto byte : data)
@@ -174,7 +198,7 @@ std::string describe(const BootEvent& event) {
     std::snprintf(number.data(), number.size(), "event 0x%08x", event.type);
     const auto name = known == event_names.end() ? std::string(number.data()) : std::string(known->name);
     auto out = name + ' ' + hex(event.digest).substr(0, 16);
-    const auto text = text_in(event.data);
+    const auto text = text_in(readable_part(event, name));
     if (!text.empty() && ssh::digest(hash_of(event), event.data) == event.digest)
         out += ": " + text;
     else if (!text.empty())

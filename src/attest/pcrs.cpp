@@ -35,7 +35,7 @@ constexpr std::array<std::string_view, 16> meanings{
     "events of the platform",        // 6
     "Secure Boot",                   // 7
     "kernel command line (GRUB)",    // 8
-    "kernel and initrd",             // 9
+    "kernel, initrd, command line",  // 9
     "",                              // 10
     "unified kernel, boot phase",    // 11
     "kernel command line (systemd)", // 12

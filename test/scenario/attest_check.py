@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import re
+import signal
+import struct
 import unittest
 
 from attested import USUAL, TpmHost, User, subsystem
@@ -14,7 +16,7 @@ from event_logs import Event, event_log
 from lab import Scenario, read, wait_until
 from sshd import make_host_key
 from swtpm import Swtpm
-from terminal import Terminal
+from terminal import Terminal, is_running
 
 
 def without_comment(key):
@@ -148,6 +150,29 @@ class OfTheClient(Checks):
         self.assertEqual(said.stdout, '')
         wait_until(lambda: not os.listdir(self.lab.env['XDG_RUNTIME_DIR']), 'an empty folder')
 
+    def test_nothing_is_left_when_the_client_ends(self):
+        self.serve()
+        folder = self.lab.env['XDG_RUNTIME_DIR']
+        argv = self.user.argv('check', '-F', self.user.config)
+        for end in Terminal.interrupt, lambda terminal: os.kill(terminal.popen.pid, signal.SIGKILL):
+            with Terminal(self.lab, *argv, 'web1') as terminal:
+                terminal.read_until('(yes/no)? ')
+                name, = os.listdir(folder)
+                said = self.lab.run('ssh', '-o', f'ControlPath={folder}/{name}/master', '-O', 'check', 'web1', status=0)
+                master = int(re.search(r'pid=(\d+)', said.stderr).group(1))
+                end(terminal)
+                self.assertNotEqual(terminal.finish(), 0)
+            wait_until(lambda: not os.listdir(folder) and not is_running(master), 'the end of the master')
+        for number in signal.SIGTERM, signal.SIGKILL:  # ssh cannot connect yet
+            seen = self.lab.path('seen')
+            process = self.lab.start(*argv, '-o', f"ProxyCommand=sh -c 'echo $PPID >{seen}; exec cat >/dev/null'",
+                                     'web1')
+            wait_until(lambda: os.path.exists(seen) and read(seen), 'the call of ssh')
+            process.popen.send_signal(number)
+            self.assertNotEqual(process.wait(), 0)
+            wait_until(lambda: not os.listdir(folder) and not is_running(read(seen).strip()), 'the end of ssh')
+            os.unlink(seen)
+
     def test_a_connection_that_is_lost_is_not_made_again(self):
         self.serve()
         argv = self.user.argv('ssh', '-F', self.user.config, 'web1', 'touch', self.lab.path('executed'))
@@ -218,13 +243,16 @@ class OfTheAttestationKey(Checks):
         self.serve()
         self.assert_status(self.user.check('--yes'), 0)
         ak = json.loads(self.user.recorded()[0])['ak']
-        right = self.lab.write('right', f'{"1" * 64} {"2" * 68} {ak} web1\n{"0" * 64} {ak} {"2" * 68} web1\n')
-        wrong = self.lab.write('wrong', f'{"0" * 64} {ak[:-1]} {ak} web1\n{ak} {ak[2:]} {ak}\n')
+        other, receipt = '2' * 68, '0' * 64
+        right = self.lab.write('right', f'{other} {ak} web1\n{ak} {other} web1\n')
+        wrong = self.lab.write('wrong', f'{other} {ak} web1\n{ak[:-1]}0 {other} web1\n{ak} {other} web2\n')
+        receipts = self.lab.write('receipts', f'{receipt} {ak} {other} web1\n')
         os.unlink(self.user.record)
         self.assert_status(self.user.check('--yes', '--enrolled', right), 0, f'enrolled in {right}')
         self.assert_status(self.user.check('--enrolled', right), 0)
         for file in wrong, self.lab.write('empty', ''), self.lab.path('missing'):
             self.assert_status(self.user.check('--yes', '--enrolled', file), 1)
+        self.assert_status(self.user.check('--yes', '--enrolled', receipts), 1, 'begin with the Name')
 
     def test_the_host_certificate_names_it(self):
         self.serve()
@@ -269,6 +297,25 @@ class OfTheBoot(Checks):
         said = self.assert_status(self.user.check(), 3, 'PCR 4 differs')
         self.assertNotIn('grub', said.stderr)
         self.assertNotIn('lie', said.stderr)
+
+    def test_variables_and_tags_are_named(self):
+        def variable(value, length=10):
+            name = 'SecureBoot'.encode('utf-16-le')
+            return Event(7, 0x80000001, bytes(16) + struct.pack('<QQ', length, 1) + name + value)
+
+        def tag(text):
+            return Event(9, 6, struct.pack('<II', 0x8f3b22ed, len(text)) + text)
+        self.boot(variable(b'\1'), tag(b'before'))
+        self.serve(serve=f'--event-log {self.lab.path("log")}')
+        self.assert_status(self.user.check('--yes'), 0)
+        self.tpm.reset()
+        self.boot(variable(b'\0'), variable(b'', 2 ** 32 - 1), Event(7, 0x80000002, bytes(31)), Event(9, 6, b'short'),
+                  tag(b'after'))
+        said = self.assert_status(self.user.check(), 3)
+        for words in ('before: EFI variable (driver configuration) H: SecureBoot', 'before: tagged event H: before',
+                      'now:    EFI variable (driver configuration) H: SecureBoot', 'now:    tagged event H: after',
+                      'now:    tagged event H', 'now:    EFI variable (boot) H'):
+            self.assertRegex(said.stderr, f'(?m)^    {re.escape(words).replace("H", "[0-9a-f]{16}")}$')
 
     def test_without_a_log_and_with_rubbish(self):
         self.serve(serve=f'--event-log {self.lab.path("log")}')

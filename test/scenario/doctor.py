@@ -11,6 +11,7 @@ from findings import read_findings
 from lab import (AS_NOBODY, NOBODY, NO_LEAK_CHECK, WITH_MOUNTS, children, needs_mounts, needs_root, read,
                  wait_until)
 from swtpm import STORAGE_KEY, Swtpm
+from terminal import is_running
 
 # A self-test that comes first (TPM_RC_RETRY), and RSA 4096, which swtpm lacks (TPM_RC_VALUE).
 REFUSED = ('TPM2_Sign 0x00000922', 'TPM2_TestParms 0x000001c4')
@@ -20,13 +21,6 @@ HEALTHY = ('version', 'openssh', 'system', 'tpm-device', 'tpm-chip', 'tpm-algori
            'agent-askpass', 'agent-memory', 'ssh-folder', 'key-file', 'key-file')
 DEVICES = ('mount -t tmpfs tmpfs /sys/class && mount -t tmpfs -o dev tmpfs /dev && mknod -m 666 /dev/null c 1 3 && '
            'mknod -m 600 /dev/tpm0 c 1 3')
-
-
-def is_running(pid):
-    try:
-        return read(f'/proc/{pid}/stat').rpartition(')')[2].split()[0] != 'Z'
-    except FileNotFoundError:
-        return False
 
 
 class Healthy(DoctorLab):

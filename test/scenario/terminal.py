@@ -140,6 +140,14 @@ def status(pid):
     return read(f'/proc/{pid}/stat').rpartition(') ')[2].split()
 
 
+def is_running(pid):
+    """False for a zombie, too."""
+    try:
+        return status(pid)[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
 def is_stopped(pid):
     """True once each of its threads has stopped: before, the kernel does not count the process as a stopped one."""
     return all(status(f'{pid}/task/{thread}')[0] == 'T' for thread in os.listdir(f'/proc/{pid}/task'))
