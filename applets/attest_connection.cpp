@@ -98,12 +98,7 @@ SshWords split_ssh_words(const std::vector<std::string>& words) {
 SshConnection::SshConnection(SshWords words) : words_(std::move(words)) {
     read_configuration();
     connect();
-    try { // caught because the destructor does not run
-        host_key_ = read_recorded();
-    } catch (const Error&) {
-        end_master();
-        throw;
-    }
+    host_key_ = read_recorded();
 }
 
 void SshConnection::connect() {
@@ -121,16 +116,10 @@ void SshConnection::connect() {
         refuse(host_ + ": ssh could not connect");
 }
 
-SshConnection::~SshConnection() {
-    end_master();
-}
-
-void SshConnection::end_master() const noexcept {
-    try { // caught because a destructor must not throw; the connection ends by ControlPersist
+void SshConnection::end_master() const {
+    if (is_there(folder_.path() / "master"))
         (void)os::output_of(call_master({"-O", "exit"}), {}, time_limits().attest_answer,
                             attest::max_question);
-    } catch (const Error&) {
-    }
 }
 
 std::string SshConnection::control_path() const {

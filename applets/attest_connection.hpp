@@ -34,7 +34,7 @@ struct AcceptedHostKey {
     std::chrono::steady_clock::time_point looked_up = {}; ///< during the key exchange
 };
 
-/// A master of connection sharing (ssh_config(5), ControlMaster) that this object ends.
+/// A master of connection sharing (ssh_config(5), ControlMaster) that ends with this object, or this process.
 class SshConnection {
   public:
     /// Connects and logs in, with ssh's own questions.
@@ -42,7 +42,6 @@ class SshConnection {
     explicit SshConnection(SshWords words);
     SshConnection(const SshConnection&) = delete;
     SshConnection& operator=(const SshConnection&) = delete;
-    ~SshConnection();
 
     /// The name in known_hosts: HostKeyAlias, or the host's, as "[name]:port" for other ports than 22.
     const std::string& host() const noexcept { return host_; }
@@ -63,11 +62,11 @@ class SshConnection {
     std::string control_path() const;
     void read_configuration();
     void connect();
-    void end_master() const noexcept;
+    void end_master() const;
     AcceptedHostKey read_recorded() const;
 
     SshWords words_;
-    os::PrivateFolder folder_{os::PrivateFolder::Place::anywhere};
+    os::PrivateFolder folder_{os::PrivateFolder::Place::anywhere, [this] { end_master(); }};
     std::string host_, name_;
     std::string known_hosts_command_; ///< the user's own
     AcceptedHostKey host_key_;

@@ -8,19 +8,9 @@
 #include "base/lines.hpp"
 #include "base/printable.hpp"
 #include "base/staged_file.hpp"
-#include "os/child.hpp"
 #include "os/private_folder.hpp"
 #include "os/sandbox.hpp"
-#include "os/signals.hpp"
 #include "ssh/authorized_key.hpp"
-
-#include <array>
-#include <cerrno>
-#include <csignal>
-#include <poll.h>
-#include <sys/signalfd.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace sshtpm::applets {
 
@@ -63,16 +53,11 @@ std::string principals_for(const SignOptions& options, const attest::Proof& proo
 
 std::vector<std::string> keygen_call(const SignOptions& options, const VerifiedRequest& verified,
                                      const std::string& principals) {
-    std::vector<std::string> call{next_program("ssh-keygen"),
-                                  "-q",
-                                  "-s",
-                                  *options.ca,
-                                  "-n",
-                                  principals,
-                                  "-I",
-                                  options.identity.value_or(principals),
-                                  "-V",
-                                  *options.validity};
+    std::vector<std::string> call{"ssh-keygen", "-q",
+                                  "-s",         *options.ca,
+                                  "-n",         principals,
+                                  "-I",         options.identity.value_or(principals),
+                                  "-V",         *options.validity};
     if (options.from_agent)
         call.emplace_back("-U");
     if (options.host)
@@ -86,39 +71,9 @@ std::vector<std::string> keygen_call(const SignOptions& options, const VerifiedR
     return call;
 }
 
-/// Runs ssh-keygen, which may ask for a passphrase at the terminal. A signal that is blocked here ends it:
-/// its certificates must not stay.
-/// @throws Error(io) if it fails, or was ended
-void run_to_its_end(const std::vector<std::string>& call) {
-    sigset_t ending;
-    sigemptyset(&ending);
-    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
-        sigaddset(&ending, number);
-    const UniqueFd signals(::signalfd(-1, &ending, SFD_CLOEXEC));
-    os::Child child(call, {});
-    std::array<pollfd, 2> events{{{.fd = child.pidfd(), .events = POLLIN, .revents = 0},
-                                  {.fd = signals.value(), .events = POLLIN, .revents = 0}}};
-    while (::poll(events.data(), events.size(), -1) < 0 && errno == EINTR) {
-    }
-    if (events[0].revents == 0) {
-        // It has to give the terminal its echo back, and misses a signal that comes just before it reads. The
-        // destructor kills it in the end.
-        constexpr int most_signals = 20, pause = 100; // ms
-        for (int i = 0; i < most_signals; ++i) {
-            ::syscall(SYS_pidfd_send_signal, child.pidfd(), SIGTERM, nullptr, 0U);
-            if (::poll(events.data(), 1, pause) > 0)
-                break;
-        }
-        throw Error(Errc::io, "ssh-keygen was interrupted");
-    }
-    if (const int status = child.wait(); status != 0)
-        throw Error(Errc::io, "ssh-keygen could not sign the keys: exit status " + std::to_string(status));
-}
-
 /// @returns the certificates, one a line
 std::string sign_keys(const SignOptions& options, const VerifiedRequest& verified,
                       const std::string& principals) {
-    const os::BlockedSignals until_removed{SIGINT, SIGQUIT, SIGTERM, SIGHUP};
     const os::PrivateFolder folder(os::PrivateFolder::Place::in_memory);
     auto call = keygen_call(options, verified, principals);
     std::vector<std::string> certificates;
@@ -129,7 +84,9 @@ std::string sign_keys(const SignOptions& options, const VerifiedRequest& verifie
         call.push_back(name + ".pub");
         certificates.push_back(name + "-cert.pub");
     }
-    run_to_its_end(call);
+    const Call keygen{.name = "ssh-keygen", .arguments = {}};
+    if (const int status = run_next(keygen, call); status != 0)
+        throw Error(Errc::io, "ssh-keygen could not sign the keys: exit status " + std::to_string(status));
     std::string lines;
     for (const auto& certificate : certificates)
         lines += certificates_for(verified, certificate);

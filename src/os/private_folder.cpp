@@ -4,9 +4,11 @@
 #include "base/error.hpp"
 #include "os/environment.hpp"
 
+#include <cerrno>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <system_error>
@@ -32,29 +34,50 @@ bool is_safe(const std::string& folder) {
             (status.st_uid == 0 && ((status.st_mode & S_ISVTX) != 0 || (status.st_mode & 022U) == 0)));
 }
 
-} // namespace
-
-PrivateFolder::PrivateFolder(Place place) {
+std::filesystem::path make_folder(PrivateFolder::Place place) {
     for (const auto& parent : {variable("XDG_RUNTIME_DIR").value_or(""), std::string("/dev/shm"),
                                std::string("/run"), std::string("/tmp")}) {
         if (!parent.starts_with('/') || parent.size() > longest_parent || !is_safe(parent) ||
-            (place == Place::in_memory && !is_in_memory(parent)))
+            (place == PrivateFolder::Place::in_memory && !is_in_memory(parent)))
             continue;
         auto name = parent + "/ssh-tpm-XXXXXX";
-        if (::mkdtemp(name.data()) != nullptr) {
-            path_ = name;
-            return;
-        }
+        if (::mkdtemp(name.data()) != nullptr)
+            return name;
     }
-    if (place == Place::in_memory)
+    if (place == PrivateFolder::Place::in_memory)
         throw Error(Errc::io, "there is no folder in memory",
                     "mount a tmpfs at /dev/shm, or set XDG_RUNTIME_DIR");
     throw Error(Errc::io, "no folder could be made in /tmp");
 }
 
+/// Also if a program that ends at this moment still writes there.
+void remove_folder(const std::filesystem::path& folder) {
+    constexpr int most_tries = 100;
+    std::error_code failure(ENOTEMPTY, std::generic_category());
+    for (int i = 0; i < most_tries && failure; ++i)
+        std::filesystem::remove_all(folder, failure);
+}
+
+void await_end(int socket) {
+    char none = 0;
+    uninterrupted([&] { return ::read(socket, &none, 1); });
+}
+
+} // namespace
+
+PrivateFolder::PrivateFolder(Place place, const std::function<void()>& before_removal)
+    : path_(make_folder(place)), remover_("ssh-tpm-remover", [&](UniqueFd socket) {
+          await_end(socket.value());
+          try { // caught because the folder must go in any case
+              before_removal();
+          } catch (const Error&) {
+          }
+          remove_folder(path_);
+      }) {}
+
 PrivateFolder::~PrivateFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    ::shutdown(remover_.socket(), SHUT_WR);
+    await_end(remover_.socket());
 }
 
 } // namespace sshtpm::os

@@ -304,7 +304,7 @@ class Sign(Signing):
 
     def test_nothing_is_left_after_a_signal(self):
         self.recording()
-        for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL:
             with self.subTest(signal=number.name):
                 process = self.lab.start(*self.command('sign', '-s', self.ca, '-n', 'alice', '--receipts',
                                                        self.receipts))
@@ -312,6 +312,8 @@ class Sign(Signing):
                 os.unlink(self.lab.path('tools/seen'))
                 process.popen.send_signal(number)
                 self.assertNotEqual(process.wait(), 0)
+                if number == signal.SIGKILL:
+                    wait_until(lambda: not os.path.exists(place), 'the end of the folder')
                 left = os.path.exists(place)
                 shutil.rmtree(place, ignore_errors=True)
                 self.assertEqual((left, '"box"' in process.log(), os.path.exists(self.receipts)), (False, False, False))
@@ -335,7 +337,8 @@ class Sign(Signing):
             self.assertIn('"box"', terminal.transcript)
         with Terminal(self.lab, *command, env=env) as terminal:
             terminal.read_until('passphrase')
-            keygen, = children_of(terminal.popen.pid)
+            keygen, = (child for child in children_of(terminal.popen.pid)
+                       if read(f'/proc/{child}/comm') == 'ssh-keygen\n')
             wait_until(lambda: not terminal.echoes() and status(keygen)[0] == 'S', 'a prompt without echo')
             terminal.type('\x03')  # a moment before, ssh-keygen would take no notice
             self.assertNotEqual(terminal.finish(), 0)
