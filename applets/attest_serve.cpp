@@ -24,11 +24,15 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <iterator>
+#include <map>
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace sshtpm::applets {
@@ -48,7 +52,7 @@ constexpr std::string_view serve_about =
     "systemd. "
     "sshd's subsystem is the second form, which passes the question to that service.";
 
-constexpr std::size_t most_clients = 64;                    ///< that have not sent their question yet
+constexpr std::size_t most_clients = 64;
 constexpr std::size_t longest_log = attest::max_answer / 2; ///< bytes; base64 makes it a third longer
 
 struct ServeOptions {
@@ -191,7 +195,7 @@ attest::Answer answer_to(const attest::Question& question, const ServeOptions& o
     return answer;
 }
 
-/// The clients of a listening socket.
+/// The clients of a listening socket. Users take turns, and one who has too many loses the newest.
 class Service {
   public:
     Service(const UniqueFd& listener, const ServeOptions& options, ByteView event_log)
@@ -202,6 +206,7 @@ class Service {
         auto end = SteadyClock::now() + time_limits().attest_idle;
         while (!clients_.empty() || SteadyClock::now() < end) {
             wait(clients_.empty() ? end : clients_.front().deadline);
+            serve_next();
             if (!clients_.empty())
                 end = SteadyClock::now() + time_limits().attest_idle;
         }
@@ -210,47 +215,77 @@ class Service {
   private:
     struct Client {
         UniqueFd socket;
+        uid_t user;
         Deadline deadline; ///< for its question
         std::string question = {};
+        bool has_asked = false;
     };
 
-    /// Waits for a client, or for questions, and answers these.
+    /// Waits for a client, or for questions, unless one is there.
     void wait(Deadline deadline) {
-        std::vector<pollfd> waiting{
-            {.fd = clients_.size() < most_clients ? listener_.value() : -1, .events = POLLIN, .revents = 0}};
+        std::vector<pollfd> waiting{{.fd = listener_.value(), .events = POLLIN, .revents = 0}};
         for (const auto& client : clients_)
-            waiting.push_back({.fd = client.socket.value(), .events = POLLIN, .revents = 0});
-        if (uninterrupted(
-                [&] { return ::poll(waiting.data(), waiting.size(), milliseconds_until(deadline)); }) < 0)
+            waiting.push_back(
+                {.fd = client.has_asked ? -1 : client.socket.value(), .events = POLLIN, .revents = 0});
+        const bool is_asked = std::ranges::any_of(clients_, &Client::has_asked);
+        if (uninterrupted([&] {
+                return ::poll(waiting.data(), waiting.size(), is_asked ? 0 : milliseconds_until(deadline));
+            }) < 0)
             throw Error::from_errno(errno, "poll");
         auto state = waiting.begin();
         const bool comes = state->revents != 0;
-        std::erase_if(clients_, [&](Client& client) { return is_served(client, (++state)->revents != 0); });
-        if (comes)
-            accept();
+        std::erase_if(clients_, [&](Client& client) { return !is_kept(client, (++state)->revents != 0); });
+        for (std::size_t i = 0; comes && i < most_clients; ++i)
+            if (is_ready_before(SteadyClock::now(), listener_.value()))
+                accept();
     }
 
     void accept() {
         UniqueFd client(::accept4(listener_.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (client)
-            clients_.push_back({.socket = std::move(client),
-                                .deadline = SteadyClock::now() + time_limits().attest_question});
+        if (!client)
+            return;
+        const auto user = os::peer_of(client.value()).uid;
+        clients_.push_back({.socket = std::move(client),
+                            .user = user,
+                            .deadline = SteadyClock::now() + time_limits().attest_question});
+        if (clients_.size() <= most_clients)
+            return;
+        const auto newest_of_most =
+            std::ranges::max_element(clients_.rbegin(), clients_.rend(), {}, [&](const Client& each) {
+                return std::ranges::count(clients_, each.user, &Client::user);
+            });
+        clients_.erase(std::next(newest_of_most).base());
     }
 
-    /// @returns whether the client is done with, served or not
-    bool is_served(Client& client, bool has_sent) {
-        try {                                                           // caught to serve the next client
-            const bool is_late = SteadyClock::now() >= client.deadline; // perhaps because others were served
-            if ((has_sent || is_late) && read_question(client.socket.value(), client.question)) {
-                serve(client);
-                return true;
-            }
-            if (is_late)
+    /// Reads the client's question. @returns false if there will be none
+    static bool is_kept(Client& client, bool has_sent) {
+        try { // caught to serve the next client
+            const bool is_late = !client.has_asked && SteadyClock::now() >= client.deadline;
+            if (has_sent || is_late) // perhaps late because others were served
+                client.has_asked = read_question(client.socket.value(), client.question);
+            if (is_late && !client.has_asked)
                 refuse_slow_client();
-            return false;
+            return true;
         } catch (const Error& error) {
             cli::warn("ssh-tpm-attest", error);
-            return true;
+            return false;
+        }
+    }
+
+    /// Answers the first client of the user who was not served for the longest time.
+    void serve_next() {
+        const auto next = std::ranges::min_element(clients_, {}, [&](const Client& client) {
+            return std::pair(!client.has_asked, turns_[client.user]);
+        });
+        if (next == clients_.end() || !next->has_asked)
+            return;
+        turns_[next->user] = ++turn_;
+        const auto client = std::move(*next);
+        clients_.erase(next);
+        try { // caught to serve the next client
+            serve(client);
+        } catch (const Error& error) {
+            cli::warn("ssh-tpm-attest", error);
         }
     }
 
@@ -266,7 +301,9 @@ class Service {
     const UniqueFd& listener_;
     const ServeOptions& options_;
     ByteView event_log_;
-    std::vector<Client> clients_;
+    std::vector<Client> clients_;          ///< the oldest first
+    std::map<uid_t, std::uint64_t> turns_; ///< when a user was last served
+    std::uint64_t turn_ = 0;
 };
 
 /// Passes the question on standard input to the service, and its answer to standard output.
@@ -330,6 +367,7 @@ int attest_serve(Call& call) {
     cli::require_apart(parsed, "--key-dir", "--hierarchy");
     if (o.socket) {
         os::give_up_network();
+        ::dup2(STDOUT_FILENO, STDERR_FILENO); // sshd shows nobody the errors of a subsystem; `check` does
         return relay(*o.socket);
     }
     const auto event_log = read_event_log(o);

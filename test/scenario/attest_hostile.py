@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import select
 import socket
 import unittest
 
@@ -234,6 +235,33 @@ class Serve(Scenario):
         slow[0].sendall(question()[30:])
         self.assert_answered(self.read(slow[0]))
         self.tpm.assert_no_handles()
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can become another user')
+    def test_users_take_turns(self):
+        folder = self.lab.path('public')
+        os.mkdir(folder, 0o755)
+        self.path = os.path.join(folder, 'service.sock')
+        self.start()
+        os.chmod(self.path, 0o666)
+        many = [self.connect() for _ in range(60)]
+        for client in many:
+            client.sendall(question())
+        silent = [self.connect() for _ in range(20)]  # there is no room for so many
+        here = os.getcwd()
+        os.chdir(folder)  # another user may not search the folders above
+        self.addCleanup(os.chdir, here)
+        self.path = 'service.sock'
+        os.seteuid(65534)
+        self.addCleanup(os.seteuid, 0)
+        few = [self.connect() for _ in range(2)]
+        os.seteuid(0)
+        for client in few:
+            client.sendall(question())
+        for client in few:
+            self.assert_answered(self.read(client))
+        waiting = [client for client in many if not select.select([client], [], [], 0)[0]]
+        self.assertGreater(len(waiting), 30)
+        self.assertEqual(self.read(silent[-1]), b'')
 
     def test_rubbish_is_not_answered_and_others_are(self):
         self.start()
