@@ -10,7 +10,10 @@
 #include "base/staged_file.hpp"
 #include "os/private_folder.hpp"
 #include "os/sandbox.hpp"
+#include "os/signals.hpp"
 #include "ssh/authorized_key.hpp"
+
+#include <csignal>
 
 namespace sshtpm::applets {
 
@@ -74,6 +77,7 @@ std::vector<std::string> keygen_call(const SignOptions& options, const VerifiedR
 /// @returns the certificates, one a line
 std::string sign_keys(const SignOptions& options, const VerifiedRequest& verified,
                       const std::string& principals) {
+    const os::BlockedSignals until_removed{SIGINT, SIGQUIT, SIGTERM, SIGHUP};
     const os::PrivateFolder folder(os::PrivateFolder::Place::in_memory);
     auto call = keygen_call(options, verified, principals);
     std::vector<std::string> certificates;

@@ -247,9 +247,9 @@ void check_files_of(cli::Findings& findings, const HostSetup& setup) {
 } // namespace
 
 void check_host(cli::Findings& findings) {
-    const Manager system{
-        "",
-        {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service", "ssh-tpm-*@*"}};
+    const Manager system{"",
+                         {"ssh-tpm-genkeys.service", "ssh-tpm-hostkeys.socket", "ssh-tpm-hostkeys.service",
+                          "ssh-tpm-*@*", "ssh-tpm-attest.socket", "ssh-tpm-attest.service"}};
     const Manager user{"--user", {"ssh-tpm-agent.socket", "ssh-tpm-agent.service"}};
     HostSetup setup{.units = check_units(findings, system), .keys = host_key_files()};
     check_units(findings, user);

@@ -50,7 +50,7 @@ std::string one_deeper() {
 }
 
 /// @returns the exit status of a child, or 128 plus the number of the signal that ended it. A signal that
-/// would end this process ends the child: it may have switched off the echo of the terminal.
+/// would end this process ends the child first, which may have switched off the echo of the terminal.
 int wait_or_end(pid_t child) {
     // It may miss a signal that comes just before it reads from the terminal.
     constexpr int most_signals = 20, pause = 100; // ms

@@ -191,6 +191,7 @@ DEFAULTS = (
     (rf'ends within {TIME}, also if the agent hangs', limit('host_agent'), ('ssh-tpm-hostkeys.8',)),
     # With a margin, for the start of the sections and for their findings.
     (rf'ends within {TIME}(?!,)', limit('doctor') + 3, ('ssh-tpm-doctor.1', 'doctor --help')),
+    (rf'come up to {TIME} later', limit('attest_login'), ('docs/attestation.md', 'ssh-tpm-attest.1')),
     (rf'left out of the list after {TIME}', limit('upstream_list'), ('docs/agent.md', 'ssh-tpm-agent.1')),
     (rf'at most {TIME} later', limit('upstream_rest'), ('docs/agent.md',)),
     (rf'not used for {TIME} is closed', limit('upstream_idle'), ('docs/agent.md',)),
