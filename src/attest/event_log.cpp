@@ -136,11 +136,13 @@ ByteView readable_part(const BootEvent& event, std::string_view name) {
     const ByteView data(event.data);
     if (event.type == ev_event_tag)
         return data.subspan(std::min(tag_and_size, data.size()));
-    if (!name.starts_with("EFI variable") || data.size() < guid + lengths)
+    if (!name.starts_with("EFI variable"))
         return data;
-    const auto characters = LogReader(data.subspan(guid)).number(4);
+    if (data.size() < guid + lengths)
+        return {};
+    const auto size = std::size_t{2} * LogReader(data.subspan(guid)).number(4);
     const auto rest = data.subspan(guid + lengths);
-    return rest.first(std::min<std::size_t>(std::size_t{2} * characters, rest.size()));
+    return size > rest.size() ? ByteView() : rest.first(size);
 }
 
 /// ASCII, or the ASCII part of UTF-16.

@@ -2,6 +2,7 @@
 #include "attest/event_log.hpp"
 
 #include "attest/answer.hpp"
+#include "attest/attested_hosts.hpp"
 #include "base/printable.hpp"
 #include "support/test.hpp"
 
@@ -43,6 +44,20 @@ TEST_CASE("the text of an event is the host's word unless it is what was measure
         .pcr = 4, .type = 0x80000003, .digest = Bytes(32, 0xab), .data = copy_of(bytes_of("grub.efi"))};
     CHECK(attest::describe(lie) ==
           "boot services application abababababababab, which the host calls \"grub.efi\"");
+}
+
+TEST_CASE("a boot of Linux by OVMF, as the machine of test/vm has recorded it") {
+    const auto boot = attest::read_attested_hosts(data_path("attest/answer/ovmf.attested_hosts")).at(0);
+    auto log = attest::parse_event_log(boot.event_log, boot.selection.bank);
+    CHECK(attest::replayed(log, boot.selection) == boot.pcrs);
+    std::erase_if(log.events, [](const auto& event) { return event.pcr != 7 && event.pcr != 9; });
+    const std::string variable("EFI variable (driver configuration) ");
+    CHECK(described(log) == std::vector<std::string>{
+                                variable + "115aa827dbccfb44: SecureBoot", variable + "dea7b80ab53a3daa: PK",
+                                variable + "e670e121fcebd473: KEK", variable + "baf89a3ccace5275: db",
+                                variable + "9f75b6823bff6af1: dbx", "separator df3f619804a92fdb",
+                                "tagged event 5e084d3fc59a63d6, which the host calls "
+                                "\"LOADED_IMAGE::LoadOptions\""});
 }
 
 TEST_CASE("PCR 0 begins with the locality of the start") {
