@@ -75,11 +75,10 @@ std::size_t own_words(std::span<char*> words) {
     return std::min(count, words.size());
 }
 
-std::string last_line(std::string_view text) {
-    std::string_view line;
-    while (!text.empty())
-        line = take_line(text);
-    return std::string(line);
+/// Why there is no answer, in the words of the host, whose subsystem cannot say it otherwise, or of ssh.
+std::string reason_in(const os::ProgramOutput& printed) {
+    std::string_view text = printed.output.empty() ? printed.errors : printed.output;
+    return std::string(take_line(text));
 }
 
 /// A boot that the host has proven.
@@ -277,7 +276,7 @@ int check_connection(const SshConnection& connection, const CheckOptions& option
     if (!printed || printed->status != 0 || !printed->output.starts_with(answer_begin)) {
         if (!connection.is_alive())
             refuse(connection.host() + ": the connection was lost during the check");
-        const auto reason = printed ? last_line(printed->output) : "there is no answer in time";
+        const auto reason = printed ? reason_in(*printed) : "there is no answer in time";
         cli::report(
             "ssh-tpm-attest",
             Error(Errc::not_found,

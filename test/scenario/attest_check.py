@@ -117,13 +117,18 @@ class Check(Checks):
         self.assert_status(self.user.check('--yes'), 0)
 
     def test_a_host_without_the_service(self):
-        for name, line in ('none', ''), ('fails', 'Subsystem ssh-tpm-attest /bin/false'), (
-                'banner', 'Subsystem ssh-tpm-attest echo welcome'), ('forced', 'ForceCommand echo welcome'), (
-                'unserved', subsystem(self.lab, f'attest serve --socket {self.lab.path("nobody")}')):
+        relay = subsystem(self.lab, f'attest serve --socket {self.lab.path("nobody")}')
+        for name, line, reason in (
+                ('none', '', 'checks\n'), ('fails', 'Subsystem ssh-tpm-attest /bin/false', 'checks\n'),
+                ('forced', 'ForceCommand echo welcome', 'checks\n'),
+                ('banner', 'Subsystem ssh-tpm-attest printf welcome', r'checks \(welcome\)'),
+                ('red', r'Subsystem ssh-tpm-attest printf \033[31mred', r'checks \(.*31mred\)'),
+                ('unserved', relay, r'checks \(.*the attestation service does not answer\)')):
             with self.subTest(name):
                 self.serve(name=name, subsystem_line=line)
-                self.assert_status(self.user.check('--yes', host=name), 4, 'does not answer checks')
-                self.assertEqual(self.user.ssh('--yes', host=name).stdout, '')
+                self.assert_status(self.user.check('--yes', host=name), 4, 'does not answer ' + reason)
+                said = self.user.ssh('--yes', host=name)
+                self.assertEqual((said.stdout, '\x1b' in said.stderr), ('', False))
         self.assertEqual(self.user.recorded(), [])
 
     def test_a_host_whose_key_is_not_in_the_tpm(self):
