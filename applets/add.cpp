@@ -207,7 +207,7 @@ int add_shares(const Call& call, AddOptions& options, bool removes, const std::f
     const int status = act();
     if (shares.others.empty())
         return status;
-    const int other_status = run_next(call, call_for(options, removes, shares.others));
+    const int other_status = run_next(call.name, call_for(options, removes, shares.others));
     return status == 0 ? other_status : status;
 }
 

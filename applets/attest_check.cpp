@@ -95,6 +95,8 @@ bool is_enrolled(const std::string& file, std::string_view ak_name, std::string_
     const auto content = read_file(file, most);
     for (auto text = text_of(content); !text.empty();) {
         auto line = take_line(text);
+        if (line.empty() || line.starts_with('#'))
+            continue;
         const auto first = ssh::take_word(line);
         if (first.size() != ak_name.size())
             malformed(file + ": a line does not begin with the Name of an attestation key",

@@ -107,11 +107,10 @@ void SshConnection::connect() {
     if (!known_hosts_command_.empty())
         command += ' ' + known_hosts_command_;
     // What the user forwards waits for the session that follows the check.
-    const Call ssh{.name = "ssh", .arguments = {}};
     const auto status = run_next(
-        ssh, call({"-o", "ControlMaster=yes", "-o", "ControlPersist=300", "-o", "ClearAllForwardings=yes",
-                   "-o", "KnownHostsCommand=" + command, "-o", "NoHostAuthenticationForLocalhost=no", "-o",
-                   "VerifyHostKeyDNS=no", "-o", "RemoteCommand=none", "-N"}));
+        "ssh", call({"-o", "ControlMaster=yes", "-o", "ControlPersist=300", "-o", "ClearAllForwardings=yes",
+                     "-o", "KnownHostsCommand=" + command, "-o", "NoHostAuthenticationForLocalhost=no", "-o",
+                     "VerifyHostKeyDNS=no", "-o", "RemoteCommand=none", "-N"}));
     if (status != 0)
         refuse(host_ + ": ssh could not connect");
 }
@@ -211,8 +210,7 @@ bool SshConnection::is_alive() const {
 int SshConnection::run() const {
     auto words = call({"-o", "ControlMaster=no", "-o", "ProxyCommand=false"});
     words.insert(words.end(), words_.command.begin(), words_.command.end());
-    const Call ssh{.name = "ssh", .arguments = {}};
-    return run_next(ssh, words);
+    return run_next("ssh", words);
 }
 
 int attest_record_key(Call& call) {

@@ -53,6 +53,7 @@ constexpr std::string_view serve_about =
     "sshd's subsystem is the second form, which passes the question to that service.";
 
 constexpr std::size_t most_clients = 64;
+constexpr int longest_queue = 4096;                         ///< of a listening socket, by systemd
 constexpr std::size_t longest_log = attest::max_answer / 2; ///< bytes; base64 makes it a third longer
 
 struct ServeOptions {
@@ -235,9 +236,10 @@ class Service {
         auto state = waiting.begin();
         const bool comes = state->revents != 0;
         std::erase_if(clients_, [&](Client& client) { return !is_kept(client, (++state)->revents != 0); });
-        for (std::size_t i = 0; comes && i < most_clients; ++i)
-            if (is_ready_before(SteadyClock::now(), listener_.value()))
-                accept();
+        // All that wait, because others stand behind one user's; but there is an end to it.
+        for (int i = 0; comes && i < longest_queue && is_ready_before(SteadyClock::now(), listener_.value());
+             ++i)
+            accept();
     }
 
     void accept() {
@@ -254,6 +256,7 @@ class Service {
             std::ranges::max_element(clients_.rbegin(), clients_.rend(), {}, [&](const Client& each) {
                 return std::ranges::count(clients_, each.user, &Client::user);
             });
+        log::info("user " + std::to_string(newest_of_most->user) + " has too many clients");
         clients_.erase(std::next(newest_of_most).base());
     }
 

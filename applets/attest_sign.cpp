@@ -8,12 +8,11 @@
 #include "base/lines.hpp"
 #include "base/printable.hpp"
 #include "base/staged_file.hpp"
+#include "os/child.hpp"
 #include "os/private_folder.hpp"
 #include "os/sandbox.hpp"
 #include "os/signals.hpp"
 #include "ssh/authorized_key.hpp"
-
-#include <csignal>
 
 namespace sshtpm::applets {
 
@@ -56,11 +55,16 @@ std::string principals_for(const SignOptions& options, const attest::Proof& proo
 
 std::vector<std::string> keygen_call(const SignOptions& options, const VerifiedRequest& verified,
                                      const std::string& principals) {
-    std::vector<std::string> call{"ssh-keygen", "-q",
-                                  "-s",         *options.ca,
-                                  "-n",         principals,
-                                  "-I",         options.identity.value_or(principals),
-                                  "-V",         *options.validity};
+    std::vector<std::string> call{next_program("ssh-keygen"),
+                                  "-q",
+                                  "-s",
+                                  *options.ca,
+                                  "-n",
+                                  principals,
+                                  "-I",
+                                  options.identity.value_or(principals),
+                                  "-V",
+                                  *options.validity};
     if (options.from_agent)
         call.emplace_back("-U");
     if (options.host)
@@ -77,7 +81,7 @@ std::vector<std::string> keygen_call(const SignOptions& options, const VerifiedR
 /// @returns the certificates, one a line
 std::string sign_keys(const SignOptions& options, const VerifiedRequest& verified,
                       const std::string& principals) {
-    const os::BlockedSignals until_removed{SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+    const os::BlockedSignals until_removed(os::ending_signals());
     const os::PrivateFolder folder(os::PrivateFolder::Place::in_memory);
     auto call = keygen_call(options, verified, principals);
     std::vector<std::string> certificates;
@@ -88,8 +92,9 @@ std::string sign_keys(const SignOptions& options, const VerifiedRequest& verifie
         call.push_back(name + ".pub");
         certificates.push_back(name + "-cert.pub");
     }
-    const Call keygen{.name = "ssh-keygen", .arguments = {}};
-    if (const int status = run_next(keygen, call); status != 0)
+    os::Child keygen(call, {});
+    os::wait_or_end(keygen.pidfd()); // it may ask for a passphrase at the terminal
+    if (const int status = keygen.wait(); status != 0)
         throw Error(Errc::io, "ssh-keygen could not sign the keys: exit status " + std::to_string(status));
     std::string lines;
     for (const auto& certificate : certificates)

@@ -252,6 +252,8 @@ void check_host(cli::Findings& findings) {
                           "ssh-tpm-*@*", "ssh-tpm-attest.socket", "ssh-tpm-attest.service"}};
     const Manager user{"--user", {"ssh-tpm-agent.socket", "ssh-tpm-agent.service"}};
     HostSetup setup{.units = check_units(findings, system), .keys = host_key_files()};
+    if (setup.units) // logins do not need them
+        std::erase_if(*setup.units, [](const Unit& unit) { return unit.name.starts_with("ssh-tpm-attest"); });
     check_units(findings, user);
     std::error_code ignored;
     setup.has_drop_in = fs::exists(fs::symlink_status(sshd_drop_in_path, ignored));

@@ -7,16 +7,12 @@
 #include "os/background.hpp"
 #include "os/child.hpp"
 #include "os/environment.hpp"
-#include "os/signals.hpp"
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
-#include <poll.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -49,32 +45,6 @@ std::string one_deeper() {
     return std::string(depth_variable) + "=" + std::string(depth() + 1, 'x');
 }
 
-/// @returns the exit status of a child, or 128 plus the number of the signal that ended it. A signal that
-/// would end this process ends the child first, which may have switched off the echo of the terminal.
-int wait_or_end(pid_t child) {
-    // It may miss a signal that comes just before it reads from the terminal.
-    constexpr int most_signals = 20, pause = 100; // ms
-    const os::BlockedSignals until_its_end{SIGINT, SIGQUIT, SIGTERM, SIGHUP};
-    sigset_t ending;
-    sigemptyset(&ending);
-    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
-        sigaddset(&ending, number);
-    const UniqueFd signals(::signalfd(-1, &ending, SFD_CLOEXEC)), ended = os::open_pidfd(child);
-    std::array<pollfd, 2> events{{{.fd = ended.value(), .events = POLLIN, .revents = 0},
-                                  {.fd = signals.value(), .events = POLLIN, .revents = 0}}};
-    uninterrupted([&] { return ::poll(events.data(), events.size(), -1); });
-    for (int i = 0; i < most_signals && events[0].revents == 0; ++i) {
-        ::kill(child, SIGTERM);
-        uninterrupted([&] { return ::poll(events.data(), 1, pause); });
-    }
-    if (events[0].revents == 0)
-        ::kill(child, SIGKILL);
-    int status = 0;
-    if (uninterrupted([&] { return ::waitpid(child, &status, 0); }) < 0)
-        throw Error::from_errno(errno, "waitpid");
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 } // namespace
 
 std::string next_program(std::string_view name) {
@@ -101,20 +71,27 @@ void hand_over(const Call& call, std::string_view reason) {
     os::become_command(arguments, {one_deeper()});
 }
 
-int run_next(const Call& call, std::vector<std::string> arguments) {
-    arguments.at(0) = next_program(call.name);
-    const pid_t child = ::fork();
+int run_next(const std::string& name, std::vector<std::string> arguments) {
+    arguments.at(0) = next_program(name);
+    const pid_t parent = ::getpid(), child = ::fork();
     if (child < 0)
         throw Error::from_errno(errno, arguments[0]);
     if (child == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+        ::prctl(PR_SET_PDEATHSIG, SIGTERM); // this process may be killed
+        if (::getppid() != parent)
+            ::_exit(1);
         try { // caught because the child must not go on as this program
             os::become_command(arguments, {one_deeper()});
         } catch (const Error& error) {
-            ::_exit(cli::report(call.name, error));
+            ::_exit(cli::report(name, error));
         }
     }
-    return wait_or_end(child);
+    if (const auto ended = os::open_pidfd(child))
+        os::wait_or_end(ended.value());
+    int status = 0;
+    if (uninterrupted([&] { return ::waitpid(child, &status, 0); }) < 0)
+        throw Error::from_errno(errno, arguments[0]);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int show_help(const Call& call, std::string_view usage, std::string_view about,

@@ -22,9 +22,11 @@ std::string next_program(std::string_view name);
 /// @throws Error(not_found | permission | io) if it cannot be run
 [[noreturn]] void hand_over(const Call& call, std::string_view reason);
 
-/// Runs the next program of this name as a child, with other arguments, and waits for it.
+/// Runs the next program of this name as a child, with other arguments, and waits for it as os::wait_or_end
+/// does. The child gets SIGTERM if this process is killed.
+/// @param arguments the first one is replaced by the program
 /// @returns its exit status, or 128 plus the number of the signal that ended it
-int run_next(const Call& call, std::vector<std::string> arguments);
+int run_next(const std::string& name, std::vector<std::string> arguments);
 
 /// @returns the result of `parse`. Hands the call of an OpenSSH tool over if it throws cli::NotOurs.
 template <class Parse>

@@ -93,24 +93,31 @@ Bytes read_digests(LogReader& log, const std::vector<LoggedHash>& hashes, TPMI_A
     return wanted;
 }
 
+/// The part of an event's data that may be a text.
+enum class TextIn {
+    all,
+    tagged,   ///< behind a tag and a size (TCG_PCClientTaggedEvent)
+    variable, ///< the name of a variable (UEFI_VARIABLE_DATA)
+};
+
 struct EventName {
     std::uint32_t type;
     std::string_view name;
+    TextIn text = TextIn::all;
 };
 
 /// TCG PC Client Platform Firmware Profile, 10.4.1.
-constexpr std::uint32_t ev_event_tag = 6;
 constexpr std::array event_names{
     EventName{0x00000001, "POST code"},
     EventName{0x00000004, "separator"},
     EventName{0x00000005, "action"},
-    EventName{ev_event_tag, "tagged event"},
+    EventName{0x00000006, "tagged event", TextIn::tagged},
     EventName{0x00000008, "S-CRTM version"},
     EventName{0x00000009, "CPU microcode"},
     EventName{0x0000000A, "platform configuration"},
     EventName{0x0000000D, "IPL"},
-    EventName{0x80000001, "EFI variable (driver configuration)"},
-    EventName{0x80000002, "EFI variable (boot)"},
+    EventName{0x80000001, "EFI variable (driver configuration)", TextIn::variable},
+    EventName{0x80000002, "EFI variable (boot)", TextIn::variable},
     EventName{0x80000003, "boot services application"},
     EventName{0x80000004, "boot services driver"},
     EventName{0x80000005, "runtime services driver"},
@@ -120,8 +127,8 @@ constexpr std::array event_names{
     EventName{0x80000009, "tables of the firmware"},
     EventName{0x8000000A, "firmware blob"},
     EventName{0x8000000B, "tables of the firmware"},
-    EventName{0x8000000C, "EFI variable (boot)"},
-    EventName{0x800000E0, "EFI variable (authority)"},
+    EventName{0x8000000C, "EFI variable (boot)", TextIn::variable},
+    EventName{0x800000E0, "EFI variable (authority)", TextIn::variable},
 };
 
 /// The hash of the event's bank.
@@ -129,14 +136,11 @@ ssh::Hash hash_of(const BootEvent& event) {
     return event.digest.size() == digest_size(TPM2_ALG_SHA384) ? ssh::Hash::sha384 : ssh::Hash::sha256;
 }
 
-/// The part of an event's data that may be a text: what a tag is for (TCG_PCClientTaggedEvent), the name of a
-/// variable (UEFI_VARIABLE_DATA), or all.
-ByteView readable_part(const BootEvent& event, std::string_view name) {
+ByteView text_part(ByteView data, TextIn text) {
     constexpr std::size_t tag_and_size = 8, guid = 16, lengths = 16;
-    const ByteView data(event.data);
-    if (event.type == ev_event_tag)
+    if (text == TextIn::tagged)
         return data.subspan(std::min(tag_and_size, data.size()));
-    if (!name.starts_with("EFI variable"))
+    if (text == TextIn::all)
         return data;
     if (data.size() < guid + lengths)
         return {};
@@ -145,7 +149,7 @@ ByteView readable_part(const BootEvent& event, std::string_view name) {
     return size > rest.size() ? ByteView() : rest.first(size);
 }
 
-/// ASCII, or the ASCII part of UTF-16.
+/// The text in bytes: ASCII, or the ASCII part of UTF-16.
 std::string text_in(ByteView data) {
     std::string text;
     for (const auto byte : data)
@@ -195,12 +199,13 @@ PcrValues replayed(const EventLog& log, const PcrSelection& selection) {
 }
 
 std::string describe(const BootEvent& event) {
-    const auto* const known = std::ranges::find(event_names, event.type, &EventName::type);
     std::array<char, 32> number{};
     std::snprintf(number.data(), number.size(), "event 0x%08x", event.type);
-    const auto name = known == event_names.end() ? std::string(number.data()) : std::string(known->name);
-    auto out = name + ' ' + hex(event.digest).substr(0, 16);
-    const auto text = text_in(readable_part(event, name));
+    const EventName unknown{event.type, number.data()};
+    const auto* const found = std::ranges::find(event_names, event.type, &EventName::type);
+    const auto& known = found == event_names.end() ? unknown : *found;
+    auto out = std::string(known.name) + ' ' + hex(event.digest).substr(0, 16);
+    const auto text = text_in(text_part(event.data, known.text));
     if (!text.empty() && ssh::digest(hash_of(event), event.data) == event.digest)
         out += ": " + text;
     else if (!text.empty())

@@ -4,14 +4,17 @@
 #include "base/deadline.hpp"
 #include "base/error.hpp"
 #include "os/environment.hpp"
+#include "os/signals.hpp"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,6 +69,23 @@ UniqueFd holding(std::string_view content) {
 
 UniqueFd open_pidfd(pid_t pid) {
     return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
+}
+
+void wait_or_end(int pidfd) {
+    // It may miss a signal that comes just before it reads from the terminal.
+    constexpr int most_signals = 20, pause = 100; // ms
+    const auto ending = ending_signals();
+    const BlockedSignals until_its_end(ending);
+    const UniqueFd signals(::signalfd(-1, &ending, SFD_CLOEXEC));
+    std::array<pollfd, 2> events{{{.fd = pidfd, .events = POLLIN, .revents = 0},
+                                  {.fd = signals.value(), .events = POLLIN, .revents = 0}}};
+    uninterrupted([&] { return ::poll(events.data(), events.size(), -1); });
+    for (int i = 0; i < most_signals && events[0].revents == 0; ++i) {
+        ::syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, nullptr, 0U);
+        uninterrupted([&] { return ::poll(events.data(), 1, pause); });
+    }
+    if (events[0].revents == 0)
+        ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0U);
 }
 
 Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment_changes,

@@ -19,6 +19,11 @@ namespace sshtpm::os {
 /// @returns an empty one, with errno set, on failure
 UniqueFd open_pidfd(pid_t pid);
 
+/// Waits until a child has ended. A signal that would end this process ends the child first, which may have
+/// switched off the echo of the terminal; then the signal comes.
+/// @param pidfd of a child that is not reaped
+void wait_or_end(int pidfd);
+
 /// A running child. The destructor kills it, unless `wait` has returned, and reaps it.
 class Child {
   public:

@@ -4,17 +4,20 @@
 #include "base/error.hpp"
 #include "os/child.hpp"
 #include "os/harden.hpp"
+#include "os/signals.hpp"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sshtpm::os {
 
@@ -72,9 +75,11 @@ Companion::Companion(const char* name, const std::function<void(UniqueFd socket)
         throw Error::from_errno(errno, "socketpair");
     socket_.reset(ends[0]);
     const UniqueFd companions(ends[1]);
+    std::optional<BlockedSignals> until_ignored(std::in_place);
     pid_ = run_in_copy([&] {
         constexpr int own = STDERR_FILENO + 1;
         become_companion(name, companions.value(), own);
+        until_ignored.reset();
         serve(UniqueFd(own));
     });
 }

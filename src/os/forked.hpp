@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Copies of this process: for work that may never end, such as a call of a driver, and for work that this
-// process itself may not do.
+// process itself may not do, or that comes after its end.
 
 #include "base/unique_fd.hpp"
 

@@ -70,7 +70,7 @@ PrivateFolder::PrivateFolder(Place place, const std::function<void()>& before_re
           await_end(socket.value());
           try { // caught because the folder must go in any case
               before_removal();
-          } catch (const Error&) {
+          } catch (...) {
           }
           remove_folder(path_);
       }) {}
@@ -78,6 +78,7 @@ PrivateFolder::PrivateFolder(Place place, const std::function<void()>& before_re
 PrivateFolder::~PrivateFolder() {
     ::shutdown(remover_.socket(), SHUT_WR);
     await_end(remover_.socket());
+    remove_folder(path_); // the companion may have been killed
 }
 
 } // namespace sshtpm::os

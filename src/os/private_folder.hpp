@@ -10,7 +10,7 @@
 namespace sshtpm::os {
 
 /// A folder of this user with a random name. A companion removes it with all that is in it, when this object
-/// or this process ends, however that happens. Its path is short enough for sockets.
+/// ends, or this process, also if it is killed. Its path is short enough for sockets.
 class PrivateFolder {
   public:
     enum class Place {

@@ -2,10 +2,22 @@
 #pragma once
 // Blocks signals for a time.
 
+#include "os/harden.hpp"
+
 #include <csignal>
 #include <initializer_list>
 
 namespace sshtpm::os {
+
+/// The signals by which a terminal and systemd end a program, without those that it ignored from its start.
+inline sigset_t ending_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
+        if (!was_ignored_at_start(number))
+            sigaddset(&signals, number);
+    return signals;
+}
 
 /// Blocks signals in this thread, and in threads that it starts, for the lifetime of the object.
 class BlockedSignals {
@@ -24,6 +36,7 @@ class BlockedSignals {
             sigaddset(&some, number);
         block(some);
     }
+    explicit BlockedSignals(const sigset_t& signals) noexcept { block(signals); }
     BlockedSignals(const BlockedSignals&) = delete;
     BlockedSignals& operator=(const BlockedSignals&) = delete;
     ~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }

@@ -178,6 +178,18 @@ class OfTheClient(Checks):
             wait_until(lambda: not os.listdir(folder) and not is_running(read(seen).strip()), 'the end of ssh')
             os.unlink(seen)
 
+    def test_a_session_under_nohup_lives_on(self):
+        self.serve()
+        started, enough = self.lab.path('started'), self.lab.path('enough')
+        self.assert_status(self.user.check('--yes'), 0)
+        process = self.lab.start('nohup', *self.user.argv('ssh', '-F', self.user.config), 'web1',
+                                 f'touch {started}; until [ -e {enough} ]; do sleep 0.1; done; echo all')
+        wait_until(lambda: os.path.exists(started), 'the session')
+        process.popen.send_signal(signal.SIGHUP)
+        self.lab.write('enough', '')
+        self.assertEqual(process.wait(), 0)
+        self.assertTrue(process.log().endswith('all'))
+
     def test_a_connection_that_is_lost_is_not_made_again(self):
         self.serve()
         argv = self.user.argv('ssh', '-F', self.user.config, 'web1', 'touch', self.lab.path('executed'))

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 import sealing
-from agent import Agent, Askpass, children_of
+from agent import Agent, Askpass, children_of, companion
 from attestation import SoftTpm, Subject
 from attesting import Attesting
 from hierarchy import read_public
@@ -317,6 +317,14 @@ class Sign(Signing):
                 left = os.path.exists(place)
                 shutil.rmtree(place, ignore_errors=True)
                 self.assertEqual((left, '"box"' in process.log(), os.path.exists(self.receipts)), (False, False, False))
+
+    def test_nothing_is_left_by_a_remover_that_was_killed(self):
+        self.recording()
+        process = self.lab.start(*self.command('sign', '-s', self.ca, '-n', 'alice'))
+        place = self.waiting()
+        os.kill(companion(process.popen.pid, 'remover'), signal.SIGKILL)
+        self.go()
+        self.assertEqual((process.wait(), os.path.exists(place)), (0, False))
 
     def test_nothing_is_left_after_ctrl_c(self):
         self.recording()

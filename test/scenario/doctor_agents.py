@@ -228,27 +228,30 @@ class Host(DoctorLab):
 case "$*" in
 *--user*) show ssh-tpm-agent.socket loaded "$SOCKET" enabled; echo
           show ssh-tpm-agent.service loaded "$SERVICE" static ;;
-*) show ssh-tpm-hostkeys.socket not-found inactive '' ;;
+*) show ssh-tpm-hostkeys.socket not-found inactive ''; echo; show ssh-tpm-attest.service loaded "$ATTEST" static ;;
 esac'''
 
     def setUp(self):
         super().setUp()
         self.fill()
         self.tool('systemctl', self.SHOW)
-        self.lab.env.update({'SOCKET': 'active', 'SERVICE': 'inactive', 'STATE': ''})
+        self.lab.env.update({'SOCKET': 'active', 'SERVICE': 'inactive', 'ATTEST': 'inactive', 'STATE': ''})
 
     def test_units_that_are_well_or_not_installed(self):
         units = [(check['subject'], check['status'], check['text'])
                  for check in self.doctor()['checks'] if check['check'] == 'unit']
-        self.assertEqual(units, [('ssh-tpm-agent.socket', 'ok', 'enabled, active'),
+        self.assertEqual(units, [('ssh-tpm-attest.service', 'ok', 'static, inactive'),
+                                 ('ssh-tpm-agent.socket', 'ok', 'enabled, active'),
                                  ('ssh-tpm-agent.service', 'ok', 'static, inactive')])
 
     def test_a_unit_that_has_failed_and_a_socket_that_is_not_started(self):
         self.lab.env['SERVICE'] = 'failed'
         self.assert_only('unit', 'fail', 'static, failed', 'journalctl --user -b -u ssh-tpm-agent.service')
-        self.lab.env.update({'SERVICE': 'activating', 'STATE': 'auto-restart'})
+        self.lab.env.update({'SERVICE': 'inactive', 'ATTEST': 'failed'})
+        self.assert_only('unit', 'fail', 'static, failed', 'journalctl -b -u ssh-tpm-attest.service')
+        self.lab.env.update({'SERVICE': 'activating', 'ATTEST': 'inactive', 'STATE': 'auto-restart'})
         self.assertEqual([check['text'] for check in self.doctor()['checks'] if check['status'] == 'fail'],
-                         ['enabled, active (success)', 'static, activating (success)'])
+                         ['static, inactive (success)', 'enabled, active (success)', 'static, activating (success)'])
         self.lab.env.update({'SERVICE': 'inactive', 'SOCKET': 'inactive', 'STATE': ''})
         self.assert_only('unit', 'fail', 'enabled, inactive', 'systemctl --user start ssh-tpm-agent.socket')
 
