@@ -14,6 +14,7 @@
 #include "base/printable.hpp"
 #include "base/time_limits.hpp"
 #include "cli/report.hpp"
+#include "keyfile/object_name.hpp"
 #include "os/paths.hpp"
 #include "os/sandbox.hpp"
 #include "ssh/certificate.hpp"
@@ -26,6 +27,7 @@
 #include <cstdint>
 #include <iostream>
 #include <set>
+#include <strings.h>
 
 namespace sshtpm::applets {
 
@@ -93,16 +95,25 @@ struct Checked {
 bool is_enrolled(const std::string& file, std::string_view ak_name, std::string_view host) {
     constexpr std::size_t most = std::size_t{64} * 1024 * 1024;
     const auto content = read_file(file, most);
+    const auto take_name = [](std::string_view& line) {
+        const auto word = ssh::take_word(line);
+        const auto name = from_hex(word);
+        if (!name || !keyfile::is_object_name(*name))
+            malformed("not the Names of an attestation key and an endorsement key",
+                      "`join` makes the lines from receipts that have come; see ssh-tpm-attest(1), EXAMPLES");
+        return word;
+    };
+    std::size_t number = 0;
     for (auto text = text_of(content); !text.empty();) {
         auto line = take_line(text);
+        ++number;
         if (line.empty() || line.starts_with('#'))
             continue;
-        const auto first = ssh::take_word(line);
-        if (first.size() != ak_name.size())
-            malformed(file + ": a line does not begin with the Name of an attestation key",
-                      "`join` makes the lines from receipts that have come; see ssh-tpm-attest(1), EXAMPLES");
-        const bool is_it = first == ak_name;
-        ssh::take_word(line);
+        const bool is_it = naming(file + ": line " + std::to_string(number), [&] {
+            const auto ak = take_name(line);
+            take_name(line);
+            return ak == ak_name;
+        });
         if (is_it && (line.empty() || ssh::match_host(host, line)))
             return true;
     }
@@ -133,7 +144,8 @@ std::string source_of(const attest::Boot& boot, const SshConnection& connection,
 void print_pcrs(const attest::PcrValues& pcrs) {
     for (const auto& [number, value] : pcrs)
         std::cerr << "  PCR " << number << (number < 10 ? "   " : "  ") << hex(value) << "  "
-                  << attest::pcr_meaning(number) << '\n';
+                  << attest::pcr_meaning(number)
+                  << (value == Bytes(value.size()) ? " (nothing was measured)" : "") << '\n';
 }
 
 /// The events of a boot, if they lead to the values that the TPM has quoted. Nothing else proves them.
@@ -234,14 +246,13 @@ void require_yes(const CheckOptions& options, const std::string& question) {
         refuse("the boot is new, and there is no terminal to ask at", "--yes accepts it unseen");
     std::cerr << question;
     const auto answer = ask_line("");
-    if (!answer || (*answer != "yes" && *answer != "y"))
+    if (!answer || (::strcasecmp(answer->c_str(), "yes") != 0 && ::strcasecmp(answer->c_str(), "y") != 0))
         refuse("the boot was not accepted");
 }
 
-void print_new(const Checked& checked) {
+void print_boot(const Checked& checked) {
     const auto& now = checked.now;
-    std::cerr << now.host << ": no boot with " << now.selection.text() << " was accepted before\n"
-              << "  attestation key " << hex(now.ak_name) << "\n    (" << checked.source << ")\n  host key "
+    std::cerr << "  attestation key " << hex(now.ak_name) << "\n    (" << checked.source << ")\n  host key "
               << ssh::fingerprint(now.host_key, ssh::FingerprintHash::sha256)
               << "\n  boots of the TPM: " << now.reset_count << ", version of its firmware: " << std::hex
               << checked.firmware << std::dec << '\n';
@@ -258,9 +269,11 @@ int compare_and_record(const Checked& checked, const SshConnection& connection, 
             std::cerr << now.host << ": --accept accepts this boot from now on\n";
             return another_boot;
         }
+        print_boot(checked);
         require_yes(options, "Accept this boot of " + now.host + " from now on (yes/no)? ");
     } else if (!covers(records, now)) {
-        print_new(checked);
+        std::cerr << now.host << ": no boot with " << now.selection.text() << " was accepted before\n";
+        print_boot(checked);
         require_yes(options, "Is this boot of " + now.host + " the right one (yes/no)? ");
     } else {
         std::cerr << now.host << ": the boot is an accepted one\n";
@@ -274,7 +287,8 @@ int compare_and_record(const Checked& checked, const SshConnection& connection, 
 /// Asks the host, and judges its answer. @returns the exit status
 int check_connection(const SshConnection& connection, const CheckOptions& options) {
     const auto question = attest::Question::fresh(options.pcrs);
-    const auto printed = connection.ask(attest_subsystem, question.text());
+    const auto printed =
+        naming(connection.host(), [&] { return connection.ask(attest_subsystem, question.text()); });
     if (!printed || printed->status != 0 || !printed->output.starts_with(answer_begin)) {
         if (!connection.is_alive())
             refuse(connection.host() + ": the connection was lost during the check");

@@ -65,6 +65,8 @@ SshWords split_ssh_words(const std::vector<std::string>& words) {
     auto word = words.begin();
     const auto take_option = [&] {
         const auto option = *word++;
+        if (option.starts_with("--"))
+            throw Error(Errc::usage, option + ": not an option of ssh", "the options of check come first");
         const char wanting = wants_next_word(option);
         const bool jump = option.starts_with("-J");
         if (wanting != 0 && word == words.end())

@@ -15,6 +15,7 @@
 #include "cli/report.hpp"
 #include "identity/hierarchy.hpp"
 #include "os/sandbox.hpp"
+#include "os/signals.hpp"
 #include "os/systemd.hpp"
 #include "os/unix_socket.hpp"
 #include "tpm/attestation.hpp"
@@ -174,6 +175,8 @@ void quote_pcrs(tpm::Tpm& tpm, const tpm::Handle& ak, const TPML_PCR_SELECTION& 
 }
 
 attest::Answer answer_to(const attest::Question& question, const ServeOptions& options, ByteView event_log) {
+    const os::BlockedSignals until_flushed(
+        os::ending_signals()); // a TPM without a resource manager would keep keys
     const auto tpm = options.tpm.open_tpm(options.key_dir);
     const auto keys = host_keys(*tpm, options);
     attest::Answer answer{
@@ -206,8 +209,9 @@ class Service {
     void run() {
         auto end = SteadyClock::now() + time_limits().attest_idle;
         while (!clients_.empty() || SteadyClock::now() < end) {
-            wait(clients_.empty() ? end : clients_.front().deadline);
-            serve_next();
+            wait(end);
+            if (SteadyClock::now() >= end_of_rest_)
+                serve_next();
             if (!clients_.empty())
                 end = SteadyClock::now() + time_limits().attest_idle;
         }
@@ -222,16 +226,18 @@ class Service {
         bool has_asked = false;
     };
 
-    /// Waits for a client, or for questions, unless one is there.
-    void wait(Deadline deadline) {
+    /// Waits for a client, or for questions; not beyond the rest, if a question is there.
+    void wait(Deadline end) {
+        if (!clients_.empty())
+            end = Deadline::max();
+        for (const auto& client : clients_)
+            end = std::min(end, client.has_asked ? end_of_rest_ : client.deadline);
         std::vector<pollfd> waiting{{.fd = listener_.value(), .events = POLLIN, .revents = 0}};
         for (const auto& client : clients_)
             waiting.push_back(
                 {.fd = client.has_asked ? -1 : client.socket.value(), .events = POLLIN, .revents = 0});
-        const bool is_asked = std::ranges::any_of(clients_, &Client::has_asked);
-        if (uninterrupted([&] {
-                return ::poll(waiting.data(), waiting.size(), is_asked ? 0 : milliseconds_until(deadline));
-            }) < 0)
+        if (uninterrupted([&] { return ::poll(waiting.data(), waiting.size(), milliseconds_until(end)); }) <
+            0)
             throw Error::from_errno(errno, "poll");
         auto state = waiting.begin();
         const bool comes = state->revents != 0;
@@ -256,7 +262,8 @@ class Service {
             std::ranges::max_element(clients_.rbegin(), clients_.rend(), {}, [&](const Client& each) {
                 return std::ranges::count(clients_, each.user, &Client::user);
             });
-        log::info("user " + std::to_string(newest_of_most->user) + " has too many clients");
+        if (std::exchange(crowding_, newest_of_most->user) != newest_of_most->user)
+            log::info("user " + std::to_string(newest_of_most->user) + " has too many clients");
         clients_.erase(std::next(newest_of_most).base());
     }
 
@@ -270,7 +277,8 @@ class Service {
                 refuse_slow_client();
             return true;
         } catch (const Error& error) {
-            cli::warn("ssh-tpm-attest", error);
+            if (!client.question.empty())
+                cli::warn("ssh-tpm-attest", error);
             return false;
         }
     }
@@ -292,13 +300,12 @@ class Service {
         }
     }
 
-    /// Answers, then rests as long as that took: clients leave half of the TPM's time to others.
+    /// After an answer comes a rest as long as that took: clients leave half of the TPM's time to others.
     void serve(const Client& client) {
         const auto begin = SteadyClock::now();
         const auto answer = answer_to(attest::Question::parse(client.question), options_, event_log_).text();
-        const auto end = SteadyClock::now() + (SteadyClock::now() - begin);
+        end_of_rest_ = SteadyClock::now() + (SteadyClock::now() - begin);
         write_before(client.socket.value(), answer, SteadyClock::now() + time_limits().attest_question);
-        std::this_thread::sleep_until(end);
     }
 
     const UniqueFd& listener_;
@@ -307,13 +314,17 @@ class Service {
     std::vector<Client> clients_;          ///< the oldest first
     std::map<uid_t, std::uint64_t> turns_; ///< when a user was last served
     std::uint64_t turn_ = 0;
+    Deadline end_of_rest_; ///< no answer before this
+    uid_t crowding_ = 0;   ///< of whom the log has told
 };
 
 /// Passes the question on standard input to the service, and its answer to standard output.
 int relay(const std::string& socket) {
     const auto end = SteadyClock::now() + time_limits().attest_answer;
     const auto question = question_before(STDIN_FILENO, end);
-    const auto service = os::connect_to(socket);
+    UniqueFd service;
+    while (!(service = os::connect_to(socket)) && errno == EAGAIN && SteadyClock::now() < end)
+        std::this_thread::sleep_for(std::chrono::milliseconds(3)); // its queue is full
     if (!service)
         throw Error(Errc::not_found, socket + ": the attestation service does not answer",
                     "`systemctl enable --now ssh-tpm-attest.socket`, as root");

@@ -201,8 +201,9 @@ void print_facts(const std::string& file, const VerifiedRequest& verified) {
     for (const auto& key : request.keys) {
         const auto has = [&](TPMA_OBJECT bit) { return (key.area.objectAttributes & bit) != 0; };
         std::cerr << "key: " << ssh::fingerprint(key.ssh.blob(), ssh::FingerprintHash::sha256)
-                  << (has(TPMA_OBJECT_NODA) ? ", without dictionary-attack protection"
-                                            : ", with dictionary-attack protection")
+                  << (has(TPMA_OBJECT_NODA)
+                          ? ", exempt from dictionary-attack protection as keys without a PIN are"
+                          : ", with dictionary-attack protection")
                   << (has(TPMA_OBJECT_USERWITHAUTH) ? "" : ", by its policy alone")
                   << (key.area.authPolicy.size != 0 ? ", with a policy" : "") << '\n';
     }

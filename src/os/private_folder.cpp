@@ -67,6 +67,7 @@ void await_end(int socket) {
 
 PrivateFolder::PrivateFolder(Place place, const std::function<void()>& before_removal)
     : path_(make_folder(place)), remover_("ssh-tpm-remover", [&](UniqueFd socket) {
+          ::setpgid(0, 0); // signals of the terminal shall not end the programs that it starts
           await_end(socket.value());
           try { // caught because the folder must go in any case
               before_removal();

@@ -3,6 +3,7 @@
 """ssh-tpm attest check, ssh and serve: a host in a TPM tells which boot it is in, to OpenSSH's own client."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -159,7 +160,13 @@ class OfTheClient(Checks):
         self.serve()
         folder = self.lab.env['XDG_RUNTIME_DIR']
         argv = self.user.argv('check', '-F', self.user.config)
-        for end in Terminal.interrupt, lambda terminal: os.kill(terminal.popen.pid, signal.SIGKILL):
+
+        def interrupt_again_and_again(terminal):
+            with contextlib.suppress(ProcessLookupError):
+                while os.listdir(folder):
+                    os.killpg(terminal.popen.pid, signal.SIGINT)
+        for end in (Terminal.interrupt, interrupt_again_and_again,
+                    lambda terminal: os.kill(terminal.popen.pid, signal.SIGKILL)):
             with Terminal(self.lab, *argv, 'web1') as terminal:
                 terminal.read_until('(yes/no)? ')
                 name, = os.listdir(folder)
@@ -216,6 +223,8 @@ class OfTheClient(Checks):
         for words in (['-f'], ['-N'], ['-s'], ['-M'], ['-S', 'x'], ['-O', 'check'], ['-W', 'x:1'], ['-qG'], ['-V'],
                       ['-Q', 'key'], ['-w', '0']):
             self.assert_status(self.user.check(*words), 2, 'this option of ssh has no use here')
+        said = self.lab.run(*self.user.argv('check', '-F', self.user.config, '--accept', 'web1'))
+        self.assert_status(said, 2, 'the options of check come first')
         self.assert_status(self.user.check('-o', 'NoSuchOption=yes', host='host1'), 2, '(?i)nosuchoption')
         self.assert_status(self.lab.run(*self.user.argv('check', '--yes')), 2, 'no host was named')
         self.assert_status(self.lab.run(*self.user.argv('check', '-F', 'none', 'host1', 'ls')), 2, 'runs no command')
@@ -260,16 +269,19 @@ class OfTheAttestationKey(Checks):
         self.serve()
         self.assert_status(self.user.check('--yes'), 0)
         ak = json.loads(self.user.recorded()[0])['ak']
-        other, receipt = '2' * 68, '0' * 64
-        right = self.lab.write('right', f'{other} {ak} web1\n{ak} {other} web1\n')
-        wrong = self.lab.write('wrong', f'{other} {ak} web1\n{ak[:-1]}0 {other} web1\n{ak} {other} web2\n')
+        other, receipt = '000b' + '2' * 64, '0' * 64
+        right = self.lab.write('right', f'# hosts\n\n{other} {ak} web1\n{ak} {other} web1\n')
+        wrong = self.lab.write('wrong', f'{other} {ak} web1\n{ak[:-4]}0000 {other} web1\n{ak} {other} web2\n')
         receipts = self.lab.write('receipts', f'{receipt} {ak} {other} web1\n')
         os.unlink(self.user.record)
         self.assert_status(self.user.check('--yes', '--enrolled', right), 0, f'enrolled in {right}')
         self.assert_status(self.user.check('--enrolled', right), 0)
         for file in wrong, self.lab.write('empty', ''), self.lab.path('missing'):
             self.assert_status(self.user.check('--yes', '--enrolled', file), 1)
-        self.assert_status(self.user.check('--yes', '--enrolled', receipts), 1, 'begin with the Name')
+        self.assert_status(self.user.check('--yes', '--enrolled', receipts), 1, 'receipts: line 1: not the Names')
+        for line in f'{ak} web2', f'{ak}  web1', 'z' * 68 + f' {other}', ak:
+            broken = self.lab.write('broken', f'{other} {other} web1\n{line}\n')
+            self.assert_status(self.user.check('--yes', '--enrolled', broken), 1, 'broken: line 2: not the Names')
 
     def test_the_host_certificate_names_it(self):
         self.serve()

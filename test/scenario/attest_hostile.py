@@ -8,6 +8,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import unittest
 
@@ -285,6 +286,16 @@ class Serve(Scenario):
         self.lab.limit('attest_question', 0.3, 2)
         self.start()
         self.assertEqual(self.read(self.connect()), b'')
+
+    def test_a_signal_leaves_nothing_in_the_tpm(self):
+        self.start()
+        clients = [self.connect() for _ in range(5)]
+        for client in clients:
+            client.sendall(question())
+        self.assert_answered(self.read(clients[0]))
+        self.service.popen.send_signal(signal.SIGTERM)
+        self.assertEqual(self.service.wait(), -signal.SIGTERM)
+        self.tpm.assert_no_handles()
 
     def test_it_ends_when_nobody_comes(self):
         if self.lab.limit('attest_idle', 0.5, 300) > 1:
