@@ -14,6 +14,7 @@
 #include "base/time_limits.hpp"
 #include "cli/report.hpp"
 #include "identity/hierarchy.hpp"
+#include "os/environment.hpp"
 #include "os/sandbox.hpp"
 #include "os/signals.hpp"
 #include "os/systemd.hpp"
@@ -63,6 +64,11 @@ struct ServeOptions {
     std::optional<std::string> event_log;
     std::optional<std::string> socket;
     TpmOptions tpm;
+
+    /// The TPM that is known by a file beside the keys, if the environment names no other file.
+    fs::path folder_of_known_tpms() const {
+        return os::has_variable("SSH_TPM_KNOWN_TPMS") ? fs::path() : key_dir;
+    }
 };
 
 /// Reads the bytes that are there. @returns false if there will be no more of them
@@ -177,7 +183,7 @@ void quote_pcrs(tpm::Tpm& tpm, const tpm::Handle& ak, const TPML_PCR_SELECTION& 
 attest::Answer answer_to(const attest::Question& question, const ServeOptions& options, ByteView event_log) {
     const os::BlockedSignals until_flushed(
         os::ending_signals()); // a TPM without a resource manager would keep keys
-    const auto tpm = options.tpm.open_tpm(options.key_dir);
+    const auto tpm = options.tpm.open_tpm(options.folder_of_known_tpms());
     const auto keys = host_keys(*tpm, options);
     attest::Answer answer{
         .ak = {}, .quote = {}, .signature = {}, .pcrs = {}, .keys = {}, .event_log = copy_of(event_log)};
@@ -342,7 +348,7 @@ int relay(const std::string& socket) {
 
 /// Nothing but the key files and the TPM.
 void confine(const ServeOptions& options) {
-    const auto target = options.tpm.target(options.key_dir);
+    const auto target = options.tpm.target(options.folder_of_known_tpms());
     const auto needs = tpm::needs_of(target.tcti);
     os::give_up_new_privileges();
     if (needs.libraries || needs.network || !target.emulator_state.empty())

@@ -15,7 +15,7 @@ import unittest
 import tpm_objects as tpm
 from attestation import SoftTpm, Subject, b64, negated, written
 from attested import ANSWER, Service, SoftHost, TpmHost, User, question, read_question, selection, subsystem
-from lab import Scenario, wait_until
+from lab import Scenario, read, wait_until
 from sshd import Sshd
 from swtpm import Swtpm
 from tpm_objects import RSA
@@ -287,6 +287,18 @@ class Serve(Scenario):
         self.lab.limit('attest_question', 0.3, 2)
         self.start()
         self.assertEqual(self.read(self.connect()), b'')
+
+    def test_the_tpm_is_known_by_the_file_in_the_environment(self):
+        folder = self.lab.path('root/etc/ssh')
+        known = self.lab.path('known')
+        os.rename(os.path.join(folder, 'ssh_tpm_known_tpms'), known)
+        command = (f'{self.lab.bin}/ssh-tpm', 'attest', 'serve', '--tcti', self.tpm.tcti, '--key-dir', folder)
+        env = {'SSH_TPM_KNOWN_TPMS': known}
+        said = self.lab.run(*command, stdin=question().decode(), env=env, status=0)
+        self.assert_answered(said.stdout.encode())
+        self.assertNotIn('ssh_tpm_known_tpms', os.listdir(folder))
+        self.lab.write('known', read(known).replace(' ', ' 0', 1))
+        self.assertEqual(self.lab.run(*command, stdin=question().decode(), env=env).returncode, 1)
 
     def test_a_signal_leaves_nothing_in_the_tpm(self):
         self.start()
