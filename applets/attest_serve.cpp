@@ -387,7 +387,8 @@ int attest_serve(Call& call) {
     cli::require_apart(parsed, "--key-dir", "--hierarchy");
     if (o.socket) {
         os::give_up_network();
-        ::dup2(STDOUT_FILENO, STDERR_FILENO); // sshd shows nobody the errors of a subsystem; `check` does
+        // sshd throws a subsystem's stderr away. On stdout, the error reaches `check`, which prints it.
+        ::dup2(STDOUT_FILENO, STDERR_FILENO);
         return relay(*o.socket);
     }
     const auto event_log = read_event_log(o);

@@ -19,8 +19,8 @@ namespace sshtpm::os {
 /// @returns an empty one, with errno set, on failure
 UniqueFd open_pidfd(pid_t pid);
 
-/// Waits until a child has ended. A signal that would end this process ends the child first, which may have
-/// switched off the echo of the terminal; then the signal comes.
+/// Waits until a child has ended. If a signal of ending_signals() comes, the child gets SIGTERM, and time to
+/// switch the echo of the terminal on again; this process gets its signal after that.
 /// @param pidfd of a child that is not reaped
 void wait_or_end(int pidfd);
 

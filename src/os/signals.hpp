@@ -9,7 +9,7 @@
 
 namespace sshtpm::os {
 
-/// The signals by which a terminal and systemd end a program, without those that it ignored from its start.
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, except those that were ignored when this program started (nohup(1)).
 inline sigset_t ending_signals() {
     sigset_t signals;
     sigemptyset(&signals);
